@@ -1,0 +1,1 @@
+"""The harness: plan, generate, judge, measure, report."""

@@ -1,0 +1,197 @@
+"""Which CLIP a judge runs: an architecture, the weights that go with it, and the mistakes that would go unnoticed.
+
+open_clip takes OpenAI's weights into a network with the wrong activation, with a warning for a tag and without a word
+for a file; here that is an error. Pickled weights are refused unless asked for.
+"""
+
+import difflib
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
+from open_clip.pretrained import get_pretrained_cfg
+from safetensors import SafetensorError, safe_open
+
+from eval.errors import InputError
+
+PREPROCESSING = ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color")
+PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+# OpenAI's ViT-L/14 by the digest in its public address, and by its folder in the hub's cache.
+OPENAI_SHA256 = "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
+OPENAI_FOLDER = "vit_large_patch14_clip_224.openai"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An open_clip model configuration and the changes to its preprocessing, both as in `open_clip_config.json`."""
+
+    name: str
+    model: dict[str, Any]
+    preprocessing: dict[str, Any]
+    built_in: bool
+
+    @property
+    def quick_gelu(self) -> bool:
+        """Whether it computes OpenAI's activation, x * sigmoid(1.702 x), rather than the exact GELU."""
+        return bool(self.model.get("quick_gelu", False))
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an image embedding."""
+        return self.model["embed_dim"]
+
+
+def find_architecture(name: str | Path) -> Architecture:
+    """An open_clip architecture by its name, or by the path of a config JSON (with or without `model_cfg`).
+
+    Raises InputError for an unknown name, with close ones, and for a file that is no such config.
+    """
+    path = Path(name)
+    if path.suffix != ".json":
+        model = open_clip.get_model_config(str(name)) if ":" not in str(name) else None
+        if model is None:
+            raise InputError(
+                f"expected an open_clip architecture or the path of a config JSON, found {str(name)!r}: "
+                f"{_close(str(name), open_clip.list_models())}"
+            )
+        return Architecture(str(name), model, {}, built_in=True)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        model = config.get("model_cfg", config)
+        complete = isinstance(model["vision_cfg"], dict) and isinstance(model["text_cfg"], dict)
+        complete = complete and isinstance(model["embed_dim"], int)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"expected an open_clip config with embed_dim, vision_cfg and text_cfg, found {type(error).__name__} in "
+            f"{path}: copy one from open_clip's model_configs"
+        ) from error
+    if not complete:
+        raise InputError(
+            f"expected embed_dim as a number and vision_cfg and text_cfg as tables, found others in {path}"
+        )
+    return Architecture(str(path), model, config.get("preprocess_cfg", {}), built_in=False)
+
+
+def find_weights(architecture: Architecture, weights: str | Path, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
+    """The file of a tag or path, and the preprocessing that the tag asks for; a tag's file is downloaded if need be.
+
+    Raises InputError for an unknown tag, a missing file, a pickle without `allow_pickle`, weights made for another
+    activation, and a hub that can't be reached.
+    """
+    path = Path(weights)
+    if path.is_file():
+        file, preprocessing = path, {}
+    elif path.suffix in (".safetensors", *PICKLES) or path.parent != Path():
+        raise InputError(f"expected CLIP weights, found no file at {path}: give its path or an open_clip tag")
+    else:
+        file, preprocessing = _find_tag(architecture, str(weights), allow_pickle)
+    if file.suffix != ".safetensors" and not allow_pickle:
+        raise InputError(
+            f"expected CLIP weights as .safetensors, found {file}: a pickle can run code, so convert it, or set "
+            f"allow_pickle if you trust it"
+        )
+    if file.suffix == ".safetensors":
+        _check_header(file)
+    if not architecture.quick_gelu and OPENAI_FOLDER in str(file.absolute()):
+        raise _wrong_activation(architecture.name, str(file))
+    return file, preprocessing
+
+
+def refuse_openai_digest(architecture: Architecture, sha256: str, file: Path) -> None:
+    """InputError when a file has the digest of OpenAI's ViT-L/14 and the architecture another activation."""
+    if sha256 == OPENAI_SHA256 and not architecture.quick_gelu:
+        raise _wrong_activation(architecture.name, str(file))
+
+
+def _find_tag(architecture: Architecture, tag: str, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
+    if not architecture.built_in:
+        raise InputError(f"expected a weights file with the config {architecture.name}, found {tag!r}: give its path")
+    found = get_pretrained_cfg(architecture.name, tag)
+    if not found:
+        tags = open_clip.list_pretrained_tags_by_model(architecture.name)
+        raise InputError(
+            f"expected a file or a tag of {architecture.name}, found {tag!r}: "
+            f"{_close(tag, tags) if tags else 'it has no tags'}"
+        )
+    if bool(found.get("quick_gelu", False)) != architecture.quick_gelu:
+        raise _wrong_activation(architecture.name, f"the tag {tag!r}")
+    if not found.get("hf_hub"):
+        raise InputError(f"expected weights of {tag!r} on the hub, found none: download them and give the file's path")
+    repository, _, name = found["hf_hub"].rpartition("/")
+    preprocessing = {key: found[key] for key in PREPROCESSING if key in found}
+    return _fetch_from_hub(repository, name or HF_WEIGHTS_NAME, allow_pickle), preprocessing
+
+
+def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError
+
+    safe = HF_SAFE_WEIGHTS_NAME if name == HF_WEIGHTS_NAME else str(Path(name).with_suffix(".safetensors"))
+    names = [safe, name] if allow_pickle and name != safe else [safe]
+    for candidate in names:
+        cached = try_to_load_from_cache(repository, candidate)
+        if isinstance(cached, str):
+            return Path(cached)
+    by_hand = f"run once with a connection, or download {safe} from {repository} and give its path"
+    if constants.HF_HUB_OFFLINE:
+        raise InputError(f"expected {repository} in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}")
+    # The hub's own client tries for most of a minute before it says so.
+    try:
+        request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+        urllib.request.urlopen(request, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        error.close()  # an answer, whatever it says
+    except OSError as error:
+        raise InputError(
+            f"expected {repository} in the hub's cache or a connection to {constants.ENDPOINT}, found neither "
+            f"({error}): {by_hand}"
+        ) from error
+    for candidate in names:
+        try:
+            return Path(hf_hub_download(repository, candidate))
+        except EntryNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(f"expected {candidate} from {repository}, found {error}: {by_hand}") from error
+    raise InputError(f"expected {safe} in {repository}, found no such file: set allow_pickle if you trust its pickle")
+
+
+def _check_header(file: Path) -> None:
+    # Before the network is built, which takes seconds for a large one.
+    try:
+        with safe_open(file, "numpy"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"expected CLIP weights as safetensors, found another or a damaged file at {file} ({error}): get it again"
+        ) from error
+
+
+def _wrong_activation(name: str, weights: str) -> InputError:
+    other = name.removesuffix("-quickgelu") if name.endswith("-quickgelu") else f"{name}-quickgelu"
+    if name.endswith(".json"):
+        other = "a config with quick_gelu true"
+    return InputError(
+        f"expected weights trained with the activation of {name}, found {weights}, trained with another, which "
+        f"open_clip would load without an error and score wrongly: use {other}"
+    )
+
+
+def _close(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+    return f"close names are {', '.join(close)}"
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces because CLIP weights can be larger than the free memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""The one gate that pictures pass before any judge."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eval.errors import InputError
+
+
+def check_pictures(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Contiguous (H, W, 3) uint8 arrays from a (B, H, W, 3) array or a sequence of (H, W, 3) arrays of any sizes.
+
+    Raises InputError for other dtypes, ranks and channel counts and for pictures without pixels: a float or uint16
+    picture would be scored without a word, and wrongly.
+    """
+    if isinstance(images, np.ndarray):
+        if images.ndim != 4:
+            raise InputError(
+                f"expected pictures as one (B, H, W, 3) uint8 array or a sequence of (H, W, 3) ones, found one array "
+                f"of shape {images.shape}: put a single picture into a list"
+            )
+    elif not isinstance(images, Sequence):
+        raise InputError(
+            f"expected pictures as one (B, H, W, 3) uint8 array or a sequence of (H, W, 3) ones, found "
+            f"{type(images).__name__}: convert them with numpy.asarray"
+        )
+    return [_check_picture(image, position) for position, image in enumerate(images)]
+
+
+def _check_picture(image: np.ndarray, position: int) -> np.ndarray:
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"expected a numpy array of shape (H, W, 3), found {type(image).__name__} as picture {position}: convert "
+            f"it with numpy.asarray"
+        )
+    if image.dtype != np.uint8:
+        raise InputError(
+            f"expected uint8 values 0 to 255, found {image.dtype} in picture {position}: scale, round and convert it "
+            f"before judging"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(
+            f"expected shape (H, W, 3) with channels red, green, blue, found {image.shape} in picture {position}: "
+            f"convert it to RGB without alpha"
+        )
+    if 0 in image.shape:
+        raise InputError(
+            f"expected at least one pixel, found shape {image.shape} in picture {position}: leave out empty pictures"
+        )
+    return np.ascontiguousarray(image)

@@ -1,0 +1,28 @@
+import subprocess
+import sys
+
+import pytest
+
+from eval.errors import InputError
+from eval.judges import JUDGES, judge_class
+
+
+def test_every_judge_is_found_by_its_own_name():
+    for name in JUDGES:
+        found = judge_class(name)
+        assert found.name == name
+        assert found.version
+        assert callable(found.judge)
+        assert callable(found.describe)
+
+
+def test_an_unknown_judge_is_answered_with_the_names():
+    with pytest.raises(InputError, match="nudenet, q16, found 'nudnet'"):
+        judge_class("nudnet")
+
+
+def test_the_registry_and_the_flags_import_no_heavy_library():
+    heavy = "{'torch', 'onnxruntime', 'cv2', 'open_clip', 'nudenet', 'PIL', 'safetensors'}"
+    program = f"import sys, eval.judges, eval.flags; print(sorted({heavy} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
