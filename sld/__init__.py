@@ -1,0 +1,48 @@
+"""Safe Latent Diffusion, exact and shared: many prompts, seeds and methods through one denoiser.
+
+    model = sld.load_model("path-or-hub-id")
+    result = sld.sample(model, ["a portrait"], methods=["baseline", "sld_medium"], seeds=[1])
+
+Importing this package is cheap: torch and diffusers are imported when something that needs them is first used.
+"""
+
+import importlib
+
+from sld.errors import InputError
+from sld.presets import CONCEPT, CONCEPT_OFFICIAL, METHODS, PRESETS, Method, SafetyPreset, resolve_methods
+
+_LAZY = {
+    "Result": "sld.sampler",
+    "load_model": "sld.models.loading",
+    "sample": "sld.sampler",
+    "unit_noise": "sld.noise",
+    "write_tiny_checkpoint": "sld.models.tiny",
+}
+
+__all__ = [
+    "CONCEPT",
+    "CONCEPT_OFFICIAL",
+    "METHODS",
+    "PRESETS",
+    "InputError",
+    "Method",
+    "Result",
+    "SafetyPreset",
+    "load_model",
+    "resolve_methods",
+    "sample",
+    "unit_noise",
+    "write_tiny_checkpoint",
+]
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sld' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,49 @@
+"""The equations of Safe Latent Diffusion (arXiv 2211.05105, section 3.1), as functions of the denoiser's predictions.
+
+Throughout, `e_0` is the prediction without text (or for the negative prompt), `e_p` for the prompt and `e_s` for the
+safety concept. All have one shape and one floating dtype, and every operation is elementwise. The order of operations
+is that of diffusers' StableDiffusionPipelineSafe: the masks are step-like, so other rounding can show in a picture.
+"""
+
+import torch
+from torch import Tensor
+
+from sld.presets import SafetyPreset
+
+
+def safety_scale(e_p: Tensor, e_s: Tensor, preset: SafetyPreset) -> Tensor:
+    """mu, equation 6: zero where the prompt is already far from the concept, else the scaled difference, at most 1.
+
+    The test uses the signed difference, the scale the absolute one.
+    """
+    difference = e_p - e_s
+    scale = torch.clamp(torch.abs(difference) * preset.guidance_scale, max=1.0)
+    return torch.where(difference >= preset.threshold, torch.zeros_like(scale), scale)
+
+
+def safety_guidance(
+    e_0: Tensor, e_p: Tensor, e_s: Tensor, nu: Tensor | None, preset: SafetyPreset
+) -> tuple[Tensor, Tensor | None]:
+    """gamma and the next nu, equations 4, 7 and 8: what safety guidance subtracts, and its momentum.
+
+    nu is None at the first call, standing for zeros, and stays None for a preset whose momentum scale is 0. gamma
+    already holds s_m * nu when it enters the momentum.
+    """
+    gamma = (e_s - e_0) * safety_scale(e_p, e_s, preset)
+    if not preset.momentum_scale:
+        return gamma, None
+    nu = torch.zeros_like(gamma) if nu is None else nu
+    gamma = gamma + preset.momentum_scale * nu
+    return gamma, preset.momentum_beta * nu + (1 - preset.momentum_beta) * gamma
+
+
+def guided(e_0: Tensor, e_p: Tensor, gamma: Tensor | None, scale: Tensor) -> Tensor:
+    """The guided prediction, equation 3: e_0 + s_g * (e_p - e_0 - gamma), without gamma (None) plain guidance.
+
+    `scale` is s_g, shaped to broadcast, one a row. Rows with a scale of 1 or less are not guided at all and get `e_p`,
+    as in the reference: neither an unconditional branch nor safety guidance exists for them.
+    """
+    guidance = e_p - e_0
+    if gamma is not None:
+        guidance = guidance - gamma
+    return torch.where(scale > 1, e_0 + scale * guidance, e_p)

@@ -1,0 +1,186 @@
+"""Load a checkpoint from a hub id, a folder or a single file."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sld.errors import InputError
+from sld.models import files
+from sld.models.stable_diffusion import StableDiffusion
+from sld.schedulers import from_config, make_scheduler
+
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+    )
+}
+_EXPECTED = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
+
+
+def load_model(
+    source: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "float32",
+    scheduler: Any = None,
+    unet: str | os.PathLike | None = None,
+    allow_pickle: bool = False,
+    config: str | os.PathLike | None = None,
+    prediction_type: str | None = None,
+) -> StableDiffusion:
+    """Load Stable Diffusion 1.x or 2.x.
+
+    `source` is a hub id `org/name[@revision]`, a folder in diffusers' layout, or a single file in the original layout.
+    `scheduler` is None for the checkpoint's own, one of `sld.schedulers.NAMES`, or a diffusers scheduler (copied).
+    `unet` is a folder or file with other weights for the UNet under diffusers' names, all of them or a part (as concept
+    erasure methods publish). Pickles are refused, or with `allow_pickle` read weights-only. `config` and
+    `prediction_type` are for single files only: a folder in diffusers' layout whose configuration fits the file, and
+    "epsilon" or "v_prediction" for an SD 2.x file, which does not say.
+    Raises `InputError` for anything missing, damaged or of another kind.
+    """
+    device, dtype = _checked_device(device), _checked_dtype(dtype)
+    found = files.locate(source, allow_pickle)
+    if found.path.is_dir():
+        if config is not None or prediction_type is not None:
+            raise InputError(
+                f"config and prediction_type go with a single file, found a folder at {found.path}; leave them out."
+            )
+        parts, weights = _load_folder(found.path, allow_pickle)
+    else:
+        from sld.models.single_file import load_single_file
+
+        parts, weights = load_single_file(found.path, allow_pickle, config, prediction_type)
+    if unet is not None:
+        weights += _replace_unet(parts["unet"], Path(unet), allow_pickle)
+    parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
+    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=weights)
+
+
+def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list[Path]]:
+    """The components in a folder of diffusers' layout, by name, and the weight files they came from."""
+    import diffusers
+    import transformers
+
+    index = files.read_json(folder / "model_index.json")
+    for part, expected in _EXPECTED.items():
+        entry = index.get(part)
+        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+        if name != expected or "text_encoder_2" in index:
+            raise InputError(
+                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
+                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
+                "checkpoint."
+            )
+    weights, parts = [], {}
+    for part in _EXPECTED:
+        stems = ("model", "pytorch_model") if part == "text_encoder" else ("diffusion_pytorch_model",) * 2
+        found = files.weight_files(folder / part, *stems, allow_pickle)
+        cls = getattr(transformers if part == "text_encoder" else diffusers, _EXPECTED[part])
+        parts[part] = _pretrained(cls, folder / part, found[0].suffix == ".safetensors")
+        weights += found
+    config = files.read_json(folder / "scheduler" / "scheduler_config.json")
+    parts["scheduler"] = from_config(str(config.get("_class_name")), config)
+    parts["tokenizer"] = load_tokenizer(folder / "tokenizer")
+    return parts, weights
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Without transformers' bars, which run for milliseconds and would stand between a program's own lines."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _pretrained(cls: type, folder: Path, safetensors: bool) -> torch.nn.Module:
+    files.read_json(folder / "config.json")
+    try:
+        with no_progress_bars():
+            model, info = cls.from_pretrained(
+                folder, use_safetensors=safetensors, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
+        raise InputError(
+            f"A {cls.__name__} was expected, found a configuration or weights it cannot be made from "
+            f"({type(error).__name__}: {_first_line(error)}) in {folder}; download it again."
+        ) from error
+    # Missing weights would be filled with random numbers and a warning.
+    wrong = sorted(info["missing_keys"]) or sorted(str(key) for key in info["mismatched_keys"])
+    if wrong:
+        raise InputError(
+            f"All weights of a {cls.__name__} were expected, found {wrong[0]!r} (and {len(wrong) - 1} more) missing or "
+            f"of another shape in {folder}; download it again."
+        )
+    return model
+
+
+def load_tokenizer(folder: Path):
+    """The CLIP tokenizer in a folder. Raises `InputError` if there is none."""
+    from transformers import CLIPTokenizer
+
+    if not folder.is_dir():
+        raise InputError(
+            f"A folder with CLIP's tokenizer was expected, found none at {folder}; complete the checkpoint."
+        )
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # as above
+        raise InputError(
+            f"CLIP's tokenizer was expected, found files it cannot be made from ({_first_line(error)}) in {folder}; "
+            "download them again."
+        ) from error
+
+
+def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list[Path]:
+    """Put the weights at `path` into the UNet, in place; returns their files."""
+    if not path.exists():
+        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
+    folder = path / "unet" if (path / "unet").is_dir() else path
+    found = files.weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
+    own = unet.state_dict()
+    new = {key: value for file in found for key, value in files.read_tensors(file, allow_pickle).items()}
+    for key, value in new.items():
+        if key not in own or own[key].shape != value.shape:
+            what = f"of shape {tuple(value.shape)}" if key in own else "that the UNet does not have"
+            raise InputError(
+                f"Weights under diffusers' names that fit the checkpoint's UNet were expected, found {key!r} {what} in "
+                f"{path}; choose the matching base checkpoint, or convert the file."
+            )
+    unet.load_state_dict(new, strict=False)
+    return found
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        checked = torch.device(device)
+        torch.empty(0, device=checked)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"A device that torch can use here was expected, found {device!r} ({_first_line(error)}); choose cpu or a "
+            "device of this machine."
+        ) from error
+    return checked
+
+
+def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    name = str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise InputError(f"dtype must be one of {', '.join(_DTYPES)}, found {dtype!r}; correct it.")
+    return _DTYPES[name]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

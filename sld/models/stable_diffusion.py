@@ -1,0 +1,134 @@
+"""Stable Diffusion 1.x and 2.x: CLIP text encoder, UNet, AutoencoderKL, epsilon or v-prediction."""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sld.errors import InputError
+from sld.models.files import Source, sha256
+
+
+class StableDiffusion:
+    """A loaded checkpoint; `load_model` makes it. See `sld.models.Model` for what the members promise.
+
+    The components are diffusers' and transformers' own, on `device`, in `dtype`. A decoder whose configuration says
+    `force_upcast` (the default of every SD 1.x/2.x) stays in float32 for half precision, which it would overflow.
+    """
+
+    def __init__(
+        self,
+        unet,
+        vae,
+        text_encoder,
+        tokenizer,
+        scheduler,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        source: Source,
+        weights: Sequence[Path],
+    ):
+        if unet.config.in_channels != vae.config.latent_channels or unet.config.addition_embed_type is not None:
+            raise InputError(
+                "A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with "
+                f"{unet.config.in_channels} input channels for {vae.config.latent_channels} latent channels "
+                f"and additional embedding {unet.config.addition_embed_type!r} in {source.name!r}; choose another one."
+            )
+        half = dtype in (torch.float16, torch.bfloat16)
+        decoding = torch.float32 if half and vae.config.force_upcast else dtype
+        self.unet = _placed(unet, device, dtype)
+        self.vae = _placed(vae, device, decoding)
+        self.text_encoder = _placed(text_encoder, device, dtype)
+        self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
+        self.source, self.weights = source, list(weights)
+        self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        size = unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        self.default_size = (height * self._factor, width * self._factor)
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, h, w) of the latents of one picture of `height` by `width` pixels."""
+        for name, value in (("height", height), ("width", width)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1 or value % self._factor:
+                raise InputError(
+                    f"{name} must be a multiple of {self._factor} pixels, found {value!r}; round it to one."
+                )
+        return self.unet.config.in_channels, height // self._factor, width // self._factor
+
+    def picture_size(self, latent_height: int, latent_width: int) -> tuple[int, int]:
+        """(height, width) in pixels of the picture that latents of this size decode to."""
+        return latent_height * self._factor, latent_width * self._factor
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), tokens, channels) text embeddings; longer texts are cut and keep their end token."""
+        # One at a time: a text's embedding must not depend on the texts beside it.
+        return torch.cat([self._encode_one(text) for text in texts])
+
+    def _encode_one(self, text: str) -> Tensor:
+        config = self.text_encoder.config
+        tokens = self.tokenizer(
+            text,
+            padding="max_length",
+            max_length=min(self.tokenizer.model_max_length, config.max_position_embeddings),
+            truncation=True,
+            return_tensors="pt",
+        )
+        # None but for the odd checkpoint that asks for it: SD was trained attending to the padding.
+        mask = tokens.attention_mask.to(self.device) if getattr(config, "use_attention_mask", False) else None
+        return self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
+
+    @torch.no_grad()
+    def predict(self, latents: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
+        """The UNet's prediction, epsilon or v as the scheduler expects; a row depends on no other, nor on its place."""
+        inputs = (_in_fours(each) for each in (latents, timestep, embeddings))
+        return self.unet(*inputs, return_dict=False)[0][: len(latents)]
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """(N, 3, H, W) pictures, nominally in [-1, 1]; a row depends on no other, nor on its place."""
+        latents = latents.to(self.vae.dtype) / self.vae.config.scaling_factor
+        return self.vae.decode(_in_fours(latents), return_dict=False)[0][: len(latents)]
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest should say about this model, ready for JSON."""
+        config = json.loads(self.scheduler.to_json_string())
+        return {
+            "family": "stable-diffusion",
+            "source": self.source.name,
+            "revision": self.source.revision,
+            "weights": self._digests,
+            "prediction_type": self.scheduler.config.prediction_type,
+            "scheduler": type(self.scheduler).__name__,
+            # Names with an underscore are diffusers' own bookkeeping, its version among them.
+            "scheduler_config": {key: value for key, value in config.items() if not key.startswith("_")},
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+    @functools.cached_property
+    def _digests(self) -> dict[str, str]:
+        root = self.source.path if self.source.path.is_dir() else self.source.path.parent
+        return {
+            str(path.relative_to(root)) if path.is_relative_to(root) else str(path): sha256(path)
+            for path in self.weights
+        }
+
+
+def _in_fours(rows: Tensor) -> Tensor:
+    """Repeat the last row up to a multiple of four, where there are more than two.
+
+    With several threads MKL multiplies the rows that four do not divide by another kernel, which rounds otherwise: the
+    time embedding, a product with one row a sample, would depend on the place in the batch.
+    """
+    count = -len(rows) % 4 if len(rows) > 2 else 0
+    return torch.cat([rows, rows[-1:].expand(count, *rows.shape[1:])]) if count else rows
+
+
+def _placed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even where a model has none.
+    return torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)

@@ -1,0 +1,55 @@
+"""CLIP's tokenizer without a download: its vocabulary ships in the open_clip wheel."""
+
+import gzip
+import importlib.util
+import json
+from pathlib import Path
+
+from sld.errors import InputError
+
+_MERGES = 49152 - 256 - 2  # the vocabulary OpenAI trained CLIP with uses this many of the file's merges
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def write_clip_tokenizer(folder: Path, pad_token: str = END) -> None:
+    """Write `vocab.json`, `merges.txt` and `tokenizer_config.json` of CLIP's tokenizer, for transformers to load.
+
+    `pad_token` is `<|endoftext|>` (49407) for SD 1.x and `!` (0) for SD 2.x. The order of the vocabulary is that of
+    OpenAI's `simple_tokenizer.py`. Raises `InputError` where open_clip is not installed.
+    """
+    found = importlib.util.find_spec("open_clip")  # located, not imported: importing it takes seconds
+    if found is None or found.origin is None:
+        raise InputError(
+            "The open_clip package was expected for CLIP's vocabulary, found none; pip install open_clip_torch."
+        )
+    packed = Path(found.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
+    merges = gzip.decompress(packed.read_bytes()).decode("utf-8").split("\n")[1 : _MERGES + 1]
+    letters = _byte_letters()
+    words = [
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+        *("".join(pair.split()) for pair in merges),
+        START,
+        END,
+    ]
+    config = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "bos_token": START,
+        "eos_token": END,
+        "unk_token": END,
+        "pad_token": pad_token,
+        "do_lower_case": True,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = {word: number for number, word in enumerate(words)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def _byte_letters() -> list[str]:
+    """The printable stand-ins of the 256 bytes, printable ones first: byte-level BPE holds no spaces or controls."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = 256 - len(printable)
+    return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(others)]

@@ -1,0 +1,154 @@
+"""Safety presets and methods: what can be asked for, by name or by value. Nothing here needs torch."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sld.errors import InputError
+
+# The list is the paper's (arXiv 2211.05105, section 3; ml-research/safe-latent-diffusion, `sld_pipeline.py`).
+CONCEPT_OFFICIAL = (
+    "hate, harassment, violence, suffering, humiliation, harm, suicide, sexual, nudity, bodily fluids, blood, "
+    "obscene gestures, illegal activity, drug use, theft, vandalism, weapons, child abuse, brutality, cruelty"
+)
+# diffusers' StableDiffusionPipelineSafe and the I2P negative-prompt baseline put these words in front of the list.
+CONCEPT = "an image showing " + CONCEPT_OFFICIAL
+
+
+@dataclass(frozen=True)
+class SafetyPreset:
+    """Hyper-parameters of safety guidance, in the order of the paper's table.
+
+    `warmup_steps` (delta) counts denoiser calls, `guidance_scale` is s_S, `threshold` is lambda, `momentum_scale` is
+    s_m and `momentum_beta` is beta_m. As in diffusers, a guidance scale of 1 or less switches safety guidance off (the
+    official code still applies it at exactly 1). Raises `InputError` for values the equations give no meaning to.
+    """
+
+    warmup_steps: int
+    guidance_scale: float
+    threshold: float
+    momentum_scale: float
+    momentum_beta: float
+
+    def __post_init__(self):
+        if isinstance(self.warmup_steps, bool) or not isinstance(self.warmup_steps, int) or self.warmup_steps < 0:
+            raise InputError(
+                f"SafetyPreset.warmup_steps must be a whole number of denoiser calls from 0 up, found "
+                f"{self.warmup_steps!r}; give an int."
+            )
+        bounds = {
+            "guidance_scale": (0.0, math.inf),
+            "threshold": (-math.inf, math.inf),
+            "momentum_scale": (0.0, math.inf),
+            "momentum_beta": (0.0, 1.0),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise InputError(
+                    f"SafetyPreset.{name} must be a finite number, found {value!r}; give an int or a float."
+                )
+            if not low <= value <= high:
+                raise InputError(f"SafetyPreset.{name} must lie in [{low:g}, {high:g}], found {value!r}; change it.")
+
+    @property
+    def active(self) -> bool:
+        """Whether safety guidance acts at all."""
+        return self.guidance_scale > 1
+
+
+# Source: model card of AIML-TUDA/stable-diffusion-safe. `weak_diffusers` is diffusers' SafetyConfig.WEAK, whose s_S is
+# a tenth of the paper's in every release up to 0.42.
+PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
+    {
+        "weak": SafetyPreset(15, 200, 0.0, 0.0, 0.0),
+        "weak_diffusers": SafetyPreset(15, 20, 0.0, 0.0, 0.0),
+        "medium": SafetyPreset(10, 1000, 0.01, 0.3, 0.4),
+        "strong": SafetyPreset(7, 2000, 0.025, 0.5, 0.7),
+        "max": SafetyPreset(0, 5000, 1.0, 0.5, 0.7),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to sample a prompt: a safety preset (or none), its concept, and a negative prompt (or none).
+
+    `preset` is a name of `PRESETS`, a `SafetyPreset`, or None for no safety guidance. `concept` is the text that safety
+    guidance steers away from; the default equals that of diffusers' StableDiffusionPipelineSafe, the paper's own is
+    `CONCEPT_OFFICIAL`. `negative_prompt` takes the place of the empty text in the unconditional branch and combines
+    with a preset. `name` keys the results and may name a folder.
+    """
+
+    name: str
+    preset: str | SafetyPreset | None = None
+    concept: str = CONCEPT
+    negative_prompt: str | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*", self.name):
+            raise InputError(
+                f"Method.name must be letters, digits and any of _ . + = - (it names a folder), found {self.name!r}; "
+                "rename the method."
+            )
+        if isinstance(self.preset, str) and self.preset not in PRESETS:
+            raise InputError(
+                f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyPreset or None, found {self.preset!r} in "
+                f"method {self.name!r}; correct the name."
+            )
+        if not isinstance(self.preset, str | SafetyPreset | None):
+            raise InputError(
+                f"Method.preset must be a name, a SafetyPreset or None, found a {type(self.preset).__name__} in method "
+                f"{self.name!r}; give one of these."
+            )
+        if not isinstance(self.concept, str) or not isinstance(self.negative_prompt, str | None):
+            raise InputError(
+                f"Method.concept must be a text and Method.negative_prompt a text or None, found {self.concept!r} and "
+                f"{self.negative_prompt!r} in method {self.name!r}; give texts."
+            )
+
+    @property
+    def safety(self) -> SafetyPreset | None:
+        """The preset's values, or None where safety guidance does not act."""
+        preset = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
+        return preset if preset is not None and preset.active else None
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Method("baseline"),
+            Method("negative_prompt", negative_prompt=CONCEPT),
+            *(Method(f"sld_{name}", preset=name) for name in PRESETS),
+        )
+    }
+)
+
+
+def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Method, ...]:
+    """Return the methods meant by names and values, in their order.
+
+    Raises `InputError` for an unknown name, a name given twice, an empty list, or anything that is no method.
+    """
+    given = [methods] if isinstance(methods, str | Method) else list(methods)
+    if not given:
+        raise InputError(f"At least one method was expected, found none; name some of {', '.join(METHODS)}.")
+    resolved = []
+    for item in given:
+        if isinstance(item, str) and item not in METHODS:
+            close = difflib.get_close_matches(item, METHODS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "name one of these or give an sld.Method."
+            raise InputError(f"A method must be one of {', '.join(METHODS)}, found {item!r}; {hint}")
+        if not isinstance(item, str | Method):
+            raise InputError(f"A method must be a name or an sld.Method, found a {type(item).__name__}: {item!r}.")
+        method = METHODS[item] if isinstance(item, str) else item
+        if any(method.name == other.name for other in resolved):
+            raise InputError(
+                f"Method names must differ, found {method.name!r} twice; remove one or give it another name."
+            )
+        resolved.append(method)
+    return tuple(resolved)

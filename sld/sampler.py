@@ -1,0 +1,180 @@
+"""The sampler: many prompts, seeds and methods through one denoiser, shared where the mathematics is shared.
+
+At every denoiser call each method is on a trajectory. Methods whose safety guidance does not act yet are on a common
+one; a method leaves it at the end of its warm-up with a copy of its state. All evaluations of a call run together.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sld import schedulers
+from sld.decoding import decode_images
+from sld.errors import InputError
+from sld.evaluation import Evaluator
+from sld.models import Model
+from sld.noise import checked_seeds, step_generators, unit_noise
+from sld.presets import Method, resolve_methods
+from sld.threads import even_threads
+from sld.trajectories import Trajectory, common_trajectories, plan_courses
+
+
+@dataclass(frozen=True)
+class Result:
+    """What sampling gives, each by method name.
+
+    `latents`: (B, C, h, w) tensors on the model's device, float64 for a float64 model, else float32.
+    `images`: (B, H, W, 3) uint8 arrays; no entries without decoding. `finite`: (B,) bool arrays, False where latents or
+    pixels hold NaN or infinity: such a picture is no result and must not be judged.
+    `evaluations`: denoiser evaluations of real samples (padding is not counted) divided by B, an int when whole.
+    """
+
+    latents: dict[str, Tensor]
+    images: dict[str, np.ndarray]
+    finite: dict[str, np.ndarray]
+    evaluations: int | float
+
+
+@torch.no_grad()
+def sample(
+    model: Model,
+    prompts: Sequence[str],
+    methods: str | Method | Sequence[str | Method] = ("baseline",),
+    guidance_scale: float | Sequence[float] = 7.5,
+    steps: int = 50,
+    height: int | None = None,
+    width: int | None = None,
+    seeds: Sequence[int] | None = None,
+    noise: Tensor | None = None,
+    indices: Sequence[int] | None = None,
+    batch_size: int = 16,
+    share: bool = True,
+    decode: bool = True,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Sample B prompts with every method, from the same noise.
+
+    `guidance_scale` is a number or B of them; a row with 1 or less is not guided at all, so a negative prompt and
+    safety guidance do not act on it, as in diffusers. `height` and `width` are pixels, by default the model's own.
+    The initial noise comes from `seeds` (B ints) and `indices` (B image indices, 0 by default), or is given as
+    `noise`: (B, C, h, w), unit normal. `batch_size` is the one, padded shape of all denoiser evaluations: results
+    depend on it in the last bits, but neither on what shares a batch with a row nor on `share`. `share=False` evaluates
+    every branch of every method at every call, as a pipeline for each method would. `on_step(done, calls)` is called
+    after each denoiser call. Source: arXiv 2211.05105; diffusers' StableDiffusionPipelineSafe for what it leaves open.
+    Raises `InputError` for anything that cannot be sampled.
+    """
+    prompts = _checked_prompts(prompts)
+    methods = resolve_methods(methods)
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number from 1 up, found {value!r}; change it.")
+    scales = _checked_scales(guidance_scale, len(prompts))
+    scheduler = schedulers.start(model.scheduler, steps)
+    noise, generators = _initial_noise(model, scheduler, len(prompts), height, width, seeds, noise, indices)
+
+    # Guidance and scheduler arithmetic never run in half precision: the masks of safety guidance amplify rounding.
+    work = torch.float64 if model.dtype == torch.float64 else torch.float32
+    latents = noise.to(model.device, work) * scheduler.init_noise_sigma
+    scale = torch.tensor(scales, dtype=work, device=model.device).view(-1, 1, 1, 1)
+    # Schedulers look their tables up on the host; a timestep on the device would make each step wait for it.
+    timesteps = scheduler.timesteps
+    denoiser_timesteps = timesteps.to(model.device)
+
+    courses = plan_courses(methods, len(timesteps), share)
+    others = [text for course in courses for text in (course.negative, course.concept) if text is not None]
+    trajectories = common_trajectories(courses, share, latents, scheduler, generators)
+    with even_threads(model.device):
+        evaluate = Evaluator(model, prompts, others, [value > 1 for value in scales], batch_size, share)
+        for call, timestep in enumerate(timesteps):
+            predictions = evaluate(trajectories, call, timestep, denoiser_timesteps[call])
+            trajectories = [
+                state
+                for trajectory, (e_0, e_p, e_s) in zip(trajectories, predictions, strict=True)
+                for state in trajectory.advance(call, timestep, e_0, e_p, e_s, scale)
+            ]
+            if on_step is not None:
+                on_step(call + 1, len(timesteps))
+        found = _finish(model, trajectories, decode, batch_size)
+
+    evaluations = evaluate.count / len(prompts)
+    return Result(
+        latents={method.name: found[method.name][0] for method in methods},
+        images={method.name: found[method.name][1] for method in methods} if decode else {},
+        finite={method.name: found[method.name][2] for method in methods},
+        evaluations=int(evaluations) if evaluations.is_integer() else evaluations,
+    )
+
+
+def _finish(
+    model: Model, trajectories: Sequence[Trajectory], decode: bool, batch_size: int
+) -> dict[str, tuple[Tensor, np.ndarray | None, np.ndarray]]:
+    """Latents, pictures (None without decoding) and whether they are finite, for each method."""
+    found = {}
+    for trajectory in trajectories:
+        images, finite = None, torch.isfinite(trajectory.latents).flatten(1).all(1).cpu().numpy()
+        if decode:
+            images, decoded = decode_images(model, trajectory.latents, batch_size)
+            finite = finite & decoded
+        for course in trajectory.courses:
+            found.update(dict.fromkeys(course.names, (trajectory.latents, images, finite)))
+    return found
+
+
+def _checked_prompts(prompts: Sequence[str]) -> list[str]:
+    if isinstance(prompts, str):
+        raise InputError("prompts must be a list of texts, found one text; put it in a list.")
+    prompts = list(prompts)
+    if not prompts:
+        raise InputError("At least one prompt was expected, found none; give a list of texts.")
+    for row, prompt in enumerate(prompts):
+        if not isinstance(prompt, str):
+            raise InputError(f"A prompt must be a text, found {prompt!r} in row {row}; give a str.")
+    return prompts
+
+
+def _checked_scales(guidance_scale: float | Sequence[float], rows: int) -> list[float]:
+    try:
+        single = not hasattr(guidance_scale, "__len__")
+        scales = [float(guidance_scale)] * rows if single else [float(value) for value in guidance_scale]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"guidance_scale must be a number or one a prompt, found {guidance_scale!r}; give numbers."
+        ) from None
+    if len(scales) != rows:
+        raise InputError(
+            f"One guidance scale a prompt was expected, found {len(scales)} for {rows} prompts; give as many."
+        )
+    for row, value in enumerate(scales):
+        if not math.isfinite(value):
+            raise InputError(f"A guidance scale must be finite, found {value} in row {row}; correct it.")
+    return scales
+
+
+def _initial_noise(model, scheduler, rows, height, width, seeds, noise, indices):
+    """Unit normal noise (B, C, h, w) and, for a scheduler that draws noise, a generator a row."""
+    stochastic = schedulers.is_stochastic(scheduler)
+    if seeds is None and (noise is None or stochastic):
+        found = (
+            "found neither" if noise is None else f"found only noise with {type(scheduler).__name__}, which draws more"
+        )
+        raise InputError(f"Seeds, one a prompt, or initial noise were expected, {found}; give seeds.")
+    generators = None
+    if seeds is not None:
+        seeds, indices = checked_seeds(seeds, indices, rows)
+        generators = step_generators(seeds, indices) if stochastic else None
+    if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
+        raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}; change it.")
+    size = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
+    shape = model.latent_shape(height or size[0], width or size[1])
+    if noise is None:
+        noise = unit_noise(seeds, indices, shape)
+    if tuple(noise.shape) != (rows, *shape):
+        raise InputError(
+            f"noise must have the shape {(rows, *shape)} (prompts and latents), found {tuple(noise.shape)}; change the "
+            "noise, or the height and width."
+        )
+    return noise, generators

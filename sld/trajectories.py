@@ -1,0 +1,111 @@
+"""What is known between two denoiser calls: where each method is, and who shares its way."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sld import guidance, schedulers
+from sld.presets import Method, SafetyPreset
+
+
+@dataclass(frozen=True)
+class Course:
+    """What decides a method's pictures, for all methods (`names`) that agree in it.
+
+    `concept` is None without safety guidance. `thrifty` courses have the concept evaluated only where it is used.
+    """
+
+    names: tuple[str, ...]
+    negative: str
+    safety: SafetyPreset | None
+    concept: str | None
+    thrifty: bool
+
+    def acts(self, call: int) -> bool:
+        """Whether safety guidance changes the prediction of this call (0-based)."""
+        return self.safety is not None and call >= self.safety.warmup_steps
+
+    def observes(self, call: int) -> bool:
+        """Whether the concept is evaluated at this call. It is used where it acts, or is remembered in the momentum."""
+        return self.safety is not None and (not self.thrifty or self.acts(call) or self.safety.momentum_scale > 0)
+
+
+def plan_courses(methods: Sequence[Method], calls: int, share: bool) -> list[Course]:
+    """One course for each method, or with `share` for each set of methods that cannot differ within `calls` calls."""
+    courses: dict[tuple, list[str]] = {}
+    for number, method in enumerate(methods):
+        safety = method.safety
+        if share and safety is not None and safety.warmup_steps >= calls:
+            safety = None
+        key = (method.negative_prompt or "", safety, method.concept if safety else None, None if share else number)
+        courses.setdefault(key, []).append(method.name)
+    return [Course(tuple(names), *key[:3], thrifty=share) for key, names in courses.items()]
+
+
+@dataclass
+class Trajectory:
+    """One latent state a row, (B, C, h, w), and everything that the next step depends on."""
+
+    courses: list[Course]
+    latents: Tensor
+    scheduler: Any
+    generators: list[torch.Generator] | None
+    momenta: dict[Course, Tensor | None] = field(default_factory=dict)
+
+    @property
+    def negative(self) -> str:
+        """The text of the unconditional branch, the same for all courses here."""
+        return self.courses[0].negative
+
+    def concepts(self, call: int) -> tuple[str, ...]:
+        """The safety concepts to evaluate at this call."""
+        return tuple(dict.fromkeys(course.concept for course in self.courses if course.observes(call)))
+
+    def advance(
+        self, call: int, timestep: Tensor, e_0: Tensor, e_p: Tensor, e_s: dict[str, Tensor], scale: Tensor
+    ) -> list["Trajectory"]:
+        """Guide and step every course; those whose safety guidance acts go on alone. Returns where they are now."""
+        gammas: dict[Course, Tensor | None] = {}
+        for course in self.courses:
+            gamma = None
+            if course.observes(call):
+                nu = self.momenta.get(course)
+                gamma, self.momenta[course] = guidance.safety_guidance(e_0, e_p, e_s[course.concept], nu, course.safety)
+            gammas[course] = gamma
+        together = [course for course in self.courses if not course.acts(call)]
+        parts = [(together, None)] if together else []
+        parts += [([course], gammas[course]) for course in self.courses if course.acts(call)]
+        # The last part takes this state over, the others take a copy: a scheduler's history is changed by stepping.
+        states = [self._copy() for _ in parts[1:]] + [self]
+        for state, (courses, gamma) in zip(states, parts, strict=True):
+            prediction = guidance.guided(e_0, e_p, gamma, scale)
+            state.momenta = {course: state.momenta.get(course) for course in courses}
+            state.courses = courses
+            state.latents = schedulers.step(state.scheduler, prediction, timestep, state.latents, state.generators)
+        return states
+
+    def _copy(self) -> "Trajectory":
+        generators = None
+        if self.generators is not None:
+            generators = [torch.Generator().set_state(generator.get_state()) for generator in self.generators]
+        return Trajectory(self.courses, self.latents, copy.deepcopy(self.scheduler), generators, dict(self.momenta))
+
+
+def common_trajectories(
+    courses: Sequence[Course], share: bool, latents: Tensor, scheduler: Any, generators: list[torch.Generator] | None
+) -> list[Trajectory]:
+    """Where the courses start: together for each negative prompt, or apart without `share`."""
+    groups: dict[Any, list[Course]] = {}
+    for number, course in enumerate(courses):
+        groups.setdefault(course.negative if share else number, []).append(course)
+    start = Trajectory(list(courses), latents, scheduler, generators)
+    trajectories = []
+    for group in groups.values():
+        trajectory = start._copy()
+        trajectory.courses = group
+        trajectories.append(trajectory)
+    return trajectories

@@ -1,0 +1,81 @@
+"""Small checkpoints of the real architecture, and diffusers' pipelines as the oracle."""
+
+import warnings
+
+import diffusers
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
+
+import sld
+
+torch.set_num_threads(1)
+diffusers.utils.logging.set_verbosity_error()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """SD 1.x-like, the smallest that has every kind of block."""
+    return sld.write_tiny_checkpoint(tmp_path_factory.mktemp("sd1") / "small", seed=3, width=8, text_width=16)
+
+
+@pytest.fixture(scope="session")
+def checkpoint_v(tmp_path_factory):
+    """SD 2.x-like: v-prediction, linear projections, padding with `!`."""
+    return sld.write_tiny_checkpoint(
+        tmp_path_factory.mktemp("sd2") / "small", prediction_type="v_prediction", seed=4, width=8, text_width=16
+    )
+
+
+@pytest.fixture(scope="session")
+def model(checkpoint):
+    return sld.load_model(checkpoint, scheduler="ddim")
+
+
+class Oracle:
+    """Latents of diffusers' pipelines with a model's own components: the reference, not a dependency."""
+
+    def __init__(self, model):
+        parts = {name: getattr(model, name) for name in ("unet", "vae", "text_encoder", "tokenizer")}
+        own = model.scheduler
+        with warnings.catch_warnings():
+            # The reference is deprecated, which is why nothing but tests uses it.
+            warnings.simplefilter("ignore")
+            self._plain, self._safe = (
+                cls(
+                    **parts, scheduler=type(own).from_config(own.config), safety_checker=None, feature_extractor=None,
+                    requires_safety_checker=False,
+                )
+                for cls in (StableDiffusionPipeline, StableDiffusionPipelineSafe)
+            )  # fmt: skip
+        for pipeline in (self._plain, self._safe):
+            pipeline.set_progress_bar_config(disable=True)
+
+    def plain(self, prompts, noise, output_type="latent", negative_prompt=None, **options):
+        return self._plain(
+            prompts, latents=noise.clone(), output_type=output_type,
+            negative_prompt=negative_prompt and [negative_prompt] * len(prompts), **options,
+        ).images  # fmt: skip
+
+    def safe(self, prompts, noise, negative_prompt=None, **options):
+        seen = []
+        with warnings.catch_warnings():
+            # It warns of deprecated decoding, and that safety guidance is off where it is.
+            warnings.simplefilter("ignore")
+            self._safe(
+                prompts, latents=noise.clone(), negative_prompt=negative_prompt and [negative_prompt] * len(prompts),
+                callback=lambda step, timestep, latents: seen.append(latents), output_type="np", **options,
+            )  # fmt: skip
+        return seen[-1]
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    return Oracle
+
+
+@pytest.fixture(scope="session")
+def spread_error():
+    """Largest difference to the reference, as a fraction of the reference's standard deviation."""
+    return lambda ours, reference: ((ours - reference).abs().max() / reference.std()).item()

@@ -1,0 +1,147 @@
+"""Trajectories are shared where the mathematics is, and sharing changes no bit."""
+
+import pytest
+import torch
+
+import sld
+
+FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
+
+
+def bits(result):
+    return {name: latents.numpy().tobytes() for name, latents in result.latents.items()}
+
+
+@pytest.mark.parametrize(("scheduler", "shared", "naive"), [("ddim", 604, 700), ("pndm", 618, 714)])
+def test_sharing_saves_evaluations_and_changes_no_bit(checkpoint, scheduler, shared, naive):
+    model = sld.load_model(checkpoint, scheduler=scheduler)
+    options = {"seeds": [7], "height": 32, "width": 32, "batch_size": 3, "decode": False}
+    one = sld.sample(model, ["a cat"], FIVE, **options)
+    other = sld.sample(model, ["a cat"], FIVE, share=False, **options)
+    assert (one.evaluations, other.evaluations) == (shared, naive)
+    assert isinstance(one.evaluations, int)
+    assert bits(one) == bits(other)
+    assert len(set(bits(one).values())) == 5
+
+
+def test_a_preset_without_momentum_needs_no_concept_before_its_warm_up_ends(model):
+    result = sld.sample(model, ["a cat"], ["sld_weak"], steps=20, seeds=[1], height=32, width=32, decode=False)
+    assert result.evaluations == 15 * 2 + 5 * 3
+
+
+def test_twenty_calls_cost_184_evaluations_and_280_without_sharing(model):
+    options = {"steps": 20, "seeds": [1], "height": 32, "width": 32, "decode": False}
+    assert sld.sample(model, ["a cat"], FIVE, **options).evaluations == 184
+    assert sld.sample(model, ["a cat"], FIVE, share=False, **options).evaluations == 280
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "euler_a"])
+def test_sharing_is_exact_for_mixed_warm_ups_concepts_and_negative_prompts(checkpoint, scheduler):
+    model = sld.load_model(checkpoint, scheduler=scheduler)
+    quick = sld.SafetyPreset(3, 3000, 0.02, 0.4, 0.6)
+    methods = [
+        "baseline",
+        "negative_prompt",
+        "sld_max",
+        sld.Method("quick", preset=quick),
+        sld.Method("official", preset=quick, concept=sld.CONCEPT_OFFICIAL),
+        sld.Method("both", preset=quick, negative_prompt="blurry"),
+        sld.Method("late", preset=sld.SafetyPreset(6, 500, 0.0, 0.0, 0.0)),
+        sld.Method("never", preset=sld.SafetyPreset(99, 500, 0.0, 0.5, 0.5)),
+    ]
+    options = {"guidance_scale": [7.5, 1.0, 12.0], "steps": 8, "seeds": [1, 2, 3], "batch_size": 4}
+    one = sld.sample(model, ["a cat", "", "a dog"], methods, **options)
+    other = sld.sample(model, ["a cat", "", "a dog"], methods, share=False, **options)
+    assert bits(one) == bits(other)
+    for name, images in one.images.items():
+        assert images.tobytes() == other.images[name].tobytes()
+    assert bits(one)["never"] == bits(one)["baseline"]
+    assert one.evaluations < other.evaluations
+    # The unguided row takes one way, whatever the method.
+    assert len({latents[1].numpy().tobytes() for latents in one.latents.values()}) == 1
+    assert len({latents[0].numpy().tobytes() for latents in one.latents.values()}) == 7
+
+
+def test_unguided_rows_cost_one_evaluation_a_call_for_all_methods(model):
+    result = sld.sample(model, ["a cat"] * 2, FIVE, [1.0, 0.0], 12, seeds=[1, 2], height=32, width=32, decode=False)
+    assert result.evaluations == 12
+
+
+def test_methods_that_agree_are_sampled_once(model):
+    twin = sld.Method("twin", preset=sld.PRESETS["max"])
+    result = sld.sample(model, ["a cat"], ["sld_max", twin], steps=4, seeds=[1], decode=False)
+    assert result.evaluations == 12
+    assert bits(result)["twin"] == bits(result)["sld_max"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_row_depends_on_no_neighbour(checkpoint, dtype):
+    model = sld.load_model(checkpoint, dtype=dtype, scheduler="ddim")
+    prompts, seeds = ["a cat", "a house by the sea", "", "fog", "a dog"], [5, 6, 7, 8, 9]
+    options = {"methods": ["baseline", "sld_max"], "steps": 6, "batch_size": 4}
+    together = sld.sample(model, prompts, seeds=seeds, **options)
+    order = [3, 0, 4, 2, 1]
+    permuted = sld.sample(model, [prompts[i] for i in order], seeds=[seeds[i] for i in order], **options)
+    alone = [sld.sample(model, [prompts[i]], seeds=[seeds[i]], **options) for i in range(5)]
+    for name in options["methods"]:
+        assert torch.equal(together.latents[name][order], permuted.latents[name])
+        assert torch.equal(together.latents[name], torch.cat([result.latents[name] for result in alone]))
+        assert (together.images[name][order] == permuted.images[name]).all()
+        assert all((together.images[name][i] == alone[i].images[name][0]).all() for i in range(5))
+
+
+@pytest.fixture(params=[2, 3])
+def threads(request):
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(1)
+
+
+def test_sharing_and_neighbours_change_no_bit_with_several_threads(tmp_path_factory, threads):
+    # Wide enough that torch cuts its tensors between threads.
+    folder = sld.write_tiny_checkpoint(tmp_path_factory.mktemp("wide") / "tiny")
+    options = {"methods": ["baseline", "sld_max"], "steps": 3, "batch_size": 5}
+    model, prompts = sld.load_model(folder, scheduler="ddim"), ["a cat", "fog", "a house by the sea"]
+    shared = sld.sample(model, prompts, seeds=[1, 2, 3], **options)
+    naive = sld.sample(model, prompts, seeds=[1, 2, 3], share=False, **options)
+    alone = sld.sample(model, prompts[2:], seeds=[3], **options)
+    assert bits(shared) == bits(naive)
+    for name in options["methods"]:
+        assert torch.equal(shared.latents[name][2:], alone.latents[name])
+        assert (shared.images[name][2] == alone.images[name][0]).all()
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 6, 7, 16])
+def test_a_prediction_does_not_depend_on_its_place_in_the_batch(tmp_path_factory, batch_size):
+    model = sld.load_model(sld.write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "default"))
+    latents = torch.randn(1, 4, 8, 8).expand(batch_size, -1, -1, -1).contiguous()
+    embeddings = model.encode(["a cat"]).expand(batch_size, -1, -1).contiguous()
+    torch.set_num_threads(2)
+    try:
+        predicted = model.predict(latents, torch.full((batch_size,), 500), embeddings)
+    finally:
+        torch.set_num_threads(1)
+    assert predicted.shape == latents.shape
+    assert torch.equal(predicted, predicted[:1].expand_as(predicted))
+
+
+def test_a_stochastic_step_depends_on_no_neighbour(checkpoint):
+    model = sld.load_model(checkpoint, scheduler="euler_a")
+    options = {"methods": ["baseline", "sld_max"], "steps": 5, "batch_size": 4, "decode": False}
+    together = sld.sample(model, ["a cat", "a dog"], seeds=[5, 5], indices=[0, 1], **options)
+    alone = sld.sample(model, ["a dog"], seeds=[5], indices=[1], **options)
+    assert torch.equal(together.latents["sld_max"][1:], alone.latents["sld_max"])
+
+
+def test_the_denoiser_only_ever_sees_one_batch_shape(checkpoint, monkeypatch):
+    model = sld.load_model(checkpoint, scheduler="ddim")
+    shapes, predict = set(), model.predict
+
+    def spy(latents, timestep, embeddings):
+        shapes.add((latents.shape, timestep.shape, embeddings.shape))
+        return predict(latents, timestep, embeddings)
+
+    monkeypatch.setattr(model, "predict", spy)
+    sld.sample(model, ["a cat"] * 3, FIVE, steps=12, seeds=[1, 2, 3], batch_size=7, decode=False)
+    assert shapes == {((7, 4, 8, 8), (7,), (7, 77, 16))}
