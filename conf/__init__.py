@@ -1,0 +1,1 @@
+"""What a user can choose: Hydra groups, one file a choice."""

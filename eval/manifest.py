@@ -1,0 +1,123 @@
+"""What a run was made from, and whether a rerun is still the same run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+
+import i2p
+from eval.errors import InputError
+from eval.plan import Plan
+from eval.rundir import RunDir
+from eval.settings import Settings
+
+FORMAT = 1
+# On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
+FREE = {"device", "providers", "threads", "workers", "batch_size", "libraries"}
+FREE_KEYS = {"model.source"}  # the digests say which weights they are
+PACKAGES = (
+    "i2p-bench",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "nudenet",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+)
+
+
+def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping]) -> dict:
+    """Return the manifest: `identity` is what a rerun must share (but for `FREE`), the rest is on record.
+
+    Args:
+        settings: as resolved from the command line.
+        plan: of the run.
+        model: the model's own description, weights digests included.
+        judges: name → the judge's own description.
+    """
+    return {
+        "format": FORMAT,
+        "identity": {
+            "model": dict(model),
+            "published_as": settings.model.published_as,
+            "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
+            "protocol": asdict(plan.protocol),
+            "methods": [asdict(m) for m in plan.methods],
+            "judges": {name: dict(judge) for name, judge in judges.items()},
+        },
+        "deviations": list(plan.deviations),
+        "settings": asdict(settings),
+        "runtime": {
+            "versions": _versions(),
+            "platform": platform.platform(),
+            "command": _command(),
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
+    }
+
+
+def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
+    """Create the run directory, or check that it holds the same run; return the manifest in force.
+
+    Raises:
+        InputError: the folder holds a run from other settings, weights or data; the sentence says which.
+    """
+    standing = run.read_manifest()
+    if standing is None:
+        run.create(manifest)
+        standing = run.read_manifest()
+    if standing.get("format") != FORMAT:
+        raise InputError(
+            f"{run.manifest_path} has format {standing.get('format')!r}, this version writes {FORMAT}: "
+            "set out= to a new folder"
+        )
+    differences = list(_differences(standing["identity"], _as_json(manifest["identity"])))
+    if differences:
+        more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
+        raise InputError(
+            f"{run.root} holds another run: {'; '.join(differences[:3])}{more}. "
+            "Set out= to a new folder, or give the settings of that run"
+        )
+    run.write_prompts(p.to_dict() for p in plan.prompts)  # after the check: only for the run that the manifest is of
+    return standing
+
+
+def _differences(there: object, here: object, key: str = ""):
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted((there.keys() | here.keys()) - FREE):
+            yield from _differences(there.get(name), here.get(name), f"{key}.{name}" if key else name)
+    elif there != here and key not in FREE_KEYS:
+        yield f"{key} is {_short(there)} there and {_short(here)} here"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value):
+        value = [v["name"] for v in value]
+    text = str(value)
+    return text if len(text) <= 120 else text[:117] + "…"
+
+
+def _as_json(value: object) -> object:
+    """As it will be read back: tuples are lists."""
+    return json.loads(json.dumps(value))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _command() -> list[str]:
+    return ["python", "-m", "eval.run", *sys.argv[1:]]

@@ -1,0 +1,131 @@
+"""What a run is to make: the prompts, the methods, the protocol, and the units of one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+
+import i2p
+import sld
+from eval.errors import InputError
+from eval.flags import get_label_set
+from eval.settings import PromptSettings, ProtocolSettings, Settings, image_size
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One prompt and image index; all methods draw it from the same noise."""
+
+    prompt: i2p.Prompt
+    image: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run. `prompts` is the selection of all shards, with guidance and size as they will be used."""
+
+    prompts: tuple[i2p.Prompt, ...]
+    methods: tuple[sld.Method, ...]
+    protocol: i2p.Protocol
+    deviations: tuple[str, ...]
+    shard_index: int = 0
+    shard_count: int = 1
+
+    @property
+    def images_per_prompt(self) -> int:
+        """Images a prompt and method."""
+        return self.protocol.images_per_prompt
+
+    def units(self) -> list[Unit]:
+        """Return this shard's units, those of one size together, each size in the order of the prompts."""
+        mine = i2p.shard(self.prompts, self.shard_index, self.shard_count)
+        units = [Unit(prompt, image) for prompt in mine for image in range(self.images_per_prompt)]
+        return sorted(units, key=_size)
+
+    def missing(self, done: Collection[tuple[str, int, int]]) -> list[Unit]:
+        """Return this shard's units of which some method is not done."""
+        names = [m.name for m in self.methods]
+        return [u for u in self.units() if any((name, u.prompt.row, u.image) not in done for name in names)]
+
+    def keys(self) -> set[tuple[str, int, int]]:
+        """Return (method, row, image) of every image of the whole run, all shards."""
+        images = range(self.images_per_prompt)
+        return {(m.name, p.row, k) for m in self.methods for p in self.prompts for k in images}
+
+
+def _size(unit: Unit) -> tuple[int, int]:
+    return unit.prompt.height, unit.prompt.width
+
+
+def batches(units: list[Unit], size: int) -> Iterator[list[Unit]]:
+    """Yield up to `size` units of one picture size at a time."""
+    for _, same in groupby(units, key=_size):
+        group = list(same)
+        yield from (group[i : i + size] for i in range(0, len(group), size))
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Load and select the prompts, resolve protocol and methods.
+
+    Raises:
+        InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
+    """
+    protocol, deviations = _protocol(settings.protocol)
+    if settings.model.kind == "published":
+        methods = (sld.Method(name="baseline"),)
+        protocol, deviations = i2p.get_protocol("dataset"), ()
+    else:
+        methods = _methods(settings.methods)
+    size = image_size(settings.model.size)
+    if size is not None and size != protocol.size:
+        protocol = replace(protocol, size=size)
+        deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
+    prompts = tuple(protocol.apply(prompt) for prompt in _select(settings.prompts))
+    return Plan(prompts, methods, protocol, deviations, settings.shard.index, settings.shard.count)
+
+
+def _select(s: PromptSettings) -> list[i2p.Prompt]:
+    prompts = i2p.load_prompts(s.source, path=s.path, revision=s.revision)
+    chosen = asdict(s)
+    fields = {key: chosen[key] for key in chosen if key not in ("source", "revision", "path")}
+    return i2p.select(prompts, i2p.Selection(**fields))
+
+
+def _methods(values: list) -> tuple[sld.Method, ...]:
+    made = [_custom(v) if isinstance(v, dict) else v for v in values]
+    return sld.resolve_methods(made)
+
+
+def _custom(value: dict) -> sld.Method:
+    preset = value.get("preset")
+    try:
+        fields = {**value, "preset": sld.SafetyPreset(**preset) if isinstance(preset, dict) else preset}
+        return sld.Method(**fields)
+    except TypeError as error:
+        raise InputError(
+            f"methods holds an entry that is no method ({error}): expected name, preset (a name or "
+            "warmup_steps, guidance_scale, threshold, momentum_scale, momentum_beta), concept, negative_prompt"
+        ) from error
+
+
+def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...]]:
+    """The named protocol with the user's changes, and these changes in words."""
+    named = i2p.get_protocol(s.name)
+    asked = {
+        "images_per_prompt": s.images_per_prompt,
+        "guidance_scale": s.guidance_scale,
+        "steps": s.steps,
+        "scheduler": s.scheduler,
+        "label_set": s.nude_labels,
+        "nude_threshold": s.nude_threshold,
+        "q16_rule": s.q16_rule,
+    }
+    changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
+    if "label_set" in changes:
+        changes.setdefault("nude_threshold", get_label_set(s.nude_labels).threshold)
+    guidance = changes.get("guidance_scale", 1.0)
+    if guidance != "row" and (isinstance(guidance, bool) or not isinstance(guidance, (int, float))):
+        raise InputError(f"protocol.guidance_scale must be a number, or row for each row's own, found {guidance!r}")
+    words = tuple(f"{key} {value} instead of {getattr(named, key)}" for key, value in changes.items())
+    return replace(named, **changes), words

@@ -1,0 +1,156 @@
+"""From a run directory to its report: `python -m eval.report RUN` merges what is there, whoever wrote it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import i2p
+from eval import tables
+from eval.cli import exit_code_of
+from eval.errors import InputError
+from eval.files import write_atomic
+from eval.measure import ALL, DRAWS, Metrics, measure, verdicts
+from eval.published import Comparison, compare, remarks
+from eval.rundir import RunDir
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run measured, and how many of its images are still to be made."""
+
+    metrics: tuple[Metrics, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+    images: int
+    missing: int
+
+    def terminal(self) -> str:
+        """Return the report as text for a terminal."""
+        parts = [tables.metrics_table(self.metrics, "simple")]
+        if self.comparisons:
+            parts += ["Published numbers beside ours", tables.comparison_table(self.comparisons, "simple")]
+        return "\n\n".join([*parts, "\n".join(self.notes)])
+
+    def markdown(self) -> str:
+        """Return the report as Markdown."""
+        parts = ["# Results", tables.metrics_table(self.metrics, "github")]
+        if self.comparisons:
+            parts += ["## Published numbers beside ours", tables.comparison_table(self.comparisons, "github")]
+        return "\n\n".join([*parts, "## Notes", "\n".join(f"- {n}" for n in self.notes)]) + "\n"
+
+
+def make_report(run: RunDir) -> Report:
+    """Read the run directory, write `report/` and return what it says.
+
+    Raises:
+        InputError: there is no run, or none of its images has been made.
+    """
+    manifest = run.read_manifest()
+    if manifest is None:
+        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
+    prompts = [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
+    identity = manifest["identity"]
+    scores = run.read_scores()
+    if not scores.num_rows:
+        raise InputError(f"{run.root} holds no scores yet: {_again(manifest)} makes some")
+    frame = verdicts(scores, identity["protocol"])
+    methods = [m["name"] for m in identity["methods"]]
+    metrics = measure(frame, prompts, methods)
+    comparisons = compare(metrics, identity["published_as"], identity["protocol"]["name"])
+    images = len(prompts) * len(methods) * identity["protocol"]["images_per_prompt"]
+    missing = images - len(frame)
+    notes = _notes(manifest, metrics, comparisons, missing)
+    report = Report(tuple(metrics), tuple(comparisons), tuple(notes), images, missing)
+    _write(run, report, manifest)
+    return report
+
+
+def _write(run: RunDir, report: Report, manifest: dict) -> None:
+    about = {
+        "run": manifest["identity"],
+        "deviations": manifest["deviations"],
+        "notes": list(report.notes),
+        "images": report.images,
+        "missing": report.missing,
+    }
+    files = {
+        "results.csv": tables.results_csv(report.metrics),
+        "results.md": report.markdown(),
+        "results.json": tables.results_json(report.metrics, report.comparisons, about),
+    }
+    for name, text in files.items():
+        write_atomic(run.report / name, text.encode())
+
+
+def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison], missing: int) -> list[str]:
+    """What a reader must know to read the table right."""
+    identity = manifest["identity"]
+    protocol, judges = identity["protocol"], identity["judges"]
+    notes = []
+    if missing:
+        notes.append(f"INCOMPLETE: {missing:,} images are not made yet, and the numbers are of those that are.")
+    if identity["model"].get("random_weights"):
+        notes.append("The model's weights are random: the numbers show that the path works, and nothing else.")
+    if any(j.get("random_weights") for j in judges.values()):
+        notes.append("Q16's weights are random: its verdicts mean nothing.")
+    notes.append(f"Model: {identity['model']['source']}.")
+    notes.append(
+        f"Protocol: {protocol['name']} ({protocol['source']}), {protocol['images_per_prompt']} images a prompt."
+    )
+    notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
+    notes.append(_judged(judges, protocol))
+    notes.append("Intervals: 95 %, prompts resampled as wholes, since images of one prompt are not independent.")
+    few = sorted({m.category for m in metrics if m.expected_max is None})
+    if few:
+        notes.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
+    bad = sum(m.blank + m.nan + m.unreadable + m.judge_failed for m in metrics if m.category == ALL)
+    if bad:
+        notes.append(f"{bad:,} images are not `ok` and in no denominator; the last columns count them.")
+    return notes + remarks(comparisons, identity)
+
+
+def _judged(judges: dict, protocol: dict) -> str:
+    if not judges:
+        return "Verdicts: the dataset's own, replayed."
+    parts = []
+    if "q16" in judges:
+        rule = protocol["q16_rule"]
+        parts.append(f"Q16 ({'the larger logit decides' if rule == 'argmax' else f'p ≥ {rule}'})")
+    if "nudenet" in judges:
+        parts.append(f"NudeNet (labels {protocol['label_set']}, score ≥ {protocol['nude_threshold']})")
+    return f"Inappropriate: {' or '.join(parts)}."
+
+
+def _again(manifest: dict) -> str:
+    """The run's own command, for all shards at once."""
+    return shlex.join(word for word in manifest["runtime"]["command"] if not word.startswith("shard."))
+
+
+def main() -> None:
+    """`python -m eval.report RUN`: write the report of a run directory and print its table."""
+    sys.exit(exit_code_of(lambda: _report(sys.argv[1:])))
+
+
+def _report(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m eval.report RUN   (a run directory, such as runs/tiny)", file=sys.stderr)
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    run = RunDir(Path(arguments[0]))
+    return finish(run, make_report(run))
+
+
+def finish(run: RunDir, report: Report) -> int:
+    """Print a report and where it is; return the exit code, 3 if images are missing."""
+    print(report.terminal())
+    print(f"\nWritten to {run.report}: results.csv, results.md, results.json")
+    if report.missing:
+        count = f"{report.missing:,} of {report.images:,} images are missing"
+        print(f"{count}; this completes the run: {_again(run.read_manifest())}", file=sys.stderr)
+    return 3 if report.missing else 0
+
+
+if __name__ == "__main__":
+    main()

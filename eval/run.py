@@ -1,0 +1,119 @@
+"""The one command: `python -m eval.run`. Plan, generate, judge, measure, report; run it again and it goes on.
+
+Nothing heavy is imported before it is needed, so that `--help` and a mistyped key answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+from eval.cli import exit_code_of
+from eval.errors import InputError
+from eval.settings import Settings, read_settings
+
+
+def main() -> None:
+    """Run from the command line; exit 0 complete, 2 bad input, 3 incomplete, 1 a bug."""
+    sys.exit(exit_code_of(_compose_and_run))
+
+
+def _compose_and_run() -> int:
+    import hydra
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
+    codes = [0]
+
+    def task(config) -> None:
+        # Here, not around Hydra: it would print the error of a job in its own way first.
+        codes.append(exit_code_of(lambda: run(read_settings(config))))
+
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://conf", config_name="run")(task)()
+    except OverrideParseException as error:
+        raise InputError(
+            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets"
+        ) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        sentence = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"{sentence}: see `python -m eval.run --help` for the groups and keys there are") from error
+    return max(codes)
+
+
+def run(settings: Settings) -> int:
+    """Do what is left of a run, then report; return the exit code."""
+    from eval.load import describe_judges, load_judges, load_model
+    from eval.manifest import make_manifest, open_run
+    from eval.plan import make_plan
+    from eval.report import finish, make_report
+    from eval.rundir import RunDir
+
+    plan = make_plan(settings)
+    directory = RunDir(settings.out)
+    directory.read_manifest()  # an unusable place is said before a model is loaded
+    if settings.model.kind == "published":
+        from eval.replay import DESCRIPTION, replayed_scores, write_missing
+
+        scores = replayed_scores(plan)
+        open_run(directory, make_manifest(settings, plan, DESCRIPTION, {}), plan)
+        write_missing(directory, plan, scores)
+    else:
+        judges = load_judges(settings)
+        model, description = load_model(settings, plan.protocol.scheduler)
+        manifest = make_manifest(settings, plan, description, describe_judges(settings, judges))
+        open_run(directory, manifest, plan)
+        make_missing(directory, plan, model, judges, settings)
+    missing = len(plan.keys()) - directory.read_scores().num_rows
+    if plan.shard_count > 1 and missing:
+        shard = f"Shard {plan.shard_index} of {plan.shard_count} is complete"
+        print(f"{shard}; the others still miss {missing:,} images, and whichever ends last writes the report.")
+        return 0
+    return finish(directory, make_report(directory))
+
+
+def make_missing(directory, plan, model, judges: Mapping, settings: Settings) -> None:
+    """Generate, judge and store the images of this shard that are not done, a batch at a time.
+
+    A batch's pictures are on the disk before its scores: what the scores name is there.
+    """
+    from tqdm import tqdm
+
+    from eval.generate import generate
+    from eval.judging import judge
+    from eval.plan import batches
+    from eval.png import encode_png
+    from eval.scores import OK
+
+    total = len(plan.units())
+    units = plan.missing(directory.done(set_aside=True))
+    methods = len(plan.methods)
+    states = Counter()
+    bar = tqdm(
+        total=total * methods,
+        initial=(total - len(units)) * methods,
+        unit="image",
+        disable=not units,
+        mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
+    )
+    with closing(bar), ThreadPoolExecutor() as threads:
+        for batch in batches(units, settings.batch_size):
+            images = generate(model, batch, plan.methods, steps=plan.protocol.steps, batch_size=settings.batch_size)
+            scores = judge(images, judges, batch_size=settings.batch_size)
+            if settings.images == "all":
+                encoded = threads.map(lambda image: encode_png(image.pixels), images)
+                names = ((image.method, image.row, image.image) for image in images)
+                directory.write_images((*name, png) for name, png in zip(names, encoded, strict=True))
+            directory.write_scores(plan.shard_index, scores)
+            states.update(score.state for score in scores)
+            bar.set_postfix({state: n for state, n in states.items() if state != OK}, refresh=False)
+            bar.update(len(images))
+
+
+if __name__ == "__main__":
+    main()

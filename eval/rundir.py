@@ -1,0 +1,134 @@
+"""The run directory: the only state of a run, readable without this project.
+
+manifest.json   prompts.jsonl   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet   report/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eval.errors import InputError
+from eval.files import sync_folder, write_atomic, write_new
+from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
+
+log = logging.getLogger(__name__)
+
+
+class RunDir:
+    """One run's folder. Nothing is created before the first write."""
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root)
+        self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest is: resolved settings, versions, digests."""
+        return self.root / "manifest.json"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the tables."""
+        return self.root / "report"
+
+    def read_manifest(self) -> dict | None:
+        """Return the manifest, None where there is none yet.
+
+        Raises:
+            InputError: there is one, and it can't be read.
+        """
+        try:
+            return json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError as error:
+            raise InputError(f"out must be a folder, found a file on the way to {self.root}: name another") from error
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.manifest_path} can't be read ({error}): restore it, or set out= to a new folder"
+            ) from error
+
+    def create(self, manifest: dict) -> bool:
+        """Write the manifest of a new run; return False where another process was first."""
+        return write_new(self.manifest_path, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def write_prompts(self, prompts: Iterable[dict]) -> None:
+        """Write the prompts of the whole selection, a line each, unless they are there."""
+        lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
+        write_new(self.root / "prompts.jsonl", lines.encode())
+
+    def read_prompts(self) -> list[dict]:
+        """Return the prompts of the run, whole selection, in order.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        path = self.root / "prompts.jsonl"
+        try:
+            with path.open(encoding="utf-8", newline="\n") as file:
+                return [json.loads(line) for line in file]
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} can't be read ({error}): run the run's own command again to restore it"
+            ) from error
+
+    def write_images(self, images: Iterable[tuple[str, int, int, bytes]]) -> None:
+        """Write (method, row, image, PNG bytes); all of them are on the disk when this returns."""
+        folders = set()
+        for method, row, image, png in images:
+            path = self.root / "images" / method / f"{row}_{image}.png"
+            write_atomic(path, png, durable=False)
+            folders.add(path.parent)
+        for folder in folders:
+            sync_folder(folder)
+
+    def write_scores(self, shard: int, scores: list[Score]) -> None:
+        """Write the next part of a shard. Two processes on one shard get different parts."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(to_table(scores), sink, write_page_checksum=True)  # or a flipped bit would be read as a score
+        data = sink.getvalue().to_pybytes()
+        part = self._next_part.get(shard, 0)
+        while not write_new(self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
+            part += 1
+        self._next_part[shard] = part + 1
+
+    def read_scores(self, *, set_aside: bool = False) -> pa.Table:
+        """Return one row an image, of `SCHEMA`: every part merged, a repeated image once.
+
+        Where an image was scored twice, an `ok` row wins over another, then the later part. A damaged part is left out
+        with a warning; `set_aside` renames it too, so that its images are made again once.
+        """
+        tables = list(self._readable_parts(set_aside))
+        if not tables:
+            return SCHEMA.empty_table()
+        table = pa.concat_tables(tables)
+        frame = table.select(["method", "row", "image"]).to_pandas()
+        frame["ok"] = [state == OK for state in table["state"].to_pylist()]
+        frame = frame.sort_values("ok", kind="stable")
+        kept = frame.drop_duplicates(["method", "row", "image"], keep="last").index
+        return table.take(pa.array(sorted(kept)))
+
+    def done(self, *, set_aside: bool = False) -> set[tuple[str, int, int]]:
+        """Return (method, row, image) of every image that a rerun need not make again."""
+        table = self.read_scores(set_aside=set_aside)
+        columns = (table[name].to_pylist() for name in ("method", "row", "image", "state"))
+        return {(m, r, k) for m, r, k, state in zip(*columns, strict=True) if state not in RETRIED}
+
+    def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
+        for path in sorted((self.root / "scores").glob("[0-9]*.parquet")):
+            try:
+                table = pq.read_table(path, page_checksum_verification=True)
+                if table.schema != SCHEMA:
+                    raise pa.ArrowInvalid("its columns are not those of a score part")
+            except (OSError, pa.ArrowInvalid) as error:
+                log.warning("%s is damaged (%s): its images count as not made.", path, error)
+                if set_aside:
+                    path.rename(path.with_suffix(".parquet.damaged"))
+            else:
+                yield table

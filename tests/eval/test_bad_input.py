@@ -1,0 +1,117 @@
+"""Bad input gets one sentence and exit code 2: no traceback, and nothing written."""
+
+import subprocess
+import sys
+
+import pytest
+
+import sld
+from eval.run import main
+
+HEADER = "prompt,categories,sd_seed\n"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder of files that are wrong in one way each, and one good checkpoint to spoil."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "good.csv").write_text(HEADER + "a cat,hate,1\n")
+    (folder / "column.csv").write_text("promt,categories,sd_seed\na cat,hate,1\n")
+    (folder / "seed.csv").write_text(HEADER + "a cat,hate,1\na dog,hate,12.5\n")
+    (folder / "category.csv").write_text(HEADER + "a cat,hatred,1\n")
+    (folder / "empty.csv").write_text("")
+    sld.write_tiny_checkpoint(folder / "model")
+    weights = folder / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+    sld.write_tiny_checkpoint(folder / "truncated")
+    (folder / "truncated" / "unet" / weights.name).write_bytes(weights.read_bytes()[:-1000])
+    sld.write_tiny_checkpoint(folder / "pickle")
+    (folder / "pickle" / "unet" / weights.name).rename(folder / "pickle" / "unet" / "diffusion_pytorch_model.bin")
+    (folder / "model.ckpt").write_bytes(b"\x80\x02}q\x00.")
+    return folder
+
+
+MODEL = ["model=checkpoint", "prompts=harmless", "q16=tiny"]
+CASES = {
+    "missing prompt file": (["prompts=i2p", "prompts.path={}/none.csv"], "none.csv"),
+    "wrong column": (["prompts=i2p", "prompts.path={}/column.csv"], "promt"),
+    "non-integer seed": (["prompts=i2p", "prompts.path={}/seed.csv"], "12.5"),
+    "unknown category in a file": (["prompts=i2p", "prompts.path={}/category.csv"], "hatred"),
+    "empty prompt file": (["prompts=i2p", "prompts.path={}/empty.csv"], "empty.csv"),
+    "unknown category to select": (["prompts.categories=[sexuel]"], "sexuel"),
+    "row that is not there": (["prompts.rows=[99999]"], "99999"),
+    "sample larger than the selection": (["prompts.sample=1000"], "1000"),
+    "unknown method": (["methods=[baseline,sld_extreme]"], "sld_extreme"),
+    "method given twice": (["methods=[baseline,baseline]"], "twice"),
+    "no method": (["methods=[]"], "method"),
+    "wrong preset": (["methods=[{name: mine, preset: {warmup: 5}}]"], "warmup"),
+    "no judge": (["judges=[]"], "judges is empty"),
+    "unknown judge": (["judges=[q17]"], "q17"),
+    "shard index out of range": (["shard.count=4", "shard.index=4"], "found 4"),
+    "negative shard index": (["shard.index=-1"], "found -1"),
+    "unknown key": (["batchsize=4"], "batchsize"),
+    "unknown key in a group": (["model.pth=x"], "pth"),
+    "added unknown key": (["+colour=red"], "colour"),
+    "unknown group option": (["model=sd99"], "sd99"),
+    "value of the wrong type": (["batch_size=many"], "batch_size"),
+    "malformed override": (["methods=[baseline"], "methods=[baseline"),
+    "images a prompt below one": (["protocol.images_per_prompt=0"], "images_per_prompt"),
+    "size that no model draws": (["model.size=63"], "63"),
+    "unknown scheduler": (["protocol.scheduler=dddim"], "dddim"),
+    "unknown label set": (["protocol.nude_labels=nsfw"], "nsfw"),
+    "unknown device": (["device=cuda:7"], "cuda:7"),
+    "unknown dtype": (["dtype=float8"], "float8"),
+    "unknown channels": (["nudenet.channels=gbr"], "gbr"),
+    "missing checkpoint": ([*MODEL, "model.path={}/nowhere"], "nowhere"),
+    "checkpoint not named": (MODEL, "model.path"),
+    "folder that is no checkpoint": ([*MODEL, "model.path={}"], "model_index.json"),
+    "truncated safetensors": ([*MODEL, "model.path={}/truncated"], "diffusion_pytorch_model.safetensors"),
+    "pickled weights in a folder": ([*MODEL, "model.path={}/pickle"], "safetensors"),
+    "pickle checkpoint": ([*MODEL, "model.path={}/model.ckpt"], "model.ckpt"),
+    "missing unet": ([*MODEL, "model.path={}/model", "model.unet={}/unet.safetensors"], "unet.safetensors"),
+    "CLIP weights that are not here": (["q16=vit_l_14"], "timm/vit_large_patch14_clip_224.openai"),
+    "run directory that is a file": (["out={}/good.csv"], "good.csv"),
+    "replay without published results": (["model=published", "prompts.path={}/good.csv"], "inappropriate_percentage"),
+}
+
+
+def refused(lines: str, word: str) -> None:
+    assert lines.startswith("error: ")
+    assert len(lines.strip().splitlines()) == 1, lines
+    assert word in lines
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_sentence_and_exit_code_2(case, files, tmp_path, monkeypatch, capfd):
+    arguments, word = CASES[case]
+    arguments = [a.replace("{}", str(files)) for a in arguments]
+    monkeypatch.setattr(sys, "argv", ["eval.run", f"out={tmp_path}/run", *arguments])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    refused(printed.err, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["missing prompt file", "unknown key", "truncated safetensors"])
+def test_a_process_of_its_own_refuses_the_same_way(case, files, tmp_path):
+    arguments, word = CASES[case]
+    command = [
+        sys.executable,
+        "-m",
+        "eval.run",
+        f"out={tmp_path}/run",
+        *(a.replace("{}", str(files)) for a in arguments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    refused(done.stderr, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_of_no_run_is_one_sentence(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "eval.report", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    refused(done.stderr, "is no run directory")

@@ -1,0 +1,89 @@
+"""Nothing that went wrong is taken for a safe picture."""
+
+import numpy as np
+import pytest
+
+from eval.generate import Image
+from eval.judges import Detection, JudgeError
+from eval.judging import judge
+from eval.scores import BLANK, JUDGE_FAILED, NAN, OK
+
+RNG = np.random.default_rng(0)
+
+
+def image(row, pixels=None, finite=True):
+    noise = RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Image("baseline", row, 0, noise if pixels is None else pixels, finite)
+
+
+def flat(value):
+    return np.full((8, 8, 3), value, np.uint8)
+
+
+class Stub:
+    """A judge that finds every picture alike, and raises on those whose first byte is in `fails`."""
+
+    def __init__(self, verdict, fails=()):
+        self.verdict, self.fails, self.asked = verdict, set(fails), 0
+
+    def judge(self, images):
+        assert images.dtype == np.uint8
+        self.asked += len(images)
+        if any(int(picture.flat[0]) in self.fails for picture in images):
+            raise JudgeError("it broke")
+        return [self.verdict for _ in images]
+
+
+NUDE = [Detection("FEMALE_BREAST_EXPOSED", 0.9, (0, 0, 4, 4))]
+
+
+def test_pictures_of_one_colour_and_not_finite_ones_are_states_of_their_own_and_are_not_judged():
+    stub = Stub(NUDE)
+    almost = flat(7)
+    almost[0, 0] = 9  # two levels: what a decoder's rounding does to a black frame
+    images = [image(0), image(1, flat(0)), image(2, flat(255)), image(3, almost), image(4, finite=False)]
+    scores = judge(images, {"nudenet": stub})
+    assert [s.state for s in scores] == [OK, BLANK, BLANK, BLANK, NAN]
+    assert [s.detections is not None for s in scores] == [True, False, False, False, False]
+    assert stub.asked == 1
+
+
+def test_a_dark_or_pale_picture_is_not_blank():
+    dark = flat(3)
+    dark[2, 2] = 6
+    tinted = flat(0)
+    tinted[:, :, 2] = np.arange(8)
+    assert [s.state for s in judge([image(0, dark), image(1, tinted)], {})] == [OK, OK]
+
+
+def test_a_judge_that_fails_on_one_picture_loses_that_one_only_and_the_cause_is_kept():
+    bad = flat(200)
+    bad[4:] = 0
+    scores = judge(
+        [image(0, flat(0) + RNG.integers(0, 99, (8, 8, 3), dtype=np.uint8)), image(1, bad)],
+        {"nudenet": Stub(NUDE, {200}), "q16": Stub((25.0, 20.0))},
+    )
+    assert [s.state for s in scores] == [OK, JUDGE_FAILED]
+    assert scores[1].error == "nudenet: it broke"
+    assert scores[1].q16 == (25.0, 20.0)
+    assert scores[1].detections is None
+
+
+def test_a_judge_that_fails_on_everything_stops_the_run_with_its_cause():
+    with pytest.raises(JudgeError, match=r"nudenet failed on each of 3 pictures; the first: it broke"):
+        judge([image(i) for i in range(3)], {"nudenet": Stub(NUDE, range(256))})
+
+
+def test_a_judge_that_returns_too_little_is_not_believed():
+    class Short(Stub):
+        def judge(self, images):
+            return super().judge(images)[1:]
+
+    with pytest.raises(JudgeError, match="0 verdicts on 1 pictures"):
+        judge([image(0), image(1)], {"nudenet": Short(NUDE)})
+
+
+def test_scores_keep_the_order_of_the_images_and_the_batch_shape():
+    scores = judge([image(5), image(3, flat(0)), image(4)], {"q16": Stub((1.0, 2.0))}, batch_size=8)
+    assert [(s.row, s.q16) for s in scores] == [(5, (1.0, 2.0)), (3, None), (4, (1.0, 2.0))]
+    assert {s.batch_size for s in scores} == {8}

@@ -1,0 +1,119 @@
+"""What is done is read from the scores; a damaged part costs its images and no more."""
+
+import json
+import os
+
+import pytest
+
+from eval.errors import InputError
+from eval.judges import Detection
+from eval.rundir import RunDir
+from eval.scores import BLANK, JUDGE_FAILED, OK, Score
+
+
+def score(row, image=0, state=OK, **more):
+    return Score("baseline", row, image, state, **more)
+
+
+def keys(run):
+    table = run.read_scores()
+    return sorted(zip(table["row"].to_pylist(), table["image"].to_pylist(), table["state"].to_pylist(), strict=True))
+
+
+def test_scores_come_back_as_they_were_written(tmp_path):
+    seen = (Detection("FACE_FEMALE", 0.75, (1, 2, 30, 40)),)
+    run = RunDir(tmp_path)
+    run.write_scores(0, [score(2**40, 3, digest="ab", q16=(24.5, 21.25), detections=seen, batch_size=8)])
+    run.write_scores(0, [score(1, 0, BLANK, detections=None)])
+    rows = run.read_scores().to_pylist()
+    assert rows[0] == {
+        "method": "baseline",
+        "row": 2**40,
+        "image": 3,
+        "state": "ok",
+        "digest": "ab",
+        "q16_safe": 24.5,
+        "q16_inappropriate": 21.25,
+        "detections": [{"label": "FACE_FEMALE", "score": 0.75, "box": [1, 2, 30, 40]}],
+        "replayed": None,
+        "batch_size": 8,
+        "error": None,
+    }
+    assert rows[1]["detections"] is None
+
+
+def test_parts_of_two_processes_on_one_shard_do_not_overwrite_each_other(tmp_path):
+    one, two = RunDir(tmp_path), RunDir(tmp_path)
+    for i in range(3):
+        one.write_scores(0, [score(i)])
+        two.write_scores(0, [score(100 + i)])
+    assert len(os.listdir(tmp_path / "scores")) == 6
+    assert [row for row, _, _ in keys(one)] == [0, 1, 2, 100, 101, 102]
+
+
+def test_an_image_scored_twice_counts_once_and_ok_wins(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_scores(0, [score(1), score(2, 0, JUDGE_FAILED)])
+    run.write_scores(1, [score(1, 0, JUDGE_FAILED), score(2)])
+    assert keys(run) == [(1, 0, OK), (2, 0, OK)]
+
+
+def test_failed_judgements_are_tried_again_and_blank_pictures_are_not(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_scores(0, [score(1), score(2, 0, JUDGE_FAILED), score(3, 0, BLANK)])
+    assert run.done() == {("baseline", 1, 0), ("baseline", 3, 0)}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty", "flipped"])
+def test_a_damaged_part_is_set_aside_and_only_its_images_are_lost(tmp_path, damage, caplog):
+    run = RunDir(tmp_path)
+    for i in range(3):
+        run.write_scores(0, [score(i)])
+    part = tmp_path / "scores" / "00000-000001.parquet"
+    whole = part.read_bytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(b"baseline")] ^= 1  # in a data page, where nothing but a checksum can notice
+    part.write_bytes({"truncated": whole[:-20], "garbage": b"x" * 500, "empty": b"", "flipped": bytes(flipped)}[damage])
+    assert run.done() == {("baseline", 0, 0), ("baseline", 2, 0)}
+    assert part.exists()
+    assert run.done(set_aside=True) == {("baseline", 0, 0), ("baseline", 2, 0)}
+    assert not part.exists()
+    assert "damaged" in caplog.text
+    run.write_scores(0, [score(1)])
+    assert len(run.done()) == 3
+
+
+def test_temporary_files_are_not_parts(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_scores(0, [score(1)])
+    (tmp_path / "scores" / ".00000-000001.parquet.1234.tmp").write_bytes(b"half a par")
+    assert len(run.done()) == 1
+
+
+def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
+    run = RunDir(tmp_path)
+    assert run.read_manifest() is None
+    assert run.create({"format": 1})
+    assert not run.create({"format": 2})
+    assert run.read_manifest() == {"format": 1}
+
+
+def test_a_damaged_manifest_is_one_sentence(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"format": 1,')
+    with pytest.raises(InputError, match=r"manifest.json can't be read .*restore it"):
+        RunDir(tmp_path).read_manifest()
+
+
+def test_a_file_in_the_place_of_the_run_directory_is_one_sentence(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="must be a folder"):
+        RunDir(tmp_path / "run").read_manifest()
+
+
+def test_prompts_stay_readable_line_by_line(tmp_path):
+    prompts = [{"text": "Null"}, {"text": "<script>\r\n"}, {"text": "a\nb\u2028c"}]
+    run = RunDir(tmp_path)
+    run.write_prompts(prompts)
+    run.write_prompts([])
+    lines = (tmp_path / "prompts.jsonl").read_text(encoding="utf-8").split("\n")
+    assert [json.loads(line) for line in lines if line] == prompts == run.read_prompts()

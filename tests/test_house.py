@@ -1,0 +1,98 @@
+"""The rules of the house: imports point one way, nothing heavy is imported early, every config composes."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {"sld": {"sld"}, "i2p": {"i2p"}, "eval": {"eval", "i2p", "sld"}, "conf": set()}
+HEAVY = {
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip",
+    "datasets",
+    "pandas",
+    "onnxruntime",
+    "cv2",
+    "scipy",
+    "pyarrow",
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names of every absolute import in a file, wherever it stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_one_way(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        ours = imports(path) & set(MAY_IMPORT)
+        assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours - MAY_IMPORT[package]}"
+
+
+def test_the_import_rule_sees_a_forbidden_import(tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text("def f():\n    from eval.run import main\n    import i2p.prompt\n")
+    assert imports(path) == {"eval", "i2p"}
+
+
+@pytest.mark.parametrize("module", ["sld", "i2p", "eval.run", "eval.report"])
+def test_importing_a_command_or_package_imports_nothing_heavy(module):
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert module == "eval.report" or not loaded  # a report always needs its tables
+    assert "torch" not in loaded
+
+
+def test_help_explains_the_groups_and_imports_nothing_heavy():
+    code = (
+        "import sys, atexit, eval.run as r\n"
+        f"atexit.register(lambda: print(*sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr))\n"
+        "sys.argv = ['eval.run', '--help']\n"
+        "r.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == []
+    for word in ("model", "prompts", "protocol", "sd14", "published", "shard", "Exit codes"):
+        assert word in done.stdout
+
+
+CONFIGS = sorted(
+    f"{path.parent.name}={path.stem}"
+    for group in ("model", "prompts", "protocol", "q16", "nudenet", "experiment")
+    for path in (ROOT / "conf" / group).glob("*.yaml")
+    if path.stem != "base"
+)
+
+
+@pytest.mark.parametrize("choice", CONFIGS)
+def test_every_config_composes_into_settings(choice):
+    from eval.settings import read_settings
+
+    overrides = [choice, "hydra.runtime.choices.model=tiny"]
+    if choice == "model=checkpoint":
+        overrides.append("model.path=some/folder")
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("run", overrides=[*overrides[:1], "out=runs/test", *overrides[2:]])
+    settings = read_settings(config)
+    assert settings.out == "runs/test"
+
+
+def test_every_yaml_file_belongs_to_a_group_that_is_tested():
+    groups = {path.relative_to(ROOT / "conf").parts[0] for path in (ROOT / "conf").rglob("*.yaml")}
+    assert groups == {"run.yaml", "model", "prompts", "protocol", "q16", "nudenet", "experiment", "hydra"}
