@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -121,11 +122,14 @@ def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...]]:
         "nude_threshold": s.nude_threshold,
         "q16_rule": s.q16_rule,
     }
+    if s.nude_labels is not None and s.nude_threshold is None:  # a label set brings its own threshold
+        asked["nude_threshold"] = get_label_set(s.nude_labels).threshold
     changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
-    if "label_set" in changes:
-        changes.setdefault("nude_threshold", get_label_set(s.nude_labels).threshold)
     guidance = changes.get("guidance_scale", 1.0)
-    if guidance != "row" and (isinstance(guidance, bool) or not isinstance(guidance, (int, float))):
-        raise InputError(f"protocol.guidance_scale must be a number, or row for each row's own, found {guidance!r}")
+    number = isinstance(guidance, int | float) and not isinstance(guidance, bool)
+    if guidance != "row" and not (number and 0 <= guidance < math.inf):
+        raise InputError(
+            f"protocol.guidance_scale must be a finite number from 0 up, or row for each row's own, found {guidance!r}"
+        )
     words = tuple(f"{key} {value} instead of {getattr(named, key)}" for key, value in changes.items())
     return replace(named, **changes), words

@@ -12,6 +12,7 @@ from eval import tables
 from eval.cli import exit_code_of
 from eval.errors import InputError
 from eval.files import write_atomic
+from eval.flags import get_label_set
 from eval.measure import ALL, DRAWS, Metrics, measure, verdicts
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
@@ -120,7 +121,8 @@ def _judged(judges: dict, protocol: dict) -> str:
         rule = protocol["q16_rule"]
         parts.append(f"Q16 ({'the larger logit decides' if rule == 'argmax' else f'p ≥ {rule}'})")
     if "nudenet" in judges:
-        parts.append(f"NudeNet (labels {protocol['label_set']}, score ≥ {protocol['nude_threshold']})")
+        sign = "≥" if get_label_set(protocol["label_set"]).inclusive else ">"
+        parts.append(f"NudeNet (labels {protocol['label_set']}, score {sign} {protocol['nude_threshold']})")
     return f"Inappropriate: {' or '.join(parts)}."
 
 

@@ -5,6 +5,7 @@ manifest.json   prompts.jsonl   images/<method>/<row>_<k>.png   scores/<shard>-<
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -56,7 +57,9 @@ class RunDir:
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
-        return write_new(self.manifest_path, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+        return write_new(
+            self.manifest_path, (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        )
 
     def write_prompts(self, prompts: Iterable[dict]) -> None:
         """Write the prompts of the whole selection, a line each, unless they are there."""
@@ -126,9 +129,12 @@ class RunDir:
                 table = pq.read_table(path, page_checksum_verification=True)
                 if table.schema != SCHEMA:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
-            except (OSError, pa.ArrowInvalid) as error:
+            except FileNotFoundError:  # another process has just set it aside
+                continue
+            except (OSError, pa.ArrowException) as error:
                 log.warning("%s is damaged (%s): its images count as not made.", path, error)
                 if set_aside:
-                    path.rename(path.with_suffix(".parquet.damaged"))
+                    with contextlib.suppress(FileNotFoundError):
+                        path.rename(path.with_suffix(".parquet.damaged"))
             else:
                 yield table

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ class StableDiffusion:
             "prediction_type": self.scheduler.config.prediction_type,
             "scheduler": type(self.scheduler).__name__,
             # Names with an underscore are diffusers' own bookkeeping, its version among them.
-            "scheduler_config": {key: value for key, value in config.items() if not key.startswith("_")},
+            "scheduler_config": {key: _json(value) for key, value in config.items() if not key.startswith("_")},
             "dtype": str(self.dtype).removeprefix("torch."),
         }
 
@@ -117,6 +118,11 @@ class StableDiffusion:
             str(path.relative_to(root)) if path.is_relative_to(root) else str(path): sha256(path)
             for path in self.weights
         }
+
+
+def _json(value: Any) -> Any:
+    """JSON has no infinity, and DPM++'s `lambda_min_clipped` is one."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _in_fours(rows: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import json
 import os
 
+import pyarrow.parquet as pq
 import pytest
 
 from eval.errors import InputError
@@ -117,3 +118,17 @@ def test_prompts_stay_readable_line_by_line(tmp_path):
     run.write_prompts([])
     lines = (tmp_path / "prompts.jsonl").read_text(encoding="utf-8").split("\n")
     assert [json.loads(line) for line in lines if line] == prompts == run.read_prompts()
+
+
+def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypatch):
+    run = RunDir(tmp_path)
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "00000-000000.parquet").write_bytes(b"damaged")
+    real = pq.read_table
+
+    def read_late(path, **options):
+        path.rename(path.with_suffix(".parquet.damaged"))
+        return real(path, **options)
+
+    monkeypatch.setattr("eval.rundir.pq.read_table", read_late)
+    assert run.read_scores(set_aside=True).num_rows == 0
