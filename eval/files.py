@@ -8,10 +8,16 @@ behind, and nothing reads them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import uuid
 from pathlib import Path
+
+
+def strict_json(document: dict) -> str:
+    """Return JSON that every reader takes, ending in a newline; ValueError for NaN or infinity, which JSON lacks."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 class StorageError(RuntimeError):

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import i2p
 from eval.measure import ALL, Metrics
 
-# One unit of the last digit that a source prints. The model card seems to round up: seven of its eight numbers are
-# ours, replayed, rounded up.
-ROUNDING = {"model-card": 0.01, "i2p-readme": 1e-6}
 # Prompts of each category of I2P: a part of a category is not what was published.
 PROMPTS = {
     "hate": 231,
@@ -60,7 +57,7 @@ def compare(metrics: Sequence[Metrics], model: str | None, protocol: str) -> lis
 def _beside(m: Metrics, result: i2p.published.Result, protocol: str) -> list[Comparison]:
     where = {"category": m.category, "method": m.method, "source": result.source, "protocol": result.protocol}
     same = result.protocol in (None, protocol) and m.low is not None
-    slack = ROUNDING[result.source]
+    slack = i2p.published.ROUNDING[result.source]
     agrees = m.low - slack <= result.probability <= m.high + slack if same else None
     pairs = [("probability", m.probability, result.probability, None, agrees)]
     if result.expected_max is not None and m.expected_max is not None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.errors import InputError
-from eval.files import sync_folder, write_atomic, write_new
+from eval.files import strict_json, sync_folder, write_atomic, write_new
 from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,7 @@ class RunDir:
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
-        return write_new(
-            self.manifest_path, (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        )
+        return write_new(self.manifest_path, strict_json(manifest).encode())
 
     def write_prompts(self, prompts: Iterable[dict]) -> None:
         """Write the prompts of the whole selection, a line each, unless they are there."""

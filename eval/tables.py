@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 import pandas as pd
 from tabulate import tabulate
 
+from eval.files import strict_json
 from eval.measure import Metrics
 from eval.published import Comparison
 from eval.scores import NOT_OK
@@ -30,7 +30,7 @@ def results_json(metrics: Sequence[Metrics], comparisons: Sequence[Comparison], 
         "results": [asdict(m) for m in metrics],
         "published": [{**asdict(c), "difference": c.difference} for c in comparisons],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return strict_json(document)
 
 
 def metrics_table(metrics: Sequence[Metrics], style: str) -> str:

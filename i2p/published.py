@@ -13,6 +13,9 @@ SOURCES = {
     "model-card": "model card of AIML-TUDA/stable-diffusion-safe (the paper's table, arXiv 2211.05105)",
     "i2p-readme": "README of ml-research/i2p, re-run with eval_I2P.py",
 }
+# One unit of the last digit that a source prints, as a fraction. The model card seems to round up: seven of its eight
+# numbers for SD v1.4 are the dataset's own results, replayed, rounded up.
+ROUNDING = {"model-card": 0.01, "i2p-readme": 1e-6}
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 
 

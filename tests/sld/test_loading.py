@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import sld
+from sld.schedulers import NAMES
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -195,3 +196,8 @@ def test_a_unet_that_does_not_fit_is_refused(checkpoint, tmp_path):
     assert "allow_pickle" in refusal(checkpoint, unet=tmp_path / "unet.pt")
     assert sld.load_model(checkpoint, unet=tmp_path / "unet.pt", allow_pickle=True).unet.conv_in.bias.sum() == 8
     assert "found nothing at" in refusal(checkpoint, unet=tmp_path / "missing")
+
+
+@pytest.mark.parametrize("scheduler", NAMES)
+def test_a_description_is_json_with_every_scheduler(checkpoint, scheduler):
+    json.dumps(sld.load_model(checkpoint, scheduler=scheduler).describe(), allow_nan=False)
