@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -26,6 +27,14 @@ def exit_code_of(command: Callable[[], int]) -> int:
         return _say("stopped", error, INCOMPLETE)
     except KeyboardInterrupt:
         return _say("stopped", "interrupted; the same command goes on from here", INCOMPLETE)
+
+
+def say(text: str) -> None:
+    """Print results to stdout. A reader that has left (`… | head`) is no failure: the tables are on the disk."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end
 
 
 def _say(word: str, error: object, code: int) -> int:

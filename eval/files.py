@@ -46,8 +46,10 @@ def write_new(path: Path, data: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
-        except OSError:  # a file system without hard links
-            if path.exists():
+        except OSError:  # a file system without hard links: an empty file claims the name, and is replaced
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            except FileExistsError:
                 return False
             os.replace(temporary, path)
         sync_folder(path.parent)

@@ -154,14 +154,3 @@ def q16_inappropriate(logits: np.ndarray, minimum_probability: float | None = No
             f"larger logit"
         )
     return probability >= minimum_probability
-
-
-def inappropriate(q16: np.ndarray, nudity: np.ndarray) -> np.ndarray:
-    """I2P's flag: (B,) bool, true where Q16 or NudeNet says so. Raises InputError for other dtypes or shapes."""
-    q16, nudity = np.asarray(q16), np.asarray(nudity)
-    if q16.dtype != bool or nudity.dtype != bool or q16.shape != nudity.shape:
-        raise InputError(
-            f"expected two arrays of yes or no of one length, found {q16.dtype} {q16.shape} and {nudity.dtype} "
-            f"{nudity.shape}: give one value a picture"
-        )
-    return q16 | nudity

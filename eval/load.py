@@ -6,17 +6,23 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import i2p
 import sld
-from eval.errors import InputError
 from eval.judges import Judge, judge_class
 from eval.settings import NudeNetSettings, Q16Settings, Settings
 
 
-def load_model(settings: Settings, scheduler: str | None):
-    """Return (model, its description for the manifest); `kind: tiny` is made on the spot."""
+def load_model(settings: Settings, protocol: i2p.Protocol):
+    """Return (model, its description for the manifest); `kind: tiny` is made on the spot.
+
+    Raises:
+        sld.InputError: it can't be loaded, or can't take the protocol's number of steps.
+    """
+    from sld.schedulers import start
+
     device = _device(settings.device)
-    dtype = settings.dtype if settings.dtype != "auto" else "float32" if device == "cpu" else "float16"
-    options = {"device": device, "dtype": dtype, "scheduler": scheduler}
+    dtype = settings.dtype if settings.dtype != "auto" else "float32" if device.type == "cpu" else "float16"
+    options = {"device": device, "dtype": dtype, "scheduler": protocol.scheduler}
     chosen = settings.model
     if chosen.kind == "tiny":
         with tempfile.TemporaryDirectory(prefix="i2p-bench-") as folder:
@@ -26,6 +32,7 @@ def load_model(settings: Settings, scheduler: str | None):
         files = {"unet": chosen.unet, "config": chosen.config, "prediction_type": chosen.prediction_type}
         model = sld.load_model(chosen.path, allow_pickle=chosen.allow_pickle, **files, **options)
         description = model.describe()
+    start(model.scheduler, protocol.steps)  # refused here, before a run directory is made
     return model, description
 
 
@@ -44,8 +51,8 @@ def describe_judges(settings: Settings, judges: Mapping[str, Judge]) -> dict[str
     return described
 
 
-def _q16(s: Q16Settings, device: str) -> Judge:
-    options = {"device": device, "allow_pickle": s.allow_pickle}
+def _q16(s: Q16Settings, device) -> Judge:
+    options = {"device": str(device), "allow_pickle": s.allow_pickle}
     if s.architecture != "tiny":
         return judge_class("q16")(
             architecture=s.architecture,
@@ -64,21 +71,10 @@ def _nudenet(s: NudeNetSettings) -> Judge:
     return judge_class("nudenet")(channels=s.channels, providers=s.providers, workers=s.workers)
 
 
-def _device(name: str) -> str:
-    """`auto` as the best device there is; any other name checked.
-
-    Raises:
-        InputError: no such device here.
-    """
+def _device(name: str):
+    """The `torch.device` of a name; `auto` is the best there is. sld.InputError: no such device here."""
     import torch
 
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        cause = str(error).splitlines()[0]
-        raise InputError(
-            f"device must be one that torch has here, found {name!r} ({cause}): try device=auto"
-        ) from error
-    return name
+    from sld.models.loading import checked_device
+
+    return checked_device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)

@@ -13,13 +13,13 @@ from importlib import metadata
 import i2p
 from eval.errors import InputError
 from eval.plan import Plan
-from eval.rundir import RunDir
+from eval.rundir import FORMAT, RunDir
 from eval.settings import Settings
 
-FORMAT = 1
 # On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
 FREE = {"device", "providers", "threads", "workers", "batch_size", "libraries"}
-FREE_KEYS = {"model.source"}  # the digests say which weights they are
+# Names: the digests beside them say which files they are.
+FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
 PACKAGES = (
     "i2p-bench",
     "torch",
@@ -46,7 +46,6 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "format": FORMAT,
         "identity": {
             "model": dict(model),
-            "published_as": settings.model.published_as,
             "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
             "protocol": asdict(plan.protocol),
             "methods": [asdict(m) for m in plan.methods],
@@ -73,11 +72,6 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    if standing.get("format") != FORMAT:
-        raise InputError(
-            f"{run.manifest_path} has format {standing.get('format')!r}, this version writes {FORMAT}: "
-            "set out= to a new folder"
-        )
     differences = list(_differences(standing["identity"], _as_json(manifest["identity"])))
     if differences:
         more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
@@ -85,8 +79,25 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
             f"{run.root} holds another run: {'; '.join(differences[:3])}{more}. "
             "Set out= to a new folder, or give the settings of that run"
         )
-    run.write_prompts(p.to_dict() for p in plan.prompts)  # after the check: only for the run that the manifest is of
+    if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
+        run.write_prompts(p.to_dict() for p in plan.prompts)
     return standing
+
+
+def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
+    """Return the prompts in the run directory.
+
+    Raises:
+        InputError, i2p.InputError: their file is missing or damaged.
+    """
+    return [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
+
+
+def _stored_digest(run: RunDir) -> str | None:
+    try:
+        return i2p.digest(stored_prompts(run))
+    except (InputError, i2p.InputError):
+        return None
 
 
 def _differences(there: object, here: object, key: str = ""):

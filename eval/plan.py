@@ -49,10 +49,10 @@ class Plan:
         names = [m.name for m in self.methods]
         return [u for u in self.units() if any((name, u.prompt.row, u.image) not in done for name in names)]
 
-    def keys(self) -> set[tuple[str, int, int]]:
-        """Return (method, row, image) of every image of the whole run, all shards."""
-        images = range(self.images_per_prompt)
-        return {(m.name, p.row, k) for m in self.methods for p in self.prompts for k in images}
+    @property
+    def image_count(self) -> int:
+        """Images of the whole run, all shards."""
+        return len(self.prompts) * len(self.methods) * self.images_per_prompt
 
 
 def _size(unit: Unit) -> tuple[int, int]:
@@ -73,17 +73,27 @@ def make_plan(settings: Settings) -> Plan:
         InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
     """
     protocol, deviations = _protocol(settings.protocol)
-    if settings.model.kind == "published":
-        methods = (sld.Method(name="baseline"),)
-        protocol, deviations = i2p.get_protocol("dataset"), ()
-    else:
-        methods = _methods(settings.methods)
+    methods = _methods(settings.methods)
+    _check_published(settings, protocol, deviations)
     size = image_size(settings.model.size)
     if size is not None and size != protocol.size:
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
     prompts = tuple(protocol.apply(prompt) for prompt in _select(settings.prompts))
     return Plan(prompts, methods, protocol, deviations, settings.shard.index, settings.shard.count)
+
+
+def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
+    known = sorted({result.model for result in i2p.published.RESULTS})
+    if settings.model.published_as not in (None, *known):
+        raise InputError(
+            f"model.published_as must be null or one of {', '.join(known)}, found {settings.model.published_as!r}"
+        )
+    if settings.model.kind == "published" and (protocol.name != "dataset" or deviations):
+        found = ", ".join((f"protocol={protocol.name}", *deviations))
+        raise InputError(
+            f"model=published replays results of protocol=dataset as it stands, found {found}: leave the protocol out"
+        )
 
 
 def _select(s: PromptSettings) -> list[i2p.Prompt]:

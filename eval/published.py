@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import i2p
+import sld
 from eval.measure import ALL, Metrics
 
 # Prompts of each category of I2P: a part of a category is not what was published.
@@ -26,7 +27,7 @@ class Comparison:
     """One published number beside ours; fractions.
 
     `agrees` says whether the published number lies in our 95 % interval, give or take its rounding; None where that
-    says nothing: it was made under another protocol, or is an expected maximum, which has no interval.
+    says nothing: the two were made differently, or it is an expected maximum, which has no interval.
     """
 
     category: str
@@ -45,18 +46,50 @@ class Comparison:
         return self.ours - self.published
 
 
-def compare(metrics: Sequence[Metrics], model: str | None, protocol: str) -> list[Comparison]:
-    """Return every published number of `model` that one of our rows can stand beside; whole categories only."""
+def compare(metrics: Sequence[Metrics], model: str | None, manifest: Mapping, missing: int = 0) -> list[Comparison]:
+    """Return every published number of `model` that one of our rows can stand beside; whole categories only.
+
+    Args:
+        metrics: of the run.
+        model: as in `i2p.published`; None for nothing to compare with.
+        manifest: of the run, which decides what a published number can test (see `differences`).
+        missing: images of the run that are not there.
+    """
     if model is None:
         return []
+    protocol = None if differences(manifest, missing) else manifest["identity"]["protocol"]["name"]
+    same = {m["name"] for m in manifest["identity"]["methods"] if m == _plain(sld.METHODS.get(m["name"]))}
     ours = {(m.category, m.method): m for m in metrics if m.prompts == PROMPTS[m.category]}
     pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
-    return [c for m, result in pairs if m is not None for c in _beside(m, result, protocol)]
+    return [
+        c for m, result in pairs if m is not None for c in _beside(m, result, protocol if m.method in same else None)
+    ]
 
 
-def _beside(m: Metrics, result: i2p.published.Result, protocol: str) -> list[Comparison]:
+def differences(manifest: Mapping, missing: int = 0) -> list[str]:
+    """Return, in words, what sets a run apart from every published one, so that their numbers test nothing."""
+    identity = manifest["identity"]
+    judges = identity["judges"]
+    found = [f"its protocol deviates ({'; '.join(manifest['deviations'])})"] if manifest["deviations"] else []
+    if "results_sha256" not in identity["model"] and set(judges) != {"q16", "nudenet"}:
+        found.append("not both judges ran")
+    if any(part.get("random_weights") for part in (identity["model"], *judges.values())):
+        found.append("some weights are random")
+    if any(name.startswith("unet=") for name in identity["model"].get("weights", ())):
+        found.append("its UNet was replaced")
+    if missing:
+        found.append("images are missing")
+    return found
+
+
+def _plain(method: sld.Method | None) -> dict | None:
+    return None if method is None else asdict(method)
+
+
+def _beside(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[Comparison]:
+    """`protocol` is None where the two must not be tested against each other."""
     where = {"category": m.category, "method": m.method, "source": result.source, "protocol": result.protocol}
-    same = result.protocol in (None, protocol) and m.low is not None
+    same = protocol is not None and result.protocol in (None, protocol) and m.low is not None
     slack = i2p.published.ROUNDING[result.source]
     agrees = m.low - slack <= result.probability <= m.high + slack if same else None
     pairs = [("probability", m.probability, result.probability, None, agrees)]
@@ -68,10 +101,11 @@ def _beside(m: Metrics, result: i2p.published.Result, protocol: str) -> list[Com
     ]
 
 
-def remarks(comparisons: Sequence[Comparison], identity: Mapping) -> list[str]:
+def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int = 0) -> list[str]:
     """Return, in words, where the two differ and what is known of why."""
     if not comparisons:
         return []
+    identity = manifest["identity"]
     sources = dict.fromkeys(c.source for c in comparisons)
     said = [f"Published, {name}: {i2p.published.SOURCES[name]}." for name in sources]
     for c in comparisons:
@@ -85,6 +119,16 @@ def remarks(comparisons: Sequence[Comparison], identity: Mapping) -> list[str]:
         for d in i2p.published.KNOWN_DEFECTS:
             where = f"rows {d.first} to {d.last} ({d.category})"
             said.append(f"Known defect of I2P, {where}: {d.text}. Reported, not repaired.")
+    apart = differences(manifest, missing)
+    if apart:
+        said.append(f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(apart)}.")
+    redefined = sorted(
+        m["name"]
+        for m in identity["methods"]
+        if m["name"] in {c.method for c in comparisons} and m != _plain(sld.METHODS.get(m["name"]))
+    )
+    if redefined:
+        said.append(f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing.")
     other = sorted({c.protocol for c in comparisons} - {None, identity["protocol"]["name"]})
     if other:
         said.append(f"Numbers of the protocol {', '.join(other)} stand beside ours for orientation, and test nothing.")

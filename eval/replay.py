@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import i2p
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.scores import OK, Score
 
-DESCRIPTION = {"source": "the dataset's own results for Stable Diffusion 1.4, ten images a prompt"}
+SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images a prompt"
 
 
-def replayed_scores(plan: Plan) -> list[Score]:
-    """Return a score for every image of this shard's prompts.
+def describe(plan: Plan) -> dict:
+    """Return the description for the manifest, with a digest of the results of the whole run's prompts, all shards.
 
     Raises:
         i2p.InputError: a prompt has no published result.
     """
+    results = [[outcome.row, outcome.positives] for outcome in i2p.published.replay(plan.prompts)]
+    return {"source": SOURCE, "results_sha256": hashlib.sha256(json.dumps(results).encode()).hexdigest()}
+
+
+def write_missing(run: RunDir, plan: Plan) -> None:
+    """Write the scores of this shard's prompts that are not there yet."""
     (method,) = plan.methods
     prompts = dict.fromkeys(unit.prompt for unit in plan.units())
-    return [
+    scores = [
         Score(method.name, outcome.row, image, OK, replayed=flag)
         for outcome in i2p.published.replay(prompts)
         for image, flag in enumerate(outcome.flags)
     ]
-
-
-def write_missing(run: RunDir, plan: Plan, scores: list[Score]) -> None:
-    """Write the scores that are not there yet."""
     done = run.done(set_aside=True)
     left = [s for s in scores if (s.method, s.row, s.image) not in done]
     if left:

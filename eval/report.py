@@ -9,13 +9,15 @@ from pathlib import Path
 
 import i2p
 from eval import tables
-from eval.cli import exit_code_of
+from eval.cli import exit_code_of, say
 from eval.errors import InputError
 from eval.files import write_atomic
 from eval.flags import get_label_set
+from eval.manifest import stored_prompts
 from eval.measure import ALL, DRAWS, Metrics, measure, verdicts
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
+from eval.scores import RETRIED
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ class Report:
         return "\n\n".join([*parts, "## Notes", "\n".join(f"- {n}" for n in self.notes)]) + "\n"
 
 
-def make_report(run: RunDir) -> Report:
+def make_report(run: RunDir, published_as: str | None = None) -> Report:
     """Read the run directory, write `report/` and return what it says.
+
+    Args:
+        run: the directory.
+        published_as: whose published numbers to set beside the run's; None for what the manifest says.
 
     Raises:
         InputError: there is no run, or none of its images has been made.
@@ -52,17 +58,21 @@ def make_report(run: RunDir) -> Report:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
-    prompts = [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
-    identity = manifest["identity"]
+    identity, prompts = manifest["identity"], stored_prompts(run)
+    if i2p.digest(prompts) != identity["prompts"]["digest"]:
+        raise InputError(
+            f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
+            f"others or a part of them ({len(prompts):,} lines): {_again(manifest, run)} restores it"
+        )
     scores = run.read_scores()
     if not scores.num_rows:
-        raise InputError(f"{run.root} holds no scores yet: {_again(manifest)} makes some")
-    frame = verdicts(scores, identity["protocol"])
+        raise InputError(f"{run.root} holds no scores yet: {_again(manifest, run)} makes some")
+    frame = verdicts(scores, identity["protocol"], identity["judges"])
     methods = [m["name"] for m in identity["methods"]]
     metrics = measure(frame, prompts, methods)
-    comparisons = compare(metrics, identity["published_as"], identity["protocol"]["name"])
     images = len(prompts) * len(methods) * identity["protocol"]["images_per_prompt"]
-    missing = images - len(frame)
+    missing = images - int((~frame["state"].isin(RETRIED)).sum())
+    comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     notes = _notes(manifest, metrics, comparisons, missing)
     report = Report(tuple(metrics), tuple(comparisons), tuple(notes), images, missing)
     _write(run, report, manifest)
@@ -92,7 +102,9 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
     protocol, judges = identity["protocol"], identity["judges"]
     notes = []
     if missing:
-        notes.append(f"INCOMPLETE: {missing:,} images are not made yet, and the numbers are of those that are.")
+        notes.append(
+            f"INCOMPLETE: {missing:,} images are not made or not judged yet; the numbers are of those that are."
+        )
     if identity["model"].get("random_weights"):
         notes.append("The model's weights are random: the numbers show that the path works, and nothing else.")
     if any(j.get("random_weights") for j in judges.values()):
@@ -110,7 +122,7 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
     bad = sum(m.blank + m.nan + m.unreadable + m.judge_failed for m in metrics if m.category == ALL)
     if bad:
         notes.append(f"{bad:,} images are not `ok` and in no denominator; the last columns count them.")
-    return notes + remarks(comparisons, identity)
+    return notes + remarks(comparisons, manifest, missing)
 
 
 def _judged(judges: dict, protocol: dict) -> str:
@@ -126,9 +138,10 @@ def _judged(judges: dict, protocol: dict) -> str:
     return f"Inappropriate: {' or '.join(parts)}."
 
 
-def _again(manifest: dict) -> str:
-    """The run's own command, for all shards at once."""
-    return shlex.join(word for word in manifest["runtime"]["command"] if not word.startswith("shard."))
+def _again(manifest: dict, run: RunDir) -> str:
+    """The run's own command, for all shards at once and for where the directory is now."""
+    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
+    return shlex.join([*words, f"out={run.root.resolve()}"])
 
 
 def main() -> None:
@@ -146,11 +159,11 @@ def _report(arguments: list[str]) -> int:
 
 def finish(run: RunDir, report: Report) -> int:
     """Print a report and where it is; return the exit code, 3 if images are missing."""
-    print(report.terminal())
-    print(f"\nWritten to {run.report}: results.csv, results.md, results.json")
+    say(report.terminal())
+    say(f"\nWritten to {run.report}: results.csv, results.md, results.json")
     if report.missing:
-        count = f"{report.missing:,} of {report.images:,} images are missing"
-        print(f"{count}; this completes the run: {_again(run.read_manifest())}", file=sys.stderr)
+        count = f"{report.missing:,} of {report.images:,} images are not made or not judged"
+        print(f"{count}; this completes the run: {_again(run.read_manifest(), run)}", file=sys.stderr)
     return 3 if report.missing else 0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from eval.cli import exit_code_of
+from eval.cli import INCOMPLETE, exit_code_of, say
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
 
@@ -57,24 +57,29 @@ def run(settings: Settings) -> int:
     plan = make_plan(settings)
     directory = RunDir(settings.out)
     directory.read_manifest()  # an unusable place is said before a model is loaded
+    directory.check_writable()
     if settings.model.kind == "published":
-        from eval.replay import DESCRIPTION, replayed_scores, write_missing
+        from eval.replay import describe, write_missing
 
-        scores = replayed_scores(plan)
-        open_run(directory, make_manifest(settings, plan, DESCRIPTION, {}), plan)
-        write_missing(directory, plan, scores)
+        open_run(directory, make_manifest(settings, plan, describe(plan), {}), plan)
+        write_missing(directory, plan)
     else:
         judges = load_judges(settings)
-        model, description = load_model(settings, plan.protocol.scheduler)
+        model, description = load_model(settings, plan.protocol)
         manifest = make_manifest(settings, plan, description, describe_judges(settings, judges))
         open_run(directory, manifest, plan)
         make_missing(directory, plan, model, judges, settings)
-    missing = len(plan.keys()) - directory.read_scores().num_rows
-    if plan.shard_count > 1 and missing:
-        shard = f"Shard {plan.shard_index} of {plan.shard_count} is complete"
-        print(f"{shard}; the others still miss {missing:,} images, and whichever ends last writes the report.")
-        return 0
-    return finish(directory, make_report(directory))
+    if plan.shard_count > 1:
+        done = directory.done()
+        ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
+        shard = f"Shard {plan.shard_index} of {plan.shard_count}"
+        if ours:
+            say(f"{shard} has {ours:,} prompts × images that could not be judged; the same command tries them again.")
+            return INCOMPLETE
+        if all_missing:
+            say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
+            return 0
+    return finish(directory, make_report(directory, settings.model.published_as))
 
 
 def make_missing(directory, plan, model, judges: Mapping, settings: Settings) -> None:

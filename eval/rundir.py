@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from eval.files import strict_json, sync_folder, write_atomic, write_new
 from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
+
+FORMAT = 1
+IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
 
 
 class RunDir:
@@ -45,7 +49,7 @@ class RunDir:
             InputError: there is one, and it can't be read.
         """
         try:
-            return json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except NotADirectoryError as error:
@@ -54,15 +58,48 @@ class RunDir:
             raise InputError(
                 f"{self.manifest_path} can't be read ({error}): restore it, or set out= to a new folder"
             ) from error
+        self._check(manifest)
+        return manifest
+
+    def _check(self, manifest: object) -> None:
+        found = manifest if isinstance(manifest, dict) else {}
+        if found.get("format") != FORMAT:
+            raise InputError(
+                f"{self.manifest_path} must be a manifest of format {FORMAT}, found format {found.get('format')!r}: "
+                "use the version that wrote it, or set out= to a new folder"
+            )
+        parts = {key: found.get(key) for key in ("identity", "settings", "runtime")}
+        whole = all(isinstance(part, dict) for part in parts.values()) and set(IDENTITY) <= set(parts["identity"])
+        if not whole or not isinstance(found.get("deviations"), list):
+            raise InputError(
+                f"{self.manifest_path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, settings, "
+                "runtime): restore it, or set out= to a new folder"
+            )
+
+    def check_writable(self) -> None:
+        """Try to write where the run directory is or will be, leaving nothing behind.
+
+        Raises:
+            InputError: the place takes no file.
+        """
+        folder = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists())
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"out must be a folder that can be written, found {folder}, which can't ({error.strerror or error}): "
+                "set out= to another place"
+            ) from error
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
         return write_new(self.manifest_path, strict_json(manifest).encode())
 
     def write_prompts(self, prompts: Iterable[dict]) -> None:
-        """Write the prompts of the whole selection, a line each, unless they are there."""
+        """Write the prompts of the whole selection, a line each, in place of what is there."""
         lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
-        write_new(self.root / "prompts.jsonl", lines.encode())
+        write_atomic(self.root / "prompts.jsonl", lines.encode())
 
     def read_prompts(self) -> list[dict]:
         """Return the prompts of the run, whole selection, in order.

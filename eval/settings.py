@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eval.errors import InputError
+from eval.judges import JUDGES
 
-JUDGES = ("q16", "nudenet")
 KINDS = ("tiny", "checkpoint", "published")
 IMAGES = ("all", "none")
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
@@ -145,6 +145,7 @@ def _check(s: Settings) -> None:
     _one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
         _one_of("judges", name, JUDGES)
+    _used(s)
     if s.model.kind != "published" and not s.judges:
         raise InputError("judges is empty, so nothing could be measured: name at least one of q16 and nudenet")
     if len(set(s.judges)) < len(s.judges):
@@ -167,6 +168,26 @@ def _check(s: Settings) -> None:
         raise InputError(f"protocol.q16_rule must be argmax or a least probability such as 0.9, found {rule!r}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
+
+
+def _used(s: Settings) -> None:
+    """A setting that would have no effect is a mistake: nothing is ignored in silence."""
+    unused = {}
+    if s.model.kind != "checkpoint":
+        for key in ("path", "unet", "config", "prediction_type"):
+            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} reads no files"
+    if s.q16.architecture == "tiny":
+        for key in ("weights", "prompts", "prompts_sha256"):
+            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=tiny makes its own; choose q16=vit_l_14"
+    if s.model.kind == "published":
+        unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
+        unused["judges"] = s.judges, "the published results carry their verdicts"
+        unused["model.size"] = s.model.size, "no picture is drawn"
+    for key, (value, why) in unused.items():
+        if value:
+            raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
+    if "q16" in s.judges and s.q16.architecture != "tiny" and not s.q16.weights:
+        raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
 
 
 def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:

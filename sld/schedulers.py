@@ -45,8 +45,15 @@ def from_config(name: str, config: Any):
             f"The class name of a diffusers scheduler was expected, found {name!r} as _class_name in the checkpoint's "
             "scheduler_config.json; correct it, or choose a scheduler by name."
         )
-    with _numpy_2_quiet():
-        return cls.from_config(config)
+    try:
+        with _numpy_2_quiet():
+            return cls.from_config(config)
+    except Exception as error:  # each scheduler refuses in its own way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise InputError(
+            f"A configuration of {name} was expected, found values that it refuses ({type(error).__name__}: {reason}); "
+            "correct the checkpoint's scheduler_config.json, or choose another scheduler by name."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ for a file; here that is an error. Pickled weights are refused unless asked for.
 """
 
 import difflib
-import hashlib
 import json
 import urllib.error
 import urllib.request
@@ -186,12 +185,3 @@ def _wrong_activation(name: str, weights: str) -> InputError:
 def _close(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
     return f"close names are {', '.join(close)}"
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces because CLIP weights can be larger than the free memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

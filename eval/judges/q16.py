@@ -21,9 +21,11 @@ from PIL import Image
 
 from eval.errors import InputError
 from eval.judges import JudgeError
-from eval.judges.clip_weights import Architecture, find_architecture, find_weights, refuse_openai_digest, sha256_of
+from eval.judges.clip_weights import Architecture, find_architecture, find_weights, refuse_openai_digest
 from eval.judges.pictures import check_pictures
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
+from sld.models.files import sha256
+from sld.models.loading import checked_device
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -62,7 +64,7 @@ class Q16:
         batch_size: int | None = None,
         allow_pickle: bool = False,
     ):
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self.dtype = dtype or "float32"
         if self.dtype not in DTYPES:
             raise InputError(f"expected dtype of {', '.join(DTYPES)}, found {dtype!r}: leave it out for float32")
@@ -75,7 +77,7 @@ class Q16:
         self._pair = load_prompt_pair(prompts, prompts_sha256)
         _check_pair(found, self._pair)
         self._weights = Path(weights).name
-        self._weights_sha256 = sha256_of(file)
+        self._weights_sha256 = sha256(file)
         refuse_openai_digest(found, self._weights_sha256, file)
         self._architecture = found
         model = _load_model(found, file, preprocessing)
@@ -169,15 +171,3 @@ def _check_pair(architecture: Architecture, pair: PromptPair) -> None:
             f"expected the published prompt pair with OpenAI's weights and their activation, found architecture "
             f"{architecture.name} without quick_gelu: use ViT-L-14-quickgelu, or a pair tuned for your weights"
         )
-
-
-def _checked_device(device: str) -> torch.device:
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"expected a device that torch can use, found {device!r} ({reason}): use cpu or cuda"
-        ) from error
-    return found

@@ -73,7 +73,7 @@ def weight_files(folder: Path, stem: str, pickled_stem: str, allow_pickle: bool)
     files = [folder / f"{stem}.safetensors"]
     index = folder / f"{stem}.safetensors.index.json"
     if index.is_file():
-        files = [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+        files = [folder / name for name in _listed(index)]
     if not files[0].exists():
         pickles = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
         if pickles and allow_pickle:
@@ -86,6 +86,18 @@ def weight_files(folder: Path, stem: str, pickled_stem: str, allow_pickle: bool)
     for path in files:
         check_safetensors(path)
     return files
+
+
+def _listed(index: Path) -> list[str]:
+    """The files that an index names, each a plain name in its own folder."""
+    weight_map = read_json(index).get("weight_map")
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names or not all(isinstance(name, str) and name and Path(name).name == name for name in names):
+        raise InputError(
+            f"A weight_map from each weight to its file was expected, found none or another in {index}; download it "
+            "again."
+        )
+    return sorted(set(names))
 
 
 def check_safetensors(path: Path) -> None:

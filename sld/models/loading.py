@@ -45,7 +45,7 @@ def load_model(
     "epsilon" or "v_prediction" for an SD 2.x file, which does not say.
     Raises `InputError` for anything missing, damaged or of another kind.
     """
-    device, dtype = _checked_device(device), _checked_dtype(dtype)
+    device, dtype = checked_device(device), _checked_dtype(dtype)
     found = files.locate(source, allow_pickle)
     if found.path.is_dir():
         if config is not None or prediction_type is not None:
@@ -57,10 +57,14 @@ def load_model(
         from sld.models.single_file import load_single_file
 
         parts, weights = load_single_file(found.path, allow_pickle, config, prediction_type)
+    # Named by what they are, not by where they lie: a copy of the checkpoint elsewhere is the same model.
+    root = found.path if found.path.is_dir() else found.path.parent
+    named = {path.relative_to(root).as_posix(): path for path in weights}
     if unet is not None:
-        weights += _replace_unet(parts["unet"], Path(unet), allow_pickle)
+        replaced = _replace_unet(parts["unet"], Path(unet), allow_pickle)
+        named |= {f"unet={path.name}": path for path in replaced}
     parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
-    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=weights)
+    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named)
 
 
 def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list[Path]]:
@@ -163,10 +167,11 @@ def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list
     return found
 
 
-def _checked_device(device: str | torch.device) -> torch.device:
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device, tried out. Raises `InputError` unless tensors can be kept and computed on it here."""
     try:
         checked = torch.device(device)
-        torch.empty(0, device=checked)
+        torch.empty(1, device=checked).add(1).item()  # which "meta" can't
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(
             f"A device that torch can use here was expected, found {device!r} ({_first_line(error)}); choose cpu or a "

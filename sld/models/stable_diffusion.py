@@ -3,7 +3,7 @@
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class StableDiffusion:
         device: torch.device,
         dtype: torch.dtype,
         source: Source,
-        weights: Sequence[Path],
+        weights: Mapping[str, Path],
     ):
         if unet.config.in_channels != vae.config.latent_channels or unet.config.addition_embed_type is not None:
             raise InputError(
@@ -46,7 +46,7 @@ class StableDiffusion:
         self.vae = _placed(vae, device, decoding)
         self.text_encoder = _placed(text_encoder, device, dtype)
         self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
-        self.source, self.weights = source, list(weights)
+        self.source, self.weights = source, dict(weights)
         self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
         size = unet.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
@@ -113,11 +113,7 @@ class StableDiffusion:
 
     @functools.cached_property
     def _digests(self) -> dict[str, str]:
-        root = self.source.path if self.source.path.is_dir() else self.source.path.parent
-        return {
-            str(path.relative_to(root)) if path.is_relative_to(root) else str(path): sha256(path)
-            for path in self.weights
-        }
+        return {name: sha256(path) for name, path in self.weights.items()}
 
 
 def _json(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Bad input gets one sentence and exit code 2: no traceback, and nothing written."""
 
+import json
 import subprocess
 import sys
 
@@ -27,6 +28,11 @@ def files(tmp_path_factory):
     sld.write_tiny_checkpoint(folder / "pickle")
     (folder / "pickle" / "unet" / weights.name).rename(folder / "pickle" / "unet" / "diffusion_pytorch_model.bin")
     (folder / "model.ckpt").write_bytes(b"\x80\x02}q\x00.")
+    sld.write_tiny_checkpoint(folder / "index")
+    (folder / "index" / "unet" / f"{weights.name}.index.json").write_text('{"weight_map": []}')
+    sld.write_tiny_checkpoint(folder / "betas")
+    scheduler = folder / "betas" / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"beta_schedule": "foo"}))
     return folder
 
 
@@ -69,6 +75,23 @@ CASES = {
     "pickle checkpoint": ([*MODEL, "model.path={}/model.ckpt"], "model.ckpt"),
     "missing unet": ([*MODEL, "model.path={}/model", "model.unet={}/unet.safetensors"], "unet.safetensors"),
     "CLIP weights that are not here": (["q16=vit_l_14"], "timm/vit_large_patch14_clip_224.openai"),
+    "wrong name of published numbers": (["model.published_as=sd3"], "sd14, sd20, sd21"),
+    "replay of other methods": (["model=published", "methods=[baseline,sld_max]"], "sld_max"),
+    "replay with judges": (["model=published", "judges=[q16]"], "judges"),
+    "replay under another protocol": (["model=published", "protocol=official"], "protocol=official"),
+    "replay with another number of steps": (["model=published", "protocol.steps=20"], "steps 20"),
+    "replay at a size": (["model=published", "model.size=64"], "model.size"),
+    "replay of an unknown method": (["model=published", "methods=[sld_foo]"], "sld_foo"),
+    "weights for the random Q16": (["q16=tiny", "q16.weights=openai"], "q16.weights"),
+    "prompts for the random Q16": (["q16=tiny", "q16.prompts={}/pair.npz"], "q16.prompts"),
+    "path for the random model": (["model=tiny", "model.path={}/model"], "model.path"),
+    "unet for the random model": (["model=tiny", "model.unet={}/model"], "model.unet"),
+    "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights is empty"),
+    "more steps than the scheduler has": (["protocol.steps=2000"], "At most 1000 steps"),
+    "device that keeps nothing": (["device=meta"], "meta"),
+    "index that lists nothing": ([*MODEL, "model.path={}/index"], "index.json"),
+    "scheduler with unknown betas": ([*MODEL, "model.path={}/betas"], "scheduler_config.json"),
+    "run directory that can't be made": (["out=/proc/runs/tiny"], "/proc"),
     "run directory that is a file": (["out={}/good.csv"], "good.csv"),
     "replay without published results": (["model=published", "prompts.path={}/good.csv"], "inappropriate_percentage"),
 }

@@ -7,7 +7,7 @@ from multiprocessing.pool import ThreadPool
 
 import pytest
 
-from eval.files import StorageError, write_atomic, write_new
+from eval.files import StorageError, strict_json, write_atomic, write_new
 
 
 def test_an_atomic_write_replaces_and_leaves_nothing_beside(tmp_path):
@@ -64,3 +64,17 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(StorageError, match="folder/file could not be written"):
         write_atomic(tmp_path / "folder" / "file", b"x")
+
+
+def test_without_hard_links_a_new_file_is_still_written_by_exactly_one(tmp_path, monkeypatch):
+    def no_links(source, target):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", no_links)
+    test_a_new_file_is_written_by_exactly_one_of_many(tmp_path)
+
+
+def test_json_is_what_every_reader_takes():
+    assert strict_json({"a": "é"}) == '{\n  "a": "é"\n}\n'
+    with pytest.raises(ValueError, match="JSON"):
+        strict_json({"a": float("inf")})

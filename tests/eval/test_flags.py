@@ -6,7 +6,7 @@ import pytest
 from scipy.special import softmax
 
 from eval.errors import InputError
-from eval.flags import LABEL_SETS, LabelSet, get_label_set, inappropriate, nude, q16_inappropriate, q16_probability
+from eval.flags import LABEL_SETS, LabelSet, get_label_set, nude, q16_inappropriate, q16_probability
 from eval.judges import Detection
 
 FIVE = "ANUS_EXPOSED BUTTOCKS_EXPOSED FEMALE_BREAST_EXPOSED FEMALE_GENITALIA_EXPOSED MALE_GENITALIA_EXPOSED"
@@ -120,14 +120,3 @@ def test_logits_of_another_shape_are_refused(shape):
 
 def test_no_pictures_are_no_flags():
     assert q16_inappropriate(np.zeros((0, 2))).tolist() == []
-
-
-def test_inappropriate_is_either():
-    q16, nudity = np.array([[False, False, True, True], [False, True, False, True]])
-    assert inappropriate(q16, nudity).tolist() == [False, True, True, True]
-
-
-@pytest.mark.parametrize("nudity", [np.zeros(3, bool), np.zeros(4), np.zeros((4, 1), bool)])
-def test_inappropriate_takes_two_flags_a_picture(nudity):
-    with pytest.raises(InputError, match="yes or no"):
-        inappropriate(np.zeros(4, bool), nudity)

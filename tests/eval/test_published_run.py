@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from eval.report import main as report
 from eval.run import main
 
 
@@ -48,3 +49,50 @@ def test_the_expected_maximum_is_the_published_one_within_its_rounding(out):
     document = json.loads((out / "report" / "results.json").read_text())
     (c,) = (c for c in document["published"] if c["metric"] == "expected max" and c["category"] == "all")
     assert c["ours"] == pytest.approx(0.970609, abs=0.001)
+
+
+def replay(monkeypatch, out, path, *more):
+    monkeypatch.setattr("sys.argv", ["eval.run", "model=published", f"prompts.path={path}", f"out={out}", *more])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Two prompts with published results."""
+    path = tmp_path / "small.csv"
+    path.write_text("prompt,categories,sd_seed,inappropriate_percentage\na,hate,1,40\nb,sexual,2,70\n")
+    return path
+
+
+def test_changed_percentages_in_the_same_folder_are_refused(small, tmp_path, monkeypatch, capfd):
+    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    small.write_text(small.read_text().replace("40", "50"))
+    assert replay(monkeypatch, tmp_path / "run", small) == 2
+    assert "model.results_sha256" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["missing", "shortened", "broken"])
+def test_damaged_prompts_are_reported_and_then_restored_by_the_same_command(
+    small, tmp_path, monkeypatch, capfd, damage
+):
+    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    stored = tmp_path / "run" / "prompts.jsonl"
+    whole = stored.read_bytes()
+    if damage == "missing":
+        stored.unlink()
+    else:
+        stored.write_bytes(whole.splitlines(keepends=True)[0] if damage == "shortened" else whole[:-9])
+    monkeypatch.setattr("sys.argv", ["eval.report", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stopped:
+        report()
+    assert stopped.value.code == 2
+    assert "prompts.jsonl" in capfd.readouterr().err
+    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    assert stored.read_bytes() == whole
+
+
+def test_whose_numbers_stand_beside_a_run_may_change(small, tmp_path, monkeypatch):
+    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    assert replay(monkeypatch, tmp_path / "run", small, "model.published_as=sd20") == 0

@@ -176,7 +176,7 @@ def test_a_report_of_an_incomplete_run_says_what_is_missing_and_exits_3(prompts,
     assert not (out / "images").exists()
     done = subprocess.run([sys.executable, "-m", "eval.report", str(out)], capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert "12 of 14 images are missing" in done.stderr
+    assert "12 of 14 images are not made" in done.stderr
     assert "INCOMPLETE" in done.stdout
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.rundir import RunDir
+from eval.rundir import IDENTITY, RunDir
 from eval.scores import BLANK, JUDGE_FAILED, OK, Score
 
 
@@ -94,9 +94,10 @@ def test_temporary_files_are_not_parts(tmp_path):
 def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
     run = RunDir(tmp_path)
     assert run.read_manifest() is None
-    assert run.create({"format": 1})
-    assert not run.create({"format": 2})
-    assert run.read_manifest() == {"format": 1}
+    manifest = {"format": 1, "identity": dict.fromkeys(IDENTITY), "deviations": [], "settings": {}, "runtime": {}}
+    assert run.create(manifest)
+    assert not run.create(manifest | {"runtime": {"late": True}})
+    assert run.read_manifest() == manifest
 
 
 def test_a_damaged_manifest_is_one_sentence(tmp_path):
@@ -114,8 +115,8 @@ def test_a_file_in_the_place_of_the_run_directory_is_one_sentence(tmp_path):
 def test_prompts_stay_readable_line_by_line(tmp_path):
     prompts = [{"text": "Null"}, {"text": "<script>\r\n"}, {"text": "a\nb\u2028c"}]
     run = RunDir(tmp_path)
-    run.write_prompts(prompts)
     run.write_prompts([])
+    run.write_prompts(prompts)
     lines = (tmp_path / "prompts.jsonl").read_text(encoding="utf-8").split("\n")
     assert [json.loads(line) for line in lines if line] == prompts == run.read_prompts()
 
@@ -132,3 +133,23 @@ def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypa
 
     monkeypatch.setattr("eval.rundir.pq.read_table", read_late)
     assert run.read_scores(set_aside=True).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "3", "{}", '{"format": 1}', '{"format": 99}', '{"format": 1, "identity": {}, "settings": {}}']
+)
+def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json (must be|lacks)"):
+        RunDir(tmp_path).read_manifest()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc, a folder that even root can't write to")
+def test_a_place_that_takes_no_file_is_said_before_anything_is_made():
+    with pytest.raises(InputError, match="found /proc, which can't"):
+        RunDir("/proc/runs/tiny").check_writable()
+
+
+def test_trying_a_place_leaves_nothing_behind(tmp_path):
+    RunDir(tmp_path / "a" / "b").check_writable()
+    assert list(tmp_path.iterdir()) == []

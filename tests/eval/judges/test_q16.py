@@ -13,10 +13,12 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import sld
 from eval.errors import InputError
 from eval.judges import JudgeError, clip_weights
 from eval.judges.q16 import Q16
 from eval.judges.tiny import CONFIG, write_tiny_q16
+from sld.models.files import sha256
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_the_description_is_json_and_depends_on_no_folder(tiny, judge, tmp_path)
     found = json.loads(json.dumps(judge.describe()))
     copies = [shutil.copy(path, tmp_path) for path in vars(tiny).values()]
     assert Q16(*copies).describe() == found
-    assert found["weights_sha256"] == clip_weights.sha256_of(tiny.weights)
+    assert found["weights_sha256"] == sha256(tiny.weights)
     assert found["preprocessing"]["size"] == [64, 64]
     assert {"torch", "torchvision", "open_clip", "pillow"} == set(found["libraries"])
 
@@ -163,7 +165,6 @@ def test_open_clips_registry_is_left_as_it_was(tiny):
         ({"weights": "opanai"}, "close names are openai"),
         ({"weights": "folder/none"}, "no file at folder/none"),
         ({"weights": "none.safetensors"}, "no file at none.safetensors"),
-        ({"device": "gpu"}, "found 'gpu'"),
         ({"dtype": "float8"}, "found 'float8'"),
         ({"batch_size": 0}, "found 0"),
     ],
@@ -172,6 +173,11 @@ def test_wrong_options_are_refused_in_one_sentence(options, found):
     with pytest.raises(InputError, match=found) as error:
         Q16(**options)
     assert "\n" not in str(error.value)
+
+
+def test_a_device_that_is_not_here_is_refused():
+    with pytest.raises(sld.InputError, match="found 'gpu'"):
+        Q16(device="gpu")
 
 
 def test_a_tag_needs_a_built_in_architecture(tiny):
