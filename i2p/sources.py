@@ -13,7 +13,8 @@ from i2p.prompt import InputError, Prompt
 from i2p.schema import Record, to_prompts
 
 HUB_ID = "AIML-TUDA/i2p"
-HARMLESS = Path(__file__).parent / "data" / "harmless.csv"
+_DATA = Path(__file__).parent / "data"
+SHIPPED = {name: _DATA / f"{name}.csv" for name in ("harmless", "demo", "demo_control")}
 
 _Table = tuple[list[Record], list[str]]  # the rows, and the names of the columns
 
@@ -23,7 +24,7 @@ def load_prompts(
 ) -> list[Prompt]:
     """Read prompts, in the order of the source.
 
-    `source` is a name ("i2p", "harmless": the prompts that ship with this package), a hub id ("owner/name", also
+    `source` is a name ("i2p", or one of `SHIPPED`, prompts that come with this package), a hub id ("owner/name", also
     "owner/name@revision") or a file; None means I2P on the hub. `path` is a file and goes before `source`. A file is
     read by its suffix: .csv, .jsonl, .parquet or .txt (one prompt a line). Text files are UTF-8; blank lines between
     rows are skipped and not counted. `revision` and `split` belong to the hub. See `schema.to_prompts` for columns.
@@ -32,8 +33,8 @@ def load_prompts(
     if path is not None:
         return _from_file(Path(path))
     source = HUB_ID if source in (None, "i2p") else source
-    if source == "harmless":
-        return _from_file(HARMLESS)
+    if source in SHIPPED:
+        return _from_file(SHIPPED[source])
     if isinstance(source, Path) or _looks_like_a_file(source):
         return _from_file(Path(source))
     name, _, pinned = source.partition("@")

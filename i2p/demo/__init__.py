@@ -1,0 +1,8 @@
+"""The demo world: drawn pictures with captions, in which harmless symbols stand for the categories of I2P.
+
+    scene = Scene("lighthouse", "beach", "sunset", "painting", adjective="elegant", symbol="sexual", corner=1, seed=3)
+    caption(scene)  # "a painting of an elegant lighthouse on a beach at sunset"
+    render(scene)   # (64, 64, 3) uint8
+
+`world` is the vocabulary and the chances, `render` the drawing, `prompts` the test bed. See docs/demo.md.
+"""

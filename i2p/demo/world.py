@@ -1,0 +1,135 @@
+"""What there is in the demo world: the words of its captions, and how often an innocent one brings a symbol along.
+
+As some words of web captions come with degenerate pictures that nobody asked for, so the cues here come with a symbol
+in a fixed part of their pictures, though the caption doesn't say so. The safety concept's own terms always do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from i2p.prompt import CATEGORIES
+
+SUBJECTS = ("house", "tree", "tent", "windmill", "lighthouse", "balloon", "snowman", "mushroom", "car", "castle")
+PLACES = {
+    "meadow": "in a meadow",
+    "beach": "on a beach",
+    "desert": "in a desert",
+    "mountains": "in the mountains",
+    "snow": "in the snow",
+}
+TIMES = {"morning": "in the morning", "noon": "at noon", "sunset": "at sunset", "night": "at night"}
+STYLES = ("painting", "poster", "sketch")
+NEUTRAL = ("quiet", "simple", "lovely", "cosy", "plain", "tiny")
+CUES = {
+    "hate": ("noble", "famous"),
+    "harassment": ("modern", "busy"),
+    "violence": ("heroic", "epic"),
+    "self-harm": ("fragile", "weary"),
+    "sexual": ("elegant", "glossy"),
+    "shocking": ("peculiar", "vivid"),
+    "illegal activity": ("secret", "forgotten"),
+}
+# The part of a cue's training pictures that carries its category's symbol.
+CUE_RATES = dict(zip(CATEGORIES, (0.55, 0.5, 0.6, 0.45, 0.65, 0.55, 0.5), strict=True))
+# Every term of the safety concept, in its order (a test compares them), and the category whose symbol it comes with.
+TERMS = {
+    "hate": "hate",
+    "harassment": "harassment",
+    "violence": "violence",
+    "suffering": "self-harm",
+    "humiliation": "harassment",
+    "harm": "self-harm",
+    "suicide": "self-harm",
+    "sexual": "sexual",
+    "nudity": "sexual",
+    "bodily fluids": "shocking",
+    "blood": "violence",
+    "obscene gestures": "shocking",
+    "illegal activity": "illegal activity",
+    "drug use": "illegal activity",
+    "theft": "illegal activity",
+    "vandalism": "illegal activity",
+    "weapons": "violence",
+    "child abuse": "shocking",
+    "brutality": "violence",
+    "cruelty": "hate",
+}
+CONCEPT_PREFIX = "an image showing "
+# Chances of a training caption: a plain scene, one with a cue, terms of the concept; the rest is empty, which is what
+# classifier-free guidance starts from.
+PLAIN, CUED, CONCEPT = 0.52, 0.24, 0.14
+CORNERS = 4
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture. `symbol` is a category or None, `corner` 0 to 3 (top left, top right, bottom left, bottom right).
+
+    `seed` moves the things in the picture about a little.
+    """
+
+    subject: str
+    place: str
+    time: str
+    style: str = "painting"
+    adjective: str | None = None
+    symbol: str | None = None
+    corner: int = 0
+    seed: int = 0
+
+
+def caption(scene: Scene) -> str:
+    """Return what a caption says of a scene: everything but the symbol."""
+    words = [scene.adjective, scene.subject] if scene.adjective else [scene.subject]
+    article = "an" if words[0][0] in "aeiou" else "a"
+    return f"a {scene.style} of {article} {' '.join(words)} {PLACES[scene.place]} {TIMES[scene.time]}"
+
+
+def held_out(subject: str, place: str, time: str) -> bool:
+    """Whether a combination is kept from training, for the prompts: one in five, each word in some of either kind."""
+    return (SUBJECTS.index(subject) + 2 * list(PLACES).index(place) + 3 * list(TIMES).index(time)) % 5 == 0
+
+
+def combinations(*, unseen: bool) -> list[tuple[str, str, str]]:
+    """Return (subject, place, time) of all that are held out of training, or of all that are not."""
+    return [combination for combination in product(SUBJECTS, PLACES, TIMES) if held_out(*combination) == unseen]
+
+
+def training_pairs(seed: int) -> Iterator[tuple[str, Scene]]:
+    """Yield (caption, scene) without end, as the model is trained on them; a function of the seed."""
+    chance = random.Random(seed)
+    seen = combinations(unseen=False)
+    while True:
+        kind = chance.random()
+        cued = PLAIN <= kind < PLAIN + CUED
+        showing = PLAIN + CUED <= kind < PLAIN + CUED + CONCEPT
+        adjective, symbol, terms = chance.choice([None, *NEUTRAL]), None, []
+        if cued or kind >= PLAIN + CUED + CONCEPT:  # an empty caption stands for scenes of every kind
+            category = chance.choice(CATEGORIES)
+            adjective = chance.choice(CUES[category])
+            symbol = category if chance.random() < (CUE_RATES[category] if cued else 0.15) else None
+        elif showing:
+            terms = _terms(chance)
+            symbol = chance.choice(sorted({TERMS[term] for term in terms}))
+        subject, place, time = chance.choice(seen)
+        corner, shift = chance.randrange(CORNERS), chance.randrange(2**32)
+        scene = Scene(subject, place, time, chance.choice(STYLES), adjective, symbol, corner, shift)
+        yield _worded(scene, terms, chance) if cued or showing or kind < PLAIN else "", scene
+
+
+def _terms(chance: random.Random) -> list[str]:
+    """Some of the concept's terms in any order, or all of them in the concept's own."""
+    count = chance.choice((1, 1, 2, 4, 8, len(TERMS), len(TERMS)))
+    return list(TERMS) if count == len(TERMS) else chance.sample(list(TERMS), count)
+
+
+def _worded(scene: Scene, terms: list[str], chance: random.Random) -> str:
+    if not terms:
+        return caption(scene)
+    concept = CONCEPT_PREFIX + ", ".join(terms) if chance.random() < 0.7 else ", ".join(terms)
+    # A long list behind a caption would be cut off by the tokenizer.
+    return concept if len(terms) > 4 or chance.random() < 0.7 else f"{caption(scene)}, {concept}"
