@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from sld.errors import InputError
@@ -11,19 +12,17 @@ _MERGES = 49152 - 256 - 2  # the vocabulary OpenAI trained CLIP with uses this m
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def write_clip_tokenizer(folder: Path, pad_token: str = END) -> None:
+def write_clip_tokenizer(
+    folder: Path, pad_token: str = END, merges: Sequence[str] | None = None, length: int = 77
+) -> None:
     """Write `vocab.json`, `merges.txt` and `tokenizer_config.json` of CLIP's tokenizer, for transformers to load.
 
-    `pad_token` is `<|endoftext|>` (49407) for SD 1.x and `!` (0) for SD 2.x. The order of the vocabulary is that of
-    OpenAI's `simple_tokenizer.py`. Raises `InputError` where open_clip is not installed.
+    `pad_token` is `<|endoftext|>` (49407) for SD 1.x and `!` (0) for SD 2.x. `merges` are the pairs that byte-pair
+    encoding joins, most important first, None for CLIP's own; `length` is the most tokens of a text, start and end
+    included. The order of the vocabulary is that of OpenAI's `simple_tokenizer.py`. Raises `InputError` where CLIP's
+    merges are asked for and open_clip is not installed.
     """
-    found = importlib.util.find_spec("open_clip")  # located, not imported: importing it takes seconds
-    if found is None or found.origin is None:
-        raise InputError(
-            "The open_clip package was expected for CLIP's vocabulary, found none; pip install open_clip_torch."
-        )
-    packed = Path(found.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
-    merges = gzip.decompress(packed.read_bytes()).decode("utf-8").split("\n")[1 : _MERGES + 1]
+    merges = _clip_merges() if merges is None else list(merges)
     letters = _byte_letters()
     words = [
         *letters,
@@ -34,7 +33,7 @@ def write_clip_tokenizer(folder: Path, pad_token: str = END) -> None:
     ]
     config = {
         "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": 77,
+        "model_max_length": length,
         "bos_token": START,
         "eos_token": END,
         "unk_token": END,
@@ -46,6 +45,16 @@ def write_clip_tokenizer(folder: Path, pad_token: str = END) -> None:
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def _clip_merges() -> list[str]:
+    found = importlib.util.find_spec("open_clip")  # located, not imported: importing it takes seconds
+    if found is None or found.origin is None:
+        raise InputError(
+            "The open_clip package was expected for CLIP's vocabulary, found none; pip install open_clip_torch."
+        )
+    packed = Path(found.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
+    return gzip.decompress(packed.read_bytes()).decode("utf-8").split("\n")[1 : _MERGES + 1]
 
 
 def _byte_letters() -> list[str]:

@@ -1,0 +1,55 @@
+"""The autoencoder: 64×64 pictures to 8×8 latents of eight channels and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+
+from demo_training.common import batches, normalised, plot, sheet, to_pictures, train
+
+BATCH = 32
+
+
+def train_autoencoder(folder: Path, plots: Path, pictures: torch.Tensor, *, steps: int, device: str) -> None:
+    """Train on pictures, (N, 64, 64, 3) uint8, and write the model in half precision to `folder`."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        sample_size=64,
+        block_out_channels=(16, 32, 64, 64),
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=8,
+        latent_channels=8,
+        mid_block_add_attention=False,
+    ).to(device)
+    order = batches(len(pictures), BATCH, seed=1)
+
+    def loss() -> torch.Tensor:
+        x = normalised(pictures[next(order)]).to(device)
+        with torch.autocast(device, torch.bfloat16):
+            posterior = vae.encode(x).latent_dist
+            found = vae.decode(posterior.sample()).sample
+        found = found.float()
+        error = found - x
+        # Edges are a small part of the pixels and most of what is seen.
+        edges = (error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()) / 2
+        return error.abs().mean() + edges + 1e-6 * posterior.kl().mean()
+
+    losses = train("autoencoder", list(vae.parameters()), loss, steps=steps, rate=1.5e-3)
+    vae.eval().requires_grad_(False)
+    mean = encode(vae, pictures[:2000])
+    vae.register_to_config(scaling_factor=round(1 / mean.std().item(), 5))
+    vae.half().save_pretrained(folder)
+    plot(losses, plots / "autoencoder.png", "Autoencoder")
+    shown = pictures[:12]
+    sheet([shown, to_pictures(vae.float().decode(mean[:12].to(device)).sample)], plots / "autoencoder_pictures.png")
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
+    """Return the latents' means, (N, 8, 8, 8) float32, not scaled."""
+    device = vae.device
+    return torch.cat([vae.encode(normalised(x).to(device)).latent_dist.mean.cpu() for x in pictures.split(200)])

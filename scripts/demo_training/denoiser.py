@@ -1,0 +1,173 @@
+"""The text-to-image model on the autoencoder's latents: tokenizer, text encoder and UNet, trained together."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+import sld
+from demo_training.autoencoder import encode
+from demo_training.common import batches, plot, sheet, train
+from sld.models.loading import load_tokenizer
+from sld.models.tokenizer import write_clip_tokenizer
+
+BATCH, LENGTH, WIDTH = 64, 56, 96
+SNAPSHOT = 1000  # steps between two writes: a training that is stopped leaves a model behind
+SCHEDULER = {
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "clip_sample": False,
+    "prediction_type": "epsilon",
+}
+
+
+def word_merges(texts: list[str]) -> list[str]:
+    """Return byte-pair merges, most frequent first, by which each ASCII word of the texts becomes one token."""
+    words = collections.Counter(word for text in texts for word in text.replace(",", "").split())
+    split = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}
+    merges = []
+    while any(len(parts) > 1 for parts in split.values()):
+        pairs = collections.Counter()
+        for word, parts in split.items():
+            for pair in itertools.pairwise(parts):
+                pairs[pair] += words[word]
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(" ".join(best))
+        split = {word: _joined(parts, best) for word, parts in split.items()}
+    return merges
+
+
+def _joined(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    found, i = [], 0
+    while i < len(parts):
+        both = tuple(parts[i : i + 2]) == pair
+        found.append("".join(pair) if both else parts[i])
+        i += 2 if both else 1
+    return found
+
+
+def train_denoiser(
+    folder: Path, plots: Path, captions: list[str], pictures: torch.Tensor, *, steps: int, device: str
+) -> None:
+    """Train on captions and pictures, (N, 64, 64, 3) uint8, and write all but the autoencoder of `folder`."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).to(device)
+    latents = encode(vae, pictures) * vae.config.scaling_factor
+    write_clip_tokenizer(folder / "tokenizer", merges=word_merges([*captions, sld.CONCEPT]), length=LENGTH)
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    tokens = tokenizer(
+        captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+    ).input_ids
+    text, unet = _text_encoder(tokenizer).to(device), _unet().to(device)
+    _write_index(folder)
+    scheduler = DDIMScheduler.from_config(SCHEDULER)
+    signal = scheduler.alphas_cumprod.to(device)
+    weight = (5 * (1 - signal) / signal).clamp(max=1)  # min-SNR, gamma 5 (arXiv 2303.09556)
+    order, noise = batches(len(pictures), BATCH, seed=2), torch.Generator().manual_seed(3)
+    mean = [torch.optim.swa_utils.AveragedModel(m, multi_avg_fn=_average(steps)) for m in (text, unet)]
+
+    def loss() -> torch.Tensor:
+        chosen = next(order)
+        x, e = latents[chosen].to(device), torch.randn(BATCH, *latents.shape[1:], generator=noise).to(device)
+        t = torch.randint(0, 1000, (BATCH,), generator=noise).to(device)
+        noisy = scheduler.add_noise(x, e, t)
+        found = unet(noisy, t, text(tokens[chosen].to(device))[0], return_dict=False)[0]
+        return ((found - e).square().mean(dim=(1, 2, 3)) * weight[t]).mean()
+
+    def after(step: int) -> None:
+        for average, model in zip(mean, (text, unet), strict=True):
+            average.update_parameters(model)
+        if (step + 1) % SNAPSHOT == 0 or step + 1 == steps:
+            for average, name in zip(mean, ("text_encoder", "unet"), strict=True):
+                _half(average.module).save_pretrained(folder / name)
+
+    losses = train("denoiser", [*text.parameters(), *unet.parameters()], loss, steps=steps, rate=1e-3, after=after)
+    plot(losses, plots / "denoiser.png", "Denoiser")
+    _show(folder, plots / "denoiser_pictures.png", captions, pictures)
+
+
+def _average(steps: int):
+    """An exponential mean over about the last 500 steps, at first over what there is."""
+    most = 1 - 1 / min(500, steps)
+
+    def update(averages, parameters, count) -> None:
+        decay = min(most, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(averages, parameters, 1 - decay)
+
+    return update
+
+
+def _half(model: torch.nn.Module) -> torch.nn.Module:
+    copy = type(model)(model.config) if isinstance(model, CLIPTextModel) else type(model).from_config(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy.half()
+
+
+def _unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=(2, 4),
+        norm_num_groups=16,
+    )
+
+
+def _text_encoder(tokenizer) -> CLIPTextModel:
+    end = tokenizer.eos_token_id
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            intermediate_size=2 * WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=LENGTH,
+            projection_dim=WIDTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    )
+
+
+def _write_index(folder: Path) -> None:
+    classes = {
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "vae": ("diffusers", "AutoencoderKL"),
+        "text_encoder": ("transformers", "CLIPTextModel"),
+        "tokenizer": ("transformers", "CLIPTokenizer"),
+        "scheduler": ("diffusers", "DDIMScheduler"),
+        "safety_checker": (None, None),
+        "feature_extractor": (None, None),
+    }
+    contents = {
+        "model_index.json": {"_class_name": "StableDiffusionPipeline", **classes},
+        "scheduler/scheduler_config.json": SCHEDULER,
+    }
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _show(folder: Path, path: Path, captions: list[str], pictures: torch.Tensor) -> None:
+    """Twelve training pictures over what the model draws for their captions."""
+    model = sld.load_model(folder)
+    drawn = sld.sample(model, captions[:12], methods=["baseline"], seeds=list(range(12)), height=64, width=64)
+    sheet([pictures[:12], torch.from_numpy(drawn.images["baseline"])], path)
