@@ -157,10 +157,12 @@ def _report(arguments: list[str]) -> int:
     return finish(run, make_report(run))
 
 
-def finish(run: RunDir, report: Report) -> int:
-    """Print a report and where it is; return the exit code, 3 if images are missing."""
+def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
+    """Print a report and where it and the contact sheet are; return the exit code, 3 if images are missing."""
     say(report.terminal())
     say(f"\nWritten to {run.report}: results.csv, results.md, results.json")
+    if sheet is not None:
+        say(f"The same prompts and noise under every method, side by side: {sheet}")
     if report.missing:
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged"
         print(f"{count}; this completes the run: {_again(run.read_manifest(), run)}", file=sys.stderr)

@@ -53,6 +53,7 @@ def run(settings: Settings) -> int:
     from eval.plan import make_plan
     from eval.report import finish, make_report
     from eval.rundir import RunDir
+    from eval.sheet import write_sheet
 
     plan = make_plan(settings)
     directory = RunDir(settings.out)
@@ -79,7 +80,8 @@ def run(settings: Settings) -> int:
         if all_missing:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
             return 0
-    return finish(directory, make_report(directory, settings.model.published_as))
+    report = make_report(directory, settings.model.published_as)
+    return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
 
 
 def make_missing(directory, plan, model, judges: Mapping, settings: Settings) -> None:

@@ -116,11 +116,15 @@ class RunDir:
                 f"{path} can't be read ({error}): run the run's own command again to restore it"
             ) from error
 
+    def image_path(self, method: str, row: int, image: int) -> Path:
+        """Where image `image` of a row is, if it is kept."""
+        return self.root / "images" / method / f"{row}_{image}.png"
+
     def write_images(self, images: Iterable[tuple[str, int, int, bytes]]) -> None:
         """Write (method, row, image, PNG bytes); all of them are on the disk when this returns."""
         folders = set()
         for method, row, image, png in images:
-            path = self.root / "images" / method / f"{row}_{image}.png"
+            path = self.image_path(method, row, image)
             write_atomic(path, png, durable=False)
             folders.add(path.parent)
         for folder in folders:

@@ -102,6 +102,7 @@ class Settings:
     judges: list[str]
     out: str
     images: str = "all"
+    sheet: bool = False
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int = 8

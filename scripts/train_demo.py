@@ -1,6 +1,6 @@
 """Train the demo model and its judge: `python scripts/train_demo.py`. See docs/demo.md.
 
-About 40 minutes on two CPU cores, minutes with `--device cuda`. The same seed and machine give the same weights.
+About an hour on two CPU cores, minutes with `--device cuda`. The same seed and machine give the same weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from i2p.prompt import CATEGORIES
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip")
-STEPS = {"autoencoder": 2400, "denoiser": 8000, "clip": 2500}
+STEPS = {"autoencoder": 5000, "denoiser": 8000, "clip": 2500}
 PICTURES = 24_000
 FEW = 40  # steps a stage of --quick, which shows that everything runs
 
@@ -42,7 +42,8 @@ def main() -> None:
     for stage in [s for s in STAGES if s in options.stages]:
         steps = FEW if options.quick else STEPS[stage]
         if stage == "autoencoder":
-            train_autoencoder(model / "vae", options.plots, pictures, steps=steps, **common)
+            balanced = rendered(_half_with_symbols(scenes))
+            train_autoencoder(model / "vae", options.plots, balanced, steps=steps, **common)
         elif stage == "denoiser":
             train_denoiser(model, options.plots, captions, pictures, steps=steps, **common)
         else:

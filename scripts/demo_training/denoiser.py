@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 import sld
-from demo_training.autoencoder import encode
+from demo_training.autoencoder import CHANNELS, encode
 from demo_training.common import batches, plot, sheet, train
 from sld.models.loading import load_tokenizer
 from sld.models.tokenizer import write_clip_tokenizer
@@ -117,8 +117,8 @@ def _half(model: torch.nn.Module) -> torch.nn.Module:
 def _unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=8,
-        in_channels=8,
-        out_channels=8,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
         block_out_channels=(64, 128),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
