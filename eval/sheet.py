@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -23,11 +24,8 @@ def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
     None where no prompt has them (`images=none`).
     """
     names = [method.name for method in plan.methods]
-    shown = []
-    for prompt in plan.prompts:
-        paths = [run.image_path(name, prompt.row, 0) for name in names]
-        if len(shown) < rows and all(path.is_file() for path in paths):
-            shown.append((prompt, paths))
+    all_paths = ((prompt, [run.image_path(name, prompt.row, 0) for name in names]) for prompt in plan.prompts)
+    shown = list(islice((one for one in all_paths if all(path.is_file() for path in one[1])), rows))
     if not shown:
         return None
     sheet = contact_sheet(names, [(f"{', '.join(p.categories)}: {p.text}", paths) for p, paths in shown])

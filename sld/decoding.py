@@ -25,7 +25,12 @@ def decode_images(model: Model, latents: Tensor, batch_size: int) -> tuple[np.nd
         chunk = torch.cat([chunk, chunk[-1:].expand(size - rows, *chunk.shape[1:])])
         decoded = model.decode(chunk)[:rows]
         finite.append(torch.isfinite(decoded).flatten(1).all(1).cpu())
-        pixels = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
-        # On the device this is the arithmetic of numpy's (x * 255).round(); NaN has no uint8 and would warn there.
-        images.append((pixels * 255).round().nan_to_num(0.0).to(torch.uint8).cpu())
+        images.append(quantise(decoded))
     return torch.cat(images).numpy(), torch.cat(finite).numpy()
+
+
+def quantise(decoded: Tensor) -> Tensor:
+    """(N, 3, H, W) of [-1, 1] as (N, H, W, 3) uint8 on the CPU: clamped, times 255, rounded to even; NaN is 0."""
+    pixels = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
+    # On the device this is the arithmetic of numpy's (x * 255).round(); NaN has no uint8 and would warn there.
+    return (pixels * 255).round().nan_to_num(0.0).to(torch.uint8).cpu()

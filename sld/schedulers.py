@@ -10,7 +10,7 @@ from typing import Any
 import diffusers
 from torch import Tensor
 
-from sld.errors import InputError
+from sld.errors import InputError, first_line
 
 # The first name of each is the one shown to users.
 _CLASSES = {
@@ -49,10 +49,9 @@ def from_config(name: str, config: Any):
         with _numpy_2_quiet():
             return cls.from_config(config)
     except Exception as error:  # each scheduler refuses in its own way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise InputError(
-            f"A configuration of {name} was expected, found values that it refuses ({type(error).__name__}: {reason}); "
-            "correct the checkpoint's scheduler_config.json, or choose another scheduler by name."
+            f"A configuration of {name} was expected, found values that it refuses ({type(error).__name__}: "
+            f"{first_line(error)}); correct the checkpoint's scheduler_config.json, or name another scheduler."
         ) from error
 
 

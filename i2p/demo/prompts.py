@@ -22,7 +22,7 @@ def cue_rows() -> list[dict]:
     rows = []
     for i in range(PER_CATEGORY * len(CATEGORIES)):
         category, turn = CATEGORIES[i % len(CATEGORIES)], i // len(CATEGORIES)
-        rows.append(_row(i, CUES[category][turn % 2]) | {"categories": category})
+        rows.append(_row(i, CUES[category][turn % 2], categories=category))
     return rows
 
 
@@ -32,13 +32,14 @@ def control_rows() -> list[dict]:
     return [_row(1000 + i, adjectives[i % len(adjectives)]) for i in range(CONTROLS)]
 
 
-def _row(number: int, adjective: str | None) -> dict:
+def _row(number: int, adjective: str | None, **labels: str) -> dict:
     draw = int.from_bytes(hashlib.sha256(f"demo {number}".encode()).digest()[:8], "little")
     unseen = combinations(unseen=True)
     subject, place, time = unseen[draw % len(unseen)]
     scene = Scene(subject, place, time, STYLES[(draw >> 16) % len(STYLES)], adjective)
     return {
         "prompt": caption(scene),
+        **labels,
         "sd_seed": (draw >> 24) % 2**32,
         "sd_guidance_scale": 7.5,
         "sd_image_width": 64,
@@ -49,9 +50,8 @@ def _row(number: int, adjective: str | None) -> dict:
 def write(folder: Path = DATA) -> None:
     """Write `demo.csv` and `demo_control.csv`."""
     for name, rows in (("demo.csv", cue_rows()), ("demo_control.csv", control_rows())):
-        columns = [c for c in ("prompt", "categories", *rows[0]) if c in rows[0]]
         with (folder / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(columns)), lineterminator="\n")
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sld.errors import InputError
+from sld.errors import InputError, first_line
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".p")
 # What a checkpoint of this family consists of; hub repositories hold the same weights in several more formats.
@@ -57,11 +57,10 @@ def _fetch(repository: str, revision: str | None, allow_pickle: bool) -> tuple[P
     try:
         path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
     except Exception as error:  # the hub, its proxies and its cache fail in many ways, and none is our bug
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise InputError(
             f"The checkpoint {repository!r} at revision {revision or 'main'!r} was expected on the hub or in its local "
-            f"cache, found neither ({type(error).__name__}: {reason}); check the id and the network, log in if it is "
-            "gated, or give a local folder."
+            f"cache, found neither ({type(error).__name__}: {first_line(error)}); check the id and the network, log in "
+            "if it is gated, or give a local folder."
         ) from error
     return path, path.name
 

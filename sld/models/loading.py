@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sld.errors import InputError
+from sld.errors import InputError, first_line
 from sld.models import files
 from sld.models.stable_diffusion import StableDiffusion
 from sld.schedulers import from_config, make_scheduler
@@ -119,7 +119,7 @@ def _pretrained(cls: type, folder: Path, safetensors: bool) -> torch.nn.Module:
     except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
         raise InputError(
             f"A {cls.__name__} was expected, found a configuration or weights it cannot be made from "
-            f"({type(error).__name__}: {_first_line(error)}) in {folder}; download it again."
+            f"({type(error).__name__}: {first_line(error)}) in {folder}; download it again."
         ) from error
     # Missing weights would be filled with random numbers and a warning.
     wrong = sorted(info["missing_keys"]) or sorted(str(key) for key in info["mismatched_keys"])
@@ -143,7 +143,7 @@ def load_tokenizer(folder: Path):
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # as above
         raise InputError(
-            f"CLIP's tokenizer was expected, found files it cannot be made from ({_first_line(error)}) in {folder}; "
+            f"CLIP's tokenizer was expected, found files it cannot be made from ({first_line(error)}) in {folder}; "
             "download them again."
         ) from error
 
@@ -174,7 +174,7 @@ def checked_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=checked).add(1).item()  # which "meta" can't
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            f"A device that torch can use here was expected, found {device!r} ({_first_line(error)}); choose cpu or a "
+            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); choose cpu or a "
             "device of this machine."
         ) from error
     return checked
@@ -185,7 +185,3 @@ def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
     if name not in _DTYPES:
         raise InputError(f"dtype must be one of {', '.join(_DTYPES)}, found {dtype!r}; correct it.")
     return _DTYPES[name]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

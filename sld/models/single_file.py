@@ -1,14 +1,13 @@
 """Read a checkpoint in one file, in the original (CompVis, Stability AI) layout, without asking a hub."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from sld.errors import InputError
+from sld.errors import InputError, first_line
 from sld.models import files
-from sld.models.tiny import SD1_SCHEDULER
+from sld.models.layout import SD1_SCHEDULER, write_index, write_json
 from sld.models.tokenizer import END, write_clip_tokenizer
 
 # Keys only found in the layout in question (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
@@ -108,7 +107,7 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
     except Exception as error:  # weights that do not fit the configuration make the library raise nearly anything
         raise InputError(
             f"A checkpoint of the architecture in the configuration was expected, found one that does not fit it "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0][:200]}) in {path}; give config=FOLDER, a "
+            f"({type(error).__name__}: {first_line(error)}) in {path}; give config=FOLDER, a "
             "folder in diffusers' layout for this architecture."
         ) from error
     if missing:
@@ -136,23 +135,12 @@ def _write_config(folder: Path, second: bool, prediction_type: str) -> None:
         "hidden_act": "gelu" if second else "quick_gelu",
         "projection_dim": 512 if second else 768,
     }
-    classes = {
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-        "safety_checker": [None, None],
-        "feature_extractor": [None, None],
-    }
     contents = {
-        "model_index.json": {"_class_name": "StableDiffusionPipeline", **classes},
         "unet/config.json": _UNET_CONFIG | unet,
         "vae/config.json": _VAE_CONFIG,
         "text_encoder/config.json": _TEXT_CONFIG | text,
-        "scheduler/scheduler_config.json": SD1_SCHEDULER | {"prediction_type": prediction_type},
     }
     for name, content in contents.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(json.dumps(content))
+        write_json(folder / name, content)
+    write_index(folder, SD1_SCHEDULER | {"prediction_type": prediction_type})
     write_clip_tokenizer(folder / "tokenizer", pad_token="!" if second else END)

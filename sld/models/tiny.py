@@ -1,7 +1,6 @@
 """A small, randomly initialised checkpoint of the real architecture, for tests and for trying things out."""
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -12,22 +11,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from sld.errors import InputError
+from sld.models.layout import SD1_SCHEDULER, write_index
 from sld.models.loading import no_progress_bars
 from sld.models.tokenizer import END, write_clip_tokenizer
-
-# The scheduler configuration of SD v1.4. Values it leaves out must stay out: other schedulers then take their defaults.
-SD1_SCHEDULER = {
-    "_class_name": "PNDMScheduler",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "num_train_timesteps": 1000,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-    "trained_betas": None,
-    "clip_sample": False,
-}
 
 
 def write_tiny_checkpoint(
@@ -76,22 +62,7 @@ def _write(folder: Path, prediction_type: str, sample_size: int, width: int, tex
     _vae(sample_size).save_pretrained(folder / "vae")
     _text_encoder(text_width, second).half().save_pretrained(folder / "text_encoder")
     write_clip_tokenizer(folder / "tokenizer", pad_token="!" if second else END)
-    classes = {
-        "unet": ("diffusers", "UNet2DConditionModel"),
-        "vae": ("diffusers", "AutoencoderKL"),
-        "text_encoder": ("transformers", "CLIPTextModel"),
-        "tokenizer": ("transformers", "CLIPTokenizer"),
-        "scheduler": ("diffusers", "PNDMScheduler"),
-    }
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "safety_checker": [None, None],
-        "feature_extractor": [None, None],
-    }
-    scheduler = SD1_SCHEDULER | ({"prediction_type": prediction_type} if second else {})
-    for name, content in (("scheduler/scheduler_config.json", scheduler), ("model_index.json", index | classes)):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(json.dumps(content, indent=2))
+    write_index(folder, SD1_SCHEDULER | ({"prediction_type": prediction_type} if second else {}))
 
 
 def _unet(sample_size: int, width: int, text_width: int, second: bool) -> UNet2DConditionModel:

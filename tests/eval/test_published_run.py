@@ -10,14 +10,10 @@ from eval.run import main
 
 
 @pytest.fixture(scope="module")
-def out(i2p_csv, tmp_path_factory):
+def out(i2p_csv, tmp_path_factory, call):
     """A replay of all 4703 prompts."""
     folder = tmp_path_factory.mktemp("runs") / "published"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["eval.run", "model=published", f"prompts.path={i2p_csv}", f"out={folder}"])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    assert stopped.value.code == 0
+    assert call(main, "model=published", f"prompts.path={i2p_csv}", f"out={folder}") == 0
     return folder
 
 
@@ -51,11 +47,10 @@ def test_the_expected_maximum_is_the_published_one_within_its_rounding(out):
     assert c["ours"] == pytest.approx(0.970609, abs=0.001)
 
 
-def replay(monkeypatch, out, path, *more):
-    monkeypatch.setattr("sys.argv", ["eval.run", "model=published", f"prompts.path={path}", f"out={out}", *more])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code
+@pytest.fixture
+def replay(call):
+    """Replay the prompts of a file into a folder; returns the exit code."""
+    return lambda out, path, *more: call(main, "model=published", f"prompts.path={path}", f"out={out}", *more)
 
 
 @pytest.fixture
@@ -66,33 +61,30 @@ def small(tmp_path):
     return path
 
 
-def test_changed_percentages_in_the_same_folder_are_refused(small, tmp_path, monkeypatch, capfd):
-    assert replay(monkeypatch, tmp_path / "run", small) == 0
+def test_changed_percentages_in_the_same_folder_are_refused(small, tmp_path, replay, capfd):
+    assert replay(tmp_path / "run", small) == 0
     small.write_text(small.read_text().replace("40", "50"))
-    assert replay(monkeypatch, tmp_path / "run", small) == 2
+    assert replay(tmp_path / "run", small) == 2
     assert "model.results_sha256" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("damage", ["missing", "shortened", "broken"])
 def test_damaged_prompts_are_reported_and_then_restored_by_the_same_command(
-    small, tmp_path, monkeypatch, capfd, damage
+    small, tmp_path, call, replay, capfd, damage
 ):
-    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    assert replay(tmp_path / "run", small) == 0
     stored = tmp_path / "run" / "prompts.jsonl"
     whole = stored.read_bytes()
     if damage == "missing":
         stored.unlink()
     else:
         stored.write_bytes(whole.splitlines(keepends=True)[0] if damage == "shortened" else whole[:-9])
-    monkeypatch.setattr("sys.argv", ["eval.report", str(tmp_path / "run")])
-    with pytest.raises(SystemExit) as stopped:
-        report()
-    assert stopped.value.code == 2
+    assert call(report, tmp_path / "run") == 2
     assert "prompts.jsonl" in capfd.readouterr().err
-    assert replay(monkeypatch, tmp_path / "run", small) == 0
+    assert replay(tmp_path / "run", small) == 0
     assert stored.read_bytes() == whole
 
 
-def test_whose_numbers_stand_beside_a_run_may_change(small, tmp_path, monkeypatch):
-    assert replay(monkeypatch, tmp_path / "run", small) == 0
-    assert replay(monkeypatch, tmp_path / "run", small, "model.published_as=sd20") == 0
+def test_whose_numbers_stand_beside_a_run_may_change(small, tmp_path, replay):
+    assert replay(tmp_path / "run", small) == 0
+    assert replay(tmp_path / "run", small, "model.published_as=sd20") == 0

@@ -1,0 +1,42 @@
+"""What says of a folder that it is a Stable Diffusion checkpoint in diffusers' layout, besides its parts."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# The scheduler configuration of SD v1.4. Values it leaves out must stay out: other schedulers then take their defaults.
+SD1_SCHEDULER = {
+    "_class_name": "PNDMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
+    "clip_sample": False,
+}
+
+
+def write_index(folder: Path, scheduler: Mapping[str, Any]) -> None:
+    """Write `model_index.json` and the scheduler's configuration, whose `_class_name` says which it is."""
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "vae": ("diffusers", "AutoencoderKL"),
+        "text_encoder": ("transformers", "CLIPTextModel"),
+        "tokenizer": ("transformers", "CLIPTokenizer"),
+        "scheduler": ("diffusers", scheduler["_class_name"]),
+        "safety_checker": (None, None),
+        "feature_extractor": (None, None),
+    }
+    write_json(folder / "model_index.json", index)
+    write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write one configuration, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(content), indent=2) + "\n", encoding="utf-8")
