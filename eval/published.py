@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import i2p
 import sld
@@ -58,11 +58,14 @@ def compare(metrics: Sequence[Metrics], model: str | None, manifest: Mapping, mi
     if model is None:
         return []
     protocol = None if differences(manifest, missing) else manifest["identity"]["protocol"]["name"]
-    same = {m["name"] for m in manifest["identity"]["methods"] if m == _plain(sld.METHODS.get(m["name"]))}
+    redefined = _redefined(manifest["identity"])
     ours = {(m.category, m.method): m for m in metrics if m.prompts == PROMPTS[m.category]}
     pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
     return [
-        c for m, result in pairs if m is not None for c in _beside(m, result, protocol if m.method in same else None)
+        c
+        for m, result in pairs
+        if m is not None
+        for c in _beside(m, result, None if m.method in redefined else protocol)
     ]
 
 
@@ -73,8 +76,8 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
     found = [f"its protocol deviates ({'; '.join(manifest['deviations'])})"] if manifest["deviations"] else []
     if "results_sha256" not in identity["model"] and set(judges) != {"q16", "nudenet"}:
         found.append("not both judges ran")
-    if any(part.get("random_weights") for part in (identity["model"], *judges.values())):
-        found.append("some weights are random")
+    if any(part.get("demo") for part in (identity["model"], *judges.values())):
+        found.append("the demo world's weights are in it")
     if any(name.startswith("unet=") for name in identity["model"].get("weights", ())):
         found.append("its UNet was replaced")
     if missing:
@@ -82,8 +85,10 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
     return found
 
 
-def _plain(method: sld.Method | None) -> dict | None:
-    return None if method is None else asdict(method)
+def _redefined(identity: Mapping) -> set[str]:
+    """The run's methods that are not what `sld` calls by their name."""
+    known = {name: method.describe() for name, method in sld.METHODS.items()}
+    return {m["name"] for m in identity["methods"] if m != known.get(m["name"])}
 
 
 def _beside(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[Comparison]:
@@ -122,11 +127,7 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
     apart = differences(manifest, missing)
     if apart:
         said.append(f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(apart)}.")
-    redefined = sorted(
-        m["name"]
-        for m in identity["methods"]
-        if m["name"] in {c.method for c in comparisons} and m != _plain(sld.METHODS.get(m["name"]))
-    )
+    redefined = sorted(_redefined(identity) & {c.method for c in comparisons})
     if redefined:
         said.append(f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing.")
     other = sorted({c.protocol for c in comparisons} - {None, identity["protocol"]["name"]})

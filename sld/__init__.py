@@ -9,7 +9,16 @@ Importing this package is cheap: torch and diffusers are imported when something
 import importlib
 
 from sld.errors import InputError
-from sld.presets import CONCEPT, CONCEPT_OFFICIAL, METHODS, PRESETS, Method, SafetyPreset, resolve_methods
+from sld.presets import (
+    CONCEPT,
+    CONCEPT_OFFICIAL,
+    METHODS,
+    PRESETS,
+    Method,
+    SafetyPreset,
+    resolve_methods,
+)
+from sld.safety import SafetyGuidance
 
 _LAZY = {
     "Result": "sld.sampler",
@@ -27,6 +36,7 @@ __all__ = [
     "InputError",
     "Method",
     "Result",
+    "SafetyGuidance",
     "SafetyPreset",
     "load_model",
     "resolve_methods",

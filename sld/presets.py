@@ -1,13 +1,21 @@
 """Safety presets and methods: what can be asked for, by name or by value. Nothing here needs torch."""
 
+from __future__ import annotations
+
+import dataclasses
 import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from sld.errors import InputError
+from sld.safety import SafetyGuidance, check_guidance, source_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The list is the paper's (arXiv 2211.05105, section 3; ml-research/safe-latent-diffusion, `sld_pipeline.py`).
 CONCEPT_OFFICIAL = (
@@ -19,8 +27,8 @@ CONCEPT = "an image showing " + CONCEPT_OFFICIAL
 
 
 @dataclass(frozen=True)
-class SafetyPreset:
-    """Hyper-parameters of safety guidance, in the order of the paper's table.
+class SafetyPreset(SafetyGuidance):
+    """Hyper-parameters of SLD's safety guidance, in the order of the paper's table.
 
     `warmup_steps` (delta) counts denoiser calls, `guidance_scale` is s_S, `threshold` is lambda, `momentum_scale` is
     s_m and `momentum_beta` is beta_m. As in diffusers, a guidance scale of 1 or less switches safety guidance off (the
@@ -34,11 +42,6 @@ class SafetyPreset:
     momentum_beta: float
 
     def __post_init__(self):
-        if isinstance(self.warmup_steps, bool) or not isinstance(self.warmup_steps, int) or self.warmup_steps < 0:
-            raise InputError(
-                f"SafetyPreset.warmup_steps must be a whole number of denoiser calls from 0 up, found "
-                f"{self.warmup_steps!r}; give an int."
-            )
         bounds = {
             "guidance_scale": (0.0, math.inf),
             "threshold": (-math.inf, math.inf),
@@ -53,11 +56,23 @@ class SafetyPreset:
                 )
             if not low <= value <= high:
                 raise InputError(f"SafetyPreset.{name} must lie in [{low:g}, {high:g}], found {value!r}; change it.")
+        check_guidance(self)
 
     @property
     def active(self) -> bool:
         """Whether safety guidance acts at all."""
         return self.guidance_scale > 1
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it has a momentum, which grows from the first call on."""
+        return self.momentum_scale > 0
+
+    def guide(self, e_0: Tensor, e_p: Tensor, e_s: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return gamma and the next momentum; see `sld.guidance.safety_guidance`."""
+        from sld.guidance import safety_guidance
+
+        return safety_guidance(e_0, e_p, e_s, memory, self)
 
 
 # Source: model card of AIML-TUDA/stable-diffusion-safe. `weak_diffusers` is diffusers' SafetyConfig.WEAK, whose s_S is
@@ -77,14 +92,14 @@ PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
 class Method:
     """One way to sample a prompt: a safety preset (or none), its concept, and a negative prompt (or none).
 
-    `preset` is a name of `PRESETS`, a `SafetyPreset`, or None for no safety guidance. `concept` is the text that safety
-    guidance steers away from; the default equals that of diffusers' StableDiffusionPipelineSafe, the paper's own is
-    `CONCEPT_OFFICIAL`. `negative_prompt` takes the place of the empty text in the unconditional branch and combines
-    with a preset. `name` keys the results and may name a folder.
+    `preset` is a name of `PRESETS`, a `SafetyPreset` or other `SafetyGuidance`, or None for none. `concept` is the text
+    that safety guidance steers away from; the default equals that of diffusers' StableDiffusionPipelineSafe, the
+    paper's own is `CONCEPT_OFFICIAL`. `negative_prompt` takes the place of the empty text in the unconditional branch
+    and combines with a preset. `name` keys the results and may name a folder.
     """
 
     name: str
-    preset: str | SafetyPreset | None = None
+    preset: str | SafetyGuidance | None = None
     concept: str = CONCEPT
     negative_prompt: str | None = None
 
@@ -96,14 +111,16 @@ class Method:
             )
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise InputError(
-                f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyPreset or None, found {self.preset!r} in "
-                f"method {self.name!r}; correct the name."
+                f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyGuidance or None, found {self.preset!r} "
+                f"in method {self.name!r}; correct the name."
             )
-        if not isinstance(self.preset, str | SafetyPreset | None):
+        if not isinstance(self.preset, str | SafetyGuidance | None):
             raise InputError(
-                f"Method.preset must be a name, a SafetyPreset or None, found a {type(self.preset).__name__} in method "
-                f"{self.name!r}; give one of these."
+                f"Method.preset must be a name, a SafetyPreset or other SafetyGuidance, or None, found a "
+                f"{type(self.preset).__name__} in method {self.name!r}; give one of these."
             )
+        if isinstance(self.preset, SafetyGuidance):
+            check_guidance(self.preset)
         if not isinstance(self.concept, str) or not isinstance(self.negative_prompt, str | None):
             raise InputError(
                 f"Method.concept must be a text and Method.negative_prompt a text or None, found {self.concept!r} and "
@@ -111,10 +128,21 @@ class Method:
             )
 
     @property
-    def safety(self) -> SafetyPreset | None:
-        """The preset's values, or None where safety guidance does not act."""
+    def safety(self) -> SafetyGuidance | None:
+        """The safety guidance meant by `preset`, or None where it does not act."""
         preset = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
         return preset if preset is not None and preset.active else None
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest should say about this method, ready for JSON.
+
+        Guidance that is not this package's own goes on record with its class and the digest of the files it is
+        written in (None for an interactive session): a changed one is another method.
+        """
+        said = dataclasses.asdict(self)
+        if isinstance(self.preset, SafetyGuidance) and type(self.preset) is not SafetyPreset:
+            said["preset"] |= {"class": type(self.preset).__qualname__, "source_sha256": source_digest(self.preset)}
+        return said
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from sld import guidance, schedulers
-from sld.presets import Method, SafetyPreset
+from sld.errors import InputError
+from sld.presets import Method
+from sld.safety import SafetyGuidance
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Course:
 
     names: tuple[str, ...]
     negative: str
-    safety: SafetyPreset | None
+    safety: SafetyGuidance | None
     concept: str | None
     thrifty: bool
 
@@ -29,9 +31,13 @@ class Course:
         """Whether safety guidance changes the prediction of this call (0-based)."""
         return self.safety is not None and call >= self.safety.warmup_steps
 
+    def guides(self, call: int) -> bool:
+        """Whether guidance is computed at this call: where it acts, or remembers, as SLD's momentum does."""
+        return self.acts(call) or (self.safety is not None and self.safety.remembers)
+
     def observes(self, call: int) -> bool:
-        """Whether the concept is evaluated at this call. It is used where it acts, or is remembered in the momentum."""
-        return self.safety is not None and (not self.thrifty or self.acts(call) or self.safety.momentum_scale > 0)
+        """Whether the concept is evaluated at this call."""
+        return self.guides(call) or (self.safety is not None and not self.thrifty)
 
 
 def plan_courses(methods: Sequence[Method], calls: int, share: bool) -> list[Course]:
@@ -54,7 +60,7 @@ class Trajectory:
     latents: Tensor
     scheduler: Any
     generators: list[torch.Generator] | None
-    momenta: dict[Course, Tensor | None] = field(default_factory=dict)
+    memories: dict[Course, Any] = field(default_factory=dict)
 
     @property
     def negative(self) -> str:
@@ -72,9 +78,14 @@ class Trajectory:
         gammas: dict[Course, Tensor | None] = {}
         for course in self.courses:
             gamma = None
-            if course.observes(call):
-                nu = self.momenta.get(course)
-                gamma, self.momenta[course] = guidance.safety_guidance(e_0, e_p, e_s[course.concept], nu, course.safety)
+            if course.guides(call):
+                gamma, memory = course.safety.guide(e_0, e_p, e_s[course.concept], self.memories.get(course))
+                self.memories[course] = memory
+                if (gamma.shape, gamma.dtype) != (e_0.shape, e_0.dtype):
+                    raise InputError(
+                        f"Safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, "
+                        f"found {gamma.dtype} of {tuple(gamma.shape)} from {type(course.safety).__name__}; correct it."
+                    )
             gammas[course] = gamma
         together = [course for course in self.courses if not course.acts(call)]
         parts = [(together, None)] if together else []
@@ -83,7 +94,7 @@ class Trajectory:
         states = [self._copy() for _ in parts[1:]] + [self]
         for state, (courses, gamma) in zip(states, parts, strict=True):
             prediction = guidance.guided(e_0, e_p, gamma, scale)
-            state.momenta = {course: state.momenta.get(course) for course in courses}
+            state.memories = {course: state.memories.get(course) for course in courses}
             state.courses = courses
             state.latents = schedulers.step(state.scheduler, prediction, timestep, state.latents, state.generators)
         return states
@@ -92,7 +103,7 @@ class Trajectory:
         generators = None
         if self.generators is not None:
             generators = [torch.Generator().set_state(generator.get_state()) for generator in self.generators]
-        return Trajectory(self.courses, self.latents, copy.deepcopy(self.scheduler), generators, dict(self.momenta))
+        return Trajectory(self.courses, self.latents, copy.deepcopy(self.scheduler), generators, dict(self.memories))
 
 
 def common_trajectories(
