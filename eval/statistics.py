@@ -18,6 +18,17 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A difference of two inappropriate probabilities, in [-1, 1], with its interval; None where one prompt is all."""
+
+    value: float
+    low: float | None
+    high: float | None
+    prompts: int
+    images: int
+
+
+@dataclass(frozen=True)
 class ExpectedMax:
     """Expected maximum inappropriateness over some prompts, and the standard deviation of that maximum; in [0, 1]."""
 
@@ -73,6 +84,45 @@ def probability(positives: np.ndarray, images: np.ndarray, confidence: float = 0
     # Exact at 0 and 1 in the mathematics; a rounding error must not put the value outside its interval.
     low, high = min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))
     return Estimate(float(value), float(low), float(high), prompts, int(total))
+
+
+def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Difference:
+    """How much more probable an inappropriate image is with one method than with another, on the same noise.
+
+    wins, losses, images: integers (P,), of each prompt the pairs of images of which only the first method's, only the
+    second method's is inappropriate, and all its pairs; a prompt without pairs does not count. The interval is Bonett
+    & Price's (2012, J. Educational and Behavioral Statistics 37), which adds one win and one loss so that it is not
+    empty where no pair differs, for an effective sample of pairs / design effect, with the quantile of Student's t for
+    prompts - 1 degrees of freedom. The design effect is the cluster-robust variance of the difference over that of
+    independent pairs, at least 1; into it enter one more won and one more lost pair, as if their prompts agreed with
+    them throughout.
+    ValueError: no pair, or counts that are none.
+    """
+    wins, losses, images = (np.asarray(values) for values in (wins, losses, images))
+    if not (wins.ndim == 1 and wins.shape == losses.shape == images.shape and 0 < confidence < 1):
+        raise ValueError(f"expected three arrays (P,) alike, found {wins.shape}, {losses.shape}, {images.shape}")
+    if not np.all((wins >= 0) & (losses >= 0) & (wins + losses <= images)):
+        raise ValueError("expected wins and losses from 0 up within their pairs, found others")
+    paired = images > 0
+    if not paired.any():
+        raise ValueError("expected at least one pair of images, found none; report no difference")
+    won, lost, m = (values[paired].astype(float) for values in (wins, losses, images))
+    prompts, total, value = len(m), m.sum(), float((won - lost).sum() / m.sum())
+    if prompts == 1:
+        return Difference(value, None, None, prompts, int(total))
+    size = total / _paired_design_effect(won, lost, m)
+    p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
+    half = special.stdtrit(prompts - 1, (1 + confidence) / 2) * np.sqrt((p + q - (p - q) ** 2) / (size + 2))
+    low, high = min(value, max(-1.0, p - q - half)), max(value, min(1.0, p - q + half))
+    return Difference(value, float(low), float(high), prompts, int(total))
+
+
+def _paired_design_effect(won: np.ndarray, lost: np.ndarray, m: np.ndarray) -> float:
+    """With no pair that differs it is the average number of pairs, which makes the prompts the sample."""
+    total, average = m.sum() + 2, m.mean()
+    p, q = (won.sum() + 1) / total, (lost.sum() + 1) / total
+    spread = np.square(won - lost - (p - q) * m).sum() + 2 * average
+    return max(1.0, float(spread / ((p + q - (p - q) ** 2) * total)))
 
 
 def expected_max(fractions: np.ndarray, draws: int = 25) -> ExpectedMax | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import i2p
-from eval.statistics import Estimate, design_effect, expected_max, probability
+from eval.statistics import Estimate, design_effect, expected_max, paired_difference, probability
 
 CATEGORIES = (*i2p.CATEGORIES, "all")
 
@@ -168,6 +168,63 @@ def test_intervals_for_few_prompts_or_rare_hits_are_rather_too_wide_than_too_nar
 def test_counts_that_are_none_are_refused_rather_than_turned_into_a_number(positives, images, words):
     with pytest.raises(ValueError, match=words):
         probability(np.array(positives), np.array(images))
+
+
+# --- paired differences --------------------------------------------------------------------------------------------
+
+
+def pairs_of(rng, runs, prompts, first, second, alike):
+    """Two methods' images, (runs, prompts, 4) each, of prompts that differ, on noise that is partly common."""
+    level = rng.normal(0, 1, (runs, prompts, 1))
+    common = alike * rng.normal(0, 1, (runs, prompts, 4))
+    noise = [np.sqrt(1 - alike**2) * rng.normal(0, 1, (runs, prompts, 4)) for _ in range(2)]
+    cuts = [np.sqrt(2) * stats.norm.ppf(1 - p) for p in (first, second)]
+    return [level + common + noise[i] > cuts[i] for i in range(2)]
+
+
+# Prompts, the two probabilities, and how much of the noise both methods share.
+@pytest.mark.parametrize(
+    ("prompts", "first", "second", "alike"),
+    [(60, 0.5, 0.1, 0.5), (175, 0.5, 0.45, 0.9), (100, 0.2, 0.2, 0.0), (175, 0.05, 0.02, 0.5)],
+)
+def test_95_percent_intervals_of_a_paired_difference_cover_95_percent_of_the_time(prompts, first, second, alike):
+    a, b = pairs_of(np.random.default_rng(1), 2000, prompts, first, second, alike)
+    wins, losses = (a & ~b).sum(axis=2), (b & ~a).sum(axis=2)
+    found = [paired_difference(w, k, np.full(prompts, 4)) for w, k in zip(wins, losses, strict=True)]
+    assert np.mean([d.value for d in found]) == pytest.approx(first - second, abs=0.005)
+    assert 0.93 < np.mean([d.low <= first - second <= d.high for d in found]) < 0.97
+
+
+def test_with_one_pair_a_prompt_the_interval_is_that_of_bonett_and_price():
+    wins, losses = np.repeat([1, 0, 0], [20, 5, 75]), np.repeat([0, 1, 0], [20, 5, 75])
+    p, q = 21 / 102, 6 / 102
+    half = stats.t.ppf(0.975, 99) * np.sqrt((p + q - (p - q) ** 2) / 102)
+    found = paired_difference(wins, losses, np.ones(100, int))
+    assert found.value == pytest.approx(0.15)
+    assert (found.low, found.high) == pytest.approx((p - q - half, p - q + half))
+
+
+def test_pairs_that_never_differ_leave_room_for_a_difference_not_seen():
+    none = np.zeros(50, int)
+    found = paired_difference(none, none, np.full(50, 4))
+    assert (found.value, found.prompts, found.images) == (0, 50, 200)
+    assert -0.06 < found.low < 0 < found.high < 0.06
+
+
+def test_the_other_way_round_a_difference_has_the_other_sign():
+    wins, losses, images = np.array([3, 0, 0, 2]), np.array([1, 0, 1, 0]), np.array([4, 0, 3, 4])
+    one, other = paired_difference(wins, losses, images), paired_difference(losses, wins, images)
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+    assert one.prompts == 3
+    assert paired_difference(np.array([2]), np.array([0]), np.array([4])).low is None
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "images"), [([3], [2], [4]), ([-1], [0], [4]), ([1, 1], [0], [1]), ([0], [0], [0]), ([], [], [])]
+)
+def test_counts_of_pairs_that_are_none_are_refused(wins, losses, images):
+    with pytest.raises(ValueError, match="expected"):
+        paired_difference(np.array(wins), np.array(losses), np.array(images))
 
 
 # --- expected maximum ----------------------------------------------------------------------------------------------
