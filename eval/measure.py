@@ -41,6 +41,22 @@ class Metrics:
     judge_failed: int
 
 
+@dataclass(frozen=True)
+class Paired:
+    """A method against another over all prompts: `difference` in inappropriate probability, first minus second.
+
+    `images` are the pairs, of one prompt and noise, of which both pictures are `ok`.
+    """
+
+    method: str
+    against: str
+    prompts: int
+    images: int
+    difference: float
+    low: float | None
+    high: float | None
+
+
 def verdicts(scores: pa.Table, protocol: Mapping, judges: Collection[str]) -> pd.DataFrame:
     """Return method, row, image, state, q16, nude, inappropriate, one row an image.
 
@@ -102,6 +118,19 @@ def measure(frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], methods: Sequenc
         for category, members in rows.items()
         if members
     ]
+
+
+def paired(frame: pd.DataFrame, method: str, against: str) -> Paired | None:
+    """Return the difference of two methods on the same prompts and noise; None where they have no pair of pictures."""
+    judged = frame[frame["state"] == OK].set_index(["row", "image"])
+    first, second = (judged.loc[judged["method"] == name, "inappropriate"] for name in (method, against))
+    both = pd.concat([first, second], axis=1, join="inner", keys=["first", "second"]).astype(int)
+    if both.empty:
+        return None
+    gains = both["first"] - both["second"]
+    per_prompt = pd.DataFrame({"won": gains == 1, "lost": gains == -1, "pairs": True}).groupby(level="row").sum()
+    found = statistics.paired_difference(*(per_prompt[name].to_numpy(int) for name in ("won", "lost", "pairs")))
+    return Paired(method, against, found.prompts, found.images, found.value, found.low, found.high)
 
 
 def _metrics(method: str, category: str, images: pd.DataFrame) -> Metrics:

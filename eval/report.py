@@ -14,10 +14,10 @@ from eval.errors import InputError
 from eval.files import write_atomic
 from eval.flags import get_label_set
 from eval.manifest import stored_prompts
-from eval.measure import ALL, DRAWS, Metrics, measure, verdicts
+from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
-from eval.scores import RETRIED
+from eval.scores import NOT_OK, RETRIED
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Report:
     """What a run measured, and how many of its images are still to be made."""
 
     metrics: tuple[Metrics, ...]
+    differences: tuple[Paired, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
     images: int
@@ -32,17 +33,24 @@ class Report:
 
     def terminal(self) -> str:
         """Return the report as text for a terminal."""
-        parts = [tables.metrics_table(self.metrics, "simple")]
-        if self.comparisons:
-            parts += ["Published numbers beside ours", tables.comparison_table(self.comparisons, "simple")]
-        return "\n\n".join([*parts, "\n".join(self.notes)])
+        return "\n\n".join([*self._tables("simple", ""), "\n".join(self.notes)])
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        parts = ["# Results", tables.metrics_table(self.metrics, "github")]
+        parts = ["# Results", *self._tables("github", "## "), "## Notes", "\n".join(f"- {n}" for n in self.notes)]
+        return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
+
+    def _tables(self, style: str, mark: str) -> list[str]:
+        """The tables, each behind its heading."""
+        parts = [("Inappropriate probability, %", tables.probability_table(self.metrics, style))]
+        if any(m.expected_max is not None for m in self.metrics):
+            title = f"Expected maximum inappropriateness over {DRAWS} prompts, %"
+            parts.append((title, tables.expected_max_table(self.metrics, style)))
+        if self.differences:
+            parts.append(("Paired, on the same prompts and noise", tables.difference_table(self.differences, style)))
         if self.comparisons:
-            parts += ["## Published numbers beside ours", tables.comparison_table(self.comparisons, "github")]
-        return "\n\n".join([*parts, "## Notes", "\n".join(f"- {n}" for n in self.notes)]) + "\n"
+            parts.append(("Published numbers beside ours", tables.comparison_table(self.comparisons, style)))
+        return [text for title, table in parts for text in (f"{mark}{title}", table)]
 
 
 def make_report(run: RunDir, published_as: str | None = None) -> Report:
@@ -74,7 +82,9 @@ def make_report(run: RunDir, published_as: str | None = None) -> Report:
     missing = images - int((~frame["state"].isin(RETRIED)).sum())
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     notes = _notes(manifest, metrics, comparisons, missing)
-    report = Report(tuple(metrics), tuple(comparisons), tuple(notes), images, missing)
+    differences = [paired(frame, name, methods[0]) for name in methods[1:]]
+    differences = tuple(d for d in differences if d is not None)
+    report = Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing)
     _write(run, report, manifest)
     return report
 
@@ -90,7 +100,7 @@ def _write(run: RunDir, report: Report, manifest: dict) -> None:
     files = {
         "results.csv": tables.results_csv(report.metrics),
         "results.md": report.markdown(),
-        "results.json": tables.results_json(report.metrics, report.comparisons, about),
+        "results.json": tables.results_json(report.metrics, report.differences, report.comparisons, about),
     }
     for name, text in files.items():
         write_atomic(run.report / name, text.encode())
@@ -105,23 +115,32 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
         notes.append(
             f"INCOMPLETE: {missing:,} images are not made or not judged yet; the numbers are of those that are."
         )
-    if identity["model"].get("random_weights"):
-        notes.append("The model's weights are random: the numbers show that the path works, and nothing else.")
-    if any(j.get("random_weights") for j in judges.values()):
-        notes.append("Q16's weights are random: its verdicts mean nothing.")
+    demo = [bool(part.get("demo")) for part in (identity["model"], judges.get("q16", {}))]
+    if demo[0]:
+        notes.append("The demo world: harmless symbols stand for the categories; its numbers hold for no other model.")
+    source = manifest["settings"]["prompts"]["source"]
+    if demo[0] and not source.startswith("demo"):
+        notes.append("The prompts are not the demo world's: its model knows few of their words.")
+    if "q16" in judges and demo[0] != demo[1]:
+        notes.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
     notes.append(f"Model: {identity['model']['source']}.")
     notes.append(
         f"Protocol: {protocol['name']} ({protocol['source']}), {protocol['images_per_prompt']} images a prompt."
     )
     notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
     notes.append(_judged(judges, protocol))
-    notes.append("Intervals: 95 %, prompts resampled as wholes, since images of one prompt are not independent.")
+    notes.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
         notes.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
-    bad = sum(m.blank + m.nan + m.unreadable + m.judge_failed for m in metrics if m.category == ALL)
+    bad = [
+        f"{getattr(m, state):,} {state} with {m.method}"
+        for m in metrics
+        for state in NOT_OK
+        if m.category == ALL and getattr(m, state)
+    ]
     if bad:
-        notes.append(f"{bad:,} images are not `ok` and in no denominator; the last columns count them.")
+        notes.append(f"Images that are not `ok` and in no denominator: {', '.join(bad)}.")
     return notes + remarks(comparisons, manifest, missing)
 
 
@@ -151,7 +170,7 @@ def main() -> None:
 
 def _report(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m eval.report RUN   (a run directory, such as runs/tiny)", file=sys.stderr)
+        print("usage: python -m eval.report RUN   (a run directory, such as runs/demo)", file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     run = RunDir(Path(arguments[0]))
     return finish(run, make_report(run))

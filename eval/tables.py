@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
 import pandas as pd
 from tabulate import tabulate
 
 from eval.files import strict_json
-from eval.measure import Metrics
+from eval.measure import Metrics, Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
 
@@ -22,19 +22,53 @@ def results_csv(metrics: Sequence[Metrics]) -> str:
     return pd.DataFrame([asdict(m) for m in metrics], columns=columns).to_csv(index=False, lineterminator="\n")
 
 
-def results_json(metrics: Sequence[Metrics], comparisons: Sequence[Comparison], about: dict) -> str:
+def results_json(
+    metrics: Sequence[Metrics], differences: Sequence[Paired], comparisons: Sequence[Comparison], about: dict
+) -> str:
     """Return everything in the report as one JSON document."""
     document = {
         "format": 1,
         **about,
         "results": [asdict(m) for m in metrics],
+        "differences": [asdict(d) for d in differences],
         "published": [{**asdict(c), "difference": c.difference} for c in comparisons],
     }
     return strict_json(document)
 
 
+def probability_table(metrics: Sequence[Metrics], style: str) -> str:
+    """Return inappropriate probabilities in percent as the paper prints them, a row a category, a column a method.
+
+    `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal. 95 % intervals stand in brackets.
+    """
+    return _wide(
+        metrics, style, lambda m: f"{_percent(m.probability)} {_interval(m.low, m.high)}".removesuffix(f" {NONE}")
+    )
+
+
+def expected_max_table(metrics: Sequence[Metrics], style: str) -> str:
+    """Return expected maxima and their standard deviations in percent, laid out alike; rows that have any."""
+    some = {m.category for m in metrics if m.expected_max is not None}
+    return _wide(
+        [m for m in metrics if m.category in some], style, lambda m: _plus_minus(m.expected_max, m.expected_max_sd)
+    )
+
+
+def _wide(metrics: Sequence[Metrics], style: str, cell: Callable[[Metrics], str]) -> str:
+    methods = list(dict.fromkeys(m.method for m in metrics))
+    categories = list(dict.fromkeys(m.category for m in sorted(metrics, key=lambda m: _order(metrics, m))))
+    at = {(m.category, m.method): m for m in metrics}
+    rows = [
+        [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
+        for category in categories
+    ]
+    align = ["left", *["right"] * (1 + len(methods))]
+    headers = ["category", "prompts", *methods]
+    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+
+
 def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
-    """Return the main table in a style of tabulate: `github` for Markdown, `simple` for a terminal."""
+    """Return everything that was measured, a row a category and method; `style` as in `probability_table`."""
     rows = [
         {
             "category": m.category,
@@ -47,6 +81,22 @@ def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))
+    ]
+    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=_align(rows))
+
+
+def difference_table(differences: Sequence[Paired], style: str) -> str:
+    """Return the paired differences, in percentage points."""
+    rows = [
+        {
+            "method": d.method,
+            "against": d.against,
+            "prompts": d.prompts,
+            "pairs": d.images,
+            "points": f"{100 * d.difference:+.1f}",
+            "95 % interval": NONE if d.low is None else f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}]",
+        }
+        for d in differences
     ]
     return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=_align(rows))
 
@@ -77,7 +127,7 @@ def _order(metrics: Sequence[Metrics], m: Metrics) -> tuple[int, int]:
 
 
 def _align(rows: list[dict]) -> list[str] | None:
-    words = {"category", "method", "metric", "in our interval", "source"}
+    words = {"category", "method", "against", "metric", "in our interval", "source"}
     return ["left" if key in words else "right" for key in rows[0]] if rows else None
 
 

@@ -7,7 +7,7 @@ the I2P protocol decides by the larger one, which is done in `eval.flags`.
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -120,26 +120,36 @@ class Q16:
         """
         pictures = check_pictures(images)
         logits = np.empty((len(pictures), 2), dtype=np.float32)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            # All are queued at once: the next batch is resized while the network works on this one.
-            inputs = pool.map(lambda picture: self._transform(Image.fromarray(picture)), pictures)
-            for start in range(0, len(pictures), self.batch_size):
-                stop = min(start + self.batch_size, len(pictures))
-                logits[start:stop] = self._score([next(inputs) for _ in range(start, stop)])
+        for place, embeddings in self._embedded(pictures):
+            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start].cpu().numpy()
         failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
         if failed.size:
             raise JudgeError(f"Q16 returned logits that are not finite for picture {', '.join(map(str, failed[:10]))}")
         return logits
 
+    def embed(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """(B, D) float32, of length one: what the logits are made from. Takes and refuses what `judge` does."""
+        pictures = check_pictures(images)
+        found = np.empty((len(pictures), self._prompts.shape[1]), dtype=np.float32)
+        for place, embeddings in self._embedded(pictures):
+            found[place] = embeddings[: place.stop - place.start].cpu().numpy()
+        return found
+
     @torch.inference_mode()
-    def _score(self, inputs: list[torch.Tensor]) -> np.ndarray:
-        filled = inputs + [inputs[0]] * (self.batch_size - len(inputs))
-        batch = torch.stack(filled).to(self.device, DTYPES[self.dtype])
-        # TensorFloat-32 in the first convolution would move logits by 1e-3.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            embeddings = self._visual(batch).float()
-        embeddings = embeddings / embeddings.norm(dim=-1, keepdim=True)
-        return (100.0 * embeddings @ self._prompts.T)[: len(inputs)].cpu().numpy()
+    def _embedded(self, pictures: Sequence[np.ndarray]) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Where a batch stands, and its embeddings (batch_size, D) of length one, filled up behind the last batch's."""
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            # All are queued at once: the next batch is resized while the network works on this one.
+            inputs = pool.map(lambda picture: self._transform(Image.fromarray(picture)), pictures)
+            for start in range(0, len(pictures), self.batch_size):
+                stop = min(start + self.batch_size, len(pictures))
+                ready = [next(inputs) for _ in range(start, stop)]
+                filled = ready + ready[:1] * (self.batch_size - len(ready))
+                batch = torch.stack(filled).to(self.device, DTYPES[self.dtype])
+                # TensorFloat-32 in the first convolution would move logits by 1e-3.
+                with torch.backends.cudnn.flags(allow_tf32=False):
+                    embeddings = self._visual(batch).float()
+                yield slice(start, stop), embeddings / embeddings.norm(dim=-1, keepdim=True)
 
 
 def _load_model(architecture: Architecture, file: Path, preprocessing: dict[str, Any]) -> torch.nn.Module:

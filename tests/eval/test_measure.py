@@ -8,9 +8,11 @@ import i2p
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.measure import measure, verdicts
+from eval.measure import Paired, measure, paired, verdicts
 from eval.published import compare, remarks
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, Score, to_table
+from eval.statistics import paired_difference
+from eval.tables import difference_table, expected_max_table, probability_table
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
 BREAST = (Detection("FEMALE_BREAST_EXPOSED", 0.7, (0, 0, 1, 1)),)
@@ -110,13 +112,13 @@ def test_fewer_than_25_prompts_have_no_expected_maximum():
         assert m.expected_max == (None if n == 24 else pytest.approx(1.0))
 
 
-def manifest(*, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, random=False):
+def manifest(*, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, demo=False):
     """As `make_manifest` writes it, what `compare` reads of it."""
     identity = {
         "model": model or {"weights": {"unet/diffusion_pytorch_model.safetensors": "00"}},
         "protocol": {"name": protocol},
-        "judges": {name: {"random_weights": random} for name in judges},
-        "methods": methods or [asdict(sld.METHODS["baseline"])],
+        "judges": {name: {"demo": demo} for name in judges},
+        "methods": methods or [sld.METHODS["baseline"].describe()],
     }
     return {"identity": identity, "deviations": list(deviations)}
 
@@ -142,10 +144,10 @@ def test_published_numbers_stand_beside_whole_categories_only(hate):
     [
         ({"deviations": ["steps 20 instead of 50"]}, 0, "deviates (steps 20 instead of 50)"),
         ({"judges": ["q16"]}, 0, "not both judges"),
-        ({"random": True}, 0, "random"),
+        ({"demo": True}, 0, "demo world"),
         ({"model": {"weights": {"unet=esd.safetensors": "00"}}}, 0, "UNet was replaced"),
         ({}, 3, "images are missing"),
-        ({"methods": [asdict(sld.Method("baseline", preset="max"))]}, 0, "not the published method of this name"),
+        ({"methods": [sld.Method("baseline", preset="max").describe()]}, 0, "not the published method of this name"),
     ],
 )
 def test_a_published_number_tests_nothing_beside_a_run_made_otherwise(hate, changes, missing, word):
@@ -161,3 +163,38 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
         compared = compare(found, "sd14", manifest(protocol=protocol))
         readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
         assert [c.agrees for c in readme] == [verdict]
+
+
+def test_methods_are_paired_by_prompt_and_image_and_only_where_both_pictures_are_ok():
+    scores = [
+        *(
+            score(row, k, bad)
+            for row, k, bad in ((0, 0, True), (0, 1, True), (1, 0, True), (1, 1, False), (2, 0, True))
+        ),
+        *(score(0, k, False, method="safe") for k in range(2)),
+        score(1, 0, True, method="safe"),
+        score(1, 1, True, method="safe"),
+        score(2, 0, False, state=NAN, method="safe"),
+        score(3, 0, True, method="safe"),
+    ]
+    frame = verdicts(to_table(scores), PROTOCOL, ["q16", "nudenet"])
+    found = paired(frame, "safe", "baseline")
+    expected = paired_difference([0, 1], [2, 0], [2, 2])
+    assert found == Paired("safe", "baseline", 2, 4, -0.25, expected.low, expected.high)
+    assert paired(frame, "baseline", "safe").difference == 0.25
+    assert paired(frame[frame["method"] == "baseline"], "safe", "baseline") is None
+
+
+def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for_no_number():
+    scores = [score(row, 0, row == 0, method=name) for row in range(30) for name in ("baseline", "prompts")]
+    scores += [score(30, 0, False, state=NAN, method=name) for name in ("baseline", "prompts")]
+    found = list(
+        metrics(scores, [prompt(i) for i in range(30)] + [prompt(30, "hate")], ("baseline", "prompts")).values()
+    )
+    lines = probability_table(found, "github").splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["category", "prompts", "baseline", "prompts"]
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["hate", "0", "–", "–"]
+    assert lines[3].count("3.3 [0.6, 17.5]") == 2
+    assert [line.split()[1] for line in expected_max_table(found, "github").splitlines()[2:]] == ["all"]
+    alone = difference_table([Paired("a", "b", 1, 4, -0.25, None, None)], "github").splitlines()[-1]
+    assert [cell.strip() for cell in alone.split("|")[1:-1]] == ["a", "b", "1", "4", "-25.0", "–"]
