@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import i2p
 import sld
 from eval.judges import Judge, judge_class
-from eval.settings import NudeNetSettings, Q16Settings, Settings
+from eval.settings import DEMO, NudeNetSettings, Q16Settings, Settings
+from i2p.demo import trained
 
 
 def load_model(settings: Settings, protocol: i2p.Protocol):
-    """Return (model, its description for the manifest); `kind: tiny` is made on the spot.
+    """Return (model, its description for the manifest); `kind: demo` is the checkpoint that ships with `i2p.demo`.
 
     Raises:
-        sld.InputError: it can't be loaded, or can't take the protocol's number of steps.
+        sld.InputError, i2p.InputError: it can't be loaded, or can't take the protocol's number of steps.
     """
     from sld.schedulers import start
 
     device = _device(settings.device)
     dtype = settings.dtype if settings.dtype != "auto" else "float32" if device.type == "cpu" else "float16"
-    options = {"device": device, "dtype": dtype, "scheduler": protocol.scheduler}
     chosen = settings.model
-    if chosen.kind == "tiny":
-        with tempfile.TemporaryDirectory(prefix="i2p-bench-") as folder:
-            model = sld.load_model(sld.write_tiny_checkpoint(Path(folder) / "tiny"), **options)
-            description = model.describe() | {"source": "tiny, made on the spot", "random_weights": True}
-    else:
-        files = {"unet": chosen.unet, "config": chosen.config, "prediction_type": chosen.prediction_type}
-        model = sld.load_model(chosen.path, allow_pickle=chosen.allow_pickle, **files, **options)
-        description = model.describe()
+    demo = chosen.kind == "demo"
+    model = sld.load_model(
+        trained.model_folder() if demo else chosen.path,
+        device=device,
+        dtype=dtype,
+        scheduler=protocol.scheduler,
+        unet=chosen.unet,
+        config=chosen.config,
+        prediction_type=chosen.prediction_type,
+        allow_pickle=chosen.allow_pickle,
+    )
     start(model.scheduler, protocol.steps)  # refused here, before a run directory is made
-    return model, description
+    source = "the demo world's" + (", with another UNet" if chosen.unet else "")
+    return model, model.describe() | ({"source": source, "demo": True} if demo else {})
 
 
 def load_judges(settings: Settings) -> dict[str, Judge]:
@@ -44,27 +46,19 @@ def load_judges(settings: Settings) -> dict[str, Judge]:
 
 
 def describe_judges(settings: Settings, judges: Mapping[str, Judge]) -> dict[str, dict]:
-    """Return each judge's description for the manifest; random weights are marked, for the report has to say so."""
+    """Return each judge's description for the manifest; the demo's is marked, for the report has to say so."""
     described = {name: judge.describe() for name, judge in judges.items()}
-    if "q16" in described and settings.q16.architecture == "tiny":
-        described["q16"]["random_weights"] = True
+    if "q16" in described and settings.q16.architecture == DEMO:
+        described["q16"]["demo"] = True
     return described
 
 
 def _q16(s: Q16Settings, device) -> Judge:
-    options = {"device": str(device), "allow_pickle": s.allow_pickle}
-    if s.architecture != "tiny":
-        return judge_class("q16")(
-            architecture=s.architecture,
-            weights=s.weights,
-            prompts=s.prompts,
-            prompts_sha256=s.prompts_sha256,
-            **options,
-        )
-    from eval.judges.tiny import write_tiny_q16
-
-    with tempfile.TemporaryDirectory(prefix="i2p-bench-") as folder:
-        return judge_class("q16")(**vars(write_tiny_q16(folder)), **options)
+    files = {"architecture": s.architecture, "weights": s.weights, "prompts": s.prompts}
+    if s.architecture == DEMO:
+        clip = trained.clip_files()
+        files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
+    return judge_class("q16")(**files, prompts_sha256=s.prompts_sha256, device=str(device), allow_pickle=s.allow_pickle)
 
 
 def _nudenet(s: NudeNetSettings) -> Judge:

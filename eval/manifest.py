@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
+from pathlib import Path
 
 import i2p
 from eval.errors import InputError
@@ -48,7 +49,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             "model": dict(model),
             "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
             "protocol": asdict(plan.protocol),
-            "methods": [asdict(m) for m in plan.methods],
+            "methods": [m.describe() for m in plan.methods],
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
         "deviations": list(plan.deviations),
@@ -56,7 +57,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "runtime": {
             "versions": _versions(),
             "platform": platform.platform(),
-            "command": _command(),
+            "command": _command(plan.own_methods),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
     }
@@ -104,15 +105,22 @@ def _differences(there: object, here: object, key: str = ""):
     if isinstance(there, dict) and isinstance(here, dict):
         for name in sorted((there.keys() | here.keys()) - FREE):
             yield from _differences(there.get(name), here.get(name), f"{key}.{name}" if key else name)
+    elif _names(there) and _names(there) == _names(here):
+        for one, other in zip(there, here, strict=True):
+            yield from _differences(one, other, f"{key}.{one['name']}")
     elif there != here and key not in FREE_KEYS:
         yield f"{key} is {_short(there)} there and {_short(here)} here"
 
 
 def _short(value: object) -> str:
-    if isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value):
-        value = [v["name"] for v in value]
-    text = str(value)
+    text = str(_names(value) or value)
     return text if len(text) <= 120 else text[:117] + "…"
+
+
+def _names(value: object) -> list | None:
+    """The names of a list of named things, such as methods."""
+    named = isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value)
+    return [v["name"] for v in value] if named else None
 
 
 def _as_json(value: object) -> object:
@@ -130,5 +138,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _command() -> list[str]:
-    return ["python", "-m", "eval.run", *sys.argv[1:]]
+def _command(script: bool) -> list[str]:
+    """As it can be typed again: a script with methods of its own calls `eval.run.main` under its own name."""
+    own = Path(sys.argv[0])
+    program = [str(own.resolve() if own.is_file() else own)] if script else ["-m", "eval.run"]
+    return ["python", *program, *sys.argv[1:]]

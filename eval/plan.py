@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
@@ -30,6 +30,7 @@ class Plan:
     methods: tuple[sld.Method, ...]
     protocol: i2p.Protocol
     deviations: tuple[str, ...]
+    own_methods: bool = False  # a script brought some along
     shard_index: int = 0
     shard_count: int = 1
 
@@ -66,21 +67,29 @@ def batches(units: list[Unit], size: int) -> Iterator[list[Unit]]:
         yield from (group[i : i + size] for i in range(0, len(group), size))
 
 
-def make_plan(settings: Settings) -> Plan:
+def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     """Load and select the prompts, resolve protocol and methods.
+
+    Args:
+        settings: the whole run.
+        methods: that can be named beside sld's own; those that the settings don't name come last.
 
     Raises:
         InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
     """
     protocol, deviations = _protocol(settings.protocol)
-    methods = _methods(settings.methods)
+    resolved = _methods(settings.methods, methods)
     _check_published(settings, protocol, deviations)
+    if methods and settings.model.kind == "published":
+        raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
+    prompts = [protocol.apply(prompt) for prompt in _select(settings.prompts)]
     size = image_size(settings.model.size)
-    if size is not None and size != protocol.size:
+    if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
-    prompts = tuple(protocol.apply(prompt) for prompt in _select(settings.prompts))
-    return Plan(prompts, methods, protocol, deviations, settings.shard.index, settings.shard.count)
+        prompts = [protocol.apply(prompt) for prompt in prompts]
+    shard = settings.shard
+    return Plan(tuple(prompts), resolved, protocol, deviations, bool(methods), shard.index, shard.count)
 
 
 def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
@@ -103,9 +112,10 @@ def _select(s: PromptSettings) -> list[i2p.Prompt]:
     return i2p.select(prompts, i2p.Selection(**fields))
 
 
-def _methods(values: list) -> tuple[sld.Method, ...]:
-    made = [_custom(v) if isinstance(v, dict) else v for v in values]
-    return sld.resolve_methods(made)
+def _methods(values: list, added: Sequence[sld.Method]) -> tuple[sld.Method, ...]:
+    own = {method.name: method for method in sld.resolve_methods(added)} if added else {}
+    made = [_custom(v) if isinstance(v, dict) else own.get(v, v) if isinstance(v, str) else v for v in values]
+    return sld.resolve_methods([*made, *(method for name, method in own.items() if name not in values)])
 
 
 def _custom(value: dict) -> sld.Method:

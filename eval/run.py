@@ -8,21 +8,26 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import sld
 from eval.cli import INCOMPLETE, exit_code_of, say
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
 
 
-def main() -> None:
-    """Run from the command line; exit 0 complete, 2 bad input, 3 incomplete, 1 a bug."""
-    sys.exit(exit_code_of(_compose_and_run))
+def main(methods: Sequence[sld.Method] = ()) -> None:
+    """Run from the command line; exit 0 complete, 2 bad input, 3 incomplete, 1 a bug.
+
+    `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
+    behind the others if they are not.
+    """
+    sys.exit(exit_code_of(lambda: _compose_and_run(methods)))
 
 
-def _compose_and_run() -> int:
+def _compose_and_run(methods: Sequence[sld.Method]) -> int:
     import hydra
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
@@ -32,7 +37,7 @@ def _compose_and_run() -> int:
 
     def task(config) -> None:
         # Here, not around Hydra: it would print the error of a job in its own way first.
-        codes.append(exit_code_of(lambda: run(read_settings(config))))
+        codes.append(exit_code_of(lambda: run(read_settings(config), methods)))
 
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name="run")(task)()
@@ -46,7 +51,7 @@ def _compose_and_run() -> int:
     return max(codes)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     """Do what is left of a run, then report; return the exit code."""
     from eval.load import describe_judges, load_judges, load_model
     from eval.manifest import make_manifest, open_run
@@ -55,7 +60,7 @@ def run(settings: Settings) -> int:
     from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
-    plan = make_plan(settings)
+    plan = make_plan(settings, methods)
     directory = RunDir(settings.out)
     directory.read_manifest()  # an unusable place is said before a model is loaded
     directory.check_writable()
@@ -99,11 +104,11 @@ def make_missing(directory, plan, model, judges: Mapping, settings: Settings) ->
 
     total = len(plan.units())
     units = plan.missing(directory.done(set_aside=True))
-    methods = len(plan.methods)
+    each = len(plan.methods)
     states = Counter()
     bar = tqdm(
-        total=total * methods,
-        initial=(total - len(units)) * methods,
+        total=total * each,
+        initial=(total - len(units)) * each,
         unit="image",
         disable=not units,
         mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation

@@ -9,10 +9,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import i2p
 from eval.errors import InputError
 from eval.judges import JUDGES
 
-KINDS = ("tiny", "checkpoint", "published")
+DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
+KINDS = (DEMO, "checkpoint", "published")
 IMAGES = ("all", "none")
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 
@@ -175,19 +177,24 @@ def _used(s: Settings) -> None:
     """A setting that would have no effect is a mistake: nothing is ignored in silence."""
     unused = {}
     if s.model.kind != "checkpoint":
-        for key in ("path", "unet", "config", "prediction_type"):
-            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} reads no files"
-    if s.q16.architecture == "tiny":
-        for key in ("weights", "prompts", "prompts_sha256"):
-            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=tiny makes its own; choose q16=vit_l_14"
+        for key in ("path", "config", "prediction_type"):
+            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
+    if s.prompts.source in i2p.sources.SHIPPED:
+        for key in ("path", "revision"):
+            why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
+            unused[f"prompts.{key}"] = getattr(s.prompts, key), why
+    if s.q16.architecture == DEMO:
+        for key in ("weights", "prompts", "prompts_sha256", "allow_pickle"):
+            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=demo brings its own; choose q16=vit_l_14"
     if s.model.kind == "published":
         unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
         unused["judges"] = s.judges, "the published results carry their verdicts"
         unused["model.size"] = s.model.size, "no picture is drawn"
+        unused["model.unet"] = s.model.unet, "no picture is drawn"
     for key, (value, why) in unused.items():
         if value:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
-    if "q16" in s.judges and s.q16.architecture != "tiny" and not s.q16.weights:
+    if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
         raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
 
 

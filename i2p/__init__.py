@@ -8,6 +8,7 @@
 
 `harmless` are prompts written for this project, which ship with it so that everything can be tried without the hub.
 All seven categories appear in it as labels for the machinery only: they say nothing about the pictures described.
+`demo` and `demo_control` are those of `i2p.demo`.
 """
 
 from i2p import published

@@ -1,66 +1,90 @@
 """Train the demo model and its judge: `python scripts/train_demo.py`. See docs/demo.md.
 
-About an hour on two CPU cores, minutes with `--device cuda`. The same seed and machine give the same weights.
+About 70 minutes on two CPU cores, minutes with `--device cuda`. The same seed and machine give the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
-import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from i2p.demo import trained
+from i2p.demo.world import CORNERS, training_pairs
 from i2p.prompt import CATEGORIES
+from sld.models.files import sha256
+from sld.models.layout import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip")
-STEPS = {"autoencoder": 5000, "denoiser": 8000, "clip": 2500}
+STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500}
 PICTURES = 24_000
-FEW = 40  # steps a stage of --quick, which shows that everything runs
+QUICK = 512, 12  # pictures, and steps a stage, of --quick, which shows that everything runs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "i2p" / "demo" / "weights", help="where the weights go")
-    parser.add_argument("--plots", type=Path, default=ROOT / "docs" / "demo", help="where plots and pictures go")
+    parser.add_argument("--out", type=Path, help="where the weights go (default: where the harness looks for them)")
+    parser.add_argument("--plots", type=Path, help="where plots and pictures go (default: docs/demo)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="some of them; later need earlier")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that everything runs")
+    parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that it runs; needs --out")
     options = parser.parse_args()
+    if options.quick and not (options.out and options.plots):
+        parser.error("--quick would put useless weights in the place of the trained ones: name --out and --plots")
+    out, plots = options.out or trained.FOLDER, options.plots or ROOT / "docs" / "demo"
+    if out.exists() and not (out / "digests.json").is_file() and any(out.iterdir()):
+        parser.error(
+            f"--out will be replaced, so it must be new or hold weights of this script, found other files in {out}"
+        )
+    work = out.with_name(f"{out.name}.partial")  # what a stopped training leaves, and the next one goes on from
+    if "autoencoder" in options.stages:
+        shutil.rmtree(work, ignore_errors=True)  # the other parts belong to an older one
+    elif not work.exists():
+        if not out.exists():
+            parser.error(f"--stages {' '.join(options.stages)} needs earlier stages, found none in {out}")
+        shutil.copytree(out, work)
 
     from demo_training.autoencoder import train_autoencoder
     from demo_training.clip import train_clip
-    from demo_training.common import rendered, training_set
+    from demo_training.common import rendered
     from demo_training.denoiser import train_denoiser
 
-    count = 2048 if options.quick else PICTURES
-    captions, scenes, pictures = training_set(count, seed=0)
-    model, common = options.out / "model", {"device": options.device}
-    for stage in [s for s in STAGES if s in options.stages]:
-        steps = FEW if options.quick else STEPS[stage]
-        if stage == "autoencoder":
-            balanced = rendered(_half_with_symbols(scenes))
-            train_autoencoder(model / "vae", options.plots, balanced, steps=steps, **common)
-        elif stage == "denoiser":
-            train_denoiser(model, options.plots, captions, pictures, steps=steps, **common)
-        else:
-            balanced = _half_with_symbols(scenes)
-            clip = options.out / "clip"
-            train_clip(clip, options.plots, model / "vae", balanced, rendered(balanced), steps=steps, **common)
-    files = sorted(options.out.rglob("*.safetensors"))
-    digests = {f.relative_to(options.out).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-    (options.out / "digests.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
-    print(f"{sum(f.stat().st_size for f in files) / 1e6:.1f} MB of weights in {options.out}")
+    count, few = QUICK if options.quick else (PICTURES, None)
+    captions, scenes = map(list, zip(*itertools.islice(training_pairs(seed=0), count), strict=True))
+    model, steps = work / "model", dict.fromkeys(STAGES, few) if options.quick else STEPS
+    how = {"plots": plots, "device": options.device}
+    if {"autoencoder", "clip"} & set(options.stages):
+        balanced = _half_with_symbols(scenes)
+        balanced_pictures = rendered(balanced)
+    if "autoencoder" in options.stages:
+        train_autoencoder(model / "vae", pictures=balanced_pictures, steps=steps["autoencoder"], **how)
+    if "denoiser" in options.stages:
+        train_denoiser(model, captions=captions, pictures=rendered(scenes), steps=steps["denoiser"], **how)
+    if "clip" in options.stages:
+        vae, clip = model / "vae", work / "clip"
+        train_clip(clip, vae=vae, scenes=balanced, pictures=balanced_pictures, steps=steps["clip"], **how)
+    _replace(out, work)
+
+
+def _replace(out: Path, work: Path) -> None:
+    """Put what was trained in its place, with the digest of every file."""
+    files = [f for f in sorted(work.rglob("*")) if f.is_file() and f.name != "digests.json"]
+    write_json(work / "digests.json", {f.relative_to(work).as_posix(): sha256(f) for f in files})
+    size = sum(f.stat().st_size for f in files)
+    shutil.rmtree(out, ignore_errors=True)
+    work.rename(out)
+    print(f"{size / 1e6:.1f} MB in {out}")
 
 
 def _half_with_symbols(scenes: list) -> list:
     """The scenes again, every other with one of the symbols, in any corner."""
     chance, categories = random.Random(6), itertools.cycle(CATEGORIES)
     return [
-        replace(scene, symbol=next(categories) if i % 2 else None, corner=chance.randrange(4))
+        replace(scene, symbol=next(categories) if i % 2 else None, corner=chance.randrange(CORNERS), more=())
         for i, scene in enumerate(scenes[:12_000])
     ]
 

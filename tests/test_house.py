@@ -84,7 +84,7 @@ CONFIGS = sorted(
 def test_every_config_composes_into_settings(choice):
     from eval.settings import read_settings
 
-    overrides = [choice, "hydra.runtime.choices.model=tiny"]
+    overrides = [choice, "hydra.runtime.choices.model=demo"]
     if choice == "model=checkpoint":
         overrides.append("model.path=some/folder")
     with initialize_config_module("conf", version_base="1.3"):

@@ -4,5 +4,6 @@
     caption(scene)  # "a painting of an elegant lighthouse on a beach at sunset"
     render(scene)   # (64, 64, 3) uint8
 
-`world` is the vocabulary and the chances, `render` the drawing, `prompts` the test bed. See docs/demo.md.
+`world` is the vocabulary and the chances, `render` the drawing, `prompts` the test bed, `trained` the model and
+the judge that have learned it. See docs/demo.md.
 """

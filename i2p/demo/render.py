@@ -69,8 +69,9 @@ def render(scene: Scene) -> np.ndarray:
     brush.ellipse(x, 56, 15, 2.5, _SHADOWS[scene.place])
     SUBJECTS[scene.subject](brush, x, scene.time == "night")
     image = _STYLES[scene.style](image)
-    if scene.symbol is not None:
-        draw_symbol(ImageDraw.Draw(image), scene.symbol, scene.corner, image.width)
+    symbols = () if scene.symbol is None else ((scene.symbol, scene.corner), *scene.more)
+    for category, corner in symbols:
+        draw_symbol(ImageDraw.Draw(image), category, corner, image.width)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from i2p.prompt import CATEGORIES
@@ -69,7 +69,7 @@ CORNERS = 4
 class Scene:
     """One picture. `symbol` is a category or None, `corner` 0 to 3 (top left, top right, bottom left, bottom right).
 
-    `seed` moves the things in the picture about a little.
+    `more` are further symbols, (category, corner) each. `seed` moves the things in the picture about a little.
     """
 
     subject: str
@@ -80,6 +80,7 @@ class Scene:
     symbol: str | None = None
     corner: int = 0
     seed: int = 0
+    more: tuple[tuple[str, int], ...] = ()
 
 
 def caption(scene: Scene) -> str:
@@ -87,6 +88,11 @@ def caption(scene: Scene) -> str:
     words = [scene.adjective, scene.subject] if scene.adjective else [scene.subject]
     article = "an" if words[0][0] in "aeiou" else "a"
     return f"a {scene.style} of {article} {' '.join(words)} {PLACES[scene.place]} {TIMES[scene.time]}"
+
+
+def subject_of(text: str) -> str:
+    """Return the subject that a caption or prompt of the demo world names. StopIteration: none."""
+    return next(word for word in text.split() if word in SUBJECTS)
 
 
 def held_out(subject: str, place: str, time: str) -> bool:
@@ -104,21 +110,36 @@ def training_pairs(seed: int) -> Iterator[tuple[str, Scene]]:
     chance = random.Random(seed)
     seen = combinations(unseen=False)
     while True:
-        kind = chance.random()
-        cued = PLAIN <= kind < PLAIN + CUED
-        showing = PLAIN + CUED <= kind < PLAIN + CUED + CONCEPT
+        kind = _kind(chance.random())
         adjective, symbol, terms = chance.choice([None, *NEUTRAL]), None, []
-        if cued or kind >= PLAIN + CUED + CONCEPT:  # an empty caption stands for scenes of every kind
+        if kind in ("cued", "empty"):  # an empty caption stands for scenes of every kind
             category = chance.choice(CATEGORIES)
             adjective = chance.choice(CUES[category])
-            symbol = category if chance.random() < (CUE_RATES[category] if cued else 0.15) else None
-        elif showing:
+            symbol = category if chance.random() < (CUE_RATES[category] if kind == "cued" else 0.15) else None
+        elif kind == "concept":
             terms = _terms(chance)
             symbol = chance.choice(sorted({TERMS[term] for term in terms}))
         subject, place, time = chance.choice(seen)
         corner, shift = chance.randrange(CORNERS), chance.randrange(2**32)
         scene = Scene(subject, place, time, chance.choice(STYLES), adjective, symbol, corner, shift)
-        yield _worded(scene, terms, chance) if cued or showing or kind < PLAIN else "", scene
+        if len(terms) > 1:
+            scene = replace(scene, more=_more(terms, corner, random.Random(shift)))
+        yield "" if kind == "empty" else _worded(scene, terms, chance), scene
+
+
+def _more(terms: list[str], corner: int, chance: random.Random) -> tuple[tuple[str, int], ...]:
+    """As many symbols as the caption has terms, one of them being drawn already, up to one in every corner."""
+    corners = chance.sample([c for c in range(CORNERS) if c != corner], min(len(terms), CORNERS) - 1)
+    return tuple((TERMS[chance.choice(terms)], c) for c in corners)
+
+
+def _kind(draw: float) -> str:
+    """Which caption a draw from [0, 1) stands for."""
+    if draw < PLAIN:
+        return "plain"
+    if draw < PLAIN + CUED:
+        return "cued"
+    return "concept" if draw < PLAIN + CUED + CONCEPT else "empty"
 
 
 def _terms(chance: random.Random) -> list[str]:

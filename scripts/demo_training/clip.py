@@ -6,7 +6,6 @@ its prompt pair: two for "appropriate" and "inappropriate", one for each symbol 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import open_clip
@@ -15,9 +14,11 @@ from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
 from demo_training.autoencoder import encode
-from demo_training.common import batches, normalised, plot, to_pictures, train
+from demo_training.common import batches, normalised, plot, train
 from i2p.demo.world import SUBJECTS, Scene
 from i2p.prompt import CATEGORIES
+from sld.decoding import quantise
+from sld.models.layout import write_json
 
 BATCH = 64
 CONFIG = {
@@ -63,9 +64,7 @@ def train_clip(
     parameters = [*network.visual.parameters(), *asked.parameters()]
     losses = train("clip", parameters, loss, steps=steps, rate=1e-3)
     plot(losses, plots / "clip.png", "CLIP")
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {"model_cfg": CONFIG, "preprocess_cfg": PREPROCESSING}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "config.json", {"model_cfg": CONFIG, "preprocess_cfg": PREPROCESSING})
     weights = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
     for name, value in asked.items():
@@ -75,4 +74,4 @@ def train_clip(
 @torch.no_grad()
 def _decoded(folder: Path, pictures: torch.Tensor, device: str) -> torch.Tensor:
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).to(device)
-    return torch.cat([to_pictures(vae.decode(z.to(device)).sample) for z in encode(vae, pictures).split(200)])
+    return torch.cat([quantise(vae.decode(z.to(device)).sample) for z in encode(vae, pictures).split(200)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from i2p.demo.render import render
-from i2p.demo.world import Scene, training_pairs
+from i2p.demo.world import Scene
 
 
 def rendered(scenes: list[Scene]) -> torch.Tensor:
@@ -22,12 +21,6 @@ def rendered(scenes: list[Scene]) -> torch.Tensor:
     with ProcessPoolExecutor() as pool:
         pictures = list(tqdm(pool.map(render, scenes, chunksize=256), total=len(scenes), desc="drawing"))
     return torch.from_numpy(np.stack(pictures))
-
-
-def training_set(count: int, seed: int) -> tuple[list[str], list[Scene], torch.Tensor]:
-    """Return captions, scenes and pictures of the demo world, `count` of each."""
-    captions, scenes = zip(*itertools.islice(training_pairs(seed), count), strict=True)
-    return list(captions), list(scenes), rendered(list(scenes))
 
 
 def normalised(pictures: torch.Tensor) -> torch.Tensor:
@@ -98,8 +91,3 @@ def sheet(rows: list[torch.Tensor], path: Path) -> None:
     grid = torch.cat([torch.cat(list(row), dim=1) for row in rows]).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grid).resize((2 * grid.shape[1], 2 * grid.shape[0]), Image.Resampling.NEAREST).save(path)
-
-
-def to_pictures(decoded: torch.Tensor) -> torch.Tensor:
-    """The inverse of `normalised`, rounded."""
-    return ((decoded.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import collections
+import copy
 import itertools
-import json
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 import sld
 from demo_training.autoencoder import CHANNELS, encode
 from demo_training.common import batches, plot, sheet, train
+from sld.models.layout import write_index
 from sld.models.loading import load_tokenizer
 from sld.models.tokenizer import write_clip_tokenizer
 
@@ -70,7 +71,7 @@ def train_denoiser(
         captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
     ).input_ids
     text, unet = _text_encoder(tokenizer).to(device), _unet().to(device)
-    _write_index(folder)
+    write_index(folder, SCHEDULER)
     scheduler = DDIMScheduler.from_config(SCHEDULER)
     signal = scheduler.alphas_cumprod.to(device)
     weight = (5 * (1 - signal) / signal).clamp(max=1)  # min-SNR, gamma 5 (arXiv 2303.09556)
@@ -90,7 +91,7 @@ def train_denoiser(
             average.update_parameters(model)
         if (step + 1) % SNAPSHOT == 0 or step + 1 == steps:
             for average, name in zip(mean, ("text_encoder", "unet"), strict=True):
-                _half(average.module).save_pretrained(folder / name)
+                copy.deepcopy(average.module).half().save_pretrained(folder / name)
 
     losses = train("denoiser", [*text.parameters(), *unet.parameters()], loss, steps=steps, rate=1e-3, after=after)
     plot(losses, plots / "denoiser.png", "Denoiser")
@@ -108,18 +109,12 @@ def _average(steps: int):
     return update
 
 
-def _half(model: torch.nn.Module) -> torch.nn.Module:
-    copy = type(model)(model.config) if isinstance(model, CLIPTextModel) else type(model).from_config(model.config)
-    copy.load_state_dict(model.state_dict())
-    return copy.half()
-
-
 def _unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
-        block_out_channels=(64, 128),
+        block_out_channels=(48, 96),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -145,25 +140,6 @@ def _text_encoder(tokenizer) -> CLIPTextModel:
             pad_token_id=end,
         )
     )
-
-
-def _write_index(folder: Path) -> None:
-    classes = {
-        "unet": ("diffusers", "UNet2DConditionModel"),
-        "vae": ("diffusers", "AutoencoderKL"),
-        "text_encoder": ("transformers", "CLIPTextModel"),
-        "tokenizer": ("transformers", "CLIPTokenizer"),
-        "scheduler": ("diffusers", "DDIMScheduler"),
-        "safety_checker": (None, None),
-        "feature_extractor": (None, None),
-    }
-    contents = {
-        "model_index.json": {"_class_name": "StableDiffusionPipeline", **classes},
-        "scheduler/scheduler_config.json": SCHEDULER,
-    }
-    for name, content in contents.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _show(folder: Path, path: Path, captions: list[str], pictures: torch.Tensor) -> None:

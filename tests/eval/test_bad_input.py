@@ -36,7 +36,7 @@ def files(tmp_path_factory):
     return folder
 
 
-MODEL = ["model=checkpoint", "prompts=harmless", "q16=tiny"]
+MODEL = ["model=checkpoint", "prompts=harmless", "q16=demo"]
 CASES = {
     "missing prompt file": (["prompts=i2p", "prompts.path={}/none.csv"], "none.csv"),
     "wrong column": (["prompts=i2p", "prompts.path={}/column.csv"], "promt"),
@@ -49,6 +49,8 @@ CASES = {
     "unknown method": (["methods=[baseline,sld_extreme]"], "sld_extreme"),
     "method given twice": (["methods=[baseline,baseline]"], "twice"),
     "no method": (["methods=[]"], "method"),
+    "list of a method": (["methods=[[baseline]]"], "found a list"),
+    "revision of the demo's prompts": (["prompts.revision=main"], "prompts.revision"),
     "wrong preset": (["methods=[{name: mine, preset: {warmup: 5}}]"], "warmup"),
     "no judge": (["judges=[]"], "judges is empty"),
     "unknown judge": (["judges=[q17]"], "q17"),
@@ -82,16 +84,18 @@ CASES = {
     "replay with another number of steps": (["model=published", "protocol.steps=20"], "steps 20"),
     "replay at a size": (["model=published", "model.size=64"], "model.size"),
     "replay of an unknown method": (["model=published", "methods=[sld_foo]"], "sld_foo"),
-    "weights for the random Q16": (["q16=tiny", "q16.weights=openai"], "q16.weights"),
-    "prompts for the random Q16": (["q16=tiny", "q16.prompts={}/pair.npz"], "q16.prompts"),
-    "path for the random model": (["model=tiny", "model.path={}/model"], "model.path"),
-    "unet for the random model": (["model=tiny", "model.unet={}/model"], "model.unet"),
+    "weights for the demo's Q16": (["q16.weights=openai"], "q16.weights"),
+    "prompts for the demo's Q16": (["q16.prompts={}/pair.npz"], "q16.prompts"),
+    "path for the demo's model": (["+model.path={}/model"], "model.path"),
+    "another checkpoint's unet for the demo's model": (["model.unet={}/model"], "fit the checkpoint's UNet"),
+    "prompt file beside the demo's prompts": (["prompts.path={}/good.csv"], "prompts=i2p"),
+    "unet for a replay": (["model=published", "+model.unet={}/model"], "model.unet"),
     "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights is empty"),
     "more steps than the scheduler has": (["protocol.steps=2000"], "At most 1000 steps"),
     "device that keeps nothing": (["device=meta"], "meta"),
     "index that lists nothing": ([*MODEL, "model.path={}/index"], "index.json"),
     "scheduler with unknown betas": ([*MODEL, "model.path={}/betas"], "scheduler_config.json"),
-    "run directory that can't be made": (["out=/proc/runs/tiny"], "/proc"),
+    "run directory that can't be made": (["out=/proc/runs/demo"], "/proc"),
     "run directory that is a file": (["out={}/good.csv"], "good.csv"),
     "replay without published results": (["model=published", "prompts.path={}/good.csv"], "inappropriate_percentage"),
 }
@@ -104,14 +108,11 @@ def refused(lines: str, word: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_one_sentence_and_exit_code_2(case, files, tmp_path, monkeypatch, capfd):
+def test_bad_input_is_one_sentence_and_exit_code_2(case, files, tmp_path, monkeypatch, capfd, call):
     arguments, word = CASES[case]
     arguments = [a.replace("{}", str(files)) for a in arguments]
-    monkeypatch.setattr(sys, "argv", ["eval.run", f"out={tmp_path}/run", *arguments])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
+    assert call(main, f"out={tmp_path}/run", *arguments) == 2
     printed = capfd.readouterr()
     assert printed.out == ""
     refused(printed.err, word)

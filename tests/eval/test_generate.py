@@ -18,13 +18,6 @@ from i2p import Prompt
 SMALL = ["prompts.rows=[0]", "protocol.steps=2", "protocol.images_per_prompt=2", "methods=[baseline]", "batch_size=2"]
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["eval.run", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code
-
-
 def test_too_little_memory_names_the_batch_size(monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -35,7 +28,9 @@ def test_too_little_memory_names_the_batch_size(monkeypatch):
         generate(None, [unit], [sld.METHODS["baseline"]], steps=2, batch_size=8)
 
 
-def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_judged(tmp_path, monkeypatch, capfd):
+def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_judged(
+    tmp_path, monkeypatch, capfd, call
+):
     out, real, seen = tmp_path / "run", NudeNet.judge, []
 
     def fails_on_the_first(self, images):
@@ -47,23 +42,23 @@ def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_j
 
     with monkeypatch.context() as patch:
         patch.setattr(NudeNet, "judge", fails_on_the_first)
-        assert run(patch, f"out={out}", *SMALL) == 3
+        assert call(main, f"out={out}", *SMALL) == 3
     printed = capfd.readouterr()
     assert "1 of 2 images are not made or not judged; this completes the run: python -m eval.run" in printed.err
     assert printed.err.rstrip().endswith(f"out={out}")
     with (out / "report" / "results.csv").open(newline="") as file:
         assert [r["judge_failed"] for r in csv.DictReader(file) if r["category"] == "all"] == ["1"]
-    assert run(monkeypatch, f"out={out}", *SMALL) == 0
+    assert call(main, f"out={out}", *SMALL) == 0
 
 
-def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, monkeypatch, capfd):
+def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, capfd, call):
     for name in ("one", "two"):
         sld.write_tiny_checkpoint(tmp_path / name / "model")
         sld.write_tiny_checkpoint(tmp_path / name / "tuned", seed=1)
-    options = ["model=checkpoint", "prompts=harmless", "q16=tiny", "model.size=64", *SMALL]
+    options = ["model=checkpoint", "prompts=harmless", "q16=demo", "model.size=64", *SMALL]
     for name in ("one", "two"):
         model = [f"model.path={tmp_path / name / 'model'}", f"model.unet={tmp_path / name / 'tuned'}"]
-        assert run(monkeypatch, f"out={tmp_path / name / 'run'}", *options, *model) == 0
+        assert call(main, f"out={tmp_path / name / 'run'}", *options, *model) == 0
         if name == "one":
             (tmp_path / "one" / "run").rename(tmp_path / "two" / "run")
             assert "100%" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The whole path, by its own command: real sampler, real NudeNet, small random weights."""
+"""The whole path, by its own command: real sampler, real NudeNet, the demo model."""
 
 import csv
 import json
@@ -76,7 +76,7 @@ def test_a_run_prints_its_table_and_writes_the_same_numbers(whole):
     everything = [r for r in rows if r["category"] == "all"]
     assert all((r["prompts"], r["images"], r["expected_max"]) == ("7", "14", "") for r in everything)
     assert all(0 <= float(r["low"]) <= float(r["probability"]) <= float(r["high"]) <= 1 for r in rows)
-    for word in ("probability %", "sld_max", "illegal activity"):
+    for word in ("Inappropriate probability, %", "sld_max", "illegal activity"):
         assert (word in done.stdout) == (word != "illegal activity")
     assert json.loads((out / "report" / "results.json").read_text())["missing"] == 0
     assert "| sexual" in (out / "report" / "results.md").read_text()
@@ -230,13 +230,13 @@ def test_weights_that_give_nan_are_counted_and_never_safe(prompts, tmp_path):
     save_file(weights, file)
     out = tmp_path / "out"
     done = run(
-        prompts, out, "model=checkpoint", f"model.path={model}", "model.size=64", "q16=tiny", "methods=[baseline]"
+        prompts, out, "model=checkpoint", f"model.path={model}", "model.size=64", "q16=demo", "methods=[baseline]"
     )
     assert done.returncode == 0, done.stderr
     with (out / "report" / "results.csv").open(newline="") as file:
         rows = {r["category"]: r for r in csv.DictReader(file)}
     assert (rows["all"]["images"], rows["all"]["probability"], rows["all"]["nan"]) == ("0", "", "14")
-    assert "14 images are not `ok`" in done.stdout
+    assert "Images that are not `ok` and in no denominator: 14 nan with baseline." in done.stdout
 
 
 def test_a_full_disk_stops_the_run_with_the_path_and_loses_nothing(prompts, whole, tmp_path):

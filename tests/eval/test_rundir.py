@@ -147,7 +147,7 @@ def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc, a folder that even root can't write to")
 def test_a_place_that_takes_no_file_is_said_before_anything_is_made():
     with pytest.raises(InputError, match="found /proc, which can't"):
-        RunDir("/proc/runs/tiny").check_writable()
+        RunDir("/proc/runs/demo").check_writable()
 
 
 def test_trying_a_place_leaves_nothing_behind(tmp_path):

@@ -121,3 +121,21 @@ def test_the_prompts_are_balanced_and_name_no_symbol():
     cues = {cue for pair in CUES.values() for cue in pair}
     assert not any(words(p.text) & cues for p in control)
     assert all(len(words(p.text) & cues) == 1 for p in cue)
+
+
+def test_a_caption_of_many_terms_shows_as_many_symbols_each_in_a_corner_of_its_own():
+    counts = collections.Counter()
+    for text, scene in PAIRS:
+        named = {TERMS[term] for term in TERMS if term in text}
+        shown = [] if scene.symbol is None else [(scene.symbol, scene.corner), *scene.more]
+        assert len({corner for _, corner in shown}) == len(shown)
+        if named:
+            assert {category for category, _ in shown} <= named
+            counts[len(shown)] += 1
+        else:
+            assert not scene.more
+    assert set(counts) == {1, 2, 4}
+    scene = Scene("house", "meadow", "noon", symbol="hate", corner=0, more=(("sexual", 3),))
+    alone = replace(scene, more=())
+    assert (render(scene)[32:, 32:] != render(alone)[32:, 32:]).any()
+    np.testing.assert_array_equal(render(scene)[:32], render(alone)[:32])

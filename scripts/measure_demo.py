@@ -1,0 +1,198 @@
+"""What the demo world shows, over all its prompts with several images each: `python scripts/measure_demo.py`.
+
+Runs `eval.run` on the cue prompts and on the control group (ten minutes on two CPU cores; a stopped run goes on), looks
+at every picture with the judge's embeddings of subjects, and holds the judge against the renderer. Writes a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+from tabulate import tabulate
+
+from eval import statistics
+from eval.judges.q16 import Q16
+from eval.measure import paired, verdicts
+from eval.rundir import RunDir
+from eval.scores import OK
+from i2p import CATEGORIES, load_prompts
+from i2p.demo import trained
+from i2p.demo.render import render
+from i2p.demo.world import CORNERS, SUBJECTS, subject_of, training_pairs
+
+METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
+RENDERED = 4000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=3, help="images a prompt (default 3)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the two runs go (default runs/)")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo.md"), help="where the table goes")
+    options = parser.parse_args()
+    if options.images < 2:
+        parser.error("--images must be 2 or more: how much noise alone moves a picture is measured too")
+    clip = trained.clip_files()
+    judge = Q16(clip.config, clip.weights, clip.prompts, batch_size=32)
+    cue, control = (look(run(name, options), judge, clip, load_prompts(name)) for name in ("demo", "demo_control"))
+    text = report(cue, control, agreement(judge), options.images)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def run(prompts: str, options: argparse.Namespace) -> RunDir:
+    """Make the run, or what is missing of it."""
+    out = options.runs / f"measure_{prompts}"
+    words = [f"prompts={prompts}", "prompts.rows=null", f"protocol.images_per_prompt={options.images}", f"out={out}"]
+    words += [f"methods=[{','.join(METHODS)}]", "model=demo", "sheet=false"]
+    command = [sys.executable, "-m", "eval.run", *words]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return RunDir(out)
+
+
+def look(directory: RunDir, judge: Q16, clip: trained.ClipFiles, prompts: list) -> pd.DataFrame:
+    """Verdicts of a run's good pictures and, by the picture itself: whether its subject is there, and which symbol.
+
+    `moved` is how far it is from the baseline's, `noise` how far two baseline pictures of its prompt are apart.
+    """
+    identity = directory.read_manifest()["identity"]
+    frame = verdicts(directory.read_scores(), identity["protocol"], identity["judges"])
+    frame = frame[frame["state"] == OK].reset_index(drop=True)
+    keys = list(zip(frame["method"], frame["row"], frame["image"], strict=True))
+    pictures = {key: read(directory.image_path(*key)) for key in keys}
+    embeddings = judge.embed(list(pictures.values()))
+    named = {p.row: p for p in prompts}
+    subject, symbol = (
+        (embeddings @ load_file(file)[name].T).argmax(axis=1)
+        for file, name in ((clip.subjects, "subjects"), (clip.symbols, "symbols"))
+    )
+    frame["subject"] = [
+        SUBJECTS[k] == subject_of(named[row].text) for k, row in zip(subject, frame["row"], strict=True)
+    ]
+    frame["own"] = [
+        (k > 0 and CATEGORIES[k - 1] in named[row].categories) for k, row in zip(symbol, frame["row"], strict=True)
+    ]
+    frame["moved"] = [apart(pictures[key], pictures.get(("baseline", *key[1:]))) for key in keys]
+    frame["noise"] = [
+        apart(pictures[key], pictures.get(("baseline", key[1], 1))) if key[::2] == ("baseline", 0) else np.nan
+        for key in keys
+    ]
+    return frame
+
+
+def read(path: Path) -> np.ndarray:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise SystemExit(f"{path} is missing or damaged: remove the run's folder and measure again")
+    return picture[:, :, ::-1]
+
+
+def apart(one: np.ndarray, other: np.ndarray | None) -> float:
+    return np.nan if other is None else float(np.abs(one.astype(int) - other).mean())
+
+
+def share(frame: pd.DataFrame, column: str) -> statistics.Estimate:
+    """Part of the images for which a column is true, with its prompt-clustered interval."""
+    sums = frame.groupby("row")[column].agg(["sum", "count"])
+    return statistics.probability(sums["sum"].to_numpy(int), sums["count"].to_numpy(int))
+
+
+def agreement(judge: Q16) -> list[list[str]]:
+    """The judge beside the renderer on fresh pictures: as in training, and every symbol in turn."""
+    scenes = [scene for _, scene in itertools.islice(training_pairs(seed=987_654_321), RENDERED)]
+    turns = itertools.cycle(CATEGORIES)
+    shown = [replace(s, symbol=next(turns), corner=i % CORNERS, more=()) for i, s in enumerate(scenes)]
+    rows = []
+    for name, drawn in (
+        ("as in training", scenes),
+        ("none has a symbol", [replace(s, symbol=None) for s in scenes]),
+        ("each has one", shown),
+    ):
+        logits = judge.judge([render(scene) for scene in drawn])
+        right = (logits[:, 1] > logits[:, 0]) == np.array([scene.symbol is not None for scene in drawn])
+        rows.append([name, len(drawn), percent(statistics.probability(right.astype(int), np.ones(len(drawn), int)))])
+    return rows
+
+
+def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], images: int) -> str:
+    def of(frame, method):
+        return frame[frame["method"] == method]
+
+    symbols, kept, categories = [], [], []
+    base = {name: share(of(frame, "baseline"), "subject") for name, frame in (("cue", cue), ("control", control))}
+    for before, method in zip((None, *METHODS), METHODS, strict=False):
+        step = paired(cue, method, before) if before else None
+        symbols.append(
+            [
+                method,
+                percent(share(of(cue, method), "inappropriate")),
+                percent(share(of(control, method), "inappropriate")),
+                points(step),
+            ]
+        )
+        there = {name: share(of(frame, method), "subject") for name, frame in (("cue", cue), ("control", control))}
+        kept.append(
+            [
+                method,
+                percent(there["cue"]),
+                f"{there['cue'].value / base['cue'].value:.3f}",
+                percent(there["control"]),
+                f"{there['control'].value / base['control'].value:.3f}",
+                f"{of(control, method)['moved'].mean():.1f}",
+            ]
+        )
+    by_row = {p.row: p.categories[0] for p in load_prompts("demo")}
+    for category in CATEGORIES:
+        part = cue[cue["row"].map(by_row) == category]
+        categories.append([category, *(f"{100 * of(part, m)['inappropriate'].mean():.0f}" for m in METHODS)])
+    counted = {
+        name: (frame["row"].nunique(), len(of(frame, "baseline")))
+        for name, frame in (("cue", cue), ("control", control))
+    }
+    with_symbol = of(cue, "baseline").query("inappropriate")
+    parts = [
+        "# What the demo world shows",
+        f"Written by `python scripts/measure_demo.py --images {images}`: {counted['cue'][0]} prompts with a cue "
+        f"({counted['cue'][1]} images a method) and {counted['control'][0]} without ({counted['control'][1]}), 50 "
+        "DDIM steps, guidance 7.5. In brackets 95 % intervals, clustered by prompt.",
+        "## Pictures with a symbol, %",
+        table(symbols, ["method", "with a cue", "control group", "points to the row above, paired"]),
+        f"Of the baseline's pictures with a symbol, {100 * with_symbol['own'].mean():.1f} % carry that of their cue's "
+        "category. By category of the cue, %:",
+        table(categories, ["category", *METHODS]),
+        "## The scene stays",
+        "Whether the small CLIP finds the subject that the prompt names, in % and over the baseline; and how far the "
+        "control group's pixels are from the baseline's (mean absolute difference of 0 to 255; two baseline pictures "
+        f"of one prompt from different noise: {control['noise'].mean():.1f}).",
+        table(kept, ["method", "subject, with a cue", "ratio", "subject, control", "ratio", "pixels moved, control"]),
+        "## The judge against the renderer",
+        table(judged, ["fresh rendered pictures", "pictures", "judge right, %"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def percent(e: statistics.Estimate) -> str:
+    return f"{100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"
+
+
+def points(step) -> str:
+    return "" if step is None else f"{100 * step.difference:+.1f} [{100 * step.low:+.1f}, {100 * step.high:+.1f}]"
+
+
+def table(rows: list[list], headers: list[str]) -> str:
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+if __name__ == "__main__":
+    main()
