@@ -125,7 +125,7 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
         notes.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
     notes.append(f"Model: {identity['model']['source']}.")
     notes.append(
-        f"Protocol: {protocol['name']} ({protocol['source']}), {protocol['images_per_prompt']} images a prompt."
+        f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
     )
     notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
     notes.append(_judged(judges, protocol))
