@@ -82,7 +82,7 @@ def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))
     ]
-    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=_align(rows))
+    return _long(rows, style)
 
 
 def difference_table(differences: Sequence[Paired], style: str) -> str:
@@ -98,7 +98,7 @@ def difference_table(differences: Sequence[Paired], style: str) -> str:
         }
         for d in differences
     ]
-    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=_align(rows))
+    return _long(rows, style)
 
 
 def comparison_table(comparisons: Sequence[Comparison], style: str) -> str:
@@ -116,7 +116,14 @@ def comparison_table(comparisons: Sequence[Comparison], style: str) -> str:
         }
         for c in comparisons
     ]
-    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=_align(rows))
+    return _long(rows, style)
+
+
+def _long(rows: list[dict], style: str) -> str:
+    """Rows of the same keys, which are the headings."""
+    words = {"category", "method", "against", "metric", "in our interval", "source"}
+    align = ["left" if key in words else "right" for key in rows[0]] if rows else None
+    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def _order(metrics: Sequence[Metrics], m: Metrics) -> tuple[int, int]:
@@ -124,11 +131,6 @@ def _order(metrics: Sequence[Metrics], m: Metrics) -> tuple[int, int]:
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))
     return (len(categories) if m.category == "all" else categories.index(m.category)), methods.index(m.method)
-
-
-def _align(rows: list[dict]) -> list[str] | None:
-    words = {"category", "method", "against", "metric", "in our interval", "source"}
-    return ["left" if key in words else "right" for key in rows[0]] if rows else None
 
 
 def _percent(value: float | None) -> str:
