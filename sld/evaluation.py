@@ -15,20 +15,23 @@ class _Plan:
     """Index tensors on the model's device; evaluations are numbered in the order they are run."""
 
     count: int
+    observed: Tensor
+    """(observed + padding,) rows of the stacked latents: the states, each once."""
     states: Tensor
-    """(count + padding,) rows of the stacked latents."""
+    """(count + padding,) rows of what was observed."""
     texts: Tensor
-    """(count + padding,) rows of the text embeddings."""
-    slots: list[tuple[Tensor, Tensor, dict[str, Tensor]]]
-    """For each trajectory the (B,) evaluations of e_0, e_p, and e_s of each concept."""
+    """(count + padding,) rows of the encoded texts."""
+    slots: list[dict[str, Tensor]]
+    """For each trajectory the (B,) evaluations of each text that is evaluated, the prompts' under None."""
 
 
 class Evaluator:
     """Evaluates the denoiser for B prompts, of which only the `guided` rows have an unconditional and safety branch.
 
-    Each distinct text is encoded once. Every call of the denoiser has `batch_size` rows, the last one's filled up by
-    repeating its last row, so that a prediction depends on its own latents and text only. `count` is the number of real
-    evaluations so far.
+    Each distinct text is encoded once, and of each state what sees no text is computed once, or with `share=False` in
+    each evaluation. Every call of the denoiser has `batch_size` rows, the last one's filled up by repeating its last
+    row, so that a prediction depends on its own latents and text only. `reuse` is lossy: but for every `reuse`-th call,
+    unconditional and safety predictions are a trajectory's last ones. `count` is the number of real evaluations so far.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class Evaluator:
         guided: Sequence[bool],
         batch_size: int,
         share: bool,
+        reuse: int = 1,
     ):
-        self.model, self.guided, self.batch_size, self.share = model, list(guided), batch_size, share
+        self.model, self.guided, self.batch_size = model, list(guided), batch_size
+        self.share, self.reuse = share, reuse
         texts = list(dict.fromkeys([*prompts, *others]))
-        self.embeddings = model.encode(texts)
+        self.texts = model.encode(texts)
         self.numbers = {text: number for number, text in enumerate(texts)}
         self.prompts = [self.numbers[prompt] for prompt in prompts]
         self.count = 0
@@ -56,59 +61,75 @@ class Evaluator:
 
         Rows without guidance have e_p in the place of all three.
         """
-        needs = tuple((trajectory.negative, trajectory.concepts(call)) for trajectory in trajectories)
+        wanted = [tuple(dict.fromkeys([*each.concepts(call), each.negative])) for each in trajectories]
+        fresh = call % self.reuse == 0
+        needs = tuple(
+            tuple(text for text in texts if fresh or text not in each.branches)
+            for each, texts in zip(trajectories, wanted, strict=True)
+        )
         plan = self._plans.get(needs)
         if plan is None:
             plan = self._plans[needs] = self._make_plan(needs)
-        states = torch.cat([each.scheduler.scale_model_input(each.latents, timestep) for each in trajectories])
-        timesteps = denoiser_timestep.expand(self.batch_size)
+        predictions = self._run(plan, trajectories, timestep, denoiser_timestep)
+        self.count += plan.count
+        found = []
+        for each, slots in zip(trajectories, plan.slots, strict=True):
+            branches = each.branches | {text: predictions[rows] for text, rows in slots.items() if text is not None}
+            if self.reuse > 1:
+                each.branches = branches
+            concepts = {concept: branches[concept] for concept in each.concepts(call)}
+            found.append((branches[each.negative], predictions[slots[None]], concepts))
+        return found
+
+    def _run(self, plan: _Plan, trajectories: Sequence[Trajectory], timestep: Tensor, denoiser_timestep: Tensor):
+        latents = torch.cat([each.scheduler.scale_model_input(each.latents, timestep) for each in trajectories])
+        parts = [
+            self.model.observe(latents.index_select(0, rows).to(self.model.dtype), denoiser_timestep)
+            for rows in plan.observed.split(self.batch_size)
+        ]
+        observed = parts[0] if len(parts) == 1 else [torch.cat(each) for each in zip(*parts, strict=True)]
         chunks = [
             self.model.predict(
-                states.index_select(0, rows).to(self.model.dtype), timesteps, self.embeddings.index_select(0, texts)
+                [each.index_select(0, rows) for each in observed],
+                denoiser_timestep,
+                self.texts.index_select(0, texts),
             )
             for rows, texts in zip(plan.states.split(self.batch_size), plan.texts.split(self.batch_size), strict=True)
         ]
-        predictions = torch.cat(chunks).to(trajectories[0].latents.dtype)
-        self.count += plan.count
-        return [
-            (predictions[e_0], predictions[e_p], {concept: predictions[e_s] for concept, e_s in concepts.items()})
-            for e_0, e_p, concepts in plan.slots
-        ]
+        return torch.cat(chunks).to(trajectories[0].latents.dtype)
 
-    def _make_plan(self, needs: tuple[tuple[str, tuple[str, ...]], ...]) -> _Plan:
-        rows = len(self.prompts)
+    def _make_plan(self, needs: tuple[tuple[str, ...], ...]) -> _Plan:
+        rows = range(len(self.prompts))
         states: list[int] = []
         texts: list[int] = []
 
         def evaluate(trajectory: int, row: int, text: int) -> int:
-            states.append(trajectory * rows + row)
+            states.append(trajectory * len(rows) + row)
             texts.append(text)
             return len(states) - 1
 
         slots, first = [], None
-        for trajectory, (negative, concepts) in enumerate(needs):
+        for trajectory, branches in enumerate(needs):
             # Without guidance a row takes the same way on every trajectory, so the first one's prediction serves all.
             prompt = [
                 first[row] if first and self.share and not self.guided[row] else evaluate(trajectory, row, text)
                 for row, text in enumerate(self.prompts)
             ]
             first = first or prompt
-            branch = {
-                name: [
-                    evaluate(trajectory, row, self.numbers[name]) if self.guided[row] else prompt[row]
-                    for row in range(rows)
-                ]
-                for name in concepts
-            }
-            uncond = [
-                evaluate(trajectory, row, self.numbers[negative]) if self.guided[row] else prompt[row]
-                for row in range(rows)
-            ]
-            slots.append((self._index(uncond), self._index(prompt), {c: self._index(i) for c, i in branch.items()}))
-        padding = -len(states) % self.batch_size
-        return _Plan(
-            len(states), self._index(states + states[-1:] * padding), self._index(texts + texts[-1:] * padding), slots
-        )
+            found = {None: self._index(prompt)}
+            for name in branches:
+                number = self.numbers[name]
+                indices = [evaluate(trajectory, r, number) if self.guided[r] else prompt[r] for r in rows]
+                found[name] = self._index(indices)
+            slots.append(found)
+        distinct = sorted(set(states)) if self.share else states
+        place = {state: number for number, state in enumerate(distinct)}
+        observations = [place[state] for state in states] if self.share else list(range(len(states)))
+        padded = (self._index(self._padded(each)) for each in (distinct, observations, texts))
+        return _Plan(len(states), *padded, slots)
+
+    def _padded(self, values: list[int]) -> list[int]:
+        return values + values[-1:] * (-len(values) % self.batch_size)
 
     def _index(self, values: list[int]) -> Tensor:
         return torch.tensor(values, device=self.model.device)

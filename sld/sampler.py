@@ -53,6 +53,7 @@ def sample(
     indices: Sequence[int] | None = None,
     batch_size: int = 16,
     share: bool = True,
+    reuse: int = 1,
     decode: bool = True,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -63,13 +64,14 @@ def sample(
     The initial noise comes from `seeds` (B ints) and `indices` (B image indices, 0 by default), or is given as
     `noise`: (B, C, h, w), unit normal. `batch_size` is the one, padded shape of all denoiser evaluations: results
     depend on it in the last bits, but neither on what shares a batch with a row nor on `share`. `share=False` evaluates
-    every branch of every method at every call, as a pipeline for each method would. `on_step(done, calls)` is called
+    every branch of every method at every call, as a pipeline for each method would. `reuse` above 1 is lossy and saves
+    more: unconditional and safety predictions are made at every `reuse`-th call only. `on_step(done, calls)` is called
     after each denoiser call. Source: arXiv 2211.05105; diffusers' StableDiffusionPipelineSafe for what it leaves open.
     Raises `InputError` for anything that cannot be sampled.
     """
     prompts = _checked_prompts(prompts)
     methods = resolve_methods(methods)
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
+    for name, value in (("steps", steps), ("batch_size", batch_size), ("reuse", reuse)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be a whole number from 1 up, found {value!r}; change it.")
     scales = _checked_scales(guidance_scale, len(prompts))
@@ -88,7 +90,7 @@ def sample(
     others = [text for course in courses for text in (course.negative, course.concept) if text is not None]
     trajectories = common_trajectories(courses, share, latents, scheduler, generators)
     with even_threads(model.device):
-        evaluate = Evaluator(model, prompts, others, [value > 1 for value in scales], batch_size, share)
+        evaluate = Evaluator(model, prompts, others, [value > 1 for value in scales], batch_size, share, reuse)
         for call, timestep in enumerate(timesteps):
             predictions = evaluate(trajectories, call, timestep, denoiser_timesteps[call])
             trajectories = [

@@ -61,6 +61,8 @@ class Trajectory:
     scheduler: Any
     generators: list[torch.Generator] | None
     memories: dict[Course, Any] = field(default_factory=dict)
+    branches: dict[str, Tensor] = field(default_factory=dict)
+    """The last unconditional and safety predictions by text, kept only where they are used again."""
 
     @property
     def negative(self) -> str:
@@ -103,7 +105,8 @@ class Trajectory:
         generators = None
         if self.generators is not None:
             generators = [torch.Generator().set_state(generator.get_state()) for generator in self.generators]
-        return Trajectory(self.courses, self.latents, copy.deepcopy(self.scheduler), generators, dict(self.memories))
+        scheduler, memories = copy.deepcopy(self.scheduler), dict(self.memories)
+        return Trajectory(self.courses, self.latents, scheduler, generators, memories, dict(self.branches))
 
 
 def common_trajectories(

@@ -23,12 +23,18 @@ class Model(Protocol):
         """(height, width) in pixels of the picture that latents of this size decode to."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """(len(texts), tokens, channels) in the model's dtype; a row depends on its own text only."""
+        """(len(texts), …): what `predict` needs of each text; a row depends on its own text only."""
 
-    def predict(self, latents: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
-        """The denoiser: (N, C, h, w), (N,) and (N, tokens, channels) to (N, C, h, w), in the model's dtype.
+    def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
+        """The part of the denoiser that sees (N, C, h, w) latents and a () timestep, but no text: tensors of N rows.
 
-        At one N, a row's bits depend on that row's arguments only, not on its place or its neighbours.
+        All texts of one latent state share it. Latents are in the model's dtype.
+        """
+
+    def predict(self, observed: Sequence[Tensor], timestep: Tensor, texts: Tensor) -> Tensor:
+        """The rest of the denoiser, (N, C, h, w) in the model's dtype, from N rows of `observe` and of `encode`.
+
+        At one N, a row's bits depend on that row's arguments only, not on its place or its neighbours; so with observe.
         """
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from torch import Tensor
 
 from sld.errors import InputError
 from sld.models.files import Source, sha256
+from sld.models.unet import StagedUNet, unusual
+
+# Texts whose keys and values are kept: 4 MB each for SD 1.x in half precision. The images of a prompt come together.
+_KEPT_TEXTS = 64
 
 
 class StableDiffusion:
@@ -34,15 +39,20 @@ class StableDiffusion:
         source: Source,
         weights: Mapping[str, Path],
     ):
-        if unet.config.in_channels != vae.config.latent_channels or unet.config.addition_embed_type is not None:
+        channels = unet.config.in_channels, vae.config.latent_channels
+        odd = unusual(unet.config) or (
+            f"{channels[0]} input channels for {channels[1]}" if len({*channels}) > 1 else ""
+        )
+        if odd:
             raise InputError(
-                "A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with "
-                f"{unet.config.in_channels} input channels for {vae.config.latent_channels} latent channels "
-                f"and additional embedding {unet.config.addition_embed_type!r} in {source.name!r}; choose another one."
+                f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in "
+                f"{source.name!r}; choose another one."
             )
         half = dtype in (torch.float16, torch.bfloat16)
         decoding = torch.float32 if half and vae.config.force_upcast else dtype
         self.unet = _placed(unet, device, dtype)
+        self._stages = StagedUNet(self.unet)
+        self._encoded: OrderedDict[str, Tensor] = OrderedDict()
         self.vae = _placed(vae, device, decoding)
         self.text_encoder = _placed(text_encoder, device, dtype)
         self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
@@ -67,9 +77,19 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """(len(texts), tokens, channels) text embeddings; longer texts are cut and keep their end token."""
-        # One at a time: a text's embedding must not depend on the texts beside it.
-        return torch.cat([self._encode_one(text) for text in texts])
+        """(len(texts), tokens, K): the texts as the UNet's cross-attention sees them, its keys and values.
+
+        Longer texts are cut and keep their end token. Texts used last are remembered.
+        """
+        for text in texts:
+            if text not in self._encoded:
+                # One at a time: a text's embedding must not depend on the texts beside it.
+                self._encoded[text] = self._stages.project(self._encode_one(text))
+            self._encoded.move_to_end(text)
+        found = torch.cat([self._encoded[text] for text in texts])
+        while len(self._encoded) > _KEPT_TEXTS:
+            self._encoded.popitem(last=False)
+        return found
 
     def _encode_one(self, text: str) -> Tensor:
         config = self.text_encoder.config
@@ -85,10 +105,15 @@ class StableDiffusion:
         return self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
 
     @torch.no_grad()
-    def predict(self, latents: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
-        """The UNet's prediction, epsilon or v as the scheduler expects; a row depends on no other, nor on its place."""
-        inputs = (_in_fours(each) for each in (latents, timestep, embeddings))
-        return self.unet(*inputs, return_dict=False)[0][: len(latents)]
+    def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
+        """The UNet up to its first look at the text; a row depends on no other, nor on its place."""
+        return tuple(each[: len(latents)] for each in self._stages.observe(_in_fours(latents), timestep))
+
+    @torch.no_grad()
+    def predict(self, observed: Sequence[Tensor], timestep: Tensor, texts: Tensor) -> Tensor:
+        """The rest of the UNet: epsilon or v as the scheduler expects; a row depends on no other, nor on its place."""
+        rows = [_in_fours(each) for each in observed]
+        return self._stages.predict(rows, timestep, _in_fours(texts))[: len(texts)]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -124,8 +149,8 @@ def _json(value: Any) -> Any:
 def _in_fours(rows: Tensor) -> Tensor:
     """Repeat the last row up to a multiple of four, where there are more than two.
 
-    With several threads MKL multiplies the rows that four do not divide by another kernel, which rounds otherwise: the
-    time embedding, a product with one row a sample, would depend on the place in the batch.
+    With several threads MKL multiplies the rows that four do not divide by another kernel, which rounds otherwise: a
+    product with one row a sample, as where a level is one pixel large, would depend on the place in the batch.
     """
     count = -len(rows) % 4 if len(rows) > 2 else 0
     return torch.cat([rows, rows[-1:].expand(count, *rows.shape[1:])]) if count else rows

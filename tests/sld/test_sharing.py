@@ -116,10 +116,10 @@ def test_sharing_and_neighbours_change_no_bit_with_several_threads(tmp_path_fact
 def test_a_prediction_does_not_depend_on_its_place_in_the_batch(tmp_path_factory, batch_size):
     model = sld.load_model(sld.write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "default"))
     latents = torch.randn(1, 4, 8, 8).expand(batch_size, -1, -1, -1).contiguous()
-    embeddings = model.encode(["a cat"]).expand(batch_size, -1, -1).contiguous()
+    texts = model.encode(["a cat"]).expand(batch_size, -1, -1).contiguous()
     torch.set_num_threads(2)
     try:
-        predicted = model.predict(latents, torch.full((batch_size,), 500), embeddings)
+        predicted = model.predict(model.observe(latents, torch.tensor(500)), torch.tensor(500), texts)
     finally:
         torch.set_num_threads(1)
     assert predicted.shape == latents.shape
@@ -136,12 +136,58 @@ def test_a_stochastic_step_depends_on_no_neighbour(checkpoint):
 
 def test_the_denoiser_only_ever_sees_one_batch_shape(checkpoint, monkeypatch):
     model = sld.load_model(checkpoint, scheduler="ddim")
-    shapes, predict = set(), model.predict
+    shapes, observe, predict = set(), model.observe, model.predict
 
-    def spy(latents, timestep, embeddings):
-        shapes.add((latents.shape, timestep.shape, embeddings.shape))
-        return predict(latents, timestep, embeddings)
+    def spy_on_states(latents, timestep):
+        shapes.add((latents.shape, timestep.shape))
+        return observe(latents, timestep)
 
-    monkeypatch.setattr(model, "predict", spy)
+    def spy_on_pairs(observed, timestep, texts):
+        assert {len(each) for each in observed} == {7}
+        shapes.add((timestep.shape, len(texts)))
+        return predict(observed, timestep, texts)
+
+    monkeypatch.setattr(model, "observe", spy_on_states)
+    monkeypatch.setattr(model, "predict", spy_on_pairs)
     sld.sample(model, ["a cat"] * 3, FIVE, steps=12, seeds=[1, 2, 3], batch_size=7, decode=False)
-    assert shapes == {((7, 4, 8, 8), (7,), (7, 77, 16))}
+    assert shapes == {((7, 4, 8, 8), ()), ((), 7)}
+
+
+def test_what_sees_no_text_is_computed_once_a_state(model, monkeypatch):
+    rows, observe = [], model.observe
+    monkeypatch.setattr(
+        model, "observe", lambda latents, timestep: rows.append(len(latents)) or observe(latents, timestep)
+    )
+    options = {"steps": 12, "seeds": [1], "batch_size": 1, "decode": False}
+    shared = sld.sample(model, ["a cat"], ["sld_strong"], **options)
+    assert (sum(rows), shared.evaluations) == (12, 36)
+    rows.clear()
+    sld.sample(model, ["a cat"], ["sld_strong"], share=False, **options)
+    assert sum(rows) == 36
+
+
+def test_a_text_is_encoded_once_a_run(model, monkeypatch):
+    encoded, encode = [], model._encode_one
+    monkeypatch.setattr(model, "_encode_one", lambda text: encoded.append(text) or encode(text))
+    for image in range(3):
+        for prompts in (["one text", "another text"], ["a third text"]):
+            sld.sample(model, prompts, FIVE, steps=1, seeds=[1] * len(prompts), indices=[image] * len(prompts))
+    assert sorted(encoded) == sorted(set(encoded))
+    assert {"one text", "another text", "a third text"} <= set(encoded)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm++"])
+def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(checkpoint, scheduler):
+    model = sld.load_model(checkpoint, scheduler=scheduler)
+    options = {"steps": 20, "seeds": [1, 2], "guidance_scale": [7.5, 1.0], "decode": False}
+    exact, one, two = (
+        sld.sample(model, ["a cat", "fog"], FIVE, **options, **reuse) for reuse in ({}, {"reuse": 1}, {"reuse": 2})
+    )
+    assert bits(one) == bits(exact)
+    assert two.evaluations < 0.8 * exact.evaluations
+    for name in FIVE:
+        guided, unguided = two.latents[name] - exact.latents[name]
+        assert guided.abs().max() > 0
+        assert unguided.abs().max() == 0
+    naive = sld.sample(model, ["a cat", "fog"], FIVE, reuse=2, share=False, **options)
+    assert bits(naive)["baseline"] == bits(two)["baseline"]
