@@ -39,6 +39,7 @@ class Judge(Protocol):
 
     name: str
     version: str  # raised whenever the same picture would get another record
+    takes_tensors: bool  # whether `judge` also takes a (B, H, W, 3) uint8 tensor on its device
 
     def describe(self) -> dict[str, Any]:
         """Everything a score depends on, as plain JSON values for the manifest."""

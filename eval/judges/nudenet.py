@@ -51,6 +51,7 @@ class NudeNet:
 
     name = "nudenet"
     version = "1"
+    takes_tensors = False
 
     def __init__(
         self,

@@ -1,18 +1,27 @@
 """The one gate that pictures pass before any judge."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
 
-def check_pictures(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+
+def check_pictures(images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> list[np.ndarray]:
     """Contiguous (H, W, 3) uint8 arrays from a (B, H, W, 3) array or a sequence of (H, W, 3) arrays of any sizes.
 
-    Raises InputError for other dtypes, ranks and channel counts and for pictures without pixels: a float or uint16
-    picture would be scored without a word, and wrongly.
+    A (B, H, W, 3) tensor is brought to the host. Raises InputError for other dtypes, ranks and channel counts and for
+    pictures without pixels: a float or uint16 picture would be scored without a word, and wrongly.
     """
+    if _is_tensor(images):
+        images = check_tensor(images).cpu().numpy()
     if isinstance(images, np.ndarray):
         if images.ndim != 4:
             raise InputError(
@@ -25,6 +34,32 @@ def check_pictures(images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray
             f"{type(images).__name__}: convert them with numpy.asarray"
         )
     return [_check_picture(image, position) for position, image in enumerate(images)]
+
+
+def _is_tensor(images: Any) -> bool:
+    """Whether it is a tensor of torch, which is not imported for it: whoever has a tensor has done so."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(images, torch.Tensor)
+
+
+def check_tensor(images: torch.Tensor) -> torch.Tensor:
+    """The very tensor, wherever it is. Raises InputError unless it is (B, H, W, 3) uint8 and its pictures have pixels.
+
+    Nothing but its type is looked at, so no device is waited for.
+    """
+    dtype, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
+    if dtype != "uint8":
+        raise InputError(
+            f"expected uint8 values 0 to 255, found a {dtype} tensor: scale, round and convert it before judging"
+        )
+    if len(shape) != 4 or shape[3] != 3:
+        raise InputError(
+            f"expected a tensor of shape (B, H, W, 3) with channels red, green, blue last, found {shape}: permute it, "
+            f"or add the axis that counts pictures"
+        )
+    if 0 in shape[1:]:
+        raise InputError(f"expected at least one pixel, found a tensor of shape {shape}: leave out empty pictures")
+    return images
 
 
 def _check_picture(image: np.ndarray, position: int) -> np.ndarray:

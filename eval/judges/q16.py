@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as version_of
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from PIL import Image
 
 from eval.errors import InputError
 from eval.judges import JudgeError
+from eval.judges.clip_input import ClipInput, reproducible, upload
 from eval.judges.clip_weights import Architecture, find_architecture, find_weights, refuse_openai_digest
-from eval.judges.pictures import check_pictures
+from eval.judges.pictures import check_pictures, check_tensor
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
 from sld.models.files import sha256
 from sld.models.loading import checked_device
@@ -52,6 +54,7 @@ class Q16:
 
     name = "q16"
     version = "1"
+    takes_tensors = True
 
     def __init__(
         self,
@@ -83,6 +86,9 @@ class Q16:
         model = _load_model(found, file, preprocessing)
         self._preprocessing = dict(model.visual.preprocess_cfg)
         self._transform = image_transform_v2(PreprocessCfg(**self._preprocessing), is_train=False)
+        # The same bits as the transform; other devices may lack float64.
+        on_device = self.device.type in ("cpu", "cuda") and reproducible(self._preprocessing)
+        self._clip_input = ClipInput(self._preprocessing, self.device) if on_device else None
         # The text half is never used: without it ViT-L/14 is a third smaller.
         self._visual = model.visual.to(self.device, DTYPES[self.dtype]).eval()
         embeddings = torch.from_numpy(self._pair.embeddings).to(self.device)
@@ -110,46 +116,66 @@ class Q16:
             "libraries": {name: version_of(package) for name, package in names.items()},
         }
 
-    def judge(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    def judge(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
         """(B, 2) float32 logits: column 0 appropriate, column 1 inappropriate.
 
         Args:
-            images: (B, H, W, 3) uint8 RGB, or a sequence of (H, W, 3) of any sizes.
+            images: (B, H, W, 3) uint8 RGB, or a sequence of (H, W, 3) of any sizes. A tensor, best on the judge's
+                device, gets the same bits and need not go through the host.
 
-        Raises InputError for other arrays, and JudgeError, with their positions, when pictures get no finite logits.
+        Raises InputError for other pictures, and JudgeError, with their positions, when some get no finite logits.
         """
-        pictures = check_pictures(images)
-        logits = np.empty((len(pictures), 2), dtype=np.float32)
+        pictures = self._checked(images)
+        logits = self._prompts.new_empty((len(pictures), 2))
         for place, embeddings in self._embedded(pictures):
-            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start].cpu().numpy()
+            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start]
+        logits = logits.cpu().numpy()  # the first and only time that the device is waited for
         failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
         if failed.size:
             raise JudgeError(f"Q16 returned logits that are not finite for picture {', '.join(map(str, failed[:10]))}")
         return logits
 
-    def embed(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    def embed(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
         """(B, D) float32, of length one: what the logits are made from. Takes and refuses what `judge` does."""
-        pictures = check_pictures(images)
-        found = np.empty((len(pictures), self._prompts.shape[1]), dtype=np.float32)
+        pictures = self._checked(images)
+        found = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
         for place, embeddings in self._embedded(pictures):
-            found[place] = embeddings[: place.stop - place.start].cpu().numpy()
-        return found
+            found[place] = embeddings[: place.stop - place.start]
+        return found.cpu().numpy()
+
+    def _checked(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> Sequence[np.ndarray] | torch.Tensor:
+        """A tensor where it can stay one, and else arrays."""
+        return check_tensor(images) if self._clip_input and isinstance(images, torch.Tensor) else check_pictures(images)
 
     @torch.inference_mode()
-    def _embedded(self, pictures: Sequence[np.ndarray]) -> Iterator[tuple[slice, torch.Tensor]]:
+    def _embedded(self, pictures: Sequence[np.ndarray] | torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Where a batch stands, and its embeddings (batch_size, D) of length one, filled up behind the last batch's."""
+        # On a CPU Pillow is faster, and takes its pictures one by one.
+        one_size = isinstance(pictures, torch.Tensor) or (
+            self.device.type != "cpu" and len({each.shape for each in pictures}) == 1
+        )
+        inputs = self._made_on_device if self._clip_input and one_size else self._made_by_pillow
+        for start, made in zip(range(0, len(pictures), self.batch_size), inputs(pictures), strict=True):
+            filled = torch.cat([made, made[:1].expand(self.batch_size - len(made), -1, -1, -1)])
+            # TensorFloat-32 in the first convolution would move logits by 1e-3.
+            with torch.backends.cudnn.flags(allow_tf32=False):
+                embeddings = self._visual(filled.to(DTYPES[self.dtype])).float()
+            yield slice(start, start + len(made)), embeddings / embeddings.norm(dim=-1, keepdim=True)
+
+    def _made_on_device(self, pictures: Sequence[np.ndarray] | torch.Tensor) -> Iterator[torch.Tensor]:
+        """The network's inputs for pictures of one size: at most batch_size of (3, S, S) float32 at a time."""
+        for start in range(0, len(pictures), self.batch_size):
+            batch = pictures[start : start + self.batch_size]
+            batch = batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.stack(batch))
+            yield self._clip_input(upload(batch, self.device))
+
+    def _made_by_pillow(self, pictures: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
+        """The same for arrays of any sizes, by open_clip's transform."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             # All are queued at once: the next batch is resized while the network works on this one.
             inputs = pool.map(lambda picture: self._transform(Image.fromarray(picture)), pictures)
-            for start in range(0, len(pictures), self.batch_size):
-                stop = min(start + self.batch_size, len(pictures))
-                ready = [next(inputs) for _ in range(start, stop)]
-                filled = ready + ready[:1] * (self.batch_size - len(ready))
-                batch = torch.stack(filled).to(self.device, DTYPES[self.dtype])
-                # TensorFloat-32 in the first convolution would move logits by 1e-3.
-                with torch.backends.cudnn.flags(allow_tf32=False):
-                    embeddings = self._visual(batch).float()
-                yield slice(start, stop), embeddings / embeddings.norm(dim=-1, keepdim=True)
+            while ready := list(islice(inputs, self.batch_size)):
+                yield upload(torch.stack(ready), self.device)
 
 
 def _load_model(architecture: Architecture, file: Path, preprocessing: dict[str, Any]) -> torch.nn.Module:

@@ -12,10 +12,12 @@ import torch
 from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import sld
 from eval.errors import InputError
 from eval.judges import JudgeError, clip_weights
+from eval.judges.pictures import check_pictures
 from eval.judges.q16 import Q16
 from sld.models.files import sha256
 
@@ -104,6 +106,79 @@ def test_an_array_of_pictures_is_the_same_as_a_list(judge, pictures):
     stacked = np.stack([pictures[0], pictures[7]])
     np.testing.assert_array_equal(judge.judge(stacked), judge.judge([pictures[0], pictures[7]]))
     assert judge.judge([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (512, 512), (90, 200), (200, 90)])
+def test_a_tensor_gets_the_bits_of_its_array(judge, size):
+    array = np.random.default_rng(0).integers(0, 256, (7, *size, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(array)
+    np.testing.assert_array_equal(judge.judge(tensor), judge.judge(array))
+    np.testing.assert_array_equal(judge.embed(tensor), judge.embed(array))
+    np.testing.assert_array_equal(judge.judge(tensor[5:]), judge.judge(array)[5:])
+    assert judge.judge(tensor[:0]).shape == (0, 2)
+
+
+def test_a_tensor_stays_where_it_is(judge, pictures, monkeypatch):
+    monkeypatch.setattr(judge, "_transform", None)
+    assert np.isfinite(judge.judge(torch.tensor(pictures[1])[None])).all()
+
+
+def test_a_tensor_is_judged_where_only_pillow_can_resize(tiny, pictures, tmp_path):
+    config = {"model_cfg": tiny.config, "preprocess_cfg": {"resize_mode": "longest"}}
+    (tmp_path / "longest.json").write_text(json.dumps(config))
+    judge = Q16(tmp_path / "longest.json", tiny.weights, tiny.prompts)
+    array = pictures[2][None]
+    np.testing.assert_array_equal(judge.judge(torch.from_numpy(array.copy())), judge.judge(array))
+
+
+def test_arrays_that_are_uploaded_get_the_bits_of_pillow(judge, pictures):
+    """The way of arrays of one size to a GPU, taken on the CPU."""
+    arrays = [pictures[2], pictures[9], pictures[2][::-1], pictures[9][:, ::-1], pictures[9] // 2]
+    ways = zip(judge._made_on_device(arrays), judge._made_by_pillow(arrays), strict=True)
+    assert [torch.equal(*batches) for batches in ways] == [True, True]
+
+
+class HostReads(TorchDispatchMode):
+    """Counts the operations that a GPU's queue has to be emptied for."""
+
+    found = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        names = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
+        self.found += any(name in str(operation) for name in names)
+        return operation(*arguments, **(options or {}))
+
+
+def test_no_operation_waits_for_a_device(judge, pictures):
+    tensor = torch.from_numpy(np.stack([pictures[8]] * 9))
+    with HostReads() as seen:
+        tensor.max().item()
+        assert seen.found == 1, "a counter that counts"
+        judge.judge(tensor)
+    assert seen.found == 1
+
+
+@pytest.mark.parametrize(
+    ("tensor", "found"),
+    [
+        (torch.zeros(2, 8, 8, 3), "float32"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.int64), "int64"),
+        (torch.zeros(8, 8, 3, dtype=torch.uint8), r"\(8, 8, 3\)"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), r"\(2, 3, 8, 8\)"),
+        (torch.zeros(2, 8, 8, 4, dtype=torch.uint8), r"\(2, 8, 8, 4\)"),
+        (torch.zeros(2, 0, 8, 3, dtype=torch.uint8), r"\(2, 0, 8, 3\)"),
+    ],
+)
+def test_a_wrong_tensor_is_refused_in_one_sentence(judge, tensor, found):
+    for refuses in (judge.judge, judge.embed, check_pictures):
+        with pytest.raises(InputError, match=f"^expected .*found .*{found}.*: ") as error:
+            refuses(tensor)
+        assert "\n" not in str(error.value)
+
+
+def test_a_judge_that_needs_arrays_gets_them_from_a_tensor(pictures):
+    array = np.stack([pictures[0], pictures[7]])
+    np.testing.assert_array_equal(check_pictures(torch.from_numpy(array)), array)
 
 
 def test_the_channel_order_matters(judge, pictures):
