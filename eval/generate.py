@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,11 @@ import torch
 
 import sld
 from eval.errors import InputError
-from eval.plan import Unit
+from eval.plan import Plan, Unit, next_batch
+from sld.decoding import decode_images
+from sld.models.tuning import out_of_memory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,42 +32,85 @@ class Image:
     finite: bool
 
 
-def generate(
-    model, units: Sequence[Unit], methods: Sequence[sld.Method], *, steps: int, batch_size: int
-) -> list[Image]:
-    """Draw every unit with every method.
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one size. `on_device` (N, H, W, 3) uint8 are their pixels where they were made; None on a CPU.
+
+    `batch_size` is the denoiser's, on which the pixels' last bits depend.
+    """
+
+    images: tuple[Image, ...]
+    on_device: torch.Tensor | None
+    batch_size: int
+
+
+def draw(
+    model, units: Sequence[Unit], plan: Plan, batch_size: int, on_halved: Callable[[int], None] = lambda size: None
+) -> Iterator[Batch]:
+    """Draw every unit with every method of the plan, a batch of units at a time.
 
     Args:
         model: from `sld.load_model`.
-        units: up to a batch of units of one picture size.
-        methods: they share what their trajectories have in common.
-        steps: denoising steps.
-        batch_size: samples a denoiser call; short batches are padded to it, so an image depends on no neighbour.
+        units: those of one picture size together.
+        plan: its methods share what their trajectories have in common.
+        batch_size: samples a denoiser call, and units a batch; halved for good, and `on_halved` told, where the device
+            has too little memory.
 
     Raises:
-        InputError: the device has too little memory for the batch.
+        InputError: a batch of one needs more memory than there is.
     """
+    done = 0
+    while done < len(units):
+        batch = next_batch(units, done, batch_size)
+        try:
+            pictures = _generate(model, batch, plan, batch_size)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if batch_size == 1:
+                size = f"{batch[0].prompt.height}×{batch[0].prompt.width}"
+                raise InputError(
+                    f"one picture of {size} pixels must fit the memory of {model.device}, found too little: choose "
+                    "another device, dtype=float16, or a smaller model.size; what is done is kept"
+                ) from error
+            pictures = None  # outside this block: the error's traceback holds on to the memory
+        if pictures is None:
+            batch_size //= 2
+            log.warning("%s is out of memory: going on with batch_size=%d.", model.device, batch_size)
+            if model.device.type == "cuda":
+                torch.cuda.empty_cache()
+            on_halved(batch_size)
+            continue
+        done += len(batch)
+        yield pictures
+
+
+def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int) -> Batch:
     first = units[0].prompt
-    try:
-        result = sld.sample(
-            model,
-            [u.prompt.text for u in units],
-            methods=list(methods),
-            guidance_scale=[u.prompt.guidance_scale for u in units],
-            steps=steps,
-            height=first.height,
-            width=first.width,
-            seeds=[u.prompt.seed for u in units],
-            indices=[u.image for u in units],
-            batch_size=batch_size,
-        )
-    except torch.OutOfMemoryError as error:
-        raise InputError(
-            f"a batch must fit the device's memory, found none left for batch_size={batch_size} at {first.height}×"
-            f"{first.width} pixels: run the same command with a smaller batch_size; what is done is kept"
-        ) from error
-    return [
-        Image(m.name, u.prompt.row, u.image, result.images[m.name][i], bool(result.finite[m.name][i]))
-        for i, u in enumerate(units)
-        for m in methods
-    ]
+    result = sld.sample(
+        model,
+        [u.prompt.text for u in units],
+        methods=plan.methods,
+        guidance_scale=[u.prompt.guidance_scale for u in units],
+        steps=plan.protocol.steps,
+        reuse=plan.protocol.reuse,
+        height=first.height,
+        width=first.width,
+        seeds=[u.prompt.seed for u in units],
+        indices=[u.image for u in units],
+        batch_size=batch_size,
+        decode=False,
+    )
+    # Methods that agree have the very same latents, which are decoded once.
+    drawn = {id(latents): latents for latents in result.latents.values()}
+    drawn = {key: decode_images(model, latents, batch_size) for key, latents in drawn.items()}
+    on_host = {key: (pixels.cpu().numpy(), finite.cpu().numpy()) for key, (pixels, finite) in drawn.items()}
+    images, device_pixels = [], []
+    for method in plan.methods:
+        key = id(result.latents[method.name])
+        pixels, finite = on_host[key]
+        finite = finite & result.finite[method.name]
+        images += [Image(method.name, u.prompt.row, u.image, pixels[i], bool(finite[i])) for i, u in enumerate(units)]
+        device_pixels.append(drawn[key][0])
+    on_device = None if model.device.type == "cpu" else torch.cat(device_pixels)
+    return Batch(tuple(images), on_device, batch_size)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.generate import Image
+from eval.generate import Batch, Image
 from eval.judges import Judge, JudgeError
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, Score
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -27,43 +31,55 @@ def state_of(image: Image) -> str:
     return BLANK if spread.max() <= BLANK_RANGE else OK
 
 
-def judge(images: Sequence[Image], judges: Mapping[str, Judge], *, batch_size: int | None = None) -> list[Score]:
-    """Return a score for every image, in order; the judges see those that are `ok`.
+def judge(batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None) -> list[Score]:
+    """Return a score for every image of the batch, in order; the judges see those that are `ok`.
 
-    A judge that raises on a batch is given its pictures one by one; a picture on which it raises again is
-    `judge_failed`, and the cause is kept with it.
+    A judge that `takes_tensors` is given the pictures where they were made. A judge that raises on a batch is given its
+    pictures one by one; a picture on which it raises again is `judge_failed`, and the cause is kept with it.
+
+    Args:
+        batch: of pictures.
+        judges: by name.
+        engine: what to say in the scores of how the model was run.
 
     Raises:
         JudgeError: a judge raised on every picture of a batch of two or more: it is broken.
     """
-    states = [state_of(image) for image in images]
+    states = [state_of(image) for image in batch.images]
     shown = [i for i, state in enumerate(states) if state == OK]
-    verdicts: list[dict] = [{} for _ in images]
+    verdicts: list[dict] = [{} for _ in batch.images]
     for name, one in judges.items():
-        for i, verdict in zip(shown, _ask(name, one, [images[i].pixels for i in shown]), strict=True):
+        if one.takes_tensors and batch.on_device is not None:
+            pictures = batch.on_device if len(shown) == len(states) else batch.on_device[shown]
+        else:
+            pictures = [batch.images[i].pixels for i in shown]
+        for i, verdict in zip(shown, _ask(name, one, pictures), strict=True):
             verdicts[i][name] = verdict
-    return [_score(*each, batch_size) for each in zip(images, states, verdicts, strict=True)]
+    each = zip(batch.images, states, verdicts, strict=True)
+    return [_score(*one, batch.batch_size, engine) for one in each]
 
 
-def _ask(name: str, judge: Judge, pixels: list[np.ndarray]) -> list:
+def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
     """One verdict a picture, an exception standing in for a verdict that could not be had."""
-    if not pixels:
+    if not len(pictures):
         return []
     try:
-        return _verdicts(judge, pixels)
+        return _verdicts(judge, pictures)
     except Exception as error:
-        log.warning("%s failed on a batch of %d (%s); trying its pictures one by one.", name, len(pixels), error)
-    one_by_one = [_try(lambda picture=picture: _verdicts(judge, [picture])[0]) for picture in pixels]
+        log.warning("%s failed on a batch of %d (%s); trying its pictures one by one.", name, len(pictures), error)
+    one_by_one = [_try(lambda i=i: _verdicts(judge, pictures[i : i + 1])[0]) for i in range(len(pictures))]
     failures = [v for v in one_by_one if isinstance(v, Exception)]
-    if len(failures) == len(pixels) > 1:
-        raise JudgeError(f"{name} failed on each of {len(pixels)} pictures; the first: {failures[0]}") from failures[0]
+    if len(failures) == len(pictures) > 1:
+        raise JudgeError(f"{name} failed on each of {len(pictures)} pictures; the first: {failures[0]}") from failures[
+            0
+        ]
     return one_by_one
 
 
-def _verdicts(judge: Judge, pixels: list[np.ndarray]) -> list:
-    verdicts = list(judge.judge(np.stack(pixels)))
-    if len(verdicts) != len(pixels):
-        raise ValueError(f"gave {len(verdicts)} verdicts on {len(pixels)} pictures")
+def _verdicts(judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+    verdicts = list(judge.judge(pictures))
+    if len(verdicts) != len(pictures):
+        raise ValueError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
     return verdicts
 
 
@@ -74,7 +90,7 @@ def _try(call: Callable):
         return error
 
 
-def _score(image: Image, state: str, verdicts: dict, batch_size: int | None) -> Score:
+def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, engine: str | None) -> Score:
     errors = [f"{name}: {v}" for name, v in verdicts.items() if isinstance(v, Exception)]
     good = {name: v for name, v in verdicts.items() if not isinstance(v, Exception)}
     return Score(
@@ -86,5 +102,6 @@ def _score(image: Image, state: str, verdicts: dict, batch_size: int | None) -> 
         q16=tuple(float(x) for x in good["q16"]) if "q16" in good else None,
         detections=tuple(good["nudenet"]) if "nudenet" in good else None,
         batch_size=batch_size,
+        engine=engine,
         error="; ".join(errors) or None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import i2p
 import sld
 from eval.judges import Judge, judge_class
-from eval.settings import DEMO, NudeNetSettings, Q16Settings, Settings
+from eval.settings import AUTO, DEMO, NudeNetSettings, Q16Settings, Settings
 from i2p.demo import trained
 
 
@@ -58,7 +58,11 @@ def _q16(s: Q16Settings, device) -> Judge:
     if s.architecture == DEMO:
         clip = trained.clip_files()
         files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
-    return judge_class("q16")(**files, prompts_sha256=s.prompts_sha256, device=str(device), allow_pickle=s.allow_pickle)
+    # OpenAI's CLIP loads in float16 on a GPU, and so judged the paper's pictures.
+    dtype = s.dtype if s.dtype != AUTO else "float16" if device.type == "cuda" else "float32"
+    return judge_class("q16")(
+        **files, prompts_sha256=s.prompts_sha256, device=str(device), dtype=dtype, allow_pickle=s.allow_pickle
+    )
 
 
 def _nudenet(s: NudeNetSettings) -> Judge:

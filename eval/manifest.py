@@ -53,6 +53,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
         "deviations": list(plan.deviations),
+        "lossy": list(plan.lossy),
         "settings": asdict(settings),
         "runtime": {
             "versions": _versions(),

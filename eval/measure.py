@@ -24,6 +24,7 @@ class Metrics:
     """One row of `results.csv`. Fractions in [0, 1]; None where there are too few prompts to say.
 
     `prompts` and `images` count what entered the numbers: images whose state is `ok`, and the prompts that have one.
+    `lossy` says what of the run trades accuracy for speed; empty where nothing does.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Metrics:
     nan: int
     unreadable: int
     judge_failed: int
+    lossy: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,21 @@ def _detections(seen: list[dict] | None) -> list[Detection]:
     return [Detection(d["label"], d["score"], tuple(d["box"])) for d in seen or []]
 
 
-def measure(frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], methods: Sequence[str]) -> list[Metrics]:
+def measure(
+    frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], lossy: Sequence[str] = ()
+) -> list[Metrics]:
     """Return metrics of every method, over all prompts and over each category that has any.
 
     Args:
         frame: from `verdicts`.
         prompts: of the whole run.
         methods: names, in the order of the report.
+        lossy: what of the run trades accuracy for speed, in words.
     """
     rows = {ALL: {p.row for p in prompts}}
     rows |= {c: {p.row for p in prompts if c in p.categories} for c in i2p.CATEGORIES}
     return [
-        _metrics(method, category, frame[(frame["method"] == method) & frame["row"].isin(members)])
+        _metrics(method, category, frame[(frame["method"] == method) & frame["row"].isin(members)], "; ".join(lossy))
         for method in methods
         for category, members in rows.items()
         if members
@@ -133,7 +138,7 @@ def paired(frame: pd.DataFrame, method: str, against: str) -> Paired | None:
     return Paired(method, against, found.prompts, found.images, found.value, found.low, found.high)
 
 
-def _metrics(method: str, category: str, images: pd.DataFrame) -> Metrics:
+def _metrics(method: str, category: str, images: pd.DataFrame, lossy: str) -> Metrics:
     judged = images[images["state"] == OK]
     per_prompt = judged.groupby("row")["inappropriate"].agg(["sum", "count"])
     positives, counts = per_prompt["sum"].to_numpy(int), per_prompt["count"].to_numpy(int)
@@ -151,4 +156,5 @@ def _metrics(method: str, category: str, images: pd.DataFrame) -> Metrics:
         expected_max=most and most.value,
         expected_max_sd=most and most.sd,
         **{state: int(states.get(state, 0)) for state in NOT_OK},
+        lossy=lossy,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from itertools import takewhile
 
 import i2p
 import sld
@@ -30,6 +31,7 @@ class Plan:
     methods: tuple[sld.Method, ...]
     protocol: i2p.Protocol
     deviations: tuple[str, ...]
+    lossy: tuple[str, ...] = ()  # of the deviations those that trade accuracy for speed
     own_methods: bool = False  # a script brought some along
     shard_index: int = 0
     shard_count: int = 1
@@ -51,6 +53,11 @@ class Plan:
         return [u for u in self.units() if any((name, u.prompt.row, u.image) not in done for name in names)]
 
     @property
+    def usual_size(self) -> tuple[int, int]:
+        """(height, width) of most prompts of the whole run, so of every shard."""
+        return Counter((prompt.height, prompt.width) for prompt in self.prompts).most_common(1)[0][0]
+
+    @property
     def image_count(self) -> int:
         """Images of the whole run, all shards."""
         return len(self.prompts) * len(self.methods) * self.images_per_prompt
@@ -60,11 +67,10 @@ def _size(unit: Unit) -> tuple[int, int]:
     return unit.prompt.height, unit.prompt.width
 
 
-def batches(units: list[Unit], size: int) -> Iterator[list[Unit]]:
-    """Yield up to `size` units of one picture size at a time."""
-    for _, same in groupby(units, key=_size):
-        group = list(same)
-        yield from (group[i : i + size] for i in range(0, len(group), size))
+def next_batch(units: Sequence[Unit], start: int, size: int) -> Sequence[Unit]:
+    """Return up to `size` units from `start` on that have one picture size."""
+    ahead = units[start : start + size]
+    return list(takewhile(lambda unit: _size(unit) == _size(ahead[0]), ahead))
 
 
 def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
@@ -77,7 +83,7 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     Raises:
         InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
     """
-    protocol, deviations = _protocol(settings.protocol)
+    protocol, deviations, lossy = _protocol(settings.protocol)
     resolved = _methods(settings.methods, methods)
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
@@ -89,7 +95,7 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
         prompts = [protocol.apply(prompt) for prompt in prompts]
     shard = settings.shard
-    return Plan(tuple(prompts), resolved, protocol, deviations, bool(methods), shard.index, shard.count)
+    return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), shard.index, shard.count)
 
 
 def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
@@ -130,13 +136,14 @@ def _custom(value: dict) -> sld.Method:
         ) from error
 
 
-def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...]]:
-    """The named protocol with the user's changes, and these changes in words."""
+def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:
+    """The named protocol with the user's changes, these changes in words, and those of them that are lossy."""
     named = i2p.get_protocol(s.name)
     asked = {
         "images_per_prompt": s.images_per_prompt,
         "guidance_scale": s.guidance_scale,
         "steps": s.steps,
+        "reuse": s.reuse,
         "scheduler": s.scheduler,
         "label_set": s.nude_labels,
         "nude_threshold": s.nude_threshold,
@@ -151,5 +158,7 @@ def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...]]:
         raise InputError(
             f"protocol.guidance_scale must be a finite number from 0 up, or row for each row's own, found {guidance!r}"
         )
-    words = tuple(f"{key} {value} instead of {getattr(named, key)}" for key, value in changes.items())
-    return replace(named, **changes), words
+    words = {key: f"{key} {value} instead of {getattr(named, key)}" for key, value in changes.items()}
+    protocol = replace(named, **changes)
+    lossy = {"steps": protocol.steps < named.steps, "reuse": protocol.reuse > named.reuse}
+    return protocol, tuple(words.values()), tuple(words[key] for key, is_lossy in lossy.items() if is_lossy)

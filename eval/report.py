@@ -42,9 +42,10 @@ class Report:
 
     def _tables(self, style: str, mark: str) -> list[str]:
         """The tables, each behind its heading."""
-        parts = [("Inappropriate probability, %", tables.probability_table(self.metrics, style))]
+        lossy = self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
+        parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
         if any(m.expected_max is not None for m in self.metrics):
-            title = f"Expected maximum inappropriateness over {DRAWS} prompts, %"
+            title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
             parts.append((title, tables.expected_max_table(self.metrics, style)))
         if self.differences:
             parts.append(("Paired, on the same prompts and noise", tables.difference_table(self.differences, style)))
@@ -77,7 +78,7 @@ def make_report(run: RunDir, published_as: str | None = None) -> Report:
         raise InputError(f"{run.root} holds no scores yet: {_again(manifest, run)} makes some")
     frame = verdicts(scores, identity["protocol"], identity["judges"])
     methods = [m["name"] for m in identity["methods"]]
-    metrics = measure(frame, prompts, methods)
+    metrics = measure(frame, prompts, methods, manifest["lossy"])
     images = len(prompts) * len(methods) * identity["protocol"]["images_per_prompt"]
     missing = images - int((~frame["state"].isin(RETRIED)).sum())
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)

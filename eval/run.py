@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Sequence
 
 import sld
+from eval.checks import check_settings
 from eval.cli import INCOMPLETE, exit_code_of, say
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
@@ -53,7 +51,10 @@ def _compose_and_run(methods: Sequence[sld.Method]) -> int:
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     """Do what is left of a run, then report; return the exit code."""
+    check_settings(settings)
+    from eval.engine import choose_engine
     from eval.load import describe_judges, load_judges, load_model
+    from eval.make import make_missing
     from eval.manifest import make_manifest, open_run
     from eval.plan import make_plan
     from eval.report import finish, make_report
@@ -74,7 +75,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         model, description = load_model(settings, plan.protocol)
         manifest = make_manifest(settings, plan, description, describe_judges(settings, judges))
         open_run(directory, manifest, plan)
-        make_missing(directory, plan, model, judges, settings)
+        make_missing(directory, plan, model, judges, settings, choose_engine(settings, model, plan, directory))
     if plan.shard_count > 1:
         done = directory.done()
         ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
@@ -87,44 +88,6 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             return 0
     report = make_report(directory, settings.model.published_as)
     return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
-
-
-def make_missing(directory, plan, model, judges: Mapping, settings: Settings) -> None:
-    """Generate, judge and store the images of this shard that are not done, a batch at a time.
-
-    A batch's pictures are on the disk before its scores: what the scores name is there.
-    """
-    from tqdm import tqdm
-
-    from eval.generate import generate
-    from eval.judging import judge
-    from eval.plan import batches
-    from eval.png import encode_png
-    from eval.scores import OK
-
-    total = len(plan.units())
-    units = plan.missing(directory.done(set_aside=True))
-    each = len(plan.methods)
-    states = Counter()
-    bar = tqdm(
-        total=total * each,
-        initial=(total - len(units)) * each,
-        unit="image",
-        disable=not units,
-        mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
-    )
-    with closing(bar), ThreadPoolExecutor() as threads:
-        for batch in batches(units, settings.batch_size):
-            images = generate(model, batch, plan.methods, steps=plan.protocol.steps, batch_size=settings.batch_size)
-            scores = judge(images, judges, batch_size=settings.batch_size)
-            if settings.images == "all":
-                encoded = threads.map(lambda image: encode_png(image.pixels), images)
-                names = ((image.method, image.row, image.image) for image in images)
-                directory.write_images((*name, png) for name, png in zip(names, encoded, strict=True))
-            directory.write_scores(plan.shard_index, scores)
-            states.update(score.state for score in scores)
-            bar.set_postfix({state: n for state, n in states.items() if state != OK}, refresh=False)
-            bar.update(len(images))
 
 
 if __name__ == "__main__":

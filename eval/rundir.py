@@ -1,6 +1,6 @@
 """The run directory: the only state of a run, readable without this project.
 
-manifest.json   prompts.jsonl   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet   report/
+manifest.json   prompts.jsonl   engine/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet   report/
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
 
 
@@ -70,9 +70,9 @@ class RunDir:
             )
         parts = {key: found.get(key) for key in ("identity", "settings", "runtime")}
         whole = all(isinstance(part, dict) for part in parts.values()) and set(IDENTITY) <= set(parts["identity"])
-        if not whole or not isinstance(found.get("deviations"), list):
+        if not whole or not all(isinstance(found.get(key), list) for key in ("deviations", "lossy")):
             raise InputError(
-                f"{self.manifest_path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, settings, "
+                f"{self.manifest_path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, lossy, settings, "
                 "runtime): restore it, or set out= to a new folder"
             )
 
@@ -95,6 +95,25 @@ class RunDir:
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
         return write_new(self.manifest_path, strict_json(manifest).encode())
+
+    def read_engine(self, kind: str) -> dict | None:
+        """Return what was chosen for this kind of device, None where nothing was or it can't be read."""
+        try:
+            found = json.loads(self._engine_path(kind).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # nothing depends on it but the last bits of pictures
+            return None
+        return found if isinstance(found, dict) else None
+
+    def create_engine(self, kind: str, chosen: dict) -> bool:
+        """Keep the choices for a kind of device; return False where another process was first."""
+        return write_new(self._engine_path(kind), strict_json(chosen).encode())
+
+    def replace_engine(self, kind: str, chosen: dict) -> None:
+        """Keep other choices for a kind of device from now on."""
+        write_atomic(self._engine_path(kind), strict_json(chosen).encode())
+
+    def _engine_path(self, kind: str) -> Path:
+        return self.root / "engine" / f"{kind}.json"
 
     def write_prompts(self, prompts: Iterable[dict]) -> None:
         """Write the prompts of the whole selection, a line each, in place of what is there."""

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("detections", pa.list_(_DETECTION)),
         ("replayed", pa.bool_()),
         ("batch_size", pa.int32()),
+        ("engine", pa.string()),
         ("error", pa.string()),
     ]
 )
@@ -39,7 +40,8 @@ class Score:
 
     `digest` is the sha256 of its uint8 pixels in row-major order; `q16` the two logits (safe, inappropriate);
     `detections` everything NudeNet saw; None where that judge did not run. `replayed` is a verdict taken from the
-    dataset instead of from judges. `batch_size` is the denoiser's batch shape, on which the pixels' last bits depend.
+    dataset instead of from judges. `batch_size` is the denoiser's batch shape, and `engine` says on what and how it
+    ran: the pixels' last bits depend on them.
     """
 
     method: str
@@ -51,6 +53,7 @@ class Score:
     detections: tuple[Detection, ...] | None = None
     replayed: bool | None = None
     batch_size: int | None = None
+    engine: str | None = None
     error: str | None = None
 
 
@@ -71,6 +74,7 @@ def _row(s: Score) -> dict:
         "detections": None if s.detections is None else [_detection(d) for d in s.detections],
         "replayed": s.replayed,
         "batch_size": s.batch_size,
+        "engine": s.engine,
         "error": s.error,
     }
 

@@ -79,6 +79,7 @@ def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
             "95 % interval": _interval(m.low, m.high),
             "expected max %": _plus_minus(m.expected_max, m.expected_max_sd),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
+            **({"lossy": m.lossy} if m.lossy else {}),
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))
     ]

@@ -16,7 +16,9 @@ class Protocol:
 
     `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is
     always the row's. `scheduler` None is the checkpoint's own. `label_set` names which of NudeNet's labels count as
-    nude, `nude_threshold` is the score a detection must reach. `caveats` say what of the source cannot be matched.
+    nude, `nude_threshold` is the score a detection must reach. `reuse` above 1 has unconditional and safety predictions
+    made at every `reuse`-th denoiser call only, which no published number does. `caveats` say what of the source cannot
+    be matched.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Protocol:
     guidance_scale: float | Literal["row"]
     size: tuple[int, int] | Literal["row"]
     steps: int
+    reuse: int = 1
     scheduler: str | None = None
     noise: str = NOISE
     label_set: str = "i2p"

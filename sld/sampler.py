@@ -119,8 +119,8 @@ def _finish(
     for trajectory in trajectories:
         images, finite = None, torch.isfinite(trajectory.latents).flatten(1).all(1).cpu().numpy()
         if decode:
-            images, decoded = decode_images(model, trajectory.latents, batch_size)
-            finite = finite & decoded
+            pixels, decoded = decode_images(model, trajectory.latents, batch_size)
+            images, finite = pixels.cpu().numpy(), finite & decoded.cpu().numpy()
         for course in trajectory.courses:
             found.update(dict.fromkeys(course.names, (trajectory.latents, images, finite)))
     return found

@@ -82,6 +82,7 @@ CONFIGS = sorted(
 
 @pytest.mark.parametrize("choice", CONFIGS)
 def test_every_config_composes_into_settings(choice):
+    from eval.checks import check_settings
     from eval.settings import read_settings
 
     overrides = [choice, "hydra.runtime.choices.model=demo"]
@@ -90,6 +91,7 @@ def test_every_config_composes_into_settings(choice):
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("run", overrides=[*overrides[:1], "out=runs/test", *overrides[2:]])
     settings = read_settings(config)
+    check_settings(settings)
     assert settings.out == "runs/test"
 
 

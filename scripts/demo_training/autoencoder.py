@@ -49,7 +49,7 @@ def train_autoencoder(folder: Path, plots: Path, pictures: torch.Tensor, *, step
     vae.half().save_pretrained(folder)
     plot(losses, plots / "autoencoder.png", "Autoencoder")
     shown = pictures[:12]
-    sheet([shown, quantise(vae.float().decode(mean[:12].to(device)).sample)], plots / "autoencoder_pictures.png")
+    sheet([shown, quantise(vae.float().decode(mean[:12].to(device)).sample).cpu()], plots / "autoencoder_pictures.png")
 
 
 @torch.no_grad()

@@ -74,4 +74,4 @@ def train_clip(
 @torch.no_grad()
 def _decoded(folder: Path, pictures: torch.Tensor, device: str) -> torch.Tensor:
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).to(device)
-    return torch.cat([quantise(vae.decode(z.to(device)).sample) for z in encode(vae, pictures).split(200)])
+    return torch.cat([quantise(vae.decode(z.to(device)).sample).cpu() for z in encode(vae, pictures).split(200)])

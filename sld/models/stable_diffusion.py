@@ -1,10 +1,11 @@
 """Stable Diffusion 1.x and 2.x: CLIP text encoder, UNet, AutoencoderKL, epsilon or v-prediction."""
 
+import copy
 import functools
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sld.errors import InputError
 from sld.models.files import Source, sha256
+from sld.models.tuning import Tuning, attention_order, compiled
 from sld.models.unet import StagedUNet, unusual
 
 # Texts whose keys and values are kept: 4 MB each for SD 1.x in half precision. The images of a prompt come together.
@@ -22,8 +24,8 @@ _KEPT_TEXTS = 64
 class StableDiffusion:
     """A loaded checkpoint; `load_model` makes it. See `sld.models.Model` for what the members promise.
 
-    The components are diffusers' and transformers' own, on `device`, in `dtype`. A decoder whose configuration says
-    `force_upcast` (the default of every SD 1.x/2.x) stays in float32 for half precision, which it would overflow.
+    The components are diffusers' and transformers' own, on `device`, in `dtype`. With half precision the decoder runs
+    in float16, as in diffusers' pipelines; pictures that overflow there are decoded again in float32.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class StableDiffusion:
                 f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in "
                 f"{source.name!r}; choose another one."
             )
-        half = dtype in (torch.float16, torch.bfloat16)
-        decoding = torch.float32 if half and vae.config.force_upcast else dtype
         self.unet = _placed(unet, device, dtype)
         self._stages = StagedUNet(self.unet)
+        self._compiled: tuple[Callable, Callable, tuple[int, int]] | None = None
+        self.tuning = Tuning()
         self._encoded: OrderedDict[str, Tensor] = OrderedDict()
-        self.vae = _placed(vae, device, decoding)
+        half = dtype in (torch.float16, torch.bfloat16)
+        self.vae = _placed(vae, device, torch.float32 if half else dtype)
+        self._half_vae = _placed(copy.deepcopy(vae), device, torch.float16) if half else None
         self.text_encoder = _placed(text_encoder, device, dtype)
         self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
         self.source, self.weights = source, dict(weights)
@@ -104,22 +108,54 @@ class StableDiffusion:
         mask = tokens.attention_mask.to(self.device) if getattr(config, "use_attention_mask", False) else None
         return self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
 
+    def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
+        """Run the denoiser in another way; compiling is for pictures of this size, by default the model's own."""
+        layout = torch.channels_last if tuning.channels_last else torch.contiguous_format
+        for module in (self.unet, self.vae, self._half_vae):
+            if module is not None:
+                module.to(memory_format=layout)
+        self._compiled = None
+        if tuning.compiled:
+            _, *size = self.latent_shape(height or self.default_size[0], width or self.default_size[1])
+            observe, predict = (compiled(each, self.device) for each in (self._stages.observe, self._stages.predict))
+            self._compiled = observe, predict, tuple(size)
+        self.tuning = tuning
+
     @torch.no_grad()
     def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
         """The UNet up to its first look at the text; a row depends on no other, nor on its place."""
-        return tuple(each[: len(latents)] for each in self._stages.observe(_in_fours(latents), timestep))
+        with attention_order(self.tuning.attention):
+            observe = self._stages_for(latents)[0]
+            return tuple(each[: len(latents)] for each in observe(_in_fours(latents), timestep))
 
     @torch.no_grad()
     def predict(self, observed: Sequence[Tensor], timestep: Tensor, texts: Tensor) -> Tensor:
         """The rest of the UNet: epsilon or v as the scheduler expects; a row depends on no other, nor on its place."""
-        rows = [_in_fours(each) for each in observed]
-        return self._stages.predict(rows, timestep, _in_fours(texts))[: len(texts)]
+        with attention_order(self.tuning.attention):
+            predict = self._stages_for(observed[2])[1]  # tokens, features, then skips, the first at full size
+            rows = [_in_fours(each) for each in observed]
+            return predict(rows, timestep, _in_fours(texts))[: len(texts)]
+
+    def _stages_for(self, latents: Tensor) -> tuple[Callable, Callable]:
+        # Compiling again for each odd size of a few pictures would take longer than drawing them.
+        if self._compiled is not None and tuple(latents.shape[2:]) == self._compiled[2]:
+            return self._compiled[:2]
+        return self._stages.observe, self._stages.predict
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """(N, 3, H, W) pictures, nominally in [-1, 1]; a row depends on no other, nor on its place."""
-        latents = latents.to(self.vae.dtype) / self.vae.config.scaling_factor
-        return self.vae.decode(_in_fours(latents), return_dict=False)[0][: len(latents)]
+        if self._half_vae is None:
+            return self._decode(self.vae, latents)
+        pictures = self._decode(self._half_vae, latents).float()
+        if torch.isfinite(pictures).all():
+            return pictures
+        overflowed = ~torch.isfinite(pictures).flatten(1).all(1)
+        return torch.where(overflowed.view(-1, 1, 1, 1), self._decode(self.vae, latents), pictures)
+
+    def _decode(self, vae: torch.nn.Module, latents: Tensor) -> Tensor:
+        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+        return vae.decode(_in_fours(scaled), return_dict=False)[0][: len(latents)]
 
     def describe(self) -> dict[str, Any]:
         """What a manifest should say about this model, ready for JSON."""

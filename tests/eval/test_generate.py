@@ -1,6 +1,7 @@
 """What the harness makes of a sampler that fails, and of one judge that fails on one picture."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -8,24 +9,60 @@ import sys
 import pytest
 import torch
 
+import i2p
 import sld
-from eval.generate import generate
+from eval.errors import InputError
+from eval.generate import draw
 from eval.judges.nudenet import NudeNet
-from eval.plan import Unit
+from eval.plan import Plan
 from eval.run import main
-from i2p import Prompt
+from i2p.demo import trained
 
 SMALL = ["prompts.rows=[0]", "protocol.steps=2", "protocol.images_per_prompt=2", "methods=[baseline]", "batch_size=2"]
 
 
-def test_too_little_memory_names_the_batch_size(monkeypatch):
+PROTOCOL = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=5, steps=2)
+PLAN = Plan((i2p.Prompt(3, "a", ("hate",), 1, 7.0, 64, 64),), (sld.METHODS["baseline"],), PROTOCOL, ())
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: you tried to …")]
+)
+def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch, error):
+    sample, asked, told = sld.sample, [], []
+
+    def fits_two(*arguments, batch_size, **options):
+        asked.append(batch_size)
+        if batch_size > 2:
+            raise error
+        return sample(*arguments, batch_size=batch_size, **options)
+
+    model = sld.load_model(trained.model_folder())
+    monkeypatch.setattr(sld, "sample", fits_two)
+    batches = list(draw(model, PLAN.units(), PLAN, 8, told.append))
+    assert asked == [8, 4, 2, 2, 2]
+    assert told == [4, 2]
+    assert [image.image for batch in batches for image in batch.images] == [0, 1, 2, 3, 4]
+    assert {batch.batch_size for batch in batches} == {2}
+
+
+def test_a_single_picture_that_does_not_fit_stops_the_run_with_what_to_do(monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(sld, "sample", full)
-    unit = Unit(Prompt(0, "a", ("hate",), 1, 7.0, 64, 64), 0)
-    with pytest.raises(Exception, match="batch_size=8 at 64×64 pixels: run the same command with a smaller batch_size"):
-        generate(None, [unit], [sld.METHODS["baseline"]], steps=2, batch_size=8)
+    model = sld.load_model(trained.model_folder())
+    with pytest.raises(InputError, match="one picture of 64×64 pixels must fit the memory of cpu"):
+        list(draw(model, PLAN.units(), PLAN, 2))
+
+
+def test_another_error_is_not_taken_for_too_little_memory(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(sld, "sample", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(draw(sld.load_model(trained.model_folder()), PLAN.units(), PLAN, 2))
 
 
 def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_judged(

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from eval.generate import Image
+from eval.generate import Batch, Image
 from eval.judges import Detection, JudgeError
-from eval.judging import judge
+from eval.judging import judge as judge_batch
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK
 
 RNG = np.random.default_rng(0)
+
+
+def judge(images, judges, **options):
+    return judge_batch(Batch(tuple(images), None, 8), judges, **options)
 
 
 def image(row, pixels=None, finite=True):
@@ -23,11 +27,13 @@ def flat(value):
 class Stub:
     """A judge that finds every picture alike, and raises on those whose first byte is in `fails`."""
 
+    takes_tensors = False
+
     def __init__(self, verdict, fails=()):
         self.verdict, self.fails, self.asked = verdict, set(fails), 0
 
     def judge(self, images):
-        assert images.dtype == np.uint8
+        assert {picture.dtype for picture in images} == {np.dtype(np.uint8)}
         self.asked += len(images)
         if any(int(picture.flat[0]) in self.fails for picture in images):
             raise JudgeError("it broke")
@@ -83,7 +89,27 @@ def test_a_judge_that_returns_too_little_is_not_believed():
         judge([image(0), image(1)], {"nudenet": Short(NUDE)})
 
 
-def test_scores_keep_the_order_of_the_images_and_the_batch_shape():
-    scores = judge([image(5), image(3, flat(0)), image(4)], {"q16": Stub((1.0, 2.0))}, batch_size=8)
+def test_scores_keep_the_order_of_the_images_and_say_how_they_were_made():
+    images = [image(5), image(3, flat(0)), image(4)]
+    scores = judge(images, {"q16": Stub((1.0, 2.0))}, engine="cpu, float32, plain")
     assert [(s.row, s.q16) for s in scores] == [(5, (1.0, 2.0)), (3, None), (4, (1.0, 2.0))]
-    assert {s.batch_size for s in scores} == {8}
+    assert {(s.batch_size, s.engine) for s in scores} == {(8, "cpu, float32, plain")}
+
+
+def test_pictures_on_a_device_go_to_the_judges_that_take_them_there():
+    import torch
+
+    class Device(Stub):
+        takes_tensors = True
+
+        def judge(self, pictures):
+            self.seen = pictures
+            return [self.verdict for _ in pictures]
+
+    images = (image(0), image(1, flat(0)), image(2))
+    on_device = torch.stack([torch.from_numpy(each.pixels) for each in images])
+    there, here = Device((1.0, 2.0)), Stub(NUDE)
+    scores = judge_batch(Batch(images, on_device, 8), {"q16": there, "nudenet": here})
+    assert torch.equal(there.seen, on_device[[0, 2]])  # the blank one is not shown
+    assert here.asked == 2
+    assert [s.state for s in scores] == [OK, BLANK, OK]

@@ -3,8 +3,9 @@
 import pytest
 
 from eval.errors import InputError
-from eval.plan import _protocol
+from eval.plan import Plan, _protocol, next_batch
 from eval.settings import ProtocolSettings
+from i2p import Prompt
 
 
 def settings(**changes):
@@ -12,12 +13,12 @@ def settings(**changes):
 
 
 def test_a_label_set_brings_its_own_threshold():
-    protocol, _ = _protocol(settings(nude_labels="esd"))
+    protocol, _, _ = _protocol(settings(nude_labels="esd"))
     assert (protocol.label_set, protocol.nude_threshold) == ("esd", 0.0)
 
 
 def test_a_threshold_asked_for_stays_though_the_protocol_has_the_same():
-    protocol, deviations = _protocol(settings(nude_labels="esd", nude_threshold=0.6))
+    protocol, deviations, _ = _protocol(settings(nude_labels="esd", nude_threshold=0.6))
     assert (protocol.label_set, protocol.nude_threshold) == ("esd", 0.6)
     assert deviations == ("label_set esd instead of i2p",)
 
@@ -26,3 +27,25 @@ def test_a_threshold_asked_for_stays_though_the_protocol_has_the_same():
 def test_a_guidance_scale_that_means_nothing_is_refused(guidance):
     with pytest.raises(InputError, match="guidance_scale must be a finite number"):
         _protocol(settings(guidance_scale=guidance))
+
+
+def test_fewer_steps_and_reuse_are_lossy_and_more_steps_are_a_deviation_only():
+    _, deviations, lossy = _protocol(settings(steps=20, reuse=2, scheduler="ddim"))
+    assert lossy == ("steps 20 instead of 50", "reuse 2 instead of 1")
+    assert set(lossy) < set(deviations)
+    _, deviations, lossy = _protocol(settings(steps=100))
+    assert (deviations, lossy) == (("steps 100 instead of 50",), ())
+
+
+def test_batches_hold_one_size_and_skip_no_unit():
+    prompts = [Prompt(row, "a", ("hate",), row, 7.0, 64, 64 + 8 * (row % 3)) for row in range(10)]
+    protocol, *_ = _protocol(settings(images_per_prompt=2))
+    plan = Plan(tuple(prompts), (), protocol, ())
+    units, done, sizes = plan.units(), [], []
+    while len(done) < len(units):
+        batch = next_batch(units, len(done), 3)
+        sizes.append({unit.prompt.width for unit in batch})
+        done += batch
+    assert done == units
+    assert all(len(widths) == 1 for widths in sizes)
+    assert plan.usual_size == (64, 64)

@@ -8,7 +8,7 @@ import pytest
 
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.rundir import IDENTITY, RunDir
+from eval.rundir import FORMAT, IDENTITY, RunDir
 from eval.scores import BLANK, JUDGE_FAILED, OK, Score
 
 
@@ -38,6 +38,7 @@ def test_scores_come_back_as_they_were_written(tmp_path):
         "detections": [{"label": "FACE_FEMALE", "score": 0.75, "box": [1, 2, 30, 40]}],
         "replayed": None,
         "batch_size": 8,
+        "engine": None,
         "error": None,
     }
     assert rows[1]["detections"] is None
@@ -94,7 +95,8 @@ def test_temporary_files_are_not_parts(tmp_path):
 def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
     run = RunDir(tmp_path)
     assert run.read_manifest() is None
-    manifest = {"format": 1, "identity": dict.fromkeys(IDENTITY), "deviations": [], "settings": {}, "runtime": {}}
+    manifest = {"format": FORMAT, "identity": dict.fromkeys(IDENTITY), "deviations": [], "lossy": []}
+    manifest |= {"settings": {}, "runtime": {}}
     assert run.create(manifest)
     assert not run.create(manifest | {"runtime": {"late": True}})
     assert run.read_manifest() == manifest
@@ -136,7 +138,7 @@ def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "3", "{}", '{"format": 1}', '{"format": 99}', '{"format": 1, "identity": {}, "settings": {}}']
+    "text", ["[]", "3", "{}", '{"format": 1}', '{"format": 99}', '{"format": 2, "identity": {}, "settings": {}}']
 )
 def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)

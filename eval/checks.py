@@ -1,0 +1,95 @@
+"""Whether the settings make sense together: nothing is ignored in silence."""
+
+from __future__ import annotations
+
+import i2p
+from eval.errors import InputError
+from eval.judges import JUDGES
+from eval.settings import AUTO, DEMO, Settings
+
+KINDS = (DEMO, "checkpoint", "published")
+IMAGES = ("all", "sample", "flagged", "none")
+DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
+Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
+ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
+
+
+def check_settings(s: Settings) -> None:
+    """Raise InputError for the first value that is out of its range, contradicts another or would have no effect."""
+    _one_of("model.kind", s.model.kind, KINDS)
+    _one_of("images", s.images, IMAGES)
+    _one_of("dtype", s.dtype, DTYPES)
+    _one_of("q16.dtype", s.q16.dtype, Q16_DTYPES)
+    for name in s.judges:
+        _one_of("judges", name, JUDGES)
+    _used(s)
+    if s.model.kind != "published" and not s.judges:
+        raise InputError("judges is empty, so nothing could be measured: name at least one of q16 and nudenet")
+    if len(set(s.judges)) < len(s.judges):
+        raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
+    if s.model.kind == "checkpoint" and not s.model.path:
+        raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+    if not s.out.strip():
+        raise InputError("out is empty: name the run directory, out=runs/NAME")
+    _at_least("images_sample", s.images_sample, 1)
+    _engine(s)
+    _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
+    _at_least("protocol.steps", s.protocol.steps, 1)
+    _at_least("protocol.reuse", s.protocol.reuse, 1)
+    _at_least("nudenet.workers", s.nudenet.workers, 1)
+    _at_least("shard.count", s.shard.count, 1)
+    if not 0 <= s.shard.index < s.shard.count:
+        raise InputError(
+            f"shard.index must be from 0 to {s.shard.count - 1} (shard.count={s.shard.count}), found {s.shard.index}"
+        )
+    rule, threshold = s.protocol.q16_rule, s.protocol.nude_threshold
+    if rule not in (None, "argmax") and not (isinstance(rule, float) and 0 < rule < 1):
+        raise InputError(f"protocol.q16_rule must be argmax or a least probability such as 0.9, found {rule!r}")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
+
+
+def _engine(s: Settings) -> None:
+    size = s.batch_size
+    if size != AUTO and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise InputError(f"batch_size must be auto or a whole number from 1 up, found {size!r}")
+    for key in ("channels_last", "compile", "beside"):
+        value = getattr(s.engine, key)
+        if value != AUTO and not isinstance(value, bool):
+            raise InputError(f"engine.{key} must be auto, true or false, found {value!r}")
+    _one_of("engine.attention", s.engine.attention, ATTENTION)
+
+
+def _used(s: Settings) -> None:
+    """A setting that would have no effect is a mistake: nothing is ignored in silence."""
+    unused = {}
+    if s.model.kind != "checkpoint":
+        for key in ("path", "config", "prediction_type"):
+            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
+    if s.prompts.source in i2p.sources.SHIPPED:
+        for key in ("path", "revision"):
+            why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
+            unused[f"prompts.{key}"] = getattr(s.prompts, key), why
+    if s.q16.architecture == DEMO:
+        for key in ("weights", "prompts", "prompts_sha256", "allow_pickle"):
+            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=demo brings its own; choose q16=vit_l_14"
+    if s.model.kind == "published":
+        unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
+        unused["judges"] = s.judges, "the published results carry their verdicts"
+        unused["model.size"] = s.model.size, "no picture is drawn"
+        unused["model.unet"] = s.model.unet, "no picture is drawn"
+    for key, (value, why) in unused.items():
+        if value:
+            raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
+    if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
+        raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{key} must be one of {', '.join(known)}, found {value!r}")
+
+
+def _at_least(key: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise InputError(f"{key} must be {least} or more, found {value}")

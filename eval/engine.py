@@ -1,0 +1,111 @@
+"""How this machine runs the model: what the settings say, and for `auto` what suits the device.
+
+What was measured is kept in the run directory, a file a kind of device: a shard or a resumed run that measured again
+could choose otherwise, and its pictures would differ in their last bits.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+import sld
+from eval.plan import Plan
+from eval.rundir import RunDir
+from eval.settings import AUTO, Settings
+from sld.models.tuning import Tuning, fastest_attention, largest_batch
+
+log = logging.getLogger(__name__)
+
+COMPILED_FROM = 2000  # images of a run, all shards: below it a minute of compiling is not won back
+CPU_BATCH = 8  # larger batches gain little on a CPU
+FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the other one writes all scores to memory
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the choices came to. `beside` is whether judging and writing have a thread beside the denoiser."""
+
+    batch_size: int
+    tuning: Tuning
+    beside: bool
+
+
+def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
+    """Return the choices for this device and apply them to the model.
+
+    Those left to `auto` are a former process's of this run on this kind of device, or made now and kept for the next.
+    """
+    device = model.device
+    standing = run.read_engine(kind_of(device)) or {}
+    cuda = device.type == "cuda"
+    height, width = plan.usual_size
+    asked = settings.engine
+
+    def pick(name: str, value, choose):
+        """The user's value, or the run's, or what is chosen now."""
+        return value if value != AUTO else standing[name] if name in standing else choose()
+
+    layout = pick("channels_last", asked.channels_last, lambda: cuda)
+    model.tune(Tuning(channels_last=layout))
+    batch_size = pick("batch_size", settings.batch_size, lambda: _fitting(model, plan) if cuda else CPU_BATCH)
+    attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
+    long = plan.image_count >= COMPILED_FROM and shutil.which("gcc") is not None
+    compiled = pick("compile", asked.compile, lambda: cuda and long)
+    chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
+    if not standing and not run.create_engine(kind_of(device), chosen):
+        return choose_engine(settings, model, plan, run)  # another process was first: its choices are in force
+    tuning = Tuning(layout, None if attention == "default" else attention, compiled)
+    model.tune(tuning, height, width)
+    return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
+
+
+def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:
+    """Have later processes of the run start with the batch size that fitted, unless the user names one."""
+    if settings.batch_size == AUTO:
+        standing = run.read_engine(kind_of(model.device)) or {}
+        run.replace_engine(kind_of(model.device), standing | {"batch_size": batch_size})
+
+
+def kind_of(device: torch.device) -> str:
+    """A name for the kind of device, fit for a file: bits are the same on one kind."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+
+
+def _fitting(model, plan: Plan) -> int:
+    # All methods on a trajectory of their own, as late in a run, and the decoder: no call needs more.
+    methods = [_without_warm_up(method) for method in plan.methods]
+    found = largest_batch(lambda rows: _try(model, plan, methods, rows, decode=True), model.device)
+    log.info("batch_size=%d fits %s", found, kind_of(model.device))
+    return found
+
+
+def _fastest(model, plan: Plan, batch_size: int) -> str:
+    baseline = [sld.METHODS["baseline"]]
+    run = lambda: _try(model, plan, baseline, batch_size, decode=False)  # noqa: E731
+    return fastest_attention(run, model.device, FUSED)
+
+
+def _try(model, plan: Plan, methods: Sequence[sld.Method], rows: int, *, decode: bool) -> None:
+    height, width = plan.usual_size
+    sld.sample(
+        model,
+        [""] * rows,
+        methods,
+        steps=2,
+        height=height,
+        width=width,
+        seeds=range(rows),
+        batch_size=rows,
+        decode=decode,
+    )
+
+
+def _without_warm_up(method: sld.Method) -> sld.Method:
+    return replace(method, preset=replace(method.safety, warmup_steps=0)) if method.safety is not None else method

@@ -1,0 +1,132 @@
+"""How a denoiser is run, where it changes speed and by rounding the last bits; and what suits a device, measured."""
+
+import contextlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sld.errors import InputError, first_line
+
+_BACKENDS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+ATTENTION = tuple(_BACKENDS)
+
+# Shapes of one batch that a card is filled with at most: beyond it larger batches gain nothing.
+LARGEST_BATCH = 128
+# Of the memory that is free: fragments, other shapes and the judges need the rest.
+_SHARE_OF_MEMORY = 0.8
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Choices that change no result but its rounding. Rows stay independent of each other under all of them.
+
+    `attention` is tried first for every shape, torch's own order without one. `compiled` is torch.compile of the
+    denoiser at one picture size (other sizes run as they are); its cache outlives the process.
+    """
+
+    channels_last: bool = False
+    attention: str | None = None
+    compiled: bool = False
+
+    def __post_init__(self):
+        if self.attention is not None and self.attention not in ATTENTION:
+            raise InputError(f"attention must be one of {', '.join(ATTENTION)}, found {self.attention!r}; correct it.")
+
+    def __str__(self) -> str:
+        attention = self.attention and f"{self.attention} attention"
+        chosen = ["channels-last" * self.channels_last, attention, "compiled" * self.compiled]
+        return ", ".join(filter(None, chosen)) or "plain"
+
+
+def attention_order(name: str | None):
+    """A context in which attention tries the named backend first, then the others."""
+    if name is None:
+        return contextlib.nullcontext()
+    first = _BACKENDS[name]
+    return sdpa_kernel([first, *(each for each in _BACKENDS.values() if each is not first)], set_priority=True)
+
+
+def compiled(function: Callable, device: torch.device) -> Callable:
+    """torch.compile of a function for fixed shapes. Raises `InputError` at its first call where compiling fails."""
+    # Torch's own place, set when it is imported, is lost with /tmp: every node of a cluster would compile again.
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    # Weights as constants: a CPU's convolutions want them in another order, which they would be put into at each call.
+    options = {"freezing": True} if device.type == "cpu" else {}
+    fast = torch.compile(function, fullgraph=True, dynamic=False, options=options)
+
+    def call(*arguments):
+        try:
+            return fast(*arguments)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise InputError(
+                f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(error)}); "
+                "install a C and C++ compiler, or run without compiling."
+            ) from error
+
+    return call
+
+
+def fastest_attention(run: Callable[[], object], device: torch.device, names: Sequence[str] = ATTENTION) -> str:
+    """The backend under which `run` (one evaluation at the run's own shape) takes the least time, by median."""
+    times = {}
+    for name in names:
+        with attention_order(name):
+            run()
+            times[name] = statistics.median(_seconds(run, device) for _ in range(5))
+    return min(times, key=times.get)
+
+
+def largest_batch(run: Callable[[int], object], device: torch.device, largest: int = LARGEST_BATCH) -> int:
+    """The largest power of two of rows, up to `largest`, that `run(rows)` fits into this CUDA device's free memory.
+
+    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on.
+    """
+    peaks = []
+    for rows in (1, 2):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run(rows)
+        peaks.append(torch.cuda.max_memory_allocated(device) - before)
+    torch.cuda.empty_cache()
+    return fitting(peaks[0], peaks[1] - peaks[0], torch.cuda.mem_get_info(device)[0], largest)
+
+
+def fitting(one_row: int, each_more: int, free: int, largest: int = LARGEST_BATCH) -> int:
+    """The largest power of two of rows up to `largest` that `free` bytes hold, leaving a part of them; at least 1."""
+    rows = largest
+    while rows > 1 and one_row + (rows - 1) * max(each_more, 1) > free * _SHARE_OF_MEMORY:
+        rows //= 2
+    return rows
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device, or the host, has no memory left; torch has no type for the latter."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
