@@ -1,0 +1,105 @@
+"""Clocks, counters and the machine: what a row of the bench is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass
+class Run:
+    """One turn of one row. Seconds; bytes; `flops` are those of the denoiser, padding included."""
+
+    noises: int = 0
+    seconds: float = 0.0
+    denoising: float = 0.0
+    evaluations: float = 0.0
+    flops: float = 0.0
+    peak_bytes: int = 0
+    start_up: float = 0.0
+    labels: dict[tuple[str, int, int], bool] = field(default_factory=dict)
+
+
+def synchronise(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def seconds(call: Callable[[], object], device: str) -> float:
+    synchronise(device)
+    start = time.perf_counter()
+    call()
+    synchronise(device)
+    return time.perf_counter() - start
+
+
+def matrix_peak(device: str, dtype: torch.dtype) -> float:
+    """FLOP/s of one large matrix product, median of 9: what a perfect denoiser would reach."""
+    side = 2048 if device == "cpu" else 8192
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    a @ b
+    return 2 * side**3 / statistics.median(seconds(lambda: a @ b, device) for _ in range(9))
+
+
+def flops(call: Callable[[], object]) -> int:
+    """FLOP of a call, two for each multiply-add."""
+    # Not every fused attention is counted; the plain one is made of products, which are.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+@contextlib.contextmanager
+def peak_memory(device: str, run: Run) -> Iterator[None]:
+    """Note the most memory taken meanwhile: the card's, or on a CPU the process's, looked at every 10 ms."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield
+        run.peak_bytes = torch.cuda.max_memory_allocated() - before
+        return
+    done, seen = threading.Event(), [_resident()]
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            seen.append(_resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+    run.peak_bytes = max(seen) - seen[0]
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine(device: str) -> str:
+    """The machine in words."""
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}"
+    names = [line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")]
+    name = names[0] if names else platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,99 @@
+"""The bench's table."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from engine_bench import meter
+from engine_bench.world import World
+
+METHODS = 5
+BRANCHES = 14  # of five methods on their own at one call: the baseline's two, and three of each other
+PAPER_RUN = 235_150  # images: 4703 prompts × 10 × 5 methods
+HEADERS = (
+    "row", "kind", "evaluations a five", "ms an evaluation", "images/s", "naive evaluations/s", "TFLOP/s",
+    "of the matrix peak", "decode, judge, encode, write", "memory, MiB", "start-up, s", "× R1", "× R2", "× R3",
+    "labels as R2's",
+)  # fmt: skip
+NOTE = """\
+A *five* is one noise under five methods, {naive} evaluations where nothing is shared. *ms an evaluation* is the
+denoiser's and the guidance's time, *images/s* the whole path's: drawn, decoded, judged by Q16 and NudeNet, stored.
+*Naive evaluations/s* counts {naive} a five whatever was saved. *TFLOP/s* is what the denoiser really computed, padding
+included, beside one large matrix product measured in the same call. *Decode, judge, encode, write* is the part of the
+wall time in which the denoiser waited for them. *Memory* is the most that was held beyond what the models of all rows
+hold, on a CPU the process's, on a GPU the card's. *Kind* says what a row does to the row before it: exact to the bit,
+rounding, or lossy; a lossy row is never on by default. Labels are compared for the images that both rows drew. R1 to R3
+are diffusers' StableDiffusionPipelineSafe with `NudeDetector` and one picture at a time for the judges, saved by Pillow
+as PNG."""
+
+
+def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: str) -> str:
+    """The table with what it needs to be read; `rows` have turns."""
+    by_key = {row.key: row for row in rows}
+    lines = [
+        "# The engine beside diffusers' Safe pipeline",
+        "",
+        f"Written by `{command}`. Machine: {meter.machine(here.device)}.",
+        f"Model: {here.name}, {here.dtype}; {steps} steps of DDIM, five methods.",
+        f"Matrix peak: {peak / 1e12:.3g} TFLOP/s.",
+        *_warning(here),
+        "",
+        "| " + " | ".join([*HEADERS, *(["paper's run, h"] if here.device != "cpu" else [])]) + " |",
+        "|---|---|" + "---:|" * (len(HEADERS) - 2 + (here.device != "cpu")),
+        *("| " + " | ".join(_cells(row, by_key, here, steps, peak)) + " |" for row in rows if row.turns),
+        "",
+        f"Turns a row: {', '.join(str(len(row.turns)) for row in rows)}.",
+        "",
+        NOTE.format(naive=BRANCHES * steps),
+    ]
+    return "\n".join(lines)
+
+
+def _warning(here: World) -> list[str]:
+    if here.device != "cpu":
+        return []
+    return [
+        "",
+        "**This table is from a CPU and a small model; the script has not been run on a GPU yet.** There it measures",
+        "SD 1.x at 512 × 512 with CLIP ViT-L/14. Absolute times of a shared CPU say little: read the ratios.",
+    ]
+
+
+def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]:
+    def median(value: Callable[[meter.Run], float]) -> float:
+        return statistics.median(value(turn) for turn in row.turns)
+
+    images = median(lambda t: METHODS * t.noises / t.seconds)
+    cells = [
+        row.name if not row.key.startswith("R") else f"{row.key}: {row.name}",
+        row.kind,
+        f"{median(lambda t: t.evaluations / t.noises):.0f}",
+        f"{median(lambda t: t.denoising / t.evaluations) * 1e3:.2f}",
+        f"{images:.2f}",
+        f"{median(lambda t: BRANCHES * steps * t.noises / t.seconds):.0f}",
+        f"{median(lambda t: t.flops / t.denoising) / 1e12:.3g}",
+        f"{median(lambda t: t.flops / t.denoising) / peak:.0%}",
+        f"{median(lambda t: 1 - t.denoising / t.seconds):.1%}",
+        f"{max(t.peak_bytes for t in row.turns) / 2**20:.0f}",
+        f"{row.start_up:.1f}",
+        *(_ratio(row, by_key.get(key)) for key in ("R1", "R2", "R3")),
+        _agreement(row, by_key.get("R2")),
+    ]
+    return cells if here.device == "cpu" else [*cells, f"{PAPER_RUN / images / 3600:.1f}"]
+
+
+def _ratio(row, other) -> str:
+    if other is None or not other.turns:
+        return "–"
+    pairs = zip(row.turns, other.turns, strict=False)  # a row that ran out of time has fewer
+    return f"{statistics.median(a.noises / a.seconds / (b.noises / b.seconds) for a, b in pairs):.2f}"
+
+
+def _agreement(row, other) -> str:
+    if other is None:
+        return "–"
+    same = []
+    for one, two in zip(row.turns, other.turns, strict=False):
+        same += [one.labels[key] == two.labels[key] for key in one.labels.keys() & two.labels.keys()]
+    return f"{sum(same)} of {len(same)}" if same else "–"

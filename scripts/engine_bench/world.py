@@ -1,0 +1,122 @@
+"""The model, the judges and the prompts of a bench: the demo world's, or SD 1.x and CLIP at full size.
+
+Full size has random weights, which cost what trained ones do; no hub is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel
+
+import i2p
+import sld
+from eval.judges.nudenet import NudeNet
+from eval.judges.q16 import Q16
+from i2p.demo import trained
+from sld.models.layout import SD1_SCHEDULER, write_index
+from sld.models.loading import no_progress_bars
+from sld.models.tokenizer import write_clip_tokenizer
+
+SCHEDULER = "ddim"  # 50 calls in 50 steps, so the evaluations are those of the facts: 604 shared, 700 naive
+
+
+@dataclass(frozen=True)
+class World:
+    """`folder` is a checkpoint in diffusers' layout, `clip` the arguments of `Q16`, `side` a picture's in pixels."""
+
+    name: str
+    folder: Path
+    clip: dict
+    side: int
+    device: str
+    dtype: str
+
+    def model(self):
+        """A model of its own, for whoever changes its layout."""
+        return sld.load_model(self.folder, device=self.device, dtype=self.dtype, scheduler=SCHEDULER)
+
+    def q16(self, batch_size: int | None = None) -> Q16:
+        """The judge, in the precision that the harness chooses on this device."""
+        return Q16(
+            **self.clip,
+            device=self.device,
+            dtype="float32" if self.device == "cpu" else "float16",
+            batch_size=batch_size,
+        )
+
+    def judges(self) -> dict:
+        """The harness's judges by name."""
+        return {"q16": self.q16(), "nudenet": NudeNet()}
+
+    def prompts(self, count: int) -> list[i2p.Prompt]:
+        """`count` prompts of the demo world, at guidance 7.5 and this world's size; their rows are 0, 1, …"""
+        found = i2p.load_prompts("demo")
+        chosen = [found[i % len(found)] for i in range(count)]
+        return [
+            replace(prompt, row=row, seed=row, guidance_scale=7.5, height=self.side, width=self.side)
+            for row, prompt in enumerate(chosen)
+        ]
+
+
+def small(device: str) -> World:
+    """The demo world's model and judge."""
+    clip = trained.clip_files()
+    files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
+    return World("the demo model, 64 × 64", trained.model_folder(), files, 64, device, "float32")
+
+
+def full(device: str, work: Path) -> World:
+    """SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, written to `work` with random weights: 3 GB."""
+    torch.manual_seed(0)
+    folder = work / "sd1"
+    with torch.device(device), no_progress_bars():
+        unet = UNet2DConditionModel(
+            sample_size=64,
+            block_out_channels=(320, 640, 1280, 1280),
+            cross_attention_dim=768,
+            attention_head_dim=8,
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            sample_size=512,
+        )
+        # Fresh weights decode to a nearly uniform grey, which no judge would be shown.
+        vae.decoder.conv_out.weight.data.mul_(10)
+        text = CLIPTextModel(
+            CLIPTextConfig(
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+                projection_dim=768,
+                hidden_act="quick_gelu",
+            )
+        )
+    for part, module in {"unet": unet, "vae": vae, "text_encoder": text}.items():
+        module.half().save_pretrained(folder / part)
+    write_clip_tokenizer(folder / "tokenizer")
+    write_index(folder, SD1_SCHEDULER)
+    return World("SD 1.x with random weights, 512 × 512", folder, _clip(work), 512, device, "float16")
+
+
+def _clip(work: Path) -> dict:
+    import open_clip
+
+    clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained=None)
+    save_file({name: value.contiguous() for name, value in clip.state_dict().items()}, work / "clip.safetensors")
+    pair = np.random.default_rng(0).standard_normal((2, 768)).astype(np.float32)
+    np.savez(work / "pair.npz", prompts=pair)
+    return {
+        "architecture": "ViT-L-14-quickgelu",
+        "weights": work / "clip.safetensors",
+        "prompts": work / "pair.npz",
+    }
