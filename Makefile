@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/python -m eval.run
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check .

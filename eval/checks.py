@@ -50,9 +50,9 @@ def check_settings(s: Settings) -> None:
 
 
 def _engine(s: Settings) -> None:
-    size = s.batch_size
-    if size != AUTO and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise InputError(f"batch_size must be auto or a whole number from 1 up, found {size!r}")
+    for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
+        if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(f"{key} must be auto or a whole number from 1 up, found {value!r}")
     for key in ("channels_last", "compile", "beside"):
         value = getattr(s.engine, key)
         if value != AUTO and not isinstance(value, bool):

@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import i2p
 import sld
-from eval.errors import InputError
+from eval.errors import InputError, WorkersLost
 from eval.files import StorageError
 from eval.judges import JudgeError
+from eval.stop import Stopped
 
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -21,12 +23,33 @@ def exit_code_of(command: Callable[[], int]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         return command()
-    except (InputError, i2p.InputError, sld.InputError) as error:
-        return _say("error", error, BAD_INPUT)
-    except (StorageError, JudgeError) as error:
-        return _say("stopped", error, INCOMPLETE)
-    except KeyboardInterrupt:
-        return _say("stopped", "interrupted; the same command goes on from here", INCOMPLETE)
+    except (Exception, KeyboardInterrupt) as error:
+        code, sentence = explain(error)
+        if code == BUG:
+            raise
+        print(f"{'error' if code == BAD_INPUT else 'stopped'}: {sentence}", file=sys.stderr)
+        return code
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Return an error's exit code and its sentence in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return INCOMPLETE, "interrupted; the same command goes on from here"
+    sentence = " ".join(str(error).split())
+    if isinstance(error, InputError | i2p.InputError | sld.InputError):
+        return BAD_INPUT, sentence
+    if isinstance(error, StorageError | JudgeError | Stopped | WorkersLost):
+        return INCOMPLETE, sentence
+    return BUG, f"{type(error).__name__}: {sentence}"
+
+
+def with_run(command: str, call: Callable[[Path], int]) -> int:
+    """Call a command on the run directory that is its only argument; return the exit code."""
+    arguments = sys.argv[1:]
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print(f"usage: python -m {command} RUN   (a run directory, such as runs/demo)", file=sys.stderr)
+        return COMPLETE if arguments in (["-h"], ["--help"]) else BAD_INPUT
+    return call(Path(arguments[0]))
 
 
 def say(text: str) -> None:
@@ -35,8 +58,3 @@ def say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end
-
-
-def _say(word: str, error: object, code: int) -> int:
-    print(f"{word}: {' '.join(str(error).split())}", file=sys.stderr)
-    return code

@@ -15,15 +15,17 @@ from dataclasses import dataclass, replace
 import torch
 
 import sld
+from eval.checks import ATTENTION
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
-from sld.models.tuning import Tuning, fastest_attention, largest_batch
+from sld.models.tuning import Tuning, fastest_attention, largest_batch, out_of_memory
 
 log = logging.getLogger(__name__)
 
 COMPILED_FROM = 2000  # images of a run, all shards: below it a minute of compiling is not won back
 CPU_BATCH = 8  # larger batches gain little on a CPU
+CHOICES = ("batch_size", "channels_last", "attention", "compile")
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the other one writes all scores to memory
 
 
@@ -42,7 +44,7 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     Those left to `auto` are a former process's of this run on this kind of device, or made now and kept for the next.
     """
     device = model.device
-    standing = run.read_engine(kind_of(device)) or {}
+    standing = _standing(run, device)
     cuda = device.type == "cuda"
     height, width = plan.usual_size
     asked = settings.engine
@@ -59,7 +61,9 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     compiled = pick("compile", asked.compile, lambda: cuda and long)
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
     if not standing and not run.create_engine(kind_of(device), chosen):
-        return choose_engine(settings, model, plan, run)  # another process was first: its choices are in force
+        if _standing(run, device):  # another process was first: its choices are in force
+            return choose_engine(settings, model, plan, run)
+        run.replace_engine(kind_of(device), chosen)
     tuning = Tuning(layout, None if attention == "default" else attention, compiled)
     model.tune(tuning, height, width)
     return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
@@ -68,14 +72,21 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
 def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:
     """Have later processes of the run start with the batch size that fitted, unless the user names one."""
     if settings.batch_size == AUTO:
-        standing = run.read_engine(kind_of(model.device)) or {}
-        run.replace_engine(kind_of(model.device), standing | {"batch_size": batch_size})
+        run.replace_engine(kind_of(model.device), _standing(run, model.device) | {"batch_size": batch_size})
 
 
 def kind_of(device: torch.device) -> str:
     """A name for the kind of device, fit for a file: bits are the same on one kind."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+
+
+def _standing(run: RunDir, device: torch.device) -> dict:
+    """What a former process chose, or nothing: not all of it can be read where the file is damaged."""
+    found = run.read_engine(kind_of(device)) or {}
+    size, layout, attention, compiled = (found.get(key) for key in CHOICES)
+    usable = type(size) is int and size > 0 and type(layout) is type(compiled) is bool and attention in ATTENTION
+    return {key: found[key] for key in CHOICES} if usable and attention != AUTO else {}
 
 
 def _fitting(model, plan: Plan) -> int:
@@ -88,8 +99,13 @@ def _fitting(model, plan: Plan) -> int:
 
 def _fastest(model, plan: Plan, batch_size: int) -> str:
     baseline = [sld.METHODS["baseline"]]
-    run = lambda: _try(model, plan, baseline, batch_size, decode=False)  # noqa: E731
-    return fastest_attention(run, model.device, FUSED)
+    try:
+        return fastest_attention(lambda: _try(model, plan, baseline, batch_size, decode=False), model.device, FUSED)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    # A batch of the user's, which drawing will halve just so.
+    return _fastest(model, plan, batch_size // 2) if batch_size > 1 else "default"
 
 
 def _try(model, plan: Plan, methods: Sequence[sld.Method], rows: int, *, decode: bool) -> None:

@@ -28,8 +28,9 @@ def keeper(images: str, sample: int, plan: Plan) -> Callable[[Score], bool]:
 
 
 def _sample(count: int, plan: Plan) -> Callable[[Score], bool]:
-    every = max(1, -(-len(plan.prompts) // count))
-    rows = {prompt.row for prompt in plan.prompts[::every]}
+    prompts = plan.prompts
+    count = min(count, len(prompts))
+    rows = {prompts[number * len(prompts) // count].row for number in range(count)}
     return lambda score: score.image == 0 and score.row in rows
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import torch
 from tqdm import tqdm
@@ -21,8 +20,11 @@ from eval.keep import keeper
 from eval.plan import Plan
 from eval.png import encode_png
 from eval.rundir import RunDir
-from eval.scores import OK
+from eval.scores import OK, Score
 from eval.settings import Settings
+from eval.stop import Stop
+from sld.models.tuning import attention_order
+from sld.threads import even_number
 
 
 def make_missing(
@@ -30,57 +32,101 @@ def make_missing(
 ) -> None:
     """Generate, judge and store the images of this shard that are not done.
 
-    A batch's pictures are on the disk before its scores: what the scores name is there.
-
     Raises:
         StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
+        Stopped: a signal asked for it; the batch at work has been stored.
     """
-    total = len(plan.units())
     units = plan.missing(run.done(set_aside=True))
-    each = len(plan.methods)
-    bar = tqdm(
-        total=total * each,
-        initial=(total - len(units)) * each,
-        unit="image",
-        disable=not units,
-        mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
-    )
-    said = f"{kind_of(model.device)}, {str(model.dtype).removeprefix('torch.')}, {engine.tuning}"
-    smaller = lambda size: keep_smaller_batch(settings, model, run, size)  # noqa: E731
-    with closing(bar), ThreadPoolExecutor() as threads:
-        store = _store(run, plan, judges, settings, said, threads, bar)
-        with Beside(store, threaded=engine.beside) as beside:
-            for batch in draw(model, units, plan, engine.batch_size, smaller):
-                beside.put(batch)
+    with Progress(plan, left=len(units)) as progress, Stop() as stop:
+        with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
+            for batch in draw(model, units, plan, engine.batch_size, smaller_batch(settings, model, run)):
+                store(batch)
+                if stop.asked:
+                    break
+        stop.check()
 
 
-def _store(
+class Progress:
+    """The bar of a run or shard on stderr, and what became of its images."""
+
+    def __init__(self, plan: Plan, *, left: int):
+        each, total = len(plan.methods), len(plan.units())
+        self._states: Counter[str] = Counter()
+        self._bar = tqdm(
+            total=total * each,
+            initial=(total - left) * each,
+            unit="image",
+            disable=not left,
+            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def stored(self, scores: Sequence[Score]) -> None:
+        """Count images that are stored."""
+        self.count(Counter(score.state for score in scores))
+
+    def count(self, states: Mapping[str, int]) -> None:
+        """Count images by their state."""
+        self._states.update(states)
+        self._bar.set_postfix({state: n for state, n in self._states.items() if state != OK}, refresh=False)
+        self._bar.update(sum(states.values()))
+
+
+def smaller_batch(settings: Settings, model, run: RunDir) -> Callable[[int], None]:
+    """Return what to do when a batch has been halved."""
+    return lambda size: keep_smaller_batch(settings, model, run, size)
+
+
+@contextlib.contextmanager
+def storing(
     run: RunDir,
     plan: Plan,
     judges: Mapping[str, Judge],
     settings: Settings,
-    engine: str,
-    threads: ThreadPoolExecutor,
-    bar: tqdm,
-) -> Callable[[Batch], None]:
-    """The half of the loop that no picture waits for: judge a batch, write what is kept of it, then its scores."""
+    engine: Engine,
+    model,
+    on_stored: Callable[[Sequence[Score]], None],
+) -> Iterator[Callable[[Batch], None]]:
+    """Give a function that judges a batch and stores what is kept of it, beside the loop where the engine says so.
+
+    A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
+    """
     keeps = keeper(settings.images, settings.images_sample, plan)
-    states: Counter[str] = Counter()
+    how = f"{_device(model.device)}, {str(model.dtype).removeprefix('torch.')}, {engine.tuning}"
     streams: list = []
 
     def store(batch: Batch) -> None:
         with _own_stream(batch, streams):
-            scores = judge(batch, judges, engine=engine)
+            scores = judge(batch, judges, engine=how)
         kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
         encoded = threads.map(lambda image: encode_png(image.pixels), kept)
         names = ((image.method, image.row, image.image) for image in kept)
         run.write_images((*name, png) for name, png in zip(names, encoded, strict=True))
         run.write_scores(plan.shard_index, scores)
-        states.update(score.state for score in scores)
-        bar.set_postfix({state: n for state, n in states.items() if state != OK}, refresh=False)
-        bar.update(len(scores))
+        on_stored(scores)
 
-    return store
+    with _one_way(engine), ThreadPoolExecutor() as threads, Beside(store, threaded=engine.beside) as beside:
+        yield beside.put
+
+
+@contextlib.contextmanager
+def _one_way(engine: Engine) -> Iterator[None]:
+    """Have the denoiser and the judges agree in what a process has once, or one's thread would change the other's bits.
+
+    Attention is the denoiser's, and convolutions are without TensorFloat-32, as Q16 needs them.
+    """
+    with attention_order(engine.tuning.attention), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def _device(device: torch.device) -> str:
+    """The device in the scores: on a CPU the last bits depend on the number of threads too."""
+    return kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
 
 
 def _own_stream(batch: Batch, streams: list):

@@ -6,9 +6,11 @@ import hashlib
 import json
 
 import i2p
+from eval.manifest import make_manifest, open_run
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.scores import OK, Score
+from eval.settings import Settings
 
 SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images a prompt"
 
@@ -23,8 +25,9 @@ def describe(plan: Plan) -> dict:
     return {"source": SOURCE, "results_sha256": hashlib.sha256(json.dumps(results).encode()).hexdigest()}
 
 
-def write_missing(run: RunDir, plan: Plan) -> None:
-    """Write the scores of this shard's prompts that are not there yet."""
+def write_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
+    """Open the run and write the scores of this shard's prompts that are not there yet."""
+    open_run(run, make_manifest(settings, plan, describe(plan), {}), plan)
     (method,) = plan.methods
     prompts = dict.fromkeys(unit.prompt for unit in plan.units())
     scores = [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import i2p
 from eval import tables
-from eval.cli import exit_code_of, say
+from eval.cli import exit_code_of, say, with_run
 from eval.errors import InputError
 from eval.files import write_atomic
 from eval.flags import get_label_set
@@ -18,6 +20,8 @@ from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
 from eval.scores import NOT_OK, RETRIED
+
+EXAMPLES = 5  # of the missing images, named by method, row and image
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Report:
     notes: tuple[str, ...]
     images: int
     missing: int
+    missing_examples: tuple[str, ...]
 
     def terminal(self) -> str:
         """Return the report as text for a terminal."""
@@ -80,14 +85,24 @@ def make_report(run: RunDir, published_as: str | None = None) -> Report:
     methods = [m["name"] for m in identity["methods"]]
     metrics = measure(frame, prompts, methods, manifest["lossy"])
     images = len(prompts) * len(methods) * identity["protocol"]["images_per_prompt"]
-    missing = images - int((~frame["state"].isin(RETRIED)).sum())
+    left = _left(frame, prompts, methods, identity["protocol"]["images_per_prompt"])
+    missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     notes = _notes(manifest, metrics, comparisons, missing)
     differences = [paired(frame, name, methods[0]) for name in methods[1:]]
     differences = tuple(d for d in differences if d is not None)
-    report = Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing)
+    examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
+    report = Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing, examples)
     _write(run, report, manifest)
     return report
+
+
+def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
+    """(method, row, image) of what is to be made or judged yet."""
+    made = frame[~frame["state"].isin(RETRIED)]
+    done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
+    every = itertools.product(methods, (prompt.row for prompt in prompts), range(each))
+    return [key for key in every if key not in done]
 
 
 def _write(run: RunDir, report: Report, manifest: dict) -> None:
@@ -166,14 +181,11 @@ def _again(manifest: dict, run: RunDir) -> str:
 
 def main() -> None:
     """`python -m eval.report RUN`: write the report of a run directory and print its table."""
-    sys.exit(exit_code_of(lambda: _report(sys.argv[1:])))
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report)))
 
 
-def _report(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m eval.report RUN   (a run directory, such as runs/demo)", file=sys.stderr)
-        return 0 if arguments in (["-h"], ["--help"]) else 2
-    run = RunDir(Path(arguments[0]))
+def _report(path: Path) -> int:
+    run = RunDir(path)
     return finish(run, make_report(run))
 
 
@@ -184,7 +196,8 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     if sheet is not None:
         say(f"The same prompts and noise under every method, side by side: {sheet}")
     if report.missing:
-        count = f"{report.missing:,} of {report.images:,} images are not made or not judged"
+        first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
+        count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
         print(f"{count}; this completes the run: {_again(run.read_manifest(), run)}", file=sys.stderr)
     return 3 if report.missing else 0
 

@@ -5,15 +5,16 @@ Nothing heavy is imported before it is needed, so that `--help` and a mistyped k
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 import sld
 from eval.checks import check_settings
 from eval.cli import INCOMPLETE, exit_code_of, say
-from eval.errors import InputError
+from eval.compose import compose_and_call
 from eval.settings import Settings, read_settings
+from eval.slurm import requeue_this_job
+from eval.stop import Stopped
 
 
 def main(methods: Sequence[sld.Method] = ()) -> None:
@@ -22,40 +23,12 @@ def main(methods: Sequence[sld.Method] = ()) -> None:
     `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
     behind the others if they are not.
     """
-    sys.exit(exit_code_of(lambda: _compose_and_run(methods)))
-
-
-def _compose_and_run(methods: Sequence[sld.Method]) -> int:
-    import hydra
-    from hydra.errors import HydraException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
-    codes = [0]
-
-    def task(config) -> None:
-        # Here, not around Hydra: it would print the error of a job in its own way first.
-        codes.append(exit_code_of(lambda: run(read_settings(config), methods)))
-
-    try:
-        hydra.main(version_base="1.3", config_path="pkg://conf", config_name="run")(task)()
-    except OverrideParseException as error:
-        raise InputError(
-            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets"
-        ) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        sentence = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"{sentence}: see `python -m eval.run --help` for the groups and keys there are") from error
-    return max(codes)
+    sys.exit(exit_code_of(lambda: compose_and_call("run", lambda config: run(read_settings(config), methods))))
 
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     """Do what is left of a run, then report; return the exit code."""
     check_settings(settings)
-    from eval.engine import choose_engine
-    from eval.load import describe_judges, load_judges, load_model
-    from eval.make import make_missing
-    from eval.manifest import make_manifest, open_run
     from eval.plan import make_plan
     from eval.report import finish, make_report
     from eval.rundir import RunDir
@@ -65,17 +38,12 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     directory = RunDir(settings.out)
     directory.read_manifest()  # an unusable place is said before a model is loaded
     directory.check_writable()
-    if settings.model.kind == "published":
-        from eval.replay import describe, write_missing
-
-        open_run(directory, make_manifest(settings, plan, describe(plan), {}), plan)
-        write_missing(directory, plan)
-    else:
-        judges = load_judges(settings)
-        model, description = load_model(settings, plan.protocol)
-        manifest = make_manifest(settings, plan, description, describe_judges(settings, judges))
-        open_run(directory, manifest, plan)
-        make_missing(directory, plan, model, judges, settings, choose_engine(settings, model, plan, directory))
+    try:
+        _make(settings, methods, plan, directory)
+    except Stopped:
+        if requeue_this_job():
+            print("put back into SLURM's queue, to go on from here", file=sys.stderr)
+        raise
     if plan.shard_count > 1:
         done = directory.done()
         ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
@@ -88,6 +56,27 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             return 0
     report = make_report(directory, settings.model.published_as)
     return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+
+
+def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:
+    """Make what is left: replayed, in processes of their own, or here."""
+    if settings.model.kind == "published":
+        from eval.replay import write_missing
+
+        write_missing(directory, settings, plan)
+        return
+    from eval.workers import count_workers, make_with_workers
+
+    count = count_workers(settings)
+    if count > 1:
+        make_with_workers(directory, plan, settings, methods, count)
+        return
+    from eval.engine import choose_engine
+    from eval.make import make_missing
+    from eval.opening import open_models
+
+    model, judges = open_models(settings, plan, directory)
+    make_missing(directory, plan, model, judges, settings, choose_engine(settings, model, plan, directory))
 
 
 if __name__ == "__main__":

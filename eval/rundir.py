@@ -159,6 +159,12 @@ class RunDir:
             part += 1
         self._next_part[shard] = part + 1
 
+    def parts(self) -> Iterator[tuple[float, int]]:
+        """Yield (time of writing in seconds since 1970, images) of every readable part of the scores."""
+        for path in (self.root / "scores").glob("[0-9]*.parquet"):
+            with contextlib.suppress(OSError, pa.ArrowException):
+                yield path.stat().st_mtime, pq.read_metadata(path).num_rows
+
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
         """Return one row an image, of `SCHEMA`: every part merged, a repeated image once.
 

@@ -118,6 +118,7 @@ class Settings:
     dtype: str = AUTO
     batch_size: Any = AUTO
     engine: EngineSettings = field(default_factory=EngineSettings)
+    workers: Any = 1
     shard: ShardSettings = field(default_factory=ShardSettings)
 
 

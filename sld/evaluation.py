@@ -132,4 +132,5 @@ class Evaluator:
         return values + values[-1:] * (-len(values) % self.batch_size)
 
     def _index(self, values: list[int]) -> Tensor:
-        return torch.tensor(values, device=self.model.device)
+        # Plans are made within the loop, where warm-ups end: a copy that waits would wait for all that is queued.
+        return torch.tensor(values).to(self.model.device, non_blocking=True)

@@ -15,7 +15,7 @@ def even_threads(device: torch.device) -> Iterator[None]:
     the batch; the sizes in this family's models are multiples of high powers of two, and powers of two cut them well.
     """
     threads = torch.get_num_threads()
-    even = 1 << (threads.bit_length() - 1)
+    even = even_number(threads)
     if device.type != "cpu" or even == threads:
         yield
         return
@@ -24,3 +24,8 @@ def even_threads(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def even_number(threads: int) -> int:
+    """The largest power of two of so many threads."""
+    return 1 << (threads.bit_length() - 1)

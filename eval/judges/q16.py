@@ -157,8 +157,9 @@ class Q16:
         inputs = self._made_on_device if self._clip_input and one_size else self._made_by_pillow
         for start, made in zip(range(0, len(pictures), self.batch_size), inputs(pictures), strict=True):
             filled = torch.cat([made, made[:1].expand(self.batch_size - len(made), -1, -1, -1)])
-            # TensorFloat-32 in the first convolution would move logits by 1e-3.
-            with torch.backends.cudnn.flags(allow_tf32=False):
+            # TensorFloat-32 in the first convolution would move logits by 1e-3. The flags are the whole process's, the
+            # denoiser's too, and unless told otherwise turn cuDNN off.
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 embeddings = self._visual(filled.to(DTYPES[self.dtype])).float()
             yield slice(start, start + len(made)), embeddings / embeddings.norm(dim=-1, keepdim=True)
 

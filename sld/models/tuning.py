@@ -24,6 +24,7 @@ ATTENTION = tuple(_BACKENDS)
 
 # Shapes of one batch that a card is filled with at most: beyond it larger batches gain nothing.
 LARGEST_BATCH = 128
+_COMPILED_SHAPES = 100
 # Of the memory that is free: fragments, other shapes and the judges need the rest.
 _SHARE_OF_MEMORY = 0.8
 
@@ -55,7 +56,9 @@ def attention_order(name: str | None):
     if name is None:
         return contextlib.nullcontext()
     first = _BACKENDS[name]
-    return sdpa_kernel([first, *(each for each in _BACKENDS.values() if each is not first)], set_priority=True)
+    # That one takes every shape, and a CPU's attention, which knows no order, takes it only where it is the only one.
+    others = [each for each in _BACKENDS.values() if each is not first] if name != "math" else []
+    return sdpa_kernel([first, *others], set_priority=True)
 
 
 def compiled(function: Callable, device: torch.device) -> Callable:
@@ -70,10 +73,13 @@ def compiled(function: Callable, device: torch.device) -> Callable:
 
     def call(*arguments):
         try:
-            return fast(*arguments)
+            # Models and batch sizes of one process share torch's limit, which is for shapes that change unawares.
+            with torch._dynamo.config.patch(recompile_limit=_COMPILED_SHAPES):
+                return fast(*arguments)
         except torch._dynamo.exc.TorchDynamoException as error:
+            cause = getattr(error, "inner_exception", error)
             raise InputError(
-                f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(error)}); "
+                f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(cause)}); "
                 "install a C and C++ compiler, or run without compiling."
             ) from error
 
@@ -93,14 +99,20 @@ def fastest_attention(run: Callable[[], object], device: torch.device, names: Se
 def largest_batch(run: Callable[[int], object], device: torch.device, largest: int = LARGEST_BATCH) -> int:
     """The largest power of two of rows, up to `largest`, that `run(rows)` fits into this CUDA device's free memory.
 
-    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on.
+    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on. It is 1
+    where two do not fit, or not even one.
     """
     peaks = []
     for rows in (1, 2):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        run(rows)
+        try:
+            run(rows)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            return 1
         peaks.append(torch.cuda.max_memory_allocated(device) - before)
     torch.cuda.empty_cache()
     return fitting(peaks[0], peaks[1] - peaks[0], torch.cuda.mem_get_info(device)[0], largest)
@@ -108,7 +120,7 @@ def largest_batch(run: Callable[[int], object], device: torch.device, largest: i
 
 def fitting(one_row: int, each_more: int, free: int, largest: int = LARGEST_BATCH) -> int:
     """The largest power of two of rows up to `largest` that `free` bytes hold, leaving a part of them; at least 1."""
-    rows = largest
+    rows = 1 << (largest.bit_length() - 1)
     while rows > 1 and one_row + (rows - 1) * max(each_more, 1) > free * _SHARE_OF_MEMORY:
         rows //= 2
     return rows

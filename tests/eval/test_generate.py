@@ -81,7 +81,10 @@ def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_j
         patch.setattr(NudeNet, "judge", fails_on_the_first)
         assert call(main, f"out={out}", *SMALL) == 3
     printed = capfd.readouterr()
-    assert "1 of 2 images are not made or not judged; this completes the run: python -m eval.run" in printed.err
+    assert (
+        "1 of 2 images are not made or not judged (baseline 0_0); this completes the run: python -m eval.run"
+        in printed.err
+    )
     assert printed.err.rstrip().endswith(f"out={out}")
     with (out / "report" / "results.csv").open(newline="") as file:
         assert [r["judge_failed"] for r in csv.DictReader(file) if r["category"] == "all"] == ["1"]

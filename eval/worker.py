@@ -1,0 +1,88 @@
+"""One of several processes of a run: it draws what it is given and says what it has stored.
+
+Nothing heavy is imported before the work begins, and the signals that end a run are the parent's to hear: it lets the
+workers finish their batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import sld
+from eval.settings import AUTO, Settings
+
+READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a worker says
+
+
+def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
+    """Draw batches of units from the pipe until it gives None or ends."""
+    from eval.cli import BUG, explain
+    from eval.stop import SIGNALS
+
+    for each in (signal.SIGINT, *SIGNALS):
+        signal.signal(each, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=f"%(levelname)s: worker {number}: %(message)s")
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    try:
+        _work(settings, methods, number, threads, pipe)
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            pipe.send((FAILED, explain(error)))
+        if explain(error)[0] == BUG:
+            raise
+
+
+def _work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
+    import torch
+
+    from eval.engine import choose_engine
+    from eval.generate import draw
+    from eval.make import smaller_batch, storing
+    from eval.opening import open_models
+    from eval.plan import make_plan
+    from eval.rundir import RunDir
+
+    if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
+        settings = replace(settings, device=f"cuda:{number}")
+    torch.set_num_threads(threads)
+    run, plan = RunDir(settings.out), make_plan(settings, methods)
+    model, judges = open_models(settings, plan, run)
+    engine = choose_engine(settings, model, plan, run)
+    size, lock = [engine.batch_size], threading.Lock()
+    keep = smaller_batch(settings, model, run)
+
+    def halved(smaller: int) -> None:
+        size[0] = smaller
+        keep(smaller)
+
+    def tell(kind: str, content) -> None:
+        # What is stored is said by the thread beside the loop. A parent that is gone is noticed at the next `recv`.
+        with lock, contextlib.suppress(OSError):
+            pipe.send((kind, content))
+
+    def stored(scores) -> None:
+        keys = {(score.row, score.image) for score in scores}
+        tell(STORED, (keys, Counter(score.state for score in scores)))
+
+    tell(READY, engine.batch_size)
+    with storing(run, plan, judges, settings, engine, model, stored) as store:
+        while units := _next(pipe):
+            for batch in draw(model, units, plan, size[0], halved):
+                store(batch)
+            tell(DRAWN, None)
+
+
+def _next(pipe: Connection):
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):  # the parent is gone: store what there is, and go
+        return None

@@ -1,0 +1,73 @@
+"""How far a run is, from its directory alone."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eval.errors import InputError
+from eval.rundir import RunDir
+from eval.scores import BLANK, JUDGE_FAILED, OK, Score
+from eval.status import main, read_status, show
+
+SMALL = ["protocol.steps=1", "prompts.rows=0-5", "methods=[baseline,sld_max]", "batch_size=2", "sheet=false"]
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """The first of three shards of a run of six prompts and two methods: four of twelve images."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, "shard.count=3", "shard.index=0"]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return RunDir(out)
+
+
+def test_a_run_that_is_under_way_says_what_is_done_and_which_shards_miss_what(begun, capsys, call):
+    assert call(main, begun.root) == 3
+    said = capsys.readouterr().out
+    assert "4 of 12 images (33.3%)" in said
+    assert "Missing: 8 images, in shards 1 (4), 2 (4)." in said
+    assert sorted(path.name for path in begun.root.iterdir()) == [
+        "engine",
+        "images",
+        "manifest.json",
+        "prompts.jsonl",
+        "scores",
+    ]
+
+
+def test_states_are_counted_and_failed_judgements_are_missing(begun):
+    rows = [4, 1, 5]
+    states = [BLANK, JUDGE_FAILED, OK]
+    begun.write_scores(1, [Score("sld_max", row, 0, state) for row, state in zip(rows, states, strict=True)])
+    status = read_status(begun)
+    assert status.states["sld_max"] == {OK: 3, BLANK: 1, JUDGE_FAILED: 1}
+    assert (status.images, status.done, status.missing) == (12, 6, 6)
+    assert "judge_failed" in show(begun, status)
+
+
+def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
+    first = min((begun.root / "scores").iterdir())
+    start = first.stat().st_mtime + 10_000
+    for minute in range(0, 61, 10):  # two images each ten minutes, 12 an hour, however long ago the rest was
+        begun.write_scores(1, [Score("baseline", 1000 + minute, image, OK) for image in (0, 1)])
+        newest = max((begun.root / "scores").glob("00001-*"))
+        os.utime(newest, (start + 60 * minute,) * 2)
+    assert read_status(begun).rate == pytest.approx(12)
+
+
+def test_a_folder_that_holds_no_run_is_said_to_be_none(tmp_path):
+    with pytest.raises(InputError, match="is no run directory"):
+        read_status(RunDir(tmp_path))
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_time(begun):
+    manifest = json.loads(begun.manifest_path.read_text())
+    assert manifest["settings"]["shard"]["count"] == 3
+    for path in (begun.root / "scores").iterdir():
+        os.utime(path, (4e9, 4e9))  # written in the future
+    status = read_status(begun)
+    assert status.idle == 0
+    assert "-" not in show(begun, status).splitlines()[1]

@@ -1,0 +1,170 @@
+"""Several processes draw one run: each unit once, whoever dies, and one report."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=4", "images=none", "sheet=false"]
+
+
+def command(out, *more):
+    return [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *more]
+
+
+def run(out, *more):
+    done = subprocess.run(command(out, *more), capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def start(out, *more):
+    return subprocess.Popen(
+        command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+
+
+def digests(out) -> dict:
+    rows = pq.read_table(Path(out) / "scores").to_pylist()
+    return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
+
+
+def drawn(out) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in (Path(out) / "scores").glob("*.parquet"))
+
+
+def workers_of(process) -> list[int]:
+    """The workers' process ids: children that hold a model, not multiprocessing's own helper."""
+    found = []
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.append(int(child))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for_scores(process, out, least=1):
+    while drawn(out) < least and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "alone"
+    assert run(out).returncode == 0
+    return out
+
+
+def test_two_workers_make_the_pictures_of_one_process_each_once_and_report_once(alone, tmp_path):
+    out = tmp_path / "run"
+    done = run(out, "workers=2")
+    assert done.returncode == 0, done.stderr
+    assert digests(out) == digests(alone)
+    assert drawn(out) == len(digests(alone))
+    assert done.stdout.count("Inappropriate probability") == 1
+    assert (out / "report" / "results.csv").read_text() == (alone / "report" / "results.csv").read_text()
+    assert json.loads((out / "manifest.json").read_text())["runtime"]["command"][-1] == "workers=2"
+
+
+def test_a_worker_that_is_killed_is_named_with_its_cause_and_the_other_does_its_units(alone, tmp_path):
+    out = tmp_path / "run"
+    with start(out, "workers=2") as process:
+        wait_for_scores(process, out)
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "died (SIGKILL)" in errors
+    assert digests(out) == digests(alone)
+
+
+def test_when_all_workers_are_killed_the_run_says_what_is_missing_and_goes_on_later(alone, tmp_path):
+    out = tmp_path / "run"
+    with start(out, "workers=2") as process:
+        wait_for_scores(process, out)
+        for worker in workers_of(process):
+            os.kill(worker, signal.SIGKILL)
+        _, errors = process.communicate()
+    assert process.returncode == 3, errors
+    assert "were not made because workers died, the last of SIGKILL" in errors
+    assert run(out, "workers=3").returncode == 0  # another number of them
+    assert digests(out) == digests(alone)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGUSR2])
+def test_a_signal_has_all_workers_store_their_batch_and_end(alone, tmp_path, sent):
+    out = tmp_path / "run"
+    with start(out, "workers=2") as process:
+        wait_for_scores(process, out)
+        workers = workers_of(process)
+        process.send_signal(sent)
+        _, errors = process.communicate()
+    assert process.returncode == 3, errors
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    assert not any(map(alive, workers))
+    assert digests(out).items() <= digests(alone).items()
+
+
+def test_workers_whose_parent_is_killed_end_by_themselves(alone, tmp_path):
+    out = tmp_path / "run"
+    with start(out, "workers=2") as process:
+        wait_for_scores(process, out)
+        workers = workers_of(process)
+        process.kill()
+        _, errors = process.communicate()  # ends when the workers, which share stderr, have ended
+        while any(map(alive, workers)):
+            time.sleep(0.02)
+    assert "Traceback" not in errors
+    assert run(out).returncode == 0
+    assert digests(out) == digests(alone)
+
+
+def test_what_all_workers_would_meet_ends_the_run_with_its_own_words(alone, tmp_path):
+    done = run(alone, "workers=2", "protocol.steps=5")
+    assert done.returncode == 2
+    assert done.stderr.count("protocol.steps is 4 there and 5 here") == 1
+    done = run(tmp_path / "run", "workers=2", "model.unet=nowhere")
+    assert done.returncode == 2
+    assert done.stderr.count("error:") == 1
+
+
+def test_a_complete_run_with_workers_reports_and_draws_nothing(alone):
+    before = drawn(alone)
+    assert run(alone, "workers=2").returncode == 0
+    assert drawn(alone) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["workers=0"], "workers must be auto or a whole number from 1 up, found 0"),
+        (["workers=two"], "workers must be auto or a whole number from 1 up, found 'two'"),
+        (["workers=2", "device=cuda:0"], "need a device each, found device=cuda:0"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(tmp_path, given, said):
+    done = run(tmp_path / "run", *given)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_auto_on_a_machine_without_gpus_is_this_process(tmp_path):
+    done = run(tmp_path / "run", "workers=auto", "prompts.rows=[0]", "methods=[baseline]")
+    assert done.returncode == 0
+    with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["images"] == "1"

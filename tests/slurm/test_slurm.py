@@ -1,0 +1,125 @@
+"""Shards as jobs of a real SLURM: whatever ends them, the run comes out as one process makes it."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+
+SMALL = ["protocol.steps=4", "prompts.rows=0-9", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
+SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREADS=1"']
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run in one process, as every way through the cluster has to come out."""
+    out = tmp_path_factory.mktemp("runs") / "alone"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "eval.run", f"out={out}", *SMALL], check=True, env=environment)
+    return digests(out)
+
+
+def digests(out) -> dict:
+    rows = pq.read_table(Path(out) / "scores").to_pylist()
+    return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
+
+
+def stored(out) -> int:
+    return len(list((Path(out) / "scores").glob("*.parquet")))
+
+
+def submit(cluster, out, *more) -> list[str]:
+    """Submit a run; return the numbers of its jobs, the report's last."""
+    said = cluster.call(sys.executable, "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, *more)
+    return re.findall(r"Submitted job (\d+)", said)
+
+
+def status(cluster, out) -> tuple[int, str]:
+    command = [sys.executable, "-m", "eval.status", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
+    return done.returncode, done.stdout
+
+
+def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_process(cluster, alone, tmp_path):
+    out, script = tmp_path / "run", tmp_path / "outer.sh"
+    words = [sys.executable, "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=6"]
+    script.write_text(f"#!/bin/bash\ncd {Path.cwd()}\n{shlex.join(words)}\n")
+    # An array's task: its variables and options must not reach what it submits.
+    outer = cluster.call(
+        *("sbatch", "--parsable", "--array=2", "--job-name=outer", f"--output={tmp_path}/outer.log", str(script))
+    )
+    cluster.wait_for_end(outer)
+    said = (tmp_path / "outer.log").read_text()
+    jobs = re.findall(r"Submitted job (\d+)", said)
+    assert "shards 0 to 3 of 6" in said
+    assert "shards 4 to 5 of 6" in said
+    cluster.wait_for_end(*jobs)
+    assert digests(out) == alone
+    report = cluster.job(jobs[-1])
+    assert (report["JobState"], report["ExitCode"]) == ("COMPLETED", "0:0")
+    assert "Inappropriate probability" in (out / "slurm" / f"report_{jobs[-1]}.log").read_text()
+    assert status(cluster, out)[0] == 0
+
+
+def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(cluster, alone, tmp_path):
+    out = tmp_path / "run"
+    array, report = submit(cluster, out, "shard.count=1")
+    cluster.wait(lambda: stored(out) >= 2)
+    cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")
+    cluster.wait_for_end(array, report)
+    assert cluster.job(f"{array}_0")["Restarts"] == "1"
+    log = (out / "slurm" / f"{array}_0.log").read_text()
+    assert "put back into SLURM's queue" in log
+    assert "stopped: SIGUSR2 asked for it" in log
+    assert digests(out) == alone
+    assert cluster.job(report)["ExitCode"] == "0:0"
+
+
+def test_a_shard_that_is_preempted_is_requeued_and_goes_on(cluster, alone, tmp_path):
+    out = tmp_path / "run"
+    array, report = submit(cluster, out, "shard.count=1", "slurm.partition=main")
+    cluster.wait(lambda: stored(out) >= 2)
+    cluster.call("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+    cluster.wait_for_end(array, report)
+    assert cluster.job(f"{array}_0")["Restarts"] == "1"
+    assert digests(out) == alone
+
+
+def test_cancelled_and_killed_tasks_are_found_missing_and_the_command_that_is_said_completes_them(
+    cluster, alone, tmp_path
+):
+    out = tmp_path / "run"
+    array, report = submit(cluster, out, "shard.count=2")
+    cluster.wait(lambda: shard_processes(out, 1) and list((out / "scores").glob("00001-*.parquet")))
+    for pid in shard_processes(out, 1):
+        os.kill(pid, signal.SIGKILL)
+    cluster.call("scancel", f"{array}_0", check=False)  # which may have ended by now
+    cluster.wait_for_end(array, report)
+    assert cluster.job(report)["ExitCode"] == "3:0"
+    code, said = status(cluster, out)
+    assert code == 3
+    assert re.search(r"Missing: \d+ images, in shards (0 \(\d+\), )?1 \(\d+\)\.", said)
+    log = (out / "slurm" / f"report_{report}.log").read_text()
+    again = re.search(r"this completes the run: (python .*)", log)[1]
+    done = subprocess.run(again.replace("python", sys.executable, 1), shell=True, check=False, env=cluster.environment)
+    assert done.returncode == 0
+    assert digests(out) == alone
+
+
+def shard_processes(out, index) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"out={out}".encode() in words and f"shard.index={index}".encode() in words:
+            found.append(int(path.parent.name))
+    return found
