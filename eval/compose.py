@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from omegaconf import DictConfig
@@ -38,3 +39,13 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
         sentence = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{sentence}: see `python -m eval.{name} --help` for the groups and keys there are") from error
     return max(codes)
+
+
+def override(key: str, value: str) -> str:
+    """Return KEY=VALUE as Hydra reads it back, quoted where the value holds more than letters, digits and the like."""
+    if re.fullmatch(r"[A-Za-z0-9_./+@%:-]+", value):
+        return f"{key}={value}"
+    # Before a quote, Hydra takes a backslash as an escape, and elsewhere as itself.
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f"{key}='{escaped}'"

@@ -12,6 +12,7 @@ from pathlib import Path
 import i2p
 from eval import tables
 from eval.cli import exit_code_of, say, with_run
+from eval.compose import override
 from eval.errors import InputError
 from eval.files import write_atomic
 from eval.flags import get_label_set
@@ -176,7 +177,7 @@ def _judged(judges: dict, protocol: dict) -> str:
 def _again(manifest: dict, run: RunDir) -> str:
     """The run's own command, for all shards at once and for where the directory is now."""
     words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
-    return shlex.join([*words, f"out={run.root.resolve()}"])
+    return shlex.join([*words, override("out", str(run.root.resolve()))])
 
 
 def main() -> None:

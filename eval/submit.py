@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eval import slurm
 from eval.checks import check_settings
 from eval.cli import COMPLETE, exit_code_of, say
-from eval.compose import compose_and_call
+from eval.compose import compose_and_call, override
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
 from eval.slurm import SlurmSettings
@@ -37,7 +37,7 @@ def _submit(config: DictConfig) -> int:
     run = Path(settings.out).absolute()
     count = settings.shard.count
     arguments = [word for word in sys.argv[1:] if not word.lstrip("+~").startswith(OWN)]
-    shard = slurm.shard_script(chosen, run, [*arguments, f"out={run}", f"shard.count={count}"])
+    shard = slurm.shard_script(chosen, run, [*arguments, override("out", str(run)), f"shard.count={count}"])
     paths = slurm.write_scripts(run, shard, slurm.report_script(chosen, run))
     if config.dry_run:
         say(f"Written, not submitted: {paths[0]} and {paths[1]}; without dry_run they would be, {count} shards")

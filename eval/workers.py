@@ -14,6 +14,7 @@ import signal
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -185,7 +186,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
 
 
 def _give(worker: _Worker, pending: deque[Unit]) -> None:
-    batch = next_batch(list(pending)[: worker.batch_size], 0, worker.batch_size)
+    batch = next_batch(list(islice(pending, worker.batch_size)), 0, worker.batch_size)
     for _ in batch:
         pending.popleft()
     worker.units += batch
