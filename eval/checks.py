@@ -5,7 +5,7 @@ from __future__ import annotations
 import i2p
 from eval.errors import InputError
 from eval.judges import JUDGES
-from eval.settings import AUTO, DEMO, Settings
+from eval.settings import AUTO, DEMO, EngineSettings, Settings
 
 KINDS = (DEMO, "checkpoint", "published")
 IMAGES = ("all", "sample", "flagged", "none")
@@ -78,6 +78,9 @@ def _used(s: Settings) -> None:
         unused["judges"] = s.judges, "the published results carry their verdicts"
         unused["model.size"] = s.model.size, "no picture is drawn"
         unused["model.unet"] = s.model.unet, "no picture is drawn"
+        unused["workers"] = s.workers if s.workers != 1 else None, "no picture is drawn"
+        unused["batch_size"] = s.batch_size if s.batch_size != AUTO else None, "no picture is drawn"
+        unused["engine"] = s.engine if s.engine != EngineSettings() else None, "no picture is drawn"
     for key, (value, why) in unused.items():
         if value:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 import sld
+from eval.beside import DEPTH
 from eval.checks import ATTENTION
+from eval.errors import InputError
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
+from sld.decoding import LARGEST_CHUNK, decode_images
 from sld.models.tuning import Tuning, fastest_attention, largest_batch, out_of_memory
 
 log = logging.getLogger(__name__)
@@ -57,22 +59,26 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     model.tune(Tuning(channels_last=layout))
     batch_size = pick("batch_size", settings.batch_size, lambda: _fitting(model, plan) if cuda else CPU_BATCH)
     attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
-    long = plan.image_count >= COMPILED_FROM and shutil.which("gcc") is not None
-    compiled = pick("compile", asked.compile, lambda: cuda and long)
+    if not cuda and attention in ("cudnn", "efficient"):
+        raise InputError(f"engine.attention={attention} is for a GPU, found {device}: leave it at auto")
+    tuning = Tuning(layout, None if attention == "default" else attention)
+    long = cuda and plan.image_count >= COMPILED_FROM
+    compiled = pick("compile", asked.compile, lambda: long and _compiles(model, plan, tuning, batch_size))
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
     if not standing and not run.create_engine(kind_of(device), chosen):
         if _standing(run, device):  # another process was first: its choices are in force
             return choose_engine(settings, model, plan, run)
         run.replace_engine(kind_of(device), chosen)
-    tuning = Tuning(layout, None if attention == "default" else attention, compiled)
+    tuning = replace(tuning, compiled=compiled)
     model.tune(tuning, height, width)
     return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
 
 
 def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:
     """Have later processes of the run start with the batch size that fitted, unless the user names one."""
-    if settings.batch_size == AUTO:
-        run.replace_engine(kind_of(model.device), _standing(run, model.device) | {"batch_size": batch_size})
+    standing = _standing(run, model.device)
+    if settings.batch_size == AUTO and standing and batch_size < standing["batch_size"]:
+        run.replace_engine(kind_of(model.device), standing | {"batch_size": batch_size})
 
 
 def kind_of(device: torch.device) -> str:
@@ -90,17 +96,40 @@ def _standing(run: RunDir, device: torch.device) -> dict:
 
 
 def _fitting(model, plan: Plan) -> int:
-    # All methods on a trajectory of their own, as late in a run, and the decoder: no call needs more.
+    """The batch size that fills the free memory: the denoiser's at its most, one chunk of the decoder, what waits."""
+    # All methods on a trajectory of their own, as late in a run: no call needs more.
     methods = [_without_warm_up(method) for method in plan.methods]
-    found = largest_batch(lambda rows: _try(model, plan, methods, rows, decode=True), model.device)
+    height, width = plan.usual_size
+    latents = torch.zeros(LARGEST_CHUNK, *model.latent_shape(height, width), device=model.device)
+    found = largest_batch(
+        lambda rows: _sample(model, plan, methods, rows),
+        model.device,
+        fixed=lambda: decode_images(model, latents, LARGEST_CHUNK),
+        row_bytes=(DEPTH + 2) * len(methods) * height * width * 3,
+    )
     log.info("batch_size=%d fits %s", found, kind_of(model.device))
     return found
+
+
+def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
+    """Whether compiling works here, tried: what else it needs than a compiler differs from machine to machine."""
+    model.tune(replace(tuning, compiled=True), *plan.usual_size)
+    try:
+        _sample(model, plan, [sld.METHODS["baseline"]], batch_size)
+    except sld.InputError as error:
+        log.warning("%s Going on without.", error)
+        return False
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    return True  # also where the batch is too large, which drawing will halve
 
 
 def _fastest(model, plan: Plan, batch_size: int) -> str:
     baseline = [sld.METHODS["baseline"]]
     try:
-        return fastest_attention(lambda: _try(model, plan, baseline, batch_size, decode=False), model.device, FUSED)
+        found = fastest_attention(lambda: _sample(model, plan, baseline, batch_size), model.device, FUSED)
+        return found or "default"
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -108,7 +137,8 @@ def _fastest(model, plan: Plan, batch_size: int) -> str:
     return _fastest(model, plan, batch_size // 2) if batch_size > 1 else "default"
 
 
-def _try(model, plan: Plan, methods: Sequence[sld.Method], rows: int, *, decode: bool) -> None:
+def _sample(model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> None:
+    """Two calls of the denoiser with a full batch, for what they need and how long they take."""
     height, width = plan.usual_size
     sld.sample(
         model,
@@ -119,7 +149,7 @@ def _try(model, plan: Plan, methods: Sequence[sld.Method], rows: int, *, decode:
         width=width,
         seeds=range(rows),
         batch_size=rows,
-        decode=decode,
+        decode=False,
     )
 
 

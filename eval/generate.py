@@ -45,7 +45,12 @@ class Batch:
 
 
 def draw(
-    model, units: Sequence[Unit], plan: Plan, batch_size: int, on_halved: Callable[[int], None] = lambda size: None
+    model,
+    units: Sequence[Unit],
+    plan: Plan,
+    batch_size: int,
+    on_halved: Callable[[int], None] = lambda size: None,
+    at_call: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
     """Draw every unit with every method of the plan, a batch of units at a time.
 
@@ -55,6 +60,7 @@ def draw(
         plan: its methods share what their trajectories have in common.
         batch_size: samples a denoiser call, and units a batch; halved for good, and `on_halved` told, where the device
             has too little memory.
+        at_call: called after each denoiser call; what it raises ends the batch.
 
     Raises:
         InputError: a batch of one needs more memory than there is.
@@ -63,7 +69,7 @@ def draw(
     while done < len(units):
         batch = next_batch(units, done, batch_size)
         try:
-            pictures = _generate(model, batch, plan, batch_size)
+            pictures = _generate(model, batch, plan, batch_size, at_call)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -85,7 +91,7 @@ def draw(
         yield pictures
 
 
-def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int) -> Batch:
+def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
     first = units[0].prompt
     result = sld.sample(
         model,
@@ -100,17 +106,19 @@ def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int) -> Batc
         indices=[u.image for u in units],
         batch_size=batch_size,
         decode=False,
+        on_step=lambda done, calls: at_call(),
     )
     # Methods that agree have the very same latents, which are decoded once.
-    drawn = {id(latents): latents for latents in result.latents.values()}
-    drawn = {key: decode_images(model, latents, batch_size) for key, latents in drawn.items()}
-    on_host = {key: (pixels.cpu().numpy(), finite.cpu().numpy()) for key, (pixels, finite) in drawn.items()}
-    images, device_pixels = [], []
-    for method in plan.methods:
-        key = id(result.latents[method.name])
-        pixels, finite = on_host[key]
-        finite = finite & result.finite[method.name]
+    distinct = {id(latents): latents for latents in result.latents.values()}
+    decoded = {key: decode_images(model, latents, batch_size) for key, latents in distinct.items()}
+    keys = [id(result.latents[method.name]) for method in plan.methods]
+    on_device = torch.cat([decoded[key][0] for key in keys])
+    # Brought to the host last: once it is there, other streams may read the pixels on the device as well.
+    found = torch.cat([decoded[key][1] for key in keys]).cpu().numpy()
+    host = on_device.cpu().numpy()
+    images = []
+    for number, method in enumerate(plan.methods):
+        rows = slice(number * len(units), (number + 1) * len(units))
+        pixels, finite = host[rows], found[rows] & result.finite[method.name]
         images += [Image(method.name, u.prompt.row, u.image, pixels[i], bool(finite[i])) for i, u in enumerate(units)]
-        device_pixels.append(drawn[key][0])
-    on_device = None if model.device.type == "cpu" else torch.cat(device_pixels)
-    return Batch(tuple(images), on_device, batch_size)
+    return Batch(tuple(images), None if model.device.type == "cpu" else on_device, batch_size)

@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 import torch
 from tqdm import tqdm
@@ -24,7 +26,7 @@ from eval.scores import OK, Score
 from eval.settings import Settings
 from eval.stop import Stop
 from sld.models.tuning import attention_order
-from sld.threads import even_number
+from sld.threads import even_number, even_threads
 
 
 def make_missing(
@@ -34,12 +36,13 @@ def make_missing(
 
     Raises:
         StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
-        Stopped: a signal asked for it; the batch at work has been stored.
+        Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
     """
     units = plan.missing(run.done(set_aside=True))
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
         with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
-            for batch in draw(model, units, plan, engine.batch_size, smaller_batch(settings, model, run)):
+            halved = partial(keep_smaller_batch, settings, model, run)
+            for batch in draw(model, units, plan, engine.batch_size, halved, stop.at_call):
                 store(batch)
                 if stop.asked:
                     break
@@ -77,11 +80,6 @@ class Progress:
         self._bar.update(sum(states.values()))
 
 
-def smaller_batch(settings: Settings, model, run: RunDir) -> Callable[[int], None]:
-    """Return what to do when a batch has been halved."""
-    return lambda size: keep_smaller_batch(settings, model, run, size)
-
-
 @contextlib.contextmanager
 def storing(
     run: RunDir,
@@ -97,12 +95,11 @@ def storing(
     A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
     """
     keeps = keeper(settings.images, settings.images_sample, plan)
-    how = f"{_device(model.device)}, {str(model.dtype).removeprefix('torch.')}, {engine.tuning}"
     streams: list = []
 
     def store(batch: Batch) -> None:
-        with _own_stream(batch, streams):
-            scores = judge(batch, judges, engine=how)
+        with _own_stream(batch, streams), even_threads(model.device):
+            scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine))
         kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
         encoded = threads.map(lambda image: encode_png(image.pixels), kept)
         names = ((image.method, image.row, image.image) for image in kept)
@@ -110,12 +107,12 @@ def storing(
         run.write_scores(plan.shard_index, scores)
         on_stored(scores)
 
-    with _one_way(engine), ThreadPoolExecutor() as threads, Beside(store, threaded=engine.beside) as beside:
+    with _process_wide(engine), ThreadPoolExecutor() as threads, Beside(store, threaded=engine.beside) as beside:
         yield beside.put
 
 
 @contextlib.contextmanager
-def _one_way(engine: Engine) -> Iterator[None]:
+def _process_wide(engine: Engine) -> Iterator[None]:
     """Have the denoiser and the judges agree in what a process has once, or one's thread would change the other's bits.
 
     Attention is the denoiser's, and convolutions are without TensorFloat-32, as Q16 needs them.
@@ -124,9 +121,13 @@ def _one_way(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _device(device: torch.device) -> str:
-    """The device in the scores: on a CPU the last bits depend on the number of threads too."""
-    return kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
+def _provenance(batch: Batch, plan: Plan, model, engine: Engine) -> str:
+    """On what and how a batch was drawn. On a CPU the last bits depend on the number of threads too."""
+    device = model.device
+    where = kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
+    usual = batch.images[0].pixels.shape[:2] == plan.usual_size  # the one that is compiled
+    tuning = replace(engine.tuning, compiled=engine.tuning.compiled and usual)
+    return f"{where}, {str(model.dtype).removeprefix('torch.')}, {tuning}"
 
 
 def _own_stream(batch: Batch, streams: list):

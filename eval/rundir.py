@@ -154,10 +154,15 @@ class RunDir:
         sink = pa.BufferOutputStream()
         pq.write_table(to_table(scores), sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
-        part = self._next_part.get(shard, 0)
+        part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
         while not write_new(self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
             part += 1
         self._next_part[shard] = part + 1
+
+    def _first_free_part(self, shard: int) -> int:
+        # Trying them from 0 on would write a file for each that is there.
+        names = (path.name for path in (self.root / "scores").glob(f"{shard:05d}-*"))
+        return max((int(name[6:12]) for name in names if name[6:12].isdigit()), default=-1) + 1
 
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable part of the scores."""

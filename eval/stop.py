@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 # NCCL and some launchers take SIGUSR1 for themselves.
 SIGNALS = (signal.SIGTERM, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else []))
+
+# Seconds that the batch at work has to end. SLURM's warning comes 300 before its limit (conf/submit.yaml), and what
+# is drawn has to be judged and written too.
+GRACE = 120.0
 
 
 class Stopped(RuntimeError):
@@ -21,6 +26,7 @@ class Stop:
 
     def __init__(self):
         self.asked: str | None = None
+        self._since = 0.0
         self._before: dict = {}
 
     def __enter__(self) -> Stop:
@@ -32,10 +38,20 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def ask(self, by: str) -> None:
+        """Note who asked."""
+        if not self.asked:
+            self.asked, self._since = by, time.monotonic()
+
     def check(self) -> None:
         """Raise `Stopped` if a signal came."""
         if self.asked:
-            raise Stopped(f"{self.asked} asked for it; the batch at work is stored, and the same command goes on")
+            raise Stopped(f"{self.asked} asked for it; what is done is stored, and the same command goes on")
+
+    def at_call(self) -> None:
+        """Raise `Stopped` if a signal came and the batch at work has had its time since: it is given up."""
+        if self.asked and time.monotonic() - self._since > GRACE:
+            self.check()
 
     def _note(self, number: int, frame) -> None:
-        self.asked = signal.Signals(number).name
+        self.ask(signal.Signals(number).name)

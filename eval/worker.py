@@ -44,25 +44,33 @@ def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads
 def _work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     import torch
 
-    from eval.engine import choose_engine
+    from eval.engine import choose_engine, keep_smaller_batch
     from eval.generate import draw
-    from eval.make import smaller_batch, storing
+    from eval.make import storing
     from eval.opening import open_models
     from eval.plan import make_plan
     from eval.rundir import RunDir
+    from eval.stop import Stop
 
     if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
         settings = replace(settings, device=f"cuda:{number}")
     torch.set_num_threads(threads)
+    if settings.nudenet.workers is None:
+        settings = replace(settings, nudenet=replace(settings.nudenet, workers=threads))
     run, plan = RunDir(settings.out), make_plan(settings, methods)
     model, judges = open_models(settings, plan, run)
     engine = choose_engine(settings, model, plan, run)
     size, lock = [engine.batch_size], threading.Lock()
-    keep = smaller_batch(settings, model, run)
+    stop = Stop()
 
     def halved(smaller: int) -> None:
         size[0] = smaller
-        keep(smaller)
+        keep_smaller_batch(settings, model, run, smaller)
+
+    def at_call() -> None:
+        if pipe.poll():  # while a batch is drawn the parent has nothing to say but that the run is to end
+            stop.ask("the run's end")
+        stop.at_call()
 
     def tell(kind: str, content) -> None:
         # What is stored is said by the thread beside the loop. A parent that is gone is noticed at the next `recv`.
@@ -76,7 +84,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     tell(READY, engine.batch_size)
     with storing(run, plan, judges, settings, engine, model, stored) as store:
         while units := _next(pipe):
-            for batch in draw(model, units, plan, size[0], halved):
+            for batch in draw(model, units, plan, size[0], halved, at_call):
                 store(batch)
             tell(DRAWN, None)
 

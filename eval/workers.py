@@ -70,15 +70,19 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
 
     Raises:
         WorkersLost: some images could not be made because workers died.
-        InputError, Stopped, RuntimeError: what the first worker that gave up said.
+        InputError: what the first worker that found it said.
+        Stopped: a signal asked for it.
+        RuntimeError: every worker failed with a bug.
     """
     from eval.make import Progress
     from eval.stop import Stop
 
-    units = plan.missing(run.done(set_aside=True))
+    # Damaged parts are left where they are: no worker has looked yet whether this is the same run.
+    units = plan.missing(run.done())
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
-        pool = _Pool(settings, methods, min(count, max(1, len(units))), progress)
+        pool = _Pool(progress)
         try:
+            pool.start(settings, methods, min(count, max(1, len(units))))
             pool.share_out(deque(units), stop)
         finally:
             pool.end()
@@ -89,12 +93,18 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
 class _Pool:
     """The workers and what each of them has to do."""
 
-    def __init__(self, settings: Settings, methods: Sequence[sld.Method], count: int, progress):
+    def __init__(self, progress):
         self._progress = progress
         self._deaths: Counter[tuple[int, int]] = Counter()
         self._lost: list[Unit] = []
         self._cause = ""
-        self._workers = [_start(settings, methods, number, count) for number in range(count)]
+        self._bugs_only = True
+        self._workers: list[_Worker] = []
+
+    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
+        """Start the workers; they take some seconds until they wait for units."""
+        for number in range(count):
+            self._workers.append(_start(settings, methods, number, count))
 
     def share_out(self, pending: deque[Unit], stop) -> None:
         """Give units to whoever waits for some, until all are stored or `stop` is asked for."""
@@ -129,6 +139,8 @@ class _Pool:
         """Raise what a worker gave up with, or `WorkersLost` if some units were not made."""
         for worker in self._workers:
             self._lost += self._bury(worker)
+        if self._lost and self._bugs_only:
+            raise RuntimeError(f"every worker failed, the last with {self._cause}")
         if self._lost:
             raise WorkersLost(
                 f"{len(self._lost):,} prompts × images were not made because workers died, the last of {self._cause}; "
@@ -157,12 +169,14 @@ class _Pool:
         """Return the units of a worker that has gone, for others; what all would meet ends the run."""
         worker.process.join()
         if worker.failure is None and worker.process.exitcode == 0:
+            self._bugs_only &= not worker.units
             return worker.units
         code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
-        log.warning("%s died (%s); its %d images go to the others.", worker.name, sentence, len(worker.units))
+        log.warning("%s died (%s) with %d prompts × images to do.", worker.name, sentence, len(worker.units))
         self._cause = sentence
+        self._bugs_only &= worker.failure is not None
         self._deaths.update(_key(unit) for unit in worker.units)
         again = [unit for unit in worker.units if self._deaths[_key(unit)] < TRIES]
         self._lost += [unit for unit in worker.units if unit not in again]
@@ -180,7 +194,12 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, cores // count)
     process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
-    process.start()
+    # Inherited: ctrl-C is the parent's to hear, also before a worker has imported anything.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     theirs.close()
     return _Worker(f"worker {number}", process, ours)
 

@@ -23,9 +23,11 @@ from engine_bench import meter, ours, table, world
 from engine_bench.reference import Reference
 from engine_bench.world import World
 
+from eval.engine import FUSED
 from sld.models.tuning import Tuning, fastest_attention
 
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
+MOST = 48  # prompts of a round, of which a row takes the first ones
 IMAGES = 8  # of a prompt in our rows, and of these as many are compared with R2's labels
 
 
@@ -39,7 +41,7 @@ class Row:
     prompts: int
     run: Callable[[list, int, Path], meter.Run]
     start_up: float = 0.0
-    turns: list[meter.Run] = field(default_factory=list)
+    turns: dict[int, meter.Run] = field(default_factory=dict)  # by round
 
 
 def main() -> int:
@@ -60,12 +62,14 @@ def main() -> int:
         for number in range(arguments.rounds):
             for row in rows[number % len(rows) :] + rows[: number % len(rows)]:
                 # A row that could not end in time is left for a longer run; the first round is always whole.
-                if row.turns and time.monotonic() + 1.1 * row.turns[-1].seconds > deadline:
-                    break
-                row.turns.append(turn(row, here, number, work, steps=arguments.steps))
-                print(f"{row.name}: {row.turns[-1].seconds:.1f} s", file=sys.stderr, flush=True)
+                if number and time.monotonic() + 1.1 * row.turns[0].seconds > deadline:
+                    continue
+                row.turns[number] = turn(row, here, number, work, steps=arguments.steps)
+                print(f"{row.name}: {row.turns[number].seconds:.1f} s", file=sys.stderr, flush=True)
             peaks.append(meter.matrix_peak(device, getattr(torch, here.dtype)))
-            text = table.to_markdown(rows, here, arguments.steps, statistics.median(peaks), command(arguments))
+            text = table.to_markdown(
+                rows, here, arguments.steps, statistics.median(peaks), command(arguments), arguments.out
+            )
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             arguments.out.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -107,17 +111,22 @@ def make_rows(here: World, batch_size: int) -> list[Row]:
         reference_row("R3", "R2 compiled, channels-last", here, 10, 10, compiled=True),
     ]
     judges = here.judges()
-    models = {layout: here.model() for layout in (False, True)}  # a layout is a model's own; compiled ones share it
-    compiled = here.model()
+    models: dict[tuple[bool, bool], tuple] = {}  # one for each layout, and one that is compiled; with its load time
 
-    def add(key: str, name: str, choice: ours.Choice) -> ours.Choice:
-        tuning = choice.tuning
-        model = compiled if tuning.compiled else models[tuning.channels_last]
+    def model_for(tuning: Tuning) -> tuple:
+        key = tuning.channels_last, tuning.compiled
+        if key not in models:
+            start = time.perf_counter()
+            models[key] = here.model(), time.perf_counter() - start
+        return models[key]
+
+    def add(key: str, name: str, choice: ours.Choice, batches: int = 1) -> ours.Choice:
+        model, loading = model_for(choice.tuning)
 
         def run(prompts: list, steps: int, folder: Path) -> meter.Run:
             return ours.run(choice, here, model, judges, prompts, IMAGES, METHODS, steps, folder)
 
-        rows.append(Row(key, name, choice.kind, choice.batch_size // IMAGES, run))
+        rows.append(Row(key, name, choice.kind, batches * choice.batch_size // IMAGES, run, loading))
         return choice
 
     first = batch_size if here.device == "cpu" else min(batch_size, 16)
@@ -125,8 +134,9 @@ def make_rows(here: World, batch_size: int) -> list[Row]:
     now = add("shared", "+ trajectories and states shared", replace(now, kind="exact", share=True))
     now = add("layout", "+ channels-last", replace(now, kind="rounding", tuning=Tuning(channels_last=True)))
     if here.device != "cpu":
-        models[True].tune(now.tuning)
-        best = fastest(models[True], here, first)
+        model, _ = model_for(now.tuning)
+        model.tune(now.tuning)
+        best = fastest(model, here, batch_size)
         now = add(
             "attention",
             f"+ {best} attention, the fastest here",
@@ -135,8 +145,9 @@ def make_rows(here: World, batch_size: int) -> list[Row]:
     now = add("compiled", "+ compiled", replace(now, tuning=replace(now.tuning, compiled=True)))
     if first != batch_size:
         now = add("batch", f"+ batch {batch_size}", replace(now, batch_size=batch_size))
-    now = add("beside", "+ judging and writing beside", replace(now, kind="exact", beside=True))
-    add("reuse", "+ reuse 2", replace(now, kind="lossy", reuse=2))
+    # A batch is judged while the next one is drawn, so it takes several to show.
+    now = add("beside", "+ judging and writing beside", replace(now, kind="exact", beside=True), batches=3)
+    add("reuse", "+ reuse 2", replace(now, kind="lossy", reuse=2), batches=3)
     return rows
 
 
@@ -154,13 +165,12 @@ def fastest(model, here: World, rows: int) -> str:
     latents = torch.zeros(rows, *model.latent_shape(here.side, here.side)).to(model.device, model.dtype)
     timestep, texts = torch.tensor(500, device=model.device), model.encode([""]).expand(rows, -1, -1)
     run = lambda: model.predict(model.observe(latents, timestep), timestep, texts)  # noqa: E731
-    return fastest_attention(run, model.device, ("flash", "cudnn", "efficient"))
+    return fastest_attention(run, model.device, FUSED) or "flash"
 
 
 def turn(row: Row, here: World, number: int, work: Path, *, steps: int) -> meter.Run:
     """One turn, on prompts of this round's own: the same for all rows, as many as a row needs."""
-    most = max(8, row.prompts)
-    prompts = here.prompts(most * (number + 1))[most * number :][: row.prompts]
+    prompts = here.prompts(MOST * (number + 1))[MOST * number :][: row.prompts]
     with tempfile.TemporaryDirectory(dir=work) as folder:
         return row.run(prompts, steps, Path(folder))
 

@@ -61,11 +61,12 @@ class Evaluator:
 
         Rows without guidance have e_p in the place of all three.
         """
-        wanted = [tuple(dict.fromkeys([*each.concepts(call), each.negative])) for each in trajectories]
+        # What is reused is always of the last call that `reuse` divides, also for a concept that is wanted only later:
+        # a method must not depend on what the methods beside it have wanted.
         fresh = call % self.reuse == 0
         needs = tuple(
-            tuple(text for text in texts if fresh or text not in each.branches)
-            for each, texts in zip(trajectories, wanted, strict=True)
+            tuple(dict.fromkeys([*each.concepts(call, self.reuse), each.negative])) if fresh else ()
+            for each in trajectories
         )
         plan = self._plans.get(needs)
         if plan is None:
@@ -74,7 +75,7 @@ class Evaluator:
         self.count += plan.count
         found = []
         for each, slots in zip(trajectories, plan.slots, strict=True):
-            branches = each.branches | {text: predictions[rows] for text, rows in slots.items() if text is not None}
+            branches = {text: predictions[rows] for text, rows in slots.items() if text is not None} or each.branches
             if self.reuse > 1:
                 each.branches = branches
             concepts = {concept: branches[concept] for concept in each.concepts(call)}

@@ -69,9 +69,10 @@ class Trajectory:
         """The text of the unconditional branch, the same for all courses here."""
         return self.courses[0].negative
 
-    def concepts(self, call: int) -> tuple[str, ...]:
-        """The safety concepts to evaluate at this call."""
-        return tuple(dict.fromkeys(course.concept for course in self.courses if course.observes(call)))
+    def concepts(self, call: int, calls: int = 1) -> tuple[str, ...]:
+        """The safety concepts that are used at any of `calls` calls from this one on."""
+        ahead = range(call, call + calls)
+        return tuple(dict.fromkeys(c.concept for c in self.courses if any(map(c.observes, ahead))))
 
     def advance(
         self, call: int, timestep: Tensor, e_0: Tensor, e_p: Tensor, e_s: dict[str, Tensor], scale: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from engine_bench import meter
 from engine_bench.world import World
@@ -28,7 +29,7 @@ are diffusers' StableDiffusionPipelineSafe with `NudeDetector` and one picture a
 as PNG."""
 
 
-def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: str) -> str:
+def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: str, out: Path) -> str:
     """The table with what it needs to be read; `rows` have turns."""
     by_key = {row.key: row for row in rows}
     lines = [
@@ -37,7 +38,7 @@ def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: s
         f"Written by `{command}`. Machine: {meter.machine(here.device)}.",
         f"Model: {here.name}, {here.dtype}; {steps} steps of DDIM, five methods.",
         f"Matrix peak: {peak / 1e12:.3g} TFLOP/s.",
-        *_warning(here),
+        *_warning(here, out),
         "",
         "| " + " | ".join([*HEADERS, *(["paper's run, h"] if here.device != "cpu" else [])]) + " |",
         "|---|---|" + "---:|" * (len(HEADERS) - 2 + (here.device != "cpu")),
@@ -50,19 +51,21 @@ def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: s
     return "\n".join(lines)
 
 
-def _warning(here: World) -> list[str]:
+def _warning(here: World, out: Path) -> list[str]:
     if here.device != "cpu":
         return []
+    gpu = out.with_name("engine_gpu.md").is_file()
+    where = "[engine_gpu.md](engine_gpu.md) is from a GPU" if gpu else "the script has not been run on a GPU yet"
     return [
         "",
-        "**This table is from a CPU and a small model; the script has not been run on a GPU yet.** There it measures",
+        f"**This table is from a CPU and a small model; {where}.** There it measures",
         "SD 1.x at 512 × 512 with CLIP ViT-L/14. Absolute times of a shared CPU say little: read the ratios.",
     ]
 
 
 def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]:
     def median(value: Callable[[meter.Run], float]) -> float:
-        return statistics.median(value(turn) for turn in row.turns)
+        return statistics.median(map(value, row.turns.values()))
 
     images = median(lambda t: METHODS * t.noises / t.seconds)
     cells = [
@@ -75,7 +78,7 @@ def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]
         f"{median(lambda t: t.flops / t.denoising) / 1e12:.3g}",
         f"{median(lambda t: t.flops / t.denoising) / peak:.0%}",
         f"{median(lambda t: 1 - t.denoising / t.seconds):.1%}",
-        f"{max(t.peak_bytes for t in row.turns) / 2**20:.0f}",
+        f"{max(t.peak_bytes for t in row.turns.values()) / 2**20:.0f}",
         f"{row.start_up:.1f}",
         *(_ratio(row, by_key.get(key)) for key in ("R1", "R2", "R3")),
         _agreement(row, by_key.get("R2")),
@@ -86,14 +89,16 @@ def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]
 def _ratio(row, other) -> str:
     if other is None or not other.turns:
         return "–"
-    pairs = zip(row.turns, other.turns, strict=False)  # a row that ran out of time has fewer
-    return f"{statistics.median(a.noises / a.seconds / (b.noises / b.seconds) for a, b in pairs):.2f}"
+    both = row.turns.keys() & other.turns.keys()  # a row that ran out of time has fewer
+    rates = ([each.turns[n].noises / each.turns[n].seconds for each in (row, other)] for n in both)
+    return f"{statistics.median(mine / theirs for mine, theirs in rates):.2f}"
 
 
 def _agreement(row, other) -> str:
     if other is None:
         return "–"
     same = []
-    for one, two in zip(row.turns, other.turns, strict=False):
+    for number in row.turns.keys() & other.turns.keys():
+        one, two = row.turns[number], other.turns[number]
         same += [one.labels[key] == two.labels[key] for key in one.labels.keys() & two.labels.keys()]
     return f"{sum(same)} of {len(same)}" if same else "–"

@@ -85,11 +85,12 @@ class StableDiffusion:
 
         Longer texts are cut and keep their end token. Texts used last are remembered.
         """
-        for text in texts:
-            if text not in self._encoded:
-                # One at a time: a text's embedding must not depend on the texts beside it.
-                self._encoded[text] = self._stages.project(self._encode_one(text))
-            self._encoded.move_to_end(text)
+        with attention_order(self.tuning.attention):
+            for text in texts:
+                if text not in self._encoded:
+                    # One at a time: a text's embedding must not depend on the texts beside it.
+                    self._encoded[text] = self._stages.project(self._encode_one(text))
+                self._encoded.move_to_end(text)
         found = torch.cat([self._encoded[text] for text in texts])
         while len(self._encoded) > _KEPT_TEXTS:
             self._encoded.popitem(last=False)
@@ -115,6 +116,7 @@ class StableDiffusion:
             if module is not None:
                 module.to(memory_format=layout)
         self._compiled = None
+        self._encoded.clear()  # they were encoded in the former way, and a run's first process tries several
         if tuning.compiled:
             _, *size = self.latent_shape(height or self.default_size[0], width or self.default_size[1])
             observe, predict = (compiled(each, self.device) for each in (self._stages.observe, self._stages.predict))

@@ -1,6 +1,7 @@
 """How a denoiser is run, where it changes speed and by rounding the last bits; and what suits a device, measured."""
 
 import contextlib
+import logging
 import os
 import statistics
 import time
@@ -14,6 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sld.errors import InputError, first_line
 
+log = logging.getLogger(__name__)
+
 _BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION,
@@ -21,6 +24,8 @@ _BACKENDS = {
     "math": SDPBackend.MATH,
 }
 ATTENTION = tuple(_BACKENDS)
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 # Shapes of one batch that a card is filled with at most: beyond it larger batches gain nothing.
 LARGEST_BATCH = 128
@@ -68,7 +73,8 @@ def compiled(function: Callable, device: torch.device) -> Callable:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
     # Weights as constants: a CPU's convolutions want them in another order, which they would be put into at each call.
-    options = {"freezing": True} if device.type == "cpu" else {}
+    # On a GPU kernels are not chosen by timing them, or two processes could choose otherwise and differ in their bits.
+    options = {"freezing": True} if device.type == "cpu" else {"deterministic": True}
     fast = torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
     def call(*arguments):
@@ -78,6 +84,8 @@ def compiled(function: Callable, device: torch.device) -> Callable:
                 return fast(*arguments)
         except torch._dynamo.exc.TorchDynamoException as error:
             cause = getattr(error, "inner_exception", error)
+            if out_of_memory(cause):
+                raise torch.OutOfMemoryError(str(cause)) from error
             raise InputError(
                 f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(cause)}); "
                 "install a C and C++ compiler, or run without compiling."
@@ -86,36 +94,53 @@ def compiled(function: Callable, device: torch.device) -> Callable:
     return call
 
 
-def fastest_attention(run: Callable[[], object], device: torch.device, names: Sequence[str] = ATTENTION) -> str:
-    """The backend under which `run` (one evaluation at the run's own shape) takes the least time, by median."""
+def fastest_attention(run: Callable[[], object], device: torch.device, names: Sequence[str] = ATTENTION) -> str | None:
+    """The backend under which `run` (one evaluation at the run's own shape) takes the least time, by median.
+
+    None where none of them works.
+    """
     times = {}
     for name in names:
-        with attention_order(name):
-            run()
-            times[name] = statistics.median(_seconds(run, device) for _ in range(5))
-    return min(times, key=times.get)
+        try:
+            with attention_order(name):
+                run()
+                times[name] = statistics.median(_seconds(run, device) for _ in range(5))
+        except RuntimeError as error:  # cuDNN has no plan for some shapes and says so only when it is asked
+            if out_of_memory(error):
+                raise
+            log.warning("Attention by %s fails here (%s) and is not considered.", name, first_line(error))
+    return min(times, key=times.get) if times else None
 
 
-def largest_batch(run: Callable[[int], object], device: torch.device, largest: int = LARGEST_BATCH) -> int:
+def largest_batch(
+    run: Callable[[int], object],
+    device: torch.device,
+    fixed: Callable[[], object] = lambda: None,
+    row_bytes: int = 0,
+    largest: int = LARGEST_BATCH,
+) -> int:
     """The largest power of two of rows, up to `largest`, that `run(rows)` fits into this CUDA device's free memory.
 
-    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on. It is 1
-    where two do not fit, or not even one.
+    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on. `fixed` is
+    work of another kind, whose memory does not grow with the rows; `row_bytes` is what a row holds elsewhere. It is 1
+    where two rows do not fit, or not even one.
     """
-    peaks = []
-    for rows in (1, 2):
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        try:
-            run(rows)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            return 1
-        peaks.append(torch.cuda.max_memory_allocated(device) - before)
+    try:
+        aside, one, two = (_peak(call, device) for call in (fixed, lambda: run(1), lambda: run(2)))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return 1
     torch.cuda.empty_cache()
-    return fitting(peaks[0], peaks[1] - peaks[0], torch.cuda.mem_get_info(device)[0], largest)
+    return fitting(one + aside, two - one + row_bytes, torch.cuda.mem_get_info(device)[0], largest)
+
+
+def _peak(call: Callable[[], object], device: torch.device) -> int:
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def fitting(one_row: int, each_more: int, free: int, largest: int = LARGEST_BATCH) -> int:
@@ -130,8 +155,11 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device, or the host, has no memory left; torch has no type for the latter."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
+    # Libraries below torch, cuBLAS and Triton among them, say it in their own words, and compiling wraps them.
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
+        return True
+    inner = getattr(error, "inner_exception", None)
+    return inner is not None and out_of_memory(inner)
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:

@@ -88,7 +88,7 @@ def test_a_worker_that_is_killed_is_named_with_its_cause_and_the_other_does_its_
         os.kill(workers_of(process)[0], signal.SIGKILL)
         _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert "died (SIGKILL)" in errors
+    assert "died (SIGKILL) with" in errors
     assert digests(out) == digests(alone)
 
 

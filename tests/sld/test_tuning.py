@@ -1,0 +1,236 @@
+"""A denoiser run in another way predicts the same to rounding; what suits a device is measured."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+import sld
+from sld.models import tuning
+from sld.models.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
+
+TIMESTEP = torch.tensor(321)
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
+
+
+def predict(model, latents, texts):
+    return model.predict(model.observe(latents, TIMESTEP), TIMESTEP, texts)
+
+
+def rows(model, height=8, width=8):
+    """Six latents and six texts, among them twins."""
+    latents = torch.randn(6, 4, height, width, generator=torch.Generator().manual_seed(0))
+    latents[4] = latents[1]
+    return latents, model.encode(["a cat", "fog", "", "a dog", "fog", "a house by the sea"])
+
+
+def assert_equal_to_rounding_and_independent(model, plain, latents, texts):
+    found = predict(model, latents, texts)
+    assert (found - plain).abs().max() < 1e-4 * plain.std()
+    order = torch.tensor([3, 4, 0, 5, 2, 1])
+    assert torch.equal(found[order], predict(model, latents[order], texts[order]))
+    assert torch.equal(found[1], found[4])
+    alone = predict(model, latents[2:3].expand(6, -1, -1, -1), texts[2:3].expand(6, -1, -1))
+    assert torch.equal(alone, found[2:3].expand_as(alone))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("chosen", [Tuning(), Tuning(True), *(Tuning(False, name) for name in ATTENTION)], ids=str)
+def test_a_tuned_denoiser_equals_the_plain_one_to_rounding_and_keeps_rows_apart(tmp_path_factory, chosen, threads):
+    # Wide enough that torch cuts its tensors between threads.
+    model = sld.load_model(sld.write_tiny_checkpoint(tmp_path_factory.mktemp("wide") / "tiny"))
+    inputs = rows(model)
+    plain = predict(model, *inputs)
+    torch.set_num_threads(threads)
+    try:
+        model.tune(chosen)
+        assert_equal_to_rounding_and_independent(model, plain, *inputs)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_going_back_to_plain_gives_the_first_bits_again(checkpoint):
+    model = sld.load_model(checkpoint)
+    inputs = rows(model)
+    plain = predict(model, *inputs)
+    model.tune(Tuning(channels_last=True, attention="math"))
+    assert not torch.equal(predict(model, *inputs), plain)  # another layout is another order of sums
+    model.tune(Tuning())
+    assert torch.equal(predict(model, *inputs), plain)
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_the_named_attention_is_tried_first_while_the_denoiser_runs_and_only_then(checkpoint, monkeypatch, name):
+    numbers = {"flash": 1, "efficient": 2, "math": 0, "cudnn": 3}  # torch's sdp_backend.h
+    model, seen, attend = sld.load_model(checkpoint), [], torch.nn.functional.scaled_dot_product_attention
+    before = torch._C._get_sdp_priority_order()
+
+    def spy(*tensors):
+        seen.append(torch._C._get_sdp_priority_order()[0])
+        return attend(*tensors)
+
+    inputs = rows(model)
+    model.tune(Tuning(attention=name))
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    predict(model, *inputs)
+    assert set(seen) == {numbers[name]}
+    assert torch._C._get_sdp_priority_order() == before
+
+
+def test_math_attention_is_what_a_cpu_runs_when_it_is_named(checkpoint):
+    model = sld.load_model(checkpoint)
+    inputs = rows(model)
+    used = {}
+    for name in (None, "math"):
+        model.tune(Tuning(attention=name))
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            predict(model, *inputs)
+        used[name] = {event.key for event in profile.key_averages() if "attention" in event.key}
+    assert any("flash" in key for key in used[None])
+    assert not any("flash" in key for key in used["math"])
+
+
+def test_an_unknown_attention_is_refused_in_one_sentence():
+    with pytest.raises(sld.InputError, match=r"attention must be one of flash, .*, found 'flash3'") as caught:
+        Tuning(attention="flash3")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A home for compiled code that is not the user's; C++ headers are translated once for all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+        yield folder / "i2p-bench" / "inductor"
+
+
+@needs_compiler
+def test_compiled_code_outlives_tmp_and_further_shapes_are_compiled_too(cache):
+    function = compiled(lambda x: x.sin() + x, torch.device("cpu"))
+    with torch._dynamo.config.patch(recompile_limit=1):
+        for size in (3, 5):
+            assert torch.allclose(function(torch.ones(size)), torch.full((size,), 1.8414709848))
+    assert list(cache.rglob("*.so"))
+
+
+@needs_compiler
+def test_a_compiled_denoiser_equals_the_plain_one_and_leaves_other_sizes_as_they_are(cache, tmp_path):
+    folder = sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16)
+    one_level = {
+        "block_out_channels": [8],
+        "down_block_types": ["CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D"],
+    }  # half the time to compile
+    config = json.loads((folder / "unet" / "config.json").read_text()) | one_level
+    torch.manual_seed(0)
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    model = sld.load_model(folder)
+    inputs, other_size = rows(model), rows(model, 8, 12)
+    plain, other_plain = predict(model, *inputs), predict(model, *other_size)
+    model.tune(Tuning(compiled=True), 64, 64)
+    graphs = torch._dynamo.utils.counters["stats"]
+    before = graphs["unique_graphs"]
+    assert_equal_to_rounding_and_independent(model, plain, *inputs)
+    assert torch.equal(predict(model, *other_size), other_plain)
+    assert graphs["unique_graphs"] == before + 2  # observe and predict, at one size
+
+
+@pytest.mark.parametrize("own", [None, "/elsewhere"])
+def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or tuning.default_cache_dir())  # torch's own sets the latter
+    compiled(torch.sin, torch.device("cpu"))
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (own or str(tmp_path / "i2p-bench" / "inductor"))
+
+
+def test_without_a_compiler_compiling_is_one_sentence_that_says_why(tmp_path):
+    code = """
+import sld, torch
+from sld.models.tuning import compiled
+try:
+    compiled(torch.sin, torch.device("cpu"))(torch.ones(3))
+except sld.InputError as error:
+    print(error)
+"""
+    bare = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert "C++ compiler" in done.stdout.partition("found that it fails")[2].partition("; install")[0]
+
+
+def test_the_largest_batch_that_fits_is_a_brute_forces():
+    for one, each, free, largest in itertools.product(
+        (1, 7, 3000), (-5, 0, 1, 2, 11, 640), (0, 1, 2000, 9999, 81_234), (1, 2, 100, 128)
+    ):
+        sizes = [n for n in range(1, largest + 1) if n & (n - 1) == 0]
+        fit = [n for n in sizes if one + (n - 1) * max(each, 1) <= free * Fraction(4, 5)]
+        assert fitting(one, each, free, largest) == max(fit, default=1), (one, each, free, largest)
+
+
+class Card:
+    """Stands in for `torch.cuda`: runs of n rows need 100 + 50 n of its memory."""
+
+    def __init__(self, total):
+        self.total, self.used, self.peak = total, 30, 0
+
+    def run(self, rows):
+        if self.used + 100 + 50 * rows > self.total:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.peak = max(self.peak, self.used + 100 + 50 * rows)
+
+    def patch(self, monkeypatch):
+        for name, value in {
+            "empty_cache": lambda: None,
+            "reset_peak_memory_stats": lambda device: setattr(self, "peak", self.used),
+            "memory_allocated": lambda device: self.used,
+            "max_memory_allocated": lambda device: self.peak,
+            "mem_get_info": lambda device: (self.total - self.used, self.total),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+
+
+@pytest.mark.parametrize(("total", "fits"), [(100, 1), (200, 1), (1030, 8), (1160, 16), (10**6, 128)])
+def test_a_cards_largest_batch_follows_from_one_and_two_rows(monkeypatch, total, fits):
+    card = Card(total)
+    card.patch(monkeypatch)
+    assert largest_batch(card.run, torch.device("cuda")) == fits
+
+
+def test_an_error_of_another_kind_is_no_full_card(monkeypatch):
+    Card(100).patch(monkeypatch)
+    with pytest.raises(ZeroDivisionError):
+        largest_batch(lambda rows: rows / 0, torch.device("cuda"))
+
+
+def test_the_fastest_attention_is_chosen_by_the_median_of_its_times(monkeypatch):
+    seconds, clock, runs = {1: 3.0, 2: 1.0, 0: 9.0, 3: 2.0}, [0.0], []  # by torch's number of the backend
+
+    def run():
+        first = torch._C._get_sdp_priority_order()[0]
+        runs.append(first)
+        hiccup = 50.0 if first == 2 and runs.count(2) in (1, 3) else 0.0
+        clock[0] += seconds[first] + hiccup
+
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    assert fastest_attention(run, torch.device("cpu")) == "efficient"
+    assert fastest_attention(run, torch.device("cpu"), ("math", "flash")) == "flash"
+
+
+def test_memory_that_is_used_up_is_told_from_other_errors():
+    for ask in (lambda: torch.empty(2**46), lambda: bytearray(2**60)):
+        with pytest.raises((RuntimeError, MemoryError)) as caught:
+            ask()
+        assert out_of_memory(caught.value)
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    for error in (RuntimeError("a bug"), ValueError("can't allocate memory"), KeyboardInterrupt()):
+        assert not out_of_memory(error)
