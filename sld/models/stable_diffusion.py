@@ -196,4 +196,7 @@ def _in_fours(rows: Tensor) -> Tensor:
 
 def _placed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
     # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even where a model has none.
-    return torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)
+    module = torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)
+    # Weights that lie in a mapped file begin where the file has them, and a CPU's products round by where they begin:
+    # the same weights in another file would give other bits.
+    return module._apply(lambda weight: weight.clone() if device.type == "cpu" and weight.data_ptr() % 64 else weight)

@@ -31,6 +31,6 @@ def test_sd2_pads_with_an_exclamation_mark(checkpoint_v):
 
 def test_an_embedding_depends_on_its_own_text_only(model):
     together = model.encode(["a cat", "a dog, running", "a cat"])
-    assert together.shape == (3, 77, 16)
+    assert together.shape[:2] == (3, 77)
     assert torch.equal(together[0], together[2])
     assert torch.equal(together[1:2], model.encode(["a dog, running"]))
