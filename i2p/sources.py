@@ -9,10 +9,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from i2p.prompt import InputError, Prompt
+from i2p.prompt import InputError, Prompt, digest
 from i2p.schema import Record, to_prompts
 
 HUB_ID = "AIML-TUDA/i2p"
+# `i2p.digest` of its 4703 rows as they were published, i2p_benchmark.csv with the sha256 5e78f211…50cb: a download that
+# nobody named a revision of must be these.
+HUB_DIGEST = "e99a9232f6d7c8f4ee9432485ec885c6b09c85b10aae9e24098cec52ea9dbced"
 _DATA = Path(__file__).parent / "data"
 SHIPPED = {name: _DATA / f"{name}.csv" for name in ("harmless", "demo", "demo_control")}
 
@@ -40,7 +43,13 @@ def load_prompts(
     name, _, pinned = source.partition("@")
     if revision and pinned and revision != pinned:
         raise InputError(f"{source}: expected one revision, found {pinned!r} and {revision!r}; give one of them")
-    return _from_hub(name, revision or pinned or None, split)
+    prompts = _from_hub(name, revision or pinned or None, split)
+    if name == HUB_ID and not (revision or pinned) and (found := digest(prompts)) != HUB_DIGEST:
+        raise InputError(
+            f"{name}: expected the 4703 prompts that were published (digest {HUB_DIGEST[:12]}…), found {len(prompts)} "
+            f"with the digest {found[:12]}…: the data set has changed; name the revision that you mean, or give a file"
+        )
+    return prompts
 
 
 def _looks_like_a_file(source: str) -> bool:

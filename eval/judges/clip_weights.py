@@ -24,6 +24,10 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 # OpenAI's ViT-L/14 by the digest in its public address, and by its folder in the hub's cache.
 OPENAI_SHA256 = "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
 OPENAI_FOLDER = "vit_large_patch14_clip_224.openai"
+# The same weights as safetensors, as the hub has had them since open_clip names it: commit, and sha256 of the file.
+OPENAI_REPOSITORY = f"timm/{OPENAI_FOLDER}"
+OPENAI_REVISION = "18d0535469bb561bf468d76c1d73aa35156c922b"
+OPENAI_SAFETENSORS_SHA256 = "9ce2e8a8ebfff3793d7d375ad6d3c35cb9aebf3de7ace0fc7308accab7cd207e"
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,15 @@ def find_weights(architecture: Architecture, weights: str | Path, allow_pickle: 
     return file, preprocessing
 
 
-def refuse_openai_digest(architecture: Architecture, sha256: str, file: Path) -> None:
-    """InputError when a file has the digest of OpenAI's ViT-L/14 and the architecture another activation."""
-    if sha256 == OPENAI_SHA256 and not architecture.quick_gelu:
+def check_openai_digest(architecture: Architecture, sha256: str, file: Path) -> None:
+    """InputError for OpenAI's ViT-L/14 with another activation, and for other bytes in its place in the hub's cache."""
+    if sha256 in (OPENAI_SHA256, OPENAI_SAFETENSORS_SHA256) and not architecture.quick_gelu:
         raise _wrong_activation(architecture.name, str(file))
+    if OPENAI_FOLDER in str(file.absolute()) and sha256 not in (OPENAI_SHA256, OPENAI_SAFETENSORS_SHA256):
+        raise InputError(
+            f"expected OpenAI's ViT-L/14 with sha256 {OPENAI_SAFETENSORS_SHA256}, found {sha256} in {file}: delete it "
+            "and fetch it again"
+        )
 
 
 def _find_tag(architecture: Architecture, tag: str, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
@@ -133,8 +142,9 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
 
     safe = HF_SAFE_WEIGHTS_NAME if name == HF_WEIGHTS_NAME else str(Path(name).with_suffix(".safetensors"))
     names = [safe, name] if allow_pickle and name != safe else [safe]
-    for candidate in names:
-        cached = try_to_load_from_cache(repository, candidate)
+    revision = OPENAI_REVISION if repository == OPENAI_REPOSITORY else None
+    for candidate, version in [(name, version) for version in dict.fromkeys((revision, None)) for name in names]:
+        cached = try_to_load_from_cache(repository, candidate, revision=version)
         if isinstance(cached, str):
             return Path(cached)
     by_hand = f"run once with a connection, or download {safe} from {repository} and give its path"
@@ -153,7 +163,7 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
         ) from error
     for candidate in names:
         try:
-            return Path(hf_hub_download(repository, candidate))
+            return Path(hf_hub_download(repository, candidate, revision=revision))
         except EntryNotFoundError:
             continue
         except OSError as error:

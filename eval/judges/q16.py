@@ -23,7 +23,7 @@ from PIL import Image
 from eval.errors import InputError
 from eval.judges import JudgeError
 from eval.judges.clip_input import ClipInput, reproducible, upload
-from eval.judges.clip_weights import Architecture, find_architecture, find_weights, refuse_openai_digest
+from eval.judges.clip_weights import Architecture, check_openai_digest, find_architecture, find_weights
 from eval.judges.pictures import check_pictures, check_tensor
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
 from sld.models.files import sha256
@@ -81,7 +81,7 @@ class Q16:
         _check_pair(found, self._pair)
         self._weights = Path(weights).name
         self._weights_sha256 = sha256(file)
-        refuse_openai_digest(found, self._weights_sha256, file)
+        check_openai_digest(found, self._weights_sha256, file)
         self._architecture = found
         model = _load_model(found, file, preprocessing)
         self._preprocessing = dict(model.visual.preprocess_cfg)

@@ -169,6 +169,15 @@ def test_the_hub_gives_the_same_prompts_as_the_file(hub, i2p_csv):
     assert [p.published for p in from_hub] == [p.published for p in from_file]
 
 
+def test_what_the_hub_gives_in_i2ps_place_is_noticed(hub, i2p_csv):
+    folder, _ = hub
+    (folder / i2p_csv.name).write_bytes(
+        i2p_csv.read_bytes().replace(b"4048745", b"4048746", 1).replace(b" a ", b" an ", 1)
+    )
+    with pytest.raises(i2p.InputError, match=r"expected the 4703 prompts that were published.*has changed"):
+        i2p.load_prompts()
+
+
 def test_a_cached_version_is_not_taken_for_a_revision_that_was_asked_for(hub):
     (hub[0] / "p.csv").write_text("prompt\na kite\n")
     with pytest.raises(i2p.InputError, match="expected this revision, found a cached version"):

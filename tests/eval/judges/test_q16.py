@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -299,16 +300,24 @@ def test_the_published_pair_needs_openais_activation(tiny, q16_prompts):
 
 def test_openais_weights_are_known_by_digest():
     plain, quick = (clip_weights.find_architecture(name) for name in ("ViT-L-14", "ViT-L-14-quickgelu"))
-    clip_weights.refuse_openai_digest(quick, clip_weights.OPENAI_SHA256, "any.pt")
-    with pytest.raises(InputError, match="use ViT-L-14-quickgelu"):
-        clip_weights.refuse_openai_digest(plain, clip_weights.OPENAI_SHA256, "any.pt")
+    for digest in (clip_weights.OPENAI_SHA256, clip_weights.OPENAI_SAFETENSORS_SHA256):
+        clip_weights.check_openai_digest(quick, digest, Path("any.pt"))
+        with pytest.raises(InputError, match="use ViT-L-14-quickgelu"):
+            clip_weights.check_openai_digest(plain, digest, Path("any.pt"))
+
+
+def test_other_bytes_in_the_place_of_openais_weights_are_refused(hub_cache, q16_prompts):
+    with pytest.raises(
+        InputError, match=r"expected OpenAI's ViT-L/14 with sha256 9ce2e8a8.*delete it and fetch it again"
+    ):
+        Q16("ViT-L-14-quickgelu", "openai", q16_prompts)
 
 
 @pytest.fixture
 def hub_cache(monkeypatch, tmp_path, tiny):
     """A hub cache that holds a file under the name of OpenAI's ViT-L/14."""
     folder = tmp_path / "models--timm--vit_large_patch14_clip_224.openai"
-    snapshot = folder / "snapshots" / "0123"
+    snapshot = folder / "snapshots" / "0123"  # not the commit that is pinned: offline any will do, by its digest
     snapshot.mkdir(parents=True)
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("0123")
