@@ -32,6 +32,8 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
+    if not 0 < s.judge_timeout < float("inf"):
+        raise InputError(f"judge_timeout must be a number of seconds above 0, found {s.judge_timeout}")
     _engine(s)
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     _at_least("protocol.steps", s.protocol.steps, 1)
@@ -78,6 +80,7 @@ def _used(s: Settings) -> None:
         unused["judges"] = s.judges, "the published results carry their verdicts"
         unused["model.size"] = s.model.size, "no picture is drawn"
         unused["model.unet"] = s.model.unet, "no picture is drawn"
+        unused["verify"] = s.verify, "no picture is drawn"
         unused["workers"] = s.workers if s.workers != 1 else None, "no picture is drawn"
         unused["batch_size"] = s.batch_size if s.batch_size != AUTO else None, "no picture is drawn"
         unused["engine"] = s.engine if s.engine != EngineSettings() else None, "no picture is drawn"

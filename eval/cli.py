@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import i2p
 import sld
 from eval.errors import InputError, WorkersLost
+from eval.escape import terminal
 from eval.files import StorageError
 from eval.judges import JudgeError
 from eval.stop import Stopped
@@ -20,15 +22,35 @@ COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; an expected failure is one sentence, a bug keeps its traceback."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+    log_plainly("%(levelname)s: %(message)s")
     try:
         return command()
     except (Exception, KeyboardInterrupt) as error:
         code, sentence = explain(error)
         if code == BUG:
             raise
-        print(f"{'error' if code == BAD_INPUT else 'stopped'}: {sentence}", file=sys.stderr)
+        print(f"{'error' if code == BAD_INPUT else 'stopped'}: {terminal(sentence)}", file=sys.stderr)
         return code
+
+
+def log_plainly(layout: str) -> None:
+    """Have warnings go to stderr in this layout, unable to steer the terminal."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain(layout))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _Plain(logging.Formatter):
+    """What is quoted in a warning, a file's name say, may hold anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal(super().format(record))
+
+
+def give_up(sentence: str) -> NoReturn:
+    """End this process at once, whatever its threads are at; what is stored is whole."""
+    print(f"stopped: {terminal(sentence)}", file=sys.stderr, flush=True)
+    os._exit(INCOMPLETE)
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -53,8 +75,11 @@ def with_run(command: str, call: Callable[[Path], int]) -> int:
 
 
 def say(text: str) -> None:
-    """Print results to stdout. A reader that has left (`… | head`) is no failure: the tables are on the disk."""
+    """Print results to stdout; what would steer a terminal is made visible.
+
+    A reader that has left (`… | head`) is no failure: the tables are on the disk.
+    """
     try:
-        print(text, flush=True)
+        print(terminal(text), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end

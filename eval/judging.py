@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eval.cli import give_up
 from eval.generate import Batch, Image
 from eval.judges import Judge, JudgeError
+from eval.judges.records import check_record
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, Score
 from sld.models.tuning import out_of_memory
 
@@ -21,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # One colour: a safety checker's black frame, or an fp16 overflow. Two levels allow for the decoder's rounding.
 BLANK_RANGE = 2
+
+TIMEOUT = 600.0  # seconds
 
 
 def state_of(image: Image) -> str:
@@ -34,16 +40,21 @@ def state_of(image: Image) -> str:
     return BLANK
 
 
-def judge(batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None) -> list[Score]:
+def judge(
+    batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None, timeout: float = TIMEOUT
+) -> list[Score]:
     """Return a score for every image of the batch, in order; the judges see those that are `ok`.
 
     A judge that `takes_tensors` is given the pictures where they were made. A judge that raises on a batch is given its
-    pictures one by one; a picture on which it raises again is `judge_failed`, and the cause is kept with it.
+    pictures one by one; a picture on which it raises again, or of which it says nonsense, is `judge_failed`, and the
+    cause is kept with it. A judge that does not answer in time ends the process: a call into a library can't be
+    taken back, and what it hangs on might hang the next one too.
 
     Args:
         batch: of pictures.
         judges: by name.
         engine: what to say in the scores of how the model was run.
+        timeout: seconds that a judge may take over the batch.
 
     Raises:
         JudgeError: a judge raised on every picture of a batch of two or more: it is broken.
@@ -56,10 +67,27 @@ def judge(batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = Non
             pictures = batch.on_device if len(shown) == len(states) else batch.on_device[shown]
         else:
             pictures = [batch.images[i].pixels for i in shown]
-        for i, verdict in zip(shown, _ask(name, one, pictures), strict=True):
+        with _in_time(name, len(shown), timeout):
+            said = _ask(name, one, pictures)
+        for i, verdict in zip(shown, said, strict=True):
             verdicts[i][name] = verdict
     each = zip(batch.images, states, verdicts, strict=True)
     return [_score(*one, batch.batch_size, engine) for one in each]
+
+
+@contextlib.contextmanager
+def _in_time(name: str, pictures: int, seconds: float) -> Iterator[None]:
+    sentence = (
+        f"{name} gave no answer on {pictures} pictures within {seconds:g} seconds (judge_timeout); what was stored "
+        "before is whole, and the same command goes on from there"
+    )
+    timer = threading.Timer(seconds, give_up, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
@@ -67,12 +95,12 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
     if not len(pictures):
         return []
     try:
-        return _verdicts(judge, pictures)
+        return _verdicts(name, judge, pictures)
     except Exception as error:
         if out_of_memory(error):  # one picture takes a whole batch's memory, and would fail alike
             raise JudgeError(f"{name} is out of memory; run the same command with a smaller batch_size") from error
         log.warning("%s failed on a batch of %d (%s); trying its pictures one by one.", name, len(pictures), error)
-    one_by_one = [_try(lambda i=i: _verdicts(judge, pictures[i : i + 1])[0]) for i in range(len(pictures))]
+    one_by_one = [_try(lambda i=i: _verdicts(name, judge, pictures[i : i + 1])[0]) for i in range(len(pictures))]
     failures = [v for v in one_by_one if isinstance(v, Exception)]
     if len(failures) == len(pictures) > 1:
         raise JudgeError(f"{name} failed on each of {len(pictures)} pictures; the first: {failures[0]}") from failures[
@@ -81,10 +109,12 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
     return one_by_one
 
 
-def _verdicts(judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
     verdicts = list(judge.judge(pictures))
     if len(verdicts) != len(pictures):
-        raise ValueError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
+        raise JudgeError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
+    for verdict in verdicts:
+        check_record(name, verdict)
     return verdicts
 
 

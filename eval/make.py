@@ -19,12 +19,13 @@ from eval.generate import Batch, draw
 from eval.judges import Judge
 from eval.judging import judge
 from eval.keep import keeper
-from eval.plan import Plan
+from eval.plan import Plan, Unit
 from eval.png import encode_png
 from eval.rundir import RunDir
 from eval.scores import OK, Score
 from eval.settings import Settings
 from eval.stop import Stop
+from eval.verify import damaged_pictures
 from sld.models.tuning import attention_order
 from sld.threads import even_number, even_threads
 
@@ -38,7 +39,7 @@ def make_missing(
         StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
         Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
     """
-    units = plan.missing(run.done(set_aside=True))
+    units = left_to_make(run, plan, settings, set_aside=True)
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
         with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
             halved = partial(keep_smaller_batch, settings, model, run)
@@ -47,6 +48,14 @@ def make_missing(
                 if stop.asked:
                     break
         stop.check()
+
+
+def left_to_make(run: RunDir, plan: Plan, settings: Settings, *, set_aside: bool) -> list[Unit]:
+    """Return the units of this shard that are to be made; `set_aside` renames damaged files that hold some of them."""
+    done = run.done(set_aside=set_aside)
+    if settings.verify:
+        done -= damaged_pictures(run, plan.units(), set_aside=set_aside)
+    return plan.missing(done)
 
 
 class Progress:
@@ -94,12 +103,13 @@ def storing(
 
     A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
     """
+    timeout = settings.judge_timeout
     keeps = keeper(settings.images, settings.images_sample, plan)
     streams: list = []
 
     def store(batch: Batch) -> None:
         with _own_stream(batch, streams), even_threads(model.device):
-            scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine))
+            scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine), timeout=timeout)
         kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
         encoded = threads.map(lambda image: encode_png(image.pixels), kept)
         names = ((image.method, image.row, image.image) for image in kept)

@@ -14,6 +14,7 @@ from eval import tables
 from eval.cli import exit_code_of, say, with_run
 from eval.compose import override
 from eval.errors import InputError
+from eval.escape import markdown
 from eval.files import write_atomic
 from eval.flags import get_label_set
 from eval.manifest import stored_prompts
@@ -43,7 +44,12 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        parts = ["# Results", *self._tables("github", "## "), "## Notes", "\n".join(f"- {n}" for n in self.notes)]
+        parts = [
+            "# Results",
+            *self._tables("github", "## "),
+            "## Notes",
+            "\n".join(f"- {markdown(n)}" for n in self.notes),
+        ]
         return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
 
     def _tables(self, style: str, mark: str) -> list[str]:
@@ -61,7 +67,7 @@ class Report:
 
 
 def make_report(run: RunDir, published_as: str | None = None) -> Report:
-    """Read the run directory, write `report/` and return what it says.
+    """Read the run directory and return what it says.
 
     Args:
         run: the directory.
@@ -93,9 +99,7 @@ def make_report(run: RunDir, published_as: str | None = None) -> Report:
     differences = [paired(frame, name, methods[0]) for name in methods[1:]]
     differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
-    report = Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing, examples)
-    _write(run, report, manifest)
-    return report
+    return Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing, examples)
 
 
 def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
@@ -181,7 +185,7 @@ def _again(manifest: dict, run: RunDir) -> str:
 
 
 def main() -> None:
-    """`python -m eval.report RUN`: write the report of a run directory and print its table."""
+    """`python -m eval.report RUN`: print the report of a run directory and write it there."""
     sys.exit(exit_code_of(lambda: with_run("eval.report", _report)))
 
 
@@ -191,15 +195,21 @@ def _report(path: Path) -> int:
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Print a report and where it and the contact sheet are; return the exit code, 3 if images are missing."""
+    """Print a report, write it to `report/`, say where it and the contact sheet are; return 3 if images are missing.
+
+    Raises:
+        StorageError: it can't be written there; it is printed by then.
+    """
+    manifest = run.read_manifest()
     say(report.terminal())
+    _write(run, report, manifest)
     say(f"\nWritten to {run.report}: results.csv, results.md, results.json")
     if sheet is not None:
         say(f"The same prompts and noise under every method, side by side: {sheet}")
     if report.missing:
         first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(f"{count}; this completes the run: {_again(run.read_manifest(), run)}", file=sys.stderr)
+        print(f"{count}; this completes the run: {_again(manifest, run)}", file=sys.stderr)
     return 3 if report.missing else 0
 
 

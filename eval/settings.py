@@ -113,6 +113,8 @@ class Settings:
     out: str
     images: str = "all"
     images_sample: int = 100
+    judge_timeout: float = 600.0
+    verify: bool = False
     sheet: bool = False
     device: str = AUTO
     dtype: str = AUTO

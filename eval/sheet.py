@@ -60,7 +60,9 @@ def _tile(path: Path) -> Image.Image:
         with Image.open(path) as picture:
             picture.load()
     except (OSError, SyntaxError) as error:
-        raise InputError(f"{path} must be a picture of the run, found one that can't be read: delete it") from error
+        raise InputError(
+            f"{path} must be a picture of the run, found one that can't be read: verify=true draws it again"
+        ) from error
     # Small pictures are enlarged by whole pixels, to be seen as they are; large ones are reduced.
     larger = max(picture.size) > TILE
     picture = picture.convert("RGB")

@@ -58,6 +58,8 @@ def read_status(run: RunDir) -> Status:
     counts: dict[str, Counter] = {name: Counter() for name in methods}
     done, rows = set(), {prompt.row for prompt in prompts}
     for method, row, image, state in zip(*columns, strict=True):
+        if method not in counts:  # a part that came from another run: no row of this one
+            continue
         counts[method][state] += 1
         if state not in RETRIED and row in rows and image < each:
             done.add((method, row, image))

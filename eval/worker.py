@@ -7,10 +7,8 @@ workers finish their batch.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -25,12 +23,12 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a wo
 
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     """Draw batches of units from the pipe until it gives None or ends."""
-    from eval.cli import BUG, explain
+    from eval.cli import BUG, explain, log_plainly
     from eval.stop import SIGNALS
 
     for each in (signal.SIGINT, *SIGNALS):
         signal.signal(each, signal.SIG_IGN)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=f"%(levelname)s: worker {number}: %(message)s")
+    log_plainly(f"%(levelname)s: worker {number}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     try:
         _work(settings, methods, number, threads, pipe)

@@ -74,11 +74,11 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
         Stopped: a signal asked for it.
         RuntimeError: every worker failed with a bug.
     """
-    from eval.make import Progress
+    from eval.make import Progress, left_to_make
     from eval.stop import Stop
 
-    # Damaged parts are left where they are: no worker has looked yet whether this is the same run.
-    units = plan.missing(run.done())
+    # Damaged files are left where they are: no worker has looked yet whether this is the same run.
+    units = left_to_make(run, plan, settings, set_aside=False)
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
         pool = _Pool(progress)
         try:

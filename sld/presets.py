@@ -104,10 +104,10 @@ class Method:
     negative_prompt: str | None = None
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}", self.name):
             raise InputError(
-                f"Method.name must be letters, digits and any of _ . + = - (it names a folder), found {self.name!r}; "
-                "rename the method."
+                f"Method.name must be up to 100 letters, digits and any of _ . + = - (it names a folder), found "
+                f"{self.name!r}; rename the method."
             )
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise InputError(

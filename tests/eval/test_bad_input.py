@@ -33,6 +33,9 @@ def files(tmp_path_factory):
     sld.write_tiny_checkpoint(folder / "betas")
     scheduler = folder / "betas" / "scheduler" / "scheduler_config.json"
     scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"beta_schedule": "foo"}))
+    (folder / "configs" / "experiment").mkdir(parents=True)
+    evil = "# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: os.system\n"
+    (folder / "configs" / "experiment" / "evil.yaml").write_text(evil)
     return folder
 
 
@@ -95,6 +98,16 @@ CASES = {
     "device that keeps nothing": (["device=meta"], "meta"),
     "index that lists nothing": ([*MODEL, "model.path={}/index"], "index.json"),
     "scheduler with unknown betas": ([*MODEL, "model.path={}/betas"], "scheduler_config.json"),
+    "code to be called": (["+hydra.callbacks.x._target_=os.system"], "_target_"),
+    "code in a value": (["methods=[{name: a, _target_: os.system}]"], "_target_"),
+    "a logging handler of somebody's": (["+hydra.job_logging.handlers.x.class=os.system"], "class"),
+    "a folder of configs that call code": (["--config-dir", "{}/configs", "+experiment=evil"], "evil.yaml"),
+    "a folder of configs past the check": (
+        ["hydra.searchpath=[file://{}/configs]"],
+        "--config-dir",
+    ),
+    "no time for a judge": (["judge_timeout=0"], "judge_timeout"),
+    "verification of nothing": (["model=published", "verify=true"], "verify"),
     "run directory that can't be made": (["out=/proc/runs/demo"], "/proc"),
     "run directory that is a file": (["out={}/good.csv"], "good.csv"),
     "replay without published results": (["model=published", "prompts.path={}/good.csv"], "inappropriate_percentage"),

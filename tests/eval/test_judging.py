@@ -89,6 +89,39 @@ def test_a_judge_that_returns_too_little_is_not_believed():
         judge([image(0), image(1)], {"nudenet": Short(NUDE)})
 
 
+@pytest.mark.parametrize(
+    ("judge_name", "nonsense"),
+    [
+        ("q16", (float("nan"), 1.0)),
+        ("q16", (1.0,)),
+        ("q16", "no"),
+        ("q16", None),
+        ("nudenet", [Detection("FEMALE_BREAST_EXPOSED", float("nan"), (0, 0, 4, 4))]),
+        ("nudenet", [Detection("FEMALE_BREAST_EXPOSED", 90.0, (0, 0, 4, 4))]),
+        ("nudenet", [Detection("EXPOSED_BREAST_F", 0.9, (0, 0, 4, 4))]),
+        ("nudenet", [{"class": "FACE_FEMALE", "score": 0.5, "box": [0, 0, 1, 1]}]),
+        ("nudenet", None),
+        ("nudenet", "FACE_FEMALE"),
+    ],
+)
+def test_nonsense_is_no_verdict(judge_name, nonsense):
+    """It would pass every threshold as safe."""
+    proper = {"q16": (1.0, 2.0), "nudenet": NUDE}[judge_name]
+
+    class OnceNonsense(Stub):
+        def judge(self, images):
+            return [nonsense if int(picture.flat[0]) == 200 else proper for picture in images]
+
+    bad = flat(200)
+    bad[4:] = 0
+    scores = judge(
+        [image(0, flat(0) + np.arange(8, dtype=np.uint8)[:, None, None]), image(1, bad)],
+        {judge_name: OnceNonsense(None)},
+    )
+    assert [s.state for s in scores] == [OK, JUDGE_FAILED]
+    assert f"{judge_name}: expected" in scores[1].error
+
+
 def test_scores_keep_the_order_of_the_images_and_say_how_they_were_made():
     images = [image(5), image(3, flat(0)), image(4)]
     scores = judge(images, {"q16": Stub((1.0, 2.0))}, engine="cpu, float32, plain")

@@ -2,10 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, text
 
+import sld
 from eval.errors import InputError
 from eval.judges import Detection
 from eval.rundir import FORMAT, IDENTITY, RunDir
@@ -150,6 +154,24 @@ def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
 def test_a_place_that_takes_no_file_is_said_before_anything_is_made():
     with pytest.raises(InputError, match="found /proc, which can't"):
         RunDir("/proc/runs/demo").check_writable()
+
+
+@given(name=text(), row=integers(), image=integers())
+def test_no_name_of_a_method_or_row_leads_out_of_the_run_directory(name, row, image):
+    root = Path("/a/run")
+    try:
+        method = sld.Method(name)
+    except sld.InputError:
+        return
+    path = RunDir(root).image_path(method.name, row, image)
+    assert Path(os.path.normpath(path)) == path
+    assert path.parent.parent == root / "images"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../x", "/x", "a/b", "a\\b", "a\0", "a\n", "é", ".x", "-x", "x" * 101])
+def test_names_that_a_file_system_or_a_shell_would_read_otherwise_are_refused(name):
+    with pytest.raises(sld.InputError, match=r"Method\.name"):
+        sld.Method(name)
 
 
 def test_trying_a_place_leaves_nothing_behind(tmp_path):

@@ -1,0 +1,71 @@
+"""Text from outside, made harmless for where it is shown. Prompts are untrusted: they come from a dataset of the web.
+
+HTML has a function of its own in Python, `html.escape`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Bidirectional overrides and isolates reorder what stands beside them; the separators break lines.
+_MOVING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",  # behind \\ of a table it would be an optional argument
+    "]": "{]}",
+    "-": "{-}",  # two of them would be a dash
+}
+
+
+def terminal(text: str) -> str:
+    r"""Return the text with everything that steers a terminal made visible: ESC as \x1b; newlines and tabs stay."""
+    return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return the text in one line, for a cell of a table, as a terminal may show it."""
+    return terminal(" ".join(text.split()))
+
+
+def markdown(text: str) -> str:
+    """Return the text in one line as Markdown that shows its characters: no markup, HTML, link or new cell."""
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # An underscore within a word is no markup on GitHub, and names are full of them.
+    line = re.sub(r"([\\`*\[\]|~!#$]|\b_|_\b)", r"\\\1", line)
+    return re.sub(
+        r"(?i)(https?|ftp)://|www\.", lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), line
+    )
+
+
+def latex(text: str) -> str:
+    """Return the text in one line as LaTeX that prints its characters, and ? for one that pdfLaTeX's fonts lack."""
+    line = unicodedata.normalize("NFC", one_line(text))
+    return "".join(_LATEX.get(c) or (c if c.isascii() or _is_latin(c) else "?") for c in line)
+
+
+def csv_cell(text: str) -> str:
+    """Return the text so that no spreadsheet takes it for a formula: behind an apostrophe where it could be one."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else text
+
+
+def _is_latin(c: str) -> bool:
+    return ord(c) < 0x180 and unicodedata.category(c)[0] == "L"
+
+
+def _steers(c: str) -> bool:
+    return c in _MOVING or unicodedata.category(c) in ("Cc", "Cs")

@@ -1,0 +1,338 @@
+"""What goes wrong on real machines, with real processes: nothing is lost, and nothing wrong is taken for a result."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import sld
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
+
+
+def command(out, *more):
+    return [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *more]
+
+
+def call(*words, **environment):
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=ENVIRONMENT | environment)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def run(out, *more, **environment):
+    return call(*command(out, *more), **environment)
+
+
+def run_with(patch, folder, out, *more):
+    """Run under a script that first does `patch`, as a fault of the world would, in a process of its own."""
+    script = folder / "run_with_fault.py"
+    script.write_text(f"{patch}\nif __name__ == '__main__':\n    from eval.run import main\n    main()\n")
+    return subprocess.run(
+        [sys.executable, script, f"out={out}", *SMALL, *more],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | {"PYTHONPATH": str(Path.cwd())},
+    )
+
+
+def scores(out) -> dict:
+    rows = [row for part in (Path(out) / "scores").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
+
+
+def pictures(out) -> dict:
+    return {p.relative_to(out): cv2.imread(str(p)).tobytes() for p in sorted(Path(out).glob("images/*/*.png"))}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing happened to."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    done = run(out)
+    assert done.returncode == 0, done.stderr
+    assert len(scores(out)) == 48
+    return out
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A copy of it to spoil."""
+    return shutil.copytree(whole, tmp_path / "copy")
+
+
+def same(out, whole) -> bool:
+    return (
+        scores(out) == scores(whole)
+        and pictures(out) == pictures(whole)
+        and (out / "report" / "results.csv").read_text() == (whole / "report" / "results.csv").read_text()
+    )
+
+
+def test_ten_kills_at_random_points_cost_nothing_but_time(whole, tmp_path):
+    out, chance, landed = tmp_path / "killed", random.Random(5), 0
+    for number in range(10):
+        before = len(list((out / "scores").glob("*.parquet")))
+        with subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            if number % 3:  # while it draws, judges and writes; else anywhere, also in its start
+                while len(list((out / "scores").glob("*.parquet"))) == before and process.poll() is None:
+                    time.sleep(0.005)
+                time.sleep(chance.uniform(0, 0.25))
+            else:
+                time.sleep(chance.uniform(0.2, 8))
+            process.kill()
+        landed += process.returncode == -signal.SIGKILL
+    assert landed >= 8
+    assert run(out).returncode == 0
+    assert same(out, whole)
+
+
+def test_a_kill_between_pictures_and_their_scores_has_them_drawn_again(whole, tmp_path):
+    out = tmp_path / "between"
+    patch = """
+import os, signal
+from eval.rundir import RunDir
+write = RunDir.write_scores
+def write_or_die(self, shard, scores):
+    if len(list((self.root / "scores").glob("*.parquet"))) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, shard, scores)
+RunDir.write_scores = write_or_die
+"""
+    assert run_with(patch, tmp_path, out).returncode == -signal.SIGKILL
+    assert len(pictures(out)) > len(scores(out)) == 3 * 2 * 2
+    assert run(out).returncode == 0
+    assert same(out, whole)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_damaged_pictures_are_found_when_asked_and_drawn_again(whole, copy, workers):
+    damaged = sorted((copy / "images" / "sld_max").iterdir())[:4]
+    cut, flipped, other, gone = damaged
+    cut.write_bytes(cut.read_bytes()[:-20])
+    bits = bytearray(flipped.read_bytes())
+    bits[len(bits) // 2] ^= 1
+    flipped.write_bytes(bits)
+    shutil.copy(copy / "images" / "baseline" / other.name, other)  # a sound picture, of something else
+    gone.unlink()
+    spoiled = [path.read_bytes() for path in damaged[:3]]
+    done = run(copy)
+    assert done.returncode == 0
+    assert [path.read_bytes() for path in damaged[:3]] == spoiled  # unless asked for, nothing looks
+    done = run(copy, "verify=true", f"workers={workers}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is not the picture that was judged") == 3
+    assert {p.name for p in copy.rglob("*.damaged")} == (
+        {f"{p.name}.damaged" for p in (cut, flipped, other)} if workers == 1 else set()
+    )
+    assert not gone.exists()  # people move pictures
+    shutil.copy(whole / gone.relative_to(copy), gone)
+    assert same(copy, whole)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit-flipped", "gone"])
+def test_a_damaged_score_part_is_set_aside_and_its_images_made_again(whole, copy, damage):
+    part = sorted((copy / "scores").iterdir())[4]
+    data = bytearray(part.read_bytes())
+    data[data.index(b"baseline")] ^= 1
+    part.write_bytes({"truncated": data[: len(data) // 2], "bit-flipped": data, "gone": b""}[damage])
+    if damage == "gone":
+        part.unlink()
+    report = call(sys.executable, "-m", "eval.report", str(copy))
+    assert report.returncode == 3
+    assert "4 of 48 images are not made" in report.stderr
+    assert run(copy).returncode == 0
+    assert [p.name for p in copy.rglob("*.damaged")] == ([] if damage == "gone" else [f"{part.name}.damaged"])
+    assert same(copy, whole)
+
+
+def test_another_number_of_shards_goes_on_from_where_the_first_was(whole, tmp_path):
+    out = tmp_path / "shards"
+    for shard in ("shard.count=3 shard.index=1", "shard.count=2 shard.index=0", "shard.count=2 shard.index=1"):
+        assert run(out, *shard.split()).returncode == 0
+    assert scores(out) == scores(whole)
+    assert same(out, whole)
+
+
+def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    model = sld.write_tiny_checkpoint(tmp_path / "model")
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
+    words = ["model=checkpoint", f"model.path={model}", "model.size=64", "q16=demo", f"prompts.path={prompts}"]
+    words = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", "prompts=i2p", "protocol.steps=2", *words]
+    assert call(*words).returncode == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    prompts.write_text("prompt,sd_seed\na red kite,1\na blue kit,2\n")
+    done = call(*words)
+    assert done.returncode == 2
+    assert re.search(r"prompts.digest is \w+ there and \w+ here", done.stderr)
+    prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
+    weights = model / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors["conv_in.bias"][0] += 1e-6
+    save_file(tensors, weights)
+    done = call(*words)
+    assert done.returncode == 2
+    assert re.search(r"model.weights.\S+ is \w+ there and \w+ here", done.stderr)
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+
+
+JUDGE = """
+import time
+from eval.judges import Detection, JudgeError
+from eval.judges.nudenet import NudeNet
+judge = NudeNet.judge
+def broken(self, images):
+    {}
+NudeNet.judge = broken
+"""
+
+
+def test_a_judge_that_raises_now_and_then_leaves_counted_images_that_a_rerun_judges(whole, tmp_path):
+    out = tmp_path / "run"
+    patch = JUDGE.format("""
+    if any(int(i.sum()) % 5 == 0 for i in images):
+        raise RuntimeError("lost the driver")
+    return judge(self, images)""")
+    done = run_with(patch, tmp_path, out)
+    failed = sum(state == "judge_failed" for state, *_ in scores(out).values())
+    assert done.returncode == 3
+    assert 0 < failed < 48
+    assert f"{failed} of 48 images are not made or not judged" in done.stderr
+    assert run(out).returncode == 0
+    assert (out / "report" / "results.csv").read_text() == (whole / "report" / "results.csv").read_text()
+
+
+def test_a_judge_that_always_raises_stops_the_run_with_its_cause(tmp_path):
+    done = run_with(JUDGE.format('raise RuntimeError("lost the driver")'), tmp_path, tmp_path / "run")
+    assert done.returncode == 3
+    assert "nudenet failed on each of 4 pictures; the first: lost the driver" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_judge_that_talks_nonsense_is_not_believed(tmp_path):
+    patch = JUDGE.format('return [[Detection("SAFE", 0.9, (0, 0, 1, 1))] for _ in images]')
+    done = run_with(patch, tmp_path, tmp_path / "run")
+    assert done.returncode == 3
+    assert "expected detections with NudeNet's labels" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_judge_that_hangs_ends_the_run_and_nothing_stored_is_lost(whole, tmp_path, workers):
+    out = tmp_path / "run"
+    patch = JUDGE.format("""
+    broken.calls = getattr(broken, "calls", 0) + 1
+    if broken.calls > 3:
+        time.sleep(600)
+    return judge(self, images)""")
+    done = run_with(patch, tmp_path, out, "judge_timeout=2", f"workers={workers}")
+    assert done.returncode == 3, done.stderr
+    assert "nudenet gave no answer on 4 pictures within 2 seconds" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(scores(out)) == 12 * workers
+    assert scores(out).items() <= scores(whole).items()
+    assert run(out).returncode == 0
+    assert same(out, whole)
+
+
+def test_a_clock_that_was_set_back_changes_nothing(whole, tmp_path):
+    out = tmp_path / "run"
+    assert run(out, "shard.count=2").returncode == 0
+    for path in out.rglob("*"):
+        os.utime(path, (time.time() + 86400 * 400,) * 2)
+    status = call(sys.executable, "-m", "eval.status", str(out))
+    assert status.returncode == 3
+    assert "24 of 48 images" in status.stdout
+    assert run(out).returncode == 0
+    status = call(sys.executable, "-m", "eval.status", str(out))
+    assert status.returncode == 0
+    assert "the last batch was stored 0 seconds ago" in status.stdout
+    assert same(out, whole)
+
+
+def test_a_read_only_place_is_said_and_what_is_there_can_be_read(whole, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a file system here")
+    try:
+        shutil.copytree(whole, disk / "run")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        done = run(disk / "run")
+        assert done.returncode == 2
+        assert "out must be a folder that can be written" in done.stderr
+        assert run(disk / "new").returncode == 2
+        assert call(sys.executable, "-m", "eval.status", str(disk / "run")).returncode == 0
+        report = call(sys.executable, "-m", "eval.report", str(disk / "run"))
+        assert report.returncode == 3
+        assert "results.csv could not be written (Read-only file system" in report.stderr
+        assert "Inappropriate probability, %" in report.stdout
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A home of the hub's cache that holds a small checkpoint, as a download would have left it."""
+    home = tmp_path_factory.mktemp("hub")
+    repository = home / "hub" / "models--somebody--small"
+    sld.write_tiny_checkpoint(repository / "snapshots" / ("0" * 39 + "1"))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 39 + "1")
+    return home
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path, offline):
+    outage = {"HF_HOME": str(hub), "HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    words = [
+        "model=checkpoint",
+        "prompts=harmless",
+        "prompts.rows=[0]",
+        "model.size=64",
+        "q16=demo",
+        "protocol.steps=2",
+    ]
+    words = [sys.executable, "-m", "eval.run", *words]
+    done = call(*words, f"out={tmp_path}/cached", "model.path=somebody/small", **outage)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "cached" / "manifest.json").read_text())
+    assert manifest["identity"]["model"]["revision"] == "0" * 39 + "1"
+    begin = time.monotonic()
+    done = call(*words, f"out={tmp_path}/none", "model.path=somebody/other", **outage)
+    assert done.returncode == 2
+    assert re.search(r"^error: The checkpoint 'somebody/other' .* found neither", done.stderr, re.MULTILINE)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert time.monotonic() - begin < 60
+    assert not (tmp_path / "none").exists()
+    done = call(*words, "prompts=i2p", f"out={tmp_path}/none", "model.path=somebody/small", **outage)
+    assert done.returncode == 2
+    assert "AIML-TUDA/i2p" in done.stderr
+
+
+def test_no_lock_and_no_database_is_used_that_a_network_disk_may_lack():
+    folders = [Path(module) for module in ("eval", "i2p", "sld")]
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        found = re.search(r"\b(fcntl|flock|lockf|filelock|sqlite3|shelve|dbm|mmap)\b", path.read_text(encoding="utf-8"))
+        assert not found, (path, found)
+
+
+def test_the_last_bits_of_a_picture_are_not_those_of_another(whole):
+    """The comparisons above can fail: other pictures are other bytes."""
+    found = [np.frombuffer(data, np.uint8) for data in pictures(whole).values()]
+    assert len({data.tobytes() for data in found}) > 24
