@@ -46,14 +46,15 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        under = [text for title, table in tables.under_tables(self.under, "github") for text in (f"## {title}", table)]
-        parts = [f"# Results{self._marked()}", *self._tables("github", "## "), *under]
+        parts = [f"# Results{self._marked()}", *self._tables("github", "## ")]
+        for title, table in tables.under_tables(self.under, "github"):
+            parts += [f"## {title}{self._lossy()}", table]
         parts += ["## Notes", "\n".join(f"- {n}" for n in self.notes)]
         return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
 
     def _tables(self, style: str, mark: str) -> list[str]:
         """The tables, each behind its heading."""
-        lossy = self._marked() + (self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})")
+        lossy = self._marked() + self._lossy()
         parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
         if any(m.expected_max is not None for m in self.metrics):
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
@@ -65,6 +66,9 @@ class Report:
             title = f"Published numbers beside ours{self._marked()}"
             parts.append((title, tables.comparison_table(self.comparisons, style)))
         return [text for title, table in parts for text in (f"{mark}{title}", table)]
+
+    def _lossy(self) -> str:
+        return self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
 
     def _marked(self) -> str:
         return f" (by definition {self.under.counted.name}, not by the run's own)" if self.under.deviation else ""
