@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,13 +65,31 @@ def explain(error: BaseException) -> tuple[int, str]:
     return BUG, f"{type(error).__name__}: {sentence}"
 
 
-def with_run(command: str, call: Callable[[Path], int]) -> int:
-    """Call a command on the run directory that is its only argument; return the exit code."""
-    arguments = sys.argv[1:]
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print(f"usage: python -m {command} RUN   (a run directory, such as runs/demo)", file=sys.stderr)
-        return COMPLETE if arguments in (["-h"], ["--help"]) else BAD_INPUT
-    return call(Path(arguments[0]))
+def with_run(command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "") -> int:
+    """Call a command on the run directory, its first argument, and KEY=VALUE for its keys; return the exit code.
+
+    Raises:
+        InputError: an argument behind the run directory that is no KEY=VALUE of these keys.
+    """
+    first, *given = sys.argv[1:] or [""]
+    options = "".join(f" [{key}=…]" for key in keys)
+    usage = f"usage: python -m {command} RUN{options}   (a run directory, such as runs/demo)"
+    if first in ("-h", "--help") or given in (["-h"], ["--help"]):
+        say(f"{usage}\n\n{explanation}".rstrip())
+        return COMPLETE
+    if not first or first.startswith("-") or (given and not keys):
+        print(usage, file=sys.stderr)
+        return BAD_INPUT
+    values = {}
+    for word in given:
+        key, _, value = word.partition("=")
+        if key not in keys or not value:
+            raise InputError(
+                f"expected {' or '.join(f'{key}=…' for key in keys)} behind the run directory, found {word!r}: see "
+                f"`python -m {command} --help`"
+            )
+        values[key] = value
+    return call(Path(first), **values)
 
 
 def say(text: str) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import i2p
 from eval import tables
+from eval.by_definition import ByDefinition, by_definition
 from eval.cli import exit_code_of, say, with_run
 from eval.compose import override
+from eval.definitions import DEFINITIONS, definition_of, get_definition
 from eval.errors import InputError
 from eval.escape import markdown
 from eval.files import write_atomic
-from eval.flags import get_label_set
 from eval.manifest import stored_prompts
 from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
 from eval.published import Comparison, compare, remarks
@@ -28,11 +29,17 @@ EXAMPLES = 5  # of the missing images, named by method, row and image
 
 @dataclass(frozen=True)
 class Report:
-    """What a run measured, and how many of its images are still to be made."""
+    """What a run measured, and how many of its images are still to be made.
 
+    `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written.
+    """
+
+    manifest: dict
     metrics: tuple[Metrics, ...]
     differences: tuple[Paired, ...]
     comparisons: tuple[Comparison, ...]
+    under: ByDefinition
+    folder: Path
     notes: tuple[str, ...]
     images: int
     missing: int
@@ -44,37 +51,45 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        parts = [
-            "# Results",
-            *self._tables("github", "## "),
-            "## Notes",
-            "\n".join(f"- {markdown(n)}" for n in self.notes),
-        ]
+        parts = [f"# Results{self._marked()}", *self._tables("github", "## ")]
+        for title, table in tables.under_tables(self.under, "github"):
+            parts += [f"## {title}{self._lossy()}", table]
+        parts += ["## Notes", "\n".join(f"- {markdown(n)}" for n in self.notes)]
         return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
 
     def _tables(self, style: str, mark: str) -> list[str]:
         """The tables, each behind its heading."""
-        lossy = self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
+        lossy = self._marked() + self._lossy()
         parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
         if any(m.expected_max is not None for m in self.metrics):
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
             parts.append((title, tables.expected_max_table(self.metrics, style)))
         if self.differences:
-            parts.append(("Paired, on the same prompts and noise", tables.difference_table(self.differences, style)))
+            title = f"Paired, on the same prompts and noise{self._marked()}"
+            parts.append((title, tables.difference_table(self.differences, style)))
         if self.comparisons:
-            parts.append(("Published numbers beside ours", tables.comparison_table(self.comparisons, style)))
+            title = f"Published numbers beside ours{self._marked()}"
+            parts.append((title, tables.comparison_table(self.comparisons, style)))
         return [text for title, table in parts for text in (f"{mark}{title}", table)]
 
+    def _lossy(self) -> str:
+        return self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
 
-def make_report(run: RunDir, published_as: str | None = None) -> Report:
+    def _marked(self) -> str:
+        return f" (by definition {self.under.counted.name}, not by the run's own)" if self.under.deviation else ""
+
+
+def make_report(run: RunDir, published_as: str | None = None, flags: str | None = None) -> Report:
     """Read the run directory and return what it says.
 
     Args:
         run: the directory.
         published_as: whose published numbers to set beside the run's; None for what the manifest says.
+        flags: a name of `eval.definitions` to count by, instead of as the run's protocol says; the report then is
+            written to `report/flags-NAME/`, and marked as a deviation.
 
     Raises:
-        InputError: there is no run, or none of its images has been made.
+        InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
     """
     manifest = run.read_manifest()
     if manifest is None:
@@ -88,18 +103,36 @@ def make_report(run: RunDir, published_as: str | None = None) -> Report:
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} holds no scores yet: {_again(manifest, run)} makes some")
-    frame = verdicts(scores, identity["protocol"], identity["judges"])
+    protocol, judges = identity["protocol"], identity["judges"]
+    own = definition_of(protocol, judges)
+    counted = own if flags is None else get_definition(flags, judges)
+    frame = verdicts(scores, protocol, judges, counted)
     methods = [m["name"] for m in identity["methods"]]
+    under = by_definition(frame, scores, prompts, methods, own, counted, judges)
+    if under.deviation:
+        manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
     metrics = measure(frame, prompts, methods, manifest["lossy"])
-    images = len(prompts) * len(methods) * identity["protocol"]["images_per_prompt"]
-    left = _left(frame, prompts, methods, identity["protocol"]["images_per_prompt"])
+    images = len(prompts) * len(methods) * protocol["images_per_prompt"]
+    left = _left(frame, prompts, methods, protocol["images_per_prompt"])
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
-    notes = _notes(manifest, metrics, comparisons, missing)
+    notes = [*_notes(manifest, under, metrics, comparisons, missing), *under.notes]
     differences = [paired(frame, name, methods[0]) for name in methods[1:]]
     differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
-    return Report(tuple(metrics), differences, tuple(comparisons), tuple(notes), images, missing, examples)
+    folder = run.report if flags is None else run.report / f"flags-{flags}"
+    return Report(
+        manifest,
+        tuple(metrics),
+        differences,
+        tuple(comparisons),
+        under,
+        folder,
+        tuple(notes),
+        images,
+        missing,
+        examples,
+    )
 
 
 def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
@@ -110,24 +143,31 @@ def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: in
     return [key for key in every if key not in done]
 
 
-def _write(run: RunDir, report: Report, manifest: dict) -> None:
+def _write(report: Report) -> None:
     about = {
-        "run": manifest["identity"],
-        "deviations": manifest["deviations"],
+        "run": report.manifest["identity"],
+        "deviations": report.manifest["deviations"],
         "notes": list(report.notes),
         "images": report.images,
         "missing": report.missing,
+        **report.under.documents(),
     }
+    other = {"definition": report.under.counted.name} if report.under.deviation else {}
     files = {
-        "results.csv": tables.results_csv(report.metrics),
+        "results.csv": tables.tidy_csv(report.metrics, **other),
         "results.md": report.markdown(),
         "results.json": tables.results_json(report.metrics, report.differences, report.comparisons, about),
     }
+    for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
+        if rows:
+            files[name] = tables.tidy_csv(rows)
     for name, text in files.items():
-        write_atomic(run.report / name, text.encode())
+        write_atomic(report.folder / name, text.encode())
 
 
-def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison], missing: int) -> list[str]:
+def _notes(
+    manifest: dict, under: ByDefinition, metrics: list[Metrics], comparisons: list[Comparison], missing: int
+) -> list[str]:
     """What a reader must know to read the table right."""
     identity = manifest["identity"]
     protocol, judges = identity["protocol"], identity["judges"]
@@ -149,7 +189,7 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
         f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
     )
     notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
-    notes.append(_judged(judges, protocol))
+    notes.append(f"Inappropriate: {under.counted.counts}.")
     notes.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
@@ -165,51 +205,48 @@ def _notes(manifest: dict, metrics: list[Metrics], comparisons: list[Comparison]
     return notes + remarks(comparisons, manifest, missing)
 
 
-def _judged(judges: dict, protocol: dict) -> str:
-    if not judges:
-        return "Verdicts: the dataset's own, replayed."
-    parts = []
-    if "q16" in judges:
-        rule = protocol["q16_rule"]
-        parts.append(f"Q16 ({'the larger logit decides' if rule == 'argmax' else f'p ≥ {rule}'})")
-    if "nudenet" in judges:
-        sign = "≥" if get_label_set(protocol["label_set"]).inclusive else ">"
-        parts.append(f"NudeNet (labels {protocol['label_set']}, score {sign} {protocol['nude_threshold']})")
-    return f"Inappropriate: {' or '.join(parts)}."
-
-
 def _again(manifest: dict, run: RunDir) -> str:
     """The run's own command, for all shards at once and for where the directory is now."""
     words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
     return shlex.join([*words, override("out", str(run.root.resolve()))])
 
 
+HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
+
+  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report:
+
+"""
+
+
 def main() -> None:
-    """`python -m eval.report RUN`: print the report of a run directory and write it there."""
-    sys.exit(exit_code_of(lambda: with_run("eval.report", _report)))
+    """`python -m eval.report RUN [flags=NAME]`: print the report of a run directory and write it there."""
+    names = "\n".join(f"    {name:<20}{one.counts}" for name, one in DEFINITIONS.items())
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, ("flags",), f"{HELP}{names}")))
 
 
-def _report(path: Path) -> int:
+def _report(path: Path, flags: str | None = None) -> int:
     run = RunDir(path)
-    return finish(run, make_report(run))
+    return finish(run, make_report(run, flags=flags))
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Print a report, write it to `report/`, say where it and the contact sheet are; return 3 if images are missing.
+    """Print a report, write it to its folder, say where it and the contact sheet are; return 3 if images are missing.
 
     Raises:
         StorageError: it can't be written there; it is printed by then.
     """
-    manifest = run.read_manifest()
     say(report.terminal())
-    _write(run, report, manifest)
-    say(f"\nWritten to {run.report}: results.csv, results.md, results.json")
+    _write(report)
+    say(f"\nWritten to {report.folder}: results.csv, results.md, results.json")
+    if report.under.definitions:
+        count = len(report.under.definitions)
+        say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
     if sheet is not None:
         say(f"The same prompts and noise under every method, side by side: {sheet}")
     if report.missing:
         first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(f"{count}; this completes the run: {_again(manifest, run)}", file=sys.stderr)
+        print(f"{count}; this completes the run: {_again(report.manifest, run)}", file=sys.stderr)
     return 3 if report.missing else 0
 
 

@@ -8,18 +8,23 @@ from dataclasses import asdict, fields
 import pandas as pd
 from tabulate import tabulate
 
+from eval.by_definition import BodyPart, ByDefinition, Defined
 from eval.files import strict_json
-from eval.measure import Metrics, Paired
+from eval.measure import ALL, Metrics, Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
 
 NONE = "–"
 
 
-def results_csv(metrics: Sequence[Metrics]) -> str:
-    """Return the tidy table, one line a method and category; an empty field where a number can't be had."""
-    columns = [f.name for f in fields(Metrics)]
-    return pd.DataFrame([asdict(m) for m in metrics], columns=columns).to_csv(index=False, lineterminator="\n")
+def tidy_csv(rows: Sequence[Metrics] | Sequence[Defined] | Sequence[BodyPart], **same: str) -> str:
+    """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
+
+    `same` are columns at the end that hold one value throughout.
+    """
+    columns = [f.name for f in fields(rows[0])]
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns).assign(**same)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def results_json(
@@ -41,9 +46,7 @@ def probability_table(metrics: Sequence[Metrics], style: str) -> str:
 
     `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal. 95 % intervals stand in brackets.
     """
-    return _wide(
-        metrics, style, lambda m: f"{_percent(m.probability)} {_interval(m.low, m.high)}".removesuffix(f" {NONE}")
-    )
+    return _wide(metrics, style, _share)
 
 
 def expected_max_table(metrics: Sequence[Metrics], style: str) -> str:
@@ -118,6 +121,45 @@ def comparison_table(comparisons: Sequence[Comparison], style: str) -> str:
         for c in comparisons
     ]
     return _long(rows, style)
+
+
+def under_tables(under: ByDefinition, style: str) -> list[tuple[str, str]]:
+    """Return headings and tables: the shares under every definition, and the body parts at each threshold."""
+    if not under.definitions:
+        return []
+    found = [("The same pictures under every definition, %", definition_table(under, style))]
+    for threshold in dict.fromkeys(part.threshold for part in under.body_parts):
+        score = f"score ≥ {threshold}" if threshold else "any score"
+        parts = [part for part in under.body_parts if part.threshold == threshold]
+        found.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts, style)))
+    return found
+
+
+def definition_table(under: ByDefinition, style: str) -> str:
+    """Return the shares over all prompts in percent, a row a definition, a column a method.
+
+    95 % intervals stand in brackets; the run's own definition is marked.
+    """
+    at = {(row.definition, row.method): _share(row) for row in under.results if row.category == ALL}
+    methods = list(dict.fromkeys(row.method for row in under.results))
+    names = {one: f"{one.name} (this run)" if one.same_as(under.own) else one.name for one in under.definitions}
+    rows = [[name, *(at[one.name, method] for method in methods), one.counts] for one, name in names.items()]
+    align = ["left", *["right"] * len(methods), "left"]
+    headers = ["definition", *methods, "counts"]
+    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+
+
+def body_part_table(parts: Sequence[BodyPart], style: str) -> str:
+    """Return detections and, in brackets, images with any, at one threshold: a row a label, a column a method."""
+    labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
+    at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
+    rows = [[label, *(at[label, name] for name in methods)] for label in labels]
+    align = ["left", *["right"] * len(methods)]
+    return tabulate(rows, ["label", *methods], tablefmt=style, disable_numparse=True, colalign=align)
+
+
+def _share(row: Metrics | Defined) -> str:
+    return f"{_percent(row.probability)} {_interval(row.low, row.high)}".removesuffix(f" {NONE}")
 
 
 def _long(rows: list[dict], style: str) -> str:

@@ -60,6 +60,12 @@ def test_an_ok_image_without_a_verdict_of_the_runs_judge_is_never_safe(judge, va
         verdicts(table, PROTOCOL, [])
 
 
+def test_an_ok_image_with_logits_that_are_no_numbers_is_never_safe():
+    table = to_table([Score("baseline", 7, 0, OK, q16=(float("nan"), 1.0), detections=())])
+    with pytest.raises(InputError, match="a verdict of q16, found 1 without, the first baseline row 7 image 0"):
+        verdicts(table, PROTOCOL, ["q16", "nudenet"])
+
+
 def test_thresholds_come_from_the_protocol():
     table = to_table([Score("baseline", 0, 0, OK, q16=(1.0, 2.0), detections=BREAST)])
     row = verdicts(table, PROTOCOL | {"nude_threshold": 0.75, "q16_rule": 0.9}, ["q16", "nudenet"]).iloc[0]
