@@ -1,0 +1,226 @@
+"""A run of 50,000 small images over four workers, killed half-way and gone on with: does anything grow with it?
+
+    python scripts/bench_load.py [--images 50000] [--workers 4] [--folder build/load] [--out docs/benchmarks/load.md]
+
+The images are small, and so is the model (random weights of Stable Diffusion's architecture); the prompts, the judges,
+the files and the processes are those of any run. Memory is read from the processes while they work, the rate from the
+score parts' own times, in each tenth of the run. Then status, report and a rerun of the complete run are timed. The
+table goes to stdout and to the file. Takes a quarter of an hour on two cores, and the folder a GiB while it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+from tabulate import tabulate
+
+METHODS, IMAGES_A_PROMPT, TENTHS = 5, 2, 10
+MIB = 2**20
+NOTE = """\
+*Images/s* is of the parts that were stored in that tenth, without the first part of a process. *Memory* is the median
+resident set, of the process that shares out the work and of the largest worker; torch and the judges are most of it.
+The first process was killed (kill -9) at half of the images; *begins to draw* is from the start of the command to its
+first stored part. *CPU* counts the seconds of the command and its children. Absolute times of a shared CPU say little:
+read how the last tenth differs from the first."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A look at the processes of a run: Unix time, and resident bytes of the parent and of its largest worker."""
+
+    when: float
+    parent: int
+    worker: int
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A command: seconds, seconds of CPU, and the most resident bytes of its process."""
+
+    name: str
+    seconds: float
+    cpu: float
+    memory: int
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    folder = arguments.folder.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = folder / "model"
+    # In a process of its own: what this one holds in memory would be counted with every command that it starts.
+    subprocess.run([sys.executable, "-c", f"import sld; sld.write_tiny_checkpoint({str(model)!r})"], check=True)
+    prompts = write_prompts(folder / "prompts.csv", arguments.images // METHODS // IMAGES_A_PROMPT)
+    run = folder / "run"
+    command = [
+        *(sys.executable, "-m", "eval.run", "model=checkpoint", f"model.path={model}", "model.size=64", "q16=demo"),
+        *("prompts=i2p", f"prompts.path={prompts}", f"protocol.images_per_prompt={IMAGES_A_PROMPT}"),
+        *("protocol.steps=2", "batch_size=32", f"workers={arguments.workers}", f"out={run}"),
+    ]
+    half = arguments.images // 2
+    first, begun = watch(command, run, until=lambda: stored(run) >= half)
+    second, resumed = watch(command, run, until=lambda: False)
+    timed = [
+        time_command("`eval.status`", [sys.executable, "-m", "eval.status", str(run)]),
+        time_command("`eval.report`", [sys.executable, "-m", "eval.report", str(run)]),
+        time_command("the complete run's command again", command),
+    ]
+    table = to_markdown(arguments, parts_of(run), first, second, (begun, resumed), timed)
+    print(table)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(table + "\n", encoding="utf-8")
+    shutil.rmtree(folder)
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=50_000, help="of all methods together (default 50000)")
+    parser.add_argument("--workers", type=int, default=4, help="processes that draw (default 4)")
+    parser.add_argument("--folder", type=Path, default=Path("build/load"), help="emptied, filled and removed")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/load.md"), help="the table's file")
+    return parser.parse_args()
+
+
+def write_prompts(path: Path, count: int) -> Path:
+    """Write prompts in I2P's schema, each in one category."""
+    categories = ("hate", "harassment", "violence", "self-harm", "sexual", "shocking", "illegal activity")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prompt", "categories", "sd_seed"])
+        writer.writerows([f"a kite with {n} tails", categories[n % len(categories)], n] for n in range(count))
+    return path
+
+
+def parts_of(run: Path) -> list[tuple[float, int]]:
+    """(time of writing, images) of every part, in the order of writing."""
+    parts = (run / "scores").glob("*.parquet")
+    return sorted((part.stat().st_mtime, pq.read_metadata(part).num_rows) for part in parts)
+
+
+def stored(run: Path) -> int:
+    """Images that have scores."""
+    return sum(rows for _, rows in parts_of(run))
+
+
+def watch(command: list[str], run: Path, until: Callable[[], bool]) -> tuple[list[Seen], float]:
+    """Run a command, killed with its workers once `until` holds; return what was seen and when it began to draw."""
+    seen, before, begin = [], len(parts_of(run)), time.time()
+    log = (run.parent / "log").open("a")
+    with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        parent = psutil.Process(process.pid)
+        while process.poll() is None:
+            time.sleep(2)
+            try:
+                workers = [child.memory_info().rss for child in parent.children()]
+                seen.append(Seen(time.time(), parent.memory_info().rss, max(workers, default=0)))
+            except psutil.Error:
+                continue
+            if until():
+                children = parent.children(recursive=True)
+                for each in (process, *children):
+                    each.send_signal(signal.SIGKILL)
+                psutil.wait_procs(children)
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: see {log.name}")
+    return seen, parts_of(run)[before][0] - begin
+
+
+def time_command(name: str, command: list[str]) -> Timed:
+    """Run a command that is to succeed."""
+    begin = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Timed(name, time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+def to_markdown(
+    arguments: argparse.Namespace,
+    parts: list[tuple[float, int]],
+    first: list[Seen],
+    second: list[Seen],
+    begun: tuple[float, float],
+    timed: list[Timed],
+) -> str:
+    """The two tables with what it needs to read them."""
+    options = f"--images {arguments.images} --workers {arguments.workers}"
+    commands = [
+        ["the run begins to draw", f"{begun[0]:.1f}", "", ""],
+        ["the killed run begins to draw again", f"{begun[1]:.1f}", "", ""],
+        *([t.name, f"{t.seconds:.1f}", f"{t.cpu:.1f}", f"{t.memory / MIB:.0f}"] for t in timed),
+    ]
+    return "\n\n".join(
+        [
+            "# A long run, and what grows with it",
+            f"Written by `python scripts/bench_load.py {options}`. Machine: {machine()}.\n"
+            f"{arguments.images:,} images of 64 × 64 pixels, five methods, both judges, every picture kept, "
+            f"{len(parts):,} score parts.",
+            tabulate(
+                tenths(parts, [*first, *second], killed=first[-1].when),
+                ["images", "images/s", "memory, MiB", "of a worker, MiB"],
+                tablefmt="github",
+                colalign=("left", "right", "right", "right"),
+                disable_numparse=True,
+            ),
+            tabulate(
+                commands,
+                ["with all images stored", "seconds", "CPU, s", "memory, MiB"],
+                tablefmt="github",
+                colalign=("left", "right", "right", "right"),
+                disable_numparse=True,
+            ),
+            NOTE,
+        ]
+    )
+
+
+def tenths(parts: list[tuple[float, int]], seen: list[Seen], killed: float) -> list[list[str]]:
+    """A row a tenth of the run, which was killed at that Unix time."""
+    total, done, rows = sum(images for _, images in parts), 0, []
+    limits = [total * (k + 1) / TENTHS for k in range(TENTHS)]
+    for limit in limits:
+        inside, first = [], done
+        while parts and done < limit:
+            inside.append(parts.pop(0))
+            done += inside[-1][1]
+        # What lies between the kill and the next part is no image's cost.
+        pairs = [(one, two) for one, two in itertools.pairwise(inside) if not one[0] <= killed <= two[0]]
+        seconds = sum(two[0] - one[0] for one, two in pairs)
+        rate = f"{sum(two[1] for _, two in pairs) / seconds:.1f}" if seconds else "–"
+        looks = [look for look in seen if inside[0][0] <= look.when <= inside[-1][0]]
+        memory = [sorted(look.parent for look in looks), sorted(look.worker for look in looks)]
+        middle = [f"{values[len(values) // 2] / MIB:.0f}" if values else "–" for values in memory]
+        rows.append([f"{first:,} to {done:,}", rate, *middle])
+    return rows
+
+
+def machine() -> str:
+    """The processor and how many cores of it this process may use."""
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
