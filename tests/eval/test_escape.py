@@ -9,7 +9,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 import i2p
+import sld
 from eval import escape
+from eval.compose import override
+from eval.run import main
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -100,6 +103,29 @@ def test_a_spreadsheet_finds_no_formula(texts):
         assert not cells[0].lstrip().startswith(("=", "+", "-", "@"))
         assert cells[0] in (text, f"'{text}")
     assert escape.csv_cell("a cat = a cat") == "a cat = a cat"
+
+
+def test_what_a_run_says_of_a_hostile_name_is_plain(tmp_path, monkeypatch, capfd, call):
+    """The model's folder is named in an error, in the table's notes and in the report."""
+    monkeypatch.chdir(tmp_path)
+    name = "\x1b[2Jm|<img src=x onerror=alert(1)>[a](http:b)"
+    words = ["model=checkpoint", "prompts=harmless", "prompts.rows=[0]", "q16=demo", "methods=[baseline]"]
+    words += [override("model.path", f"{tmp_path}/{name}"), "model.size=64", "protocol.steps=1", "out=run"]
+    assert call(main, *words) == 2
+    printed = capfd.readouterr()
+    assert "\\x1b[2Jm|<img" in printed.err
+    assert "\x1b" not in printed.err + printed.out
+    sld.write_tiny_checkpoint(tmp_path / name)
+    assert call(main, *words) == 0
+    printed = capfd.readouterr()
+    assert "\\x1b[2Jm|<img" in printed.out
+    assert "\x1b" not in printed.err + printed.out
+    text = (tmp_path / "run" / "report" / "results.md").read_text()
+    tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(text)
+    kinds = {child.type for token in tokens for child in [token, *(token.children or [])]}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image"}
+    shown = "".join(child.content for token in tokens for child in token.children or [])
+    assert "<img src=x onerror=alert(1)>[a](http:b)" in shown
 
 
 def test_html_is_pythons_own(texts):
