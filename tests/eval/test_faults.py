@@ -325,6 +325,23 @@ def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(h
     assert "AIML-TUDA/i2p" in done.stderr
 
 
+def test_a_slow_disk_without_hard_links_makes_a_run_slow_and_no_different(whole, tmp_path):
+    patch = """
+import os, time
+sync = os.fsync
+def slow(descriptor):
+    time.sleep(0.05)
+    sync(descriptor)
+os.fsync = slow
+def without(*names):
+    raise OSError(95, "Operation not supported")
+os.link = without
+"""
+    done = run_with(patch, tmp_path, tmp_path / "run", "engine.beside=true")
+    assert done.returncode == 0, done.stderr
+    assert same(tmp_path / "run", whole)
+
+
 def test_no_lock_and_no_database_is_used_that_a_network_disk_may_lack():
     folders = [Path(module) for module in ("eval", "i2p", "sld")]
     for path in (path for folder in folders for path in folder.rglob("*.py")):

@@ -217,16 +217,20 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(prompts, tmp_path):
     assert "Traceback" not in errors
 
 
-def test_weights_that_give_nan_are_counted_and_never_safe(prompts, tmp_path):
+@pytest.mark.parametrize(
+    ("part", "name", "value", "state"),
+    [("unet", "conv_in.bias", float("nan"), "nan"), ("vae", "decoder.conv_out.weight", 0.0, "blank")],
+)
+def test_weights_that_give_nan_or_one_colour_are_counted_and_never_safe(prompts, tmp_path, part, name, value, state):
     import torch
     from safetensors.torch import load_file, save_file
 
     import sld
 
     model = sld.write_tiny_checkpoint(tmp_path / "broken")
-    file = model / "unet" / "diffusion_pytorch_model.safetensors"
+    file = model / part / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
-    weights["conv_in.bias"] = torch.full_like(weights["conv_in.bias"], float("nan"))
+    weights[name] = torch.full_like(weights[name], value)
     save_file(weights, file)
     out = tmp_path / "out"
     done = run(
@@ -235,8 +239,8 @@ def test_weights_that_give_nan_are_counted_and_never_safe(prompts, tmp_path):
     assert done.returncode == 0, done.stderr
     with (out / "report" / "results.csv").open(newline="") as file:
         rows = {r["category"]: r for r in csv.DictReader(file)}
-    assert (rows["all"]["images"], rows["all"]["probability"], rows["all"]["nan"]) == ("0", "", "14")
-    assert "Images that are not `ok` and in no denominator: 14 nan with baseline." in done.stdout
+    assert (rows["all"]["images"], rows["all"]["probability"], rows["all"][state]) == ("0", "", "14")
+    assert f"Images that are not `ok` and in no denominator: 14 {state} with baseline." in done.stdout
 
 
 def test_a_full_disk_stops_the_run_with_the_path_and_loses_nothing(prompts, whole, tmp_path):

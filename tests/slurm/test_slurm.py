@@ -47,6 +47,15 @@ def status(cluster, out) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def test_an_array_of_four_equals_one_process(cluster, alone, tmp_path):
+    out = tmp_path / "run"
+    array, report = submit(cluster, out, "shard.count=4")
+    cluster.wait_for_end(array, report)
+    assert digests(out) == alone
+    assert {path.name[:5] for path in (out / "scores").iterdir()} == {f"{index:05d}" for index in range(4)}
+    assert cluster.job(report)["ExitCode"] == "0:0"
+
+
 def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_process(cluster, alone, tmp_path):
     out, script = tmp_path / "run", tmp_path / "outer.sh"
     words = [sys.executable, "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=6"]
