@@ -1,0 +1,64 @@
+"""What a report holds, and what it reads like in a terminal and in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval import tables
+from eval.by_definition import ByDefinition
+from eval.escape import markdown
+from eval.measure import DRAWS, Metrics, Paired
+from eval.published import Comparison
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run measured, and how many of its images are still to be made.
+
+    `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written.
+    """
+
+    manifest: dict
+    metrics: tuple[Metrics, ...]
+    differences: tuple[Paired, ...]
+    comparisons: tuple[Comparison, ...]
+    under: ByDefinition
+    folder: Path
+    notes: tuple[str, ...]
+    images: int
+    missing: int
+    missing_examples: tuple[str, ...]
+
+    def terminal(self) -> str:
+        """Return the report as text for a terminal."""
+        return "\n\n".join([*self._tables("simple", ""), "\n".join(self.notes)])
+
+    def markdown(self) -> str:
+        """Return the report as Markdown."""
+        parts = [f"# Results{self._marked()}", *self._tables("github", "## ")]
+        for title, table in tables.under_tables(self.under, "github"):
+            parts += [f"## {title}{self._lossy()}", table]
+        parts += ["## Notes", "\n".join(f"- {markdown(n)}" for n in self.notes)]
+        return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
+
+    def _tables(self, style: str, mark: str) -> list[str]:
+        """The tables, each behind its heading."""
+        lossy = self._marked() + self._lossy()
+        parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
+        if any(m.expected_max is not None for m in self.metrics):
+            title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
+            parts.append((title, tables.expected_max_table(self.metrics, style)))
+        if self.differences:
+            title = f"Paired, on the same prompts and noise{self._marked()}"
+            parts.append((title, tables.difference_table(self.differences, style)))
+        if self.comparisons:
+            title = f"Published numbers beside ours{self._marked()}"
+            parts.append((title, tables.comparison_table(self.comparisons, style)))
+        return [text for title, table in parts for text in (f"{mark}{title}", table)]
+
+    def _lossy(self) -> str:
+        return self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
+
+    def _marked(self) -> str:
+        return f" (by definition {self.under.counted.name}, not by the run's own)" if self.under.deviation else ""
