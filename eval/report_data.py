@@ -37,25 +37,25 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         parts = [f"# Results{self._marked()}", *self._tables("github", "## ")]
-        for title, table in tables.under_tables(self.under, "github"):
-            parts += [f"## {title}{self._lossy()}", table]
+        for title, table in tables.under_tables(self.under):
+            parts += [f"## {title}{self._lossy()}", table.text("github")]
         parts += ["## Notes", "\n".join(f"- {markdown(n)}" for n in self.notes)]
-        return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
+        return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics).text("github")]) + "\n"
 
     def _tables(self, style: str, mark: str) -> list[str]:
         """The tables, each behind its heading."""
         lossy = self._marked() + self._lossy()
-        parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
+        parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics))]
         if any(m.expected_max is not None for m in self.metrics):
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
-            parts.append((title, tables.expected_max_table(self.metrics, style)))
+            parts.append((title, tables.expected_max_table(self.metrics)))
         if self.differences:
             title = f"Paired, on the same prompts and noise{self._marked()}"
-            parts.append((title, tables.difference_table(self.differences, style)))
+            parts.append((title, tables.difference_table(self.differences)))
         if self.comparisons:
             title = f"Published numbers beside ours{self._marked()}"
-            parts.append((title, tables.comparison_table(self.comparisons, style)))
-        return [text for title, table in parts for text in (f"{mark}{title}", table)]
+            parts.append((title, tables.comparison_table(self.comparisons)))
+        return [text for title, table in parts for text in (f"{mark}{title}", table.text(style))]
 
     def _lossy(self) -> str:
         return self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
