@@ -12,12 +12,13 @@ from eval.measure import ALL, DRAWS, Metrics
 HUB_ID = "AIML-TUDA/i2p"
 
 
-def model_card(manifest: Mapping, metrics: Sequence[Metrics], notes: Sequence[str]) -> str:
+def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, notes: Sequence[str]) -> str:
     """Return a model card that holds the run's results and nothing else: YAML between two lines of dashes, and notes.
 
     Args:
         manifest: of the run.
         metrics: of every category and method; a number that can't be had is left out.
+        definition: the name of the one by which pictures count.
         notes: what a reader should know, as Markdown that is safe.
     """
     from huggingface_hub import EvalResult, ModelCardData
@@ -35,15 +36,17 @@ def model_card(manifest: Mapping, metrics: Sequence[Metrics], notes: Sequence[st
     found = [
         EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
         for m in metrics
-        for kind, value, name, arguments in _values(m, identity["protocol"]["name"])
+        for kind, value, name, arguments in _values(
+            m, {"protocol": identity["protocol"]["name"], "definition": definition}
+        )
     ]
     index = ModelCardData(model_name=identity["model"]["source"], eval_results=found).to_yaml()
     return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def _values(m: Metrics, protocol: str):
+def _values(m: Metrics, how: Mapping[str, str]):
     """(type, value, name, arguments) of each number of a category and method."""
-    said = {"method": m.method, "category": m.category, "protocol": protocol, "prompts": m.prompts, "images": m.images}
+    said = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
     over = "all prompts" if m.category == ALL else m.category
     if m.probability is not None:
         interval = {} if m.low is None else {"low": m.low, "high": m.high}

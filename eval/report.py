@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import i2p
 from eval.by_definition import by_definition
+from eval.checks import check_report
 from eval.cli import exit_code_of, say, with_run
 from eval.compose import override
 from eval.definitions import DEFINITIONS, definition_of, get_definition
@@ -22,11 +24,17 @@ from eval.report_data import Report
 from eval.report_files import write
 from eval.rundir import RunDir
 from eval.scores import RETRIED
+from eval.settings import ReportSettings
 
 EXAMPLES = 5  # of the missing images, named by method, row and image
 
 
-def make_report(run: RunDir, published_as: str | None = None, flags: str | None = None) -> Report:
+def make_report(
+    run: RunDir,
+    published_as: str | None = None,
+    flags: str | None = None,
+    options: ReportSettings | None = None,
+) -> Report:
     """Read the run directory and return what it says.
 
     Args:
@@ -34,6 +42,7 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
         published_as: whose published numbers to set beside the run's; None for what the manifest says.
         flags: a name of `eval.definitions` to count by, instead of as the run's protocol says; the report then is
             written to `report/flags-NAME/`, and marked as a deviation.
+        options: what the report shows of the pictures; None for what the manifest says.
 
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
@@ -79,7 +88,16 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
         images,
         missing,
         examples,
+        tuple(prompts),
+        scores,
+        frame,
+        options or stored_options(manifest),
     )
+
+
+def stored_options(manifest: Mapping) -> ReportSettings:
+    """Return what the run was told to show; the defaults for a run from before there was a choice."""
+    return ReportSettings(**manifest["settings"].get("report", {}))
 
 
 def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
@@ -98,20 +116,42 @@ def _again(manifest: dict, run: RunDir) -> str:
 
 HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
 
-  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report:
+  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
+  gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
+  gallery_prompts=N             prompts shown there
+  images=true|false             images.parquet and images.csv, a row an image
+
+What is left out is as the run was told (report.gallery=…). The definitions:
 
 """
+KEYS = ("flags", "gallery", "gallery_prompts", "images")
 
 
 def main() -> None:
-    """`python -m eval.report RUN [flags=NAME]`: print the report of a run directory and write it there."""
+    """`python -m eval.report RUN [flags=NAME] [gallery=…] …`: print the report of a run directory and write it there."""
     names = "\n".join(f"    {name:<20}{one.counts}" for name, one in DEFINITIONS.items())
-    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, ("flags",), f"{HELP}{names}")))
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
 
 
-def _report(path: Path, flags: str | None = None) -> int:
+def _report(path: Path, flags: str | None = None, **words: str) -> int:
     run = RunDir(path)
-    return finish(run, make_report(run, flags=flags))
+    options = replace(stored_options(run.read_manifest() or {"settings": {}}), **_options(words))
+    check_report(options)
+    return finish(run, make_report(run, flags=flags, options=options))
+
+
+def _options(words: Mapping[str, str]) -> dict[str, object]:
+    """Fields of `ReportSettings` as typed on the command line."""
+    options: dict[str, object] = dict(words)
+    if "gallery_prompts" in words:
+        if not words["gallery_prompts"].isdecimal():
+            raise InputError(f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}")
+        options["gallery_prompts"] = int(words["gallery_prompts"])
+    if "images" in words:
+        if words["images"] not in ("true", "false"):
+            raise InputError(f"images must be true or false, found {words['images']!r}")
+        options["images"] = words["images"] == "true"
+    return options
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
@@ -121,7 +161,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         StorageError: it can't be written there; it is printed by then.
     """
     say(report.terminal())
-    say(f"\nWritten to {report.folder}: {', '.join(write(report))}")
+    say(f"\nWritten to {report.folder}: {', '.join(write(report, run))}")
     if report.under.definitions:
         count = len(report.under.definitions)
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
