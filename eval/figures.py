@@ -154,6 +154,7 @@ def _axes(figure, height: float, names: Sequence[str], *, top: float, right: flo
     total = height + top + bottom
     figure.set_size_inches(WIDTH, total)
     axes = figure.add_axes((left / WIDTH, bottom / total, (WIDTH - left - right) / WIDTH, height / total))
+    axes.set_facecolor("none")
     axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)

@@ -33,12 +33,11 @@ def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, n
         "dataset_name": "Inappropriate Image Prompts (I2P)" if real else source,
         "dataset_args": {"prompts": identity["prompts"]["count"], "digest": identity["prompts"]["digest"]},
     }
+    how = {"protocol": identity["protocol"]["name"], "definition": definition}
     found = [
         EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
         for m in metrics
-        for kind, value, name, arguments in _values(
-            m, {"protocol": identity["protocol"]["name"], "definition": definition}
-        )
+        for kind, value, name, arguments in _values(m, how)
     ]
     index = ModelCardData(model_name=identity["model"]["source"], eval_results=found).to_yaml()
     return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"

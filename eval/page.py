@@ -45,10 +45,7 @@ def report_page(report: Report, run: RunDir) -> str:
         script=Markup(script),
         title=parts.title(report),
         lead=parts.lead(report),
-        alarms=[
-            *alarms(report.manifest, report.missing),
-            *([report.under.deviation] if report.under.deviation else []),
-        ],
+        alarms=alarms(report.manifest, report.missing) + _other_definition(report),
         cards=parts.cards(report),
         markers=len(MARKERS),
         counts=parts.counts(report),
@@ -80,6 +77,10 @@ def policy(css: str, script: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _other_definition(report: Report) -> list[str]:
+    return [f"Counted by {report.under.deviation}."] if report.under.deviation else []
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What `report.html` says beside the tables: the facts of a run, its digests, the counts, and figures set into a page."""
+"""What `report.html` says beside the tables: facts of a run, its digests, its counts, and figures set into a page."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def facts(report: Report) -> list[tuple[str, str]]:
     """Return name and value of what a reader must know to repeat the run."""
     identity, runtime = report.manifest["identity"], report.manifest["runtime"]
     model, protocol, prompts = identity["model"], identity["protocol"], identity["prompts"]
-    size = protocol["size"]
+    source, size = report.manifest["settings"]["prompts"]["source"], protocol["size"]
     size = "each row's" if size == "row" else "×".join(map(str, size)) if isinstance(size, list) else str(size)
     guidance = "each row's" if protocol["guidance_scale"] == "row" else protocol["guidance_scale"]
     scheduler = protocol["scheduler"] or model.get("scheduler") or "the checkpoint's"
     found = {
         "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
-        "Prompts": f"{report.manifest['settings']['prompts']['source']}, {prompts['count']:,}, digest {prompts['digest']}",
+        "Prompts": f"{prompts['count']:,} of {source}, digest {prompts['digest']}",
         "Protocol": f"{protocol['name']}: {protocol['source']}",
         "Drawn with": f"{protocol['steps']} steps of {scheduler}, guidance scale {guidance}, size {size}",
         "Seeds": protocol["noise"],
@@ -99,9 +99,8 @@ def _digests(value: object, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _digests(inner, f"{path} {key}".strip())
     elif isinstance(value, list):
         for inner in value:
-            yield from _digests(
-                inner, f"{path} {inner['name']}" if isinstance(inner, dict) and "name" in inner else path
-            )
+            named = isinstance(inner, Mapping) and "name" in inner
+            yield from _digests(inner, f"{path} {inner['name']}" if named else path)
     elif isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
         yield path.removesuffix(" digest").removesuffix("_sha256"), value
 
@@ -114,7 +113,8 @@ def unjudged(report: Report) -> Table:
         states = [getattr(m, state) for state in NOT_OK]
         rows.append((m.method, each, m.images, *states, each - m.images - sum(states)))
     headers = ("method", "planned", "ok", *(state.replace("_", " ") for state in NOT_OK), "not made")
-    return Table(headers, tuple(tuple(f"{x:,}" if isinstance(x, int) else x for x in row) for row in rows))
+    cells = tuple(tuple(f"{x:,}" if isinstance(x, int) else x for x in row) for row in rows)
+    return Table(headers, cells, frozenset({"method"}))
 
 
 def counts(report: Report) -> str:
