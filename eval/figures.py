@@ -18,7 +18,7 @@ from eval.measure import ALL, Metrics, Paired
 # Of the methods in the order of the run. A marker tells one from another in grey too, and to a reader who does not see
 # a difference of colour; every colour has a contrast of 3 to 1 on white, and its fellow of DARK on a dark page.
 PALETTE = ("#404752", "#c96a0a", "#0a6fb0", "#9a3580", "#1a9c78", "#7b1e1e", "#7f86e6", "#6b6a00")
-DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#d97fc0", "#4fd6ac", "#f4938a", "#a9b0ff", "#8f9240")
+DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0ff", "#8f9240")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 5.6  # inches: still read on a phone

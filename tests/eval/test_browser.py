@@ -24,7 +24,7 @@ class Browser:
 
     def __init__(self, program: str, profile: Path):
         (theirs, self.ours_out), (self.ours_in, answers) = os.pipe(), os.pipe()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
         options += ["--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"]
 
         def put_in_place():  # Chromium reads from 3 and writes to 4
