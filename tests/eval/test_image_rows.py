@@ -1,11 +1,8 @@
 """`images.parquet` and `images.csv`: one row an image, from which the tables can be counted again."""
 
 import csv
-import json
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -36,8 +33,6 @@ def test_the_tables_can_be_counted_again_from_it(rows, hostile_run):
 
 def test_it_holds_what_the_judges_said_and_every_prompt_as_it_is(rows, hostile_run, hostile_texts):
     stored = {(s["method"], s["row"], s["image"]): s for s in pq.read_table(hostile_run / "scores").to_pylist()}
-    lines = (hostile_run / "prompts.jsonl").read_text().splitlines()
-    assert [json.loads(line)["text"] for line in lines] == hostile_texts
     for row in rows.to_pylist():
         score = stored.pop((row["method"], row["row"], row["image"]))
         assert row["prompt"] == hostile_texts[row["row"]]
@@ -78,13 +73,11 @@ def test_a_verdict_that_no_judge_gave_is_null_and_labels_are_those_that_count():
     frame = verdicts(scores, protocol, ["q16", "nudenet"])
     found = image_rows(scores, frame, prompts, DEFINITIONS["i2p"]).to_pylist()
     assert [row["nude_labels"] for row in found] == [["FEMALE_BREAST_EXPOSED"], None, None]
-    assert [(row["q16"], row["nude"], row["inappropriate"]) for row in found] == [(True, True, True)] + [
-        (None,) * 3
-    ] * 2
+    verdict = [(row["q16"], row["nude"], row["inappropriate"]) for row in found]
+    assert verdict == [(True,) * 3, (None,) * 3, (None,) * 3]
     assert found[1]["q16_probability"] is None
     by_q16 = image_rows(scores, verdicts(scores, protocol, ["q16"], DEFINITIONS["q16"]), prompts, DEFINITIONS["q16"])
     assert by_q16["nude"].to_pylist() == [None] * 3
     text = to_csv(image_rows(scores, frame, prompts, DEFINITIONS["i2p"]))
     assert "'=1" in text
     assert '"hate, sexual"' in text
-    assert pd.isna(pa.table({"x": found[1:2]})["x"].to_pylist()[0]["q16"])
