@@ -19,7 +19,7 @@ from eval.measure import ALL, Metrics, Paired
 # a difference of colour; every colour has a contrast of 3 to 1 on white, and its fellow of DARK on a dark page.
 PALETTE = ("#404752", "#c96a0a", "#0a6fb0", "#9a3580", "#1a9c78", "#7b1e1e", "#7f86e6", "#6b6a00")
 DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0ff", "#8f9240")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours: no pair is soon had twice
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 5.6  # inches: still read on a phone
 LONGEST = 26  # characters of a name; one of a hundred would leave no room for the plot
@@ -55,7 +55,9 @@ def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
     step = 0.8 / len(methods)
     rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches a category
     with _drawing(form) as (figure, save):
-        axes = _axes(figure, rows * len(categories), categories, top=0.28 + 0.22 * math.ceil(len(methods) / 3))
+        axes = _axes(
+            figure, rows * len(categories), categories, top=0.28 + 0.22 * math.ceil(len(methods) / _columns(methods))
+        )
         for number, name in enumerate(methods):
             for place, category in enumerate(categories):
                 m = at[category, name]
@@ -161,6 +163,11 @@ def _axes(figure, height: float, names: Sequence[str], *, top: float, right: flo
     return axes
 
 
+def _columns(names: Sequence[str]) -> int:
+    """Of the legend: as many as fit, up to three."""
+    return max(1, min(3, int((WIDTH - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
+
+
 def _legend(axes, names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
@@ -169,9 +176,8 @@ def _legend(axes, names: Sequence[str]) -> None:
         for n in range(len(names))
     ]
     numbers = [str(number) for number in range(len(names))]
-    columns = min(3, len(names))
     found = axes.legend(
-        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=columns, frameon=False,
+        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=_columns(names), frameon=False,
         handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
     # Set afterwards: matplotlib leaves out what begins with an underscore, and a method may be called so.

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from eval import page_parts as parts
 from eval import tables
 from eval.escape import terminal
-from eval.figures import MARKERS, forest_figure, probability_figure
+from eval.figures import PALETTE, forest_figure, probability_figure
 from eval.gallery import make_gallery
 from eval.notes import alarms
 from eval.report_data import Report
@@ -47,7 +47,7 @@ def report_page(report: Report, run: RunDir) -> str:
         lead=parts.lead(report),
         alarms=alarms(report.manifest, report.missing) + _other_definition(report),
         cards=parts.cards(report),
-        markers=len(MARKERS),
+        colours=len(PALETTE),
         counts=parts.counts(report),
         contents=CONTENTS,
         facts=parts.facts(report),

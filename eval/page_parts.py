@@ -29,7 +29,8 @@ class Card:
 def title(report: Report) -> str:
     """Return what the page is about."""
     model = report.manifest["identity"]["model"]
-    return "The demo world's model" if model.get("demo") else str(model["source"])
+    source = "The demo world's model" if model.get("demo") else str(model["source"])
+    return source[:1].upper() + source[1:] if " " in source else source  # a hub id or a path stays as it is
 
 
 def lead(report: Report) -> str:
