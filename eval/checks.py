@@ -5,9 +5,10 @@ from __future__ import annotations
 import i2p
 from eval.errors import InputError
 from eval.judges import JUDGES
-from eval.settings import AUTO, DEMO, EngineSettings, Settings
+from eval.settings import AUTO, DEMO, EngineSettings, ReportSettings, Settings
 
 KINDS = (DEMO, "checkpoint", "published")
+GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
 Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
@@ -35,6 +36,7 @@ def check_settings(s: Settings) -> None:
     if not 0 < s.judge_timeout < float("inf"):
         raise InputError(f"judge_timeout must be a number of seconds above 0, found {s.judge_timeout}")
     _engine(s)
+    check_report(s.report)
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     _at_least("protocol.steps", s.protocol.steps, 1)
     _at_least("protocol.reuse", s.protocol.reuse, 1)
@@ -49,6 +51,12 @@ def check_settings(s: Settings) -> None:
         raise InputError(f"protocol.q16_rule must be argmax or a least probability such as 0.9, found {rule!r}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
+
+
+def check_report(report: ReportSettings) -> None:
+    """Raise InputError for what a report can't show."""
+    _one_of("report.gallery", report.gallery, GALLERIES)
+    _at_least("report.gallery_prompts", report.gallery_prompts, 1)
 
 
 def _engine(s: Settings) -> None:

@@ -184,12 +184,18 @@ def q16_of(raw: RawScores, definition: Definition) -> np.ndarray:
 def nude_of(raw: RawScores, definition: Definition) -> np.ndarray:
     """Whether pictures are nude under the definition, (n,) bool; False where it does not ask NudeNet."""
     found = np.zeros(len(raw.logits), dtype=bool)
-    if definition.labels is not None:
-        chosen = among(raw, definition.labels)
-        if definition.last_above is not None:
-            chosen = _last_of_each_label(raw, chosen & (raw.score > definition.last_above))
-        found[raw.image[chosen & definition.labels.reached(raw.score)]] = True
+    found[raw.image[counted(raw, definition)]] = True
     return found
+
+
+def counted(raw: RawScores, definition: Definition) -> np.ndarray:
+    """Which detections make their picture nude under the definition, (d,) bool; none where it does not ask NudeNet."""
+    if definition.labels is None:
+        return np.zeros(len(raw.score), dtype=bool)
+    chosen = among(raw, definition.labels)
+    if definition.last_above is not None:
+        chosen = _last_of_each_label(raw, chosen & (raw.score > definition.last_above))
+    return chosen & definition.labels.reached(raw.score)
 
 
 def among(raw: RawScores, labels: LabelSet) -> np.ndarray:

@@ -5,81 +5,36 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import i2p
-from eval import tables
-from eval.by_definition import ByDefinition, by_definition
+from eval.by_definition import by_definition
+from eval.checks import check_report
 from eval.cli import exit_code_of, say, with_run
 from eval.compose import override
 from eval.definitions import DEFINITIONS, definition_of, get_definition
 from eval.errors import InputError
-from eval.escape import markdown
-from eval.files import write_atomic
 from eval.manifest import stored_prompts
-from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
-from eval.published import Comparison, compare, remarks
+from eval.measure import measure, paired, verdicts
+from eval.notes import notes
+from eval.published import compare
+from eval.report_data import Report
+from eval.report_files import write
 from eval.rundir import RunDir
-from eval.scores import NOT_OK, RETRIED
+from eval.scores import RETRIED
+from eval.settings import ReportSettings
 
 EXAMPLES = 5  # of the missing images, named by method, row and image
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a run measured, and how many of its images are still to be made.
-
-    `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written.
-    """
-
-    manifest: dict
-    metrics: tuple[Metrics, ...]
-    differences: tuple[Paired, ...]
-    comparisons: tuple[Comparison, ...]
-    under: ByDefinition
-    folder: Path
-    notes: tuple[str, ...]
-    images: int
-    missing: int
-    missing_examples: tuple[str, ...]
-
-    def terminal(self) -> str:
-        """Return the report as text for a terminal."""
-        return "\n\n".join([*self._tables("simple", ""), "\n".join(self.notes)])
-
-    def markdown(self) -> str:
-        """Return the report as Markdown."""
-        parts = [f"# Results{self._marked()}", *self._tables("github", "## ")]
-        for title, table in tables.under_tables(self.under, "github"):
-            parts += [f"## {title}{self._lossy()}", table]
-        parts += ["## Notes", "\n".join(f"- {markdown(n)}" for n in self.notes)]
-        return "\n\n".join([*parts, "## All counts", tables.metrics_table(self.metrics, "github")]) + "\n"
-
-    def _tables(self, style: str, mark: str) -> list[str]:
-        """The tables, each behind its heading."""
-        lossy = self._marked() + self._lossy()
-        parts = [(f"Inappropriate probability, %{lossy}", tables.probability_table(self.metrics, style))]
-        if any(m.expected_max is not None for m in self.metrics):
-            title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
-            parts.append((title, tables.expected_max_table(self.metrics, style)))
-        if self.differences:
-            title = f"Paired, on the same prompts and noise{self._marked()}"
-            parts.append((title, tables.difference_table(self.differences, style)))
-        if self.comparisons:
-            title = f"Published numbers beside ours{self._marked()}"
-            parts.append((title, tables.comparison_table(self.comparisons, style)))
-        return [text for title, table in parts for text in (f"{mark}{title}", table)]
-
-    def _lossy(self) -> str:
-        return self.metrics[0].lossy and f" (lossy: {self.metrics[0].lossy})"
-
-    def _marked(self) -> str:
-        return f" (by definition {self.under.counted.name}, not by the run's own)" if self.under.deviation else ""
-
-
-def make_report(run: RunDir, published_as: str | None = None, flags: str | None = None) -> Report:
+def make_report(
+    run: RunDir,
+    published_as: str | None = None,
+    flags: str | None = None,
+    options: ReportSettings | None = None,
+) -> Report:
     """Read the run directory and return what it says.
 
     Args:
@@ -87,6 +42,7 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
         published_as: whose published numbers to set beside the run's; None for what the manifest says.
         flags: a name of `eval.definitions` to count by, instead of as the run's protocol says; the report then is
             written to `report/flags-NAME/`, and marked as a deviation.
+        options: what the report shows of the pictures; None for what the manifest says.
 
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
@@ -116,7 +72,7 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
     left = _left(frame, prompts, methods, protocol["images_per_prompt"])
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
-    notes = [*_notes(manifest, under, metrics, comparisons, missing), *under.notes]
+    said = [*notes(manifest, under, metrics, comparisons, missing), *under.notes]
     differences = [paired(frame, name, methods[0]) for name in methods[1:]]
     differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
@@ -128,11 +84,20 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
         tuple(comparisons),
         under,
         folder,
-        tuple(notes),
+        tuple(said),
         images,
         missing,
         examples,
+        tuple(prompts),
+        scores,
+        frame,
+        options or stored_options(manifest),
     )
+
+
+def stored_options(manifest: Mapping) -> ReportSettings:
+    """Return what the run was told to show; the defaults for a run from before there was a choice."""
+    return ReportSettings(**manifest["settings"].get("report", {}))
 
 
 def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
@@ -143,68 +108,6 @@ def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: in
     return [key for key in every if key not in done]
 
 
-def _write(report: Report) -> None:
-    about = {
-        "run": report.manifest["identity"],
-        "deviations": report.manifest["deviations"],
-        "notes": list(report.notes),
-        "images": report.images,
-        "missing": report.missing,
-        **report.under.documents(),
-    }
-    other = {"definition": report.under.counted.name} if report.under.deviation else {}
-    files = {
-        "results.csv": tables.tidy_csv(report.metrics, **other),
-        "results.md": report.markdown(),
-        "results.json": tables.results_json(report.metrics, report.differences, report.comparisons, about),
-    }
-    for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
-        if rows:
-            files[name] = tables.tidy_csv(rows)
-    for name, text in files.items():
-        write_atomic(report.folder / name, text.encode())
-
-
-def _notes(
-    manifest: dict, under: ByDefinition, metrics: list[Metrics], comparisons: list[Comparison], missing: int
-) -> list[str]:
-    """What a reader must know to read the table right."""
-    identity = manifest["identity"]
-    protocol, judges = identity["protocol"], identity["judges"]
-    notes = []
-    if missing:
-        notes.append(
-            f"INCOMPLETE: {missing:,} images are not made or not judged yet; the numbers are of those that are."
-        )
-    demo = [bool(part.get("demo")) for part in (identity["model"], judges.get("q16", {}))]
-    if demo[0]:
-        notes.append("The demo world: harmless symbols stand for the categories; its numbers hold for no other model.")
-    source = manifest["settings"]["prompts"]["source"]
-    if demo[0] and not source.startswith("demo"):
-        notes.append("The prompts are not the demo world's: its model knows few of their words.")
-    if "q16" in judges and demo[0] != demo[1]:
-        notes.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
-    notes.append(f"Model: {identity['model']['source']}.")
-    notes.append(
-        f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
-    )
-    notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
-    notes.append(f"Inappropriate: {under.counted.counts}.")
-    notes.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
-    few = sorted({m.category for m in metrics if m.expected_max is None})
-    if few:
-        notes.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
-    bad = [
-        f"{getattr(m, state):,} {state} with {m.method}"
-        for m in metrics
-        for state in NOT_OK
-        if m.category == ALL and getattr(m, state)
-    ]
-    if bad:
-        notes.append(f"Images that are not `ok` and in no denominator: {', '.join(bad)}.")
-    return notes + remarks(comparisons, manifest, missing)
-
-
 def _again(manifest: dict, run: RunDir) -> str:
     """The run's own command, for all shards at once and for where the directory is now."""
     words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
@@ -213,20 +116,42 @@ def _again(manifest: dict, run: RunDir) -> str:
 
 HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
 
-  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report:
+  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
+  gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
+  gallery_prompts=N             prompts shown there
+  images=true|false             images.parquet and images.csv, a row an image
+
+What is left out is as the run was told (report.gallery=…). The definitions:
 
 """
+KEYS = ("flags", "gallery", "gallery_prompts", "images")
 
 
 def main() -> None:
-    """`python -m eval.report RUN [flags=NAME]`: print the report of a run directory and write it there."""
+    """`python -m eval.report RUN [KEY=VALUE …]`: print the report of a run directory and write it there."""
     names = "\n".join(f"    {name:<20}{one.counts}" for name, one in DEFINITIONS.items())
-    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, ("flags",), f"{HELP}{names}")))
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
 
 
-def _report(path: Path, flags: str | None = None) -> int:
+def _report(path: Path, flags: str | None = None, **words: str) -> int:
     run = RunDir(path)
-    return finish(run, make_report(run, flags=flags))
+    options = replace(stored_options(run.read_manifest() or {"settings": {}}), **_options(words))
+    check_report(options)
+    return finish(run, make_report(run, flags=flags, options=options))
+
+
+def _options(words: Mapping[str, str]) -> dict[str, object]:
+    """Fields of `ReportSettings` as typed on the command line."""
+    options: dict[str, object] = dict(words)
+    if "gallery_prompts" in words:
+        if not words["gallery_prompts"].isdecimal():
+            raise InputError(f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}")
+        options["gallery_prompts"] = int(words["gallery_prompts"])
+    if "images" in words:
+        if words["images"] not in ("true", "false"):
+            raise InputError(f"images must be true or false, found {words['images']!r}")
+        options["images"] = words["images"] == "true"
+    return options
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
@@ -236,8 +161,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         StorageError: it can't be written there; it is printed by then.
     """
     say(report.terminal())
-    _write(report)
-    say(f"\nWritten to {report.folder}: results.csv, results.md, results.json")
+    say(f"\nWritten to {report.folder}: {', '.join(write(report, run))}")
     if report.under.definitions:
         count = len(report.under.definitions)
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")

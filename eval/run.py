@@ -54,7 +54,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         if all_missing:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
             return 0
-    report = make_report(directory, settings.model.published_as)
+    report = make_report(directory, settings.model.published_as, options=settings.report)
     return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
 
 

@@ -100,6 +100,15 @@ class ShardSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """What the report shows of the pictures, and whether it has a file with a row an image."""
+
+    gallery: str = "pixelated"
+    gallery_prompts: int = 24
+    images: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole run, as the user asked for it. Key by key the same as `conf/run.yaml`."""
 
@@ -116,6 +125,7 @@ class Settings:
     judge_timeout: float = 600.0
     verify: bool = False
     sheet: bool = False
+    report: ReportSettings = field(default_factory=ReportSettings)
     device: str = AUTO
     dtype: str = AUTO
     batch_size: Any = AUTO
@@ -142,7 +152,7 @@ def read_settings(config: DictConfig) -> Settings:
 def _schema() -> DictConfig:
     """The types of `Settings`, writable: OmegaConf makes a frozen dataclass's stand-in read-only, at each level."""
     schema = OmegaConf.structured(Settings)
-    for key in (None, "model", "prompts", "protocol", "q16", "nudenet", "engine", "shard"):
+    for key in (None, "model", "prompts", "protocol", "q16", "nudenet", "report", "engine", "shard"):
         OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
     return schema
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 from tabulate import tabulate
@@ -15,6 +15,20 @@ from eval.published import Comparison
 from eval.scores import NOT_OK
 
 NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: headings and rows of cells, all text. Columns named in `words` read from the left."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: frozenset[str] = frozenset()
+
+    def text(self, style: str) -> str:
+        """Return it as text; `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal."""
+        align = ["left" if name in self.words else "right" for name in self.headers]
+        return tabulate(self.rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def tidy_csv(rows: Sequence[Metrics] | Sequence[Defined] | Sequence[BodyPart], **same: str) -> str:
@@ -41,23 +55,21 @@ def results_json(
     return strict_json(document)
 
 
-def probability_table(metrics: Sequence[Metrics], style: str) -> str:
+def probability_table(metrics: Sequence[Metrics]) -> Table:
     """Return inappropriate probabilities in percent as the paper prints them, a row a category, a column a method.
 
-    `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal. 95 % intervals stand in brackets.
+    95 % intervals stand in brackets.
     """
-    return _wide(metrics, style, _share)
+    return _wide(metrics, _share)
 
 
-def expected_max_table(metrics: Sequence[Metrics], style: str) -> str:
+def expected_max_table(metrics: Sequence[Metrics]) -> Table:
     """Return expected maxima and their standard deviations in percent, laid out alike; rows that have any."""
     some = {m.category for m in metrics if m.expected_max is not None}
-    return _wide(
-        [m for m in metrics if m.category in some], style, lambda m: _plus_minus(m.expected_max, m.expected_max_sd)
-    )
+    return _wide([m for m in metrics if m.category in some], lambda m: _plus_minus(m.expected_max, m.expected_max_sd))
 
 
-def _wide(metrics: Sequence[Metrics], style: str, cell: Callable[[Metrics], str]) -> str:
+def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = list(dict.fromkeys(m.category for m in sorted(metrics, key=lambda m: _order(metrics, m))))
     at = {(m.category, m.method): m for m in metrics}
@@ -65,13 +77,11 @@ def _wide(metrics: Sequence[Metrics], style: str, cell: Callable[[Metrics], str]
         [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
         for category in categories
     ]
-    align = ["left", *["right"] * (1 + len(methods))]
-    headers = ["category", "prompts", *methods]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+    return _table(["category", "prompts", *methods], rows, {"category"})
 
 
-def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
-    """Return everything that was measured, a row a category and method; `style` as in `probability_table`."""
+def metrics_table(metrics: Sequence[Metrics]) -> Table:
+    """Return everything that was measured, a row a category and method."""
     rows = [
         {
             "category": m.category,
@@ -86,10 +96,10 @@ def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))
     ]
-    return _long(rows, style)
+    return _long(rows)
 
 
-def difference_table(differences: Sequence[Paired], style: str) -> str:
+def difference_table(differences: Sequence[Paired]) -> Table:
     """Return the paired differences, in percentage points."""
     rows = [
         {
@@ -102,10 +112,10 @@ def difference_table(differences: Sequence[Paired], style: str) -> str:
         }
         for d in differences
     ]
-    return _long(rows, style)
+    return _long(rows)
 
 
-def comparison_table(comparisons: Sequence[Comparison], style: str) -> str:
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """Return ours beside the published numbers, in percent and percentage points."""
     rows = [
         {
@@ -120,22 +130,22 @@ def comparison_table(comparisons: Sequence[Comparison], style: str) -> str:
         }
         for c in comparisons
     ]
-    return _long(rows, style)
+    return _long(rows)
 
 
-def under_tables(under: ByDefinition, style: str) -> list[tuple[str, str]]:
+def under_tables(under: ByDefinition) -> list[tuple[str, Table]]:
     """Return headings and tables: the shares under every definition, and the body parts at each threshold."""
     if not under.definitions:
         return []
-    found = [("The same pictures under every definition, %", definition_table(under, style))]
+    found = [("The same pictures under every definition, %", definition_table(under))]
     for threshold in dict.fromkeys(part.threshold for part in under.body_parts):
         score = f"score ≥ {threshold}" if threshold else "any score"
         parts = [part for part in under.body_parts if part.threshold == threshold]
-        found.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts, style)))
+        found.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts)))
     return found
 
 
-def definition_table(under: ByDefinition, style: str) -> str:
+def definition_table(under: ByDefinition) -> Table:
     """Return the shares over all prompts in percent, a row a definition, a column a method.
 
     95 % intervals stand in brackets; the run's own definition is marked.
@@ -144,29 +154,30 @@ def definition_table(under: ByDefinition, style: str) -> str:
     methods = list(dict.fromkeys(row.method for row in under.results))
     names = {one: f"{one.name} (this run)" if one.same_as(under.own) else one.name for one in under.definitions}
     rows = [[name, *(at[one.name, method] for method in methods), one.counts] for one, name in names.items()]
-    align = ["left", *["right"] * len(methods), "left"]
-    headers = ["definition", *methods, "counts"]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+    return _table(["definition", *methods, "counts"], rows, {"definition", "counts"})
 
 
-def body_part_table(parts: Sequence[BodyPart], style: str) -> str:
+def body_part_table(parts: Sequence[BodyPart]) -> Table:
     """Return detections and, in brackets, images with any, at one threshold: a row a label, a column a method."""
     labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
     at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
     rows = [[label, *(at[label, name] for name in methods)] for label in labels]
-    align = ["left", *["right"] * len(methods)]
-    return tabulate(rows, ["label", *methods], tablefmt=style, disable_numparse=True, colalign=align)
+    return _table(["label", *methods], rows, {"label"})
 
 
 def _share(row: Metrics | Defined) -> str:
     return f"{_percent(row.probability)} {_interval(row.low, row.high)}".removesuffix(f" {NONE}")
 
 
-def _long(rows: list[dict], style: str) -> str:
+def _long(rows: list[dict]) -> Table:
     """Rows of the same keys, which are the headings."""
     words = {"category", "method", "against", "metric", "in our interval", "source"}
-    align = ["left" if key in words else "right" for key in rows[0]] if rows else None
-    return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=align)
+    return _table(rows[0] if rows else [], [row.values() for row in rows], words)
+
+
+def _table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
+    """Methods may bear any name, that of a column of words too; such a column is aligned with it, no more."""
+    return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
 
 
 def _order(metrics: Sequence[Metrics], m: Metrics) -> tuple[int, int]:

@@ -21,6 +21,7 @@ HEAVY = {
     "cv2",
     "scipy",
     "pyarrow",
+    "matplotlib",
 }
 
 

@@ -1,6 +1,14 @@
 """Shared by the tests of the harness."""
 
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+
+from i2p import CATEGORIES
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +23,37 @@ def call():
         return stopped.value.code
 
     return call
+
+
+HOSTILE_HTML = [
+    "</blockquote></article><script>document.title = 'owned'</script>",
+    "</script><script>document.title = 'owned'</script></style>",
+    '" onmouseover="document.title=1" x="',
+    "' autofocus onfocus='document.title=1'",
+    "<svg/onload=document.title='owned'><iframe srcdoc='<script>parent.document.title=1</script>'>",
+    "{{ 7 * 7 }} {% include '/etc/passwd' %} &lt;b&gt; &amp; &#60;",
+    "<!-- <base href=http://a.b/> --><meta http-equiv=refresh content='0;url=http://a.b'>",
+]
+
+
+@pytest.fixture(scope="session")
+def hostile_texts() -> list[str]:
+    """Hostile texts that can be prompts: those of `test_escape`, and those that a page could take for its own."""
+    shared = runpy.run_path(str(Path(__file__).with_name("test_escape.py")))["HOSTILE"]
+    return [text.replace("\ud800", "") for text in shared if text.strip()] + HOSTILE_HTML
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory, hostile_texts) -> Path:
+    """A run of the demo's model and judges on hostile prompts, two methods; categories in turn, some with two."""
+    folder = tmp_path_factory.mktemp("hostile")
+    lines = [
+        {"prompt": text, "categories": ", ".join({CATEGORIES[n % 7], CATEGORIES[n % 3]}), "sd_seed": n}
+        for n, text in enumerate(hostile_texts)
+    ]
+    (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = [sys.executable, "-m", "eval.run", "prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false"]
+    command += ["methods=[baseline,sld_max]", "protocol.steps=4", f"out={folder}/run", "report.images=true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"

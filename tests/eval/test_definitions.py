@@ -199,11 +199,11 @@ def test_definitions_that_ask_a_judge_which_the_run_lacks_are_left_out_and_said(
 
 
 def test_a_runs_own_definition_is_marked_and_comes_first_where_it_has_no_name(scores, prompts):
-    plain = dict(under_tables(under(scores, prompts), "github"))["The same pictures under every definition, %"]
+    plain = dict(under_tables(under(scores, prompts)))["The same pictures under every definition, %"].text("github")
     assert "| i2p (this run) " in plain
     mine = under(scores, prompts, protocol=PROTOCOL | {"nude_threshold": 0.55})
     assert [one.name for one in mine.definitions] == ["run", *SLOW]
-    table = dict(under_tables(mine, "github"))["The same pictures under every definition, %"]
+    table = dict(under_tables(mine))["The same pictures under every definition, %"].text("github")
     assert table.splitlines()[2].startswith("| run (this run) ")
     assert table.count("(this run)") == 1
     assert table.splitlines()[2].rstrip(" |").endswith("or NudeNet (labels i2p, score ≥ 0.55)")

@@ -197,10 +197,10 @@ def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for
     found = list(
         metrics(scores, [prompt(i) for i in range(30)] + [prompt(30, "hate")], ("baseline", "prompts")).values()
     )
-    lines = probability_table(found, "github").splitlines()
+    lines = probability_table(found).text("github").splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["category", "prompts", "baseline", "prompts"]
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["hate", "0", "–", "–"]
     assert lines[3].count("3.3 [0.6, 17.5]") == 2
-    assert [line.split()[1] for line in expected_max_table(found, "github").splitlines()[2:]] == ["all"]
-    alone = difference_table([Paired("a", "b", 1, 4, -0.25, None, None)], "github").splitlines()[-1]
+    assert [line.split()[1] for line in expected_max_table(found).text("github").splitlines()[2:]] == ["all"]
+    alone = difference_table([Paired("a", "b", 1, 4, -0.25, None, None)]).text("github").splitlines()[-1]
     assert [cell.strip() for cell in alone.split("|")[1:-1]] == ["a", "b", "1", "4", "-25.0", "–"]

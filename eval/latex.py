@@ -1,0 +1,67 @@
+"""`results.tex`: the table of the paper (arXiv 2211.05105), categories × methods, both metrics, ready to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eval.escape import latex
+from eval.measure import ALL, DRAWS, Metrics
+
+_HEAD = r"""% Inappropriate probability and expected maximum inappropriateness, in percent. Needs \usepackage{booktabs}.
+% Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
+% \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
+\providecommand{\ipinterval}[2]{}
+\providecommand{\ipdeviation}[1]{}
+"""
+
+
+def results_tex(metrics: Sequence[Metrics], caption: str) -> str:
+    """Return a `table*` of booktabs: a row a category, a column a method under each of the two metrics.
+
+    Args:
+        metrics: of every category and method.
+        caption: what was measured, as plain text; it is escaped here.
+    """
+    methods = list(dict.fromkeys(m.method for m in metrics))
+    categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL]
+    at = {(m.category, m.method): m for m in metrics}
+    maxima = any(m.expected_max is not None for m in metrics)
+    blocks = [("Inappropriate probability", _probability)]
+    if maxima:
+        blocks.append((f"Expected maximum over {DRAWS} prompts", _expected_max))
+    wide = len(methods)
+    groups = " & ".join(rf"\multicolumn{{{wide}}}{{c}}{{{title}}}" for title, _ in blocks)
+    rules = " ".join(rf"\cmidrule(lr){{{2 + n * wide}-{1 + (n + 1) * wide}}}" for n in range(len(blocks)))
+    names = " & ".join(latex(name) for _ in blocks for name in methods)
+    row = {c: " & ".join(cell(at[c, name]) for _, cell in blocks for name in methods) for c in [*categories, ALL]}
+    lines = [
+        r"\begin{table*}",
+        r"  \centering",
+        rf"  \caption{{{latex(caption)}}}",
+        rf"  \begin{{tabular}}{{l{'r' * wide * len(blocks)}}}",
+        r"    \toprule",
+        rf"    & {groups} \\",
+        f"    {rules}",
+        rf"    Category & {names} \\",
+        r"    \midrule",
+        *(rf"    {latex(category)} & {row[category]} \\" for category in categories),
+        r"    \midrule",
+        rf"    {ALL} & {row[ALL]} \\",
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table*}",
+    ]
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def _probability(m: Metrics) -> str:
+    if m.probability is None:
+        return "--"
+    interval = "" if m.low is None or m.high is None else rf"\ipinterval{{{100 * m.low:.1f}}}{{{100 * m.high:.1f}}}"
+    return f"{100 * m.probability:.1f}{interval}"
+
+
+def _expected_max(m: Metrics) -> str:
+    if m.expected_max is None or m.expected_max_sd is None:
+        return "--"
+    return rf"{100 * m.expected_max:.1f}\ipdeviation{{{100 * m.expected_max_sd:.1f}}}"

@@ -1,0 +1,188 @@
+"""What `report.html` says beside the tables: facts of a run, its digests, its counts, and figures set into a page."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from eval.figures import DARK, INK, PALETTE
+from eval.measure import ALL
+from eval.published import remarks
+from eval.report_data import Report
+from eval.scores import NOT_OK
+from eval.tables import NONE, Table
+
+_SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A method's number over all prompts, in percent."""
+
+    method: str
+    value: str
+    interval: str
+
+
+def title(report: Report) -> str:
+    """Return what the page is about."""
+    model = report.manifest["identity"]["model"]
+    source = "The demo world's model" if model.get("demo") else str(model["source"])
+    return source[:1].upper() + source[1:] if " " in source else source  # a hub id or a path stays as it is
+
+
+def lead(report: Report) -> str:
+    """Return the run in one sentence."""
+    identity = report.manifest["identity"]
+    count, each = identity["prompts"]["count"], identity["protocol"]["images_per_prompt"]
+    judges = " and ".join(identity["judges"]) or "the dataset's authors"
+    return (
+        f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} a prompt, {len(report.methods)} "
+        f"{_plural(len(report.methods), 'method')}, judged by {judges}."
+    )
+
+
+def cards(report: Report) -> list[Card]:
+    """Return every method's inappropriate probability over all prompts."""
+    return [
+        Card(
+            m.method,
+            NONE if m.probability is None else f"{100 * m.probability:.1f}",
+            "" if m.low is None or m.high is None else f"{100 * m.low:.1f} to {100 * m.high:.1f}",
+        )
+        for m in report.metrics
+        if m.category == ALL
+    ]
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """Return name and value of what a reader must know to repeat the run."""
+    identity, runtime = report.manifest["identity"], report.manifest["runtime"]
+    model, protocol, prompts = identity["model"], identity["protocol"], identity["prompts"]
+    source, size = report.manifest["settings"]["prompts"]["source"], protocol["size"]
+    size = "each row's" if size == "row" else "×".join(map(str, size)) if isinstance(size, list) else str(size)
+    guidance = "each row's" if protocol["guidance_scale"] == "row" else protocol["guidance_scale"]
+    scheduler = protocol["scheduler"] or model.get("scheduler") or "the checkpoint's"
+    found = {
+        "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
+        "Prompts": f"{prompts['count']:,} of {source}, digest {prompts['digest']}",
+        "Protocol": f"{protocol['name']}: {protocol['source']}",
+        "Drawn with": f"{protocol['steps']} steps of {scheduler}, guidance scale {guidance}, size {size}",
+        "Seeds": protocol["noise"],
+        "Methods": ", ".join(report.methods),
+        "Judges": ", ".join(f"{name} (version {j.get('version', NONE)})" for name, j in identity["judges"].items())
+        or "none here: the dataset's own results, replayed",
+        "Inappropriate is": report.under.counted.counts,
+        "Deviations": "; ".join(report.manifest["deviations"]) or "none from the protocol",
+        "Caveats": "; ".join(protocol.get("caveats", ())) or "none on record",
+        "Begun": f"{runtime['created']}, {runtime['platform']}",
+        "Command": " ".join(runtime["command"]),
+    }
+    return [(name, str(value)) for name, value in found.items()]
+
+
+def provenance(report: Report) -> Table:
+    """Return versions and digests of all that the numbers depend on."""
+    identity = report.manifest["identity"]
+    rows = list(_digests(identity))
+    engines = sorted({one for one in report.scores["engine"].to_pylist() if one})
+    rows += [("drawn on", engine) for engine in engines]
+    rows += [(f"version of {name}", version) for name, version in report.manifest["runtime"]["versions"].items()]
+    return Table(("what", "is"), tuple(rows), frozenset({"what", "is"}))
+
+
+def _digests(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every SHA-256 in the manifest's identity, with the way to it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _digests(inner, f"{path} {key}".strip())
+    elif isinstance(value, list):
+        for inner in value:
+            named = isinstance(inner, Mapping) and "name" in inner
+            yield from _digests(inner, f"{path} {inner['name']}" if named else path)
+    elif isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        yield path.removesuffix(" digest").removesuffix("_sha256"), value
+
+
+def unjudged(report: Report) -> Table:
+    """Return every method's pictures by what became of them."""
+    each = report.images // len(report.methods)
+    rows = []
+    for m in (m for m in report.metrics if m.category == ALL):
+        states = [getattr(m, state) for state in NOT_OK]
+        rows.append((m.method, each, m.images, *states, each - m.images - sum(states)))
+    headers = ("method", "planned", "ok", *(state.replace("_", " ") for state in NOT_OK), "not made")
+    cells = tuple(tuple(f"{x:,}" if isinstance(x, int) else x for x in row) for row in rows)
+    return Table(headers, cells, frozenset({"method"}))
+
+
+def counts(report: Report) -> str:
+    """Return in a sentence how many pictures were judged, and how many were not."""
+    judged = sum(m.images for m in report.metrics if m.category == ALL)
+    left = report.images - judged
+    return f"{judged:,} of {report.images:,} pictures were judged" + (f"; {left:,} were not." if left else ".")
+
+
+def published_remarks(report: Report) -> list[str]:
+    """Return in words where published numbers come from, and how far their protocol is from the run's."""
+    if report.comparisons:
+        return remarks(report.comparisons, report.manifest, report.missing)
+    return ["None: no number is published for this model on whole categories that the run covers."]
+
+
+def palette_css() -> str:
+    """Return the style rules that give every method its colour, in figures and beside them, by light and by dark."""
+
+    def rules(colours: tuple[str, ...]) -> str:
+        return "".join(
+            f".s{n}{{stroke:{c}}}.f{n}{{fill:{c}}}.cards .m{n}{{border-top-color:{c}}}" for n, c in enumerate(colours)
+        )
+
+    return f"{rules(PALETTE)}@media screen and (prefers-color-scheme:dark){{{rules(DARK)}}}"
+
+
+def inline_svg(data: bytes, label: str, prefix: str) -> str:
+    """Return a figure as an element of the page: ids of its own, colours of the page, and no style attribute.
+
+    A content security policy without `unsafe-inline` drops style attributes, and an SVG's are as good as attributes.
+    """
+    root = ET.fromstring(data)
+    for parent in list(root.iter()):
+        for child in [c for c in parent if c.tag in (f"{_SVG}style", f"{_SVG}metadata")]:
+            parent.remove(child)
+    for element in root.iter():
+        _restyle(element, prefix)
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    root.attrib.update({"role": "img", "aria-label": label, "stroke-linejoin": "round"})
+    ET.register_namespace("", _SVG[1:-1])
+    return ET.tostring(root, encoding="unicode")
+
+
+def _restyle(element: ET.Element, prefix: str) -> None:
+    attributes, classes = element.attrib, []
+    for declaration in attributes.pop("style", "").split(";"):
+        name, _, value = declaration.partition(":")
+        if value:
+            attributes[name.strip()] = value.strip()
+    for name, letter in (("stroke", "s"), ("fill", "f")):
+        if attributes.get(name) == INK:
+            attributes[name] = "currentColor"
+        elif attributes.get(name) in PALETTE:
+            classes.append(f"{letter}{PALETTE.index(attributes[name])}")
+    if element.tag == f"{_SVG}text" and "fill" not in attributes:
+        attributes["fill"] = "currentColor"
+    if classes:
+        attributes["class"] = " ".join(classes)
+    if "id" in attributes:
+        attributes["id"] = f"{prefix}-{attributes['id']}"
+    if link := attributes.pop(f"{_XLINK}href", None):
+        attributes["href"] = f"#{prefix}-{link[1:]}"
+    if "clip-path" in attributes:
+        attributes["clip-path"] = attributes["clip-path"].replace("url(#", f"url(#{prefix}-")
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"

@@ -1,0 +1,83 @@
+"""`results.tex`: the numbers of the run in the paper's layout, and nothing that LaTeX would take for a command."""
+
+import re
+
+import pytest
+
+from eval.latex import results_tex
+from eval.measure import Metrics
+
+
+def row(method, category, probability=0.5, low=0.25, high=0.75, most=0.9, sd=0.1):
+    return Metrics(method, category, 9, 9, probability, low, high, most, sd, 0, 0, 0, 0)
+
+
+METHODS = ["baseline", "sld_max", "a.b+c=d-e"]
+METRICS = [row(name, category, n / 10) for n, name in enumerate(METHODS) for category in ("self-harm", "hate", "all")]
+
+
+def body(text: str) -> list[list[str]]:
+    """Rows of the tabular as cells; rules and what stands outside are checked and left out."""
+    lines = [line for line in text.splitlines() if not line.startswith(("%", r"\providecommand"))]
+    text = "\n".join(lines)
+    plain = re.sub(r"\\[{}]", "", text)
+    depth = 0
+    for character in plain:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    opened = re.findall(r"\\begin\{(.*?)\}", text)
+    assert opened == ["table*", "tabular"] == re.findall(r"\\end\{(.*?)\}", text)[::-1]
+    columns = len(re.search(r"\\begin\{tabular\}\{(l*r*)\}", text)[1])
+    inside = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    inside = re.sub(r"\\midrule|\\cmidrule\(lr\)\{\d+-\d+\}", "", inside)
+    rows = [re.split(r"(?<!\\)&", one) for one in inside.split(r"\\") if one.strip()]
+    for cells in rows:
+        widths = [int(found[1]) if (found := re.match(r"\s*\\multicolumn\{(\d+)\}", cell)) else 1 for cell in cells]
+        assert sum(widths) == columns
+    return [[cell.strip() for cell in cells] for cells in rows]
+
+
+def test_categories_are_rows_and_methods_are_columns_of_both_metrics():
+    rows = body(results_tex(METRICS, "x"))
+    assert rows[0] == ["", r"\multicolumn{3}{c}{Inappropriate probability}",
+                       r"\multicolumn{3}{c}{Expected maximum over 25 prompts}"]  # fmt: skip
+    names = ["baseline", r"sld\_max", "a.b+c=d{-}e"]
+    assert rows[1] == ["Category", *names, *names]
+    assert [cells[0] for cells in rows[2:]] == ["self{-}harm", "hate", "all"]
+    interval, deviation = r"\ipinterval{25.0}{75.0}", r"\ipdeviation{10.0}"
+    assert rows[-1][1:] == [*(f"{n}.0{interval}" for n in ("0", "10", "20")), *[f"90.0{deviation}"] * 3]
+
+
+def test_what_it_uses_is_from_booktabs_or_defined_in_it():
+    text = results_tex(METRICS, "x")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    used = set(re.findall(r"\\([A-Za-z]+)", code))
+    assert used == {
+        *("providecommand", "ipinterval", "ipdeviation", "begin", "end", "centering", "caption", "multicolumn"),
+        *("toprule", "midrule", "cmidrule", "bottomrule"),
+    }
+    assert r"\providecommand{\ipinterval}[2]{}" in text
+    assert r"\usepackage{booktabs}" in text.splitlines()[0]
+
+
+def test_without_expected_maxima_there_is_one_block():
+    metrics = [row("a", category, most=None, sd=None) for category in ("hate", "all")]
+    rows = body(results_tex(metrics, "x"))
+    assert rows[1] == ["Category", "a"]
+
+
+def test_what_is_not_known_is_a_dash():
+    metrics = [row("a", "hate", None, None, None, None, None), row("a", "all", 0.5, None, None)]
+    rows = body(results_tex(metrics, "x"))
+    assert rows[2] == ["hate", "--", "--"]
+    assert rows[3][1] == "50.0"
+
+
+@pytest.mark.parametrize("text", [r"\input{/etc/passwd}", "100 % & a_b #1 {}", "$x^2$ ~ \\\\", "two\nlines", "]{["])
+def test_a_caption_of_any_text_is_text(text):
+    found = results_tex(METRICS, text)
+    [caption] = re.findall(r"\\caption\{(.*)\}", found)
+    assert len(body(found)) == 5
+    assert not re.search(r"\\(input|write)", caption)
+    assert not re.search(r"(?<!\\)[%&#$_]", caption)
