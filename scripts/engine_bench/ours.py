@@ -52,7 +52,7 @@ def run(
     """`images` of each prompt with each method, drawn, judged and stored by the harness."""
     protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=images, steps=steps, reuse=choice.reuse)
     plan = Plan(tuple(prompts), sld.resolve_methods(methods), protocol, ())
-    settings = SimpleNamespace(images="all", images_sample=1, batch_size=AUTO)
+    settings = SimpleNamespace(images="all", images_sample=1, batch_size=AUTO, verify=False, judge_timeout=600.0)
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
     if model.tuning != choice.tuning:  # compiling again would only read torch's cache again
         model.tune(choice.tuning, world.side, world.side)
