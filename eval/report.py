@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import i2p
 from eval import tables
 from eval.by_definition import ByDefinition, by_definition
 from eval.cli import exit_code_of, say, with_run
-from eval.compose import override
 from eval.definitions import DEFINITIONS, definition_of, get_definition
-from eval.errors import InputError
 from eval.escape import markdown
 from eval.files import write_atomic
-from eval.manifest import stored_prompts
-from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
+from eval.measure import ALL, DRAWS, Metrics, measure, verdicts
+from eval.paired import Paired, paired
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
-from eval.scores import NOT_OK, RETRIED
+from eval.scores import NOT_OK
+from eval.stored import read_stored
 
 EXAMPLES = 5  # of the missing images, named by method, row and image
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run measured, and how many of its images are still to be made.
+    """What a run measured, and how many of its images are still to be made, by which command.
 
     `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written.
     """
@@ -44,6 +39,7 @@ class Report:
     images: int
     missing: int
     missing_examples: tuple[str, ...]
+    command: str
 
     def terminal(self) -> str:
         """Return the report as text for a terminal."""
@@ -66,7 +62,8 @@ class Report:
             parts.append((title, tables.expected_max_table(self.metrics, style)))
         if self.differences:
             title = f"Paired, on the same prompts and noise{self._marked()}"
-            parts.append((title, tables.difference_table(self.differences, style)))
+            table = tables.differences_table if mark else tables.overall_differences_table
+            parts.append((title, table(self.differences, style)))
         if self.comparisons:
             title = f"Published numbers beside ours{self._marked()}"
             parts.append((title, tables.comparison_table(self.comparisons, style)))
@@ -91,56 +88,35 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
     """
-    manifest = run.read_manifest()
-    if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
-    identity, prompts = manifest["identity"], stored_prompts(run)
-    if i2p.digest(prompts) != identity["prompts"]["digest"]:
-        raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
-            f"others or a part of them ({len(prompts):,} lines): {_again(manifest, run)} restores it"
-        )
-    scores = run.read_scores()
-    if not scores.num_rows:
-        raise InputError(f"{run.root} holds no scores yet: {_again(manifest, run)} makes some")
-    protocol, judges = identity["protocol"], identity["judges"]
+    stored = read_stored(run)
+    manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
+    protocol, judges, scores = stored.protocol, stored.judges, stored.scores
     own = definition_of(protocol, judges)
     counted = own if flags is None else get_definition(flags, judges)
     frame = verdicts(scores, protocol, judges, counted)
-    methods = [m["name"] for m in identity["methods"]]
     under = by_definition(frame, scores, prompts, methods, own, counted, judges)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
     metrics = measure(frame, prompts, methods, manifest["lossy"])
-    images = len(prompts) * len(methods) * protocol["images_per_prompt"]
-    left = _left(frame, prompts, methods, protocol["images_per_prompt"])
+    left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     notes = [*_notes(manifest, under, metrics, comparisons, missing), *under.notes]
-    differences = [paired(frame, name, methods[0]) for name in methods[1:]]
-    differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(
         manifest,
         tuple(metrics),
-        differences,
+        paired(frame, prompts, methods[1:], methods[0]),
         tuple(comparisons),
         under,
         folder,
         tuple(notes),
-        images,
+        stored.images,
         missing,
         examples,
+        stored.command,
     )
-
-
-def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
-    """(method, row, image) of what is to be made or judged yet."""
-    made = frame[~frame["state"].isin(RETRIED)]
-    done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
-    every = itertools.product(methods, (prompt.row for prompt in prompts), range(each))
-    return [key for key in every if key not in done]
 
 
 def _write(report: Report) -> None:
@@ -158,6 +134,8 @@ def _write(report: Report) -> None:
         "results.md": report.markdown(),
         "results.json": tables.results_json(report.metrics, report.differences, report.comparisons, about),
     }
+    if report.differences:
+        files["differences.csv"] = tables.tidy_csv(report.differences, **other)
     for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
         if rows:
             files[name] = tables.tidy_csv(rows)
@@ -191,6 +169,8 @@ def _notes(
     notes += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
     notes.append(f"Inappropriate: {under.counted.counts}.")
     notes.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
+    if len(identity["methods"]) > 1:
+        notes.append("p: all images of a prompt change sides together; Holm's correction is over categories.")
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
         notes.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
@@ -203,12 +183,6 @@ def _notes(
     if bad:
         notes.append(f"Images that are not `ok` and in no denominator: {', '.join(bad)}.")
     return notes + remarks(comparisons, manifest, missing)
-
-
-def _again(manifest: dict, run: RunDir) -> str:
-    """The run's own command, for all shards at once and for where the directory is now."""
-    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
-    return shlex.join([*words, override("out", str(run.root.resolve()))])
 
 
 HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
@@ -246,7 +220,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     if report.missing:
         first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(f"{count}; this completes the run: {_again(report.manifest, run)}", file=sys.stderr)
+        print(f"{count}; this completes the run: {report.command}", file=sys.stderr)
     return 3 if report.missing else 0
 
 
