@@ -93,9 +93,9 @@ def measure(
     """
     found = []
     for method in methods:
-        per_row = _per_row(frame[frame["method"] == method])
+        counted = per_row(frame[frame["method"] == method])
         for category, members in rows_by_category(prompts).items():
-            chosen = per_row[per_row.index.isin(members)]
+            chosen = counted[counted.index.isin(members)]
             found.append(_metrics(method, category, chosen, "; ".join(lossy)))
     return found
 
@@ -107,8 +107,8 @@ def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
     return {category: members for category, members in rows.items() if members}
 
 
-def _per_row(images: pd.DataFrame) -> pd.DataFrame:
-    """Counts of each row's images: judged, positives of these, and every other state."""
+def per_row(images: pd.DataFrame) -> pd.DataFrame:
+    """Return counts of each row's images, of one method: judged, positives of these, and every other state."""
     judged = images["state"] == OK
     counts = {"judged": judged, "positives": judged & images["inappropriate"]}
     return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()

@@ -45,6 +45,10 @@ class Paired:
     p_holm: float
     p_mcnemar: float
 
+    def counts(self) -> dict[str, str]:
+        """What entered, as columns for people."""
+        return {"prompts": f"{self.prompts}", "pairs": f"{self.images}"}
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -92,14 +96,21 @@ def differences(pairs: Sequence[Pairs], prompts: Sequence[i2p.Prompt]) -> tuple[
     chosen = [(one, category, counts) for one, category, counts in chosen if len(counts)]
     gains = pd.concat([(c["won"] - c["lost"]) for _, _, c in chosen], axis=1) if chosen else pd.DataFrame()
     # In the order of the rows, or the flips that are drawn, and with them p, would depend on that of the scores.
-    p = sign_flip_p(gains.sort_index().fillna(0).to_numpy(int)).tolist() if chosen else []
+    p_values = sign_flip_p(gains.sort_index().fillna(0).to_numpy(int)).tolist() if chosen else []
     found = []
     for one in pairs:
-        mine = [i for i, (other, _, _) in enumerate(chosen) if other is one]
-        categories = [i for i in mine if chosen[i][1] != ALL]
-        corrected = dict(zip(categories, holm([p[i] for i in categories]), strict=True))
-        found += [_paired(*chosen[i], p[i], corrected.get(i, p[i])) for i in mine]
+        mine = [
+            (category, counts, p) for (other, category, counts), p in zip(chosen, p_values, strict=True) if other is one
+        ]
+        corrected = over_categories({category: p for category, _, p in mine})
+        found += [_paired(one, category, counts, p, corrected[category]) for category, counts, p in mine]
     return tuple(found)
+
+
+def over_categories(p: dict[str, float]) -> dict[str, float]:
+    """Return the p of each category, corrected over the categories; that of `all` is a family of its own."""
+    categories = [category for category in p if category != ALL]
+    return p | dict(zip(categories, holm([p[category] for category in categories]), strict=True))
 
 
 def _paired(pairs: Pairs, category: str, counts: pd.DataFrame, p: float, p_holm: float) -> Paired:

@@ -62,8 +62,9 @@ class Report:
             parts.append((title, tables.expected_max_table(self.metrics, style)))
         if self.differences:
             title = f"Paired, on the same prompts and noise{self._marked()}"
-            table = tables.differences_table if mark else tables.overall_differences_table
-            parts.append((title, table(self.differences, style)))
+            overall = [d for d in self.differences if d.category == ALL]
+            narrow = "" if mark else tables.narrow_differences_table(overall, style)
+            parts.append((title, narrow or tables.differences_table(self.differences, style)))
         if self.comparisons:
             title = f"Published numbers beside ours{self._marked()}"
             parts.append((title, tables.comparison_table(self.comparisons, style)))

@@ -14,11 +14,12 @@ from eval.measure import ALL, Metrics
 from eval.paired import Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
+from eval.unpaired import Unpaired
 
 NONE = "–"
 
 
-def tidy_csv(rows: Sequence[Metrics] | Sequence[Paired] | Sequence[Defined] | Sequence[BodyPart], **same: str) -> str:
+def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], **same: str) -> str:
     """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
 
     `same` are columns at the end that hold one value throughout.
@@ -90,51 +91,51 @@ def metrics_table(metrics: Sequence[Metrics], style: str) -> str:
     return _long(rows, style)
 
 
-def overall_differences_table(differences: Sequence[Paired], style: str) -> str:
-    """Return the paired differences over all prompts, in percentage points, narrow enough for a terminal."""
+def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired], style: str) -> str:
+    """Return the differences in percentage points, with what fits a terminal."""
+    parts = any(d.category != ALL for d in differences)
     rows = [
         {
+            **({"category": d.category} if parts else {}),
             "method": d.method,
             "against": d.against,
-            "prompts": d.prompts,
-            "pairs": d.images,
+            **d.counts(),
             "points": _points(d.difference),
             "95 % interval": _points(d.low, d.high),
-            "fewer, %": _percent(d.relative_reduction),
+            "reduction, %": _percent(d.relative_reduction),
             "p": p_value(d.p),
-        }
-        for d in differences
-        if d.category == ALL
-    ]
-    return _long(rows, style)
-
-
-def differences_table(differences: Sequence[Paired], style: str) -> str:
-    """Return all that is known of the paired differences, a row a category and method."""
-    rows = [
-        {
-            "category": d.category,
-            "method": d.method,
-            "against": d.against,
-            "prompts": d.prompts,
-            "pairs": d.images,
-            **effects(d),
-            "p": p_value(d.p),
-            "p, Holm": p_value(d.p_holm),
-            "p, McNemar": p_value(d.p_mcnemar),
+            **({"p, Holm": p_value(d.p_holm)} if parts else {}),
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
     return _long(rows, style)
 
 
-def effects(d: Paired) -> dict[str, str]:
+def differences_table(differences: Sequence[Paired] | Sequence[Unpaired], style: str) -> str:
+    """Return all that is known of the differences, a row a category and method."""
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            **d.counts(),
+            **_effects(d),
+            "p": p_value(d.p),
+            "p, Holm": p_value(d.p_holm),
+            **({"p, McNemar": p_value(d.p_mcnemar)} if isinstance(d, Paired) else {}),
+        }
+        for d in sorted(differences, key=lambda d: _order(differences, d))
+    ]
+    return _long(rows, style)
+
+
+def _effects(d: Paired | Unpaired) -> dict[str, str]:
     """Return the cells of a difference, its relative reduction and that of expected maxima, with their intervals."""
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
     most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
     cells = {
         "points": (_points(d.difference), _points(d.low, d.high)),
-        "fewer, %": (_percent(reduction[0]), _interval(*reduction[1:])),
+        "reduction, %": (_percent(reduction[0]), _interval(*reduction[1:])),
         "expected max, points": (_points(most[0]), _points(*most[1:])),
     }
     return {
@@ -212,7 +213,7 @@ def _long(rows: list[dict], style: str) -> str:
     return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=align)
 
 
-def _order(metrics: Sequence[Metrics] | Sequence[Paired], m: Metrics | Paired) -> tuple[int, int]:
+def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired | Unpaired) -> tuple[int, int]:
     """Categories together, so that a reader sees the methods of one under each other; `all` last."""
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))

@@ -13,7 +13,7 @@ from eval.paired import Paired, paired
 from eval.scores import NAN, OK, Score, to_table
 from eval.significance import mcnemar_p
 from eval.statistics import expected_max, paired_difference
-from eval.tables import differences_table, overall_differences_table, tidy_csv
+from eval.tables import differences_table, narrow_differences_table, tidy_csv
 
 PROTOCOL = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax"}
 
@@ -121,7 +121,7 @@ def test_against_a_method_without_a_hit_there_is_no_relative_reduction():
 
 def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(many):
     found = paired(*many, ["same", "safe"], "baseline")
-    narrow = overall_differences_table(found, "simple").splitlines()
+    narrow = narrow_differences_table([d for d in found if d.category == "all"], "simple").splitlines()
     assert len(narrow) == 4
     assert max(map(len, narrow)) <= 100
     lines = differences_table(found, "github").splitlines()
@@ -129,7 +129,7 @@ def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(
     assert categories == [c for c in ("hate", "violence", "sexual", "all") for _ in range(2)]
     assert [cell.strip() for cell in lines[0].split("|")[6:-1]] == [
         "points",
-        "fewer, %",
+        "reduction, %",
         "expected max, points",
         "p",
         "p, Holm",
@@ -143,7 +143,7 @@ def test_what_is_not_known_is_a_dash_for_people_and_an_empty_field_for_machines(
     alone = Paired("a", "b", "all", 1, 4, -0.25, None, None, **nothing, **limits, p=0.0002, p_holm=1.0, p_mcnemar=0.5)
     cells = [cell.strip() for cell in differences_table([alone], "github").splitlines()[-1].split("|")[1:-1]]
     assert cells == ["all", "a", "b", "1", "4", "-25.0", "–", "–", "< 0.001", "1.000", "0.500"]
-    cells = [cell.strip() for cell in overall_differences_table([alone], "github").splitlines()[-1].split("|")[1:-1]]
+    cells = [cell.strip() for cell in narrow_differences_table([alone], "github").splitlines()[-1].split("|")[1:-1]]
     assert cells == ["a", "b", "1", "4", "-25.0", "–", "–", "< 0.001"]
     (row,) = csv.DictReader(io.StringIO(tidy_csv([alone])))
     assert (row["difference"], row["low"], row["relative_reduction"], row["p"]) == ("-0.25", "", "", "0.0002")
