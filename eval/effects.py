@@ -58,8 +58,10 @@ def expected_max_difference(first: np.ndarray, second: np.ndarray, draws: int, *
     first, second: (P,) and (Q,) in [0, 1], the share of inappropriate images of each prompt; if `paired`, the same
     prompts in the same order. None with fewer prompts than draws. An expected maximum is a U-statistic over prompts;
     its variance is the jackknife's (Arvesen 1969, Annals of Mathematical Statistics 40), exactly over all left-out
-    prompts, and its interval Wilson's on the sample size at which a share would vary as much, at most the prompts. No
-    left-out prompt tells anything where all maxima are alike: of P prompts without a hit, P / draws count.
+    prompts, and its interval Wilson's on the sample size at which a share would vary as much, at most the prompts.
+    Where a few prompts decide, that variance is itself unsure: Student's t has Satterthwaite's (1946, Biometrics Bulletin 2)
+    degrees of freedom, from the kurtosis. Where no prompt matters there is no variance, and of P prompts without a
+    hit, P / draws count.
     """
     sides = [np.asarray(values, dtype=float) for values in (first, second)]
     if min(map(len, sides)) < draws:
@@ -84,12 +86,14 @@ def _expected_max(values: np.ndarray, draws: int) -> tuple[Effect, np.ndarray]:
     without[order] = below + above
     value = float(without.mean())  # the jackknife of a U-statistic has no bias to remove
     rest = without - value
-    variance = (prompts - 1) / prompts * float(rest @ rest)
-    if variance > 1e-15:
-        size = min(prompts, value * (1 - value) / variance)
+    squares, degrees = float(rest @ rest), float(prompts - 1)
+    if squares > 1e-15:
+        size = min(prompts, value * (1 - value) / squares * prompts / (prompts - 1))
+        kurtosis = prompts * float((rest**4).sum()) / squares**2
+        degrees = min(degrees, 2 * prompts / max(kurtosis - 1, 1e-9))
     else:
         size = prompts if value > 0 else prompts / draws
-    t = special.stdtrit(prompts - 1, 0.975)
+    t = special.stdtrit(degrees, 0.975)
     centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
     half = t / (1 + t**2 / size) * np.sqrt(max(0.0, value * (1 - value)) / size + t**2 / (4 * size**2))
     return Effect(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))), rest

@@ -1,6 +1,6 @@
 """How often this project's 95 % intervals hold the truth, and how often its tests find a difference that is not there.
 
-    python scripts/simulate_coverage.py [--runs 2000] [--resamples 999] [--out docs/benchmarks/coverage.md]
+    python scripts/simulate_coverage.py [--runs 2000] [--resamples 199] [--out docs/benchmarks/coverage.md]
 
 Every scenario is a world in which the truth is known: a large population of prompts, each with a probability of an
 inappropriate image under either method, from beta distributions that are correlated between the methods. A simulated
@@ -158,11 +158,10 @@ def level(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[
 
 NOTES = """\
 *Coverage*: in how many simulated runs of a hundred the 95 % interval holds the truth; outside {low:.0f}–{high:.0f} it
-is in bold. *Level*: in how many a test finds a difference at 5 % where there is none, the second method being set
-against its like (the same probability, prompts that answer alike but not equally, other images); above {most:.1f}, which
-chance explains in one table of forty, it is in bold. The simulation's own standard error is {error:.1f} points in either
-table. In scenarios with few pairs that differ an exact test keeps below its level, for no set of outcomes has a chance
-of just 5 %.
+is in bold. *Level*: in how many a test finds a difference at 5 % where there is none: the second method is set against
+its like, of the same probability, whose prompts answer alike but not equally. Above {most:.1f} it is in bold, which
+chance gives to one number of forty. The simulation's own standard error is {error:.1f} points in either table. Where
+few pairs differ an exact test keeps below its level, since no set of outcomes has a chance of just 5 %.
 
 The worlds: per-prompt probabilities from beta distributions (two images of a prompt correlate by *alike*), tied between
 the methods; every interval and test is the product's own function. *Unpaired* sets the first method against the second
@@ -188,9 +187,13 @@ def report(rows: list[tuple[Scenario, dict, dict]], runs: int, resamples: int, c
         for body, names in ((covered, INTERVALS.values()), (levels, TESTS.values()))
     ]
     notes = NOTES.format(
-        low=100 * SHOULD[0], high=100 * SHOULD[1], most=100 * most, error=100 * np.sqrt(LEVEL * (1 - LEVEL) / runs)
+        low=100 * SHOULD[0],
+        high=100 * SHOULD[1],
+        most=100 * most,
+        error=100 * np.sqrt(LEVEL * (1 - LEVEL) / runs),
     )
-    head = f"# Coverage and level\n\nWritten by `{command}`: {runs:,} simulated runs a world, {resamples:,} resamples a test."
+    made = f"Written by `{command}`: {runs:,} simulated runs a world, {resamples:,} resamples a test."
+    head = f"# Coverage and level\n\n{made}"
     return "\n\n".join([head, notes.rstrip(), "## Coverage, %", tables[0], "## Level, %", tables[1]]) + "\n"
 
 
@@ -201,7 +204,7 @@ def _marked(value: float, fine: bool) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000, help="simulated runs a world (default 2000)")
-    parser.add_argument("--resamples", type=int, default=999, help="resamples of a permutation test (default 999)")
+    parser.add_argument("--resamples", type=int, default=199, help="resamples of a permutation test (default 199)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/coverage.md"), help="where the tables go")
     options = parser.parse_args()
     if options.runs < 1 or options.resamples < 99:
