@@ -65,19 +65,23 @@ def explain(error: BaseException) -> tuple[int, str]:
     return BUG, f"{type(error).__name__}: {sentence}"
 
 
-def with_run(command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "") -> int:
-    """Call a command on the run directory, its first argument, and KEY=VALUE for its keys; return the exit code.
+def with_run(
+    command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "", runs: str = "RUN"
+) -> int:
+    """Call a command on the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
 
-    Raises:
-        InputError: an argument behind the run directory that is no KEY=VALUE of these keys.
+    `runs` are their names in the usage. Raises:
+        InputError: an argument behind the run directories that is no KEY=VALUE of these keys.
     """
-    first, *given = sys.argv[1:] or [""]
+    count = len(runs.split())
+    folders, given = sys.argv[1 : 1 + count], sys.argv[1 + count :]
     options = "".join(f" [{key}=…]" for key in keys)
-    usage = f"usage: python -m {command} RUN{options}   (a run directory, such as runs/demo)"
-    if first in ("-h", "--help") or given in (["-h"], ["--help"]):
+    usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
+    if {"-h", "--help"} & {*folders, *(given if len(given) == 1 else ())}:
         say(f"{usage}\n\n{explanation}".rstrip())
         return COMPLETE
-    if not first or first.startswith("-") or (given and not keys):
+    unusable = [folder for folder in folders if not folder or folder.startswith("-")]
+    if len(folders) < count or unusable or (given and not keys):
         print(usage, file=sys.stderr)
         return BAD_INPUT
     values = {}
@@ -89,7 +93,7 @@ def with_run(command: str, call: Callable[..., int], keys: Sequence[str] = (), e
                 f"`python -m {command} --help`"
             )
         values[key] = value
-    return call(Path(first), **values)
+    return call(*map(Path, folders), **values)
 
 
 def say(text: str) -> None:

@@ -13,7 +13,8 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 
-from eval.measure import ALL, Metrics, Paired
+from eval.measure import ALL, Metrics
+from eval.paired import Paired
 
 # Of the methods in the order of the run. A marker tells one from another in grey too, and to a reader who does not see
 # a difference of colour; every colour has a contrast of 3 to 1 on white, and its fellow of DARK on a dark page.
@@ -79,14 +80,14 @@ def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
 
 def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: str) -> bytes:
     """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order."""
-    categories = list(dict.fromkeys(_category(d) for d in differences))
+    categories = list(dict.fromkeys(d.category for d in differences))
     against = list(dict.fromkeys(d.against for d in differences))
     rows, labels = [], []
     for category in categories:
         if len(categories) > 1:
             rows.append(None)
             labels.append(short(category))
-        for d in (d for d in differences if _category(d) == category):
+        for d in (d for d in differences if d.category == category):
             rows.append(d)
             labels.append(short(d.method) if len(against) == 1 else short(f"{d.method} – {d.against}"))
     with _drawing(form) as (figure, save):
@@ -111,10 +112,6 @@ def short(name: str) -> str:
     """Return a name in one line that fits beside a plot."""
     line = " ".join(name.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-
-
-def _category(d: Paired) -> str:
-    return getattr(d, "category", ALL)
 
 
 def _points(d: Paired) -> str:

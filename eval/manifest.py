@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -18,7 +18,15 @@ from eval.rundir import FORMAT, RunDir
 from eval.settings import Settings
 
 # On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
-FREE = {"device", "providers", "threads", "workers", "batch_size", "libraries"}
+FREE = {
+    "device",
+    "providers",
+    "threads",
+    "workers",
+    "batch_size",
+    "libraries",
+    "latents",
+}  # the weights say which latents
 # Names: the digests beside them say which files they are.
 FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
 PACKAGES = (
@@ -74,11 +82,11 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    differences = list(_differences(standing["identity"], _as_json(manifest["identity"])))
-    if differences:
-        more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
+    found = list(differences(standing["identity"], _as_json(manifest["identity"])))
+    if found:
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         raise InputError(
-            f"{run.root} holds another run: {'; '.join(differences[:3])}{more}. "
+            f"{run.root} holds another run: {'; '.join(found[:3])}{more}. "
             "Set out= to a new folder, or give the settings of that run"
         )
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
@@ -102,15 +110,18 @@ def _stored_digest(run: RunDir) -> str | None:
         return None
 
 
-def _differences(there: object, here: object, key: str = ""):
+def differences(
+    there: object, here: object, key: str = "", places: tuple[str, str] = ("there", "here")
+) -> Iterator[str]:
+    """Yield a clause for each value in which two identities, or their parts of that key, are not of the same run."""
     if isinstance(there, dict) and isinstance(here, dict):
         for name in sorted((there.keys() | here.keys()) - FREE):
-            yield from _differences(there.get(name), here.get(name), f"{key}.{name}" if key else name)
+            yield from differences(there.get(name), here.get(name), f"{key}.{name}" if key else name, places)
     elif _names(there) and _names(there) == _names(here):
         for one, other in zip(there, here, strict=True):
-            yield from _differences(one, other, f"{key}.{one['name']}")
+            yield from differences(one, other, f"{key}.{one['name']}", places)
     elif there != here and key not in FREE_KEYS:
-        yield f"{key} is {_short(there)} there and {_short(here)} here"
+        yield f"{key} is {_short(there)} {places[0]} and {_short(here)} {places[1]}"
 
 
 def _short(value: object) -> str:

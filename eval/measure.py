@@ -43,22 +43,6 @@ class Metrics:
     lossy: str = ""
 
 
-@dataclass(frozen=True)
-class Paired:
-    """A method against another over all prompts: `difference` in inappropriate probability, first minus second.
-
-    `images` are the pairs, of one prompt and noise, of which both pictures are `ok`.
-    """
-
-    method: str
-    against: str
-    prompts: int
-    images: int
-    difference: float
-    low: float | None
-    high: float | None
-
-
 def verdicts(
     scores: pa.Table, protocol: Mapping, judges: Collection[str], definition: Definition | None = None
 ) -> pd.DataFrame:
@@ -107,36 +91,27 @@ def measure(
         methods: names, in the order of the report.
         lossy: what of the run trades accuracy for speed, in words.
     """
-    rows = {ALL: {p.row for p in prompts}}
-    rows |= {c: {p.row for p in prompts if c in p.categories} for c in i2p.CATEGORIES}
     found = []
     for method in methods:
-        per_row = _per_row(frame[frame["method"] == method])
-        for category, members in rows.items():
-            if members:
-                chosen = per_row[per_row.index.isin(members)]
-                found.append(_metrics(method, category, chosen, "; ".join(lossy)))
+        counted = per_row(frame[frame["method"] == method])
+        for category, members in rows_by_category(prompts).items():
+            chosen = counted[counted.index.isin(members)]
+            found.append(_metrics(method, category, chosen, "; ".join(lossy)))
     return found
 
 
-def _per_row(images: pd.DataFrame) -> pd.DataFrame:
-    """Counts of each row's images: judged, positives of these, and every other state."""
+def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
+    """Return the rows of `all` prompts, and of each category that has any, in the order of the report."""
+    rows = {ALL: {p.row for p in prompts}}
+    rows |= {c: {p.row for p in prompts if c in p.categories} for c in i2p.CATEGORIES}
+    return {category: members for category, members in rows.items() if members}
+
+
+def per_row(images: pd.DataFrame) -> pd.DataFrame:
+    """Return counts of each row's images, of one method: judged, positives of these, and every other state."""
     judged = images["state"] == OK
     counts = {"judged": judged, "positives": judged & images["inappropriate"]}
     return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()
-
-
-def paired(frame: pd.DataFrame, method: str, against: str) -> Paired | None:
-    """Return the difference of two methods on the same prompts and noise; None where they have no pair of pictures."""
-    judged = frame[frame["state"] == OK].set_index(["row", "image"])
-    first, second = (judged.loc[judged["method"] == name, "inappropriate"] for name in (method, against))
-    both = pd.concat([first, second], axis=1, join="inner", keys=["first", "second"]).astype(int)
-    if both.empty:
-        return None
-    gains = both["first"] - both["second"]
-    per_prompt = pd.DataFrame({"won": gains == 1, "lost": gains == -1, "pairs": True}).groupby(level="row").sum()
-    found = statistics.paired_difference(*(per_prompt[name].to_numpy(int) for name in ("won", "lost", "pairs")))
-    return Paired(method, against, found.prompts, found.images, found.value, found.low, found.high)
 
 
 def _metrics(method: str, category: str, rows: pd.DataFrame, lossy: str) -> Metrics:

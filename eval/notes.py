@@ -43,6 +43,8 @@ def notes(
     said += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
     said.append(f"Inappropriate: {under.counted.counts}.")
     said.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
+    if len(identity["methods"]) > 1:
+        said.append("p: all images of a prompt change sides together; Holm's correction is over categories.")
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
         said.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")

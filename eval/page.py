@@ -58,7 +58,7 @@ def report_page(report: Report, run: RunDir) -> str:
         ),
         expected_max=tables.expected_max_table(report.metrics) if maxima else None,
         against=", ".join(dict.fromkeys(d.against for d in report.differences)),
-        differences=tables.difference_table(report.differences) if report.differences else None,
+        differences=tables.differences_table(report.differences) if report.differences else None,
         forest_svg=_figure(forest, "Paired differences", "forest") if forest else "",
         remarks=parts.published_remarks(report),
         comparisons=tables.comparison_table(report.comparisons) if report.comparisons else None,

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import i2p
 from eval.by_definition import by_definition
 from eval.checks import check_report
 from eval.cli import exit_code_of, say, with_run
-from eval.compose import override
 from eval.definitions import DEFINITIONS, definition_of, get_definition
 from eval.errors import InputError
-from eval.manifest import stored_prompts
-from eval.measure import measure, paired, verdicts
+from eval.measure import measure, verdicts
 from eval.notes import notes
+from eval.paired import paired
 from eval.published import compare
 from eval.report_data import Report
 from eval.report_files import write
 from eval.rundir import RunDir
-from eval.scores import RETRIED
 from eval.settings import ReportSettings
+from eval.stored import read_stored
 
 EXAMPLES = 5  # of the missing images, named by method, row and image
 
@@ -47,48 +43,35 @@ def make_report(
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
     """
-    manifest = run.read_manifest()
-    if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
-    identity, prompts = manifest["identity"], stored_prompts(run)
-    if i2p.digest(prompts) != identity["prompts"]["digest"]:
-        raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
-            f"others or a part of them ({len(prompts):,} lines): {_again(manifest, run)} restores it"
-        )
-    scores = run.read_scores()
-    if not scores.num_rows:
-        raise InputError(f"{run.root} holds no scores yet: {_again(manifest, run)} makes some")
-    protocol, judges = identity["protocol"], identity["judges"]
+    stored = read_stored(run)
+    manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
+    protocol, judges, scores = stored.protocol, stored.judges, stored.scores
     own = definition_of(protocol, judges)
     counted = own if flags is None else get_definition(flags, judges)
     frame = verdicts(scores, protocol, judges, counted)
-    methods = [m["name"] for m in identity["methods"]]
     under = by_definition(frame, scores, prompts, methods, own, counted, judges)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
     metrics = measure(frame, prompts, methods, manifest["lossy"])
-    images = len(prompts) * len(methods) * protocol["images_per_prompt"]
-    left = _left(frame, prompts, methods, protocol["images_per_prompt"])
+    left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     said = [*notes(manifest, under, metrics, comparisons, missing), *under.notes]
-    differences = [paired(frame, name, methods[0]) for name in methods[1:]]
-    differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(
         manifest,
         tuple(metrics),
-        differences,
+        paired(frame, prompts, methods[1:], methods[0]),
         tuple(comparisons),
         under,
         folder,
         tuple(said),
-        images,
+        stored.images,
         missing,
         examples,
-        tuple(prompts),
+        stored.command,
+        stored.prompts,
         scores,
         frame,
         options or stored_options(manifest),
@@ -98,20 +81,6 @@ def make_report(
 def stored_options(manifest: Mapping) -> ReportSettings:
     """Return what the run was told to show; the defaults for a run from before there was a choice."""
     return ReportSettings(**manifest["settings"].get("report", {}))
-
-
-def _left(frame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], each: int) -> list[tuple[str, int, int]]:
-    """(method, row, image) of what is to be made or judged yet."""
-    made = frame[~frame["state"].isin(RETRIED)]
-    done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
-    every = itertools.product(methods, (prompt.row for prompt in prompts), range(each))
-    return [key for key in every if key not in done]
-
-
-def _again(manifest: dict, run: RunDir) -> str:
-    """The run's own command, for all shards at once and for where the directory is now."""
-    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
-    return shlex.join([*words, override("out", str(run.root.resolve()))])
 
 
 HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
@@ -170,7 +139,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     if report.missing:
         first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(f"{count}; this completes the run: {_again(report.manifest, run)}", file=sys.stderr)
+        print(f"{count}; this completes the run: {report.command}", file=sys.stderr)
     return 3 if report.missing else 0
 
 

@@ -12,14 +12,15 @@ import i2p
 from eval import tables
 from eval.by_definition import ByDefinition
 from eval.escape import markdown
-from eval.measure import DRAWS, Metrics, Paired
+from eval.measure import ALL, DRAWS, Metrics
+from eval.paired import Paired
 from eval.published import Comparison
 from eval.settings import ReportSettings
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run measured, and how many of its images are still to be made.
+    """What a run measured, and how many of its images are still to be made, by which command.
 
     `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written. `scores` and
     `frame`, from `eval.measure.verdicts`, hold one row an image, in the same order.
@@ -35,6 +36,7 @@ class Report:
     images: int
     missing: int
     missing_examples: tuple[str, ...]
+    command: str
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
     frame: pd.DataFrame
@@ -66,7 +68,10 @@ class Report:
             parts.append((title, tables.expected_max_table(self.metrics)))
         if self.differences:
             title = f"Paired, on the same prompts and noise{self.marked()}"
-            parts.append((title, tables.difference_table(self.differences)))
+            overall = [d for d in self.differences if d.category == ALL]
+            narrow = style != "github" and overall
+            table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(self.differences)
+            parts.append((title, table))
         if self.comparisons:
             title = f"Published numbers beside ours{self.marked()}"
             parts.append((title, tables.comparison_table(self.comparisons)))

@@ -43,6 +43,8 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     yield "results.md", report.markdown()
     yield "results.json", tables.results_json(report.metrics, report.differences, report.comparisons, about)
     yield "results.tex", results_tex(report.metrics, _caption(report))
+    if report.differences:
+        yield "differences.csv", tables.tidy_csv(report.differences, **other)
     for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
         if rows:
             yield name, tables.tidy_csv(rows)

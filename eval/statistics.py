@@ -137,9 +137,17 @@ def expected_max(fractions: np.ndarray, draws: int = 25) -> ExpectedMax | None:
         raise ValueError("expected fractions (P,) in [0, 1] and draws >= 1, found others; leave out unjudged prompts")
     if len(values) < draws:
         return None
-    # From the largest value down, each weight is (k - N) / (k - 1) of the one before: binomials would overflow.
-    k = np.arange(len(values), draws, -1)
-    weights = draws / len(values) * np.cumprod(np.concatenate([[1.0], (k - draws) / (k - 1)]))
+    weights = maximum_weights(len(values), draws)
     largest = values[::-1][: len(weights)]
     mean = float(weights @ largest)
     return ExpectedMax(mean, float(np.sqrt(weights @ np.square(largest - mean))))
+
+
+def maximum_weights(prompts: int, draws: int) -> np.ndarray:
+    """How likely each of `prompts` values, from the largest down, is the largest of `draws` of them.
+
+    (prompts - draws + 1,) floats of sum 1: the smaller values can't be the largest.
+    """
+    # Each weight is (k - N) / (k - 1) of the one before: binomials would overflow.
+    k = np.arange(prompts, draws, -1)
+    return draws / prompts * np.cumprod(np.concatenate([[1.0], (k - draws) / (k - 1)]))

@@ -10,9 +10,11 @@ from tabulate import tabulate
 
 from eval.by_definition import BodyPart, ByDefinition, Defined
 from eval.files import strict_json
-from eval.measure import ALL, Metrics, Paired
+from eval.measure import ALL, Metrics
+from eval.paired import Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
+from eval.unpaired import Unpaired
 
 NONE = "–"
 
@@ -31,7 +33,7 @@ class Table:
         return tabulate(self.rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
-def tidy_csv(rows: Sequence[Metrics] | Sequence[Defined] | Sequence[BodyPart], **same: str) -> str:
+def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], **same: str) -> str:
     """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
 
     `same` are columns at the end that hold one value throughout.
@@ -99,20 +101,62 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
     return _long(rows)
 
 
-def difference_table(differences: Sequence[Paired]) -> Table:
-    """Return the paired differences, in percentage points."""
+def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+    """Return the differences in percentage points, with what fits a terminal."""
+    parts = any(d.category != ALL for d in differences)
     rows = [
         {
+            **({"category": d.category} if parts else {}),
             "method": d.method,
             "against": d.against,
-            "prompts": d.prompts,
-            "pairs": d.images,
-            "points": f"{100 * d.difference:+.1f}",
-            "95 % interval": NONE if d.low is None else f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}]",
+            **d.counts(),
+            "points": _points(d.difference),
+            "95 % interval": _points(d.low, d.high),
+            "reduction, %": _percent(d.relative_reduction),
+            "p": p_value(d.p),
+            **({"p, Holm": p_value(d.p_holm)} if parts else {}),
         }
-        for d in differences
+        for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
     return _long(rows)
+
+
+def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+    """Return all that is known of the differences, a row a category and method."""
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            **d.counts(),
+            **_effects(d),
+            "p": p_value(d.p),
+            "p, Holm": p_value(d.p_holm),
+            **({"p, McNemar": p_value(d.p_mcnemar)} if isinstance(d, Paired) else {}),
+        }
+        for d in sorted(differences, key=lambda d: _order(differences, d))
+    ]
+    return _long(rows)
+
+
+def _effects(d: Paired | Unpaired) -> dict[str, str]:
+    """Return the cells of a difference, its relative reduction and that of expected maxima, with their intervals."""
+    reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
+    most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
+    cells = {
+        "points": (_points(d.difference), _points(d.low, d.high)),
+        "reduction, %": (_percent(reduction[0]), _interval(*reduction[1:])),
+        "expected max, points": (_points(most[0]), _points(*most[1:])),
+    }
+    return {
+        name: " ".join(part for part in (cell[0], cell[1] if cell[1] != NONE else "") if part)
+        for name, cell in cells.items()
+    }
+
+
+def p_value(p: float | None) -> str:
+    """Return a p as people read it."""
+    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -180,7 +224,7 @@ def _table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Coll
     return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
 
 
-def _order(metrics: Sequence[Metrics], m: Metrics) -> tuple[int, int]:
+def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired | Unpaired) -> tuple[int, int]:
     """Categories together, so that a reader sees the methods of one under each other; `all` last."""
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))
@@ -193,6 +237,14 @@ def _percent(value: float | None) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return NONE if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _points(*values: float | None) -> str:
+    """A difference in percentage points, or the two limits of its interval."""
+    if None in values:
+        return NONE
+    words = ", ".join(f"{100 * value:+.1f}" for value in values)
+    return words if len(values) == 1 else f"[{words}]"
 
 
 def _plus_minus(value: float | None, sd: float | None) -> str:

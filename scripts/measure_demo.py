@@ -21,7 +21,8 @@ from tabulate import tabulate
 
 from eval import statistics
 from eval.judges.q16 import Q16
-from eval.measure import paired, verdicts
+from eval.measure import verdicts
+from eval.paired import paired
 from eval.rundir import RunDir
 from eval.scores import OK
 from i2p import CATEGORIES, load_prompts
@@ -132,7 +133,7 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
     symbols, kept, categories = [], [], []
     base = {name: share(of(frame, "baseline"), "subject") for name, frame in (("cue", cue), ("control", control))}
     for before, method in zip((None, *METHODS), METHODS, strict=False):
-        step = paired(cue, method, before) if before else None
+        step = paired(cue, load_prompts("demo"), [method], before)[0] if before else None
         symbols.append(
             [
                 method,

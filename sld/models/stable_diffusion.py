@@ -164,6 +164,8 @@ class StableDiffusion:
         config = json.loads(self.scheduler.to_json_string())
         return {
             "family": "stable-diffusion",
+            # Noise is drawn in their shape, so two models with the same start from the same noise.
+            "latents": {"channels": self.unet.config.in_channels, "pixels": self._factor},
             "source": self.source.name,
             "revision": self.source.revision,
             "weights": self._digests,

@@ -15,7 +15,9 @@ from safetensors.numpy import load_file
 
 import i2p
 from eval.judges.q16 import Q16
-from eval.measure import paired, verdicts
+from eval.manifest import stored_prompts
+from eval.measure import verdicts
+from eval.paired import paired
 from eval.rundir import RunDir
 from i2p.demo import trained
 from i2p.demo.render import render
@@ -65,9 +67,11 @@ def test_medium_to_max_lie_below_the_baseline_beyond_the_paired_intervals(run):
     identity = directory.read_manifest()["identity"]
     frame = verdicts(directory.read_scores(), identity["protocol"], identity["judges"])
     for method in ("sld_medium", "sld_strong", "sld_max"):
-        assert paired(frame, method, "baseline").high < 0, method
+        overall = paired(frame, stored_prompts(directory), [method], "baseline")[0]
+        assert overall.high < 0, method
+        assert overall.p < 0.05, method
     reported = json.loads((run[0] / "report" / "results.json").read_text())["differences"]
-    assert [d["method"] for d in reported] == METHODS[1:]
+    assert [d["method"] for d in reported if d["category"] == "all"] == METHODS[1:]
 
 
 def test_every_picture_is_judged_by_the_real_judges_and_nudenet_counts_none(run):

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from eval.figures import DARK, LONGEST, MARKERS, PALETTE, forest_figure, probability_figure, short
-from eval.measure import Metrics, Paired
+from eval.measure import Metrics
 from eval.page_parts import inline_svg
+from eval.paired import Paired
 
 NAMES = ["_baseline", "a$x_1$", "b.c+d=e", "m" * 100]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -36,7 +36,11 @@ def metrics():
     return found
 
 
-DIFFERENCES = [Paired(name, NAMES[0], 9, 9, -0.2 * n, -0.2 * n - 0.1, -0.2 * n + 0.15) for n, name in enumerate(NAMES)]
+def pair(method, against, difference, low, high, category="all"):
+    return Paired(method, against, category, 9, 9, difference, low, high, *[None] * 6, 0.5, 0.5, 0.5)
+
+
+DIFFERENCES = [pair(name, NAMES[0], -0.2 * n, -0.2 * n - 0.1, -0.2 * n + 0.15) for n, name in enumerate(NAMES)]
 DIFFERENCES = DIFFERENCES[1:]
 
 
@@ -84,13 +88,11 @@ def test_a_number_without_an_interval_is_a_hollow_marker_and_one_that_is_none_is
     assert len(ends(found.encode())) == 0
     markers = re.findall(r"<use [^>]*style=\"fill-opacity: 0; stroke: " + PALETTE[0], found)
     assert len(markers) == 1
-    assert "+25.0" in texts(forest_figure([Paired("a", "b", 1, 1, 0.25, None, None)], ["b", "a"], "svg"))
+    assert "+25.0" in texts(forest_figure([pair("a", "b", 0.25, None, None)], ["b", "a"], "svg"))
 
 
 def test_differences_of_categories_stand_under_them():
-    """As they come once differences have a category."""
-    fields = {"against": "a", "prompts": 3, "images": 3, "difference": -0.1, "low": -0.2, "high": 0.05}
-    some = [SimpleNamespace(method="b", category=category, **fields) for category in ("hate", "all")]
+    some = [pair("b", "a", -0.1, -0.2, 0.05, category) for category in ("hate", "all")]
     shown = texts(forest_figure(some, ["a", "b"], "svg"))
     assert shown.count("b") == 2
     assert {"hate", "all"} <= set(shown)
@@ -100,13 +102,13 @@ def test_differences_of_categories_stand_under_them():
 def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_settings(metrics, form, tmp_path):
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n")
     code = (
-        "import sys; from eval.figures import forest_figure as f; from eval.measure import Paired; "
-        "d = [Paired('b', 'a', 9, 9, -.1, -.2, .1)]; sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
+        "import sys; from eval.figures import forest_figure as f; from eval.paired import Paired; "
+        "d = [Paired('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, form]
     settings = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
     done = subprocess.run(command, capture_output=True, check=True, env=os.environ | settings)
-    assert done.stdout == forest_figure([Paired("b", "a", 9, 9, -0.1, -0.2, 0.1)], ["a", "b"], form)
+    assert done.stdout == forest_figure([pair("b", "a", -0.1, -0.2, 0.1)], ["a", "b"], form)
     assert done.stderr == b""
     assert probability_figure(metrics, form) == probability_figure(metrics, form)
 

@@ -8,11 +8,10 @@ import i2p
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.measure import Paired, measure, paired, verdicts
+from eval.measure import measure, verdicts
 from eval.published import compare, remarks
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, Score, to_table
-from eval.statistics import paired_difference
-from eval.tables import difference_table, expected_max_table, probability_table
+from eval.tables import expected_max_table, probability_table
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
 BREAST = (Detection("FEMALE_BREAST_EXPOSED", 0.7, (0, 0, 1, 1)),)
@@ -171,26 +170,6 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
         assert [c.agrees for c in readme] == [verdict]
 
 
-def test_methods_are_paired_by_prompt_and_image_and_only_where_both_pictures_are_ok():
-    scores = [
-        *(
-            score(row, k, bad)
-            for row, k, bad in ((0, 0, True), (0, 1, True), (1, 0, True), (1, 1, False), (2, 0, True))
-        ),
-        *(score(0, k, False, method="safe") for k in range(2)),
-        score(1, 0, True, method="safe"),
-        score(1, 1, True, method="safe"),
-        score(2, 0, False, state=NAN, method="safe"),
-        score(3, 0, True, method="safe"),
-    ]
-    frame = verdicts(to_table(scores), PROTOCOL, ["q16", "nudenet"])
-    found = paired(frame, "safe", "baseline")
-    expected = paired_difference([0, 1], [2, 0], [2, 2])
-    assert found == Paired("safe", "baseline", 2, 4, -0.25, expected.low, expected.high)
-    assert paired(frame, "baseline", "safe").difference == 0.25
-    assert paired(frame[frame["method"] == "baseline"], "safe", "baseline") is None
-
-
 def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for_no_number():
     scores = [score(row, 0, row == 0, method=name) for row in range(30) for name in ("baseline", "prompts")]
     scores += [score(30, 0, False, state=NAN, method=name) for name in ("baseline", "prompts")]
@@ -202,5 +181,3 @@ def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["hate", "0", "–", "–"]
     assert lines[3].count("3.3 [0.6, 17.5]") == 2
     assert [line.split()[1] for line in expected_max_table(found).text("github").splitlines()[2:]] == ["all"]
-    alone = difference_table([Paired("a", "b", 1, 4, -0.25, None, None)]).text("github").splitlines()[-1]
-    assert [cell.strip() for cell in alone.split("|")[1:-1]] == ["a", "b", "1", "4", "-25.0", "–"]

@@ -1,0 +1,49 @@
+"""Whether two runs are of the same prompts, noise and judges, so that their pictures are pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import i2p
+from eval.definitions import definition_of
+from eval.manifest import differences
+from eval.stored import Stored
+
+PLACES = "in A", "in B"
+# Noise is drawn from the row's seed in the shape of the latents, which follow from these and the picture's size.
+MODEL = "family", "latents"
+
+
+def common_prompts(first: Stored, second: Stored) -> list[i2p.Prompt]:
+    """Return the prompts of `first` whose row both runs have."""
+    rows = {prompt.row for prompt in second.prompts}
+    return [prompt for prompt in first.prompts if prompt.row in rows]
+
+
+def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
+    """Yield why pictures of one row and number in both runs are no pairs, a clause each; nothing where they are."""
+    there = {prompt.row: prompt for prompt in second.prompts}
+    common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
+    if not common:
+        yield "they have no row in common"
+    for what, names in (
+        ("text", ("text",)),
+        ("categories", ("categories",)),
+        ("seed", ("seed",)),
+        ("size", ("height", "width")),
+    ):
+        other = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
+        if other:
+            yield f"{what} differs in {len(other):,} of {len(common):,} common rows, the first {other[0]}"
+    for name, stored in (("A", first), ("B", second)):
+        if not stored.judges:
+            yield f"{name} is a replay, whose pictures come from no known noise"
+    models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
+    for key in MODEL:
+        if models[0][key] != models[1][key]:
+            yield f"model.{key} is {models[0][key]} in A and {models[1][key]} in B, so the noise has another shape"
+    yield from differences(first.protocol["noise"], second.protocol["noise"], "protocol.noise", PLACES)
+    yield from differences(first.judges, second.judges, "judges", PLACES)
+    one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
+    if not one.same_as(other):
+        yield f"inappropriate is {one.counts} in A and {other.counts} in B"

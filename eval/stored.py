@@ -1,0 +1,91 @@
+"""A run as it lies in its directory: what every report of one or two runs begins with."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+import i2p
+from eval.compose import override
+from eval.errors import InputError
+from eval.manifest import stored_prompts
+from eval.rundir import RunDir
+from eval.scores import RETRIED
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run directory's manifest, its prompts and its scores, of `eval.scores.SCHEMA`."""
+
+    run: RunDir
+    manifest: dict
+    prompts: tuple[i2p.Prompt, ...]
+    scores: pa.Table
+
+    @property
+    def identity(self) -> dict:
+        """What the run was made from."""
+        return self.manifest["identity"]
+
+    @property
+    def protocol(self) -> dict:
+        """The run's protocol, as the manifest has it."""
+        return self.identity["protocol"]
+
+    @property
+    def judges(self) -> dict:
+        """Descriptions of its judges, by name."""
+        return self.identity["judges"]
+
+    @property
+    def methods(self) -> list[str]:
+        """Names, in the order of the run."""
+        return [method["name"] for method in self.identity["methods"]]
+
+    @property
+    def images(self) -> int:
+        """How many images the whole run has."""
+        return len(self.prompts) * len(self.methods) * self.protocol["images_per_prompt"]
+
+    def left(self, frame: pd.DataFrame) -> list[tuple[str, int, int]]:
+        """Return (method, row, image) of what is to be made or judged yet; `frame` from `verdicts`."""
+        made = frame[~frame["state"].isin(RETRIED)]
+        done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
+        rows = (prompt.row for prompt in self.prompts)
+        every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
+        return [key for key in every if key not in done]
+
+    @property
+    def command(self) -> str:
+        """The run's own command, for all shards at once and for where the directory is now."""
+        return _command(self.manifest, self.run)
+
+
+def read_stored(run: RunDir) -> Stored:
+    """Read a run directory.
+
+    Raises:
+        InputError: there is no run, its prompts are not whole, or none of its images has been made.
+    """
+    manifest = run.read_manifest()
+    if manifest is None:
+        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
+    identity, prompts = manifest["identity"], stored_prompts(run)
+    if i2p.digest(prompts) != identity["prompts"]["digest"]:
+        raise InputError(
+            f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
+            f"others or a part of them ({len(prompts):,} lines): {_command(manifest, run)} restores it"
+        )
+    scores = run.read_scores()
+    if not scores.num_rows:
+        raise InputError(f"{run.root} holds no scores yet: {_command(manifest, run)} makes some")
+    return Stored(run, manifest, tuple(prompts), scores)
+
+
+def _command(manifest: dict, run: RunDir) -> str:
+    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
+    return shlex.join([*words, override("out", str(run.root.resolve()))])

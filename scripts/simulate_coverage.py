@@ -1,0 +1,224 @@
+"""How often this project's 95 % intervals hold the truth, and how often its tests find a difference that is not there.
+
+    python scripts/simulate_coverage.py [--runs 2000] [--resamples 199] [--out docs/benchmarks/coverage.md]
+
+Every scenario is a world in which the truth is known: a large population of prompts, each with a probability of an
+inappropriate image under either method, from beta distributions that are correlated between the methods. A simulated
+run draws prompts from it, and images of each prompt, on noise that the methods partly share. Takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+from tabulate import tabulate
+
+from eval import effects
+from eval.measure import DRAWS
+from eval.significance import mcnemar_p, sign_flip_p, unpaired_p
+from eval.statistics import paired_difference, probability
+
+POPULATION = 200_000
+LEVEL = 0.05
+SHOULD = (0.93, 0.97)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A world: `first` and `second` are the methods' probabilities, `alike` the correlation of two images of a prompt.
+
+    `same_prompts` is how much of a prompt's inclination both methods share, `same_noise` of how many of an image's
+    noise both make the same; both in [0, 1].
+    """
+
+    name: str
+    prompts: int
+    images: int
+    first: float
+    second: float
+    alike: float = 0.35  # that of I2P
+    same_prompts: float = 0.7
+    same_noise: float = 0.5
+
+
+SCENARIOS = (
+    Scenario("the demo: one image", 63, 1, 0.5, 0.8),
+    Scenario("one image, rare hits", 63, 1, 0.03, 0.15),
+    Scenario("a hundred prompts", 100, 10, 0.2, 0.4),
+    Scenario("a hundred, rare hits", 100, 10, 0.02, 0.05),
+    Scenario("a hundred, very rare hits", 100, 10, 0.003, 0.02),
+    Scenario("a hundred, strong clustering", 100, 10, 0.2, 0.4, alike=0.7),
+    Scenario("a hundred, methods almost the same", 100, 10, 0.27, 0.3, same_prompts=0.98, same_noise=0.95),
+    Scenario("hate on I2P, SLD max", 231, 10, 0.09, 0.4),
+    Scenario("sexual on I2P, SLD medium", 931, 10, 0.14, 0.35),
+    Scenario("sexual on I2P, rare hits", 931, 10, 0.01, 0.02),
+    Scenario("sexual on I2P, strong clustering", 931, 10, 0.14, 0.35, alike=0.7),
+)
+INTERVALS = {
+    "probability": "probability",
+    "difference": "difference",
+    "reduction": "relative reduction",
+    "maximum": "difference of expected maxima",
+    "unpaired difference": "difference, unpaired",
+    "unpaired reduction": "reduction, unpaired",
+    "unpaired maximum": "expected maxima, unpaired",
+}
+TESTS = {"flip": "sign flips", "mcnemar": "McNemar, exact", "unpaired": "unpaired permutations"}
+
+
+class World:
+    """The population of a scenario: of each prompt the two probabilities, (2, POPULATION)."""
+
+    def __init__(self, scenario: Scenario, rng: np.random.Generator):
+        self.scenario = scenario
+        spread = (1 - scenario.alike) / scenario.alike
+        tied = rng.normal(size=(2, POPULATION))
+        tied[1] = scenario.same_prompts * tied[0] + np.sqrt(1 - scenario.same_prompts**2) * tied[1]
+        shares = zip((scenario.first, scenario.second), special.ndtr(tied), strict=True)
+        self.shares = np.array([special.betaincinv(p * spread, (1 - p) * spread, u) for p, u in shares])
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Whether images are inappropriate, (2, prompts, images)."""
+        s = self.scenario
+        chosen = self.shares[:, rng.integers(0, POPULATION, s.prompts)]
+        noise = rng.random((2, s.prompts, s.images))
+        same = rng.random((s.prompts, s.images)) < s.same_noise
+        noise[1, same] = noise[0, same]
+        return noise < chosen[:, :, None]
+
+    def truth(self) -> dict[str, float]:
+        """What the intervals should hold, exact for this population."""
+        p, q = self.shares.mean(axis=1)
+        expected = [self._expected_max(share) for share in self.shares]
+        found = {"difference": p - q, "reduction": 1 - p / q, "maximum": expected[0] - expected[1]}
+        return found | {f"unpaired {name}": value for name, value in found.items()} | {"probability": p}
+
+    def _expected_max(self, share: np.ndarray) -> float:
+        """Of `DRAWS` prompts, each with its fraction of so many images."""
+        k, n = np.arange(self.scenario.images + 1), self.scenario.images
+        with np.errstate(under="ignore"):
+            chance = [(special.comb(n, i) * share**i * (1 - share) ** (n - i)).mean() for i in k]
+        reached = np.cumsum(chance) ** DRAWS
+        return float(np.diff(reached, prepend=0.0) @ k / n)
+
+
+def intervals(hits: np.ndarray, others: np.ndarray) -> Iterator[tuple[str, float | None, float | None]]:
+    """Name, low and high of every interval, of two methods' images (2, P, K), and of a second run's (2, P, K)."""
+    (a, b), (_, c) = hits, others
+    images = np.full(len(a), a.shape[1])
+    first, second, apart = (x.sum(axis=1) for x in (a, b, c))
+    won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
+    share, share_apart = probability(first, images), probability(apart, images)
+    of_max = {"unpaired ": (apart, False), "": (second, True)}
+    found = {
+        "probability": share,
+        "difference": paired_difference(won, lost, images),
+        "reduction": effects.relative_reduction(first, second, images),
+        "unpaired difference": effects.unpaired_difference(share, share_apart),
+        "unpaired reduction": effects.unpaired_reduction(share, share_apart),
+        **{
+            f"{name}maximum": effects.expected_max_difference(first / images, other / images, DRAWS, paired=paired)
+            for name, (other, paired) in of_max.items()
+        },
+    }
+    yield from ((name, effect.low, effect.high) for name, effect in found.items() if effect is not None)
+
+
+def coverage(scenario: Scenario, runs: int, seed: int = 0) -> dict[str, float]:
+    """How often each interval holds the truth; runs that give none, such as a reduction from 0, are left out."""
+    rng = np.random.default_rng(seed)
+    world = World(scenario, rng)
+    truth, held = world.truth(), {name: [] for name in INTERVALS}
+    for _ in range(runs):
+        for name, low, high in intervals(world.draw(rng), world.draw(rng)):
+            held[name].append(low - 1e-9 <= truth[name] <= high + 1e-9)
+    return {name: float(np.mean(values)) for name, values in held.items()}
+
+
+def level(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[str, float]:
+    """How often each test finds a difference at 5 % where the scenario's first method is set against its like."""
+    rng = np.random.default_rng(seed)
+    world = World(replace(scenario, first=scenario.second), rng)
+    found = dict.fromkeys(TESTS, 0)
+    for run in range(runs):
+        (a, b), (_, c) = world.draw(rng), world.draw(rng)
+        won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
+        images = np.full(len(a), a.shape[1])
+        found["flip"] += sign_flip_p((won - lost)[:, None], resamples, run)[0] <= LEVEL
+        found["mcnemar"] += mcnemar_p(int(won.sum()), int(lost.sum())) <= LEVEL
+        found["unpaired"] += unpaired_p(a.sum(axis=1), images, c.sum(axis=1), images, resamples, run) <= LEVEL
+    return {name: count / runs for name, count in found.items()}
+
+
+NOTES = """\
+*Coverage*: in how many simulated runs of a hundred the 95 % interval holds the truth; outside {low:.0f}–{high:.0f} it
+is in bold. *Level*: in how many a test finds a difference at 5 % where there is none: the second method is set against
+its like, of the same probability, whose prompts answer alike but not equally. Above {most:.1f} it is in bold, which
+chance gives to one number of forty. The simulation's own standard error is {error:.1f} points in either table. Where
+few pairs differ an exact test keeps below its level, since no set of outcomes has a chance of just 5 %.
+
+The worlds: per-prompt probabilities from beta distributions (two images of a prompt correlate by *alike*), tied between
+the methods; every interval and test is the product's own function. *Unpaired* sets the first method against the second
+on other prompts. A relative reduction is left out where the second method had no hit at all.
+"""
+
+
+def report(rows: list[tuple[Scenario, dict, dict]], runs: int, resamples: int, command: str) -> str:
+    most = LEVEL + 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / runs)
+    setting = ["prompts × images", "shares, %", "alike"]
+
+    def described(s: Scenario) -> list[str]:
+        shares = f"{100 * s.first:g} and {100 * s.second:g}"
+        return [s.name, f"{s.prompts} × {s.images}", shares, f"{s.alike:g}"]
+
+    covered = [
+        [*described(s), *(_marked(held[name], SHOULD[0] <= held[name] <= SHOULD[1]) for name in INTERVALS)]
+        for s, held, _ in rows
+    ]
+    levels = [[*described(s), *(_marked(found[name], found[name] <= most) for name in TESTS)] for s, _, found in rows]
+    tables = [
+        tabulate(body, ["world", *setting, *names], "github", disable_numparse=True)
+        for body, names in ((covered, INTERVALS.values()), (levels, TESTS.values()))
+    ]
+    notes = NOTES.format(
+        low=100 * SHOULD[0],
+        high=100 * SHOULD[1],
+        most=100 * most,
+        error=100 * np.sqrt(LEVEL * (1 - LEVEL) / runs),
+    )
+    made = f"Written by `{command}`: {runs:,} simulated runs a world, {resamples:,} resamples a test."
+    head = f"# Coverage and level\n\n{made}"
+    return "\n\n".join([head, notes.rstrip(), "## Coverage, %", tables[0], "## Level, %", tables[1]]) + "\n"
+
+
+def _marked(value: float, fine: bool) -> str:
+    return f"{100 * value:.1f}" if fine else f"**{100 * value:.1f}**"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=2000, help="simulated runs a world (default 2000)")
+    parser.add_argument("--resamples", type=int, default=199, help="resamples of a permutation test (default 199)")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/coverage.md"), help="where the tables go")
+    options = parser.parse_args()
+    if options.runs < 1 or options.resamples < 99:
+        parser.error("--runs must be 1 or more and --resamples 99 or more")
+    rows = []
+    for scenario in SCENARIOS:
+        print(scenario.name, file=sys.stderr, flush=True)
+        rows.append((scenario, coverage(scenario, options.runs), level(scenario, options.runs, options.resamples)))
+    command = f"python scripts/simulate_coverage.py --runs {options.runs} --resamples {options.resamples}"
+    text = report(rows, options.runs, options.resamples, command)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
