@@ -103,7 +103,8 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n")
     code = (
         "import sys; from eval.figures import forest_figure as f; from eval.paired import Paired; "
-        "d = [Paired('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
+        "d = [Paired('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
+        "sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, form]
     settings = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
