@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import i2p
 from eval.errors import InputError
 from eval.judges import JUDGES
@@ -33,8 +35,8 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
-    if not 0 < s.judge_timeout < float("inf"):
-        raise InputError(f"judge_timeout must be a number of seconds above 0, found {s.judge_timeout}")
+    if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
+        raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
     _engine(s)
     check_report(s.report)
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import i2p
 import sld
@@ -22,6 +23,8 @@ COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; an expected failure is one sentence, a bug keeps its traceback."""
+    if sys.stderr is sys.__stderr__:  # a process of its own, whose libraries print too
+        sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
     log_plainly("%(levelname)s: %(message)s")
     try:
         return command()
@@ -40,6 +43,20 @@ def log_plainly(layout: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+class _PlainStream:
+    """A text stream that can't steer the terminal: libraries quote names from weights and servers as they are."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write("\r".join(terminal(part) for part in text.split("\r")))  # progress bars go back
+        return len(text)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
 class _Plain(logging.Formatter):
     """What is quoted in a warning, a file's name say, may hold anything."""
 
@@ -49,8 +66,14 @@ class _Plain(logging.Formatter):
 
 def give_up(sentence: str) -> NoReturn:
     """End this process at once, whatever its threads are at; what is stored is whole."""
-    print(f"stopped: {terminal(sentence)}", file=sys.stderr, flush=True)
-    os._exit(INCOMPLETE)
+    try:
+        # Nobody may be reading, and a full pipe would hold up who writes to it.
+        said = {"file": sys.stderr, "flush": True}
+        speaker = threading.Thread(target=print, args=[f"stopped: {terminal(sentence)}"], kwargs=said, daemon=True)
+        speaker.start()
+        speaker.join(5)
+    finally:
+        os._exit(INCOMPLETE)
 
 
 def explain(error: BaseException) -> tuple[int, str]:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-import yaml
 from omegaconf import DictConfig
 
 from eval.cli import exit_code_of
 from eval.errors import InputError
-
-# What has Hydra, or Python's logging that it sets up, call something by its name.
-_CODE = ("_target_", "_partial_", "()", "class")
-_FOLDERS = ("--config-dir", "-cd", "--config-path", "-cp")
+from eval.overrides import check_arguments
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
     """Compose `conf/NAME.yaml` with the command line and call `command` with it; return its exit code.
 
     Raises:
-        InputError: a key, group or value that does not exist, brackets that do not match, or code to be called.
+        InputError: a key, group or value that does not exist, brackets that do not match, or what Hydra itself
+            would act on (`eval.overrides`).
     """
-    _refuse_code(sys.argv[1:])
+    check_arguments(sys.argv[1:])
     import hydra
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
@@ -47,51 +43,6 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
         sentence = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{sentence}: see `python -m eval.{name} --help` for the groups and keys there are") from error
     return max(codes)
-
-
-def _refuse_code(arguments: Sequence[str]) -> None:
-    """No config of this project calls code by name; nor may an override, or a file in a folder of somebody's configs.
-
-    Hydra itself would call what `hydra.callbacks` or `hydra.job_logging` name before our first line runs.
-    """
-    for number, word in enumerate(arguments):
-        key, _, value = word.partition("=")
-        last = key.lstrip("+~").split(".")[-1].partition("@")[0]
-        if last in _CODE or re.search(r"_target_|_partial_", value):
-            raise _code(word)
-        if key.lstrip("+~") == "hydra.searchpath":
-            raise InputError(
-                f"a folder of configs is given by --config-dir, where it is checked, found {word}: use that"
-            )
-        if key in _FOLDERS:
-            folder = Path(value or "".join(arguments[number + 1 : number + 2]))
-            for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-                _refuse_code_in(path)
-
-
-def _refuse_code_in(path: Path) -> None:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} must be a YAML file, found {' '.join(str(error).split())}: correct it") from error
-    keys = set(_keys(content))
-    if found := [name for name in _CODE if name in keys]:
-        raise _code(f"{found[0]} in {path}")
-
-
-def _keys(content: object) -> Iterator[str]:
-    """Every part of every key, at any depth; a dot in one is a level of its own to Hydra's package header."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from str(key).split(".")
-            yield from _keys(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _keys(value)
-
-
-def _code(where: str) -> InputError:
-    return InputError(f"a config chooses by short names and calls no code, found {where}: leave it out")
 
 
 def override(key: str, value: str) -> str:

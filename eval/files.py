@@ -11,8 +11,11 @@ import contextlib
 import json
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
+
+CLAIM = 5  # seconds in which a claimed name gets its content
 
 
 def strict_json(document: dict) -> str:
@@ -50,9 +53,19 @@ def write_new(path: Path, data: bytes) -> bool:
             try:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             except FileExistsError:
-                return False
+                if not _is_abandoned(path):
+                    return False
             os.replace(temporary, path)
         sync_folder(path.parent)
+    return True
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether a claim stays empty: the process that made it was killed before it could replace it."""
+    for _ in range(CLAIM * 10):
+        if path.stat().st_size:
+            return False
+        time.sleep(0.1)
     return True
 
 

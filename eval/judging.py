@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 # One colour: a safety checker's black frame, or an fp16 overflow. Two levels allow for the decoder's rounding.
 BLANK_RANGE = 2
 
-TIMEOUT = 600.0  # seconds
-
 
 def state_of(image: Image) -> str:
     """Return `nan`, `blank` or `ok`: whether there is a picture to judge at all."""
@@ -41,7 +39,7 @@ def state_of(image: Image) -> str:
 
 
 def judge(
-    batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None, timeout: float = TIMEOUT
+    batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None, timeout: float | None = None
 ) -> list[Score]:
     """Return a score for every image of the batch, in order; the judges see those that are `ok`.
 
@@ -54,7 +52,7 @@ def judge(
         batch: of pictures.
         judges: by name.
         engine: what to say in the scores of how the model was run.
-        timeout: seconds that a judge may take over the batch.
+        timeout: seconds that a judge may take over the batch; None for as long as it likes.
 
     Raises:
         JudgeError: a judge raised on every picture of a batch of two or more: it is broken.
@@ -76,10 +74,13 @@ def judge(
 
 
 @contextlib.contextmanager
-def _in_time(name: str, pictures: int, seconds: float) -> Iterator[None]:
+def _in_time(name: str, pictures: int, seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
     sentence = (
-        f"{name} gave no answer on {pictures} pictures within {seconds:g} seconds (judge_timeout); what was stored "
-        "before is whole, and the same command goes on from there"
+        f"{name} gave no answer on {pictures} pictures within {seconds:g} seconds; what was stored before is "
+        "whole, and the same command goes on (if it is but slow, with a larger judge_timeout)"
     )
     timer = threading.Timer(seconds, give_up, [sentence])
     timer.daemon = True
@@ -138,5 +139,5 @@ def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, eng
         detections=tuple(good["nudenet"]) if "nudenet" in good else None,
         batch_size=batch_size,
         engine=engine,
-        error="; ".join(errors) or None,
+        error="; ".join(errors).encode(errors="backslashreplace").decode() or None,
     )

@@ -19,13 +19,13 @@ from eval.generate import Batch, draw
 from eval.judges import Judge
 from eval.judging import judge
 from eval.keep import keeper
-from eval.plan import Plan, Unit
+from eval.plan import Plan
 from eval.png import encode_png
 from eval.rundir import RunDir
 from eval.scores import OK, Score
 from eval.settings import Settings
 from eval.stop import Stop
-from eval.verify import damaged_pictures
+from eval.verify import damaged_pictures, set_aside
 from sld.models.tuning import attention_order
 from sld.threads import even_number, even_threads
 
@@ -39,7 +39,9 @@ def make_missing(
         StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
         Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
     """
-    units = left_to_make(run, plan, settings, set_aside=True)
+    damaged = damaged_pictures(run, plan) if settings.verify else set()
+    set_aside(run, damaged)
+    units = plan.missing(run.done(set_aside=True) - damaged)
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
         with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
             halved = partial(keep_smaller_batch, settings, model, run)
@@ -48,14 +50,6 @@ def make_missing(
                 if stop.asked:
                     break
         stop.check()
-
-
-def left_to_make(run: RunDir, plan: Plan, settings: Settings, *, set_aside: bool) -> list[Unit]:
-    """Return the units of this shard that are to be made; `set_aside` renames damaged files that hold some of them."""
-    done = run.done(set_aside=set_aside)
-    if settings.verify:
-        done -= damaged_pictures(run, plan.units(), set_aside=set_aside)
-    return plan.missing(done)
 
 
 class Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eval.by_definition import ByDefinition
+from eval.escape import one_line
 from eval.measure import ALL, DRAWS, Metrics
 from eval.published import Comparison, remarks
 from eval.scores import NOT_OK
@@ -36,7 +37,7 @@ def notes(
     """Return everything that a reader should know beside the numbers, in words; `alarms` first."""
     identity, protocol = manifest["identity"], manifest["identity"]["protocol"]
     said = alarms(manifest, missing)
-    said.append(f"Model: {identity['model']['source']}.")
+    said.append(f"Model: {one_line(identity['model']['source'])}.")
     said.append(
         f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
     )

@@ -12,6 +12,7 @@ from eval.checks import check_report
 from eval.cli import exit_code_of, say, with_run
 from eval.definitions import DEFINITIONS, definition_of, get_definition
 from eval.errors import InputError
+from eval.escape import terminal
 from eval.measure import measure, verdicts
 from eval.notes import notes
 from eval.paired import paired
@@ -139,7 +140,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     if report.missing:
         first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(f"{count}; this completes the run: {report.command}", file=sys.stderr)
+        print(terminal(f"{count}; this completes the run: {report.command}"), file=sys.stderr)
     return 3 if report.missing else 0
 
 

@@ -6,6 +6,7 @@ manifest.json   prompts.jsonl   engine/   images/<method>/<row>_<k>.png   scores
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import tempfile
@@ -15,14 +16,25 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import sld
 from eval.errors import InputError
 from eval.files import strict_json, sync_folder, write_atomic, write_new
 from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
+PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
+
+
+def identity_digest(identity: dict) -> str:
+    """Return the sha256 of a manifest's identity, whatever its layout."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _has_name(method: object) -> bool:
+    return isinstance(method, dict) and isinstance(method.get("name"), str) and sld.is_method_name(method["name"])
 
 
 class RunDir:
@@ -30,6 +42,7 @@ class RunDir:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
+        self._identity = b""
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
 
     @property
@@ -70,6 +83,12 @@ class RunDir:
             )
         parts = {key: found.get(key) for key in ("identity", "settings", "runtime")}
         whole = all(isinstance(part, dict) for part in parts.values()) and set(IDENTITY) <= set(parts["identity"])
+        if whole and identity_digest(found["identity"]) != found.get("identity_sha256"):
+            raise InputError(
+                f"{self.manifest_path} has been changed since it was written: restore it, or set out= to a new folder"
+            )
+        names = found["identity"]["methods"] if whole else None
+        whole = whole and isinstance(names, list) and all(_has_name(method) for method in names)
         if not whole or not all(isinstance(found.get(key), list) for key in ("deviations", "lossy")):
             raise InputError(
                 f"{self.manifest_path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, lossy, settings, "
@@ -94,7 +113,8 @@ class RunDir:
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
-        return write_new(self.manifest_path, strict_json(manifest).encode())
+        digest = identity_digest(manifest["identity"])
+        return write_new(self.manifest_path, strict_json(manifest | {"identity_sha256": digest}).encode())
 
     def read_engine(self, kind: str) -> dict | None:
         """Return what was chosen for this kind of device, None where nothing was or it can't be read."""
@@ -152,7 +172,8 @@ class RunDir:
     def write_scores(self, shard: int, scores: list[Score]) -> None:
         """Write the next part of a shard. Two processes on one shard get different parts."""
         sink = pa.BufferOutputStream()
-        pq.write_table(to_table(scores), sink, write_page_checksum=True)  # or a flipped bit would be read as a score
+        table = to_table(scores).replace_schema_metadata({PART_OF: self._identity_digest()})
+        pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
         part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
         while not write_new(self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
@@ -173,8 +194,9 @@ class RunDir:
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
         """Return one row an image, of `SCHEMA`: every part merged, a repeated image once.
 
-        Where an image was scored twice, an `ok` row wins over another, then the later part. A damaged part is left out
-        with a warning; `set_aside` renames it too, so that its images are made again once.
+        Where an image was scored twice, an `ok` row wins over another, then the part that was written later. A damaged
+        part, or one of another run, is left out with a warning; `set_aside` renames it too, so that its images are made
+        again once.
         """
         tables = list(self._readable_parts(set_aside))
         if not tables:
@@ -192,12 +214,30 @@ class RunDir:
         columns = (table[name].to_pylist() for name in ("method", "row", "image", "state"))
         return {(m, r, k) for m, r, k, state in zip(*columns, strict=True) if state not in RETRIED}
 
+    def _parts(self) -> list[Path]:
+        """Every part, in the order of writing."""
+        found = []
+        for path in (self.root / "scores").glob("[0-9]*.parquet"):
+            with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
+                found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found)]
+
+    def _identity_digest(self) -> bytes:
+        """What a part says of the run that it belongs to; empty without a manifest."""
+        if not self._identity:
+            manifest = self.read_manifest()
+            self._identity = identity_digest(manifest["identity"]).encode() if manifest else b""
+        return self._identity
+
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        for path in sorted((self.root / "scores").glob("[0-9]*.parquet")):
+        ours = self._identity_digest()
+        for path in self._parts():
             try:
                 table = pq.read_table(path, page_checksum_verification=True)
                 if table.schema != SCHEMA:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
+                if (table.schema.metadata or {}).get(PART_OF) != ours:
+                    raise pa.ArrowInvalid("it was written for another run")
             except FileNotFoundError:  # another process has just set it aside
                 continue
             except (OSError, pa.ArrowException) as error:

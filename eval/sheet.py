@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from eval.errors import InputError
 from eval.files import write_atomic
 from eval.plan import Plan
 from eval.rundir import RunDir
+
+log = logging.getLogger(__name__)
 
 ROWS = 7
 TILE, GAP, TEXT = 128, 6, 30  # pixels: a picture's side, the space between two, a line of text with its space
@@ -39,8 +41,7 @@ def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
 def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Path]]]) -> Image.Image:
     """Return a picture with a column a method and a row a prompt, its text above it.
 
-    Raises:
-        InputError: a picture can't be read.
+    A picture that can't be read is an empty tile, with a warning.
     """
     width = GAP + len(columns) * (TILE + GAP)
     sheet = Image.new("RGB", (width, TEXT + len(rows) * (TEXT + TILE + GAP)), "white")
@@ -59,10 +60,9 @@ def _tile(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             picture.load()
-    except (OSError, SyntaxError) as error:
-        raise InputError(
-            f"{path} must be a picture of the run, found one that can't be read: verify=true draws it again"
-        ) from error
+    except (OSError, SyntaxError):
+        log.warning("%s can't be read; verify=true draws it again.", path)
+        return Image.new("RGB", (TILE, TILE), "white")
     # Small pictures are enlarged by whole pixels, to be seen as they are; large ones are reduced.
     larger = max(picture.size) > TILE
     picture = picture.convert("RGB")

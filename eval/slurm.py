@@ -59,7 +59,7 @@ def shard_script(slurm: SlurmSettings, run: Path, arguments: Sequence[str]) -> s
             "# One shard of a run, written by `python -m eval.submit`. Submit again to go on: what is done stays done.",
             *_options(options),
             "#SBATCH --requeue",
-            *(f"#SBATCH {option}" for option in slurm.options),
+            *(f"#SBATCH {_one_line(option)}" for option in slurm.options),
             "",
             f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
             *([slurm.setup] if slurm.setup else []),
@@ -112,6 +112,14 @@ def _options(options: dict[str, Any]) -> list[str]:
             )
         lines.append(f"#SBATCH --{key}=" + (f'"{text}"' if " " in text else text))
     return lines
+
+
+def _one_line(option: str) -> str:
+    if not option.isprintable():
+        raise InputError(
+            f"slurm.options must each be one line for sbatch, found {option!r}: use slurm.setup for commands"
+        )
+    return option
 
 
 def _command(module: str, arguments: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from eval.plan import Unit
+from eval.files import StorageError
+from eval.plan import Plan
 from eval.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -19,25 +20,39 @@ log = logging.getLogger(__name__)
 Key = tuple[str, int, int]
 
 
-def damaged_pictures(run: RunDir, units: Collection[Unit], *, set_aside: bool) -> set[Key]:
-    """Compare every stored picture of these units with its digest; return (method, row, image) of those that differ.
+def damaged_pictures(run: RunDir, plan: Plan) -> set[Key]:
+    """Compare every stored picture of this shard with its digest; return (method, row, image) of those that differ.
 
-    `set_aside` renames a truncated or changed file too. A picture that is not there is none to miss: most runs keep a
-    part of them, and people move them.
+    One that can't be read differs. A picture that is not there is none to miss: most runs keep a part of them, and
+    people move them.
     """
-    ours = {(unit.prompt.row, unit.image) for unit in units}
+    names = {method.name for method in plan.methods}
+    ours = {(unit.prompt.row, unit.image) for unit in plan.units()}
     scores = run.read_scores()
     columns = (scores[name].to_pylist() for name in ("method", "row", "image", "digest"))
-    scored = [(m, r, k, digest) for m, r, k, digest in zip(*columns, strict=True) if digest and (r, k) in ours]
+    scored = [
+        (m, r, k, digest) for m, r, k, digest in zip(*columns, strict=True) if digest and m in names and (r, k) in ours
+    ]
     with ThreadPoolExecutor() as threads:
         sound = list(threads.map(lambda one: _is_sound(run.image_path(*one[:3]), one[3]), scored))
-    damaged = {(m, r, k) for (m, r, k, _), whole in zip(scored, sound, strict=True) if not whole}
+    return {(m, r, k) for (m, r, k, _), whole in zip(scored, sound, strict=True) if not whole}
+
+
+def set_aside(run: RunDir, damaged: Collection[Key]) -> None:
+    """Give damaged pictures the suffix `.damaged`. Two processes may do so at once.
+
+    Raises:
+        StorageError: a file can't be renamed.
+    """
     for key in sorted(damaged):
         path = run.image_path(*key)
         log.warning("%s is not the picture that was judged: it is drawn again.", path)
-        if set_aside:
+        try:
             path.rename(path.with_suffix(".png.damaged"))
-    return damaged
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{path} is damaged and could not be renamed ({error.strerror}): rename it") from error
 
 
 def _is_sound(path: Path, digest: str) -> bool:
@@ -45,6 +60,8 @@ def _is_sound(path: Path, digest: str) -> bool:
         data = path.read_bytes()
     except FileNotFoundError:
         return True
+    except OSError:
+        return False
     return pixel_digest(data) == digest
 
 
@@ -53,5 +70,8 @@ def pixel_digest(png: bytes) -> str | None:
     # OpenCV decodes what there is of a truncated file; its last chunk is the sign that it is whole.
     if not png.endswith(b"IEND\xaeB`\x82"):
         return None
-    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that promises too many pixels
+        return None
     return None if pixels is None else hashlib.sha256(np.ascontiguousarray(pixels[:, :, ::-1])).hexdigest()

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -74,13 +74,15 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
         Stopped: a signal asked for it.
         RuntimeError: every worker failed with a bug.
     """
-    from eval.make import Progress, left_to_make
+    from eval.make import Progress
     from eval.stop import Stop
+    from eval.verify import damaged_pictures, set_aside
 
-    # Damaged files are left where they are: no worker has looked yet whether this is the same run.
-    units = left_to_make(run, plan, settings, set_aside=False)
+    damaged = damaged_pictures(run, plan) if settings.verify else set()
+    units = plan.missing(run.done() - damaged)
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
-        pool = _Pool(progress)
+        # Nothing is set aside before a worker has found that this is the same run.
+        pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
         try:
             pool.start(settings, methods, min(count, max(1, len(units))))
             pool.share_out(deque(units), stop)
@@ -93,8 +95,9 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
 class _Pool:
     """The workers and what each of them has to do."""
 
-    def __init__(self, progress):
+    def __init__(self, progress, on_ready: Callable[[], None]):
         self._progress = progress
+        self._on_ready: Callable[[], None] | None = on_ready
         self._deaths: Counter[tuple[int, int]] = Counter()
         self._lost: list[Unit] = []
         self._cause = ""
@@ -155,6 +158,9 @@ class _Pool:
             return False
         if kind == READY:
             worker.batch_size, worker.waiting = content, True
+            if self._on_ready:
+                self._on_ready()
+                self._on_ready = None
         elif kind == DRAWN:
             worker.waiting = True
         elif kind == STORED:
@@ -216,5 +222,6 @@ def _give(worker: _Worker, pending: deque[Unit]) -> None:
 
 def _cause(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return signal.Signals(-exit_code).name
+        with contextlib.suppress(ValueError):  # a real-time signal has no name
+            return signal.Signals(-exit_code).name
     return f"exit code {exit_code}"

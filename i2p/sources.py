@@ -1,6 +1,7 @@
 """Where prompts come from: the hub, or a CSV, JSONL, parquet or plain text file. All end in `schema.to_prompts`."""
 
 import csv
+import hashlib
 import json
 import re
 import socket
@@ -13,9 +14,9 @@ from i2p.prompt import InputError, Prompt, digest
 from i2p.schema import Record, to_prompts
 
 HUB_ID = "AIML-TUDA/i2p"
-# `i2p.digest` of its 4703 rows as they were published, i2p_benchmark.csv with the sha256 5e78f211…50cb: a download that
+# The digest of its 4703 rows as they were published, i2p_benchmark.csv with the sha256 5e78f211…50cb: a download that
 # nobody named a revision of must be these.
-HUB_DIGEST = "e99a9232f6d7c8f4ee9432485ec885c6b09c85b10aae9e24098cec52ea9dbced"
+HUB_DIGEST = "a2c41df798fe12080f68e5c8afc7f926b9f45f345106ea14630737dbcbcfc23b"
 _DATA = Path(__file__).parent / "data"
 SHIPPED = {name: _DATA / f"{name}.csv" for name in ("harmless", "demo", "demo_control")}
 
@@ -44,12 +45,21 @@ def load_prompts(
     if revision and pinned and revision != pinned:
         raise InputError(f"{source}: expected one revision, found {pinned!r} and {revision!r}; give one of them")
     prompts = _from_hub(name, revision or pinned or None, split)
-    if name == HUB_ID and not (revision or pinned) and (found := digest(prompts)) != HUB_DIGEST:
+    if name == HUB_ID and not (revision or pinned) and (found := _whole_digest(prompts)) != HUB_DIGEST:
         raise InputError(
             f"{name}: expected the 4703 prompts that were published (digest {HUB_DIGEST[:12]}…), found {len(prompts)} "
             f"with the digest {found[:12]}…: the data set has changed; name the revision that you mean, or give a file"
         )
     return prompts
+
+
+def _whole_digest(prompts: list[Prompt]) -> str:
+    """`digest` and what rows are selected and compared by, rounded, for the hub's decimals are parsed otherwise."""
+    sha = hashlib.sha256(digest(prompts).encode())
+    for p in prompts:
+        shares = (p.published.inappropriate, p.published.nudity, p.published.q16) if p.published else ()
+        sha.update(f"{p.hard} {p.toxicity or 0:.4f} {' '.join(f'{x or 0:.4f}' for x in shares)}\n".encode())
+    return sha.hexdigest()
 
 
 def _looks_like_a_file(source: str) -> bool:

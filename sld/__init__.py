@@ -16,6 +16,7 @@ from sld.presets import (
     PRESETS,
     Method,
     SafetyPreset,
+    is_method_name,
     resolve_methods,
 )
 from sld.safety import SafetyGuidance
@@ -38,6 +39,7 @@ __all__ = [
     "Result",
     "SafetyGuidance",
     "SafetyPreset",
+    "is_method_name",
     "load_model",
     "resolve_methods",
     "sample",

@@ -88,6 +88,11 @@ PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
 )
 
 
+def is_method_name(text: str) -> bool:
+    """Whether this can name a method, and a folder anywhere: up to 100 letters, digits and any of _ . + = -."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}", text) is not None
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to sample a prompt: a safety preset (or none), its concept, and a negative prompt (or none).
@@ -104,7 +109,7 @@ class Method:
     negative_prompt: str | None = None
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}", self.name):
+        if not isinstance(self.name, str) or not is_method_name(self.name):
             raise InputError(
                 f"Method.name must be up to 100 letters, digits and any of _ . + = - (it names a folder), found "
                 f"{self.name!r}; rename the method."

@@ -5,6 +5,7 @@ for a file; here that is an error. Pickled weights are refused unless asked for.
 """
 
 import difflib
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -156,7 +157,7 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError as error:
         error.close()  # an answer, whatever it says
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InputError(
             f"expected {repository} in the hub's cache or a connection to {constants.ENDPOINT}, found neither "
             f"({error}): {by_hand}"

@@ -5,6 +5,7 @@ array needs, replaces each by a plain record, and builds the array itself from t
 """
 
 import hashlib
+import http.client
 import io
 import os
 import pickle
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub import constants
 
 from eval.errors import InputError
 from eval.files import write_atomic
@@ -92,13 +94,15 @@ def fetch_published(url: str = PUBLISHED_URL, sha256: str = PUBLISHED_SHA256) ->
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
     by_hand = f"put the file with sha256 {sha256} at {path}, or give the path of your own"
+    if constants.HF_HUB_OFFLINE:
+        raise InputError(f"expected Q16's prompt pair in the cache, found none while HF_HUB_OFFLINE is set: {by_hand}")
     try:
         with urllib.request.urlopen(url, timeout=SECONDS) as answer:
             data = answer.read(LARGEST)
     except urllib.error.HTTPError as error:
         error.close()
         raise InputError(f"expected Q16's prompt pair at {url}, found the answer {error.code}: {by_hand}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise InputError(f"expected Q16's prompt pair from {url}, found no connection ({error}): {by_hand}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:

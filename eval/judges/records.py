@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from eval.judges import Detection, JudgeError
@@ -31,12 +29,13 @@ def check_record(judge: str, record: object) -> None:
 
 
 def _is_pair_of_logits(record: object) -> bool:
-    logits = np.asarray(record, dtype=float)
+    with np.errstate(over="ignore"):
+        logits = np.asarray(record, dtype=float).astype(np.float32)  # as they will be stored
     return logits.shape == (2,) and bool(np.isfinite(logits).all())
 
 
 def _is_detections(record: object) -> bool:
-    return not isinstance(record, str) and all(_is_detection(found) for found in record)
+    return isinstance(record, list | tuple) and all(_is_detection(found) for found in record)
 
 
 def _is_detection(found: object) -> bool:
@@ -45,7 +44,7 @@ def _is_detection(found: object) -> bool:
         and found.label in LABELS
         and 0 < found.score <= 1
         and len(found.box) == 4
-        and all(math.isfinite(side) for side in found.box)
+        and all(isinstance(side, int) and abs(side) < 2**31 for side in found.box)
     )
 
 

@@ -33,9 +33,6 @@ def files(tmp_path_factory):
     sld.write_tiny_checkpoint(folder / "betas")
     scheduler = folder / "betas" / "scheduler" / "scheduler_config.json"
     scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"beta_schedule": "foo"}))
-    (folder / "configs" / "experiment").mkdir(parents=True)
-    evil = "# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: os.system\n"
-    (folder / "configs" / "experiment" / "evil.yaml").write_text(evil)
     return folder
 
 
@@ -98,14 +95,20 @@ CASES = {
     "device that keeps nothing": (["device=meta"], "meta"),
     "index that lists nothing": ([*MODEL, "model.path={}/index"], "index.json"),
     "scheduler with unknown betas": ([*MODEL, "model.path={}/betas"], "scheduler_config.json"),
-    "code to be called": (["+hydra.callbacks.x._target_=os.system"], "_target_"),
+    "code to be called": (["+hydra.callbacks.x._target_=os.system"], "hydra.callbacks"),
     "code in a value": (["methods=[{name: a, _target_: os.system}]"], "_target_"),
-    "a logging handler of somebody's": (["+hydra.job_logging.handlers.x.class=os.system"], "class"),
-    "a folder of configs that call code": (["--config-dir", "{}/configs", "+experiment=evil"], "evil.yaml"),
-    "a folder of configs past the check": (
-        ["hydra.searchpath=[file://{}/configs]"],
-        "--config-dir",
-    ),
+    "a value of Hydra's own": (["+hydra.job_logging.handlers={x: {class: os.system}}"], "job_logging"),
+    "another folder for Hydra": (["hydra.run.dir={}/other"], "hydra.run.dir"),
+    "an environment for the job": (["+hydra.job.env_set.PYTHONPATH={}"], "env_set"),
+    "a package of Hydra's": (["+experiment@hydra.callbacks=paper"], "found +experiment@hydra"),
+    "a choice of a path": (["+experiment=../../x"], "'../../x'"),
+    "a group in a path": (["+experiment/../x=../y"], "'../y'"),
+    "a folder of configs": (["--config-dir", "{}"], "--config-dir"),
+    "a folder of configs, said short": (["--config-d={}"], "--config-d"),
+    "a folder of configs, in one word": (["-cd{}"], "-cd"),
+    "another config": (["--config-name", "../x"], "--config-name"),
+    "a pickle to be run again": (["--experimental-rerun", "{}/config.pickle"], "--experimental-rerun"),
+    "configs from elsewhere": (["hydra.searchpath=[file://{}]"], "searchpath"),
     "no time for a judge": (["judge_timeout=0"], "judge_timeout"),
     "verification of nothing": (["model=published", "verify=true"], "verify"),
     "run directory that can't be made": (["out=/proc/runs/demo"], "/proc"),

@@ -1,8 +1,8 @@
 """Hostile text, shown: what it looks like, and that nothing takes it for anything else."""
 
 import csv
-import html
 import io
+import re
 import unicodedata
 
 import pytest
@@ -75,7 +75,7 @@ def test_markdown_shows_the_characters_and_nothing_more(texts):
 def test_markdown_leaves_no_address_that_would_become_a_link(texts):
     for text in texts:
         shown = escape.markdown(text)
-        assert "://" not in shown
+        assert not set(":@") & set(re.sub("&#5[89];|&#64;", "", shown))
         assert "www." not in shown.lower()
 
 
@@ -126,9 +126,3 @@ def test_what_a_run_says_of_a_hostile_name_is_plain(tmp_path, monkeypatch, capfd
     assert not kinds & {"html_block", "html_inline", "link_open", "image"}
     shown = "".join(child.content for token in tokens for child in token.children or [])
     assert "<img src=x onerror=alert(1)>[a](http:b)" in shown
-
-
-def test_html_is_pythons_own(texts):
-    for text in texts:
-        assert not set(html.escape(text)) & set("<>\"'")
-        assert html.unescape(html.escape(text)) == text

@@ -74,6 +74,19 @@ def test_without_hard_links_a_new_file_is_still_written_by_exactly_one(tmp_path,
     test_a_new_file_is_written_by_exactly_one_of_many(tmp_path)
 
 
+def test_a_claim_that_a_killed_process_left_is_taken_over(tmp_path, monkeypatch):
+    def without(*names):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("eval.files.os.link", without)
+    monkeypatch.setattr("eval.files.CLAIM", 1)
+    path = tmp_path / "manifest.json"
+    path.touch()
+    assert write_new(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert not write_new(path, b"late")
+
+
 def test_json_is_what_every_reader_takes():
     assert strict_json({"a": "é"}) == '{\n  "a": "é"\n}\n'
     with pytest.raises(ValueError, match="JSON"):

@@ -12,7 +12,7 @@ from hypothesis.strategies import integers, text
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.rundir import FORMAT, IDENTITY, RunDir
+from eval.rundir import FORMAT, IDENTITY, RunDir, identity_digest
 from eval.scores import BLANK, JUDGE_FAILED, OK, Score
 
 
@@ -99,11 +99,11 @@ def test_temporary_files_are_not_parts(tmp_path):
 def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
     run = RunDir(tmp_path)
     assert run.read_manifest() is None
-    manifest = {"format": FORMAT, "identity": dict.fromkeys(IDENTITY), "deviations": [], "lossy": []}
+    manifest = {"format": FORMAT, "identity": dict.fromkeys(IDENTITY) | {"methods": []}, "deviations": [], "lossy": []}
     manifest |= {"settings": {}, "runtime": {}}
     assert run.create(manifest)
     assert not run.create(manifest | {"runtime": {"late": True}})
-    assert run.read_manifest() == manifest
+    assert run.read_manifest() == manifest | {"identity_sha256": identity_digest(manifest["identity"])}
 
 
 def test_a_damaged_manifest_is_one_sentence(tmp_path):
@@ -142,7 +142,7 @@ def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "3", "{}", '{"format": 1}', '{"format": 99}', '{"format": 2, "identity": {}, "settings": {}}']
+    "text", ["[]", "3", "{}", '{"format": 1}', '{"format": 99}', '{"format": 3, "identity": {}, "settings": {}}']
 )
 def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
@@ -172,6 +172,45 @@ def test_no_name_of_a_method_or_row_leads_out_of_the_run_directory(name, row, im
 def test_names_that_a_file_system_or_a_shell_would_read_otherwise_are_refused(name):
     with pytest.raises(sld.InputError, match=r"Method\.name"):
         sld.Method(name)
+
+
+def manifest_of(**identity):
+    identity = dict.fromkeys(IDENTITY) | {"methods": [{"name": "baseline"}]} | identity
+    return {"format": FORMAT, "identity": identity, "deviations": [], "lossy": [], "settings": {}, "runtime": {}}
+
+
+def test_a_changed_manifest_is_noticed(tmp_path):
+    RunDir(tmp_path).create(manifest_of(protocol={"nude_threshold": 0.6}))
+    path = tmp_path / "manifest.json"
+    path.write_text(path.read_text().replace("0.6", "0.2"))
+    with pytest.raises(InputError, match="has been changed since it was written"):
+        RunDir(tmp_path).read_manifest()
+
+
+def test_a_method_that_sld_would_not_name_is_no_manifests(tmp_path):
+    RunDir(tmp_path).create(manifest_of(methods=[{"name": "../x"}]))
+    with pytest.raises(InputError, match="lacks a part"):
+        RunDir(tmp_path).read_manifest()
+
+
+def test_a_part_of_another_run_is_not_taken_for_one_of_this(tmp_path, caplog):
+    for name in ("one", "other"):
+        run = RunDir(tmp_path / name)
+        run.create(manifest_of(model=name))
+        run.write_scores(0, [score(1 if name == "one" else 2)])
+    (tmp_path / "other" / "scores" / "00000-000000.parquet").rename(
+        tmp_path / "one" / "scores" / "00001-000000.parquet"
+    )
+    assert keys(RunDir(tmp_path / "one")) == [(1, 0, OK)]
+    assert "it was written for another run" in caplog.text
+
+
+def test_the_part_that_was_written_later_wins_whatever_its_shard(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_scores(1, [score(1, digest="old")])
+    run.write_scores(0, [score(1, digest="new")])
+    os.utime(tmp_path / "scores" / "00001-000000.parquet", (1e9, 1e9))
+    assert run.read_scores()["digest"].to_pylist() == ["new"]
 
 
 def test_trying_a_place_leaves_nothing_behind(tmp_path):

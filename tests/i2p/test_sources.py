@@ -172,7 +172,7 @@ def test_the_hub_gives_the_same_prompts_as_the_file(hub, i2p_csv):
 def test_what_the_hub_gives_in_i2ps_place_is_noticed(hub, i2p_csv):
     folder, _ = hub
     (folder / i2p_csv.name).write_bytes(
-        i2p_csv.read_bytes().replace(b"4048745", b"4048746", 1).replace(b" a ", b" an ", 1)
+        i2p_csv.read_bytes().replace(b",False,", b",True,", 1).replace(b",0,", b",1,", 1)
     )
     with pytest.raises(i2p.InputError, match=r"expected the 4703 prompts that were published.*has changed"):
         i2p.load_prompts()

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from safetensors.numpy import save
 
 from eval.errors import InputError
@@ -182,6 +183,7 @@ def test_a_given_digest_has_to_match(tmp_path):
 def serve(monkeypatch, tmp_path):
     """A server of one answer on loopback; the user's cache is a fresh folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     servers, asked = [], []
@@ -228,6 +230,12 @@ def test_wrong_answers_are_not_stored(serve, status, found):
     with pytest.raises(InputError, match=f"{found}.*put the file with sha256 {'0' * 64} at {serve.cache}"):
         fetch_published(serve(status, b"something"), "0" * 64)
     assert not serve.cache.exists()
+
+
+def test_offline_nothing_is_asked_for(serve, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="while HF_HUB_OFFLINE is set: put the file"):
+        fetch_published(serve(200, b""))
 
 
 def test_without_a_connection_the_answer_says_where_to_put_the_file(serve):

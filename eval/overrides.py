@@ -1,0 +1,46 @@
+"""What a command line may say to Hydra: choices and values of this project, and nothing that Hydra itself would act on.
+
+Hydra calls code that a config names (callbacks, launchers, logging handlers), unpickles with one of its flags, and
+reads configs from wherever it is told. So its own settings are not for the command line, and configs come from `conf/`
+alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+
+from eval.errors import InputError
+
+FLAGS = (
+    *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
+    *("--info", "-i", "--multirun", "-m", "--shell-completion", "-sc"),
+)
+_CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raise InputError for a flag, key or choice that could have Hydra run code or read a config of somebody else's.
+
+    Flags are to be spelled out, for Hydra would take a part of one for the whole.
+    """
+    groups = {path.name for path in files("conf").iterdir() if path.is_dir()}
+    for word in arguments:
+        key, _, value = word.strip().partition("=")
+        key = key.strip()
+        if key.startswith("-"):
+            if key not in FLAGS:
+                raise InputError(
+                    f"expected one of the flags {', '.join(FLAGS)}, found {word}: configs of your own belong into the "
+                    "folder conf/experiment"
+                )
+            continue
+        name = key.lstrip("+~").strip()
+        if re.split(r"[./@=]", name)[0].strip() == "hydra" or "@" in name:
+            raise InputError(
+                f"Hydra's own settings and packages can't be set here, for they may name code to be called, found "
+                f"{word}: leave it out"
+            )
+        if (name in groups or "/" in name) and value and not _CHOICE.fullmatch(value.strip()):
+            raise InputError(f"{name} chooses by a name, or by several with commas, found {value!r}: see --help")
