@@ -60,8 +60,8 @@ def expected_max_difference(first: np.ndarray, second: np.ndarray, draws: int, *
     its variance is the jackknife's (Arvesen 1969, Annals of Mathematical Statistics 40), exactly over all left-out
     prompts, and its interval Wilson's on the sample size at which a share would vary as much, at most the prompts.
     Where a few prompts decide, that variance is itself unsure: Student's t has Satterthwaite's (1946, Biometrics
-    Bulletin 2) degrees of freedom, from the kurtosis. Where no prompt matters there is no variance, and of P prompts
-    without a hit, P / draws count.
+    Bulletin 2) degrees of freedom, from the kurtosis. Where no prompt matters there is
+    no variance, and of P prompts without a hit, P / draws count.
     """
     sides = [np.asarray(values, dtype=float) for values in (first, second)]
     if min(map(len, sides)) < draws:
