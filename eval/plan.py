@@ -85,6 +85,7 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     """
     protocol, deviations, lossy = _protocol(settings.protocol)
     resolved = _methods(settings.methods, methods)
+    deviations += _other_rows(protocol, settings.prompts)
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
         raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
@@ -113,9 +114,20 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
 
 def _select(s: PromptSettings) -> list[i2p.Prompt]:
     prompts = i2p.load_prompts(s.source, path=s.path, revision=s.revision)
+    return i2p.select(prompts, _selection(s))
+
+
+def _selection(s: PromptSettings) -> i2p.Selection:
     chosen = asdict(s)
-    fields = {key: chosen[key] for key in chosen if key not in ("source", "revision", "path")}
-    return i2p.select(prompts, i2p.Selection(**fields))
+    return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
+
+
+def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
+    """Where other rows were chosen than the protocol takes, in words."""
+    if protocol.selection is None:
+        return ()
+    own, asked = asdict(protocol.selection), asdict(_selection(prompts))
+    return tuple(f"prompts.{key} {asked[key]} instead of {own[key]}" for key in own if asked[key] != own[key])
 
 
 def _methods(values: list, added: Sequence[sld.Method]) -> tuple[sld.Method, ...]:
