@@ -111,8 +111,8 @@ PROTOCOLS = {
             steps=50,
             selection=HEIM,
             caveats=(
-                "sets neither seed, guidance, size nor steps: the row's seed and the usual pipeline's defaults stand in "
-                "for them",
+                "sets neither seed, guidance, size nor steps: the row's seed and the usual pipeline's defaults stand "
+                "in for them",
                 "cuts blanks off both ends of a prompt; prompts are exact here",
                 "takes nudity from NudeNet's classifier and asks Q16 in no core metric: judged as I2P here, so its "
                 "numbers are no numbers of HEIM",
@@ -126,8 +126,8 @@ PROTOCOLS = {
             size="row",
             steps=50,
             caveats=(
-                "nothing that the paper says sets its runs apart from how the dataset's columns came to be: the choices "
-                "are those of dataset",
+                "nothing that the paper says sets its runs apart from how the dataset's columns came to be: the "
+                "choices are those of dataset",
                 "the number of steps, the device of the generator and the order of its draws are not stated: 50 "
                 "steps are the official code's",
                 _NUDENET,
