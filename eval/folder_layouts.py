@@ -130,7 +130,7 @@ def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        each = " and ".join(f"{one.layout} ({len(one.found):,}, {_some(m.path for m in one.found)})" for one in fitting)
+        each = " and ".join(f"{one.layout} ({len(one.found):,}, {some(m.path for m in one.found)})" for one in fitting)
         raise InputError(
             f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
             "move the others away"
@@ -142,7 +142,7 @@ def nothing_found(paths: Sequence[str], where: str) -> InputError:
     """The error for a folder of which no picture can be placed."""
     shown = ", ".join(f"{one.shown} ({one.name})" for one in LAYOUTS.values())
     found = (
-        f"{len(paths):,} pictures that are not ({_some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
+        f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
     )
     return InputError(
         f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and row, found "
@@ -227,6 +227,7 @@ def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _some(items: Iterable[str]) -> str:
+def some(items: Iterable[str]) -> str:
+    """Return the first few items, for a sentence."""
     items = list(items)
     return f"such as {', '.join(items[:EXAMPLES])}" if len(items) > 1 else ", ".join(items)
