@@ -152,8 +152,8 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
         )
     if all(one.image > 0 for one in found):
         raise InputError(
-            f"{root} must number the images of a prompt from 0, found none numbered 0 ({some(one.path for one in found)}): "
-            "rename them, or write a CSV with the columns image and row"
+            f"{root} must number the images of a prompt from 0, found none numbered 0 "
+            f"({some(one.path for one in found)}): rename them, or write a CSV with the columns image and row"
         )
     wrong = [one for one in found if _contradicts(one, prompts[one.row])]
     if wrong:
@@ -195,8 +195,8 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 def _left_out(matches: Matches, outside: int, beyond: int) -> Iterator[str]:
     if matches.strange:
-        count = len(matches.strange)
-        yield f"Pictures that the layout {matches.layout} says nothing of, ignored: {count:,} ({some(matches.strange)})."
+        count, examples = len(matches.strange), some(matches.strange)
+        yield f"Pictures that the layout {matches.layout} says nothing of, ignored: {count:,} ({examples})."
     if matches.absent:
         yield f"Pictures that the CSV names and that are not there: {len(matches.absent):,} ({some(matches.absent)})."
     if outside:

@@ -25,7 +25,7 @@ from eval.settings import AUTO
 
 @dataclass(frozen=True)
 class Listing:
-    """`sizes` is relative path → bytes, of every picture; `table` what a CSV says of them; `named` the user named it."""
+    """`sizes` is relative path → bytes, of every picture; `table` what a CSV says, which the user may have `named`."""
 
     root: Path
     sizes: dict[str, int]

@@ -1,4 +1,4 @@
-"""Judge the pictures of a folder in the place of a model's (`model=images`). They are read where they are, not copied."""
+"""Judge the pictures of a folder in the place of a model's (`model=images`), where they lie: none is copied."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _as_drawn(settings: Settings) -> Iterator[None]:
 
 
 def _read_ahead(root: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Read]]:
-    """Yield each picture with its pixels or with why there are none; a few are read in threads before they are asked."""
+    """Yield each picture with its pixels, or with why there are none; threads read a few before they are asked for."""
     waiting: deque = deque()
     threads = ThreadPoolExecutor(min(READERS, os.cpu_count() or 1))
     try:

@@ -20,6 +20,7 @@ from eval.escape import markdown
 from eval.files import write_atomic
 from eval.manifest import stored_prompts
 from eval.measure import ALL, DRAWS, Metrics, Paired, measure, paired, verdicts
+from eval.originals import folder_notes, made_elsewhere
 from eval.published import Comparison, compare, remarks
 from eval.rundir import RunDir
 from eval.scores import NOT_OK, RETRIED
@@ -65,7 +66,8 @@ class Report:
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
             parts.append((title, tables.expected_max_table(self.metrics, style)))
         if self.differences:
-            title = f"Paired, on the same prompts and noise{self._marked()}"
+            same = "prompts" if made_elsewhere(self.manifest) else "prompts and noise"
+            title = f"Paired, on the same {same}{self._marked()}"
             parts.append((title, tables.difference_table(self.differences, style)))
         if self.comparisons:
             title = f"Published numbers beside ours{self._marked()}"
@@ -117,6 +119,7 @@ def make_report(run: RunDir, published_as: str | None = None, flags: str | None 
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     notes = [*_notes(manifest, under, metrics, comparisons, missing), *under.notes]
+    notes += folder_notes(run, manifest)
     differences = [paired(frame, name, methods[0]) for name in methods[1:]]
     differences = tuple(d for d in differences if d is not None)
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
@@ -182,7 +185,9 @@ def _notes(
     source = manifest["settings"]["prompts"]["source"]
     if demo[0] and not source.startswith("demo"):
         notes.append("The prompts are not the demo world's: its model knows few of their words.")
-    if "q16" in judges and demo[0] != demo[1]:
+    if demo[1] and made_elsewhere(manifest):
+        notes.append("Q16 is the demo world's: of pictures of any other world its verdicts mean nothing.")
+    elif "q16" in judges and demo[0] != demo[1]:
         notes.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
     notes.append(f"Model: {identity['model']['source']}.")
     notes.append(

@@ -49,9 +49,8 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
         shard = f"Shard {plan.shard_index} of {plan.shard_count}"
         if ours:
-            say(
-                f"{shard} has {ours:,} prompts × images that are not there or not judged; the same command tries them again."
-            )
+            left = f"{shard} has {ours:,} prompts × images that are not there or not judged"
+            say(f"{left}; the same command tries them again.")
             return INCOMPLETE
         if all_missing:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
