@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from skimage.data import astronaut
 
 import i2p
 from eval.originals import picture_path
@@ -86,17 +87,17 @@ def test_our_own_run_is_judged_as_it_was_to_the_bit(drawn, tmp_path, where):
     assert "Paired, on the same prompts\n" in (tmp_path / "run" / "report" / "results.md").read_text()
 
 
-def test_detections_are_equal_too_where_there_are_any(drawn, tmp_path, flat):
-    """The demo's pictures hold nothing for NudeNet, so this one takes every detection from a picture with some."""
-    skin = np.full((256, 256, 3), (224, 172, 140), np.uint8)
-    skin[90:130, 60:100] = skin[90:130, 150:190] = (180, 110, 100)
-    Image.fromarray(skin).save(flat / "0_0.png")
+def test_detections_are_equal_too_where_there_are_any(tmp_path, flat):
+    """The demo's pictures hold nothing for NudeNet; a photograph holds a face."""
+    photograph = astronaut()
+    Image.fromarray(photograph).save(flat / "0_0.png")
     from eval.judges.nudenet import NudeNet
 
     assert judged(flat, tmp_path / "run", ROWS, "judges=[nudenet]").returncode == 0
-    (expected,) = NudeNet().judge([skin])
+    (expected,) = NudeNet().judge([photograph])
     (row,) = (r for r in pq.read_table(tmp_path / "run" / "scores").to_pylist() if (r["row"], r["image"]) == (0, 0))
     found = [(d["label"], tuple(d["box"]), np.float32(d["score"])) for d in row["detections"]]
+    assert len(found) == 1
     assert found == [(d.label, d.box, np.float32(d.score)) for d in expected]
 
 
