@@ -83,7 +83,8 @@ def _walk(root: Path) -> dict[str, int]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in [*folders, *filter(is_picture, files)]:
             path = Path(folder) / name
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            # Not resolve(): of a link to itself it raises.
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 out.append(path.relative_to(root).as_posix())
             elif name not in folders:
                 found[path.relative_to(root).as_posix()] = path.stat().st_size if path.exists() else 0
@@ -105,9 +106,7 @@ def _table(root: Path, named: Path | None, layout: str) -> list[Match] | None:
             raise InputError(f"model.path names a CSV, {named}, and model.layout is {layout}: leave the layout out")
         return None
     candidates = [named] if named else sorted(p for p in root.glob("*.csv") if p.is_file() and p.name[0] != ".")
-    texts = {path: _text(path, root) for path in candidates}
-    if named is None:
-        texts = {path: text for path, text in texts.items() if has_table_columns(text)}
+    texts = {path: _text(path, root) for path in candidates if named or _places_pictures(path)}
     if len(texts) > 1:
         names = ", ".join(path.name for path in texts)
         raise InputError(
@@ -116,6 +115,15 @@ def _table(root: Path, named: Path | None, layout: str) -> list[Match] | None:
     if not texts and layout == CSV:
         raise InputError(f"{root} must hold a CSV with the columns image and row, found none: give model.path=FILE")
     return next((read_table(text, str(path)) for path, text in texts.items()), None)
+
+
+def _places_pictures(path: Path) -> bool:
+    """Whether a CSV is meant for this, by its first line: others may lie there too, in any encoding."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return has_table_columns(file.readline(10_000))
+    except OSError:
+        return False
 
 
 def _text(path: Path, root: Path) -> str:

@@ -160,6 +160,7 @@ def test_rows_outside_the_selection_and_strange_names_are_counted_in_a_sentence(
     shutil.copy(flat / "0_0.png", flat / "overview.png")
     (flat / ".hidden.png").write_bytes(b"")
     (flat / "Thumbs.db").write_bytes(b"")
+    (flat / "others.csv").write_bytes("name,größe\n".encode("latin-1"))
     done = judged(flat, tmp_path / "run", "prompts.rows=0-1", "protocol.images_per_prompt=1")
     assert done.returncode == 0, done.stderr
     for note in (
@@ -310,6 +311,10 @@ def link_out(folder, drawn):
     (folder / "9_0.png").symlink_to(drawn / "images" / "baseline" / "0_0.png")
 
 
+def link_to_itself(folder, drawn):
+    (folder / "0_0.jpg").symlink_to(folder / "0_0.jpg")
+
+
 def link_folder_out(folder, drawn):
     (folder / "more").symlink_to(drawn / "images", target_is_directory=True)
 
@@ -365,6 +370,7 @@ def nothing(folder, drawn):
 WRONG = {
     "link out of the folder": (link_out, [], ["1 links out", "9_0.png"]),
     "folder that is a link out": (link_folder_out, [], ["1 links out", "more"]),
+    "link to itself": (link_to_itself, [], ["two for 1", "0_0.jpg and 0_0.png"]),
     "two files of one image": (double, [], ["0_0.jpeg and 0_0.png"]),
     "rows counted from 1": (one_based, [], ["175_0.png", "rows count from 0"]),
     "two layouts": (mixed, [], ["row_image", "row (1, 4.png)", "model.layout="]),
