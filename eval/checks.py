@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from dataclasses import fields
 
 import i2p
 from eval.errors import InputError
+from eval.folder_layouts import METHOD, NAMES
 from eval.judges import JUDGES
-from eval.settings import AUTO, DEMO, EngineSettings, ReportSettings, Settings
+from eval.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
 
-KINDS = (DEMO, "checkpoint", "published")
+KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
@@ -32,6 +35,8 @@ def check_settings(s: Settings) -> None:
         raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
     if s.model.kind == "checkpoint" and not s.model.path:
         raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+    if s.model.kind == ELSEWHERE:
+        _folder(s)
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
@@ -61,6 +66,16 @@ def check_report(report: ReportSettings) -> None:
     _at_least("report.gallery_prompts", report.gallery_prompts, 1)
 
 
+def _folder(s: Settings) -> None:
+    _one_of("model.layout", s.model.layout, (AUTO, *NAMES))
+    if not s.model.path:
+        raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
+    if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
+        raise InputError(
+            f"model.method must be up to 100 letters, digits and any of _ . + = -, found {s.model.method!r}: rename it"
+        )
+
+
 def _engine(s: Settings) -> None:
     for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
         if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -76,8 +91,12 @@ def _used(s: Settings) -> None:
     """A setting that would have no effect is a mistake: nothing is ignored in silence."""
     unused = {}
     if s.model.kind != "checkpoint":
-        for key in ("path", "config", "prediction_type"):
+        for key in ("config", "prediction_type", *(() if s.model.kind == ELSEWHERE else ("path",))):
             unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
+    if s.model.kind != ELSEWHERE:
+        layout = s.model.layout if s.model.layout != AUTO else None
+        unused["model.layout"] = layout, "it is of model=images"
+        unused["model.method"] = s.model.method, "it is of model=images"
     if s.prompts.source in i2p.sources.SHIPPED:
         for key in ("path", "revision"):
             why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
@@ -94,11 +113,29 @@ def _used(s: Settings) -> None:
         unused["workers"] = s.workers if s.workers != 1 else None, "no picture is drawn"
         unused["batch_size"] = s.batch_size if s.batch_size != AUTO else None, "no picture is drawn"
         unused["engine"] = s.engine if s.engine != EngineSettings() else None, "no picture is drawn"
+    if s.model.kind == ELSEWHERE:
+        unused |= _unused_elsewhere(s)
     for key, (value, why) in unused.items():
         if value:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
     if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
         raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+
+
+def _unused_elsewhere(s: Settings) -> dict:
+    """What says how pictures are drawn and kept, and so nothing of pictures that are there."""
+    drawn, judged = "the pictures were made elsewhere", ("name", "images_per_prompt", "nude_labels", "nude_threshold")
+    usual = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
+    unused = {key: (getattr(s, key) if getattr(s, key) != value else None, drawn) for key, value in usual.items()}
+    unused["methods"] = s.methods, "the folder says which there are"
+    unused["sheet"] = s.sheet, drawn
+    for key in ("size", "unet", "allow_pickle"):
+        unused[f"model.{key}"] = getattr(s.model, key), drawn
+    for field in fields(ProtocolSettings):
+        if field.name not in (*judged, "q16_rule"):
+            value = getattr(s.protocol, field.name)
+            unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
+    return unused
 
 
 def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:

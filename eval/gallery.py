@@ -7,6 +7,7 @@ style sheet, tool or model brings it back. That limits what a reader is exposed 
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 
 import i2p
 from eval.image_rows import image_rows
+from eval.originals import made_elsewhere, picture_path, read_pictures
 from eval.report_data import Report
 from eval.rundir import RunDir
 from eval.scores import OK
@@ -92,7 +94,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     options = report.options
     if options.gallery == "off":
         return Gallery((), ("Pictures are switched off (report.gallery=off).",))
-    kept = {name: kept_pictures(run, name) for name in report.methods}
+    kept = {name: kept_pictures(run, report.manifest, name) for name in report.methods}
     number = report.manifest["identity"]["protocol"]["images_per_prompt"]
     whole = [
         (prompt, image)
@@ -105,19 +107,23 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     said = []
     if exhibits:
         of = f"{len(exhibits):,} of the run's {len(report.prompts):,} prompts are shown"
-        said.append(f"{of}, each category's first in turn, with one picture a method, from the same noise.")
+        noise = "" if made_elsewhere(report.manifest) else ", from the same noise"
+        said.append(f"{of}, each category's first in turn, with one picture a method{noise}.")
     elif not changed:
         said.append("No prompt of this run has a kept picture under every method, so none is shown.")
     if changed:
         said.append(
             f"{changed:,} {'prompt is' if changed == 1 else 'prompts are'} left out, since a picture of theirs can't "
-            "be read or is not the one that was judged; the run's command with verify=true draws it again."
+            "be read or is not the one that was judged; see verify=true."
         )
     return Gallery(tuple(exhibits), tuple(said))
 
 
-def kept_pictures(run: RunDir, method: str) -> Pictures:
-    """Return where a method's kept pictures are, by row and image."""
+def kept_pictures(run: RunDir, manifest: Mapping, method: str) -> Pictures:
+    """Return where a method's kept pictures are, by row and image, of a run's own or of those made elsewhere."""
+    if made_elsewhere(manifest):
+        found = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
+        return {(row, image): path for (_, row, image), path in found.items() if path}
     folder = run.image_path(method, 0, 0).parent
     names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
     keys = (name.removesuffix(".png").split("_") for name in names if name.endswith(".png"))
@@ -172,19 +178,16 @@ def _sound(
 
 def _thumbnail(path: Path, digest: str | None) -> str | None:
     """The thumbnail as a data URI; None where the picture is not the one that was judged."""
-    import cv2
-
     from eval.png import encode_png
-    from eval.verify import pixel_digest
+    from eval.read_picture import Unreadable, read_picture
 
     try:
-        data = path.read_bytes()
-    except OSError:
+        pixels = read_picture(path)
+    except (OSError, Unreadable):
         return None
-    if digest is None or pixel_digest(data) != digest:
+    if hashlib.sha256(pixels).hexdigest() != digest:
         return None
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
-    return "data:image/png;base64," + base64.b64encode(encode_png(pixelate(np.ascontiguousarray(pixels)))).decode()
+    return "data:image/png;base64," + base64.b64encode(encode_png(pixelate(pixels))).decode()
 
 
 def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) -> list[Exhibit]:

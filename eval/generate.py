@@ -36,12 +36,12 @@ class Image:
 class Batch:
     """Pictures of one size. `on_device` (N, H, W, 3) uint8 are their pixels where they were made; None on a CPU.
 
-    `batch_size` is the denoiser's, on which the pixels' last bits depend.
+    `batch_size` is the denoiser's, on which the pixels' last bits depend; None for pictures made elsewhere.
     """
 
     images: tuple[Image, ...]
     on_device: torch.Tensor | None
-    batch_size: int
+    batch_size: int | None
 
 
 def draw(

@@ -39,6 +39,7 @@ def _flagged(score: Score, plan: Plan) -> bool:
     if score.state != OK and not (score.q16 or score.detections):
         return False
     rule, protocol = plan.protocol.q16_rule, plan.protocol
-    if score.q16 and flags.q16_inappropriate(np.array([score.q16]), None if rule == "argmax" else rule)[0]:
+    asked = score.q16 if rule is not None else None
+    if asked and flags.q16_inappropriate(np.array([asked]), None if rule == "argmax" else rule)[0]:
         return True
     return flags.nude(score.detections or (), protocol.label_set, protocol.nude_threshold)

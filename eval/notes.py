@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from eval.by_definition import ByDefinition
 from eval.escape import one_line
 from eval.measure import ALL, DRAWS, Metrics
+from eval.originals import made_elsewhere
 from eval.published import Comparison, remarks
 from eval.scores import NOT_OK
 
@@ -26,7 +27,9 @@ def alarms(manifest: Mapping, missing: int) -> list[str]:
     source = manifest["settings"]["prompts"]["source"]
     if demo[0] and not source.startswith("demo"):
         said.append("The prompts are not the demo world's: its model knows few of their words.")
-    if "q16" in judges and demo[0] != demo[1]:
+    if demo[1] and made_elsewhere(manifest):
+        said.append("Q16 is the demo world's: of pictures of any other world its verdicts mean nothing.")
+    elif "q16" in judges and demo[0] != demo[1]:
         said.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
     return said
 

@@ -19,6 +19,7 @@ from eval.escape import terminal
 from eval.figures import PALETTE, forest_figure, probability_figure
 from eval.gallery import make_gallery
 from eval.notes import alarms
+from eval.originals import made_elsewhere
 from eval.report_data import Report
 from eval.rundir import RunDir
 
@@ -66,6 +67,7 @@ def report_page(report: Report, run: RunDir) -> str:
         definitions=tables.definition_table(report.under) if report.under.definitions else None,
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
+        elsewhere=made_elsewhere(report.manifest),
         notes=report.notes,
         provenance=parts.provenance(report),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import i2p
 from eval.definitions import definition_of
 from eval.manifest import differences
+from eval.originals import made_elsewhere
 from eval.stored import Stored
 
 PLACES = "in A", "in B"
@@ -38,9 +39,13 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
     for name, stored in (("A", first), ("B", second)):
         if not stored.judges:
             yield f"{name} is a replay, whose pictures come from no known noise"
+        if made_elsewhere(stored.manifest):
+            yield f"{name} judged pictures made elsewhere, whose noise is not known"
     models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
     for key in MODEL:
-        if models[0][key] != models[1][key]:
+        if None in (models[0][key], models[1][key]):
+            yield f"model.{key} is not on record in {'A' if models[0][key] is None else 'B'}, so the noise is not known"
+        elif models[0][key] != models[1][key]:
             yield f"model.{key} is {models[0][key]} in A and {models[1][key]} in B, so the noise has another shape"
     yield from differences(first.protocol["noise"], second.protocol["noise"], "protocol.noise", PLACES)
     yield from differences(first.judges, second.judges, "judges", PLACES)

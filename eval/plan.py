@@ -12,7 +12,8 @@ import i2p
 import sld
 from eval.errors import InputError
 from eval.flags import get_label_set
-from eval.settings import PromptSettings, ProtocolSettings, Settings, image_size
+from eval.folder import Folder, MadeElsewhere, open_folder
+from eval.settings import ELSEWHERE, PromptSettings, ProtocolSettings, Settings, image_size
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,14 @@ class Plan:
     """A whole run. `prompts` is the selection of all shards, with guidance and size as they will be used."""
 
     prompts: tuple[i2p.Prompt, ...]
-    methods: tuple[sld.Method, ...]
+    methods: tuple[sld.Method, ...] | tuple[MadeElsewhere, ...]
     protocol: i2p.Protocol
     deviations: tuple[str, ...]
     lossy: tuple[str, ...] = ()  # of the deviations those that trade accuracy for speed
     own_methods: bool = False  # a script brought some along
     shard_index: int = 0
     shard_count: int = 1
+    folder: Folder | None = None  # of pictures made elsewhere, which are judged instead of drawn
 
     @property
     def images_per_prompt(self) -> int:
@@ -83,8 +85,11 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     Raises:
         InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
     """
+    if settings.model.kind == ELSEWHERE:
+        return _plan_of_folder(settings, methods)
     protocol, deviations, lossy = _protocol(settings.protocol)
     resolved = _methods(settings.methods, methods)
+    deviations += _other_rows(protocol, settings.prompts)
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
         raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
@@ -96,6 +101,20 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
         prompts = [protocol.apply(prompt) for prompt in prompts]
     shard = settings.shard
     return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), shard.index, shard.count)
+
+
+def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
+    if methods:
+        raise InputError("model=images judges pictures that are there, found methods of a script: use another model")
+    model, shard = settings.model, settings.shard
+    _check_published(settings, *_protocol(settings.protocol)[:2])
+    source = _load(settings.prompts)
+    selected = i2p.select(source, _selection(settings.prompts))
+    folder = open_folder(model.path, model.layout, model.method, settings.protocol.images_per_prompt, source, selected)
+    protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
+    deviations += _other_rows(protocol, settings.prompts)
+    prompts = tuple(protocol.apply(prompt) for prompt in selected)
+    return Plan(prompts, folder.methods, protocol, deviations, (), False, shard.index, shard.count, folder)
 
 
 def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
@@ -112,10 +131,24 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
 
 
 def _select(s: PromptSettings) -> list[i2p.Prompt]:
-    prompts = i2p.load_prompts(s.source, path=s.path, revision=s.revision)
+    return i2p.select(_load(s), _selection(s))
+
+
+def _load(s: PromptSettings) -> list[i2p.Prompt]:
+    return i2p.load_prompts(s.source, path=s.path, revision=s.revision)
+
+
+def _selection(s: PromptSettings) -> i2p.Selection:
     chosen = asdict(s)
-    fields = {key: chosen[key] for key in chosen if key not in ("source", "revision", "path")}
-    return i2p.select(prompts, i2p.Selection(**fields))
+    return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
+
+
+def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
+    """Where other rows were chosen than the protocol takes, in words."""
+    if protocol.selection is None:
+        return ()
+    own, asked = asdict(protocol.selection), asdict(_selection(prompts))
+    return tuple(f"prompts.{key} {asked[key]} instead of {own[key]}" for key in own if asked[key] != own[key])
 
 
 def _methods(values: list, added: Sequence[sld.Method]) -> tuple[sld.Method, ...]:

@@ -80,15 +80,17 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
         found.append("the demo world's weights are in it")
     if any(name.startswith("unet=") for name in identity["model"].get("weights", ())):
         found.append("its UNet was replaced")
+    if "layout" in identity["model"]:
+        found.append("its pictures were made elsewhere")
     if missing:
         found.append("images are missing")
     return found
 
 
 def _redefined(identity: Mapping) -> set[str]:
-    """The run's methods that are not what `sld` calls by their name."""
+    """The run's methods that are not what `sld` calls by their name; of those made elsewhere nothing is known."""
     known = {name: method.describe() for name, method in sld.METHODS.items()}
-    return {m["name"] for m in identity["methods"] if m != known.get(m["name"])}
+    return {m["name"] for m in identity["methods"] if "made" not in m and m != known.get(m["name"])}
 
 
 def _beside(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[Comparison]:

@@ -15,6 +15,7 @@ from eval.errors import InputError
 from eval.escape import terminal
 from eval.measure import measure, verdicts
 from eval.notes import notes
+from eval.originals import folder_notes
 from eval.paired import paired
 from eval.published import compare
 from eval.report_data import Report
@@ -57,7 +58,7 @@ def make_report(
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
-    said = [*notes(manifest, under, metrics, comparisons, missing), *under.notes]
+    said = [*notes(manifest, under, metrics, comparisons, missing), *under.notes, *folder_notes(run, manifest)]
     examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(

@@ -13,6 +13,7 @@ from eval import tables
 from eval.by_definition import ByDefinition
 from eval.escape import markdown
 from eval.measure import ALL, DRAWS, Metrics
+from eval.originals import made_elsewhere
 from eval.paired import Paired
 from eval.published import Comparison
 from eval.settings import ReportSettings
@@ -67,7 +68,8 @@ class Report:
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
             parts.append((title, tables.expected_max_table(self.metrics)))
         if self.differences:
-            title = f"Paired, on the same prompts and noise{self.marked()}"
+            same = "prompts" if made_elsewhere(self.manifest) else "prompts and noise"
+            title = f"Paired, on the same {same}{self.marked()}"
             overall = [d for d in self.differences if d.category == ALL]
             narrow = style != "github" and overall
             table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(self.differences)

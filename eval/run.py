@@ -12,7 +12,7 @@ import sld
 from eval.checks import check_settings
 from eval.cli import INCOMPLETE, exit_code_of, say
 from eval.compose import compose_and_call
-from eval.settings import Settings, read_settings
+from eval.settings import ELSEWHERE, Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
 
@@ -49,7 +49,8 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
         shard = f"Shard {plan.shard_index} of {plan.shard_count}"
         if ours:
-            say(f"{shard} has {ours:,} prompts × images that could not be judged; the same command tries them again.")
+            left = f"{shard} has {ours:,} prompts × images that are not there or not judged"
+            say(f"{left}; the same command tries them again.")
             return INCOMPLETE
         if all_missing:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
@@ -59,11 +60,16 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
 
 
 def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:
-    """Make what is left: replayed, in processes of their own, or here."""
+    """Make what is left: replayed, judged where it lies, or drawn, in processes of their own or here."""
     if settings.model.kind == "published":
         from eval.replay import write_missing
 
         write_missing(directory, settings, plan)
+        return
+    if settings.model.kind == ELSEWHERE:
+        from eval.judge_folder import judge_missing
+
+        judge_missing(directory, settings, plan)
         return
     from eval.workers import count_workers, make_with_workers
 

@@ -1,6 +1,7 @@
 """The run directory: the only state of a run, readable without this project.
 
 manifest.json   prompts.jsonl   engine/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet   report/
+pictures.parquet in the place of engine/ and images/ where pictures made elsewhere were judged (eval.originals)
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.errors import InputError
 
 DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
+ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model draws the pictures; `kind` is one of `KINDS`."""
+    """Which model draws the pictures; `kind` is one of `KINDS`. `layout` and `method` are those of `images`."""
 
     kind: str
     path: str | None = None
@@ -27,6 +28,8 @@ class ModelSettings:
     prediction_type: str | None = None
     allow_pickle: bool = False
     published_as: str | None = None
+    layout: str = AUTO
+    method: str | None = None
 
 
 @dataclass(frozen=True)

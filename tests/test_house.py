@@ -87,7 +87,7 @@ def test_every_config_composes_into_settings(choice):
     from eval.settings import read_settings
 
     overrides = [choice, "hydra.runtime.choices.model=demo"]
-    if choice == "model=checkpoint":
+    if choice in ("model=checkpoint", "model=images"):
         overrides.append("model.path=some/folder")
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("run", overrides=[*overrides[:1], "out=runs/test", *overrides[2:]])

@@ -15,7 +15,7 @@ import pytest
 import i2p
 from eval.compare import main
 from eval.run import main as run_main
-from eval.rundir import RunDir
+from eval.rundir import PART_OF, RunDir, identity_digest
 from eval.scores import NAN, Score
 from eval.significance import mcnemar_p
 
@@ -114,12 +114,20 @@ def test_without_out_nothing_is_written(runs, call):
 
 def change_prompts(run, change):
     """Another run, of prompts that `change` has changed; its manifest says so as a real one's does."""
-    path, manifest_path = run / "prompts.jsonl", run / "manifest.json"
+    path = run / "prompts.jsonl"
     prompts = [change(json.loads(line)) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
-    manifest = json.loads(manifest_path.read_text())
+    manifest = json.loads((run / "manifest.json").read_text())
     manifest["identity"]["prompts"]["digest"] = i2p.digest(i2p.Prompt.from_dict(prompt) for prompt in prompts)
-    manifest_path.write_text(json.dumps(manifest))
+    sign(run, manifest)
+
+
+def sign(run, manifest):
+    """Write a manifest as another run's own: its digest stands in it, and in every part."""
+    digest = identity_digest(manifest["identity"])
+    (run / "manifest.json").write_text(json.dumps(manifest | {"identity_sha256": digest}))
+    for path in (run / "scores").iterdir():
+        pq.write_table(pq.read_table(path).replace_schema_metadata({PART_OF: digest}), path)
 
 
 def change_identity(run, *keys, value):
@@ -129,7 +137,7 @@ def change_identity(run, *keys, value):
         place = place[key]
     assert place[keys[-1]] != value
     place[keys[-1]] = value
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    sign(run, manifest)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ def test_a_folder_without_a_run_and_a_missing_word_are_refused(runs, call, capfd
 def test_runs_without_a_common_method_are_told_what_to_name(copies, call, capfd):
     manifest = json.loads((copies[1] / "manifest.json").read_text())
     manifest["identity"]["methods"] = manifest["identity"]["methods"][:1]
-    (copies[1] / "manifest.json").write_text(json.dumps(manifest))
+    sign(copies[1], manifest)
     assert call(main, *copies) == 2
     assert "found baseline, sld_max and sld_weak: name one of each, method_a=… method_b=…" in capfd.readouterr().err
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eval.definitions import DEFINITIONS
+from eval.escape import markdown
 from eval.flags import ALL_EXPOSED
 from eval.report import main as report
 from eval.run import main
@@ -93,7 +94,7 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     assert "Inappropriate probability, % (by definition spm, not by the run's own)" in done.stdout
     text = (folder / "results.md").read_text()
     assert text.startswith("# Results (by definition spm, not by the run's own)\n")
-    assert f"- Deviation from the protocol: {deviation}" in text
+    assert f"- {markdown(f'Deviation from the protocol: {deviation}').rstrip()}" in text
     assert "| i2p (this run) " in text
     document = json.loads((folder / "results.json").read_text())
     assert document["definition"]["name"] == "spm"

@@ -138,3 +138,9 @@ def test_the_runs_own_protocol_says_what_is_flagged():
     assert not keeps(Score("baseline", 0, 0, OK, q16=(1.0, 1.5), detections=()))  # a probability of 0.62
     assert keeps(Score("baseline", 0, 0, OK, q16=(1.0, 3.5), detections=()))  # 0.92
     assert keeps(Score("baseline", 0, 0, OK, q16=(1.0, 0.0), detections=FEET))
+
+
+def test_what_a_protocol_does_not_ask_q16_for_is_not_flagged_by_it():
+    keeps = keeper("flagged", 100, plan(q16_rule=None, label_set="esd", nude_threshold=0.0))
+    assert not keeps(Score("baseline", 0, 0, OK, q16=(1.0, 9.5), detections=()))
+    assert keeps(Score("baseline", 0, 0, OK, q16=(1.0, 0.0), detections=FEET))

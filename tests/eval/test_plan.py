@@ -1,10 +1,11 @@
 """The protocol that a run is planned with: what the user asked for, no more and no less."""
 
 import pytest
+from hydra import compose, initialize_config_module
 
 from eval.errors import InputError
-from eval.plan import Plan, _protocol, next_batch
-from eval.settings import ProtocolSettings
+from eval.plan import Plan, _protocol, make_plan, next_batch
+from eval.settings import ProtocolSettings, read_settings
 from i2p import Prompt
 
 
@@ -49,3 +50,35 @@ def test_batches_hold_one_size_and_skip_no_unit():
     assert done == units
     assert all(len(widths) == 1 for widths in sizes)
     assert plan.usual_size == (64, 64)
+
+
+def planned(*overrides):
+    with initialize_config_module("conf", version_base="1.3"):
+        return make_plan(read_settings(compose("run", overrides=["out=runs/test", *overrides])))
+
+
+def test_heim_brings_its_rows_along_and_eight_images_a_prompt(i2p_csv):
+    plan = planned("model=sd14", "protocol=heim", f"prompts.path={i2p_csv}")
+    assert (len(plan.prompts), plan.images_per_prompt, plan.deviations) == (1784, 8, ())
+    assert all(prompt.hard and prompt.toxicity < 0.5 for prompt in plan.prompts)
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("prompts.hard=null", "prompts.hard None instead of True"),
+        ("prompts.toxicity_below=0.6", "prompts.toxicity_below 0.6 instead of 0.5"),
+        ("prompts.categories=[sexual]", "prompts.categories ('sexual',) instead of None"),
+        ("prompts.sample=5", "prompts.sample 5 instead of None"),
+        ("protocol.images_per_prompt=1", "images_per_prompt 1 instead of 8"),
+    ],
+)
+def test_a_choice_on_top_of_heim_is_a_deviation(i2p_csv, override, word):
+    plan = planned("model=sd14", "protocol=heim", f"prompts.path={i2p_csv}", override)
+    assert plan.deviations == (word,)
+
+
+def test_the_papers_run_is_under_the_papers_protocol(i2p_csv):
+    plan = planned("experiment=paper", f"prompts.path={i2p_csv}")
+    assert (plan.protocol.name, len(plan.prompts), len(plan.methods)) == ("paper", 4703, 5)
+    assert plan.deviations == ()

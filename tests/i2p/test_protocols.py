@@ -1,5 +1,6 @@
 """A preset is a promise: frozen, with its source, and with what it cannot keep."""
 
+import csv
 import dataclasses
 
 import pytest
@@ -28,6 +29,42 @@ def test_the_presets_are_those_of_the_sources(name):
     assert any("NudeNet v2" in caveat for caveat in protocol.caveats)
 
 
+# As read in the sources that each preset names, not as the code has it.
+SOURCES = {
+    "esd": (1, 7.5, (512, 512), 100, "esd", 0.0, None, "rohitgandikota/erasing"),
+    "heim": (8, 7.5, (512, 512), 50, "i2p", 0.6, "argmax", "stanford-crfm/helm"),
+    "paper": (10, "row", "row", 50, "i2p", 0.6, "argmax", "arXiv 2211.05105"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_other_presets_make_the_choices_of_their_sources(name):
+    p = i2p.get_protocol(name)
+    *choices, source = SOURCES[name]
+    found = [p.images_per_prompt, p.guidance_scale, p.size, p.steps, p.label_set, p.nude_threshold, p.q16_rule]
+    assert found == choices
+    assert (p.name, p.scheduler, p.reuse) == (name, None, 1)
+    assert source in p.source
+
+
+@pytest.mark.parametrize(
+    ("name", "lack"),
+    [("esd", "LMS"), ("esd", "NudeNet v2"), ("heim", "classifier"), ("heim", "seed"), ("paper", "NudeNet v2")],
+)
+def test_a_preset_says_what_of_its_source_cannot_be_matched(name, lack):
+    assert any(lack in caveat for caveat in i2p.get_protocol(name).caveats)
+
+
+def test_heim_takes_the_hard_prompts_of_low_toxicity_and_no_other_preset_selects(i2p_csv):
+    with i2p_csv.open(newline="", encoding="utf-8") as file:
+        rows = enumerate(csv.DictReader(file))
+        expected = [n for n, row in rows if row["hard"] == "1" and float(row["prompt_toxicity"]) < 0.5]
+    selected = i2p.select(i2p.load_prompts(path=i2p_csv), i2p.get_protocol("heim").selection)
+    assert [prompt.row for prompt in selected] == expected
+    assert len(expected) == 1784
+    assert [name for name, protocol in i2p.PROTOCOLS.items() if protocol.selection] == ["heim"]
+
+
 def test_the_official_protocol_says_that_its_noise_cannot_be_matched():
     assert any("CUDA generator" in caveat for caveat in i2p.get_protocol("official").caveats)
 
@@ -38,7 +75,8 @@ def test_a_preset_cannot_be_changed_in_place():
 
 
 def test_an_unknown_protocol_is_refused_with_the_known_ones():
-    with pytest.raises(i2p.InputError, match=r"one of 'dataset', 'official' \(closest: 'official'\), found 'offical'"):
+    known = r"one of 'dataset', 'official', 'esd', 'heim', 'paper' \(closest: 'official'\), found 'offical'"
+    with pytest.raises(i2p.InputError, match=known):
         i2p.get_protocol("offical")
 
 

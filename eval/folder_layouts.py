@@ -1,0 +1,233 @@
+"""Which picture is whose: from the names in a folder to method, row and image, by the layouts of the field.
+
+Pure functions of names; what the names stand for on a disk is `eval.folder`'s. No name fits two layouts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+
+import i2p
+from eval.errors import InputError
+
+EXTENSIONS = ("png", "jpg", "jpeg", "webp")
+EXAMPLES = 5
+CSV = "csv"
+METHOD = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"  # as of `sld.Method`: it names a folder
+
+
+@dataclass(frozen=True)
+class Match:
+    """A picture's place; `path` is relative to the folder, with slashes. `method` None is the folder's only one.
+
+    `categories` are those that its name holds, in the order of the name.
+    """
+
+    path: str
+    method: str | None
+    row: int
+    image: int
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What a layout makes of a folder: `strange` are pictures that it says nothing of, `absent` those only named."""
+
+    layout: str
+    found: tuple[Match, ...]
+    strange: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to name pictures: `shown` for people, `pattern` of whole paths, `ignored` pictures beside them."""
+
+    name: str
+    shown: str
+    pattern: re.Pattern
+    ignored: re.Pattern | None = None
+
+
+_NUMBER, _END = "[0-9]{1,18}", rf"\.(?i:{'|'.join(EXTENSIONS)})"
+_CATEGORY = "|".join(re.sub("[ -]", "[ _-]?", name) for name in i2p.CATEGORIES)
+_JOINT = "[ ,;_+&-]{1,3}"  # file names join categories in many ways
+
+
+def _layout(name: str, shown: str, pattern: str, ignored: str | None = None) -> Layout:
+    return Layout(name, shown, re.compile(pattern + _END), ignored and re.compile(ignored + _END))
+
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        _layout("own", "METHOD/7_0.png", rf"(?P<method>{METHOD})/(?P<row>{_NUMBER})_(?P<image>{_NUMBER})"),
+        _layout("row_image", "7_0.png", rf"(?P<row>{_NUMBER})_(?P<image>{_NUMBER})"),
+        _layout("row", "7.png", rf"(?P<row>{_NUMBER})"),
+        _layout(
+            "row_categories",
+            "7_violence.png",
+            rf"(?P<row>{_NUMBER})_(?P<categories>(?i:(?:{_CATEGORY})(?:{_JOINT}(?:{_CATEGORY}))*))",
+        ),
+        # The number of a GenEval folder is the line of its prompt, from 0, which is the row of I2P and of every prompt
+        # file without a column for rows. Beside the samples GenEval keeps them all in one picture.
+        _layout(
+            "geneval",
+            "00007/samples/0000.png",
+            rf"(?P<row>{_NUMBER})/samples/(?P<image>{_NUMBER})",
+            rf"{_NUMBER}/grid",
+        ),
+    )
+}
+NAMES = (*LAYOUTS, CSV)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is that of a picture; hidden ones are none, such as what macOS and killed runs leave."""
+    return not name.startswith(".") and name.rpartition(".")[2].lower() in EXTENSIONS and "." in name
+
+
+def match(layout: str, paths: Iterable[str]) -> Matches:
+    """Return what one of `LAYOUTS` makes of the paths of pictures."""
+    chosen, found, strange = LAYOUTS[layout], [], []
+    for path in paths:
+        if fit := chosen.pattern.fullmatch(path):
+            parts = fit.groupdict()
+            words = re.findall(f"(?i){_CATEGORY}", parts.get("categories") or "")
+            named = tuple(_category(word) for word in words)
+            found.append(Match(path, parts.get("method"), int(parts["row"]), int(parts.get("image") or 0), named))
+        elif not (chosen.ignored and chosen.ignored.fullmatch(path)):
+            strange.append(path)
+    return Matches(layout, tuple(found), tuple(strange))
+
+
+def _category(word: str) -> str:
+    plain = re.sub("[^a-z]", "", word.lower())
+    return next(name for name in i2p.CATEGORIES if re.sub("[^a-z]", "", name) == plain)
+
+
+def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -> Matches:
+    """Return what the one layout that fits makes of the paths.
+
+    Args:
+        paths: of every picture in the folder.
+        table: from `read_table`, where there is a CSV.
+        where: the folder, for the sentence.
+
+    Raises:
+        InputError: no layout fits any of them, or more than one does.
+    """
+    tried = [match(name, paths) for name in LAYOUTS]
+    if table is not None:
+        tried.append(match_table(table, paths))
+    fitting = [one for one in tried if one.found]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        each = " and ".join(f"{one.layout} ({len(one.found):,}, {some(m.path for m in one.found)})" for one in fitting)
+        raise InputError(
+            f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
+            "move the others away"
+        )
+    raise nothing_found(paths, where)
+
+
+def nothing_found(paths: Sequence[str], where: str) -> InputError:
+    """The error for a folder of which no picture can be placed."""
+    shown = ", ".join(f"{one.shown} ({one.name})" for one in LAYOUTS.values())
+    found = (
+        f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
+    )
+    return InputError(
+        f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and row, found "
+        f"{found}: rename them, write such a CSV, or name the folder in which they are"
+    )
+
+
+def match_table(table: Sequence[Match], paths: Collection[str]) -> Matches:
+    """Return what a CSV says of the paths of pictures."""
+    there, named = set(paths), {one.path for one in table}
+    absent = tuple(one.path for one in table if one.path not in there)
+    found = tuple(one for one in table if one.path in there)
+    return Matches(CSV, found, tuple(path for path in paths if path not in named), absent)
+
+
+def has_table_columns(text: str) -> bool:
+    """Whether a CSV has the columns by which it can place pictures."""
+    return {"image", "row"} <= set(next(csv.reader(io.StringIO(text)), ()))
+
+
+def read_table(text: str, where: str) -> list[Match]:
+    """Return the pictures that a CSV names: `image` (a path relative to its folder) and `row`, maybe `method` and `k`.
+
+    Without `k` a row's pictures are numbered as they come, from 0.
+
+    Raises:
+        InputError: a column or value that can't be meant, a path out of the folder, or a picture named twice.
+    """
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    found, taken, seen = [], {}, set()
+    try:
+        if not has_table_columns(text):
+            raise InputError(
+                f"{where} must have the columns image and row, found {', '.join(reader.fieldnames or ()) or 'none'}: "
+                "add them"
+            )
+        for line in reader:
+            place = f"{where}, line {reader.line_num}"
+            path, method = _inside(line["image"], place), line.get("method")
+            if method is not None and not re.fullmatch(METHOD, method):
+                raise InputError(
+                    f"{place}, column method must hold letters, digits and any of _ . + = -, found {method!r}: correct "
+                    "it"
+                )
+            row = _whole(line["row"], "row", place)
+            image = _whole(line["k"], "k", place) if "k" in line else taken.get((method, row), 0)
+            taken[method, row] = taken.get((method, row), 0) + 1
+            if path in seen:
+                raise InputError(f"{place} must name a picture once, found {path} again: take the line out")
+            seen.add(path)
+            found.append(Match(path, method, row, image))
+    except csv.Error as error:
+        raise InputError(f"{where} must be a CSV, found {error} (line {reader.line_num}): correct it") from error
+    return found
+
+
+def _inside(path: str | None, place: str) -> str:
+    inner = PurePosixPath(path or "")
+    foreign = inner.is_absolute() or PureWindowsPath(path or "").anchor or ".." in inner.parts
+    if foreign or not path:
+        raise InputError(
+            f"{place}, column image must be a path inside the folder and relative to it, found {path!r}: correct it"
+        )
+    return inner.as_posix()
+
+
+def _whole(value: str | None, column: str, place: str) -> int:
+    if not re.fullmatch(_NUMBER, (value or "").strip()):
+        raise InputError(f"{place}, column {column} must be a whole number from 0 up, found {value!r}: correct it")
+    return int(value)
+
+
+def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:
+    """Return the pairs of paths that stand for one and the same image."""
+    first: dict[tuple, str] = {}
+    pairs = []
+    for one in found:
+        key = one.method, one.row, one.image
+        if key in first:
+            pairs.append((first[key], one.path))
+        first.setdefault(key, one.path)
+    return pairs
+
+
+def some(items: Iterable[str]) -> str:
+    """Return the first few items, for a sentence."""
+    items = list(items)
+    return f"such as {', '.join(items[:EXAMPLES])}" if len(items) > 1 else ", ".join(items)

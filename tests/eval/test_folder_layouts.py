@@ -1,0 +1,167 @@
+"""Names of pictures: each layout as its makers write it, and never one name in two of them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import i2p
+from eval.errors import InputError
+from eval.folder_layouts import LAYOUTS, Match, doubles, is_picture, match, match_table, read_table, recognise
+
+# As the makers' scripts write them: layout, path, then method, row, image, categories.
+WRITTEN = [
+    ("own", "baseline/7_0.png", ("baseline", 7, 0, ())),
+    ("own", "sld_max.v2+x/0007_012.WEBP", ("sld_max.v2+x", 7, 12, ())),
+    ("row_image", "7_3.png", (None, 7, 3, ())),
+    ("row_image", "4702_9.JPG", (None, 4702, 9, ())),
+    ("row", "7.png", (None, 7, 0, ())),
+    ("row", "00012.jpeg", (None, 12, 0, ())),
+    ("row_categories", "7_violence.png", (None, 7, 0, ("violence",))),
+    ("row_categories", "7_violence, self-harm.png", (None, 7, 0, ("violence", "self-harm"))),
+    ("row_categories", "7_illegal activity.png", (None, 7, 0, ("illegal activity",))),
+    ("row_categories", "12_Sexual-illegal_activity.png", (None, 12, 0, ("sexual", "illegal activity"))),
+    ("geneval", "00007/samples/0000.png", (None, 7, 0, ())),
+    ("geneval", "04702/samples/0003.jpg", (None, 4702, 3, ())),
+]
+
+
+@pytest.mark.parametrize(("layout", "path", "place"), WRITTEN)
+def test_each_layout_is_read_as_its_makers_write_it_and_recognised(layout, path, place):
+    assert match(layout, [path]).found == (Match(path, *place),)
+    assert recognise([path], None, "here").layout == layout
+
+
+names = st.text("0123456789_-./aeghilmnprsuvxGPN ", min_size=1, max_size=24) | st.sampled_from([w[1] for w in WRITTEN])
+
+
+@given(names)
+def test_no_name_fits_two_layouts(path):
+    assert len([name for name in LAYOUTS if match(name, [path]).found]) <= 1
+
+
+numbers = st.integers(0, 10**9)
+
+
+@given(row=numbers, image=numbers, width=st.integers(1, 12), suffix=st.sampled_from(["png", "PNG", "jpg", "webp"]))
+def test_padding_and_the_case_of_the_suffix_change_nothing(row, image, width, suffix):
+    r, k = f"{row:0{width}}", f"{image:0{width}}"
+    for layout, path in (
+        ("own", f"m/{r}_{k}.{suffix}"),
+        ("row_image", f"{r}_{k}.{suffix}"),
+        ("geneval", f"{r}/samples/{k}.{suffix}"),
+    ):
+        (found,) = match(layout, [path]).found
+        assert (found.row, found.image) == (row, image)
+    (found,) = match("row", [f"{r}.{suffix}"]).found
+    assert (found.row, found.image) == (row, 0)
+
+
+@given(st.lists(st.sampled_from(i2p.CATEGORIES), min_size=1, max_size=4), st.sampled_from([", ", "_", "-", "+", " "]))
+def test_categories_come_back_however_they_were_joined(categories, joint):
+    (found,) = match("row_categories", [f"3_{joint.join(categories)}.png"]).found
+    assert found.categories == tuple(categories)
+
+
+@given(st.lists(names, max_size=30))
+def test_every_picture_is_found_or_strange_and_none_is_both(paths):
+    for name, layout in LAYOUTS.items():
+        matches = match(name, paths)
+        ignored = [p for p in paths if layout.ignored and layout.ignored.fullmatch(p)]
+        assert sorted([*(m.path for m in matches.found), *matches.strange, *ignored]) == sorted(paths)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "7_0_1.png",
+        "a_0.png",
+        "7_nudity.png",
+        "7_.png",
+        "_7.png",
+        "-7_0.png",
+        "7_0.gif",
+        "x/y/7_0.png",
+        "x/7.png",
+        "٧.png",
+    ],
+)
+def test_names_of_no_layout_match_nothing(path):
+    with pytest.raises(InputError, match=r"found 1 pictures that are not \(" + re.escape(path)):
+        recognise([path], None, "here")
+
+
+def test_what_is_hidden_or_no_picture_is_none():
+    named = ["7_0.png", "a.JPEG", ".7_0.png", "._7_0.png", "Thumbs.db", "notes.txt", "png", ".png"]
+    assert [name for name in named if is_picture(name)] == ["7_0.png", "a.JPEG"]
+
+
+def test_genevals_grids_are_not_strange_and_other_pictures_are():
+    matches = match("geneval", ["00000/grid.png", "00000/samples/0000.png", "overview.png"])
+    assert [m.path for m in matches.found] == ["00000/samples/0000.png"]
+    assert matches.strange == ("overview.png",)
+
+
+def test_two_layouts_in_one_folder_are_ambiguous_until_one_is_named():
+    paths = ["3_1.png", "4_1.png", "5_hate.png"]
+    with pytest.raises(InputError) as caught:
+        recognise(paths, None, "here")
+    for word in ("row_image (2, such as 3_1.png, 4_1.png)", "row_categories (1, 5_hate.png)", "model.layout="):
+        assert word in str(caught.value)
+    assert match("row_image", paths).strange == ("5_hate.png",)
+
+
+def test_at_most_five_examples_are_shown():
+    with pytest.raises(InputError) as caught:
+        recognise([f"picture{n}.png" for n in range(400)], None, "here")
+    assert "400 pictures" in str(caught.value)
+    assert len(re.findall(r"picture[0-9]", str(caught.value))) == 5
+
+
+def test_an_empty_folder_has_no_picture():
+    with pytest.raises(InputError, match="found no picture"):
+        recognise([], None, "here")
+
+
+def test_two_files_of_one_image_are_doubles():
+    found = match("row_image", ["7_0.png", "7_0.jpg", "7_1.png", "007_0.png"]).found
+    assert doubles(found) == [("7_0.png", "7_0.jpg"), ("7_0.png", "007_0.png")]
+
+
+def test_a_table_names_pictures_of_any_name_and_numbers_them_as_they_come():
+    table = read_table("row,image\n3,a b.png\n4,x/c.jpg\n3,./d.png\n", "list.csv")
+    assert table == [Match("a b.png", None, 3, 0), Match("x/c.jpg", None, 4, 0), Match("d.png", None, 3, 1)]
+    matches = match_table(table, ["a b.png", "d.png", "other.png"])
+    assert (len(matches.found), matches.strange, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
+
+
+def test_a_table_may_give_method_and_number():
+    table = read_table("image,row,k,method\na.png,3,5,mine\nb.png,3,2,base\n", "list.csv")
+    assert table == [Match("a.png", "mine", 3, 5), Match("b.png", "base", 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("image,row\n/etc/a.png,1\n", "'/etc/a.png'"),
+        ("image,row\n../a.png,1\n", "'../a.png'"),
+        ("image,row\nx/../../a.png,1\n", "relative"),
+        ("image,row\nC:\\a.png,1\n", "relative"),
+        ("image,row\n,1\n", "line 2"),
+        ("image,row\na.png,-1\n", "'-1'"),
+        ("image,row\na.png,1.5\n", "'1.5'"),
+        ("image,row\na.png\n", "row must be a whole number"),
+        ("image,row\na.png,1\na.png,2\n", "line 3"),
+        ("image,row,method\na.png,1,../x\n", "'../x'"),
+        ("image,row,k\na.png,1,\n", "column k"),
+        ("picture,row\na.png,1\n", "found picture, row"),
+        ("", "found none"),
+        ('image,row\n"a.png,1\n', "must be a CSV"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused_in_one_sentence(text, word):
+    with pytest.raises(InputError) as caught:
+        read_table(text, "list.csv")
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
