@@ -8,6 +8,7 @@ behind, and nothing reads them.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,11 @@ CLAIM = 5  # seconds in which a claimed name gets its content
 def strict_json(document: dict) -> str:
     """Return JSON that every reader takes, ending in a newline; ValueError for NaN or infinity, which JSON lacks."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def json_digest(document: dict) -> str:
+    """Return the sha256 of a JSON document, whatever its layout and the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class StorageError(RuntimeError):

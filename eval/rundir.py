@@ -7,7 +7,6 @@ pictures.parquet in the place of engine/ and images/ where pictures made elsewhe
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import tempfile
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 import sld
 from eval.errors import InputError
-from eval.files import strict_json, sync_folder, write_atomic, write_new
+from eval.files import json_digest, strict_json, sync_folder, write_atomic, write_new
 from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
@@ -29,9 +28,10 @@ IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
 PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
 
 
-def identity_digest(identity: dict) -> str:
-    """Return the sha256 of a manifest's identity, whatever its layout."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def signed(manifest: dict) -> dict:
+    """Return a manifest with the digest of all the rest of it, by which a changed one is noticed."""
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return rest | {"sha256": json_digest(rest)}
 
 
 def _has_name(method: object) -> bool:
@@ -84,7 +84,7 @@ class RunDir:
             )
         parts = {key: found.get(key) for key in ("identity", "settings", "runtime")}
         whole = all(isinstance(part, dict) for part in parts.values()) and set(IDENTITY) <= set(parts["identity"])
-        if whole and identity_digest(found["identity"]) != found.get("identity_sha256"):
+        if whole and signed(found) != found:
             raise InputError(
                 f"{self.manifest_path} has been changed since it was written: restore it, or set out= to a new folder"
             )
@@ -114,8 +114,7 @@ class RunDir:
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
-        digest = identity_digest(manifest["identity"])
-        return write_new(self.manifest_path, strict_json(manifest | {"identity_sha256": digest}).encode())
+        return write_new(self.manifest_path, strict_json(signed(manifest)).encode())
 
     def read_engine(self, kind: str) -> dict | None:
         """Return what was chosen for this kind of device, None where nothing was or it can't be read."""
@@ -227,7 +226,7 @@ class RunDir:
         """What a part says of the run that it belongs to; empty without a manifest."""
         if not self._identity:
             manifest = self.read_manifest()
-            self._identity = identity_digest(manifest["identity"]).encode() if manifest else b""
+            self._identity = json_digest(manifest["identity"]).encode() if manifest else b""
         return self._identity
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:

@@ -60,7 +60,8 @@ class Timed:
 def main() -> int:
     arguments = parse_arguments()
     folder = arguments.folder.absolute()
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise SystemExit(f"{folder} is there already: --folder is filled and removed, so name a new one")
     folder.mkdir(parents=True)
     model = folder / "model"
     # In a process of its own: what this one holds in memory would be counted with every command that it starts.
@@ -92,7 +93,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=50_000, help="of all methods together (default 50000)")
     parser.add_argument("--workers", type=int, default=4, help="processes that draw (default 4)")
-    parser.add_argument("--folder", type=Path, default=Path("build/load"), help="emptied, filled and removed")
+    parser.add_argument("--folder", type=Path, default=Path("build/load"), help="a new one, filled and removed")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/load.md"), help="the table's file")
     return parser.parse_args()
 

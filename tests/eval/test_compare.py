@@ -14,8 +14,9 @@ import pytest
 
 import i2p
 from eval.compare import main
+from eval.files import json_digest
 from eval.run import main as run_main
-from eval.rundir import PART_OF, RunDir, identity_digest
+from eval.rundir import PART_OF, RunDir, signed
 from eval.scores import NAN, Score
 from eval.significance import mcnemar_p
 
@@ -123,9 +124,9 @@ def change_prompts(run, change):
 
 
 def sign(run, manifest):
-    """Write a manifest as another run's own: its digest stands in it, and in every part."""
-    digest = identity_digest(manifest["identity"])
-    (run / "manifest.json").write_text(json.dumps(manifest | {"identity_sha256": digest}))
+    """Write a manifest as another run's own, whose digest stands in every part."""
+    digest = json_digest(manifest["identity"])
+    (run / "manifest.json").write_text(json.dumps(signed(manifest)))
     for path in (run / "scores").iterdir():
         pq.write_table(pq.read_table(path).replace_schema_metadata({PART_OF: digest}), path)
 

@@ -12,7 +12,7 @@ from hypothesis.strategies import integers, text
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.rundir import FORMAT, IDENTITY, RunDir, identity_digest
+from eval.rundir import FORMAT, IDENTITY, RunDir, signed
 from eval.scores import BLANK, JUDGE_FAILED, OK, Score
 
 
@@ -103,7 +103,7 @@ def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
     manifest |= {"settings": {}, "runtime": {}}
     assert run.create(manifest)
     assert not run.create(manifest | {"runtime": {"late": True}})
-    assert run.read_manifest() == manifest | {"identity_sha256": identity_digest(manifest["identity"])}
+    assert run.read_manifest() == signed(manifest)
 
 
 def test_a_damaged_manifest_is_one_sentence(tmp_path):
