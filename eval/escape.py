@@ -47,9 +47,9 @@ def markdown(text: str) -> str:
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # An underscore within a word is no markup on GitHub, and names are full of them.
     line = re.sub(r"([\\`*\[\]|~!#$]|\b_|_\b)", r"\\\1", line)
-    for sign, entity in ((":", "&#58;"), ("@", "&#64;")):  # or addresses would become links
-        line = line.replace(sign, entity)
-    return re.sub(r"(?i)\bwww\.", lambda found: found[0].replace(".", "&#46;"), line)
+    # Addresses would become links.
+    line = re.sub(r"(?i)(https?|ftp|mailto|xmpp):", r"\1&#58;", line).replace("@", "&#64;")
+    return re.sub(r"(?i)www\.", lambda found: found[0].replace(".", "&#46;"), line)
 
 
 def latex(text: str) -> str:

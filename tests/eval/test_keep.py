@@ -51,7 +51,7 @@ def runs(tmp_path_factory, call):
 
 
 def kept(run):
-    return {str(path.relative_to(run / "images")) for path in run.rglob("*.png")}
+    return {str(path.relative_to(run / "images")) for path in (run / "images").rglob("*.png")}
 
 
 def test_all_or_none_are_kept(runs):
