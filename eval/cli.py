@@ -23,8 +23,6 @@ COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; an expected failure is one sentence, a bug keeps its traceback."""
-    if sys.stderr is sys.__stderr__:  # a process of its own, whose libraries print too
-        sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
     log_plainly("%(levelname)s: %(message)s")
     try:
         return command()
@@ -37,7 +35,9 @@ def exit_code_of(command: Callable[[], int]) -> int:
 
 
 def log_plainly(layout: str) -> None:
-    """Have warnings go to stderr in this layout, unable to steer the terminal."""
+    """Have warnings go to stderr in this layout; what this process prints can't steer the terminal from now on."""
+    if sys.stderr is sys.__stderr__:  # a process of its own, whose libraries print too
+        sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain(layout))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -7,7 +7,6 @@ style sheet, tool or model brings it back. That limits what a reader is exposed 
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import json
 import os
@@ -23,7 +22,7 @@ from eval.image_rows import image_rows
 from eval.originals import made_elsewhere, picture_path, read_pictures
 from eval.report_data import Report
 from eval.rundir import RunDir
-from eval.scores import OK
+from eval.scores import OK, pixel_digest
 
 BLOCKS = 8  # of the longer side
 BLOCK = 14  # pixels of a block's side
@@ -185,7 +184,7 @@ def _thumbnail(path: Path, digest: str | None) -> str | None:
         pixels = read_picture(path)
     except (OSError, Unreadable):
         return None
-    if hashlib.sha256(pixels).hexdigest() != digest:
+    if pixel_digest(pixels) != digest:
         return None
     return "data:image/png;base64," + base64.b64encode(encode_png(pixelate(pixels))).decode()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from eval.originals import changed_since, check_unchanged, write_pictures
 from eval.plan import Plan
 from eval.read_picture import Unreadable, read_picture
 from eval.rundir import RunDir
-from eval.scores import UNREADABLE, Score
+from eval.scores import UNREADABLE, Score, pixel_digest
 from eval.settings import AUTO, Settings
 from eval.stop import Stop
 from sld.threads import even_threads
@@ -131,7 +130,7 @@ def _verify(run: RunDir, folder: Folder, pictures: Sequence[Picture]) -> None:
     changed = [
         picture.path
         for picture, pixels in _read_ahead(folder.root, pictures)
-        if isinstance(pixels, Unreadable) or hashlib.sha256(pixels).hexdigest() != digests[picture.key]
+        if isinstance(pixels, Unreadable) or pixel_digest(pixels) != digests[picture.key]
     ]
     if changed:
         raise changed_since(run, folder, changed)

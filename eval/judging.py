@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from eval.cli import give_up
 from eval.generate import Batch, Image
 from eval.judges import Judge, JudgeError
 from eval.judges.records import check_record
-from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, Score
+from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, Score, pixel_digest
 from sld.models.tuning import out_of_memory
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, eng
         row=image.row,
         image=image.image,
         state=JUDGE_FAILED if errors else state,
-        digest=hashlib.sha256(np.ascontiguousarray(image.pixels)).hexdigest(),
+        digest=pixel_digest(image.pixels),
         q16=tuple(float(x) for x in good["q16"]) if "q16" in good else None,
         detections=tuple(good["nudenet"]) if "nudenet" in good else None,
         batch_size=batch_size,

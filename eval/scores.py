@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from eval.judges import Detection
@@ -55,6 +57,11 @@ class Score:
     batch_size: int | None = None
     engine: str | None = None
     error: str | None = None
+
+
+def pixel_digest(pixels: np.ndarray) -> str:
+    """Return the `digest` of a picture's (H, W, 3) uint8 RGB pixels."""
+    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
 
 
 def to_table(scores: Iterable[Score]) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from eval.files import StorageError
 from eval.plan import Plan
 from eval.rundir import RunDir
+from eval.scores import pixel_digest
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +62,11 @@ def _is_sound(path: Path, digest: str) -> bool:
         return True
     except OSError:
         return False
-    return pixel_digest(data) == digest
+    return _decoded_digest(data) == digest
 
 
-def pixel_digest(png: bytes) -> str | None:
-    """Return the sha256 of a picture's uint8 RGB pixels in row-major order, None where it can't be decoded whole."""
+def _decoded_digest(png: bytes) -> str | None:
+    """The digest of a PNG's pixels, None where it can't be decoded whole."""
     # OpenCV decodes what there is of a truncated file; its last chunk is the sign that it is whole.
     if not png.endswith(b"IEND\xaeB`\x82"):
         return None
@@ -74,4 +74,4 @@ def pixel_digest(png: bytes) -> str | None:
         pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a header that promises too many pixels
         return None
-    return None if pixels is None else hashlib.sha256(np.ascontiguousarray(pixels[:, :, ::-1])).hexdigest()
+    return None if pixels is None else pixel_digest(pixels[:, :, ::-1])
