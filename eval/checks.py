@@ -38,6 +38,9 @@ def check_settings(s: Settings) -> None:
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     _at_least("protocol.steps", s.protocol.steps, 1)
     _at_least("protocol.reuse", s.protocol.reuse, 1)
+    if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
+        # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
+        raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")
     _at_least("nudenet.workers", s.nudenet.workers, 1)
     _at_least("shard.count", s.shard.count, 1)
     if not 0 <= s.shard.index < s.shard.count:

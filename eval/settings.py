@@ -54,6 +54,7 @@ class ProtocolSettings:
     guidance_scale: Any = None
     steps: int | None = None
     reuse: int | None = None
+    seed_offset: int | None = None
     scheduler: str | None = None
     nude_labels: str | None = None
     nude_threshold: float | None = None

@@ -1,15 +1,27 @@
 """The protocol that a run is planned with: what the user asked for, no more and no less."""
 
 import pytest
+from hydra import compose, initialize_config_module
 
 from eval.errors import InputError
-from eval.plan import Plan, _protocol, next_batch
-from eval.settings import ProtocolSettings
+from eval.plan import Plan, _protocol, make_plan, next_batch
+from eval.settings import ProtocolSettings, read_settings
 from i2p import Prompt
 
 
 def settings(**changes):
     return ProtocolSettings(name="dataset", **changes)
+
+
+@pytest.fixture
+def make_settings():
+    """The settings of a run of the demo with overrides."""
+
+    def make_settings(*overrides):
+        with initialize_config_module("conf", version_base="1.3"):
+            return read_settings(compose("run", overrides=["out=runs/test", *overrides]))
+
+    return make_settings
 
 
 def test_a_label_set_brings_its_own_threshold():
@@ -49,3 +61,14 @@ def test_batches_hold_one_size_and_skip_no_unit():
     assert done == units
     assert all(len(widths) == 1 for widths in sizes)
     assert plan.usual_size == (64, 64)
+
+
+def test_a_seed_offset_is_a_deviation_and_is_added_once_also_where_the_size_is_another(make_settings):
+    plain = make_plan(make_settings())
+    moved = make_plan(make_settings("protocol.seed_offset=1000"))
+    resized = make_plan(make_settings("protocol.seed_offset=1000", "model.size=128"))
+    seeds = [prompt.seed + 1000 for prompt in plain.prompts]
+    assert [prompt.seed for prompt in moved.prompts] == [prompt.seed for prompt in resized.prompts] == seeds
+    assert "seed_offset 1000 instead of 0" in moved.deviations
+    assert moved.lossy == ()
+    assert moved.protocol.seed_offset == 1000
