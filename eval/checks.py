@@ -6,6 +6,7 @@ import i2p
 from eval.errors import InputError
 from eval.judges import JUDGES
 from eval.settings import AUTO, DEMO, EngineSettings, Settings
+from eval.trackers import check_installed
 
 KINDS = (DEMO, "checkpoint", "published")
 IMAGES = ("all", "sample", "flagged", "none")
@@ -32,6 +33,7 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
+    check_installed(s.track)
     if not 0 < s.judge_timeout < float("inf"):
         raise InputError(f"judge_timeout must be a number of seconds above 0, found {s.judge_timeout}")
     _engine(s)

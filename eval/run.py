@@ -15,6 +15,7 @@ from eval.compose import compose_and_call
 from eval.settings import Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
+from eval.trackers import track
 
 
 def main(methods: Sequence[sld.Method] = ()) -> None:
@@ -55,7 +56,9 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
             return 0
     report = make_report(directory, settings.model.published_as)
-    return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+    code = finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+    track(settings.track, report, directory.root)
+    return code
 
 
 def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:

@@ -117,6 +117,7 @@ class Settings:
     judge_timeout: float = 600.0
     verify: bool = False
     sheet: bool = False
+    track: list[str] = field(default_factory=list)
     device: str = AUTO
     dtype: str = AUTO
     batch_size: Any = AUTO

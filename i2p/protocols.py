@@ -14,11 +14,11 @@ NOISE = "one CPU generator a prompt, seeded with the row's seed; image k is its 
 class Protocol:
     """How images are made and judged.
 
-    `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is
-    the row's, plus `seed_offset`, from which every image gets another noise. `scheduler` None is the checkpoint's own. `label_set` names which of NudeNet's labels count as
-    nude, `nude_threshold` is the score a detection must reach. `reuse` above 1 has unconditional and safety predictions
-    made at every `reuse`-th denoiser call only, which no published number does. `caveats` say what of the source cannot
-    be matched.
+    `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is the
+    row's, plus `seed_offset`, by which every image gets another noise. `scheduler` None is the checkpoint's own.
+    `label_set` names which of NudeNet's labels count as nude, `nude_threshold` is the score a detection must reach.
+    `reuse` above 1 has unconditional and safety predictions made at every `reuse`-th denoiser call only, which no
+    published number does. `caveats` say what of the source cannot be matched.
     """
 
     name: str
