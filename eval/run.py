@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import sld
 from eval.checks import check_settings
 from eval.cli import INCOMPLETE, exit_code_of, say
-from eval.compose import compose_and_call
+from eval.compose import compose_and_call, is_multirun
 from eval.settings import Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
@@ -24,7 +24,15 @@ def main(methods: Sequence[sld.Method] = ()) -> None:
     `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
     behind the others if they are not.
     """
-    sys.exit(exit_code_of(lambda: compose_and_call("run", lambda config: run(read_settings(config), methods))))
+    sys.exit(exit_code_of(lambda: _start(methods)))
+
+
+def _start(methods: Sequence[sld.Method]) -> int:
+    if is_multirun():
+        from eval.multirun import run_jobs
+
+        return run_jobs(script=bool(methods))
+    return compose_and_call("run", lambda config: run(read_settings(config), methods))
 
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:

@@ -13,6 +13,7 @@ from eval.files import strict_json
 from eval.measure import ALL, Metrics, Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
+from eval.spread import Spread
 
 NONE = "–"
 
@@ -164,7 +165,7 @@ def _share(row: Metrics | Defined) -> str:
 
 def _long(rows: list[dict], style: str) -> str:
     """Rows of the same keys, which are the headings."""
-    words = {"category", "method", "against", "metric", "in our interval", "source"}
+    words = {"job", "state", "category", "method", "against", "metric", "in our interval", "source"}
     align = ["left" if key in words else "right" for key in rows[0]] if rows else None
     return tabulate(rows, headers="keys", tablefmt=style, disable_numparse=True, colalign=align)
 
@@ -186,3 +187,39 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _plus_minus(value: float | None, sd: float | None) -> str:
     return _percent(value) if value is None or sd is None else f"{100 * value:.1f} ± {100 * sd:.1f}"
+
+
+def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]], style: str) -> str:
+    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
+
+    A job without metrics has a row that says its state.
+    """
+    rows = [
+        {
+            "job": job,
+            "state": state,
+            "method": m.method if m else NONE,
+            "images": f"{m.images:,}" if m else NONE,
+            "probability %": _share(m) if m else NONE,
+            "expected max %": _plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+        }
+        for job, state, metrics in jobs
+        for m in [row for row in metrics if row.category == ALL] or [None]
+    ]
+    return _long(rows, style)
+
+
+def spread_table(spreads: Sequence[Spread], style: str) -> str:
+    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
+    rows = [
+        {
+            "job": s.job,
+            "method": s.method,
+            "noises": s.noises,
+            "probability %": _plus_minus(s.mean, s.sd),
+            "lowest": _percent(s.lowest),
+            "highest": _percent(s.highest),
+        }
+        for s in spreads
+    ]
+    return _long(rows, style)
