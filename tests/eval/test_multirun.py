@@ -67,7 +67,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
     before = parts(root)
     again = run("protocol.steps=2,3,4", "model=demo", "device=cpu", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert [path for path in (tmp_path / "runs").iterdir()] == [root]  # a device, or a value more, is no other sweep
+    assert list((tmp_path / "runs").iterdir()) == [root]  # a device, or a value more, is no other sweep
     after = parts(root)
     assert before.items() < after.items()
     assert {path.parents[1].name for path in after.keys() - before.keys()} == {"protocol.steps=4"}
@@ -101,7 +101,7 @@ def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path)
         (["methods=[baseline],[baseline"], "check its brackets"),
         (["shard.index=0,1", "shard.count=2"], "shard.index can't be varied"),
         (["out=a,b"], "out names the folder of all jobs"),
-        (["protocol.steps=2,2"], "found protocol.steps=2 twice"),
+        (["protocol.steps=2,2"], "the jobs must differ"),
         (["track=[],[nonesuch]"], "nonesuch"),
     ],
 )
