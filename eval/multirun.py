@@ -125,7 +125,7 @@ def _sweep_name(keys: Sequence[str], common: set[str]) -> str:
 
 
 def _with_digest(name: str, whole: str) -> str:
-    return f"{name[: LONGEST - 9].rstrip('-.')}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    return f"{name[: LONGEST - 9].rstrip('-.') or 'run'}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _key(word: str) -> str:

@@ -1,11 +1,13 @@
 """The rules of the house: imports point one way, nothing heavy is imported early, every config composes."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +95,34 @@ def test_every_config_composes_into_settings(choice):
     settings = read_settings(config)
     check_settings(settings)
     assert settings.out == "runs/test"
+
+
+def test_help_has_a_line_of_its_own_for_every_choice():
+    text = yaml.safe_load((ROOT / "conf" / "hydra" / "help" / "i2p_bench.yaml").read_text())["template"]
+    explained, group = set(), None
+    for line in text.partition("Groups")[2].partition("Keys")[0].splitlines()[1:]:
+        if found := re.match(r"(  )?(\w+(?:, \w+)*)(  +\S.*|$)", line):
+            names = found[2].split(", ")
+            group = group if found[1] else names[0]
+            explained |= {f"{group}={name}" for name in names if found[1] and found[3]}
+    assert explained == set(CONFIGS)
+
+
+@pytest.mark.parametrize("flags", [[], ["experiment=quick"], ["model=sd14", "protocol.steps=20"]])
+def test_cfg_job_prints_yaml_that_reads_back_as_what_a_run_takes(flags):
+    command = [sys.executable, "-m", "eval.run", *flags, "--cfg", "job"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    config = yaml.safe_load(done.stdout)
+    assert done.stderr == ""
+    assert config["methods"]
+    assert config["model"]["kind"] == ("checkpoint" if flags else "demo")
+    assert config["protocol"]["steps"] == (20 if "protocol.steps=20" in flags else None)
+
+
+def test_a_reader_that_leaves_the_help_early_sees_no_traceback():
+    command = f"{sys.executable} -m eval.run --help | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
 def test_every_yaml_file_belongs_to_a_group_that_is_tested():
