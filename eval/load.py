@@ -19,7 +19,7 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
     """
     from sld.schedulers import start
 
-    device = _device(settings.device)
+    device = device_of(settings.device)
     dtype = settings.dtype if settings.dtype != "auto" else "float32" if device.type == "cpu" else "float16"
     chosen = settings.model
     demo = chosen.kind == "demo"
@@ -40,7 +40,7 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
 
 def load_judges(settings: Settings) -> dict[str, Judge]:
     """Return the judges by name, in the order of the settings."""
-    device = _device(settings.device)
+    device = device_of(settings.device)
     loaders = {"q16": lambda: _q16(settings.q16, device), "nudenet": lambda: _nudenet(settings.nudenet)}
     return {name: loaders[name]() for name in settings.judges}
 
@@ -69,7 +69,7 @@ def _nudenet(s: NudeNetSettings) -> Judge:
     return judge_class("nudenet")(channels=s.channels, providers=s.providers, workers=s.workers)
 
 
-def _device(name: str):
+def device_of(name: str):
     """The `torch.device` of a name; `auto` is the best there is. sld.InputError: no such device here."""
     import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -47,9 +47,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "format": FORMAT,
         "identity": {
             "model": dict(model),
-            "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
-            "protocol": asdict(plan.protocol),
-            "methods": [m.describe() for m in plan.methods],
+            **_planned(plan),
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
         "deviations": list(plan.deviations),
@@ -64,6 +62,21 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
     }
 
 
+def planned_differences(standing: Mapping, plan: Plan) -> list[str]:
+    """Return in what a run's manifest differs from a plan, as far as that is known without loading anything."""
+    there = {key: standing["identity"][key] for key in ("prompts", "protocol", "methods")}
+    return list(differences(there, _as_json(_planned(plan))))
+
+
+def _planned(plan: Plan) -> dict:
+    """What of an identity is known without loading anything."""
+    return {
+        "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
+        "protocol": asdict(plan.protocol),
+        "methods": [m.describe() for m in plan.methods],
+    }
+
+
 def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     """Create the run directory, or check that it holds the same run; return the manifest in force.
 
@@ -74,11 +87,11 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    differences = list(_differences(standing["identity"], _as_json(manifest["identity"])))
-    if differences:
-        more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
+    found = list(differences(standing["identity"], _as_json(manifest["identity"])))
+    if found:
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         raise InputError(
-            f"{run.root} holds another run: {'; '.join(differences[:3])}{more}. "
+            f"{run.root} holds another run: {'; '.join(found[:3])}{more}. "
             "Set out= to a new folder, or give the settings of that run"
         )
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
@@ -102,13 +115,14 @@ def _stored_digest(run: RunDir) -> str | None:
         return None
 
 
-def _differences(there: object, here: object, key: str = ""):
+def differences(there: object, here: object, key: str = "") -> Iterator[str]:
+    """Yield in words what of a standing identity is another here, but for what is free to differ."""
     if isinstance(there, dict) and isinstance(here, dict):
         for name in sorted((there.keys() | here.keys()) - FREE):
-            yield from _differences(there.get(name), here.get(name), f"{key}.{name}" if key else name)
+            yield from differences(there.get(name), here.get(name), f"{key}.{name}" if key else name)
     elif _names(there) and _names(there) == _names(here):
         for one, other in zip(there, here, strict=True):
-            yield from _differences(one, other, f"{key}.{one['name']}")
+            yield from differences(one, other, f"{key}.{one['name']}")
     elif there != here and key not in FREE_KEYS:
         yield f"{key} is {_short(there)} there and {_short(here)} here"
 

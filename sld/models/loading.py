@@ -22,7 +22,6 @@ _DTYPES = {
         torch.bfloat16,
     )
 }
-_EXPECTED = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 
 
 def load_model(
@@ -72,21 +71,9 @@ def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list
     import diffusers
     import transformers
 
-    index = files.read_json(folder / "model_index.json")
-    for part, expected in _EXPECTED.items():
-        entry = index.get(part)
-        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-        if name != expected or "text_encoder_2" in index:
-            raise InputError(
-                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
-                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
-                "checkpoint."
-            )
-    weights, parts = [], {}
-    for part in _EXPECTED:
-        stems = ("model", "pytorch_model") if part == "text_encoder" else ("diffusion_pytorch_model",) * 2
-        found = files.weight_files(folder / part, *stems, allow_pickle)
-        cls = getattr(transformers if part == "text_encoder" else diffusers, _EXPECTED[part])
+    parts, weights = {}, []
+    for part, found in files.component_files(folder, allow_pickle).items():
+        cls = getattr(transformers if part == "text_encoder" else diffusers, files.COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, found[0].suffix == ".safetensors")
         weights += found
     config = files.read_json(folder / "scheduler" / "scheduler_config.json")
@@ -150,10 +137,7 @@ def load_tokenizer(folder: Path):
 
 def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list[Path]:
     """Put the weights at `path` into the UNet, in place; returns their files."""
-    if not path.exists():
-        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
-    folder = path / "unet" if (path / "unet").is_dir() else path
-    found = files.weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
+    found = files.unet_files(path, allow_pickle)
     own = unet.state_dict()
     new = {key: value for file in found for key, value in files.read_tensors(file, allow_pickle).items()}
     for key, value in new.items():
