@@ -11,18 +11,23 @@ from importlib import metadata
 from pathlib import Path
 
 OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
+OLDEST = (3, 10)
 PROJECT = "i2p-bench"
 REINSTALL = "python -m pip install --editable .   (in i2p-bench's folder, or make demo)"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's table: `found` is what is here, `mend` the command or override where that is a gap."""
+    """One line of the doctor's table: `found` is what is here, `mend` the command or override where that is a gap.
+
+    `pending` is what a run downloads before it starts.
+    """
 
     name: str
     state: str
     found: str
     mend: str = ""
+    pending: bool = False
 
 
 def examine(name: str, look: Callable[[], Check | list[Check]], mend: str = "") -> list[Check]:
@@ -45,7 +50,7 @@ def _reason(error: Exception) -> str:
 def python() -> Check:
     """Python's version against what the project needs."""
     found = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info < (3, 10):
+    if sys.version_info[:2] < OLDEST:
         return Check("python", MISSING, f"{found}; 3.10 or newer is needed", "make PYTHON=python3.12 demo")
     return Check("python", OK, found)
 

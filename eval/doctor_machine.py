@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import threading
 import urllib.parse
 import urllib.request
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from eval.doctor_checks import MISSING, OK, WARNING, Check
@@ -36,10 +38,8 @@ def _memory() -> str:
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return "memory unknown"
-    try:  # of a container
+    with contextlib.suppress(OSError, ValueError):  # of a container; "max" where it has no limit
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        pass
     return f"{total / GIB:.0f} GiB memory ({min(free, total) / GIB:.0f} GiB unused)"
 
 
@@ -97,15 +97,15 @@ def disk(settings: Settings, plan: Plan) -> Check:
     left = images_left(run, plan)
     kept, how = _kept(settings, plan, left)
     height, width = plan.usual_size
-    here = [path.stat().st_size for path, _ in zip(run.root.glob("images/*/*.png"), range(200))]
+    here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
     each = sum(here) / len(here) if here else PNG_BYTES * height * width
     source = "as those that are there" if here else "estimated"
     need = kept * each + left * SCORE_BYTES
     place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
     free = shutil.disk_usage(place).free
     said = (
-        f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of {size_in_words(each)} "
-        f"({source}), scores of {left:,}"
+        f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of "
+        f"{size_in_words(each)} ({source}), scores of {left:,}"
     )
     if need > free:
         return Check("disk", MISSING, said, "images=sample   or out=FOLDER on a larger disk")
