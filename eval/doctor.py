@@ -82,7 +82,7 @@ def _look(settings, measure: bool, digests: bool) -> list[Check]:
     if "nudenet" in settings.judges:
         mend = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
         checks += examine("nudenet", lambda: part("nudenet", settings), mend)
-    if found[-1].state == MISSING or "hub" in found[-1].found:
+    if found[-1].state == MISSING or found[-1].pending:
         return [*checks, Check("run directory", SKIPPED, "not known without the prompts")]
     plans: list = []
     checks += examine("selection", lambda: plans.append(make_plan(settings)) or part("selection", plans[0]))
@@ -96,7 +96,7 @@ def _look(settings, measure: bool, digests: bool) -> list[Check]:
 def _time(settings, plan, checks: list[Check], measure: bool) -> list[Check]:
     if not measure:
         return [Check("time", SKIPPED, "not measured: measure=false")]
-    gaps = [check.name for check in checks if check.state == MISSING or "downloads it first" in check.found]
+    gaps = [check.name for check in checks if check.state == MISSING or check.pending]
     if gaps:
         return [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
 

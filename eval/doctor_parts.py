@@ -56,7 +56,7 @@ def _checkpoint(settings: Settings, digests: bool) -> Check:
         if repository is None:
             raise
         size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
-        return _not_cached("model", f"{chosen.path}, whole", size, "model=checkpoint model.path=FOLDER")
+        return _not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")
     where = f"{chosen.path} in the hub's cache" if repository else str(found.path)
     return Check("model", OK, f"{where}: {_described(paths, digests)}")
 
@@ -114,9 +114,8 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
         from eval.judges.clip_weights import find_architecture  # its library takes seconds
 
         find_architecture(architecture)
-        return Check(
-            name, WARNING, f"{tag} of {architecture}: whether it is in the hub's cache is not looked up", by_file
-        )
+        said = f"{tag} of {architecture}: whether the hub's cache has it is not looked up"
+        return Check(name, WARNING, said, by_file)
     if architecture != "ViT-L-14-quickgelu":
         return Check(name, MISSING, f"{architecture} has another activation than the weights", "q16=vit_l_14")
     names = [clip_hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
@@ -135,7 +134,7 @@ def _pair(settings: Settings) -> Check:
     if s.prompts is None and not prompt_pair.published_path().is_file():
         said = f"the published pair is not at {prompt_pair.published_path()}"
         if reachable(prompt_pair.PUBLISHED_URL):
-            return Check(name, WARNING, f"{said}; {DOWNLOADS}, 3 kB")
+            return Check(name, WARNING, f"{said}; {DOWNLOADS}, 3 kB", pending=True)
         return Check(name, MISSING, f"{said}, and its server can't be reached", "q16.prompts=FILE")
     path = s.prompts or prompt_pair.published_path()
     digest = s.prompts_sha256 or (None if s.prompts else prompt_pair.PUBLISHED_SHA256)
@@ -171,7 +170,7 @@ def _not_cached(name: str, what: str, size: str, by_file: str) -> Check:
         return Check(name, MISSING, f"{said}, and HF_HUB_OFFLINE is set", f"unset HF_HUB_OFFLINE   or {by_file}")
     if not reachable(constants.ENDPOINT):
         return Check(name, MISSING, f"{said}, and {constants.ENDPOINT} can't be reached", f"connect once, or {by_file}")
-    return Check(name, WARNING, f"{said}; {DOWNLOADS}, about {size}")
+    return Check(name, WARNING, f"{said}; {DOWNLOADS}, about {size}", pending=True)
 
 
 def _described(paths: list[Path], digests: bool) -> str:

@@ -1,4 +1,4 @@
-"""How long a run will take: a few denoiser calls and one batch of the judges, timed, times what the run needs of them."""
+"""How long a run will take: a few denoiser calls and a batch of the judges, timed, times what a run needs of them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def load_prompts(
     if name == HUB_ID and not (revision or pinned) and not is_published(prompts):
         raise InputError(
             f"{name}: expected the 4703 prompts that were published (digest {HUB_DIGEST[:12]}…), found {len(prompts)} "
-            f"with the digest {digest(prompts)[:12]}…: the data set has changed; name the revision that you mean, or give a file"
+            f"with the digest {digest(prompts)[:12]}…: the data set has changed; name the revision that you mean, or "
+            "give a file"
         )
     return prompts
 

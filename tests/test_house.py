@@ -53,7 +53,7 @@ def test_the_import_rule_sees_a_forbidden_import(tmp_path):
     assert imports(path) == {"eval", "i2p"}
 
 
-@pytest.mark.parametrize("module", ["sld", "i2p", "eval.run", "eval.submit", "eval.report"])
+@pytest.mark.parametrize("module", ["sld", "i2p", "eval.run", "eval.submit", "eval.doctor", "eval.report"])
 def test_importing_a_command_or_package_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -130,6 +130,7 @@ def test_every_yaml_file_belongs_to_a_group_that_is_tested():
     assert groups == {
         "run.yaml",
         "submit.yaml",
+        "doctor.yaml",
         "model",
         "prompts",
         "protocol",

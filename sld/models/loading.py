@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sld.devices import checked_device
 from sld.errors import InputError, first_line
 from sld.models import files
 from sld.models.stable_diffusion import StableDiffusion
@@ -149,19 +150,6 @@ def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list
             )
     unet.load_state_dict(new, strict=False)
     return found
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """The device, tried out. Raises `InputError` unless tensors can be kept and computed on it here."""
-    try:
-        checked = torch.device(device)
-        torch.empty(1, device=checked).add(1).item()  # which "meta" can't
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); choose cpu or a "
-            "device of this machine."
-        ) from error
-    return checked
 
 
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
