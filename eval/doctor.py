@@ -5,6 +5,7 @@ Nothing but Python itself is imported before the packages are looked at, for one
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -24,9 +25,10 @@ def main() -> None:
 
 def _main() -> int:
     try:
+        importlib.import_module("hydra")
         from eval.cli import exit_code_of
         from eval.compose import compose_and_call
-    except ImportError as error:
+    except Exception as error:  # a package that is there and broken raises what it likes
         checks = [*examine("python", python), *examine("packages", packages, REINSTALL)]
         gap = Check("import", MISSING, " ".join(str(error).split()), REINSTALL)
         print(show([*checks, gap]))

@@ -1,6 +1,7 @@
 """The rules of the house: imports point one way, nothing heavy is imported early, every config composes."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -139,3 +140,27 @@ def test_every_yaml_file_belongs_to_a_group_that_is_tested():
         "experiment",
         "hydra",
     }
+
+
+COMPLETE = """
+eval "$(i2p-eval --shell-completion install=bash)"
+COMP_LINE="i2p-eval $1" COMP_POINT=0 COMP_WORDS=(i2p-eval $1) COMP_CWORD=1
+hydra_bash_completion
+echo "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("experiment=q", "experiment=quick"), ("protocol.st", "protocol.steps="), ("mod", "model. model=")],
+)
+def test_bash_completes_what_is_typed(tmp_path, typed, offered):
+    """By the installed command; Hydra completes no `python -m`."""
+    command = tmp_path / "i2p-eval"
+    command.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom eval.run import main\nmain()\n"
+    )
+    command.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", COMPLETE, "-", typed], capture_output=True, text=True, env=environment)
+    assert (done.stdout.strip(), done.stderr) == (offered, "")

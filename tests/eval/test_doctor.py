@@ -1,4 +1,4 @@
-"""The doctor says what a run would find, in processes of their own: no traceback whatever is broken, nothing written."""
+"""The doctor says what a run would find, as a process of its own: no traceback whatever is broken, nothing written."""
 
 import http.server
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sld
+from eval.doctor import main
 from eval.doctor_machine import reachable
 from eval.judges import clip_hub
 
@@ -21,20 +22,29 @@ SMALL = ["prompts.rows=0-3", "protocol.steps=1", "methods=[baseline]", "sheet=fa
 OWN = ["model=checkpoint", "prompts=harmless", "q16=demo"]
 
 
+def home_of(cwd) -> Path:
+    return cwd.parent / f"{cwd.name}-home"
+
+
 def doctor(cwd, *arguments, **environment):
     """The table by name as (state, found, mend), the exit code, and all that was said."""
     command = [sys.executable, "-m", "eval.doctor", *map(str, arguments)]
-    given = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(cwd / "hub"), "XDG_CACHE_HOME": str(cwd / "cache")}
+    home = home_of(cwd)  # libraries make folders of their own there
+    given = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": f"{home}/hub", "XDG_CACHE_HOME": f"{home}/cache"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given | environment)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return read(done.stdout), done
+
+
+def read(said: str) -> dict[str, tuple[str, str, str]]:
     table, name = {}, None
-    for line in done.stdout.splitlines():
+    for line in said.splitlines():
         if found := re.match(r"(ok|warning|missing|skipped) +(\S+(?: \S+)*)  +(.*)", line):
             name = found[2]
             table[name] = (found[1], found[3], "")
         elif line.strip().startswith("→"):
             table[name] = (*table[name][:2], line.strip()[2:])
-    return table, done
+    return table
 
 
 def states(table) -> dict[str, str]:
@@ -50,7 +60,7 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
     } | {name for name in table if name.startswith("cuda:")}
     assert "4 prompts × 1 images × 1 methods = 4 images" in table["selection"][1]
     assert "runs/demo: new" in table["run directory"][1]
-    assert re.match(r"about .* for 4 images: 4 denoiser evaluations of ", table["time"][1])  # PNDM makes two calls
+    assert re.match(r"about .* for 4 images: 2 denoiser evaluations of ", table["time"][1])
     assert "the known sha256" in table["nudenet"][1]
     assert done.stdout.rstrip().endswith("a run would start")
     assert list(tmp_path.iterdir()) == []
@@ -121,15 +131,24 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "q16=vit_l_14", "q16.prompts={}/binary.csv"], "q16", "prompt pair"),
     ],
 )
-def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(broken, tmp_path, arguments, name, said):
+def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
+    broken, tmp_path, monkeypatch, capsys, call, arguments, name, said
+):
+    monkeypatch.chdir(tmp_path)
     arguments = [argument.replace("{}", str(broken)) for argument in arguments]
-    table, done = doctor(tmp_path, *OWN, *QUICK, *arguments, HF_HUB_OFFLINE="1")
-    assert done.returncode == 2
-    assert table[name][0] == "missing", done.stdout
+    assert call(main, *OWN, *QUICK, *arguments) == 2
+    table = read(lines := capsys.readouterr().out)
+    assert table[name][0] == "missing", lines
     assert said in table[name][1]
     assert table["packages"][0] == table["cpu"][0] == "ok"
-    assert "missing" in done.stdout.splitlines()[-1]
+    assert "missing" in lines.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_of_its_own_says_a_gap_the_same_way(broken, tmp_path):
+    table, done = doctor(tmp_path, *OWN, *QUICK, f"model.path={broken}/truncated", "out=/proc/runs/x")
+    assert done.returncode == 2
+    assert states(table) == dict.fromkeys(["model", "run directory", "disk"], "missing") | {"time": "skipped"}
 
 
 def test_a_good_checkpoint_is_described_without_being_loaded(broken, tmp_path):
@@ -155,7 +174,7 @@ def test_without_the_hub_what_is_not_in_its_cache_is_missing(tmp_path):
 
 def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enough(tmp_path, i2p_csv):
     revision = "133a221b8aa7292a167afc5127cb63fb5005638b"  # of conf/model/sd14.yaml
-    model = tmp_path / "hub" / "hub" / "models--CompVis--stable-diffusion-v1-4"
+    model = home_of(tmp_path) / "hub" / "hub" / "models--CompVis--stable-diffusion-v1-4"
     sld.write_tiny_checkpoint(model / "snapshots" / revision)
     file = f"prompts.path={i2p_csv}"
     table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
