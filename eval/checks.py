@@ -11,6 +11,7 @@ from eval.errors import InputError
 from eval.folder_layouts import METHOD, NAMES
 from eval.judges import JUDGES
 from eval.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
+from eval.trackers import check_installed
 
 KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
@@ -40,6 +41,7 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
+    check_installed(s.track)
     if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
         raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
     _engine(s)
@@ -47,6 +49,9 @@ def check_settings(s: Settings) -> None:
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     _at_least("protocol.steps", s.protocol.steps, 1)
     _at_least("protocol.reuse", s.protocol.reuse, 1)
+    if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
+        # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
+        raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")
     _at_least("nudenet.workers", s.nudenet.workers, 1)
     _at_least("shard.count", s.shard.count, 1)
     if not 0 <= s.shard.index < s.shard.count:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
+from typing import TypeVar
 
 from omegaconf import DictConfig
 
+import i2p
+import sld
 from eval.cli import exit_code_of
 from eval.errors import InputError
 from eval.overrides import check_arguments
+
+T = TypeVar("T")
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
@@ -21,18 +27,57 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
         InputError: a key, group or value that does not exist, brackets that do not match, or what Hydra itself
             would act on (`eval.overrides`).
     """
-    check_arguments(sys.argv[1:])
-    import hydra
-    from hydra.errors import HydraException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
+    if is_multirun():
+        raise InputError(f"--multirun is for python -m eval.run, found it with eval.{name}: call it job by job")
     codes = [0]
 
     def task(config: DictConfig) -> None:
         # Here, not around Hydra: it would print the error of a job in its own way first.
         codes.append(exit_code_of(lambda: command(config)))
 
+    _compose(name, task)
+    return max(codes)
+
+
+def is_multirun() -> bool:
+    """Whether the command line asks for a job for each combination of values: `-m model=sd14,sd15`."""
+    return any(word in ("-m", "--multirun") for word in sys.argv[1:])
+
+
+def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple[str, ...], T]]:
+    """Compose `conf/NAME.yaml` once a job of a multirun; return the overrides of each and what `read` makes of it.
+
+    Raises:
+        InputError: as in `compose_and_call`, or of `read`: the first there is, before any job has run.
+    """
+    jobs: list[tuple[tuple[str, ...], T]] = []
+    errors: list[InputError] = []
+
+    def task(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        try:
+            jobs.append((tuple(HydraConfig.get().overrides.task), read(config)))
+        except (InputError, i2p.InputError, sld.InputError) as error:
+            errors.append(error)  # Hydra would print it in its own way
+
+    # Hydra's sweeper leaves a file in its folder, which is not the sweep's: nothing is written before all is right.
+    with tempfile.TemporaryDirectory() as folder:
+        _compose(name, task, override("hydra.sweep.dir", folder))
+    if errors:
+        raise errors[0]
+    return jobs
+
+
+def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
+    check_arguments(sys.argv[1:])
+    import hydra
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
+    given = sys.argv
+    sys.argv = [*given, *more]
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)(task)()
     except OverrideParseException as error:
@@ -42,7 +87,10 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{sentence}: see `python -m eval.{name} --help` for the groups and keys there are") from error
-    return max(codes)
+    except BrokenPipeError:  # `--help | head`: the reader has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        sys.argv = given
 
 
 def override(key: str, value: str) -> str:

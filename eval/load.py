@@ -73,6 +73,6 @@ def device_of(name: str):
     """The `torch.device` of a name; `auto` is the best there is. sld.InputError: no such device here."""
     import torch
 
-    from sld.models.loading import checked_device
+    from sld.devices import checked_device
 
     return checked_device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)

@@ -29,6 +29,8 @@ FREE = {
 }  # the weights say which latents
 # Names: the digests beside them say which files they are.
 FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
+# Choices that there were not yet when older runs began, which ran as this says.
+SINCE = {"protocol.seed_offset": 0}
 PACKAGES = (
     "i2p-bench",
     "torch",
@@ -55,9 +57,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "format": FORMAT,
         "identity": {
             "model": dict(model),
-            "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
-            "protocol": asdict(plan.protocol),
-            "methods": [m.describe() for m in plan.methods],
+            **_planned(plan),
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
         "deviations": list(plan.deviations),
@@ -69,6 +69,21 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             "command": _command(plan.own_methods),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
+    }
+
+
+def planned_differences(standing: Mapping, plan: Plan) -> list[str]:
+    """Return in what a run's manifest differs from a plan, as far as that is known without loading anything."""
+    there = {key: standing["identity"][key] for key in ("prompts", "protocol", "methods")}
+    return list(differences(there, _as_json(_planned(plan))))
+
+
+def _planned(plan: Plan) -> dict:
+    """What of an identity is known without loading anything."""
+    return {
+        "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
+        "protocol": asdict(plan.protocol),
+        "methods": [m.describe() for m in plan.methods],
     }
 
 
@@ -116,7 +131,9 @@ def differences(
     """Yield a clause for each value in which two identities, or their parts of that key, are not of the same run."""
     if isinstance(there, dict) and isinstance(here, dict):
         for name in sorted((there.keys() | here.keys()) - FREE):
-            yield from differences(there.get(name), here.get(name), f"{key}.{name}" if key else name, places)
+            whole = f"{key}.{name}" if key else name
+            before = SINCE.get(whole)
+            yield from differences(there.get(name, before), here.get(name, before), whole, places)
     elif _names(there) and _names(there) == _names(here):
         for one, other in zip(there, here, strict=True):
             yield from differences(one, other, f"{key}.{one['name']}", places)

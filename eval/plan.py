@@ -93,12 +93,13 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
         raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
-    prompts = [protocol.apply(prompt) for prompt in _select(settings.prompts)]
+    selected = _select(settings.prompts)
+    prompts = [protocol.apply(prompt) for prompt in selected]
     size = image_size(settings.model.size)
     if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
-        prompts = [protocol.apply(prompt) for prompt in prompts]
+        prompts = [protocol.apply(prompt) for prompt in selected]
     shard = settings.shard
     return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), shard.index, shard.count)
 
@@ -177,6 +178,7 @@ def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple
         "guidance_scale": s.guidance_scale,
         "steps": s.steps,
         "reuse": s.reuse,
+        "seed_offset": s.seed_offset,
         "scheduler": s.scheduler,
         "label_set": s.nude_labels,
         "nude_threshold": s.nude_threshold,

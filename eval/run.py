@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import sld
 from eval.checks import check_settings
 from eval.cli import INCOMPLETE, exit_code_of, say
-from eval.compose import compose_and_call
+from eval.compose import compose_and_call, is_multirun
 from eval.settings import ELSEWHERE, Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
+from eval.trackers import track
 
 
 def main(methods: Sequence[sld.Method] = ()) -> None:
@@ -23,7 +24,15 @@ def main(methods: Sequence[sld.Method] = ()) -> None:
     `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
     behind the others if they are not.
     """
-    sys.exit(exit_code_of(lambda: compose_and_call("run", lambda config: run(read_settings(config), methods))))
+    sys.exit(exit_code_of(lambda: _start(methods)))
+
+
+def _start(methods: Sequence[sld.Method]) -> int:
+    if is_multirun():
+        from eval.multirun import run_jobs
+
+        return run_jobs(script=bool(methods))
+    return compose_and_call("run", lambda config: run(read_settings(config), methods))
 
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
@@ -56,7 +65,9 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
             return 0
     report = make_report(directory, settings.model.published_as, options=settings.report)
-    return finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+    code = finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+    track(settings.track, report, directory.root)
+    return code
 
 
 def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:

@@ -57,6 +57,7 @@ class ProtocolSettings:
     guidance_scale: Any = None
     steps: int | None = None
     reuse: int | None = None
+    seed_offset: int | None = None
     scheduler: str | None = None
     nude_labels: str | None = None
     nude_threshold: float | None = None
@@ -129,6 +130,7 @@ class Settings:
     verify: bool = False
     sheet: bool = False
     report: ReportSettings = field(default_factory=ReportSettings)
+    track: list[str] = field(default_factory=list)
     device: str = AUTO
     dtype: str = AUTO
     batch_size: Any = AUTO

@@ -14,6 +14,7 @@ from eval.measure import ALL, Metrics
 from eval.paired import Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
+from eval.spread import Spread
 from eval.unpaired import Unpaired
 
 NONE = "–"
@@ -215,7 +216,7 @@ def _share(row: Metrics | Defined) -> str:
 
 def _long(rows: list[dict]) -> Table:
     """Rows of the same keys, which are the headings."""
-    words = {"category", "method", "against", "metric", "in our interval", "source"}
+    words = {"job", "state", "category", "method", "against", "metric", "in our interval", "source"}
     return _table(rows[0] if rows else [], [row.values() for row in rows], words)
 
 
@@ -249,3 +250,39 @@ def _points(*values: float | None) -> str:
 
 def _plus_minus(value: float | None, sd: float | None) -> str:
     return _percent(value) if value is None or sd is None else f"{100 * value:.1f} ± {100 * sd:.1f}"
+
+
+def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
+    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
+
+    A job without metrics has a row that says its state.
+    """
+    rows = [
+        {
+            "job": job,
+            "state": state,
+            "method": m.method if m else NONE,
+            "images": f"{m.images:,}" if m else NONE,
+            "probability %": _share(m) if m else NONE,
+            "expected max %": _plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+        }
+        for job, state, metrics in jobs
+        for m in [row for row in metrics if row.category == ALL] or [None]
+    ]
+    return _long(rows)
+
+
+def spread_table(spreads: Sequence[Spread]) -> Table:
+    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
+    rows = [
+        {
+            "job": s.job,
+            "method": s.method,
+            "noises": s.noises,
+            "probability %": _plus_minus(s.mean, s.sd),
+            "lowest": _percent(s.lowest),
+            "highest": _percent(s.highest),
+        }
+        for s in spreads
+    ]
+    return _long(rows)

@@ -15,12 +15,12 @@ NOISE = "one CPU generator a prompt, seeded with the row's seed; image k is its 
 class Protocol:
     """How images are made and judged.
 
-    `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is
-    always the row's. `scheduler` None is the checkpoint's own. `label_set` names which of NudeNet's labels count as
-    nude, `nude_threshold` is the score a detection must reach. `q16_rule` None is a source that does not ask Q16.
-    `selection` are the rows that the source takes; None is all of them, or what a user chooses. `reuse` above 1 has
-    unconditional and safety predictions made at every `reuse`-th denoiser call only, which no published number does.
-    `caveats` say what of the source cannot be matched.
+    `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is the
+    row's, plus `seed_offset`, by which every image gets another noise. `scheduler` None is the checkpoint's own.
+    `label_set` names which of NudeNet's labels count as nude, `nude_threshold` is the score a detection must reach.
+    `q16_rule` None is a source that does not ask Q16. `selection` are the rows that the source takes; None is all of
+    them, or what a user chooses. `reuse` above 1 has unconditional and safety predictions made at every `reuse`-th
+    denoiser call only, which no published number does. `caveats` say what of the source cannot be matched.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Protocol:
     size: tuple[int, int] | Literal["row"]
     steps: int
     reuse: int = 1
+    seed_offset: int = 0
     scheduler: str | None = None
     noise: str = NOISE
     label_set: str = "i2p"
@@ -39,8 +40,10 @@ class Protocol:
     caveats: tuple[str, ...] = ()
 
     def apply(self, prompt: Prompt) -> Prompt:
-        """The prompt with the guidance scale and size under which this protocol runs it."""
+        """The prompt with the guidance scale, size and seed under which this protocol runs it."""
         changes = {} if self.guidance_scale == "row" else {"guidance_scale": float(self.guidance_scale)}
+        if self.seed_offset:
+            changes["seed"] = (prompt.seed + self.seed_offset) % 2**63
         if self.size != "row":
             changes |= {"height": self.size[0], "width": self.size[1]}
         return dataclasses.replace(prompt, **changes)

@@ -24,14 +24,20 @@ _Table = tuple[list[Record], list[str]]  # the rows, and the names of the column
 
 
 def load_prompts(
-    source: str | Path | None = None, *, path: str | Path | None = None, revision: str | None = None, split="train"
+    source: str | Path | None = None,
+    *,
+    path: str | Path | None = None,
+    revision: str | None = None,
+    split="train",
+    offline: bool = False,
 ) -> list[Prompt]:
     """Read prompts, in the order of the source.
 
     `source` is a name ("i2p", or one of `SHIPPED`, prompts that come with this package), a hub id ("owner/name", also
     "owner/name@revision") or a file; None means I2P on the hub. `path` is a file and goes before `source`. A file is
     read by its suffix: .csv, .jsonl, .parquet or .txt (one prompt a line). Text files are UTF-8; blank lines between
-    rows are skipped and not counted. `revision` and `split` belong to the hub. See `schema.to_prompts` for columns.
+    rows are skipped and not counted. `revision` and `split` belong to the hub, of which `offline` asks the local cache
+    only. See `schema.to_prompts` for columns.
     Errors: InputError for anything that cannot be read or is not valid; nothing is repaired or dropped.
     """
     if path is not None:
@@ -39,18 +45,24 @@ def load_prompts(
     source = HUB_ID if source in (None, "i2p") else source
     if source in SHIPPED:
         return _from_file(SHIPPED[source])
-    if isinstance(source, Path) or _looks_like_a_file(source):
+    if isinstance(source, Path) or not is_hub_id(source):
         return _from_file(Path(source))
     name, _, pinned = source.partition("@")
     if revision and pinned and revision != pinned:
         raise InputError(f"{source}: expected one revision, found {pinned!r} and {revision!r}; give one of them")
-    prompts = _from_hub(name, revision or pinned or None, split)
-    if name == HUB_ID and not (revision or pinned) and (found := _whole_digest(prompts)) != HUB_DIGEST:
+    prompts = _from_hub(name, revision or pinned or None, split, offline)
+    if name == HUB_ID and not (revision or pinned) and not is_published(prompts):
         raise InputError(
             f"{name}: expected the 4703 prompts that were published (digest {HUB_DIGEST[:12]}…), found {len(prompts)} "
-            f"with the digest {found[:12]}…: the data set has changed; name the revision that you mean, or give a file"
+            f"with the digest {_whole_digest(prompts)[:12]}…: the data set has changed; name the revision that you "
+            "mean, or give a file"
         )
     return prompts
+
+
+def is_published(prompts: list[Prompt]) -> bool:
+    """Whether these are the 4703 rows of I2P as they were published, with what they are selected and compared by."""
+    return _whole_digest(prompts) == HUB_DIGEST
 
 
 def _whole_digest(prompts: list[Prompt]) -> str:
@@ -62,9 +74,10 @@ def _whole_digest(prompts: list[Prompt]) -> str:
     return sha.hexdigest()
 
 
-def _looks_like_a_file(source: str) -> bool:
+def is_hub_id(source: str) -> bool:
+    """Whether a source is taken for a hub id, and not for a name or a file."""
     hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[^@]+)?", source, re.ASCII)
-    return not hub_id or Path(source).suffix.lower() in _READERS or Path(source).exists()
+    return bool(hub_id) and Path(source).suffix.lower() not in _READERS and not Path(source).exists()
 
 
 def _from_file(path: Path) -> list[Prompt]:
@@ -185,12 +198,12 @@ def _hub_is_reachable() -> bool:
     return True
 
 
-def _from_hub(name: str, revision: str | None, split: str) -> list[Prompt]:
+def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> list[Prompt]:
     import datasets
 
     source = f"{name}@{revision}" if revision else name
     config, was_offline = datasets.config, datasets.config.HF_HUB_OFFLINE
-    offline = was_offline or not _hub_is_reachable()
+    offline = offline or was_offline or not _hub_is_reachable()
     try:
         config.HF_HUB_OFFLINE = offline
         dataset = datasets.load_dataset(name, revision=revision, split=split)

@@ -124,3 +124,23 @@ def common_trajectories(
         trajectory.courses = group
         trajectories.append(trajectory)
     return trajectories
+
+
+def count_evaluations(methods: Sequence[Method], calls: int, reuse: int = 1) -> int:
+    """Denoiser evaluations of one guided sample under all methods, in `calls` calls: what sharing leaves of them.
+
+    Source: the rules of `Course`; 604 for the baseline and SLD's four presets at 50 calls.
+    """
+    courses = plan_courses(methods, calls, share=True)
+    count = 0
+    for call in range(calls):
+        # Those whose safety guidance has acted before are on their own, the others together by negative prompt.
+        states: dict[object, list[Course]] = {}
+        for course in courses:
+            states.setdefault(course if call and course.acts(call - 1) else course.negative, []).append(course)
+        for state in states.values():
+            count += 1
+            if call % reuse == 0:
+                ahead = range(call, call + reuse)
+                count += len({state[0].negative, *(c.concept for c in state if any(map(c.observes, ahead)))})
+    return count

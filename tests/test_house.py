@@ -1,11 +1,14 @@
 """The rules of the house: imports point one way, nothing heavy is imported early, every config composes."""
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +55,7 @@ def test_the_import_rule_sees_a_forbidden_import(tmp_path):
     assert imports(path) == {"eval", "i2p"}
 
 
-@pytest.mark.parametrize("module", ["sld", "i2p", "eval.run", "eval.submit", "eval.report"])
+@pytest.mark.parametrize("module", ["sld", "i2p", "eval.run", "eval.submit", "eval.doctor", "eval.report"])
 def test_importing_a_command_or_package_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {HEAVY!r}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -96,11 +99,40 @@ def test_every_config_composes_into_settings(choice):
     assert settings.out == "runs/test"
 
 
+def test_help_has_a_line_of_its_own_for_every_choice():
+    text = yaml.safe_load((ROOT / "conf" / "hydra" / "help" / "i2p_bench.yaml").read_text())["template"]
+    explained, group = set(), None
+    for line in text.partition("Groups")[2].partition("Keys")[0].splitlines()[1:]:
+        if found := re.match(r"(  )?(\w+(?:, \w+)*)(  +\S.*|$)", line):
+            names = found[2].split(", ")
+            group = group if found[1] else names[0]
+            explained |= {f"{group}={name}" for name in names if found[1] and found[3]}
+    assert explained == set(CONFIGS)
+
+
+@pytest.mark.parametrize("flags", [[], ["experiment=quick"], ["model=sd14", "protocol.steps=20"]])
+def test_cfg_job_prints_yaml_that_reads_back_as_what_a_run_takes(flags):
+    command = [sys.executable, "-m", "eval.run", *flags, "--cfg", "job"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    config = yaml.safe_load(done.stdout)
+    assert done.stderr == ""
+    assert config["methods"]
+    assert config["model"]["kind"] == ("checkpoint" if flags else "demo")
+    assert config["protocol"]["steps"] == (20 if "protocol.steps=20" in flags else None)
+
+
+def test_a_reader_that_leaves_the_help_early_sees_no_traceback():
+    command = f"{sys.executable} -m eval.run --help | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
 def test_every_yaml_file_belongs_to_a_group_that_is_tested():
     groups = {path.relative_to(ROOT / "conf").parts[0] for path in (ROOT / "conf").rglob("*.yaml")}
     assert groups == {
         "run.yaml",
         "submit.yaml",
+        "doctor.yaml",
         "model",
         "prompts",
         "protocol",
@@ -109,3 +141,27 @@ def test_every_yaml_file_belongs_to_a_group_that_is_tested():
         "experiment",
         "hydra",
     }
+
+
+COMPLETE = """
+eval "$(i2p-eval --shell-completion install=bash)"
+COMP_LINE="i2p-eval $1" COMP_POINT=0 COMP_WORDS=(i2p-eval $1) COMP_CWORD=1
+hydra_bash_completion
+echo "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("experiment=q", "experiment=quick"), ("protocol.st", "protocol.steps="), ("mod", "model. model=")],
+)
+def test_bash_completes_what_is_typed(tmp_path, typed, offered):
+    """By the installed command; Hydra completes no `python -m`."""
+    command = tmp_path / "i2p-eval"
+    command.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom eval.run import main\nmain()\n"
+    )
+    command.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", COMPLETE, "-", typed], capture_output=True, text=True, env=environment)
+    assert (done.stdout.strip(), done.stderr) == (offered, "")

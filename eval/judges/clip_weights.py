@@ -19,16 +19,10 @@ from open_clip.pretrained import get_pretrained_cfg
 from safetensors import SafetensorError, safe_open
 
 from eval.errors import InputError
+from eval.judges.clip_hub import OPENAI_FOLDER, OPENAI_SAFETENSORS_SHA256, OPENAI_SHA256, cached, revision_of
 
 PREPROCESSING = ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color")
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
-# OpenAI's ViT-L/14 by the digest in its public address, and by its folder in the hub's cache.
-OPENAI_SHA256 = "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
-OPENAI_FOLDER = "vit_large_patch14_clip_224.openai"
-# The same weights as safetensors, as the hub has had them since open_clip names it: commit, and sha256 of the file.
-OPENAI_REPOSITORY = f"timm/{OPENAI_FOLDER}"
-OPENAI_REVISION = "18d0535469bb561bf468d76c1d73aa35156c922b"
-OPENAI_SAFETENSORS_SHA256 = "9ce2e8a8ebfff3793d7d375ad6d3c35cb9aebf3de7ace0fc7308accab7cd207e"
 
 
 @dataclass(frozen=True)
@@ -138,16 +132,14 @@ def _find_tag(architecture: Architecture, tag: str, allow_pickle: bool) -> tuple
 
 
 def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
     safe = HF_SAFE_WEIGHTS_NAME if name == HF_WEIGHTS_NAME else str(Path(name).with_suffix(".safetensors"))
     names = [safe, name] if allow_pickle and name != safe else [safe]
-    revision = OPENAI_REVISION if repository == OPENAI_REPOSITORY else None
-    for candidate, version in [(name, version) for version in dict.fromkeys((revision, None)) for name in names]:
-        cached = try_to_load_from_cache(repository, candidate, revision=version)
-        if isinstance(cached, str):
-            return Path(cached)
+    if found := cached(repository, names):
+        return found
+    revision = revision_of(repository)
     by_hand = f"run once with a connection, or download {safe} from {repository} and give its path"
     if constants.HF_HUB_OFFLINE:
         raise InputError(f"expected {repository} in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}")

@@ -67,7 +67,7 @@ class NudeNet:
             if value is not None and value < 1:
                 raise InputError(f"expected {option} of 1 or more, found {value}: leave it out for the default")
         self.channels = channels
-        network = _find_network().read_bytes()
+        network = find_network().read_bytes()
         self._sha256 = hashlib.sha256(network).hexdigest()
         self._session = _open_session(network, providers, threads)
         self.providers = tuple(self._session.get_providers())
@@ -166,7 +166,8 @@ def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence
     return [Detection(labels[label_of[i]], float(scores[i]), tuple(whole[i].tolist())) for i in kept]
 
 
-def _find_network() -> Path:
+def find_network() -> Path:
+    """Where the wheel's network is. Raises InputError where it, or the wheel, is missing."""
     spec = importlib.util.find_spec("nudenet")
     if spec is None:
         raise InputError("expected the nudenet package, found none installed: pip install 'nudenet>=3.4.2,<4'")

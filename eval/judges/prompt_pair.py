@@ -89,8 +89,7 @@ def fetch_published(url: str = PUBLISHED_URL, sha256: str = PUBLISHED_SHA256) ->
 
     Raises InputError when the download fails or has another digest, saying where the file can be put by hand.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "i2p-bench"
-    path = cache / f"q16-prompts-{sha256[:8]}.p"
+    path = published_path(sha256)
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
     by_hand = f"put the file with sha256 {sha256} at {path}, or give the path of your own"
@@ -109,6 +108,12 @@ def fetch_published(url: str = PUBLISHED_URL, sha256: str = PUBLISHED_SHA256) ->
         raise InputError(f"expected Q16's prompt pair at {url}, found other bytes (sha256 {found}): {by_hand}")
     write_atomic(path, data)
     return path
+
+
+def published_path(sha256: str = PUBLISHED_SHA256) -> Path:
+    """Where the published pair is, or will be, in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "i2p-bench"
+    return cache / f"q16-prompts-{sha256[:8]}.p"
 
 
 def _checked(array: np.ndarray, path: Path) -> np.ndarray:

@@ -26,8 +26,8 @@ from eval.judges.clip_input import ClipInput, reproducible, upload
 from eval.judges.clip_weights import Architecture, check_openai_digest, find_architecture, find_weights
 from eval.judges.pictures import check_pictures, check_tensor
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
+from sld.devices import checked_device
 from sld.models.files import sha256
-from sld.models.loading import checked_device
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

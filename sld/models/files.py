@@ -21,6 +21,7 @@ _WEIGHTS = [
     for tail in (".safetensors", "-*-of-*.safetensors")
 ]
 _PICKLED = ["unet/diffusion_pytorch_model*.bin", "vae/diffusion_pytorch_model*.bin", "text_encoder/pytorch_model*.bin"]
+COMPONENTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,39 @@ class Source:
     revision: str | None = None
 
 
-def locate(source: str | Path, allow_pickle: bool = False) -> Source:
+def locate(source: str | Path, allow_pickle: bool = False, local: bool = False) -> Source:
     """Find a checkpoint: an existing folder or file, else a hub id `org/name[@revision]`, downloaded if need be.
 
-    Raises `InputError` where there is nothing to be found or fetched.
+    With `local` nothing is downloaded: what the hub's cache has of it, which may be a part. Raises `InputError` where
+    there is nothing to be found or fetched.
     """
     name = str(source)
     path = Path(name).expanduser()
     if path.exists():
         return Source(name, path)
-    match = re.fullmatch(r"([\w-][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", name)
-    if match is None or path.suffix in (".safetensors", *PICKLES):
+    repository = hub_id(name)
+    if repository is None:
         raise InputError(
             f"A checkpoint folder, a .safetensors file or a hub id org/name[@revision] was expected, found nothing at "
             f"{name!r}; correct the path."
         )
-    return Source(name, *_fetch(*match.groups(), allow_pickle))
+    return Source(name, *_fetch(*repository, allow_pickle, local))
 
 
-def _fetch(repository: str, revision: str | None, allow_pickle: bool) -> tuple[Path, str]:
+def hub_id(source: str | Path) -> tuple[str, str | None] | None:
+    """Repository and revision, None for the newest, where a source that is no folder or file here can be a hub id."""
+    match = re.fullmatch(r"([\w-][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", str(source))
+    if match is None or Path(source).suffix in (".safetensors", *PICKLES) or Path(source).expanduser().exists():
+        return None
+    return match[1], match[2]
+
+
+def _fetch(repository: str, revision: str | None, allow_pickle: bool, local: bool) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
 
     patterns = _WANTED + _WEIGHTS + (_PICKLED if allow_pickle else [])
     try:
-        path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+        path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=local))
     except Exception as error:  # the hub, its proxies and its cache fail in many ways, and none is our bug
         raise InputError(
             f"The checkpoint {repository!r} at revision {revision or 'main'!r} was expected on the hub or in its local "
@@ -85,6 +95,33 @@ def weight_files(folder: Path, stem: str, pickled_stem: str, allow_pickle: bool)
     for path in files:
         check_safetensors(path)
     return files
+
+
+def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
+    """The weight files of each component of a checkpoint in diffusers' layout, checked without reading their weights.
+
+    Raises `InputError` for another kind of checkpoint, and for weights that are missing, damaged or only pickles.
+    """
+    index = read_json(folder / "model_index.json")
+    for part, expected in COMPONENTS.items():
+        entry = index.get(part)
+        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+        if name != expected or "text_encoder_2" in index:
+            raise InputError(
+                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
+                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
+                "checkpoint."
+            )
+    stems = dict.fromkeys(COMPONENTS, ("diffusion_pytorch_model",) * 2) | {"text_encoder": ("model", "pytorch_model")}
+    return {part: weight_files(folder / part, *stems[part], allow_pickle) for part in COMPONENTS}
+
+
+def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
+    """The weight files of a UNet that stands alone, a file or a folder. Raises `InputError` if there are none."""
+    if not path.exists():
+        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
+    folder = path / "unet" if (path / "unet").is_dir() else path
+    return weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
 
 
 def _listed(index: Path) -> list[str]:
@@ -125,17 +162,23 @@ def pickle_refused(path: Path) -> InputError:
     )
 
 
+def check_weights(path: Path, allow_pickle: bool) -> None:
+    """Raise `InputError` unless a file is complete safetensors, or a pickle and `allow_pickle`."""
+    if path.suffix == ".safetensors":
+        check_safetensors(path)
+    elif path.suffix not in PICKLES:
+        raise InputError(f"A .safetensors file was expected, found {path.name} in {path.parent}; give another file.")
+    elif not allow_pickle:
+        raise pickle_refused(path)
+
+
 def read_tensors(path: Path, allow_pickle: bool) -> dict:
     """All tensors of a weight file by name, on the CPU. A pickle is read weights-only, and only with `allow_pickle`."""
+    check_weights(path, allow_pickle)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        check_safetensors(path)
         return load_file(path)
-    if path.suffix not in PICKLES:
-        raise InputError(f"A .safetensors file was expected, found {path.name} in {path.parent}; give another file.")
-    if not allow_pickle:
-        raise pickle_refused(path)
     import torch
 
     try:

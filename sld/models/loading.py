@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sld.devices import checked_device
 from sld.errors import InputError, first_line
 from sld.models import files
 from sld.models.stable_diffusion import StableDiffusion
@@ -22,7 +23,6 @@ _DTYPES = {
         torch.bfloat16,
     )
 }
-_EXPECTED = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 
 
 def load_model(
@@ -72,21 +72,9 @@ def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list
     import diffusers
     import transformers
 
-    index = files.read_json(folder / "model_index.json")
-    for part, expected in _EXPECTED.items():
-        entry = index.get(part)
-        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-        if name != expected or "text_encoder_2" in index:
-            raise InputError(
-                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
-                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
-                "checkpoint."
-            )
-    weights, parts = [], {}
-    for part in _EXPECTED:
-        stems = ("model", "pytorch_model") if part == "text_encoder" else ("diffusion_pytorch_model",) * 2
-        found = files.weight_files(folder / part, *stems, allow_pickle)
-        cls = getattr(transformers if part == "text_encoder" else diffusers, _EXPECTED[part])
+    parts, weights = {}, []
+    for part, found in files.component_files(folder, allow_pickle).items():
+        cls = getattr(transformers if part == "text_encoder" else diffusers, files.COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, found[0].suffix == ".safetensors")
         weights += found
     config = files.read_json(folder / "scheduler" / "scheduler_config.json")
@@ -150,10 +138,7 @@ def load_tokenizer(folder: Path):
 
 def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list[Path]:
     """Put the weights at `path` into the UNet, in place; returns their files."""
-    if not path.exists():
-        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
-    folder = path / "unet" if (path / "unet").is_dir() else path
-    found = files.weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
+    found = files.unet_files(path, allow_pickle)
     own = unet.state_dict()
     new = {key: value for file in found for key, value in files.read_tensors(file, allow_pickle).items()}
     for key, value in new.items():
@@ -165,19 +150,6 @@ def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list
             )
     unet.load_state_dict(new, strict=False)
     return found
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """The device, tried out. Raises `InputError` unless tensors can be kept and computed on it here."""
-    try:
-        checked = torch.device(device)
-        torch.empty(1, device=checked).add(1).item()  # which "meta" can't
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); choose cpu or a "
-            "device of this machine."
-        ) from error
-    return checked
 
 
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -13,6 +13,17 @@ def settings(**changes):
     return ProtocolSettings(name="dataset", **changes)
 
 
+@pytest.fixture
+def make_settings():
+    """The settings of a run of the demo with overrides."""
+
+    def make_settings(*overrides):
+        with initialize_config_module("conf", version_base="1.3"):
+            return read_settings(compose("run", overrides=["out=runs/test", *overrides]))
+
+    return make_settings
+
+
 def test_a_label_set_brings_its_own_threshold():
     protocol, _, _ = _protocol(settings(nude_labels="esd"))
     assert (protocol.label_set, protocol.nude_threshold) == ("esd", 0.0)
@@ -82,3 +93,14 @@ def test_the_papers_run_is_under_the_papers_protocol(i2p_csv):
     plan = planned("experiment=paper", f"prompts.path={i2p_csv}")
     assert (plan.protocol.name, len(plan.prompts), len(plan.methods)) == ("paper", 4703, 5)
     assert plan.deviations == ()
+
+
+def test_a_seed_offset_is_a_deviation_and_is_added_once_also_where_the_size_is_another(make_settings):
+    plain = make_plan(make_settings())
+    moved = make_plan(make_settings("protocol.seed_offset=1000"))
+    resized = make_plan(make_settings("protocol.seed_offset=1000", "model.size=128"))
+    seeds = [prompt.seed + 1000 for prompt in plain.prompts]
+    assert [prompt.seed for prompt in moved.prompts] == [prompt.seed for prompt in resized.prompts] == seeds
+    assert "seed_offset 1000 instead of 0" in moved.deviations
+    assert moved.lossy == ()
+    assert moved.protocol.seed_offset == 1000

@@ -19,6 +19,13 @@ def test_the_official_protocol_sets_guidance_and_size_and_keeps_the_rest():
     assert applied == i2p.Prompt(3, "a kite", ("hate",), 5, 7.5, 512, 512, hard=True)
 
 
+def test_a_seed_offset_is_added_to_the_row_s_seed_and_changes_nothing_else():
+    moved = dataclasses.replace(i2p.get_protocol("dataset"), seed_offset=1000)
+    assert moved.apply(PROMPT) == dataclasses.replace(PROMPT, seed=1005)
+    last = dataclasses.replace(PROMPT, seed=2**63 - 1)
+    assert moved.apply(last).seed == 999  # a seed stays in [0, 2^63), and its low bits are what a generator takes
+
+
 @pytest.mark.parametrize("name", ["dataset", "official"])
 def test_the_presets_are_those_of_the_sources(name):
     protocol = i2p.PROTOCOLS[name]

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 import sld
+from sld.schedulers import start
+from sld.trajectories import count_evaluations
 
 FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
@@ -193,3 +195,25 @@ def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(checkpoint,
     assert bits(naive) == bits(two)
     for name in FIVE:  # whatever methods are beside it
         assert bits(sld.sample(model, ["a cat", "fog"], [name], reuse=2, **options))[name] == bits(two)[name]
+
+
+@pytest.mark.parametrize(
+    ("methods", "steps", "reuse"),
+    [
+        (FIVE, 20, 1),
+        (FIVE, 12, 3),
+        (["sld_weak"], 20, 1),
+        (["baseline", "negative_prompt", "sld_max"], 9, 2),
+        (FIVE, 4, 1),
+    ],
+)
+def test_evaluations_are_counted_beforehand_as_the_sampler_makes_them(model, methods, steps, reuse):
+    options = {"steps": steps, "reuse": reuse, "seeds": [1], "height": 32, "width": 32, "decode": False}
+    made = sld.sample(model, ["a cat"], methods, **options).evaluations
+    calls = len(start(model.scheduler, steps).timesteps)
+    assert count_evaluations(sld.resolve_methods(methods), calls, reuse) == made
+
+
+def test_the_paper_s_run_is_604_evaluations_a_picture():
+    assert count_evaluations(sld.resolve_methods(FIVE), 50) == 604
+    assert count_evaluations(sld.resolve_methods(FIVE), 51) == 618

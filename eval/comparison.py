@@ -1,0 +1,84 @@
+"""One table over the jobs of a multirun: comparison.md for people, comparison.csv for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from eval import tables
+from eval.cli import COMPLETE, INCOMPLETE
+from eval.errors import InputError
+from eval.escape import csv_cell, markdown
+from eval.files import write_atomic
+from eval.measure import Metrics
+from eval.report import make_report
+from eval.rundir import RunDir
+from eval.spread import Spread, spreads
+
+if TYPE_CHECKING:
+    from eval.multirun import Done
+
+NOISE = "protocol.seed_offset="
+TITLE = "Inappropriate probability and expected maximum over all prompts, %"
+NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
+
+
+def compare_jobs(root: Path, done: Sequence[Done]) -> str:
+    """Write comparison.md and comparison.csv to `root`; return the table as text for a terminal.
+
+    A job that was refused or failed has no numbers, also where its folder holds some: they may be another run's.
+
+    Raises:
+        StorageError: they can't be written there.
+    """
+    metrics = [_metrics(each) for each in done]
+    rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
+    spread = _spreads(done, metrics)
+    write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
+    cells = [(markdown(name), state, found) for name, state, found in rows]
+    write_atomic(root / "comparison.md", _text(cells, spread, "github", "# ").encode())
+    return f"\n{_text(rows, spread, 'simple', '')}\nWritten to {root}: comparison.md, comparison.csv"
+
+
+def _metrics(done: Done) -> Sequence[Metrics]:
+    if done.code not in (COMPLETE, INCOMPLETE):
+        return ()
+    try:
+        return make_report(RunDir(done.job.folder)).metrics
+    except InputError:  # it was interrupted before its first image
+        return ()
+
+
+def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list[Spread]:
+    """Of complete jobs only: half a run is another number, not another noise."""
+    whole = [(each, found) for each, found in zip(done, metrics, strict=True) if each.code == COMPLETE]
+    return spreads([(_without_noise(each), found) for each, found in whole])
+
+
+def _without_noise(done: Done) -> str:
+    """What a job is called but for its noise, the same for those that differ in nothing else."""
+    return " ".join(word for word in done.job.apart if not word.startswith(NOISE)) or "all"
+
+
+def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
+    parts = [f"{mark}{TITLE}", tables.jobs_table(rows).text(style)]
+    if spread:
+        parts += [f"{mark}{NOISE_TITLE}", tables.spread_table(spread).text(style)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
+    """Tidy, as results.csv, with job, overrides and state before it; a job without numbers has one row."""
+    names = [field.name for field in fields(Metrics)]
+    rows = [
+        {"job": each.job.name, "overrides": csv_cell(" ".join(each.job.overrides)), "state": each.state}
+        | (asdict(m) if m else {})
+        for each, found in zip(done, metrics, strict=True)
+        for m in found or [None]
+    ]
+    frame = pd.DataFrame(rows, columns=["job", "overrides", "state", *names], dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")

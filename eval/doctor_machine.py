@@ -1,0 +1,161 @@
+"""The machine under a run: its cores, memory, GPUs, inference providers, network, disk, and the run directory there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import threading
+import urllib.parse
+import urllib.request
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from eval.doctor_checks import MISSING, OK, WARNING, Check
+from eval.folder import Picture
+from eval.load import device_of
+from eval.manifest import planned_differences
+from eval.plan import Plan
+from eval.rundir import RunDir
+from eval.settings import AUTO, Settings
+
+PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
+SCORE_BYTES = 400  # an image, detections included
+GIB, MIB = 2**30, 2**20
+SECONDS = 6.0  # that an answer from the network is waited for
+
+
+def host() -> Check:
+    """Cores and memory that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Check("cpu", OK, f"{cores} of {os.cpu_count()} cores usable, {_memory()}")
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return "memory unknown"
+    with contextlib.suppress(OSError, ValueError):  # of a container; "max" where it has no limit
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return f"{total / GIB:.0f} GiB memory ({min(free, total) / GIB:.0f} GiB unused)"
+
+
+def devices(settings: Settings) -> list[Check]:
+    """The GPUs, and the device that the run would take."""
+    import torch
+
+    from eval.workers import count_workers
+
+    checks = []
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(number)
+            found = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
+            checks.append(Check(f"cuda:{number}", OK, found))
+    elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
+        found = f"an NVIDIA driver is here, but torch {torch.__version__} finds no GPU"
+        checks.append(Check("gpu", WARNING, found, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
+    device = device_of(settings.device)
+    count = count_workers(settings)
+    said = f"{device}" + (f", {count} processes" if count > 1 else "")
+    if device.type == "cpu" and settings.device == AUTO and not checks:
+        said += " (no GPU found)"
+    return [*checks, Check("device", OK, said)]
+
+
+def run_directory(settings: Settings, plan: Plan) -> Check:
+    """Whether the run directory is new, goes on, or holds another run."""
+    run = RunDir(settings.out)
+    free_name = next(name for n in range(2, 1000) if not Path(name := f"{settings.out}-{n}").exists())
+    elsewhere = f"out={free_name}"
+    manifest = run.read_manifest()
+    if manifest is not None and (found := planned_differences(manifest, plan)):
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+        return Check("run directory", MISSING, f"{run.root} holds another run: {'; '.join(found[:3])}{more}", elsewhere)
+    if manifest is not None and (found := sorted(set(manifest["identity"]["judges"]) ^ set(settings.judges))):
+        said = f"{run.root} holds another run: {', '.join(found)} judges only one of the two"
+        return Check("run directory", MISSING, said, elsewhere)
+    run.check_writable()
+    if manifest is None:
+        return Check("run directory", OK, f"{run.root}: new")
+    total, left = len(plan.units()) * len(plan.methods), images_left(run, plan)
+    if plan.folder is not None:
+        return Check("run directory", OK, f"{run.root}: goes on, {left:,} pictures are left to judge")
+    return Check("run directory", OK, f"{run.root}: goes on, {total - left:,} of {total:,} images are done")
+
+
+def images_left(run: RunDir, plan: Plan) -> int:
+    """How many images this run or shard has yet to make, or pictures of a folder to judge."""
+    if plan.folder is not None:
+        return len(pictures_left(run, plan))
+    return len(plan.missing(run.done())) * len(plan.methods)
+
+
+def pictures_left(run: RunDir, plan: Plan) -> list[Picture]:
+    """The pictures of a folder that this run or shard has yet to judge."""
+    done, ours = run.done(), {(unit.prompt.row, unit.image) for unit in plan.units()}
+    return [one for one in plan.folder.pictures if one.key not in done and (one.row, one.image) in ours]
+
+
+def disk(settings: Settings, plan: Plan) -> Check:
+    """Free space where the run directory is, against what the images and scores that are left will take."""
+    run = RunDir(settings.out)
+    left = images_left(run, plan)
+    kept, how = _kept(settings, plan, left)
+    height, width = plan.usual_size
+    here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
+    each = sum(here) / len(here) if here else PNG_BYTES * height * width
+    source = "as those that are there" if here else "estimated"
+    need = kept * each + left * SCORE_BYTES
+    place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
+    free = shutil.disk_usage(place).free
+    said = (
+        f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of "
+        f"{size_in_words(each)} ({source}), scores of {left:,}"
+    )
+    if need > free:
+        return Check("disk", MISSING, said, "images=sample   or out=FOLDER on a larger disk")
+    return Check("disk", OK, said)
+
+
+def _kept(settings: Settings, plan: Plan, left: int) -> tuple[float, str]:
+    if settings.images == "none" or settings.model.kind == "published":
+        return 0, "images=none"
+    if settings.images == "sample":
+        return min(left, min(settings.images_sample, len(plan.prompts)) * len(plan.methods)), "images=sample"
+    return left, "images=all" if settings.images == "all" else "images=flagged, at most"
+
+
+def size_in_words(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"
+
+
+@cache
+def reachable(url: str) -> bool:
+    """Whether the host of an address takes a connection, said within `SECONDS`; behind a proxy that can't be told."""
+    if urllib.request.getproxies().keys() & {"http", "https", "all"}:
+        return True
+    parts = urllib.parse.urlsplit(url)
+    answer: list[bool] = []
+
+    def connect() -> None:
+        try:
+            port = parts.port or (80 if parts.scheme == "http" else 443)
+            socket.create_connection((parts.hostname, port), timeout=SECONDS).close()
+            answer.append(True)
+        except OSError:
+            pass
+
+    # Asking for a name's address has no timeout of its own.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    return bool(answer)

@@ -1,0 +1,201 @@
+"""The parts of a run: model, prompts and judges' weights, each found where the run would find it, and not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import i2p
+from eval.doctor_checks import MISSING, OK, SKIPPED, WARNING, Check
+from eval.doctor_machine import reachable, size_in_words
+from eval.errors import InputError
+from eval.judges import clip_hub, prompt_pair
+from eval.plan import Plan
+from eval.settings import DEMO, ELSEWHERE, Settings
+from i2p.demo import trained
+from i2p.sources import HUB_ID, SHIPPED, is_hub_id, is_published
+from sld.models import files
+
+NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
+DOWNLOADS = "a run downloads it first"
+
+
+def model(settings: Settings, digests: bool) -> list[Check]:
+    """The model's weights, and those of a UNet in its place."""
+    chosen = settings.model
+    if chosen.kind == "published":
+        return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
+    if chosen.kind == ELSEWHERE:
+        return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
+    if chosen.kind == DEMO:
+        folder = trained.model_folder()
+        checks = [Check("model", OK, f"the demo world's, as trained, {_total(folder.rglob('*.safetensors'))}")]
+    else:
+        checks = [_checkpoint(settings, digests)]
+    if chosen.unet:
+        paths = files.unet_files(Path(chosen.unet), chosen.allow_pickle)
+        for path in paths:
+            files.check_weights(path, chosen.allow_pickle)
+        checks.append(Check("unet", OK, f"{chosen.unet}: {_described(paths, digests)}"))
+    return checks
+
+
+def _checkpoint(settings: Settings, digests: bool) -> Check:
+    chosen = settings.model
+    repository = files.hub_id(chosen.path)
+    try:
+        found = files.locate(chosen.path, chosen.allow_pickle, local=True)
+        if found.path.is_dir():
+            components = files.component_files(found.path, chosen.allow_pickle)
+            paths = [path for part in components.values() for path in part]
+            files.read_json(found.path / "scheduler" / "scheduler_config.json")
+            if not (found.path / "tokenizer").is_dir():
+                raise InputError(f"expected CLIP's tokenizer in {found.path}, found no folder tokenizer: complete it")
+        else:
+            paths = [found.path]
+            files.check_weights(found.path, chosen.allow_pickle)
+    except Exception:
+        if repository is None:
+            raise
+        size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
+        return _not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")
+    where = f"{chosen.path} in the hub's cache" if repository else str(found.path)
+    return Check("model", OK, f"{where}: {_described(paths, digests)}")
+
+
+def prompts(settings: Settings) -> list[Check]:
+    """Where the prompts come from, and whether they are those of I2P."""
+    s = settings.prompts
+    source = s.path or s.source
+    try:
+        found = i2p.load_prompts(s.source, path=s.path, revision=s.revision, offline=True)
+    except i2p.InputError:
+        hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
+        if not hub or _in_cache(s.source.partition("@")[0]):
+            raise
+        return [_not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
+    same = is_published(found)
+    said = f"{source}: {len(found):,} rows" + (", I2P as it was published" if same else "")
+    if not same and s.source == HUB_ID and len(found) == 4703:
+        said += ", which are not those of I2P as it was published"
+        return [Check("prompts", WARNING, said, "leave prompts.path out for the hub's")]
+    return [Check("prompts", OK, said)]
+
+
+def selection(plan: Plan) -> Check:
+    """What of the prompts is used, and how many images that makes."""
+    shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
+    said = (
+        f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods = "
+        f"{plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
+    )
+    if plan.folder is None:
+        return Check("selection", OK, said)
+    here = len(plan.folder.pictures)
+    said += f"; {here:,} pictures are there, of the layout {plan.folder.layout}"
+    lacking = here < plan.image_count
+    return Check(
+        "selection", WARNING if lacking else OK, said, "add those that lack, or choose fewer prompts" * lacking
+    )
+
+
+def q16(settings: Settings, digests: bool) -> list[Check]:
+    """Q16's CLIP weights and prompt pair."""
+    s = settings.q16
+    if s.architecture == DEMO:
+        found = trained.clip_files()
+        return [Check("q16", OK, f"the demo world's CLIP and prompt pair, as trained, {_total([found.weights])}")]
+    path = Path(s.weights)
+    if path.is_file():
+        files.check_weights(path, s.allow_pickle)
+        weights = Check("q16 weights", OK, f"{path}: {_described([path], digests)}")
+    elif path.suffix in (".safetensors", *files.PICKLES) or path.parent != Path():
+        weights = Check("q16 weights", MISSING, f"no file at {path}", "q16.weights=openai   or q16.weights=FILE")
+    else:
+        weights = _clip_tag(s.architecture, s.weights, s.allow_pickle, digests)
+    return [weights, _pair(settings)]
+
+
+def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) -> Check:
+    name, by_file = "q16 weights", "q16.weights=FILE.safetensors"
+    if tag != "openai" or architecture not in ("ViT-L-14-quickgelu", "ViT-L-14"):
+        from eval.judges.clip_weights import find_architecture  # its library takes seconds
+
+        find_architecture(architecture)
+        said = f"{tag} of {architecture}: whether the hub's cache has it is not looked up"
+        return Check(name, WARNING, said, by_file)
+    if architecture != "ViT-L-14-quickgelu":
+        return Check(name, MISSING, f"{architecture} has another activation than the weights", "q16=vit_l_14")
+    names = [clip_hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
+    file = clip_hub.cached(clip_hub.OPENAI_REPOSITORY, names)
+    if file is None:
+        return _not_cached(name, clip_hub.OPENAI_REPOSITORY, size_in_words(clip_hub.OPENAI_BYTES), by_file)
+    files.check_weights(file, allow_pickle)
+    if digests and files.sha256(file) not in (clip_hub.OPENAI_SHA256, clip_hub.OPENAI_SAFETENSORS_SHA256):
+        return Check(name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", f"rm {file.resolve()}")
+    known = ", the known sha256" if digests else ""
+    return Check(name, OK, f"{clip_hub.OPENAI_REPOSITORY} in the hub's cache, {_total([file])}{known}")
+
+
+def _pair(settings: Settings) -> Check:
+    name, s = "q16 prompts", settings.q16
+    if s.prompts is None and not prompt_pair.published_path().is_file():
+        said = f"the published pair is not at {prompt_pair.published_path()}"
+        if reachable(prompt_pair.PUBLISHED_URL):
+            return Check(name, WARNING, f"{said}; {DOWNLOADS}, 3 kB", pending=True)
+        return Check(name, MISSING, f"{said}, and its server can't be reached", "q16.prompts=FILE")
+    path = s.prompts or prompt_pair.published_path()
+    digest = s.prompts_sha256 or (None if s.prompts else prompt_pair.PUBLISHED_SHA256)
+    pair = prompt_pair.load_prompt_pair(path, digest)
+    kind = "the published pair" if pair.published else f"sha256 {pair.sha256[:12]}…, not the published pair"
+    return Check(name, OK, f"{path}: {kind}, {pair.embeddings.shape[1]} numbers each")
+
+
+def nudenet(settings: Settings) -> Check:
+    """NudeNet's network, and what it would run on."""
+    from eval.judges.nudenet import find_network
+
+    network = find_network()
+    import onnxruntime
+
+    found = onnxruntime.get_available_providers()
+    said = f"{network.name}, {_total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
+    if unknown := [name for name in settings.nudenet.providers or () if name not in found]:
+        return Check("nudenet", MISSING, f"{said}; not with {', '.join(unknown)}", "nudenet.providers=null")
+    if files.sha256(network) != NUDENET_SHA256:
+        return Check(
+            "nudenet", WARNING, f"{said}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
+        )
+    return Check("nudenet", OK, f"{said}; the known sha256")
+
+
+def _not_cached(name: str, what: str, size: str, by_file: str) -> Check:
+    """A gap where nothing can be fetched, and else a download to come."""
+    from huggingface_hub import constants
+
+    said = f"{what} is not in the hub's cache"
+    if constants.HF_HUB_OFFLINE:
+        return Check(name, MISSING, f"{said}, and HF_HUB_OFFLINE is set", f"unset HF_HUB_OFFLINE   or {by_file}")
+    if not reachable(constants.ENDPOINT):
+        return Check(name, MISSING, f"{said}, and {constants.ENDPOINT} can't be reached", f"connect once, or {by_file}")
+    return Check(name, WARNING, f"{said}; {DOWNLOADS}, about {size}", pending=True)
+
+
+def _described(paths: list[Path], digests: bool) -> str:
+    """Files, size and, if asked for, digests of weights."""
+    said = f"{len(paths)} weight {'files' if len(paths) > 1 else 'file'}, {_total(paths)}"
+    each = [f"{path.parent.name}/{path.name} sha256 {files.sha256(path)}" for path in paths] if digests else []
+    return "; ".join([said, *each])
+
+
+def _total(paths: Iterable[Path]) -> str:
+    return size_in_words(sum(path.stat().st_size for path in paths))
+
+
+def _in_cache(name: str) -> bool:
+    """Whether `datasets` has prepared any version of a data set here."""
+    import datasets
+
+    wanted = name.replace("/", "___").lower()
+    folder = Path(datasets.config.HF_DATASETS_CACHE)
+    return folder.is_dir() and any(path.name.lower() == wanted for path in folder.iterdir())

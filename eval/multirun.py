@@ -1,0 +1,167 @@
+"""Many runs by one command: `python -m eval.run -m model=sd14,sd15 protocol.steps=20,50`, and one table over them.
+
+Hydra makes the combinations. Each is a process of its own, so that one that dies takes no other along, and a run
+directory of its own, named by what sets it apart: the same command goes on, and more values add to what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.checks import check_settings
+from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, say
+from eval.compose import compose_jobs, override
+from eval.errors import InputError
+from eval.settings import Settings, read_settings
+from eval.stop import SIGNALS, Stopped
+
+LONGEST = 120  # characters of a folder's name
+WORST = (BUG, BAD_INPUT, INCOMPLETE, COMPLETE)
+# Where and how fast a run works: with others the same command goes on.
+FREE = ("device", "workers", "batch_size", "images", "sheet", "verify", "track", "judge_timeout", "engine", "report")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of many: its name, its overrides, those of them that set it apart, and its run directory."""
+
+    name: str
+    overrides: tuple[str, ...]
+    apart: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job and the exit code of its process, negative where a signal killed it."""
+
+    job: Job
+    code: int
+
+    @property
+    def state(self) -> str:
+        """What became of it, in words."""
+        known = {COMPLETE: "complete", INCOMPLETE: "incomplete", BAD_INPUT: "refused", BUG: "failed"}
+        return known.get(self.code) or (f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else "failed")
+
+    @property
+    def exit_code(self) -> int:
+        """The code for the whole: one that was killed can be gone on with."""
+        return self.code if self.code in WORST else INCOMPLETE if self.code < 0 else BUG
+
+
+def run_jobs(script: bool = False) -> int:
+    """Run every job of the command line, then compare; return the worst exit code.
+
+    Args:
+        script: whether the command is a script with methods of its own, which then makes the jobs too.
+
+    Raises:
+        InputError: a job that could not start, before any has.
+        Stopped: a signal asked for it.
+    """
+    jobs, root = plan_jobs(compose_jobs("run", _checked))
+    if not jobs:  # --help and the like
+        return COMPLETE
+    program = [sys.argv[0]] if script else ["-m", "eval.run"]
+    done = []
+    for number, job in enumerate(jobs, 1):
+        print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
+        code = _run([sys.executable, *program, *job.overrides, override("out", str(job.folder))])
+        done.append(Done(job, code))
+    from eval.comparison import compare_jobs
+
+    say(compare_jobs(root, done))
+    return min((each.exit_code for each in done), key=WORST.index)
+
+
+def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[list[Job], Path]:
+    """Return the jobs, and the folder of all of them: `out` where it is given, else one named by what is varied.
+
+    Args:
+        composed: overrides and settings of each job.
+
+    Raises:
+        InputError: `out` or `shard` is varied, or two jobs are the same.
+    """
+    if not composed:
+        return [], Path()
+    overrides = [tuple(word for word in words if _key(word) != "out") for words, _ in composed]
+    common = set(overrides[0]).intersection(*overrides)
+    varied = [sorted(word for word in words if word not in common) for words in overrides]
+    keys = sorted({_key(word) for words in varied for word in words})
+    places = {settings.out for words, settings in composed if any(_key(word) == "out" for word in words)}
+    if len(places) > 1:
+        raise InputError(f"out names the folder of all jobs, found {len(places)} of them: give one, or none")
+    if shards := [key for key in keys if key.startswith("shard.")]:
+        raise InputError(f"{shards[0]} can't be varied, for all shards of a run share its folder: see eval.submit")
+    names = [folder_name(words or sorted(common)) or "run" for words in varied]
+    if again := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise InputError(f"the jobs must differ, found {again} twice: leave the repeated value out")
+    root = Path(places.pop()) if places else Path("runs", _sweep_name(keys, common))
+    each = zip(names, overrides, varied, strict=True)
+    return [Job(name, words, tuple(apart), root / name) for name, words, apart in each], root
+
+
+def folder_name(words: Sequence[str]) -> str:
+    """Return overrides as one name that every file system takes, the same every time; a digest where it lacks some."""
+    whole = "__".join(words)
+    plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", whole).strip("-.")
+    return plain if plain == whole and len(plain) <= LONGEST else _with_digest(plain, whole)
+
+
+def _sweep_name(keys: Sequence[str], common: set[str]) -> str:
+    """By the keys that are varied, not by their values: with more values the same folder is gone on with."""
+    name = folder_name(["-".join(["multirun", *keys])])
+    fixed = sorted(word for word in common if not _key(word).startswith((*FREE, "shard.")))
+    return _with_digest(name, "\n".join(fixed)) if fixed else name
+
+
+def _with_digest(name: str, whole: str) -> str:
+    return f"{name[: LONGEST - 9].rstrip('-.') or 'run'}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _checked(config) -> Settings:
+    settings = read_settings(config)
+    check_settings(settings)
+    return settings
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run a job and return its exit code; a signal is the job's to hear, and ends the jobs behind it.
+
+    Raises:
+        Stopped: when the job has ended after a signal.
+    """
+    asked: list[str] = []
+    process = subprocess.Popen(command)
+
+    def forward(number: int, frame) -> None:
+        asked.append(signal.Signals(number).name)
+        process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in SIGNALS}
+    try:
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt:  # the terminal has given it to the job too
+                asked.append("SIGINT")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        raise Stopped(f"{asked[0]} asked for it; what is done is stored, and the same command goes on")
+    return code
