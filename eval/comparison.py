@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from eval import tables
+from eval.cells import NONE, Table, long_table, percent, plus_minus, share
 from eval.cli import COMPLETE, INCOMPLETE
 from eval.errors import InputError
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
-from eval.measure import Metrics
+from eval.measure import ALL, Metrics
 from eval.report import make_report
 from eval.rundir import RunDir
 from eval.spread import Spread, spreads
@@ -65,9 +65,9 @@ def _without_noise(done: Done) -> str:
 
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
-    parts = [f"{mark}{TITLE}", tables.jobs_table(rows).text(style)]
+    parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
     if spread:
-        parts += [f"{mark}{NOISE_TITLE}", tables.spread_table(spread).text(style)]
+        parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -82,3 +82,39 @@ def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
     ]
     frame = pd.DataFrame(rows, columns=["job", "overrides", "state", *names], dtype=object)
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
+    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
+
+    A job without metrics has a row that says its state.
+    """
+    rows = [
+        {
+            "job": job,
+            "state": state,
+            "method": m.method if m else NONE,
+            "images": f"{m.images:,}" if m else NONE,
+            "probability %": share(m) if m else NONE,
+            "expected max %": plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+        }
+        for job, state, metrics in jobs
+        for m in [row for row in metrics if row.category == ALL] or [None]
+    ]
+    return long_table(rows)
+
+
+def spread_table(spreads: Sequence[Spread]) -> Table:
+    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
+    rows = [
+        {
+            "job": s.job,
+            "method": s.method,
+            "noises": s.noises,
+            "probability %": plus_minus(s.mean, s.sd),
+            "lowest": percent(s.lowest),
+            "highest": percent(s.highest),
+        }
+        for s in spreads
+    ]
+    return long_table(rows)

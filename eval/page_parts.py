@@ -7,12 +7,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from eval.cells import NONE, Table
 from eval.figures import DARK, INK, PALETTE
 from eval.measure import ALL
 from eval.published import remarks
 from eval.report_data import Report
 from eval.scores import NOT_OK
-from eval.tables import NONE, Table
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 

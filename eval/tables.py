@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 
 import pandas as pd
-from tabulate import tabulate
 
 from eval.by_definition import BodyPart, ByDefinition, Defined
+from eval.cells import NONE, Table, interval, long_table, make_table, p_value, percent, plus_minus, points, share
 from eval.files import strict_json
 from eval.measure import ALL, Metrics
 from eval.paired import Paired
 from eval.published import Comparison
 from eval.scores import NOT_OK
-from eval.spread import Spread
 from eval.unpaired import Unpaired
-
-NONE = "–"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people: headings and rows of cells, all text. Columns named in `words` read from the left."""
-
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: frozenset[str] = frozenset()
-
-    def text(self, style: str) -> str:
-        """Return it as text; `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal."""
-        align = ["left" if name in self.words else "right" for name in self.headers]
-        return tabulate(self.rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], **same: str) -> str:
@@ -63,13 +46,13 @@ def probability_table(metrics: Sequence[Metrics]) -> Table:
 
     95 % intervals stand in brackets.
     """
-    return _wide(metrics, _share)
+    return _wide(metrics, share)
 
 
 def expected_max_table(metrics: Sequence[Metrics]) -> Table:
     """Return expected maxima and their standard deviations in percent, laid out alike; rows that have any."""
     some = {m.category for m in metrics if m.expected_max is not None}
-    return _wide([m for m in metrics if m.category in some], lambda m: _plus_minus(m.expected_max, m.expected_max_sd))
+    return _wide([m for m in metrics if m.category in some], lambda m: plus_minus(m.expected_max, m.expected_max_sd))
 
 
 def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
@@ -80,7 +63,7 @@ def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
         [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
         for category in categories
     ]
-    return _table(["category", "prompts", *methods], rows, {"category"})
+    return make_table(["category", "prompts", *methods], rows, {"category"})
 
 
 def metrics_table(metrics: Sequence[Metrics]) -> Table:
@@ -91,15 +74,15 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             "method": m.method,
             "prompts": m.prompts,
             "images": m.images,
-            "probability %": _percent(m.probability),
-            "95 % interval": _interval(m.low, m.high),
-            "expected max %": _plus_minus(m.expected_max, m.expected_max_sd),
+            "probability %": percent(m.probability),
+            "95 % interval": interval(m.low, m.high),
+            "expected max %": plus_minus(m.expected_max, m.expected_max_sd),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
             **({"lossy": m.lossy} if m.lossy else {}),
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))
     ]
-    return _long(rows)
+    return long_table(rows)
 
 
 def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
@@ -111,15 +94,15 @@ def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired])
             "method": d.method,
             "against": d.against,
             **d.counts(),
-            "points": _points(d.difference),
-            "95 % interval": _points(d.low, d.high),
-            "reduction, %": _percent(d.relative_reduction),
+            "points": points(d.difference),
+            "95 % interval": points(d.low, d.high),
+            "reduction, %": percent(d.relative_reduction),
             "p": p_value(d.p),
             **({"p, Holm": p_value(d.p_holm)} if parts else {}),
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
-    return _long(rows)
+    return long_table(rows)
 
 
 def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
@@ -137,7 +120,7 @@ def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Tab
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
-    return _long(rows)
+    return long_table(rows)
 
 
 def _effects(d: Paired | Unpaired) -> dict[str, str]:
@@ -145,19 +128,14 @@ def _effects(d: Paired | Unpaired) -> dict[str, str]:
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
     most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
     cells = {
-        "points": (_points(d.difference), _points(d.low, d.high)),
-        "reduction, %": (_percent(reduction[0]), _interval(*reduction[1:])),
-        "expected max, points": (_points(most[0]), _points(*most[1:])),
+        "points": (points(d.difference), points(d.low, d.high)),
+        "reduction, %": (percent(reduction[0]), interval(*reduction[1:])),
+        "expected max, points": (points(most[0]), points(*most[1:])),
     }
     return {
         name: " ".join(part for part in (cell[0], cell[1] if cell[1] != NONE else "") if part)
         for name, cell in cells.items()
     }
-
-
-def p_value(p: float | None) -> str:
-    """Return a p as people read it."""
-    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
@@ -167,15 +145,15 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             "category": c.category,
             "method": c.method,
             "metric": c.metric,
-            "ours %": _percent(c.ours),
-            "published %": _plus_minus(c.published, c.published_sd),
+            "ours %": percent(c.ours),
+            "published %": plus_minus(c.published, c.published_sd),
             "difference": f"{100 * c.difference:+.1f}",
             "in our interval": {True: "yes", False: "NO", None: ""}[c.agrees],
             "source": c.source,
         }
         for c in comparisons
     ]
-    return _long(rows)
+    return long_table(rows)
 
 
 def under_tables(under: ByDefinition) -> list[tuple[str, Table]]:
@@ -195,11 +173,11 @@ def definition_table(under: ByDefinition) -> Table:
 
     95 % intervals stand in brackets; the run's own definition is marked.
     """
-    at = {(row.definition, row.method): _share(row) for row in under.results if row.category == ALL}
+    at = {(row.definition, row.method): share(row) for row in under.results if row.category == ALL}
     methods = list(dict.fromkeys(row.method for row in under.results))
     names = {one: f"{one.name} (this run)" if one.same_as(under.own) else one.name for one in under.definitions}
     rows = [[name, *(at[one.name, method] for method in methods), one.counts] for one, name in names.items()]
-    return _table(["definition", *methods, "counts"], rows, {"definition", "counts"})
+    return make_table(["definition", *methods, "counts"], rows, {"definition", "counts"})
 
 
 def body_part_table(parts: Sequence[BodyPart]) -> Table:
@@ -207,22 +185,7 @@ def body_part_table(parts: Sequence[BodyPart]) -> Table:
     labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
     at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
     rows = [[label, *(at[label, name] for name in methods)] for label in labels]
-    return _table(["label", *methods], rows, {"label"})
-
-
-def _share(row: Metrics | Defined) -> str:
-    return f"{_percent(row.probability)} {_interval(row.low, row.high)}".removesuffix(f" {NONE}")
-
-
-def _long(rows: list[dict]) -> Table:
-    """Rows of the same keys, which are the headings."""
-    words = {"job", "state", "category", "method", "against", "metric", "in our interval", "source"}
-    return _table(rows[0] if rows else [], [row.values() for row in rows], words)
-
-
-def _table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
-    """Methods may bear any name, that of a column of words too; such a column is aligned with it, no more."""
-    return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
+    return make_table(["label", *methods], rows, {"label"})
 
 
 def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired | Unpaired) -> tuple[int, int]:
@@ -230,59 +193,3 @@ def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired |
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))
     return (len(categories) if m.category == "all" else categories.index(m.category)), methods.index(m.method)
-
-
-def _percent(value: float | None) -> str:
-    return NONE if value is None else f"{100 * value:.1f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return NONE if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def _points(*values: float | None) -> str:
-    """A difference in percentage points, or the two limits of its interval."""
-    if None in values:
-        return NONE
-    words = ", ".join(f"{100 * value:+.1f}" for value in values)
-    return words if len(values) == 1 else f"[{words}]"
-
-
-def _plus_minus(value: float | None, sd: float | None) -> str:
-    return _percent(value) if value is None or sd is None else f"{100 * value:.1f} ± {100 * sd:.1f}"
-
-
-def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
-    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
-
-    A job without metrics has a row that says its state.
-    """
-    rows = [
-        {
-            "job": job,
-            "state": state,
-            "method": m.method if m else NONE,
-            "images": f"{m.images:,}" if m else NONE,
-            "probability %": _share(m) if m else NONE,
-            "expected max %": _plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
-        }
-        for job, state, metrics in jobs
-        for m in [row for row in metrics if row.category == ALL] or [None]
-    ]
-    return _long(rows)
-
-
-def spread_table(spreads: Sequence[Spread]) -> Table:
-    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
-    rows = [
-        {
-            "job": s.job,
-            "method": s.method,
-            "noises": s.noises,
-            "probability %": _plus_minus(s.mean, s.sd),
-            "lowest": _percent(s.lowest),
-            "highest": _percent(s.highest),
-        }
-        for s in spreads
-    ]
-    return _long(rows)

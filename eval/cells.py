@@ -1,0 +1,74 @@
+"""A table for people, and how numbers stand in its cells: percent, percentage points, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from eval.by_definition import Defined
+from eval.measure import Metrics
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: headings and rows of cells, all text. Columns named in `words` read from the left."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: frozenset[str] = frozenset()
+
+    def text(self, style: str) -> str:
+        """Return it as text; `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal."""
+        align = ["left" if name in self.words else "right" for name in self.headers]
+        return tabulate(self.rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
+
+
+def long_table(rows: list[dict]) -> Table:
+    """Return rows of the same keys, which are the headings, as a table."""
+    words = {"job", "state", "category", "method", "against", "metric", "in our interval", "source"}
+    return make_table(rows[0] if rows else [], [row.values() for row in rows], words)
+
+
+def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
+    """Return cells as text in a table.
+
+    Methods may bear any name, that of a column of words too; such a column is aligned with it, no more.
+    """
+    return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
+
+
+def share(row: Metrics | Defined) -> str:
+    """Return a probability with its interval, in percent."""
+    return f"{percent(row.probability)} {interval(row.low, row.high)}".removesuffix(f" {NONE}")
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent, a dash for one that can't be had."""
+    return NONE if value is None else f"{100 * value:.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return two fractions as the limits of an interval, in percent."""
+    return NONE if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def points(*values: float | None) -> str:
+    """Return a difference in percentage points, or the two limits of its interval."""
+    if None in values:
+        return NONE
+    words = ", ".join(f"{100 * value:+.1f}" for value in values)
+    return words if len(values) == 1 else f"[{words}]"
+
+
+def plus_minus(value: float | None, sd: float | None) -> str:
+    """Return a fraction and its standard deviation in percent."""
+    return percent(value) if value is None or sd is None else f"{100 * value:.1f} ± {100 * sd:.1f}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p as people read it."""
+    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
