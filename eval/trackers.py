@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +37,7 @@ def check_installed(names: Sequence[str]) -> None:
         if name in names[:number]:
             raise InputError(f"track names {name} twice: name each tracker once")
         found = importlib.util.find_spec(name)
-        if (
-            found is None or found.origin is None
-        ):  # without a file it is a folder here of that name, such as wandb's own
+        if found is None or found.origin is None:  # without a file it is a folder of that name, such as wandb's own
             raise InputError(
                 f"track asks for {name}, found no such package installed: pip install {name}, or leave it out"
             )
@@ -54,11 +54,9 @@ def track(names: Sequence[str], report: Report, folder: Path) -> None:
     settings, scalars = settings_of(report), scalars_of(report)
     for name in names:
         try:
-            TRACKERS[name](folder, settings, scalars)
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # a server that is out, a key that has run out: none of it is the run's
+            with redirect_stdout(sys.stderr):  # stdout is for results
+                TRACKERS[name](folder, settings, scalars)
+        except (Exception, SystemExit) as error:  # a server that is out, a key that has run out: not the run's fault
             said = " ".join(str(error).split())
             kind = type(error).__name__
             log.warning("%s did not take the report (%s: %s); the report itself stands.", name, kind, said)
@@ -73,14 +71,22 @@ def settings_of(report: Report) -> dict[str, Any]:
 
 
 def scalars_of(report: Report) -> dict[str, float]:
-    """Return the rows of `results.csv` as METHOD/CATEGORY/METRIC, and how many images are missing."""
+    """Return the rows of `results.csv` as METHOD/CATEGORY/METRIC, and how many images are missing.
+
+    Names are of letters, digits, dots, dashes, underscores, spaces and slashes, which every tracker takes.
+    """
     found = {"missing": float(report.missing)}
     for row in report.metrics:
         values = asdict(row)
         for key in SCALARS:
             if values[key] is not None:
-                found[f"{row.method}/{row.category}/{key}"] = float(values[key])
+                found["/".join(map(_plain, (row.method, row.category, key)))] = float(values[key])
     return found
+
+
+def _plain(name: str) -> str:
+    """A character that a tracker may refuse becomes its code, so that different names stay so."""
+    return re.sub(r"[^\w. -]", lambda found: f"_{ord(found[0]):x}_", name, flags=re.ASCII)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -97,7 +103,9 @@ def _wandb(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, floa
     with _environment(WANDB_CONSOLE="off", WANDB_DISABLE_CODE="true", WANDB_DISABLE_GIT="true"):
         import wandb
 
-        run = wandb.init(project=os.environ.get("WANDB_PROJECT", PROJECT), name=folder.name, config=dict(settings))
+        run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT), name=folder.name, config=dict(settings), dir=str(folder)
+        )
         run.log(dict(scalars))
         run.finish()
 

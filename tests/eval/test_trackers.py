@@ -1,7 +1,7 @@
 """Trackers get names and numbers after the report, and never cost a run.
 
-None of the three packages is a dependency, so tiny fakes stand in for those that are not installed: they write down
-what they are called with, which is all that this project decides. The real TensorBoard is used where it is.
+TensorBoard is the real one. Weights & Biases and MLflow are no dependency: tiny fakes stand in for them that write down
+what they are called with, and the real ones are asked too where they are installed.
 """
 
 import csv
@@ -10,14 +10,11 @@ import json
 import os
 import subprocess
 import sys
-import types
 
 import pytest
 
 from eval import trackers
 from eval.errors import InputError
-from eval.report import make_report
-from eval.rundir import RunDir
 
 SMALL = ["prompts.rows=0-2", "protocol.steps=2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
 FAKE_WANDB = """
@@ -32,7 +29,7 @@ def init(**given):
     return Run()
 """
 FAKE_MLFLOW = """
-import contextlib, json, os
+import contextlib, json, os, re
 told = {"metrics": {}}
 def set_experiment(name):
     told["experiment"] = name
@@ -46,6 +43,7 @@ def log_params(values):
     told["params"] = values
 def log_metrics(values):
     assert len(values) <= 1000
+    assert all(re.fullmatch(r"[\\w. /-]+", name) for name in values)  # as MLflow 2 has it
     told["metrics"] |= values
 """
 FAILS = "def init(**given): raise RuntimeError('the licence\\nhas run out')"
@@ -142,47 +140,36 @@ def test_a_folder_of_a_tracker_s_name_is_no_package(tmp_path, monkeypatch):
         trackers.check_installed(["wandb"])
 
 
-@pytest.fixture
-def report(tmp_path):
-    assert run(tmp_path, {}).returncode == 0
-    return make_report(RunDir(tmp_path / "a_run"))
-
-
-def test_tensorboard_gets_every_scalar_in_the_run_directory(tmp_path, report, monkeypatch):
-    if importlib.util.find_spec("tensorboard"):
-        pytest.skip("the real TensorBoard is here: the next test")
-    told = {}
-
-    class SummaryWriter:
-        def __init__(self, folder):
-            told["folder"] = folder
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            told["closed"] = True
-
-        def add_text(self, name, text):
-            told[name] = text
-
-        def add_scalar(self, name, value, step):
-            told.setdefault("scalars", {})[name] = value
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=SummaryWriter))
-    trackers.track(["tensorboard"], report, tmp_path / "a_run")
-    assert told["folder"] == str(tmp_path / "a_run" / "tensorboard")
-    assert told["scalars"] == pytest.approx(expected(tmp_path / "a_run"))
-    assert "protocol.steps: 2" in told["settings"]
-    assert told["closed"]
-
-
-def test_the_real_tensorboard_reads_back_what_was_written(tmp_path, report):
-    pytest.importorskip("tensorboard")
+def test_tensorboard_reads_back_what_was_written_into_the_run_directory(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trackers.track(["tensorboard"], report, tmp_path / "a_run")
+    assert run(tmp_path, {}, "track=[tensorboard]").returncode == 0
     events = EventAccumulator(str(tmp_path / "a_run" / "tensorboard"))
     events.Reload()
     read = {name: events.Scalars(name)[-1].value for name in events.Tags()["scalars"]}
     assert read == pytest.approx(expected(tmp_path / "a_run"))
+    (text,) = events.Tensors("settings/text_summary")
+    assert b"protocol.steps: 2" in text.tensor_proto.string_val[0]
+
+
+def test_what_a_tracker_prints_is_no_result(tmp_path):
+    loud = "def init(**given):\n    print('signed in as somebody')\n    raise SystemExit(1)"
+    done = run(tmp_path, {"wandb": loud}, "track=[wandb]")
+    assert done.returncode == 0
+    assert "signed in" not in done.stdout
+    assert "signed in" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+def test_the_real_one_takes_any_method_s_name(tmp_path, monkeypatch, package):
+    pytest.importorskip(package)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    done = run(tmp_path, {}, f"track=[{package}]", "methods=[baseline,{name: 'a+b=c', preset: weak}]")
+    assert done.returncode == 0
+    assert "did not take" not in done.stderr
+    if package == "wandb":
+        assert list((tmp_path / "a_run").glob("wandb/offline-run-*"))
+        return
+    values = [path for path in (tmp_path / "mlruns").glob("*/*/metrics/**/*") if path.is_file()]
+    assert len(values) == len(expected(tmp_path / "a_run"))
