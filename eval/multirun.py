@@ -40,21 +40,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A job and the exit code of its process, negative where a signal killed it."""
+    """A job and the exit code of its process, negative where a signal killed it, None where there was none."""
 
     job: Job
-    code: int
+    code: int | None
 
     @property
     def state(self) -> str:
         """What became of it, in words."""
+        if self.code is None:
+            return "not begun"
         known = {COMPLETE: "complete", INCOMPLETE: "incomplete", BAD_INPUT: "refused", BUG: "failed"}
         return known.get(self.code) or (f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else "failed")
 
     @property
     def exit_code(self) -> int:
         """The code for the whole: one that was killed can be gone on with."""
-        return self.code if self.code in WORST else INCOMPLETE if self.code < 0 else BUG
+        if self.code is None or self.code < 0:
+            return INCOMPLETE
+        return self.code if self.code in WORST else BUG
 
 
 def run_jobs(script: bool = False) -> int:
@@ -74,11 +78,16 @@ def run_jobs(script: bool = False) -> int:
     done = []
     for number, job in enumerate(jobs, 1):
         print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
-        code = _run([sys.executable, *program, *job.overrides, override("out", str(job.folder))])
+        code, asked = _run([sys.executable, *program, *job.overrides, override("out", str(job.folder))])
         done.append(Done(job, code))
+        if asked:
+            break
     from eval.comparison import compare_jobs
 
+    done += [Done(job, None) for job in jobs[len(done) :]]
     say(compare_jobs(root, done))
+    if asked:
+        raise Stopped(f"{asked} asked for it; what is done is stored, and the same command goes on")
     return min((each.exit_code for each in done), key=WORST.index)
 
 
@@ -111,10 +120,13 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
 
 
 def folder_name(words: Sequence[str]) -> str:
-    """Return overrides as one name that every file system takes, the same every time; a digest where it lacks some."""
+    """Return overrides as one name that every file system takes, the same every time; a digest where it lacks some.
+
+    Some file systems take A for a.
+    """
     whole = "__".join(words)
     plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", whole).strip("-.")
-    return plain if plain == whole and len(plain) <= LONGEST else _with_digest(plain, whole)
+    return plain if plain == whole.lower() and len(plain) <= LONGEST else _with_digest(plain, whole)
 
 
 def _sweep_name(keys: Sequence[str], common: set[str]) -> str:
@@ -138,12 +150,8 @@ def _checked(config) -> Settings:
     return settings
 
 
-def _run(command: Sequence[str]) -> int:
-    """Run a job and return its exit code; a signal is the job's to hear, and ends the jobs behind it.
-
-    Raises:
-        Stopped: when the job has ended after a signal.
-    """
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Run a job; return its exit code and the signal that came, which is the job's to hear and ends those behind it."""
     asked: list[str] = []
     process = subprocess.Popen(command)
 
@@ -162,6 +170,4 @@ def _run(command: Sequence[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked:
-        raise Stopped(f"{asked[0]} asked for it; what is done is stored, and the same command goes on")
-    return code
+    return code, asked[0] if asked else ""

@@ -17,6 +17,8 @@ FLAGS = (
     *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
     *("--info", "-i", "--multirun", "-m", "--shell-completion", "-sc"),
 )
+# Of these Hydra takes one; its own word on two of them is a traceback.
+ONE_OF = (("--multirun", "-m"), ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
 _CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
 
 
@@ -25,6 +27,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
     Flags are to be spelled out, for Hydra would take a part of one for the whole.
     """
+    if len(asked := [names[0] for names in ONE_OF if set(names) & set(arguments)]) > 1:
+        raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
     groups = {path.name for path in files("conf").iterdir() if path.is_dir()}
     for word in arguments:
         key, _, value = word.strip().partition("=")

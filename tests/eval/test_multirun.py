@@ -126,7 +126,9 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     _, said = process.communicate()
     assert process.returncode == 3, said
     assert said.splitlines()[-1].startswith("stopped: SIGTERM asked for it")
-    assert [path.name for path in out.iterdir()] == [first.name]
+    assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", first.name]
+    states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
+    assert states == {"protocol.steps=20": "incomplete", "protocol.steps=21": "not begun"}
     made = parts(out)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=HERE, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -165,11 +167,19 @@ def test_another_command_refuses_many_runs(tmp_path):
     assert "--multirun is for python -m eval.run" in done.stderr
 
 
+@pytest.mark.parametrize("question", [["--cfg", "job"], ["--info", "all"], ["--shell-completion", "install=bash"]])
+def test_a_question_about_many_runs_is_one_sentence(tmp_path, question):
+    done = run(*question, "protocol.steps=1,2", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"found --multirun and {question[0]}" in done.stderr
+
+
 WORDS = [
     ["protocol.steps=10"],
     ["protocol.steps=100"],
     ["model.path=a/b"],
     ["model.path=a-b"],
+    ["model.path=A-b"],
     ["methods=[baseline]"],
     ["methods=[{name: a, preset: weak}]"],
     ["methods=[{name: a, preset:  weak}]"],
