@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
-from eval.doctor_checks import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show
+from eval.doctor_checks import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,7 +33,7 @@ def _main() -> int:
     except Exception as error:  # a package that is there and broken raises what it likes
         checks = [*examine("python", python), *examine("packages", packages, REINSTALL)]
         gap = Check("import", MISSING, " ".join(str(error).split()), REINSTALL)
-        print(show([*checks, gap]))
+        print(*map(show, [*checks, gap]), "", verdict([*checks, gap]), sep="\n")
         return BAD_INPUT
     return exit_code_of(lambda: compose_and_call("doctor", _doctor))
 
@@ -48,8 +50,11 @@ def _doctor(config: DictConfig) -> int:
         if not isinstance(config[key], bool):
             raise InputError(f"{key} must be true or false, found {config[key]!r}")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in own]))
-    checks = _look(settings, config.measure, config.digests)
-    say(show(checks))
+    checks = []
+    for check in _look(settings, config.measure, config.digests):
+        checks.append(check)
+        say(show(check))  # at once, for the next may take seconds
+    say(f"\n{verdict(checks)}")
     code = BAD_INPUT if any(check.state == MISSING for check in checks) else COMPLETE
     sys.stdout.flush()
     if any(check.name == "time" and check.state == WARNING for check in checks):
@@ -57,10 +62,11 @@ def _doctor(config: DictConfig) -> int:
     return code
 
 
-def _look(settings, measure: bool, digests: bool) -> list[Check]:
-    """Every check in turn; one that fails is a line, and takes no other along."""
+def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
+    """Yield every check in turn; one that fails is a line, and takes no other along."""
     from eval.checks import check_settings
     from eval.plan import make_plan
+    from eval.rundir import RunDir
 
     def machine(name: str, *arguments):
         from eval import doctor_machine
@@ -72,40 +78,49 @@ def _look(settings, measure: bool, digests: bool) -> list[Check]:
 
         return getattr(doctor_parts, name)(*arguments)
 
-    checks = [*examine("python", python), *examine("packages", packages, REINSTALL)]
-    checks += examine("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
-    checks += examine("cpu", lambda: machine("host"))
-    checks += examine("device", lambda: machine("devices", settings), "device=cpu   or device=auto")
-    checks += examine("model", lambda: part("model", settings, digests))
-    found = examine("prompts", lambda: part("prompts", settings))
-    checks += found
+    gaps: list[str] = []
+
+    def seen(name: str, look, mend: str = "") -> Iterator[Check]:
+        for check in examine(name, look, mend):
+            if check.state == MISSING or check.pending:
+                gaps.append(check.name)
+            yield check
+
+    yield from seen("python", python)
+    yield from seen("packages", packages, REINSTALL)
+    yield from seen("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
+    yield from seen("cpu", lambda: machine("host"))
+    yield from seen("device", lambda: machine("devices", settings), "device=cpu   or device=auto")
+    yield from seen("model", lambda: part("model", settings, digests))
     if "q16" in settings.judges:
-        checks += examine("q16", lambda: part("q16", settings, digests))
+        yield from seen("q16", lambda: part("q16", settings, digests))
     if "nudenet" in settings.judges:
         mend = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
-        checks += examine("nudenet", lambda: part("nudenet", settings), mend)
-    if found[-1].state == MISSING or found[-1].pending:
-        return [*checks, Check("run directory", SKIPPED, "not known without the prompts")]
+        yield from seen("nudenet", lambda: part("nudenet", settings), mend)
+    yield from seen("prompts", lambda: part("prompts", settings))
+    if "prompts" in gaps:
+        yield Check("run directory", SKIPPED, "not known without the prompts")
+        return
     plans: list = []
-    checks += examine("selection", lambda: plans.append(make_plan(settings)) or part("selection", plans[0]))
+    yield from seen("selection", lambda: plans.append(make_plan(settings)) or part("selection", plans[0]))
     if not plans:
-        return checks
-    checks += examine("run directory", lambda: machine("run_directory", settings, plans[0]), "out=FOLDER")
-    checks += examine("disk", lambda: machine("disk", settings, plans[0]))
-    return [*checks, *_time(settings, plans[0], checks, measure)]
+        return
+    done = cache(RunDir(settings.out).done)  # seconds, where there are many
+    yield from seen("run directory", lambda: machine("run_directory", settings, plans[0], done), "out=FOLDER")
+    yield from seen("disk", lambda: machine("disk", settings, plans[0], done))
+    yield from _time(settings, plans[0], done, gaps, measure)
 
 
-def _time(settings, plan, checks: list[Check], measure: bool) -> list[Check]:
+def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
     if not measure:
         return [Check("time", SKIPPED, "not measured: measure=false")]
-    gaps = [check.name for check in checks if check.state == MISSING or check.pending]
     if gaps:
         return [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
 
     def look():
         from eval.doctor_time import measured
 
-        return measured(settings, plan)
+        return measured(settings, plan, done)
 
     print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
     return examine("time", look)

@@ -13,6 +13,7 @@ from pathlib import Path
 OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
 OLDEST = (3, 10)
 PROJECT = "i2p-bench"
+WIDTH = 13  # of a name
 REINSTALL = "python -m pip install --editable .   (in i2p-bench's folder, or make demo)"
 
 
@@ -94,17 +95,15 @@ def _version(name: str) -> str | None:
         return None
 
 
-def show(checks: list[Check]) -> str:
-    """Return the checks as text for a terminal, what mends a gap below it."""
-    width = max(len(check.name) for check in checks)
-    lines = []
-    for check in checks:
-        lines.append(f"{check.state:<8} {check.name:<{width}}  {check.found}")
-        if check.mend:
-            lines.append(f"{'':<8} {'':<{width}}  → {check.mend}")
+def show(check: Check) -> str:
+    """Return a check as a line for a terminal, what mends a gap below it."""
+    line = f"{check.state:<8} {check.name:<{WIDTH}}  {check.found}"
+    return f"{line}\n{'':<8} {'':<{WIDTH}}  → {check.mend}" if check.mend else line
+
+
+def verdict(checks: list[Check]) -> str:
+    """Return what the checks come to, in one line."""
     missing, warnings = (sum(check.state == state for check in checks) for state in (MISSING, WARNING))
     if missing:
-        verdict = f"{missing} missing, {warnings} warnings: a run would not start, or not end"
-    else:
-        verdict = f"nothing missing, {warnings} warnings: a run would start"
-    return "\n".join([*lines, "", verdict])
+        return f"{missing} missing, {warnings} warnings: a run would not start, or not end"
+    return f"nothing missing, {warnings} warnings: a run would start"

@@ -9,6 +9,7 @@ import socket
 import threading
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,8 @@ from eval.settings import AUTO, Settings
 
 PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
 SCORE_BYTES = 400  # an image, detections included
-GIB, MIB = 2**30, 2**20
+GIB = 2**30
+Done = Callable[[], set[tuple[str, int, int]]]  # (method, row, image) of what need not be made again
 SECONDS = 6.0  # that an answer from the network is waited for
 
 
@@ -67,7 +69,7 @@ def devices(settings: Settings) -> list[Check]:
     return [*checks, Check("device", OK, said)]
 
 
-def run_directory(settings: Settings, plan: Plan) -> Check:
+def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
     """Whether the run directory is new, goes on, or holds another run."""
     run = RunDir(settings.out)
     free_name = next(name for n in range(2, 1000) if not Path(name := f"{settings.out}-{n}").exists())
@@ -82,29 +84,29 @@ def run_directory(settings: Settings, plan: Plan) -> Check:
     run.check_writable()
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
-    total, left = len(plan.units()) * len(plan.methods), images_left(run, plan)
+    total, left = len(plan.units()) * len(plan.methods), images_left(plan, done)
     if plan.folder is not None:
         return Check("run directory", OK, f"{run.root}: goes on, {left:,} pictures are left to judge")
     return Check("run directory", OK, f"{run.root}: goes on, {total - left:,} of {total:,} images are done")
 
 
-def images_left(run: RunDir, plan: Plan) -> int:
+def images_left(plan: Plan, done: Done) -> int:
     """How many images this run or shard has yet to make, or pictures of a folder to judge."""
     if plan.folder is not None:
-        return len(pictures_left(run, plan))
-    return len(plan.missing(run.done())) * len(plan.methods)
+        return len(pictures_left(plan, done))
+    return len(plan.missing(done())) * len(plan.methods)
 
 
-def pictures_left(run: RunDir, plan: Plan) -> list[Picture]:
+def pictures_left(plan: Plan, done: Done) -> list[Picture]:
     """The pictures of a folder that this run or shard has yet to judge."""
-    done, ours = run.done(), {(unit.prompt.row, unit.image) for unit in plan.units()}
-    return [one for one in plan.folder.pictures if one.key not in done and (one.row, one.image) in ours]
+    judged, ours = done(), {(unit.prompt.row, unit.image) for unit in plan.units()}
+    return [one for one in plan.folder.pictures if one.key not in judged and (one.row, one.image) in ours]
 
 
-def disk(settings: Settings, plan: Plan) -> Check:
+def disk(settings: Settings, plan: Plan, done: Done) -> Check:
     """Free space where the run directory is, against what the images and scores that are left will take."""
     run = RunDir(settings.out)
-    left = images_left(run, plan)
+    left = images_left(plan, done)
     kept, how = _kept(settings, plan, left)
     height, width = plan.usual_size
     here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]

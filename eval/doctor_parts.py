@@ -18,6 +18,7 @@ from sld.models import files
 
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 DOWNLOADS = "a run downloads it first"
+AT_ONCE = 100e6  # bytes of weights that are read for their digests unasked
 
 
 def model(settings: Settings, digests: bool) -> list[Check]:
@@ -29,7 +30,8 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
     if chosen.kind == DEMO:
         folder = trained.model_folder()
-        checks = [Check("model", OK, f"the demo world's, as trained, {_total(folder.rglob('*.safetensors'))}")]
+        paths = sorted(folder.rglob("*.safetensors"))
+        checks = [Check("model", OK, f"the demo world's, as trained: {_described(paths, digests)}")]
     else:
         checks = [_checkpoint(settings, digests)]
     if chosen.unet:
@@ -75,7 +77,7 @@ def prompts(settings: Settings) -> list[Check]:
             raise
         return [_not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
     same = is_published(found)
-    said = f"{source}: {len(found):,} rows" + (", I2P as it was published" if same else "")
+    said = f"{source}: {len(found):,} rows, digest {i2p.digest(found)[:12]}…" + ", I2P as it was published" * same
     if not same and s.source == HUB_ID and len(found) == 4703:
         said += ", which are not those of I2P as it was published"
         return [Check("prompts", WARNING, said, "leave prompts.path out for the hub's")]
@@ -104,7 +106,8 @@ def q16(settings: Settings, digests: bool) -> list[Check]:
     s = settings.q16
     if s.architecture == DEMO:
         found = trained.clip_files()
-        return [Check("q16", OK, f"the demo world's CLIP and prompt pair, as trained, {_total([found.weights])}")]
+        said = f"the demo world's CLIP and prompt pair, as trained: {_described([found.weights], digests)}"
+        return [Check("q16", OK, said)]
     path = Path(s.weights)
     if path.is_file():
         files.check_weights(path, s.allow_pickle)
@@ -182,9 +185,14 @@ def _not_cached(name: str, what: str, size: str, by_file: str) -> Check:
 
 
 def _described(paths: list[Path], digests: bool) -> str:
-    """Files, size and, if asked for, digests of weights."""
+    """Files, size and digests of weights: in full if asked for, else their beginning where that takes no time."""
     said = f"{len(paths)} weight {'files' if len(paths) > 1 else 'file'}, {_total(paths)}"
-    each = [f"{path.parent.name}/{path.name} sha256 {files.sha256(path)}" for path in paths] if digests else []
+    if digests:
+        each = [f"{path.parent.name}/{path.name} sha256 {files.sha256(path)}" for path in paths]
+    elif sum(path.stat().st_size for path in paths) < AT_ONCE:
+        each = [f"sha256 {', '.join(f'{files.sha256(path)[:12]}…' for path in paths)}"]
+    else:
+        each = []
     return "; ".join([said, *each])
 
 

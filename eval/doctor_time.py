@@ -12,12 +12,11 @@ import torch
 
 import sld
 from eval.doctor_checks import OK, SKIPPED, WARNING, Check
-from eval.doctor_machine import images_left, pictures_left
+from eval.doctor_machine import Done, images_left, pictures_left
 from eval.load import load_judges, load_model
 from eval.plan import Plan
 from eval.png import encode_png
 from eval.read_picture import Unreadable, read_picture
-from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
 from eval.workers import count_workers
 from sld.decoding import decode_images
@@ -31,7 +30,7 @@ GPU_BATCH = 8  # where the run would find its own
 FOLDER_BATCH = 8  # pictures made elsewhere that are read and judged
 
 
-def measured(settings: Settings, plan: Plan) -> Check:
+def measured(settings: Settings, plan: Plan, done: Done) -> Check:
     """The time that the run, or what is left of it, will take; measured within `LONGEST`, or not at all."""
     if settings.model.kind == "published":
         return Check("time", SKIPPED, "seconds: nothing is drawn")
@@ -40,7 +39,7 @@ def measured(settings: Settings, plan: Plan) -> Check:
 
     def measure() -> None:
         try:
-            answer.append(look(settings, plan))
+            answer.append(look(settings, plan, done))
         except Exception as error:
             answer.append(error)
 
@@ -55,7 +54,7 @@ def measured(settings: Settings, plan: Plan) -> Check:
     return answer[0]
 
 
-def _measure(settings: Settings, plan: Plan) -> Check:
+def _measure(settings: Settings, plan: Plan, done: Done) -> Check:
     began = time.perf_counter()
     judges = load_judges(settings)
     model, _ = load_model(settings, plan.protocol)
@@ -74,7 +73,7 @@ def _measure(settings: Settings, plan: Plan) -> Check:
     drawing, judged = evaluations * evaluation + methods * decoding, methods * judging
     beside = gpu if settings.engine.beside == AUTO else settings.engine.beside
     each = max(drawing, judged) if beside else drawing + judged
-    left, workers = images_left(RunDir(settings.out), plan), count_workers(settings)
+    left, workers = images_left(plan, done), count_workers(settings)
     total = left / methods * each / workers + loading
     height, width = plan.usual_size
     return Check(
@@ -87,9 +86,9 @@ def _measure(settings: Settings, plan: Plan) -> Check:
     )
 
 
-def _measure_folder(settings: Settings, plan: Plan) -> Check:
+def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:
     """Of pictures made elsewhere: some that are left are read and judged as the run will."""
-    left = pictures_left(RunDir(settings.out), plan)
+    left = pictures_left(plan, done)
     began = time.perf_counter()
     judges = load_judges(settings)
     loading = time.perf_counter() - began
