@@ -168,7 +168,10 @@ def _notes(
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
     yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
-    yield "p: all images of a prompt change sides together; Holm's correction is over categories."
+    moved = (
+        "all images of a prompt change sides together" if paired else "whole prompts are dealt anew between the runs"
+    )
+    yield f"p: {moved}; Holm's correction is over categories."
 
 
 HELP = """Compare two runs, A minus B: each method that both have, pair by pair on the same prompts and noise.

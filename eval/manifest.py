@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -142,7 +143,7 @@ def differences(
 
 
 def _short(value: object) -> str:
-    text = str(_names(value) or value)
+    text = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b", r"\1…", str(_names(value) or value))  # digests and commits
     return text if len(text) <= 120 else text[:117] + "…"
 
 

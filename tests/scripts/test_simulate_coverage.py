@@ -1,5 +1,6 @@
 """In worlds whose truth is known, intervals hold it and tests find no more than their level, but for McNemar's."""
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -54,7 +55,9 @@ def test_tests_keep_their_level_under_clustering_and_mcnemars_does_not(simulate)
 def test_the_report_marks_what_is_out_of_bounds(simulate):
     scenario = simulate.SCENARIOS[0]
     held = dict.fromkeys(simulate.INTERVALS, 0.95) | {"reduction": 0.9}
-    text = simulate.report([(scenario, held, {"flip": 0.05, "mcnemar": 0.2, "unpaired": 0.04})], 2000, 199, "command")
+    options = argparse.Namespace(runs=2000, resamples=199, seed=7)
+    text = simulate.report([(scenario, held, {"flip": 0.05, "mcnemar": 0.2, "unpaired": 0.04})], options)
+    assert "--runs 2000 --resamples 199 --seed 7`" in text
     assert "**90.0**" in text
     assert "**20.0**" in text
     assert text.count("**") == 4
