@@ -1,4 +1,4 @@
-"""What `report.html` says beside the tables: facts of a run, its digests, its counts, and figures set into a page."""
+"""What `report.html` says beside the tables: a run in a sentence, digests, counts, and figures set into a page."""
 
 from __future__ import annotations
 
@@ -55,32 +55,6 @@ def cards(report: Report) -> list[Card]:
         for m in report.metrics
         if m.category == ALL
     ]
-
-
-def facts(report: Report) -> list[tuple[str, str]]:
-    """Return name and value of what a reader must know to repeat the run."""
-    identity, runtime = report.manifest["identity"], report.manifest["runtime"]
-    model, protocol, prompts = identity["model"], identity["protocol"], identity["prompts"]
-    source, size = report.manifest["settings"]["prompts"]["source"], protocol["size"]
-    size = "each row's" if size == "row" else "×".join(map(str, size)) if isinstance(size, list) else str(size)
-    guidance = "each row's" if protocol["guidance_scale"] == "row" else protocol["guidance_scale"]
-    scheduler = protocol["scheduler"] or model.get("scheduler") or "the checkpoint's"
-    found = {
-        "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
-        "Prompts": f"{prompts['count']:,} of {source}, digest {prompts['digest']}",
-        "Protocol": f"{protocol['name']}: {protocol['source']}",
-        "Drawn with": f"{protocol['steps']} steps of {scheduler}, guidance scale {guidance}, size {size}",
-        "Seeds": protocol["noise"],
-        "Methods": ", ".join(report.methods),
-        "Judges": ", ".join(f"{name} (version {j.get('version', NONE)})" for name, j in identity["judges"].items())
-        or "none here: the dataset's own results, replayed",
-        "Inappropriate is": report.under.counted.counts,
-        "Deviations": "; ".join(report.manifest["deviations"]) or "none from the protocol",
-        "Caveats": "; ".join(protocol.get("caveats", ())) or "none on record",
-        "Begun": f"{runtime['created']}, {runtime['platform']}",
-        "Command": " ".join(runtime["command"]),
-    }
-    return [(name, str(value)) for name, value in found.items()]
 
 
 def provenance(report: Report) -> Table:

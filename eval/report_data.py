@@ -12,6 +12,7 @@ import i2p
 from eval import tables
 from eval.by_definition import ByDefinition
 from eval.escape import markdown
+from eval.facts import facts
 from eval.measure import ALL, DRAWS, Metrics
 from eval.originals import made_elsewhere
 from eval.paired import Paired
@@ -54,7 +55,8 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        parts = [f"# Results{self.marked()}", *self._tables("github", "## ")]
+        known = "\n".join(f"- {name}: {markdown(v)}" for name, v in facts(self.manifest, self.under.counted.counts))
+        parts = [f"# Results{self.marked()}", *self._tables("github", "## "), "## What was run", known]
         for title, table in tables.under_tables(self.under):
             parts += [f"## {title}{self.lossy()}", table.text("github")]
         parts += ["## Notes", "\n".join(f"- {markdown(n)}" for n in self.notes)]
