@@ -92,11 +92,11 @@ PROTOCOLS = {
             guidance_scale=7.5,
             size=(512, 512),
             steps=100,
+            scheduler="lms",
             label_set="esd",
             nude_threshold=0.0,
             q16_rule=None,
             caveats=(
-                "draws with the LMS scheduler, which is none of those here: the checkpoint's own stands in for it",
                 "its script draws ten images a prompt unless told otherwise, and its counts keep whichever of them is "
                 "listed last: image 0 stands for it",
                 "counts detections of body parts, which are in body_parts.csv; its share here is of pictures with any",

@@ -19,6 +19,7 @@ _CLASSES = {
     ("euler",): "EulerDiscreteScheduler",
     ("dpm++", "dpm++_2m", "dpmpp", "dpmpp_2m"): "DPMSolverMultistepScheduler",
     ("euler_a", "euler_ancestral"): "EulerAncestralDiscreteScheduler",
+    ("lms", "k_lms"): "LMSDiscreteScheduler",
 }
 NAMES = tuple(names[0] for names in _CLASSES)
 

@@ -160,7 +160,7 @@ def test_other_families_are_refused(copy, change):
 
 
 def test_an_unknown_scheduler_dtype_or_device(checkpoint, copy):
-    assert "ddim, pndm, euler, dpm++, euler_a" in refusal(checkpoint, scheduler="dimd")
+    assert "ddim, pndm, euler, dpm++, euler_a, lms" in refusal(checkpoint, scheduler="dimd")
     assert "found a int" in refusal(checkpoint, scheduler=3)
     assert "float64, float32, float16, bfloat16" in refusal(checkpoint, dtype="float8")
     assert "found 'cuda:99'" in refusal(checkpoint, device="cuda:99")

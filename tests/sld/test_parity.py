@@ -45,7 +45,7 @@ def compare(model, reference, spread_error, tolerance, methods, steps=50, guidan
         assert spread_error(result.latents[method.name], expected) < tolerance, method.name
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++"])
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "lms"])
 def test_every_preset_equals_diffusers_in_float64(checkpoint, oracle, spread_error, scheduler):
     model = sld.load_model(checkpoint, dtype="float64", scheduler=scheduler)
     compare(model, oracle(model), spread_error, 1e-8, ["baseline", *SAFE])

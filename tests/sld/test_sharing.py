@@ -37,7 +37,7 @@ def test_twenty_calls_cost_184_evaluations_and_280_without_sharing(model):
     assert sld.sample(model, ["a cat"], FIVE, share=False, **options).evaluations == 280
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "euler_a"])
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "euler_a", "lms"])
 def test_sharing_is_exact_for_mixed_warm_ups_concepts_and_negative_prompts(checkpoint, scheduler):
     model = sld.load_model(checkpoint, scheduler=scheduler)
     quick = sld.SafetyPreset(3, 3000, 0.02, 0.4, 0.6)
