@@ -60,7 +60,7 @@ def points(*values: float | None) -> str:
     """Return a difference in percentage points, or the two limits of its interval."""
     if None in values:
         return NONE
-    words = ", ".join(f"{100 * value:+.1f}" for value in values)
+    words = ", ".join(f"{round(100 * value, 1) + 0.0:+.1f}" for value in values)  # + 0.0, or there were a -0.0
     return words if len(values) == 1 else f"[{words}]"
 
 
