@@ -23,6 +23,7 @@ from eval.settings import Settings, read_settings
 from eval.stop import SIGNALS, Stopped
 
 LONGEST = 120  # characters of a folder's name
+GRACE = 10  # seconds that a job has to hear a terminal's ctrl-C by itself
 WORST = (BUG, BAD_INPUT, INCOMPLETE, COMPLETE)
 # Where and how fast a run works: with others the same command goes on.
 FREE = ("device", "workers", "batch_size", "images", "sheet", "verify", "track", "judge_timeout", "engine", "report")
@@ -161,13 +162,14 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
 
     before = {number: signal.signal(number, forward) for number in SIGNALS}
     try:
-        while True:
+        while process.returncode is None:
             try:
-                code = process.wait()
-                break
-            except KeyboardInterrupt:  # the terminal has given it to the job too
+                process.wait(timeout=GRACE if "SIGINT" in asked else None)
+            except KeyboardInterrupt:  # a terminal gives it to the job too, and twice would be another thing
                 asked.append("SIGINT")
+            except subprocess.TimeoutExpired:  # it came from elsewhere, to this process only
+                process.send_signal(signal.SIGINT)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return code, asked[0] if asked else ""
+    return process.returncode, asked[0] if asked else ""

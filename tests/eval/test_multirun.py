@@ -8,12 +8,14 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from eval import multirun
 from eval.errors import InputError
 from eval.measure import Metrics
 from eval.multirun import FREE, folder_name, plan_jobs
@@ -134,6 +136,13 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     assert done.returncode == 0, done.stderr
     assert made.items() <= parts(out).items()
     assert {row["images"] for row in table(out / "comparison.csv") if row["category"] == "all"} == {"10"}
+
+
+def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(monkeypatch):
+    monkeypatch.setattr(multirun, "GRACE", 0.2)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    code, asked = multirun._run([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert (code, asked) == (-signal.SIGINT, "SIGINT")
 
 
 def test_noises_vary_the_pictures_and_the_table_says_how_much_that_moves_the_numbers(tmp_path):
