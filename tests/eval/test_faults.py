@@ -178,7 +178,7 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kit,2\n")
     done = call(*words)
     assert done.returncode == 2
-    assert re.search(r"prompts.digest is \w+ there and \w+ here", done.stderr)
+    assert re.search(r"prompts.digest is \w+… there and \w+… here", done.stderr)
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
     weights = model / "unet" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
@@ -186,7 +186,7 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     save_file(tensors, weights)
     done = call(*words)
     assert done.returncode == 2
-    assert re.search(r"model.weights.\S+ is \w+ there and \w+ here", done.stderr)
+    assert re.search(r"model.weights.\S+ is \w+… there and \w+… here", done.stderr)
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
 
 
