@@ -100,4 +100,5 @@ def override(key: str, value: str) -> str:
     # Before a quote, Hydra takes a backslash as an escape, and elsewhere as itself.
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", escaped)  # or it would name another key
     return f"{key}='{escaped}'"

@@ -75,13 +75,17 @@ def test_without_slurm_on_the_path_it_says_so(tmp_path, call, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "text", ["a/b-c.d", "a b", "it's", "back\\slash", "end\\", "\\'", "a (1), {b: c} [d] $x=y", "ü"]
+    "text",
+    [
+        *("a/b-c.d", "a b", "it's", "back\\slash", "end\\", "\\'", "a (1), {b: c} [d] $x=y", "ü"),
+        *("${foo}", "a\\${out}", "it's ${b}\\"),
+    ],
 )
 def test_an_override_is_read_back_by_hydra_as_it_was(text):
-    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra import compose, initialize_config_module
 
-    (read,) = OverridesParser.create().parse_overrides([override("out", text)])
-    assert (read.key_or_group, read.value()) == ("out", text)
+    with initialize_config_module("conf", version_base="1.3"):
+        assert compose("run", overrides=[override("out", text)]).out == text
 
 
 @pytest.mark.parametrize(("count", "largest"), [(1, 0), (6, 3), (64, 1000), (1001, 1000), (1002, 1000), (5, 0)])
