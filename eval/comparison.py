@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from eval.spread import Spread, spreads
 if TYPE_CHECKING:
     from eval.multirun import Done
 
-NOISE = "protocol.seed_offset="
+NOISE = "protocol.seed_offset"
 TITLE = "Inappropriate probability and expected maximum over all prompts, %"
 NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
 
@@ -35,22 +36,37 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> str:
     Raises:
         StorageError: they can't be written there.
     """
-    metrics = [_metrics(each) for each in done]
+    done, metrics = zip(*map(_with_metrics, done), strict=True)
     rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
     spread = _spreads(done, metrics)
+    text = f"\n{_text(rows, spread, 'simple', '')}\n"
+    if not any(metrics):  # nor does it take the place of a table that has numbers
+        return f"{text}No job has numbers: nothing is written to {root}"
     write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
     cells = [(markdown(name), state, found) for name, state, found in rows]
-    write_atomic(root / "comparison.md", _text(cells, spread, "github", "# ").encode())
-    return f"\n{_text(rows, spread, 'simple', '')}\nWritten to {root}: comparison.md, comparison.csv"
+    named = [replace(each, job=markdown(each.job)) for each in spread]
+    write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
+    return f"{text}Written to {root}: comparison.md, comparison.csv"
 
 
-def _metrics(done: Done) -> Sequence[Metrics]:
+def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
+    """A job with its numbers; one that is a shard of its run is incomplete, though its process is content."""
     if done.code not in (COMPLETE, INCOMPLETE):
-        return ()
+        return done, ()
     try:
-        return make_report(RunDir(done.job.folder)).metrics
+        report = make_report(RunDir(done.job.folder))
     except InputError:  # it was interrupted before its first image
-        return ()
+        return done, ()
+    if done.code == INCOMPLETE and not _began(done, report.manifest):
+        return done, ()
+    return (replace(done, code=INCOMPLETE) if report.missing else done), report.metrics
+
+
+def _began(done: Done, manifest: Mapping) -> bool:
+    """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
+    keys = ("model", "prompts", "protocol", "q16", "nudenet", "methods", "judges")
+    ours = json.loads(json.dumps(asdict(done.job.settings)))
+    return all(manifest["settings"].get(key) == ours[key] for key in keys)
 
 
 def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list[Spread]:
@@ -61,7 +77,7 @@ def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list
 
 def _without_noise(done: Done) -> str:
     """What a job is called but for its noise, the same for those that differ in nothing else."""
-    return " ".join(word for word in done.job.apart if not word.startswith(NOISE)) or "all"
+    return " ".join(word for word in done.job.apart if word.lstrip("+").partition("=")[0] != NOISE) or "all"
 
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:

@@ -18,6 +18,7 @@ from eval.errors import InputError
 from eval.overrides import check_arguments
 
 T = TypeVar("T")
+MULTIRUN = ("-m", "--multirun")
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
@@ -41,7 +42,7 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
 
 def is_multirun() -> bool:
     """Whether the command line asks for a job for each combination of values: `-m model=sd14,sd15`."""
-    return any(word in ("-m", "--multirun") for word in sys.argv[1:])
+    return any(word in MULTIRUN for word in sys.argv[1:])
 
 
 def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple[str, ...], T]]:
@@ -77,7 +78,9 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     given = sys.argv
-    sys.argv = [*given, *more]
+    if more:  # Hydra takes overrides from one place only, so a flag between them goes to the front
+        flags = [word for word in given[1:] if word in MULTIRUN]
+        sys.argv = [given[0], *flags, *(word for word in given[1:] if word not in MULTIRUN), *more]
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)(task)()
     except OverrideParseException as error:

@@ -72,7 +72,7 @@ def devices(settings: Settings) -> list[Check]:
 def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
     """Whether the run directory is new, goes on, or holds another run."""
     run = RunDir(settings.out)
-    free_name = next(name for n in range(2, 1000) if not Path(name := f"{settings.out}-{n}").exists())
+    free_name = next(name for n in range(2, 1000) if not Path(name := f"{run.root}-{n}").exists())
     elsewhere = f"out={free_name}"
     manifest = run.read_manifest()
     if manifest is not None and (found := planned_differences(manifest, plan)):

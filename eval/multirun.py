@@ -12,13 +12,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import sld
 from eval.checks import check_settings
 from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, say
 from eval.compose import compose_jobs, override
 from eval.errors import InputError
+from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
 from eval.stop import SIGNALS, Stopped
 
@@ -31,12 +33,13 @@ FREE = ("device", "workers", "batch_size", "images", "sheet", "verify", "track",
 
 @dataclass(frozen=True)
 class Job:
-    """One run of many: its name, its overrides, those of them that set it apart, and its run directory."""
+    """One run of many: its name, its overrides, those of them that set it apart, its run directory and settings."""
 
     name: str
     overrides: tuple[str, ...]
     apart: tuple[str, ...]
     folder: Path
+    settings: Settings
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Done:
         if self.code is None:
             return "not begun"
         known = {COMPLETE: "complete", INCOMPLETE: "incomplete", BAD_INPUT: "refused", BUG: "failed"}
-        return known.get(self.code) or (f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else "failed")
+        return known.get(self.code) or (f"killed by signal {-self.code}" if self.code < 0 else "failed")
 
     @property
     def exit_code(self) -> int:
@@ -62,20 +65,21 @@ class Done:
         return self.code if self.code in WORST else BUG
 
 
-def run_jobs(script: bool = False) -> int:
+def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     """Run every job of the command line, then compare; return the worst exit code.
 
     Args:
-        script: whether the command is a script with methods of its own, which then makes the jobs too.
+        methods: of the script that is the command, which then makes the jobs too.
 
     Raises:
         InputError: a job that could not start, before any has.
         Stopped: a signal asked for it.
     """
-    jobs, root = plan_jobs(compose_jobs("run", _checked))
+    jobs, root = plan_jobs(compose_jobs("run", lambda config: _checked(config, methods)))
     if not jobs:  # --help and the like
         return COMPLETE
-    program = [sys.argv[0]] if script else ["-m", "eval.run"]
+    _check_root(root)
+    program = [sys.argv[0]] if methods else ["-m", "eval.run"]
     done = []
     for number, job in enumerate(jobs, 1):
         print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
@@ -116,8 +120,12 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
     if again := next((name for number, name in enumerate(names) if name in names[:number]), None):
         raise InputError(f"the jobs must differ, found {again} twice: leave the repeated value out")
     root = Path(places.pop()) if places else Path("runs", _sweep_name(keys, common))
-    each = zip(names, overrides, varied, strict=True)
-    return [Job(name, words, tuple(apart), root / name) for name, words, apart in each], root
+    settings = [each for _, each in composed]
+    same = [_same(each) for each in settings]
+    if again := next((name for number, name in enumerate(names) if same[number] in same[:number]), None):
+        raise InputError(f"the jobs must differ, found {again} to be another one in other words: leave it out")
+    each = zip(names, overrides, varied, settings, strict=True)
+    return [Job(name, words, tuple(apart), root / name, made) for name, words, apart, made in each], root
 
 
 def folder_name(words: Sequence[str]) -> str:
@@ -145,10 +153,28 @@ def _key(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
 
 
-def _checked(config) -> Settings:
+def _same(settings: Settings) -> dict:
+    """What two jobs that would make the same have in common, however it is said."""
+    found = {**asdict(settings), "out": None}
+    if found["protocol"]:
+        found["protocol"] = found["protocol"] | {"seed_offset": settings.protocol.seed_offset or 0}
+    return found
+
+
+def _checked(config, methods: Sequence[sld.Method]) -> Settings:
+    from eval.plan import make_plan
+
     settings = read_settings(config)
     check_settings(settings)
+    make_plan(settings, methods)  # rows, methods and protocol too, before hours of the jobs in front
     return settings
+
+
+def _check_root(root: Path) -> None:
+    run = RunDir(root)
+    if run.read_manifest() is not None:
+        raise InputError(f"out={root} must be a folder for all jobs, found the run directory of one: name another")
+    run.check_writable()
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:

@@ -27,7 +27,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
     Flags are to be spelled out, for Hydra would take a part of one for the whole.
     """
-    if len(asked := [names[0] for names in ONE_OF if set(names) & set(arguments)]) > 1:
+    said = {word.partition("=")[0] for word in arguments}
+    if len(asked := [names[0] for names in ONE_OF if set(names) & said]) > 1:
         raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
     groups = {path.name for path in files("conf").iterdir() if path.is_dir()}
     for word in arguments:

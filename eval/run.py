@@ -31,7 +31,7 @@ def _start(methods: Sequence[sld.Method]) -> int:
     if is_multirun():
         from eval.multirun import run_jobs
 
-        return run_jobs(script=bool(methods))
+        return run_jobs(methods)
     return compose_and_call("run", lambda config: run(read_settings(config), methods))
 
 

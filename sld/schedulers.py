@@ -100,7 +100,13 @@ def start(scheduler, steps: int):
     scheduler = copy.deepcopy(scheduler)
     # On the host, where the tables are: a timestep on the device would make every step wait for the device.
     with _numpy_2_quiet():
-        scheduler.set_timesteps(steps)
+        try:
+            scheduler.set_timesteps(steps)
+        except ValueError as error:
+            raise InputError(
+                f"Steps that {type(scheduler).__name__} can take were expected, found {steps} ({first_line(error)}); "
+                "take more steps, or another scheduler."
+            ) from error
     return scheduler
 
 

@@ -89,10 +89,11 @@ def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exi
 def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path):
     out = f"out={tmp_path}/sweep"
     assert run("protocol.steps=1,2", out, "prompts.sample=2").returncode == 0
+    before = (tmp_path / "sweep" / "comparison.csv").read_bytes()
     done = run("protocol.steps=1,2", out, "prompts.sample=3")
     assert done.returncode == 2
-    rows = table(tmp_path / "sweep" / "comparison.csv")
-    assert [(row["state"], row["probability"]) for row in rows] == [("refused", ""), ("refused", "")]
+    assert len(re.findall(r"^protocol.steps=\d +refused +–", done.stdout, re.MULTILINE)) == 2
+    assert (tmp_path / "sweep" / "comparison.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,8 @@ def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path)
         (["shard.index=0,1", "shard.count=2"], "shard.index can't be varied"),
         (["out=a,b"], "out names the folder of all jobs"),
         (["protocol.steps=2,2"], "the jobs must differ"),
+        (["protocol.seed_offset=0,null"], "the jobs must differ"),
+        (["protocol.guidance_scale=7.5,-1"], "protocol.guidance_scale must be"),
         (["track=[],[nonesuch]"], "nonesuch"),
     ],
 )
@@ -156,6 +159,13 @@ def test_noises_vary_the_pictures_and_the_table_says_how_much_that_moves_the_num
     assert {seed + 1000 for seed in digests[0]} == digests[1]
     assert "Between noises" in (out / "comparison.md").read_text()
     assert re.search(r"^all +baseline +2 ", done.stdout, re.MULTILINE)
+
+
+def test_a_shard_of_each_job_is_no_whole_run(tmp_path):
+    done = run("protocol.seed_offset=0,1000", "protocol.steps=1", "shard.count=2", f"out={tmp_path}/s")
+    assert done.returncode == 0, done.stderr  # of each job its shard is complete
+    assert {row["state"] for row in table(tmp_path / "s" / "comparison.csv")} == {"incomplete"}
+    assert "Between noises" not in done.stdout
 
 
 def test_a_script_with_a_method_of_its_own_makes_every_job(tmp_path):
@@ -217,7 +227,7 @@ def test_no_two_jobs_share_a_folder():
 
 
 def composed(*jobs, out="runs/demo"):
-    settings = [Settings(None, None, None, None, None, [], [], out) for _ in jobs]
+    settings = [Settings(None, None, None, None, None, [], [], out, images_sample=n) for n in range(len(jobs))]
     return list(zip(jobs, settings, strict=True))
 
 
