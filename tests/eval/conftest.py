@@ -25,6 +25,18 @@ def call():
     return call
 
 
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of its own, of 400 kB, where the machine lets us mount one; a test may remount it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a file system here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
 HOSTILE_HTML = [
     "</blockquote></article><script>document.title = 'owned'</script>",
     "</script><script>document.title = 'owned'</script></style>",
