@@ -13,6 +13,7 @@ import torch
 import sld
 from eval.doctor_checks import OK, SKIPPED, WARNING, Check
 from eval.doctor_machine import Done, images_left, pictures_left
+from eval.engine import two_calls
 from eval.load import load_judges, load_model
 from eval.plan import Plan
 from eval.png import encode_png
@@ -137,18 +138,7 @@ def _timed_sample(model, plan: Plan, rows: int) -> tuple[float, float]:
 
 def _sample(model, plan: Plan, rows: int) -> tuple[float, torch.Tensor]:
     """Denoiser evaluations of two steps of the baseline, and the first latents."""
-    height, width = plan.usual_size
-    result = sld.sample(
-        model,
-        [""] * rows,
-        ["baseline"],
-        steps=2,
-        height=height,
-        width=width,
-        seeds=range(rows),
-        batch_size=rows,
-        decode=False,
-    )
+    result = two_calls(model, plan, [sld.METHODS["baseline"]], rows)
     return result.evaluations * rows, result.latents["baseline"][:1]
 
 

@@ -102,7 +102,7 @@ def _fitting(model, plan: Plan) -> int:
     height, width = plan.usual_size
     latents = torch.zeros(LARGEST_CHUNK, *model.latent_shape(height, width), device=model.device)
     found = largest_batch(
-        lambda rows: _sample(model, plan, methods, rows),
+        lambda rows: two_calls(model, plan, methods, rows),
         model.device,
         fixed=lambda: decode_images(model, latents, LARGEST_CHUNK),
         row_bytes=(DEPTH + 2) * len(methods) * height * width * 3,
@@ -115,7 +115,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     """Whether compiling works here, tried: what else it needs than a compiler differs from machine to machine."""
     model.tune(replace(tuning, compiled=True), *plan.usual_size)
     try:
-        _sample(model, plan, [sld.METHODS["baseline"]], batch_size)
+        two_calls(model, plan, [sld.METHODS["baseline"]], batch_size)
     except sld.InputError as error:
         log.warning("%s Going on without.", error)
         return False
@@ -128,7 +128,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
 def _fastest(model, plan: Plan, batch_size: int) -> str:
     baseline = [sld.METHODS["baseline"]]
     try:
-        found = fastest_attention(lambda: _sample(model, plan, baseline, batch_size), model.device, FUSED)
+        found = fastest_attention(lambda: two_calls(model, plan, baseline, batch_size), model.device, FUSED)
         return found or "default"
     except Exception as error:
         if not out_of_memory(error):
@@ -137,10 +137,10 @@ def _fastest(model, plan: Plan, batch_size: int) -> str:
     return _fastest(model, plan, batch_size // 2) if batch_size > 1 else "default"
 
 
-def _sample(model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> None:
-    """Two calls of the denoiser with a full batch, for what they need and how long they take."""
+def two_calls(model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> sld.Result:
+    """Make two calls of the denoiser with a full batch, for what they need and how long they take."""
     height, width = plan.usual_size
-    sld.sample(
+    return sld.sample(
         model,
         [""] * rows,
         methods,
