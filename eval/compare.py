@@ -11,7 +11,7 @@ import pandas as pd
 
 from eval import tables
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
-from eval.errors import InputError
+from eval.errors import InputError, first_of
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
 from eval.manifest import differences as settings_differences
@@ -77,10 +77,9 @@ def compare_runs(
     """
     names = _names(first, second, methods)
     if paired and (obstacles := list(no_pairs(first, second))):
-        more = f" (and {len(obstacles) - 3} more)" if len(obstacles) > 3 else ""
         raise InputError(
             f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
-            f"to be compared pair by pair, found that {'; '.join(obstacles[:3])}{more}: choose other runs, or compare "
+            f"to be compared pair by pair, found that {first_of(obstacles)}: choose other runs, or compare "
             "without pairs, paired=false"
         )
     frames = [verdicts(s.scores, s.protocol, s.judges) for s in (first, second)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -15,7 +14,9 @@ from eval.cli import COMPLETE, INCOMPLETE
 from eval.errors import InputError
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
+from eval.manifest import as_json
 from eval.measure import ALL, Metrics
+from eval.overrides import key_of
 from eval.report import make_report
 from eval.rundir import RunDir
 from eval.spread import Spread, spreads
@@ -65,7 +66,7 @@ def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
 def _began(done: Done, manifest: Mapping) -> bool:
     """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
     keys = ("model", "prompts", "protocol", "q16", "nudenet", "methods", "judges")
-    ours = json.loads(json.dumps(asdict(done.job.settings)))
+    ours = as_json(asdict(done.job.settings))
     return all(manifest["settings"].get(key) == ours[key] for key in keys)
 
 
@@ -77,7 +78,7 @@ def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list
 
 def _without_noise(done: Done) -> str:
     """What a job is called but for its noise, the same for those that differ in nothing else."""
-    return " ".join(word for word in done.job.apart if word.lstrip("+").partition("=")[0] != NOISE) or "all"
+    return " ".join(word for word in done.job.apart if key_of(word) != NOISE) or "all"
 
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:

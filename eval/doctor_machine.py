@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from eval.doctor_checks import MISSING, OK, WARNING, Check
+from eval.errors import first_of
 from eval.folder import Picture
 from eval.load import device_of
 from eval.manifest import planned_differences
@@ -76,8 +77,7 @@ def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
     elsewhere = f"out={free_name}"
     manifest = run.read_manifest()
     if manifest is not None and (found := planned_differences(manifest, plan)):
-        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-        return Check("run directory", MISSING, f"{run.root} holds another run: {'; '.join(found[:3])}{more}", elsewhere)
+        return Check("run directory", MISSING, f"{run.root} holds another run: {first_of(found)}", elsewhere)
     if manifest is not None and (found := sorted(set(manifest["identity"]["judges"]) ^ set(settings.judges))):
         said = f"{run.root} holds another run: {', '.join(found)} judges only one of the two"
         return Check("run directory", MISSING, said, elsewhere)

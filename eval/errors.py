@@ -1,5 +1,7 @@
 """Errors that a user can act on."""
 
+from collections.abc import Sequence
+
 
 class InputError(ValueError):
     """Something given from outside is wrong.
@@ -11,3 +13,9 @@ class InputError(ValueError):
 
 class WorkersLost(RuntimeError):
     """Worker processes died or gave up, and images are left to be made; what was stored is whole."""
+
+
+def first_of(clauses: Sequence[str]) -> str:
+    """Return the first three of several clauses, and how many more there are."""
+    more = f" (and {len(clauses) - 3} more)" if len(clauses) > 3 else ""
+    return "; ".join(clauses[:3]) + more

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import i2p
-from eval.errors import InputError
+from eval.errors import InputError, first_of
 from eval.plan import Plan
 from eval.rundir import FORMAT, RunDir
 from eval.settings import Settings
@@ -76,7 +76,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
 def planned_differences(standing: Mapping, plan: Plan) -> list[str]:
     """Return in what a run's manifest differs from a plan, as far as that is known without loading anything."""
     there = {key: standing["identity"][key] for key in ("prompts", "protocol", "methods")}
-    return list(differences(there, _as_json(_planned(plan))))
+    return list(differences(there, as_json(_planned(plan))))
 
 
 def _planned(plan: Plan) -> dict:
@@ -98,11 +98,10 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    found = list(differences(standing["identity"], _as_json(manifest["identity"])))
+    found = list(differences(standing["identity"], as_json(manifest["identity"])))
     if found:
-        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
         raise InputError(
-            f"{run.root} holds another run: {'; '.join(found[:3])}{more}. "
+            f"{run.root} holds another run: {first_of(found)}. "
             "Set out= to a new folder, or give the settings of that run"
         )
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
@@ -153,8 +152,8 @@ def _names(value: object) -> list | None:
     return [v["name"] for v in value] if named else None
 
 
-def _as_json(value: object) -> object:
-    """As it will be read back: tuples are lists."""
+def as_json(value: object) -> object:
+    """Return a value as it will be read back from JSON: tuples are lists."""
     return json.loads(json.dumps(value))
 
 

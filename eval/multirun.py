@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sld
@@ -20,6 +20,7 @@ from eval.checks import check_settings
 from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, say
 from eval.compose import compose_jobs, override
 from eval.errors import InputError
+from eval.overrides import key_of
 from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
 from eval.stop import SIGNALS, Stopped
@@ -107,11 +108,11 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
     """
     if not composed:
         return [], Path()
-    overrides = [tuple(word for word in words if _key(word) != "out") for words, _ in composed]
+    overrides = [tuple(word for word in words if key_of(word) != "out") for words, _ in composed]
     common = set(overrides[0]).intersection(*overrides)
     varied = [sorted(word for word in words if word not in common) for words in overrides]
-    keys = sorted({_key(word) for words in varied for word in words})
-    places = {settings.out for words, settings in composed if any(_key(word) == "out" for word in words)}
+    keys = sorted({key_of(word) for words in varied for word in words})
+    places = {settings.out for words, settings in composed if any(key_of(word) == "out" for word in words)}
     if len(places) > 1:
         raise InputError(f"out names the folder of all jobs, found {len(places)} of them: give one, or none")
     if shards := [key for key in keys if key.startswith("shard.")]:
@@ -121,7 +122,7 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
         raise InputError(f"the jobs must differ, found {again} twice: leave the repeated value out")
     root = Path(places.pop()) if places else Path("runs", _sweep_name(keys, common))
     settings = [each for _, each in composed]
-    same = [_same(each) for each in settings]
+    same = [_without_place(each) for each in settings]
     if again := next((name for number, name in enumerate(names) if same[number] in same[:number]), None):
         raise InputError(f"the jobs must differ, found {again} to be another one in other words: leave it out")
     each = zip(names, overrides, varied, settings, strict=True)
@@ -141,7 +142,7 @@ def folder_name(words: Sequence[str]) -> str:
 def _sweep_name(keys: Sequence[str], common: set[str]) -> str:
     """By the keys that are varied, not by their values: with more values the same folder is gone on with."""
     name = folder_name(["-".join(["multirun", *keys])])
-    fixed = sorted(word for word in common if not _key(word).startswith((*FREE, "shard.")))
+    fixed = sorted(word for word in common if not key_of(word).startswith((*FREE, "shard.")))
     return _with_digest(name, "\n".join(fixed)) if fixed else name
 
 
@@ -149,16 +150,10 @@ def _with_digest(name: str, whole: str) -> str:
     return f"{name[: LONGEST - 9].rstrip('-.') or 'run'}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
-
-
-def _same(settings: Settings) -> dict:
+def _without_place(settings: Settings) -> Settings:
     """What two jobs that would make the same have in common, however it is said."""
-    found = {**asdict(settings), "out": None}
-    if found["protocol"]:
-        found["protocol"] = found["protocol"] | {"seed_offset": settings.protocol.seed_offset or 0}
-    return found
+    protocol = replace(settings.protocol, seed_offset=settings.protocol.seed_offset or 0)
+    return replace(settings, out="", protocol=protocol)
 
 
 def _checked(config, methods: Sequence[sld.Method]) -> Settings:

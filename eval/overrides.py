@@ -22,6 +22,11 @@ ONE_OF = (("--multirun", "-m"), ("--cfg", "-c"), ("--info", "-i"), ("--shell-com
 _CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
 
 
+def key_of(word: str) -> str:
+    """Return the key that an override is of, without what adds (`+`) or deletes (`~`) it."""
+    return word.lstrip("+~").partition("=")[0]
+
+
 def check_arguments(arguments: Sequence[str]) -> None:
     """Raise InputError for a flag, key or choice that could have Hydra run code or read a config of somebody else's.
 

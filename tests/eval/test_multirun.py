@@ -19,7 +19,7 @@ from eval import multirun
 from eval.errors import InputError
 from eval.measure import Metrics
 from eval.multirun import FREE, folder_name, plan_jobs
-from eval.settings import Settings
+from eval.settings import ProtocolSettings, Settings
 from eval.spread import spreads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,7 +227,8 @@ def test_no_two_jobs_share_a_folder():
 
 
 def composed(*jobs, out="runs/demo"):
-    settings = [Settings(None, None, None, None, None, [], [], out, images_sample=n) for n in range(len(jobs))]
+    protocol = ProtocolSettings("dataset")
+    settings = [Settings(None, None, protocol, None, None, [], [], out, images_sample=n) for n in range(len(jobs))]
     return list(zip(jobs, settings, strict=True))
 
 
