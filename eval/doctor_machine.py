@@ -5,12 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
-import threading
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +22,6 @@ PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 p
 SCORE_BYTES = 400  # an image, detections included
 GIB = 2**30
 Done = Callable[[], set[tuple[str, int, int]]]  # (method, row, image) of what need not be made again
-SECONDS = 6.0  # that an answer from the network is waited for
 
 
 def host() -> Check:
@@ -138,26 +132,3 @@ def size_in_words(count: float) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count:.0f} bytes"
-
-
-@cache
-def reachable(url: str) -> bool:
-    """Whether the host of an address takes a connection, said within `SECONDS`; behind a proxy that can't be told."""
-    if urllib.request.getproxies().keys() & {"http", "https", "all"}:
-        return True
-    parts = urllib.parse.urlsplit(url)
-    answer: list[bool] = []
-
-    def connect() -> None:
-        try:
-            port = parts.port or (80 if parts.scheme == "http" else 443)
-            socket.create_connection((parts.hostname, port), timeout=SECONDS).close()
-            answer.append(True)
-        except OSError:
-            pass
-
-    # Asking for a name's address has no timeout of its own.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    return bool(answer)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import i2p
 from eval.doctor_checks import MISSING, OK, SKIPPED, WARNING, Check
-from eval.doctor_machine import reachable, size_in_words
+from eval.doctor_machine import size_in_words
 from eval.errors import InputError
 from eval.judges import clip_hub, prompt_pair
 from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
 from i2p.demo import trained
+from i2p.network import is_reachable
 from i2p.sources import HUB_ID, SHIPPED, is_hub_id, is_published
 from sld.models import files
 
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 DOWNLOADS = "a run downloads it first"
 AT_ONCE = 100e6  # bytes of weights that are read for their digests unasked
+reachable = cache(is_reachable)  # several parts lack one server
 
 
 def model(settings: Settings, digests: bool) -> list[Check]:

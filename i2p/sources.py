@@ -4,12 +4,10 @@ import csv
 import hashlib
 import json
 import re
-import socket
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from i2p.network import is_reachable
 from i2p.prompt import InputError, Prompt, digest
 from i2p.schema import Record, to_prompts
 
@@ -184,26 +182,13 @@ _READERS: dict[str, Callable[[Path], _Table]] = {
 }
 
 
-def _hub_is_reachable() -> bool:
-    """Whether the hub's host accepts a connection: `datasets` itself retries for 23 s before it looks in its cache."""
-    from huggingface_hub import constants
-
-    if urllib.request.getproxies().keys() & {"http", "https", "all"}:
-        return True
-    url = urllib.parse.urlsplit(constants.ENDPOINT)
-    try:
-        socket.create_connection((url.hostname, url.port or (80 if url.scheme == "http" else 443)), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
 def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> list[Prompt]:
     import datasets
+    from huggingface_hub import constants
 
     source = f"{name}@{revision}" if revision else name
     config, was_offline = datasets.config, datasets.config.HF_HUB_OFFLINE
-    offline = offline or was_offline or not _hub_is_reachable()
+    offline = offline or was_offline or not is_reachable(constants.ENDPOINT)
     try:
         config.HF_HUB_OFFLINE = offline
         dataset = datasets.load_dataset(name, revision=revision, split=split)

@@ -1,19 +1,16 @@
 """The doctor says what a run would find, as a process of its own: no traceback whatever is broken, nothing written."""
 
-import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 import sld
 from eval.doctor import main
-from eval.doctor_machine import reachable
 from eval.judges import clip_hub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,24 +251,6 @@ def test_what_is_no_setting_is_one_sentence_and_help_is_help(tmp_path):
     assert done.returncode == 0
     assert "eval.doctor" in done.stdout
     assert "digests: false" in done.stdout
-
-
-def test_a_host_is_reachable_where_something_listens(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    reachable.cache_clear()
-    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        assert reachable(url)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    reachable.cache_clear()
-    assert not reachable(url)
 
 
 def test_what_the_doctor_knows_of_clip_is_what_open_clip_says():

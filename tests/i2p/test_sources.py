@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 import i2p
-from i2p import sources
+from i2p import network
 
 TEXTS = [
     "Null",
@@ -130,7 +130,7 @@ def test_the_hub_offline_says_quickly_how_to_use_a_file(source):
 def test_an_unreachable_hub_is_noticed_without_the_retries_of_the_library(monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(sources.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(network.urllib.request, "getproxies", dict)
     start = time.perf_counter()
     with pytest.raises(i2p.InputError, match="cannot be reached"):
         i2p.load_prompts("AIML-TUDA/i2p")
