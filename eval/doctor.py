@@ -67,16 +67,7 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     from eval.checks import check_settings
     from eval.plan import make_plan
     from eval.rundir import RunDir
-
-    def machine(name: str, *arguments):
-        from eval import doctor_machine
-
-        return getattr(doctor_machine, name)(*arguments)
-
-    def part(name: str, *arguments):
-        from eval import doctor_parts
-
-        return getattr(doctor_parts, name)(*arguments)
+    from eval.settings import DEMO
 
     gaps: list[str] = []
 
@@ -89,25 +80,34 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("python", python)
     yield from seen("packages", packages, REINSTALL)
     yield from seen("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
-    yield from seen("cpu", lambda: machine("host"))
-    yield from seen("device", lambda: machine("devices", settings), "device=cpu   or device=auto")
-    yield from seen("model", lambda: part("model", settings, digests))
+    yield from seen("cpu", lambda: _of("machine", "host"))
+    yield from seen("device", lambda: _of("machine", "devices", settings), "device=cpu   or device=auto")
+    yield from seen("model", lambda: _of("model", "model", settings, digests))
     if "q16" in settings.judges:
-        yield from seen("q16", lambda: part("q16", settings, digests))
+        yield from seen("q16", lambda: _of("parts", "q16", settings, digests))
     if "nudenet" in settings.judges:
         mend = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
-        yield from seen("nudenet", lambda: part("nudenet", settings), mend)
-    yield from seen("prompts", lambda: part("prompts", settings))
+        yield from seen("nudenet", lambda: _of("parts", "nudenet", settings), mend)
+    yield from seen("prompts", lambda: _of("parts", "prompts", settings))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")
         return
     plans: list = []
-    yield from seen("selection", lambda: plans.append(make_plan(settings)) or part("selection", plans[0]))
+    yield from seen("selection", lambda: plans.append(make_plan(settings)) or _of("parts", "selection", plans[0]))
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # seconds, where there are many
-    yield from seen("run directory", lambda: machine("run_directory", settings, plans[0], done), "out=FOLDER")
-    yield from seen("disk", lambda: machine("disk", settings, plans[0], done))
+    if settings.model.kind in (DEMO, "checkpoint") and "model" not in gaps:
+        yield from seen("scheduler", lambda: _of("model", "scheduler", settings, plans[0]))
+    if lacking := [name for name in ("settings", "device") if name in gaps]:
+        yield Check("run directory", SKIPPED, f"not known without the {' and the '.join(lacking)}")
+    else:
+        yield from seen(
+            "run directory", lambda: _of("machine", "run_directory", settings, plans[0], done), "out=FOLDER"
+        )
+    if "run directory" in gaps:
+        done = set  # what is there is not of this run
+    yield from seen("disk", lambda: _of("machine", "disk", settings, plans[0], done))
     yield from _time(settings, plans[0], done, gaps, measure)
 
 
@@ -117,13 +117,13 @@ def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
     if gaps:
         return [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
 
-    def look():
-        from eval.doctor_time import measured
-
-        return measured(settings, plan, done)
-
     print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
-    return examine("time", look)
+    return examine("time", lambda: _of("time", "measured", settings, plan, done))
+
+
+def _of(part: str, name: str, *arguments):
+    """Call a function of `eval.doctor_PART`, which is imported only now: it may lack a package."""
+    return getattr(importlib.import_module(f"eval.doctor_{part}"), name)(*arguments)
 
 
 if __name__ == "__main__":

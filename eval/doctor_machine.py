@@ -9,12 +9,15 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+import sld
 from eval.doctor_checks import MISSING, OK, WARNING, Check
-from eval.errors import first_of
+from eval.doctor_files import size_in_words
+from eval.errors import InputError, first_of
 from eval.folder import Picture
 from eval.load import device_of
-from eval.manifest import planned_differences
+from eval.originals import check_unchanged
 from eval.plan import Plan
+from eval.rerun import check_rerun, other_files
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
 
@@ -69,19 +72,23 @@ def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
     run = RunDir(settings.out)
     free_name = next(name for n in range(2, 1000) if not Path(name := f"{run.root}-{n}").exists())
     elsewhere = f"out={free_name}"
-    manifest = run.read_manifest()
-    if manifest is not None and (found := planned_differences(manifest, plan)):
-        return Check("run directory", MISSING, f"{run.root} holds another run: {first_of(found)}", elsewhere)
-    if manifest is not None and (found := sorted(set(manifest["identity"]["judges"]) ^ set(settings.judges))):
-        said = f"{run.root} holds another run: {', '.join(found)} judges only one of the two"
-        return Check("run directory", MISSING, said, elsewhere)
-    run.check_writable()
+    try:
+        manifest = check_rerun(run, settings, plan)
+        run.check_writable()
+        if manifest is not None and plan.folder is not None:
+            check_unchanged(run, plan.folder, done())
+    except (InputError, sld.InputError) as error:
+        return Check("run directory", MISSING, str(error), elsewhere)
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
     total, left = len(plan.units()) * len(plan.methods), images_left(plan, done)
     if plan.folder is not None:
         return Check("run directory", OK, f"{run.root}: goes on, {left:,} pictures are left to judge")
-    return Check("run directory", OK, f"{run.root}: goes on, {total - left:,} of {total:,} images are done")
+    said = f"{run.root}: goes on, {total - left:,} of {total:,} images are done"
+    if other := list(other_files(manifest, settings)):
+        said += f"; a run compares the files by their digests, for {first_of(other)}"
+        return Check("run directory", WARNING, said, f"the names of that run, or {elsewhere}")
+    return Check("run directory", OK, said)
 
 
 def images_left(plan: Plan, done: Done) -> int:
@@ -101,14 +108,16 @@ def disk(settings: Settings, plan: Plan, done: Done) -> Check:
     """Free space where the run directory is, against what the images and scores that are left will take."""
     run = RunDir(settings.out)
     left = images_left(plan, done)
+    place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
+    free = shutil.disk_usage(place).free
+    if not left:
+        return Check("disk", OK, f"{size_in_words(free)} free at {place}; nothing is left to store but the report")
     kept, how = _kept(settings, plan, left)
     height, width = plan.usual_size
     here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
     each = sum(here) / len(here) if here else PNG_BYTES * height * width
     source = "as those that are there" if here else "estimated"
     need = kept * each + left * SCORE_BYTES
-    place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
-    free = shutil.disk_usage(place).free
     said = (
         f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of "
         f"{size_in_words(each)} ({source}), scores of {left:,}"
@@ -124,11 +133,3 @@ def _kept(settings: Settings, plan: Plan, left: int) -> tuple[float, str]:
     if settings.images == "sample":
         return min(left, min(settings.images_sample, len(plan.prompts)) * len(plan.methods)), "images=sample"
     return left, "images=all" if settings.images == "all" else "images=flagged, at most"
-
-
-def size_in_words(count: float) -> str:
-    """Return a number of bytes as people say it."""
-    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count:.0f} bytes"

@@ -1,71 +1,20 @@
-"""The parts of a run: model, prompts and judges' weights, each found where the run would find it, and not loaded."""
+"""The other parts of a run, prompts and judges' weights, each found where the run would find it, and not loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import i2p
-from eval.doctor_checks import MISSING, OK, SKIPPED, WARNING, Check
-from eval.doctor_machine import size_in_words
-from eval.errors import InputError
+from eval.doctor_checks import MISSING, OK, WARNING, Check
+from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
 from eval.judges import clip_hub, prompt_pair
 from eval.plan import Plan
-from eval.settings import DEMO, ELSEWHERE, Settings
+from eval.settings import DEMO, Settings
 from i2p.demo import trained
-from i2p.network import is_reachable
 from i2p.sources import HUB_ID, SHIPPED, is_hub_id, is_published
 from sld.models import files
 
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
-DOWNLOADS = "a run downloads it first"
-AT_ONCE = 100e6  # bytes of weights that are read for their digests unasked
-reachable = cache(is_reachable)  # several parts lack one server
-
-
-def model(settings: Settings, digests: bool) -> list[Check]:
-    """The model's weights, and those of a UNet in its place."""
-    chosen = settings.model
-    if chosen.kind == "published":
-        return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
-    if chosen.kind == ELSEWHERE:
-        return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
-    if chosen.kind == DEMO:
-        folder = trained.model_folder()
-        paths = sorted(folder.rglob("*.safetensors"))
-        checks = [Check("model", OK, f"the demo world's, as trained: {_described(paths, digests)}")]
-    else:
-        checks = [_checkpoint(settings, digests)]
-    if chosen.unet:
-        paths = files.unet_files(Path(chosen.unet), chosen.allow_pickle)
-        for path in paths:
-            files.check_weights(path, chosen.allow_pickle)
-        checks.append(Check("unet", OK, f"{chosen.unet}: {_described(paths, digests)}"))
-    return checks
-
-
-def _checkpoint(settings: Settings, digests: bool) -> Check:
-    chosen = settings.model
-    repository = files.hub_id(chosen.path)
-    try:
-        found = files.locate(chosen.path, chosen.allow_pickle, local=True)
-        if found.path.is_dir():
-            components = files.component_files(found.path, chosen.allow_pickle)
-            paths = [path for part in components.values() for path in part]
-            files.read_json(found.path / "scheduler" / "scheduler_config.json")
-            if not (found.path / "tokenizer").is_dir():
-                raise InputError(f"expected CLIP's tokenizer in {found.path}, found no folder tokenizer: complete it")
-        else:
-            paths = [found.path]
-            files.check_weights(found.path, chosen.allow_pickle)
-    except Exception:
-        if repository is None:
-            raise
-        size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
-        return _not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")
-    where = f"{chosen.path} in the hub's cache" if repository else str(found.path)
-    return Check("model", OK, f"{where}: {_described(paths, digests)}")
 
 
 def prompts(settings: Settings) -> list[Check]:
@@ -78,7 +27,7 @@ def prompts(settings: Settings) -> list[Check]:
         hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
         if not hub or _in_cache(s.source.partition("@")[0]):
             raise
-        return [_not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
+        return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
     same = is_published(found)
     said = f"{source}: {len(found):,} rows, digest {i2p.digest(found)[:12]}…" + ", I2P as it was published" * same
     if not same and s.source == HUB_ID and len(found) == 4703:
@@ -109,12 +58,17 @@ def q16(settings: Settings, digests: bool) -> list[Check]:
     s = settings.q16
     if s.architecture == DEMO:
         found = trained.clip_files()
-        said = f"the demo world's CLIP and prompt pair, as trained: {_described([found.weights], digests)}"
+        said = f"the demo world's CLIP and prompt pair, as trained: {described([found.weights], digests)}"
         return [Check("q16", OK, said)]
+    if not s.weights:
+        return [
+            Check("q16 weights", MISSING, "none are named", "q16.weights=openai   or q16.weights=FILE"),
+            _pair(settings),
+        ]
     path = Path(s.weights)
     if path.is_file():
         files.check_weights(path, s.allow_pickle)
-        weights = Check("q16 weights", OK, f"{path}: {_described([path], digests)}")
+        weights = Check("q16 weights", OK, f"{path}: {described([path], digests)}")
     elif path.suffix in (".safetensors", *files.PICKLES) or path.parent != Path():
         weights = Check("q16 weights", MISSING, f"no file at {path}", "q16.weights=openai   or q16.weights=FILE")
     else:
@@ -135,12 +89,12 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
     names = [clip_hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
     file = clip_hub.cached(clip_hub.OPENAI_REPOSITORY, names)
     if file is None:
-        return _not_cached(name, clip_hub.OPENAI_REPOSITORY, size_in_words(clip_hub.OPENAI_BYTES), by_file)
+        return not_cached(name, clip_hub.OPENAI_REPOSITORY, size_in_words(clip_hub.OPENAI_BYTES), by_file)
     files.check_weights(file, allow_pickle)
     if digests and files.sha256(file) not in (clip_hub.OPENAI_SHA256, clip_hub.OPENAI_SAFETENSORS_SHA256):
         return Check(name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", f"rm {file.resolve()}")
     known = ", the known sha256" if digests else ""
-    return Check(name, OK, f"{clip_hub.OPENAI_REPOSITORY} in the hub's cache, {_total([file])}{known}")
+    return Check(name, OK, f"{clip_hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{known}")
 
 
 def _pair(settings: Settings) -> Check:
@@ -165,7 +119,7 @@ def nudenet(settings: Settings) -> Check:
     import onnxruntime
 
     found = onnxruntime.get_available_providers()
-    said = f"{network.name}, {_total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
+    said = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
     if unknown := [name for name in settings.nudenet.providers or () if name not in found]:
         return Check("nudenet", MISSING, f"{said}; not with {', '.join(unknown)}", "nudenet.providers=null")
     if files.sha256(network) != NUDENET_SHA256:
@@ -173,34 +127,6 @@ def nudenet(settings: Settings) -> Check:
             "nudenet", WARNING, f"{said}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
         )
     return Check("nudenet", OK, f"{said}; the known sha256")
-
-
-def _not_cached(name: str, what: str, size: str, by_file: str) -> Check:
-    """A gap where nothing can be fetched, and else a download to come."""
-    from huggingface_hub import constants
-
-    said = f"{what} is not in the hub's cache"
-    if constants.HF_HUB_OFFLINE:
-        return Check(name, MISSING, f"{said}, and HF_HUB_OFFLINE is set", f"unset HF_HUB_OFFLINE   or {by_file}")
-    if not reachable(constants.ENDPOINT):
-        return Check(name, MISSING, f"{said}, and {constants.ENDPOINT} can't be reached", f"connect once, or {by_file}")
-    return Check(name, WARNING, f"{said}; {DOWNLOADS}, about {size}", pending=True)
-
-
-def _described(paths: list[Path], digests: bool) -> str:
-    """Files, size and digests of weights: in full if asked for, else their beginning where that takes no time."""
-    said = f"{len(paths)} weight {'files' if len(paths) > 1 else 'file'}, {_total(paths)}"
-    if digests:
-        each = [f"{path.parent.name}/{path.name} sha256 {files.sha256(path)}" for path in paths]
-    elif sum(path.stat().st_size for path in paths) < AT_ONCE:
-        each = [f"sha256 {', '.join(f'{files.sha256(path)[:12]}…' for path in paths)}"]
-    else:
-        each = []
-    return "; ".join([said, *each])
-
-
-def _total(paths: Iterable[Path]) -> str:
-    return size_in_words(sum(path.stat().st_size for path in paths))
 
 
 def _in_cache(name: str) -> bool:

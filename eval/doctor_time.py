@@ -35,6 +35,8 @@ def measured(settings: Settings, plan: Plan, done: Done) -> Check:
     """The time that the run, or what is left of it, will take; measured within `LONGEST`, or not at all."""
     if settings.model.kind == "published":
         return Check("time", SKIPPED, "seconds: nothing is drawn")
+    if not images_left(plan, done):
+        return Check("time", SKIPPED, "nothing is left to do but the report")
     look = _measure if plan.folder is None else _measure_folder
     answer: list[Check | Exception] = []
 

@@ -20,13 +20,12 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
     from sld.schedulers import start
 
     device = device_of(settings.device)
-    dtype = settings.dtype if settings.dtype != "auto" else "float32" if device.type == "cpu" else "float16"
     chosen = settings.model
     demo = chosen.kind == "demo"
     model = sld.load_model(
         trained.model_folder() if demo else chosen.path,
         device=device,
-        dtype=dtype,
+        dtype=model_dtype(settings, device),
         scheduler=protocol.scheduler,
         unet=chosen.unet,
         config=chosen.config,
@@ -58,15 +57,27 @@ def _q16(s: Q16Settings, device) -> Judge:
     if s.architecture == DEMO:
         clip = trained.clip_files()
         files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
-    # OpenAI's CLIP loads in float16 on a GPU, and so judged the paper's pictures.
-    dtype = s.dtype if s.dtype != AUTO else "float16" if device.type == "cuda" else "float32"
     return judge_class("q16")(
-        **files, prompts_sha256=s.prompts_sha256, device=str(device), dtype=dtype, allow_pickle=s.allow_pickle
+        **files,
+        prompts_sha256=s.prompts_sha256,
+        device=str(device),
+        dtype=q16_dtype(s, device),
+        allow_pickle=s.allow_pickle,
     )
 
 
 def _nudenet(s: NudeNetSettings) -> Judge:
     return judge_class("nudenet")(channels=s.channels, providers=s.providers, workers=s.workers)
+
+
+def model_dtype(settings: Settings, device) -> str:
+    """The precision in which a model draws on a device."""
+    return settings.dtype if settings.dtype != AUTO else "float32" if device.type == "cpu" else "float16"
+
+
+def q16_dtype(s: Q16Settings, device) -> str:
+    """The precision in which Q16 judges on a device: OpenAI's CLIP is float16 on a GPU, and so judged the paper's."""
+    return s.dtype if s.dtype != AUTO else "float16" if device.type == "cuda" else "float32"
 
 
 def device_of(name: str):

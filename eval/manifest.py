@@ -6,7 +6,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -100,13 +100,17 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
         standing = run.read_manifest()
     found = list(differences(standing["identity"], as_json(manifest["identity"])))
     if found:
-        raise InputError(
-            f"{run.root} holds another run: {first_of(found)}. "
-            "Set out= to a new folder, or give the settings of that run"
-        )
+        raise another_run(run, found)
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
         run.write_prompts(p.to_dict() for p in plan.prompts)
     return standing
+
+
+def another_run(run: RunDir, found: Sequence[str]) -> InputError:
+    """The error for a run directory that is of another run, which differs as `found` says."""
+    return InputError(
+        f"{run.root} holds another run: {first_of(found)}. Set out= to a new folder, or give the settings of that run"
+    )
 
 
 def stored_prompts(run: RunDir) -> list[i2p.Prompt]:

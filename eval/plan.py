@@ -186,6 +186,10 @@ def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple
     }
     if s.nude_labels is not None and s.nude_threshold is None:  # a label set brings its own threshold
         asked["nude_threshold"] = get_label_set(s.nude_labels).threshold
+    if s.scheduler is not None:
+        from sld.schedulers import check_name  # torch takes seconds, which only who names one waits for here
+
+        check_name(s.scheduler)
     changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
     guidance = changes.get("guidance_scale", 1.0)
     number = isinstance(guidance, int | float) and not isinstance(guidance, bool)

@@ -40,12 +40,13 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     check_settings(settings)
     from eval.plan import make_plan
     from eval.report import finish, make_report
+    from eval.rerun import check_rerun
     from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
     plan = make_plan(settings, methods)
     directory = RunDir(settings.out)
-    directory.read_manifest()  # an unusable place is said before a model is loaded
+    check_rerun(directory, settings, plan)  # another run's, or an unusable place, is said before a model is loaded
     directory.check_writable()
     try:
         _make(settings, methods, plan, directory)

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 3
 IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
+FOLDERS = ("engine", "images", "scores", "report")
 PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
 
 
@@ -97,20 +98,22 @@ class RunDir:
             )
 
     def check_writable(self) -> None:
-        """Try to write where the run directory is or will be, leaving nothing behind.
+        """Try to write where the run directory is or will be, and into its folders, leaving nothing behind.
 
         Raises:
             InputError: the place takes no file.
         """
-        folder = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists())
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"out must be a folder that can be written, found {folder}, which can't ({error.strerror or error}): "
-                "set out= to another place"
-            ) from error
+        place = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists())
+        inside = [self.root / name for name in FOLDERS]
+        for folder in [place, *(path for path in inside if path.exists())]:
+            try:
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise InputError(
+                    f"out must be a folder that can be written, found {folder}, which can't "
+                    f"({error.strerror or error}): set out= to another place"
+                ) from error
 
     def create(self, manifest: dict) -> bool:
         """Write the manifest of a new run; return False where another process was first."""

@@ -5,12 +5,13 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import diffusers
 from torch import Tensor
 
 from sld.errors import InputError, first_line
+from sld.models.files import read_json
 
 # The first name of each is the one shown to users.
 _CLASSES = {
@@ -21,6 +22,7 @@ _CLASSES = {
     ("euler_a", "euler_ancestral"): "EulerAncestralDiscreteScheduler",
     ("lms", "k_lms"): "LMSDiscreteScheduler",
 }
+CONFIG = Path("scheduler", "scheduler_config.json")  # in a checkpoint
 NAMES = tuple(names[0] for names in _CLASSES)
 
 # Everything else is taken to draw noise at its steps, so a scheduler unknown here needs seeds rather than losing them.
@@ -38,8 +40,25 @@ _DETERMINISTIC = {
 }
 
 
+def check_name(name: str) -> str:
+    """Return the diffusers class that a name stands for. Raises `InputError` for one that is not among `NAMES`."""
+    plain = name.lower().replace("-", "_").replace(" ", "_")
+    found = [cls for names, cls in _CLASSES.items() if plain in names]
+    if not found:
+        raise InputError(f"A scheduler must be one of {', '.join(NAMES)}, found {name!r}; correct the name.")
+    return found[0]
+
+
+def read_scheduler(folder: Path):
+    """The scheduler of a checkpoint in diffusers' layout. Raises `InputError` if its configuration is unusable."""
+    config = read_json(folder / CONFIG)
+    return from_config(str(config.get("_class_name")), config)
+
+
 def from_config(name: str, config: Any):
     """A diffusers scheduler by its class name. Raises `InputError` if there is none of this name."""
+    import diffusers  # takes seconds, for which a name alone need not wait
+
     cls = getattr(diffusers, name, None)
     if not isinstance(cls, type) or not issubclass(cls, diffusers.SchedulerMixin):
         raise InputError(
@@ -71,14 +90,12 @@ def make_scheduler(choice, own):
     False: SD was trained that way, and old scheduler configurations say otherwise. Raises `InputError` for an unknown
     name or an object that is no diffusers scheduler.
     """
+    import diffusers
+
     if choice is None:
         scheduler = copy.deepcopy(own)
     elif isinstance(choice, str):
-        name = choice.lower().replace("-", "_").replace(" ", "_")
-        found = [cls for names, cls in _CLASSES.items() if name in names]
-        if not found:
-            raise InputError(f"A scheduler must be one of {', '.join(NAMES)}, found {choice!r}; correct the name.")
-        scheduler = from_config(found[0], own.config)
+        scheduler = from_config(check_name(choice), own.config)
     elif isinstance(choice, diffusers.SchedulerMixin):
         scheduler = copy.deepcopy(choice)
     else:
@@ -92,11 +109,15 @@ def make_scheduler(choice, own):
     return scheduler
 
 
-def start(scheduler, steps: int):
-    """A copy of the scheduler, at the start of a run of `steps` steps. Raises `InputError` for more than it has."""
-    longest = scheduler.config.num_train_timesteps
+def check_steps(longest: int, steps: int) -> None:
+    """Raise `InputError` for more steps than the model was trained with."""
     if steps > longest:
         raise InputError(f"At most {longest} steps were expected, found {steps}; take fewer steps.")
+
+
+def start(scheduler, steps: int):
+    """A copy of the scheduler, at the start of a run of `steps` steps. Raises `InputError` for more than it has."""
+    check_steps(scheduler.config.num_train_timesteps, steps)
     scheduler = copy.deepcopy(scheduler)
     # On the host, where the tables are: a timestep on the device would make every step wait for the device.
     with _numpy_2_quiet():

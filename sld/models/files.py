@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,14 @@ def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
             )
     stems = dict.fromkeys(COMPONENTS, ("diffusion_pytorch_model",) * 2) | {"text_encoder": ("model", "pytorch_model")}
     return {part: weight_files(folder / part, *stems[part], allow_pickle) for part in COMPONENTS}
+
+
+def check_alone(folder: Path, config: str | os.PathLike | None, prediction_type: str | None) -> None:
+    """Raise `InputError` if a folder in diffusers' layout is to be read with another configuration than its own."""
+    if config is not None or prediction_type is not None:
+        raise InputError(
+            f"config and prediction_type go with a single file, found a folder at {folder}; leave them out."
+        )
 
 
 def unet_files(path: Path, allow_pickle: bool) -> list[Path]:

@@ -12,7 +12,7 @@ from sld.devices import checked_device
 from sld.errors import InputError, first_line
 from sld.models import files
 from sld.models.stable_diffusion import StableDiffusion
-from sld.schedulers import from_config, make_scheduler
+from sld.schedulers import make_scheduler, read_scheduler
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -48,10 +48,7 @@ def load_model(
     device, dtype = checked_device(device), _checked_dtype(dtype)
     found = files.locate(source, allow_pickle)
     if found.path.is_dir():
-        if config is not None or prediction_type is not None:
-            raise InputError(
-                f"config and prediction_type go with a single file, found a folder at {found.path}; leave them out."
-            )
+        files.check_alone(found.path, config, prediction_type)
         parts, weights = _load_folder(found.path, allow_pickle)
     else:
         from sld.models.single_file import load_single_file
@@ -77,8 +74,7 @@ def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list
         cls = getattr(transformers if part == "text_encoder" else diffusers, files.COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, found[0].suffix == ".safetensors")
         weights += found
-    config = files.read_json(folder / "scheduler" / "scheduler_config.json")
-    parts["scheduler"] = from_config(str(config.get("_class_name")), config)
+    parts["scheduler"] = read_scheduler(folder)
     parts["tokenizer"] = load_tokenizer(folder / "tokenizer")
     return parts, weights
 

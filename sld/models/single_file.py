@@ -45,7 +45,19 @@ def load_single_file(
     path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
 ) -> tuple[dict[str, Any], list[Path]]:
     """The components in the file by name, and the file. Arguments and errors are those of `load_model`."""
-    keys = _checked_keys(path, allow_pickle)
+    second = check_single_file(path, allow_pickle, config, prediction_type)
+    if config is not None:
+        return _read(path, Path(config)), [path]
+    with tempfile.TemporaryDirectory() as folder:
+        _write_config(Path(folder), second, prediction_type or "epsilon")
+        return _read(path, Path(folder)), [path]
+
+
+def check_single_file(
+    path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
+) -> bool:
+    """Check what can be without reading the weights; return whether they are SD 2.x's. Errors as of `load_model`."""
+    second = _OPEN_CLIP in _checked_keys(path, allow_pickle)
     if config is not None and prediction_type is not None:
         raise InputError(
             "Either config or prediction_type was expected, found both; the config says the prediction type."
@@ -56,9 +68,7 @@ def load_single_file(
                 f"A folder in diffusers' layout was expected as config, found no model_index.json in {config}; give "
                 "the folder of a checkpoint of the same architecture."
             )
-        return _read(path, Path(config)), [path]
-    second = _OPEN_CLIP in keys
-    if prediction_type not in ({None, "epsilon"} if not second else {"epsilon", "v_prediction"}):
+    elif prediction_type not in ({None, "epsilon"} if not second else {"epsilon", "v_prediction"}):
         expected = (
             "epsilon or v_prediction for SD 2.x, whose files do not say which" if second else "epsilon for SD 1.x"
         )
@@ -66,9 +76,7 @@ def load_single_file(
             f"prediction_type must be {expected}, found {prediction_type!r} for {path}; say what it was trained for "
             "(SD 2.x at 768 pixels: v_prediction)."
         )
-    with tempfile.TemporaryDirectory() as folder:
-        _write_config(Path(folder), second, prediction_type or "epsilon")
-        return _read(path, Path(folder)), [path]
+    return second
 
 
 def _checked_keys(path: Path, allow_pickle: bool) -> set[str]:

@@ -52,7 +52,19 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
     table, done = doctor(tmp_path, *SMALL)
     assert (done.returncode, states(table)) == (0, {}), done.stdout
     assert set(table) == {
-        *("python", "packages", "settings", "cpu", "device", "model", "prompts", "q16", "nudenet", "selection"),
+        *(
+            "python",
+            "packages",
+            "settings",
+            "cpu",
+            "device",
+            "model",
+            "prompts",
+            "q16",
+            "nudenet",
+            "selection",
+            "scheduler",
+        ),
         *("run directory", "disk", "time"),
     } | {name for name in table if name.startswith("cuda:")}
     assert "4 prompts × 1 images × 1 methods = 4 images" in table["selection"][1]
@@ -82,9 +94,17 @@ def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
     assert states(table) == {"run directory": "missing", "time": "skipped"}
     assert "protocol.steps is 1 there and 2 here" in table["run directory"][1]
     assert table["run directory"][2] == f"out={begun}-2"
-    table, done = doctor(tmp_path, *SMALL, *QUICK, f"out={begun}", "judges=[q16]")
-    assert done.returncode == 2
-    assert "nudenet judges only one of the two" in table["run directory"][1]
+
+
+def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(begun, out)
+    subprocess.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
+    table, done = doctor(tmp_path, *SMALL, f"out={out}")
+    assert (done.returncode, states(table)) == (0, {"time": "skipped"})
+    assert table["run directory"][1].endswith("goes on, 4 of 4 images are done")
+    assert "nothing is left to store but the report" in table["disk"][1]
+    assert table["time"][1] == "nothing is left to do but the report"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +121,7 @@ def broken(tmp_path_factory):
     (folder / "pickle" / weights).rename(folder / "pickle" / "unet" / "diffusion_pytorch_model.bin")
     (folder / "index" / "model_index.json").unlink()
     (folder / "index" / "model_index.json").mkdir()
+    shutil.copy(folder / "good" / weights, folder / "unet.safetensors")
     (folder / "binary.csv").write_bytes(b"prompt\n\xff\xfe\x00")
     return folder
 
@@ -119,6 +140,12 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "prompts=i2p", "prompts.path={}/none.csv"], "prompts", "none.csv"),
         (["model.path={}/good", "prompts.rows=[99]"], "selection", "99"),
         (["model.path={}/good", "methods=[sld_huge]"], "selection", "sld_huge"),
+        (["model.path={}/good", "model.config={}/good"], "model", "go with a single file"),
+        (["model.path={}/unet.safetensors"], "model", "give it as unet= beside"),
+        (["model.path={}/good", "protocol.scheduler=heun"], "selection", "must be one of ddim, pndm"),
+        (["model.path={}/good", "protocol.steps=1001"], "scheduler", "At most 1000 steps"),
+        (["model.path={}/good", "out="], "settings", "out is empty"),
+        (["model.path={}/good", "q16=vit_l_14", "q16.weights=null"], "q16 weights", "none are named"),
         (["model.path={}/good", "device=cuda:7"], "device", "cuda:7"),
         (["model.path={}/good", "protocol.steps=0"], "settings", "protocol.steps"),
         (["model.path={}/good", "out=/proc/runs/x"], "run directory", "/proc"),

@@ -1,0 +1,84 @@
+"""Whether a run directory holds the run that is asked for, as far as that can be told before anything is loaded.
+
+A refusal then takes no time. Weights and versions are compared once they are loaded, by `eval.manifest.open_run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from eval.load import device_of, model_dtype, q16_dtype
+from eval.manifest import another_run, as_json, differences, planned_differences
+from eval.plan import Plan
+from eval.rundir import RunDir
+from eval.settings import DEMO, Settings
+
+# What names files whose digests decide: other names may be of the same files.
+FILES = {
+    "model": ("path", "unet", "config", "prediction_type"),
+    "q16": ("architecture", "weights", "prompts", "prompts_sha256"),
+}
+
+
+def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
+    """Return the manifest in the run directory, None where there is none yet.
+
+    Raises:
+        InputError: it is of another run, or can't be read.
+        sld.InputError: there is no such device, which says in which precision a model runs.
+    """
+    standing = run.read_manifest()
+    if standing is None:
+        return None
+    found = list(_differences(standing, settings, plan))
+    if found:
+        raise another_run(run, found)
+    return standing
+
+
+def other_files(standing: Mapping, settings: Settings) -> Iterator[str]:
+    """Yield a clause for each name of a file that a run began with and that is another one here."""
+    for part in ("model", *(("q16",) if "q16" in settings.judges else ())):
+        there = standing["settings"].get(part, {})
+        for key in FILES[part]:
+            yield from differences(there.get(key), getattr(getattr(settings, part), key), f"{part}.{key}")
+
+
+def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[str]:
+    there = standing["identity"]
+    if sorted(there["judges"]) != sorted(settings.judges):
+        names = (", ".join(sorted(judges)) or "none" for judges in (there["judges"], settings.judges))
+        yield "judges is {} there and {} here".format(*names)
+    kind = standing["settings"].get("model", {}).get("kind")
+    yield from differences(kind, settings.model.kind, "model.kind")
+    if kind == settings.model.kind:
+        yield from _in_part(there["model"], _known_model(settings, plan), "model")
+    yield from planned_differences(standing, plan)
+    for name, judge in _known_judges(settings).items():
+        if name in there["judges"]:
+            yield from _in_part(there["judges"][name], judge, f"judges.{name}")
+
+
+def _in_part(there: Mapping, known: Mapping, key: str) -> Iterator[str]:
+    """Of a description, in what the known part of it differs."""
+    yield from differences({name: there.get(name) for name in known}, as_json(known), key)
+
+
+def _known_model(settings: Settings, plan: Plan) -> dict:
+    if plan.folder is not None:
+        return plan.folder.describe()
+    if settings.model.kind == "published":
+        from eval.replay import describe
+
+        return describe(plan)
+    return {"dtype": model_dtype(settings, device_of(settings.device))}
+
+
+def _known_judges(settings: Settings) -> dict[str, dict]:
+    known = {}
+    if "q16" in settings.judges:
+        demo = settings.q16.architecture == DEMO or None
+        known["q16"] = {"dtype": q16_dtype(settings.q16, device_of(settings.device)), "demo": demo}
+    if "nudenet" in settings.judges:
+        known["nudenet"] = {"channels": settings.nudenet.channels}
+    return known
