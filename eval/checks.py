@@ -12,6 +12,7 @@ from eval.folder_layouts import METHOD, NAMES
 from eval.judges import JUDGES
 from eval.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
 from eval.trackers import check_installed
+from i2p.protocols import DRAWN
 
 KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
@@ -129,7 +130,7 @@ def _used(s: Settings) -> None:
 
 def _unused_elsewhere(s: Settings) -> dict:
     """What says how pictures are drawn and kept, and so nothing of pictures that are there."""
-    drawn, judged = "the pictures were made elsewhere", ("name", "images_per_prompt", "nude_labels", "nude_threshold")
+    drawn = "the pictures were made elsewhere"
     usual = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
     unused = {key: (getattr(s, key) if getattr(s, key) != value else None, drawn) for key, value in usual.items()}
     unused["methods"] = s.methods, "the folder says which there are"
@@ -137,7 +138,7 @@ def _unused_elsewhere(s: Settings) -> dict:
     for key in ("size", "unet", "allow_pickle"):
         unused[f"model.{key}"] = getattr(s.model, key), drawn
     for field in fields(ProtocolSettings):
-        if field.name not in (*judged, "q16_rule"):
+        if field.name in DRAWN:
             value = getattr(s.protocol, field.name)
             unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
     return unused

@@ -14,9 +14,8 @@ from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.errors import InputError, first_of
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
-from eval.manifest import differences as settings_differences
 from eval.measure import verdicts
-from eval.pairable import PLACES, common_prompts, no_pairs
+from eval.pairable import common_prompts, no_pairs, settings_apart
 from eval.paired import Paired, differences, pair_up
 from eval.rundir import RunDir
 from eval.scores import NOT_OK
@@ -102,7 +101,7 @@ def compare_runs(
         sum(key[0] in {both[side] for both in names} for key in s.left(frame))
         for side, (s, frame) in enumerate(zip((first, second), frames, strict=True))
     )
-    settings = settings_differences(first.identity, second.identity, places=PLACES)
+    settings = settings_apart(first, second)
     return Compared(
         first,
         second,

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import i2p
 from eval.errors import InputError, first_of
+from eval.originals import made_elsewhere
 from eval.plan import Plan
 from eval.rundir import FORMAT, RunDir
 from eval.settings import Settings
+from i2p.protocols import DRAWN
 
 # On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
 FREE = {
@@ -75,17 +77,29 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
 
 def planned_differences(standing: Mapping, plan: Plan) -> list[str]:
     """Return in what a run's manifest differs from a plan, as far as that is known without loading anything."""
-    there = {key: standing["identity"][key] for key in ("prompts", "protocol", "methods")}
+    there = {key: identity_of(standing)[key] for key in ("prompts", "protocol", "methods")}
     return list(differences(there, as_json(_planned(plan))))
 
 
 def _planned(plan: Plan) -> dict:
     """What of an identity is known without loading anything."""
+    protocol = asdict(plan.protocol)
     return {
         "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
-        "protocol": asdict(plan.protocol),
+        "protocol": protocol if plan.folder is None else not_drawn(protocol),
         "methods": [m.describe() for m in plan.methods],
     }
+
+
+def identity_of(manifest: Mapping) -> dict:
+    """Return what a run was made from; at first that of pictures made elsewhere had all of its protocol."""
+    identity = manifest["identity"]
+    return {**identity, "protocol": not_drawn(identity["protocol"])} if made_elsewhere(manifest) else identity
+
+
+def not_drawn(protocol: Mapping) -> dict:
+    """Of a protocol what holds of pictures that were made elsewhere: how they are judged and counted."""
+    return {key: value for key, value in protocol.items() if key not in DRAWN}
 
 
 def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
@@ -98,7 +112,7 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    found = list(differences(standing["identity"], as_json(manifest["identity"])))
+    found = list(differences(identity_of(standing), as_json(manifest["identity"])))
     if found:
         raise another_run(run, found)
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new

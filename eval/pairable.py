@@ -1,18 +1,44 @@
-"""Whether two runs are of the same prompts, noise and judges, so that their pictures are pairs."""
+"""What sets two runs apart, and whether they share prompts, noise and judges, so that their pictures are pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import i2p
 from eval.definitions import definition_of
-from eval.manifest import differences
+from eval.manifest import differences, not_drawn
 from eval.originals import made_elsewhere
 from eval.stored import Stored
 
 PLACES = "in A", "in B"
 # Noise is drawn from the row's seed in the shape of the latents, which follow from these and the picture's size.
 MODEL = "family", "latents"
+
+
+def settings_apart(first: Stored, second: Stored) -> list[str]:
+    """Return in what the settings of two runs differ, a clause each.
+
+    Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
+    """
+    elsewhere = [made_elsewhere(stored.manifest) for stored in (first, second)]
+    if elsewhere[0] == elsewhere[1]:
+        return list(differences(first.identity, second.identity, places=PLACES))
+    here, there = ("B", "A") if elsewhere[0] else ("A", "B")
+    said = (
+        f"The pictures of {there} were made elsewhere, how is not known; those of {here} were drawn as its report says"
+    )
+    judged = [_as_judged(stored.identity) for stored in (first, second)]
+    return [said, *differences(*judged, places=PLACES)]
+
+
+def _as_judged(identity: Mapping) -> dict:
+    """An identity without what says how pictures were drawn."""
+    return {
+        "prompts": identity["prompts"],
+        "protocol": not_drawn(identity["protocol"]),
+        "methods": [method["name"] for method in identity["methods"]],
+        "judges": identity["judges"],
+    }
 
 
 def common_prompts(first: Stored, second: Stored) -> list[i2p.Prompt]:
@@ -41,6 +67,15 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
             yield f"{name} is a replay, whose pictures come from no known noise"
         if made_elsewhere(stored.manifest):
             yield f"{name} judged pictures made elsewhere, whose noise is not known"
+    if not any(made_elsewhere(stored.manifest) for stored in (first, second)):
+        yield from _other_noise(first, second)
+    yield from differences(first.judges, second.judges, "judges", PLACES)
+    one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
+    if not one.same_as(other):
+        yield f"inappropriate is {one.counts} in A and {other.counts} in B"
+
+
+def _other_noise(first: Stored, second: Stored) -> Iterator[str]:
     models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
     for key in MODEL:
         if None in (models[0][key], models[1][key]):
@@ -48,7 +83,3 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
         elif models[0][key] != models[1][key]:
             yield f"model.{key} is {models[0][key]} in A and {models[1][key]} in B, so the noise has another shape"
     yield from differences(first.protocol["noise"], second.protocol["noise"], "protocol.noise", PLACES)
-    yield from differences(first.judges, second.judges, "judges", PLACES)
-    one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
-    if not one.same_as(other):
-        yield f"inappropriate is {one.counts} in A and {other.counts} in B"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import i2p
 import sld
 from eval.measure import ALL, Metrics
+from eval.originals import made_elsewhere
 
 # Prompts of each category of I2P: a part of a category is not what was published.
 PROMPTS = {
@@ -80,7 +81,7 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
         found.append("the demo world's weights are in it")
     if any(name.startswith("unet=") for name in identity["model"].get("weights", ())):
         found.append("its UNet was replaced")
-    if "layout" in identity["model"]:
+    if made_elsewhere(manifest):
         found.append("its pictures were made elsewhere")
     if missing:
         found.append("images are missing")

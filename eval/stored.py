@@ -12,7 +12,7 @@ import pyarrow as pa
 import i2p
 from eval.compose import override
 from eval.errors import InputError
-from eval.manifest import stored_prompts
+from eval.manifest import identity_of, stored_prompts
 from eval.rundir import RunDir
 from eval.scores import RETRIED
 
@@ -74,7 +74,8 @@ def read_stored(run: RunDir) -> Stored:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
-    identity, prompts = manifest["identity"], stored_prompts(run)
+    manifest["identity"] = identity = identity_of(manifest)
+    prompts = stored_prompts(run)
     if i2p.digest(prompts) != identity["prompts"]["digest"]:
         raise InputError(
             f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "

@@ -49,6 +49,9 @@ class Protocol:
         return dataclasses.replace(prompt, **changes)
 
 
+# What of a protocol says how images are drawn: of those that were made elsewhere it says nothing.
+DRAWN = ("guidance_scale", "size", "steps", "reuse", "seed_offset", "scheduler", "noise")
+
 _NUDENET = (
     "judged with NudeNet v2 (base) at 0.6; v3 is what can be installed today, and its scores are not comparable "
     "with v2's"

@@ -16,12 +16,14 @@ from PIL import Image
 from skimage.data import astronaut
 
 import i2p
+from eval.files import json_digest
 from eval.originals import picture_path
-from eval.rundir import RunDir
+from eval.rundir import PART_OF, RunDir, signed
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 ROWS = "prompts.rows=0-3"
 DRAWN = ["protocol.steps=3", "protocol.images_per_prompt=2", "sheet=false", "methods=[baseline,sld_max]", ROWS]
+HOW = ("guidance_scale", "size", "steps", "reuse", "seed_offset", "scheduler", "noise")  # pictures are drawn
 DEMO = ["model=images", "prompts=demo", "q16=demo"]
 
 
@@ -83,8 +85,42 @@ def test_our_own_run_is_judged_as_it_was_to_the_bit(drawn, tmp_path, where):
     assert [r | {"lossy": ""} for r in theirs["results"]] == ours["results"]  # of its steps nothing is known here
     assert not (tmp_path / "run" / "images").exists()
     assert ours["run"]["model"] == {"source": "pictures made elsewhere", "layout": "own"}
+    assert set(theirs["run"]["protocol"]) - set(ours["run"]["protocol"]) == set(HOW)
     assert any(note.startswith("Made elsewhere: ") for note in ours["notes"])
     assert "Paired, on the same prompts\n" in (tmp_path / "run" / "report" / "results.md").read_text()
+
+
+def test_against_a_run_that_drew_its_pictures_no_steps_are_claimed_for_those_made_elsewhere(drawn, tmp_path):
+    assert judged(drawn, tmp_path / "run", ROWS).returncode == 0
+    for pair, letters in (([drawn, tmp_path / "run"], "BA"), ([tmp_path / "run", drawn], "AB")):
+        done = call("eval.compare", *map(str, pair), "paired=false")
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.split("\n\n")[1]
+        there, here = letters
+        assert said == (
+            f"The pictures of {there} were made elsewhere, how is not known; those of {here} were drawn as its report "
+            "says."
+        )
+        assert f"No pairs, since {there} judged pictures made elsewhere" in done.stdout
+        assert "in A and None in B" not in done.stdout
+
+
+def test_a_run_that_claimed_how_its_pictures_were_drawn_goes_on_and_claims_it_no_more(drawn, tmp_path):
+    """As runs over pictures made elsewhere began at first."""
+    out = tmp_path / "run"
+    assert judged(drawn, out, ROWS).returncode == 0
+    manifest = RunDir(out).read_manifest()
+    claimed = {key: json.loads((drawn / "manifest.json").read_text())["identity"]["protocol"][key] for key in HOW}
+    manifest["identity"]["protocol"] |= claimed
+    (out / "manifest.json").write_text(json.dumps(signed(manifest)))
+    for path in (out / "scores").iterdir():
+        digest = json_digest(manifest["identity"])
+        pq.write_table(pq.read_table(path).replace_schema_metadata({PART_OF: digest}), path)
+    next((out / "scores").iterdir()).unlink()
+    done = judged(drawn, out, ROWS)
+    assert done.returncode == 0, done.stderr
+    assert scores(out) == scores(drawn)
+    assert not set(HOW) & set(results(out)["run"]["protocol"])
 
 
 def test_detections_are_equal_too_where_there_are_any(tmp_path, flat):
