@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from eval.cells import NONE, Table, long_table, percent, plus_minus, share
-from eval.cli import COMPLETE, INCOMPLETE
+from eval.cli import COMPLETE, INCOMPLETE, say
 from eval.errors import InputError
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
@@ -29,25 +29,26 @@ TITLE = "Inappropriate probability and expected maximum over all prompts, %"
 NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
 
 
-def compare_jobs(root: Path, done: Sequence[Done]) -> str:
-    """Write comparison.md and comparison.csv to `root`; return the table as text for a terminal.
+def compare_jobs(root: Path, done: Sequence[Done]) -> None:
+    """Print the table of all jobs, and write it to `root` as comparison.md and comparison.csv.
 
     A job that was refused or failed has no numbers, also where its folder holds some: they may be another run's.
 
     Raises:
-        StorageError: they can't be written there.
+        StorageError: they can't be written there; the table has been printed.
     """
     done, metrics = zip(*map(_with_metrics, done), strict=True)
     rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
     spread = _spreads(done, metrics)
-    text = f"\n{_text(rows, spread, 'simple', '')}\n"
+    say(f"\n{_text(rows, spread, 'simple', '')}")
     if not any(metrics):  # nor does it take the place of a table that has numbers
-        return f"{text}No job has numbers: nothing is written to {root}"
+        say(f"No job has numbers: nothing is written to {root}")
+        return
     write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
     cells = [(markdown(name), state, found) for name, state, found in rows]
     named = [replace(each, job=markdown(each.job)) for each in spread]
     write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
-    return f"{text}Written to {root}: comparison.md, comparison.csv"
+    say(f"Written to {root}: comparison.md, comparison.csv")
 
 
 def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:

@@ -19,6 +19,7 @@ from eval.overrides import check_arguments
 
 T = TypeVar("T")
 MULTIRUN = ("-m", "--multirun")
+HELP = ("--help", "-h", "--hydra-help")
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
@@ -79,13 +80,17 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     given = sys.argv
     if more:  # Hydra takes overrides from one place only, so a flag between them goes to the front
-        flags = [word for word in given[1:] if word in MULTIRUN]
-        sys.argv = [given[0], *flags, *(word for word in given[1:] if word not in MULTIRUN), *more]
+        flags = [word for word in given[1:] if word.startswith("-")]
+        words = [word for word in given[1:] if word not in flags]
+        if set(flags) & set(HELP):  # whose settings are those of one run
+            flags, words, more = [flag for flag in flags if flag not in MULTIRUN], [], ()
+        sys.argv = [given[0], *flags, *words, *more]
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)(task)()
     except OverrideParseException as error:
         raise InputError(
-            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets"
+            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets, and put a value with "
+            "other letters, blanks or signs in quotes that reach Hydra, as in \"out='my café'\""
         ) from error
     except (HydraException, OmegaConfBaseException) as error:
         sentence = " ".join(str(error).split()).rstrip(".")

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import sld
 from eval.checks import check_settings
-from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, say
+from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE
 from eval.compose import compose_jobs, override
 from eval.errors import InputError
-from eval.overrides import key_of
+from eval.overrides import asks, key_of
 from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
-from eval.stop import SIGNALS, Stopped
+from eval.stop import SIGNALS
 
 LONGEST = 120  # characters of a folder's name
 GRACE = 10  # seconds that a job has to hear a terminal's ctrl-C by itself
@@ -69,16 +69,19 @@ class Done:
 def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     """Run every job of the command line, then compare; return the worst exit code.
 
+    A signal ends the job at work, and those behind it are not begun: they can be gone on with, and no more than that.
+
     Args:
         methods: of the script that is the command, which then makes the jobs too.
 
     Raises:
-        InputError: a job that could not start, before any has.
-        Stopped: a signal asked for it.
+        InputError: a job that could not start, before any has, or there is none.
     """
     jobs, root = plan_jobs(compose_jobs("run", lambda config: _checked(config, methods)))
-    if not jobs:  # --help and the like
+    if not jobs and asks(sys.argv[1:]):  # --help and the like
         return COMPLETE
+    if not jobs:
+        raise InputError("expected a value or more of what varies, found none, so no job: give some, as in KEY=1,2")
     _check_root(root)
     program = [sys.argv[0]] if methods else ["-m", "eval.run"]
     done = []
@@ -91,10 +94,11 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     from eval.comparison import compare_jobs
 
     done += [Done(job, None) for job in jobs[len(done) :]]
-    say(compare_jobs(root, done))
-    if asked:
-        raise Stopped(f"{asked} asked for it; what is done is stored, and the same command goes on")
-    return min((each.exit_code for each in done), key=WORST.index)
+    code = min((each.exit_code for each in done), key=WORST.index)
+    compare_jobs(root, done)
+    if asked and code != COMPLETE:
+        print(f"stopped: {asked} asked for it; what is done is stored, and the same command goes on", file=sys.stderr)
+    return code
 
 
 def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[list[Job], Path]:

@@ -19,12 +19,18 @@ FLAGS = (
 )
 # Of these Hydra takes one; its own word on two of them is a traceback.
 ONE_OF = (("--multirun", "-m"), ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
+_QUESTIONS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 _CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
 
 
 def key_of(word: str) -> str:
     """Return the key that an override is of, without what adds (`+`) or deletes (`~`) it."""
     return word.lstrip("+~").partition("=")[0]
+
+
+def asks(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks Hydra for something instead of for a run."""
+    return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PROJECT = "i2p-bench"
 SCALARS = ("probability", "low", "high", "expected_max", "images", "blank", "nan", "unreadable", "judge_failed")
+SUFFIX = f".{PROJECT}"  # of TensorBoard's files that are ours
 LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics at a time, that every version of MLflow takes
 
 
@@ -125,7 +126,9 @@ def _mlflow(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, flo
 def _tensorboard(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, float]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
+    for former in (folder / "tensorboard").glob(f"*{SUFFIX}"):  # or a rerun's numbers would be a second point
+        former.unlink()
+    with SummaryWriter(str(folder / "tensorboard"), filename_suffix=SUFFIX) as writer:
         writer.add_text("settings", "\n".join(f"    {key}: {value}" for key, value in settings.items()))
         for key, value in scalars.items():
             writer.add_scalar(key, value, 0)

@@ -6,6 +6,7 @@ their libraries take seconds to import.
 """
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from eval.errors import InputError
+
+# Since 1.32 onnxruntime reports to its makers what it runs, and keeps a name for the machine, unless told before it is
+# imported that it must not. Who sets it is obeyed.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = {"nudenet": ("eval.judges.nudenet", "NudeNet"), "q16": ("eval.judges.q16", "Q16")}
 JUDGES = tuple(_MODULES)

@@ -108,6 +108,7 @@ def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path)
         (["protocol.seed_offset=0,null"], "the jobs must differ"),
         (["protocol.guidance_scale=7.5,-1"], "protocol.guidance_scale must be"),
         (["track=[],[nonesuch]"], "nonesuch"),
+        (["protocol.steps=range(0,0)"], "so no job"),
     ],
 )
 def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(tmp_path, arguments, said):
@@ -186,11 +187,47 @@ def test_another_command_refuses_many_runs(tmp_path):
     assert "--multirun is for python -m eval.run" in done.stderr
 
 
-@pytest.mark.parametrize("question", [["--cfg", "job"], ["--info", "all"], ["--shell-completion", "install=bash"]])
+def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkeypatch, capsys):
+    """The first job has failed with 1, and the second was killed by what stopped the sweep."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["eval.run", "-m", "protocol.steps=2,3,4", "out=sweep", *SMALL])
+    codes = iter([(1, ""), (-signal.SIGTERM, "SIGTERM")])
+    monkeypatch.setattr(multirun, "_run", lambda command: next(codes))
+    assert multirun.run_jobs() == 1
+    said = capsys.readouterr()
+    assert re.findall(r"steps=\d +(\S+(?: \S+)*?)  ", said.out) == ["failed", "killed by signal 15", "not begun"]
+    assert said.err.splitlines()[-1].startswith("stopped: SIGTERM asked for it")
+
+
+def test_a_table_that_can_t_be_written_has_been_printed(tmp_path):
+    (tmp_path / "sweep" / "comparison.md").mkdir(parents=True)
+    done = run("protocol.steps=1,2", f"out={tmp_path}/sweep", "prompts.sample=2")
+    assert done.returncode == 3
+    assert len(re.findall(r"^protocol.steps=\d +complete ", done.stdout, re.MULTILINE)) == 4
+    assert done.stderr.splitlines()[-1].startswith("stopped: ")
+    assert "comparison.md" in done.stderr.splitlines()[-1]
+
+
+QUESTIONS = [["--cfg", "job"], ["--info", "all"], ["--shell-completion", "install=bash"]]
+
+
+def test_help_is_help_with_many_runs_too(tmp_path):
+    done = run("--help", "protocol.steps=1,2", cwd=tmp_path)
+    assert (done.returncode, "Exit codes" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS, ["--cfg=job"]])
 def test_a_question_about_many_runs_is_one_sentence(tmp_path, question):
     done = run(*question, "protocol.steps=1,2", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert f"found --multirun and {question[0]}" in done.stderr
+    assert f"found --multirun and {question[0].partition('=')[0]}" in done.stderr
+
+
+def test_two_questions_in_one_are_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "eval.run", "--cfg=job", "--info=all"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=HERE, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "found --cfg and --info" in done.stderr
 
 
 WORDS = [

@@ -1,7 +1,11 @@
 """Our judge against the independent `nudenet` package."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import cv2
 import nudenet.nudenet as upstream
@@ -17,6 +21,7 @@ from eval.judges.nudenet import NudeNet
 from eval.judges.records import LABELS
 
 skimage_data = pytest.importorskip("skimage.data")
+ROOT = Path(__file__).resolve().parents[3]
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina")
 
 
@@ -203,3 +208,12 @@ def test_a_missing_wheel_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setattr(ours.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(InputError, match="pip install"):
         NudeNet()
+
+
+def test_onnxruntime_reports_nothing_and_keeps_no_name_for_the_machine(tmp_path):
+    """Whether by a run or by the doctor: it does where nobody told it not to."""
+    for code in ("from eval.judges.nudenet import NudeNet; NudeNet()", "import eval.doctor_parts, onnxruntime"):
+        home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+        here = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+        subprocess.run([sys.executable, "-c", code], check=True, env=here | home, cwd=ROOT)
+    assert not list(tmp_path.rglob("*Microsoft*"))
