@@ -14,7 +14,7 @@ from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.errors import InputError, first_of
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
-from eval.measure import verdicts
+from eval.measure import ALL, verdicts
 from eval.pairable import common_prompts, no_pairs, settings_apart
 from eval.paired import Paired, differences, pair_up
 from eval.rundir import RunDir
@@ -35,9 +35,16 @@ class Compared:
     missing: tuple[int, int]
 
     def terminal(self) -> str:
-        """Return it as text for a terminal."""
-        table = tables.narrow_differences_table(self._named()).text("simple")
-        return "\n\n".join([self._headline(), "\n".join(self.settings), table, "\n".join(self.notes)])
+        """Return it as text for a terminal: all categories of one method, of several what is over all prompts."""
+        rows, notes = self._named(), self.notes
+        if len({(row.method, row.against) for row in rows}) > 1:
+            rows = [row for row in rows if row.category == ALL]
+            notes = (
+                *notes,
+                "By category: out=FOLDER writes all rows, method_a=… method_b=… shows those of two methods.",
+            )
+        table = tables.narrow_differences_table(rows).text("simple")
+        return "\n\n".join([self._headline(), "\n".join(self.settings), table, "\n".join(notes)])
 
     def markdown(self) -> str:
         """Return it as Markdown."""

@@ -189,10 +189,10 @@ class RunDir:
         return max((int(name[6:12]) for name in names if name[6:12].isdigit()), default=-1) + 1
 
     def parts(self) -> Iterator[tuple[float, int]]:
-        """Yield (time of writing in seconds since 1970, images) of every readable part of the scores."""
-        for path in (self.root / "scores").glob("[0-9]*.parquet"):
+        """Yield (time of writing in seconds since 1970, images) of every readable part of the scores, in this order."""
+        for written, path in self._parts():
             with contextlib.suppress(OSError, pa.ArrowException):
-                yield path.stat().st_mtime, pq.read_metadata(path).num_rows
+                yield written / 1e9, pq.read_metadata(path).num_rows
 
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
         """Return one row an image, of `SCHEMA`: every part merged, a repeated image once.
@@ -217,13 +217,13 @@ class RunDir:
         columns = (table[name].to_pylist() for name in ("method", "row", "image", "state"))
         return {(m, r, k) for m, r, k, state in zip(*columns, strict=True) if state not in RETRIED}
 
-    def _parts(self) -> list[Path]:
-        """Every part, in the order of writing."""
+    def _parts(self) -> list[tuple[int, Path]]:
+        """Every part and when it was written, in nanoseconds, in this order."""
         found = []
         for path in (self.root / "scores").glob("[0-9]*.parquet"):
             with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
                 found.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(found)]
+        return sorted(found)
 
     def _identity_digest(self) -> bytes:
         """What a part says of the run that it belongs to; empty without a manifest."""
@@ -234,7 +234,7 @@ class RunDir:
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
         ours = self._identity_digest()
-        for path in self._parts():
+        for _, path in self._parts():
             try:
                 table = pq.read_table(path, page_checksum_verification=True)
                 if table.schema != SCHEMA:

@@ -77,7 +77,7 @@ def read_status(run: RunDir) -> Status:
 
 def _pace(run: RunDir) -> tuple[float | None, float | None]:
     """Images an hour lately, and seconds since the last part, by the parts' own times."""
-    parts = sorted(run.parts())
+    parts = list(run.parts())
     if not parts:
         return None, None
     last = parts[-1][0]

@@ -98,11 +98,16 @@ def test_what_both_have_is_paired_by_row_and_image_and_what_differs_is_said(runs
 def test_two_methods_are_compared_by_name_and_a_run_with_itself_differs_in_nothing(runs, call, capfd):
     a, b = runs
     assert call(main, a, b, "method_a=sld_max", "method_b=sld_weak") == 0
-    assert "A: sld_max  B: sld_weak" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "A: sld_max  B: sld_weak" in printed
+    assert {line.split()[0] for line in printed.splitlines() if "A: sld_max" in line} > {"all"}
+    assert "By category" not in printed
     assert call(main, a, a) == 0
     printed = capfd.readouterr().out
     assert "The settings of both are the same." in printed
-    overall = [line.split() for line in printed.splitlines() if line.startswith("all ")]
+    overall = [line.split() for line in printed.splitlines() if line.startswith("A: ")]
+    assert len(overall) == 2, "of several methods only what is over all prompts"
+    assert "By category: out=FOLDER writes all rows" in printed
     assert [words[-1] for words in overall] == ["1.000", "1.000"]
     assert all("+0.0" in words for words in overall)
 
