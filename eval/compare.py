@@ -97,7 +97,12 @@ def compare_runs(
         found = tuple(
             row
             for (a, b), (x, y) in zip(names, chosen, strict=True)
-            for row in unpaired(Side(a, x, first.prompts), Side(b, y, second.prompts))
+            for row in unpaired(
+                *(
+                    Side(name, frame, stored.prompts, stored.protocol["images_per_prompt"])
+                    for name, frame, stored in ((a, x, first), (b, y, second))
+                )
+            )
         )
     if not found:
         raise InputError(
@@ -155,13 +160,13 @@ def _notes(
             yield f"Images of {letter} that are not `ok`, and in no number: {', '.join(bad)}."
         for deviation in stored.manifest["deviations"]:
             yield f"{letter} deviates from its protocol: {deviation}."
+    counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
     if paired:
         common = len(common_prompts(first, second))
         yield f"Paired by row and image, on the same noise: {common:,} rows in common."
         for letter, stored in (("A", first), ("B", second)):
             if alone := len(stored.prompts) - common:
                 yield f"Left out: {alone:,} rows that only {letter} has."
-        counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
         if counts[0] != counts[1]:
             yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
     else:
@@ -169,6 +174,8 @@ def _notes(
             "UNPAIRED: the runs are taken for samples without prompts or noise in common; where they have some, "
             "intervals and p are larger than need be."
         )
+        if counts[0] != counts[1]:
+            yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; p is of the first {min(counts)}."
         for clause in no_pairs(first, second):
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."

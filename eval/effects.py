@@ -29,11 +29,15 @@ def relative_reduction(first: np.ndarray, second: np.ndarray, images: np.ndarray
 
     first, second, images: integers (P,), each method's inappropriate images of each prompt, and its pairs. At most 1;
     negative where the first share is higher. None where the second method has no inappropriate image. The interval is
-    MOVER's for a ratio (Donner & Zou 2012, Statistical Methods in Medical Research 21) of `probability`'s.
+    MOVER's for a ratio (Donner & Zou 2012, Statistical Methods in Medical Research 21) of `probability`'s. Into the
+    correlation enter one more won and one more lost pair, as into `paired_difference`: methods of which few pairs
+    differ, or none, would else correlate fully and leave an interval of no length.
     ValueError: as `probability`.
     """
     p, q = probability(first, images), probability(second, images)
-    rests = [np.asarray(y) - estimate.value * np.asarray(images) for y, estimate in ((first, p), (second, q))]
+    unseen = np.sqrt(np.mean(images))  # as if their prompts agreed with them throughout
+    sides = ((first, p.value, (unseen, 0.0)), (second, q.value, (0.0, unseen)))
+    rests = [np.append(y - share * np.asarray(images), np.array(hit) - share * unseen) for y, share, hit in sides]
     return _reduction(p, q, _correlation(*rests))
 
 
@@ -52,16 +56,21 @@ def unpaired_difference(first: Estimate, second: Estimate) -> Effect:
     return _difference(*(Effect(each.value, each.low, each.high) for each in (first, second)), 0.0)
 
 
-def expected_max_difference(first: np.ndarray, second: np.ndarray, draws: int, *, paired: bool = True) -> Effect | None:
+def expected_max_difference(
+    first: np.ndarray, second: np.ndarray, draws: int, images: np.ndarray | None = None
+) -> Effect | None:
     """The first method's expected maximum (`expected_max`) minus the second's.
 
-    first, second: (P,) and (Q,) in [0, 1], the share of inappropriate images of each prompt; if `paired`, the same
-    prompts in the same order. None with fewer prompts than draws. An expected maximum is a U-statistic over prompts;
+    first, second: (P,) and (Q,) in [0, 1], the share of inappropriate images of each prompt. images: (P,), the pairs of
+    each, of the same prompts in the same order; None where the two have no noise in common. None with fewer prompts
+    than draws. An expected maximum is a U-statistic over prompts;
     its variance is the jackknife's (Arvesen 1969, Annals of Mathematical Statistics 40), exactly over all left-out
     prompts, and its interval Wilson's on the sample size at which a share would vary as much, at most the prompts.
     Where a few prompts decide, that variance is itself unsure: Student's t has Satterthwaite's (1946, Biometrics
     Bulletin 2) degrees of freedom, from the kurtosis. Where no prompt matters there is
-    no variance, and of P prompts without a hit, P / draws count.
+    no variance, and of P prompts without a hit, P / draws count. The correlation of pairs is made of the jackknife too,
+    and of half an image of the most inappropriate prompt that differs, on either side: methods of which no pair there
+    differs would else correlate fully.
     """
     sides = [np.asarray(values, dtype=float) for values in (first, second)]
     if min(map(len, sides)) < draws:
@@ -70,7 +79,10 @@ def expected_max_difference(first: np.ndarray, second: np.ndarray, draws: int, *
         a, b = (values.max() for values in sides)
         return Effect(float(a - b), None, None)
     (p, p_rest), (q, q_rest) = (_expected_max(values, draws) for values in sides)
-    return _difference(p, q, _correlation(p_rest, q_rest) if paired else 0.0)
+    if images is None:
+        return _difference(p, q, 0.0)
+    unseen = draws / len(p_rest) * 0.5 / np.mean(images)  # what half an image of that prompt moves the expectation by
+    return _difference(p, q, _correlation(np.append(p_rest, (unseen, 0.0)), np.append(q_rest, (0.0, unseen))))
 
 
 def _expected_max(values: np.ndarray, draws: int) -> tuple[Effect, np.ndarray]:

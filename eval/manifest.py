@@ -155,6 +155,8 @@ def differences(
     elif _names(there) and _names(there) == _names(here):
         for one, other in zip(there, here, strict=True):
             yield from differences(one, other, f"{key}.{one['name']}", places)
+    elif key and (there, here).count(None) == 1 and isinstance(there or here, dict):
+        yield f"{key} is {places[there is None]} only"
     elif there != here and key not in FREE_KEYS:
         yield f"{key} is {_short(there)} {places[0]} and {_short(here)} {places[1]}"
 

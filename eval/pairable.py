@@ -24,9 +24,7 @@ def settings_apart(first: Stored, second: Stored) -> list[str]:
     if elsewhere[0] == elsewhere[1]:
         return list(differences(first.identity, second.identity, places=PLACES))
     here, there = ("B", "A") if elsewhere[0] else ("A", "B")
-    said = (
-        f"The pictures of {there} were made elsewhere, how is not known; those of {here} were drawn as its report says"
-    )
+    said = f"The pictures of {there} were made elsewhere: how is not known, and not compared with those of {here}"
     judged = [_as_judged(stored.identity) for stored in (first, second)]
     return [said, *differences(*judged, places=PLACES)]
 

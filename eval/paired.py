@@ -126,7 +126,7 @@ def _paired(pairs: Pairs, category: str, counts: pd.DataFrame, p: float, p_holm:
         **as_columns(
             paired_difference(won, lost, images),
             relative_reduction(first, second, images),
-            expected_max_difference(first / images, second / images, DRAWS),
+            expected_max_difference(first / images, second / images, DRAWS, images),
         ),
         p=p,
         p_holm=p_holm,

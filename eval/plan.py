@@ -149,7 +149,12 @@ def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, .
     if protocol.selection is None:
         return ()
     own, asked = asdict(protocol.selection), asdict(_selection(prompts))
-    return tuple(f"prompts.{key} {asked[key]} instead of {own[key]}" for key in own if asked[key] != own[key])
+    words = {key: [_in_words(rows[key]) for rows in (asked, own)] for key in own if asked[key] != own[key]}
+    return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else "any" if value is None else str(value)
 
 
 def _methods(values: list, added: Sequence[sld.Method]) -> tuple[sld.Method, ...]:

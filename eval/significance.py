@@ -65,10 +65,11 @@ def unpaired_p(
 ) -> float | None:
     """Two-sided p of two shares that have no noise in common, in (0, 1]; None with fewer than two prompts on a side.
 
-    Integers, (P,) twice and (Q,) twice: inappropriate and judged images of each prompt, at least one judged. Whole
-    prompts are shuffled between the two sides, by `scipy.stats.permutation_test`. The statistic is the difference over
-    its prompt-clustered standard error, which keeps the level also where the two sides differ in anything but the
-    share (Janssen 1997, Statistics & Probability Letters 36; Chung & Romano 2013, Annals of Statistics 41).
+    Integers, (P,) twice and (Q,) twice: inappropriate and judged images of each prompt, about as many on either side
+    and at least one. Whole prompts are shuffled between the sides, by `scipy.stats.permutation_test`: exact where the
+    prompts of both are alike. The statistic is the difference over its prompt-clustered standard error, which with many
+    hits keeps the level also where the sides differ in anything but the share (Janssen 1997, Statistics & Probability
+    Letters 36; Chung & Romano 2013, Annals of Statistics 41).
     """
     if min(len(positives), len(against_positives)) < 2:
         return None

@@ -53,15 +53,20 @@ class Unpaired:
 
 @dataclass(frozen=True)
 class Side:
-    """A method's images, from `verdicts`, and the prompts of its run."""
+    """A method's images, from `verdicts`, the prompts of its run, and how many images a prompt that was to make."""
 
     method: str
     images: pd.DataFrame
     prompts: Sequence[i2p.Prompt]
+    each: int
 
 
 def unpaired(first: Side, second: Side) -> tuple[Unpaired, ...]:
-    """Return the difference over all prompts and over each category of which both sides have `ok` images."""
+    """Return the difference over all prompts and over each category of which both sides have `ok` images.
+
+    Into the test enter as many images a prompt as both sides have, the first of them: the share of one image varies
+    more than that of ten, so a prompt of ten could not have been one of the other side.
+    """
     (here, rows), (there, other_rows) = ((per_row(s.images), rows_by_category(s.prompts)) for s in (first, second))
     chosen = {
         category: (_counts(here, rows[category]), _counts(there, other_rows[category]))
@@ -69,7 +74,9 @@ def unpaired(first: Side, second: Side) -> tuple[Unpaired, ...]:
         if category in other_rows
     }
     chosen = {category: sides for category, sides in chosen.items() if all(len(images) for _, images in sides)}
-    p = {category: unpaired_p(*one, *other) for category, (one, other) in chosen.items()}
+    each = min(first.each, second.each)
+    tested = [per_row(side.images[side.images["image"] < each]) for side in (first, second)]
+    p = {c: unpaired_p(*_counts(tested[0], rows[c]), *_counts(tested[1], other_rows[c])) for c in chosen}
     corrected = p | over_categories({category: value for category, value in p.items() if value is not None})
     return tuple(
         _unpaired((first.method, second.method, category), *sides, p[category], corrected[category])
@@ -92,7 +99,7 @@ def _unpaired(names: tuple[str, str, str], first: tuple, second: tuple, p: float
         **as_columns(
             unpaired_difference(*shares),
             unpaired_reduction(*shares),
-            expected_max_difference(*fractions, DRAWS, paired=False),
+            expected_max_difference(*fractions, DRAWS),
         ),
         p=p,
         p_holm=p_holm,

@@ -59,11 +59,14 @@ SCENARIOS = (
     Scenario("sexual on I2P, SLD medium", 931, 10, 0.14, 0.35),
     Scenario("sexual on I2P, rare hits", 931, 10, 0.01, 0.02),
     Scenario("sexual on I2P, strong clustering", 931, 10, 0.14, 0.35, alike=0.7),
+    Scenario("one image, hardly different", 63, 1, 0.475, 0.5, same_prompts=1, same_noise=1),
+    Scenario("hardly different", 200, 10, 0.196, 0.2, same_prompts=1, same_noise=1),
     # Thought of when the intervals stood, and never looked at before.
     Scenario("unseen: forty prompts", 40, 4, 0.3, 0.55),
     Scenario("unseen: a strong effect", 150, 10, 0.05, 0.6, alike=0.5),
     Scenario("unseen: little clustering", 300, 5, 0.12, 0.27, alike=0.2),
     Scenario("unseen: from half to nearly none", 600, 3, 0.006, 0.45),
+    Scenario("unseen: I2P, hardly different", 931, 10, 0.347, 0.35, same_prompts=1, same_noise=1),
 )
 INTERVALS = {
     "probability": "probability",
@@ -120,7 +123,7 @@ def intervals(hits: np.ndarray, others: np.ndarray) -> Iterator[tuple[str, float
     first, second, apart = (x.sum(axis=1) for x in (a, b, c))
     won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
     share, share_apart = probability(first, images), probability(apart, images)
-    of_max = {"unpaired ": (apart, False), "": (second, True)}
+    of_max = {"unpaired ": (apart, None), "": (second, images)}
     found = {
         "probability": share,
         "difference": paired_difference(won, lost, images),
@@ -128,8 +131,8 @@ def intervals(hits: np.ndarray, others: np.ndarray) -> Iterator[tuple[str, float
         "unpaired difference": effects.unpaired_difference(share, share_apart),
         "unpaired reduction": effects.unpaired_reduction(share, share_apart),
         **{
-            f"{name}maximum": effects.expected_max_difference(first / images, other / images, DRAWS, paired=paired)
-            for name, (other, paired) in of_max.items()
+            f"{name}maximum": effects.expected_max_difference(first / images, other / images, DRAWS, pairs)
+            for name, (other, pairs) in of_max.items()
         },
     }
     yield from ((name, effect.low, effect.high) for name, effect in found.items() if effect is not None)

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,7 +20,8 @@ from eval.files import json_digest
 from eval.run import main as run_main
 from eval.rundir import PART_OF, RunDir, signed
 from eval.scores import NAN, Score
-from eval.significance import mcnemar_p
+from eval.significance import mcnemar_p, unpaired_p
+from eval.unpaired import Side, unpaired
 
 SMALL = ["images=none", "sheet=false", "batch_size=2", "protocol.images_per_prompt=2"]
 
@@ -210,6 +213,38 @@ def test_no_row_in_common_is_refused_and_compared_without_pairs(copies, call, ca
     assert (overall["prompts"], overall["against_prompts"], overall["against_images"]) == ("6", "6", "12")
     assert "p_mcnemar" not in overall
     assert float(overall["low"]) < float(overall["difference"]) < float(overall["high"])
+
+
+def test_a_judge_that_only_one_asked_is_said_in_a_word(copies, call, capfd):
+    manifest = json.loads((copies[1] / "manifest.json").read_text())
+    del manifest["identity"]["judges"]["nudenet"]
+    sign(copies[1], manifest)
+    assert call(main, *copies) == 2
+    assert "judges.nudenet is in A only" in capfd.readouterr().err
+
+
+def side(rng, prompts, images, planned, share=0.05):
+    """A method's images on prompts whose shares vary, all `ok`."""
+    level = rng.beta(2 * share, 2 * (1 - share), prompts)
+    frame = pd.DataFrame(itertools.product(range(prompts), range(images)), columns=["row", "image"])
+    drawn = rng.random(len(frame)) < level[frame["row"]]
+    frame = frame.assign(state="ok", inappropriate=drawn)
+    texts = [i2p.Prompt(row, "text", ("hate",), row, 7.5, 64, 64) for row in range(prompts)]
+    return Side("method", frame, texts, planned)
+
+
+def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monkeypatch):
+    """Of rare hits too: 30 prompts of one image have one or two."""
+    monkeypatch.setattr("eval.unpaired.unpaired_p", partial(unpaired_p, resamples=199))
+    rng = np.random.default_rng(0)
+    found = [unpaired(side(rng, 30, 1, 1), side(rng, 30, 10, 10))[0].p for _ in range(300)]
+    assert np.mean(np.array(found) <= 0.05) <= 0.08  # 12 % of all ten images
+    one, ten = side(rng, 30, 1, 1, 0.4), side(rng, 30, 10, 10, 0.4)
+    first = ten.images[ten.images["image"] == 0].groupby("row")["inappropriate"].sum().to_numpy(int)
+    hits = one.images["inappropriate"].to_numpy(int)
+    ones = np.ones(30, int)
+    assert unpaired(one, ten)[0].p == unpaired_p(hits, ones, first, ones, resamples=199)
+    assert unpaired(one, ten)[0].against_images == 300
 
 
 def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_well(copies, call, capfd):

@@ -97,9 +97,9 @@ def test_against_a_run_that_drew_its_pictures_no_steps_are_claimed_for_those_mad
         assert done.returncode == 0, done.stderr
         said = done.stdout.split("\n\n")[1]
         there, here = letters
-        assert said == (
-            f"The pictures of {there} were made elsewhere, how is not known; those of {here} were drawn as its report "
-            "says."
+        assert (
+            said
+            == f"The pictures of {there} were made elsewhere: how is not known, and not compared with those of {here}."
         )
         assert f"No pairs, since {there} judged pictures made elsewhere" in done.stdout
         assert "in A and None in B" not in done.stdout

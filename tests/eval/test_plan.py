@@ -77,10 +77,10 @@ def test_heim_brings_its_rows_along_and_eight_images_a_prompt(i2p_csv):
 @pytest.mark.parametrize(
     ("override", "word"),
     [
-        ("prompts.hard=null", "prompts.hard None instead of True"),
+        ("prompts.hard=null", "prompts.hard any instead of True"),
         ("prompts.toxicity_below=0.6", "prompts.toxicity_below 0.6 instead of 0.5"),
-        ("prompts.categories=[sexual]", "prompts.categories ('sexual',) instead of None"),
-        ("prompts.sample=5", "prompts.sample 5 instead of None"),
+        ("prompts.categories=[sexual]", "prompts.categories sexual instead of any"),
+        ("prompts.sample=5", "prompts.sample 5 instead of any"),
         ("protocol.images_per_prompt=1", "images_per_prompt 1 instead of 8"),
     ],
 )

@@ -191,7 +191,7 @@ def test_a_reduction_from_nothing_is_none_and_one_to_nothing_is_whole_and_unsure
 @pytest.mark.parametrize(("prompts", "draws"), [(300, 25), (30, 4)])
 def test_the_interval_of_expected_maxima_rests_on_the_jackknife(two, prompts, draws):
     a, b = (y[:prompts] / 10 for y in two)
-    found = expected_max_difference(a, b, draws)
+    found = expected_max_difference(a, b, draws, np.full(prompts, 10))
     assert found.value == pytest.approx(expected_max(a, draws).value - expected_max(b, draws).value)
     left = [
         expected_max(np.delete(a, i), draws).value - expected_max(np.delete(b, i), draws).value for i in range(prompts)
@@ -199,7 +199,7 @@ def test_the_interval_of_expected_maxima_rests_on_the_jackknife(two, prompts, dr
     error = np.sqrt((prompts - 1) ** 2 / prompts * np.var(left, ddof=0) * prompts / (prompts - 1))
     half = (found.high - found.low) / 2
     assert 1.8 * error < half < 2.7 * error
-    apart = expected_max_difference(a, b[::-1], draws, paired=False)
+    apart = expected_max_difference(a, b[::-1], draws)
     assert apart.value == pytest.approx(found.value)
 
 
@@ -208,6 +208,18 @@ def test_expected_maxima_of_too_few_prompts_have_no_interval_or_none_at_all():
     assert expected_max_difference(values[:24], values[:24], 25) is None
     found = expected_max_difference(values, values / 2, 25)
     assert (found.value, found.low, found.high) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("images", [1, 10])
+def test_methods_that_never_differed_may_yet(two, images):
+    """As the interval of the difference says, which is not empty either."""
+    hits, many = (two[1] > 5 if images == 1 else two[1]).astype(int), np.full(300, images)
+    apart = paired_difference(np.zeros(300, int), np.zeros(300, int), many)
+    same = relative_reduction(hits, hits, many)
+    assert same.low < 0 < same.high
+    assert same.high - same.low == pytest.approx((apart.high - apart.low) * many.sum() / hits.sum(), rel=0.75)
+    most = expected_max_difference(np.minimum(hits / many, 0.8), np.minimum(hits / many, 0.8), 25, many)
+    assert most.low < 0 < most.high
 
 
 def test_prompts_without_a_hit_leave_room_for_a_maximum_not_seen():
@@ -220,7 +232,8 @@ def test_prompts_without_a_hit_leave_room_for_a_maximum_not_seen():
 
 def test_the_first_and_the_second_can_be_exchanged(two):
     a, b = (y / 10 for y in two)
-    one, other = expected_max_difference(a, b, 25), expected_max_difference(b, a, 25)
+    images = np.full(300, 10)
+    one, other = expected_max_difference(a, b, 25, images), expected_max_difference(b, a, 25, images)
     assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
 
 

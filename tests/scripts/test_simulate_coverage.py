@@ -45,6 +45,13 @@ def test_intervals_hold_the_truth(simulate, number):
     assert all(0.92 <= share <= 0.995 for share in held.values()), held
 
 
+@pytest.mark.parametrize("name", ["one image, hardly different", "hardly different"])
+def test_intervals_hold_the_truth_where_hardly_any_pair_differs(simulate, name):
+    (scenario,) = (each for each in simulate.SCENARIOS if each.name == name)
+    held = simulate.coverage(scenario, 300)
+    assert all(share >= 0.92 for share in held.values()), held
+
+
 def test_tests_keep_their_level_under_clustering_and_mcnemars_does_not(simulate):
     found = simulate.level(simulate.SCENARIOS[5], 400, 199)
     assert found["flip"] <= 0.08
