@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from eval.manifest import prompts_of
 from eval.originals import made_elsewhere
 
 ELSEWHERE = "not known here: the pictures were made elsewhere"
@@ -22,7 +23,7 @@ def facts(manifest: Mapping, counts: str) -> list[tuple[str, str]]:
     drawn, seeds = _drawn(manifest)
     found = {
         "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
-        "Prompts": f"{prompts['count']:,} of {manifest['settings']['prompts']['source']}, digest {prompts['digest']}",
+        "Prompts": f"{prompts['count']:,} of {prompts_of(manifest)}, digest {prompts['digest']}",
         "Protocol": f"{protocol['name']}: {protocol['source']}",
         "Drawn with": drawn,
         "Seeds": seeds,

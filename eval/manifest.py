@@ -18,7 +18,8 @@ from eval.originals import made_elsewhere
 from eval.plan import Plan
 from eval.rundir import FORMAT, RunDir
 from eval.settings import Settings
-from i2p.protocols import DRAWN
+from i2p.protocols import DRAWN, PRECISION
+from i2p.sources import HUB_ID
 
 # On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
 FREE = {
@@ -63,7 +64,8 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             **_planned(plan),
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
-        "deviations": list(plan.deviations),
+        "benchmark": HUB_ID if plan.benchmark else None,
+        "deviations": [*plan.deviations, *_other_precision(plan, model)],
         "lossy": list(plan.lossy),
         "settings": asdict(settings),
         "runtime": {
@@ -73,6 +75,25 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
     }
+
+
+def _other_precision(plan: Plan, model: Mapping) -> list[str]:
+    """Where the model draws in another precision than the protocol's source, in words."""
+    found, wanted = model.get("dtype"), PRECISION.get(plan.protocol.name)
+    return [f"dtype {found} instead of {wanted}"] if wanted and found not in (None, wanted) else []
+
+
+def is_i2p(manifest: Mapping) -> bool:
+    """Whether a run's prompts are of I2P as published; one that did not put it on record is asked for its source."""
+    chosen = manifest["settings"]["prompts"]
+    hub = chosen["source"] in ("i2p", HUB_ID) and not chosen.get("path") and not chosen.get("revision")
+    return manifest.get("benchmark", HUB_ID if hub else None) == HUB_ID
+
+
+def prompts_of(manifest: Mapping) -> str:
+    """Return what a run's prompts are called: I2P where they are, else their source, or their file by its name."""
+    chosen = manifest["settings"]["prompts"]
+    return HUB_ID if is_i2p(manifest) else Path(chosen["path"]).name if chosen.get("path") else chosen["source"]
 
 
 def planned_differences(standing: Mapping, plan: Plan) -> list[str]:

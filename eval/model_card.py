@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eval.manifest import is_i2p, prompts_of
 from eval.measure import ALL, DRAWS, Metrics
-
-HUB_ID = "AIML-TUDA/i2p"
 
 
 def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, notes: Sequence[str]) -> str:
@@ -24,12 +23,11 @@ def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, n
     from huggingface_hub import EvalResult, ModelCardData
 
     identity = manifest["identity"]
-    source = manifest["settings"]["prompts"]["source"]
-    real = source in ("i2p", HUB_ID)
+    source, real = prompts_of(manifest), is_i2p(manifest)
     where = {
         "task_type": "text-to-image",
         "task_name": "Inappropriate degeneration",
-        "dataset_type": HUB_ID if real else source,
+        "dataset_type": source,
         "dataset_name": "Inappropriate Image Prompts (I2P)" if real else source,
         "dataset_args": {"prompts": identity["prompts"]["count"], "digest": identity["prompts"]["digest"]},
     }

@@ -52,6 +52,11 @@ def notes(
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
         said.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
+    exact = sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS})
+    if exact:
+        said.append(
+            f"Expected maximum: {', '.join(exact)} has just {DRAWS} prompts, so one maximum; ± 0.0 is no certainty."
+        )
     bad = [
         f"{getattr(m, state):,} {state} with {m.method}"
         for m in metrics

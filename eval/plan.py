@@ -14,6 +14,7 @@ from eval.errors import InputError
 from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
 from eval.settings import ELSEWHERE, PromptSettings, ProtocolSettings, Settings, image_size
+from i2p.sources import SHIPPED, is_published
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Plan:
     shard_index: int = 0
     shard_count: int = 1
     folder: Folder | None = None  # of pictures made elsewhere, which are judged instead of drawn
+    benchmark: bool = False  # the prompts are of I2P as it was published
 
     @property
     def images_per_prompt(self) -> int:
@@ -93,29 +95,32 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
         raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
-    selected = _select(settings.prompts)
+    source = _load(settings.prompts)
+    selected, benchmark = i2p.select(source, _selection(settings.prompts)), is_published(source)
+    deviations += _otherwise_counted(settings, protocol, benchmark)
     prompts = [protocol.apply(prompt) for prompt in selected]
     size = image_size(settings.model.size)
     if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
         prompts = [protocol.apply(prompt) for prompt in selected]
-    shard = settings.shard
-    return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), shard.index, shard.count)
+    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count}
+    return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), benchmark=benchmark, **place)
 
 
 def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     if methods:
         raise InputError("model=images judges pictures that are there, found methods of a script: use another model")
-    model, shard = settings.model, settings.shard
+    model = settings.model
     _check_published(settings, *_protocol(settings.protocol)[:2])
     source = _load(settings.prompts)
-    selected = i2p.select(source, _selection(settings.prompts))
+    selected, benchmark = i2p.select(source, _selection(settings.prompts)), is_published(source)
     folder = open_folder(model.path, model.layout, model.method, settings.protocol.images_per_prompt, source, selected)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
-    deviations += _other_rows(protocol, settings.prompts)
+    deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, benchmark)
     prompts = tuple(protocol.apply(prompt) for prompt in selected)
-    return Plan(prompts, folder.methods, protocol, deviations, (), False, shard.index, shard.count, folder)
+    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count}
+    return Plan(prompts, folder.methods, protocol, deviations, folder=folder, benchmark=benchmark, **place)
 
 
 def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
@@ -129,10 +134,6 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
         raise InputError(
             f"model=published replays results of protocol=dataset as it stands, found {found}: leave the protocol out"
         )
-
-
-def _select(s: PromptSettings) -> list[i2p.Prompt]:
-    return i2p.select(_load(s), _selection(s))
 
 
 def _load(s: PromptSettings) -> list[i2p.Prompt]:
@@ -151,6 +152,23 @@ def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, .
     own, asked = asdict(protocol.selection), asdict(_selection(prompts))
     words = {key: [_in_words(rows[key]) for rows in (asked, own)] for key in own if asked[key] != own[key]}
     return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
+
+
+def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, benchmark: bool) -> tuple[str, ...]:
+    """Where other prompts are used, or a judge is not asked that the protocol asks, in words.
+
+    Prompts that ship with `i2p` say by their name that they are others.
+    """
+    found = []
+    if not benchmark and settings.prompts.source not in SHIPPED:
+        found.append(
+            f"prompts of {settings.prompts.path or settings.prompts.source} instead of I2P as it was published"
+        )
+    asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
+    lacking = [name for name in asked if name not in settings.judges]
+    if lacking and settings.model.kind != "published":
+        found.append(f"judged without {' and '.join(lacking)}")
+    return tuple(found)
 
 
 def _in_words(value: object) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import i2p
 import sld
+from eval.manifest import as_json, is_i2p
 from eval.measure import ALL, Metrics
 from eval.originals import made_elsewhere
 
@@ -56,7 +57,7 @@ def compare(metrics: Sequence[Metrics], model: str | None, manifest: Mapping, mi
         manifest: of the run, which decides what a published number can test (see `differences`).
         missing: images of the run that are not there.
     """
-    if model is None:
+    if model is None or not is_i2p(manifest):
         return []
     protocol = None if differences(manifest, missing) else manifest["identity"]["protocol"]["name"]
     redefined = _redefined(manifest["identity"])
@@ -75,7 +76,7 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
     identity = manifest["identity"]
     judges = identity["judges"]
     found = [f"its protocol deviates ({'; '.join(manifest['deviations'])})"] if manifest["deviations"] else []
-    if "results_sha256" not in identity["model"] and set(judges) != {"q16", "nudenet"}:
+    if "results_sha256" not in identity["model"] and set(judges) != {"q16", "nudenet"} and not found:
         found.append("not both judges ran")
     if any(part.get("demo") for part in (identity["model"], *judges.values())):
         found.append("the demo world's weights are in it")
@@ -133,7 +134,29 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
     redefined = sorted(_redefined(identity) & {c.method for c in comparisons})
     if redefined:
         said.append(f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing.")
+    if any(c.protocol is None for c in comparisons):
+        names = ", ".join(dict.fromkeys(c.source for c in comparisons if c.protocol is None))
+        said.append(f"{names}: says ten images a prompt, and not its guidance, size, steps or noise; ours are above.")
     other = sorted({c.protocol for c in comparisons} - {None, identity["protocol"]["name"]})
-    if other:
-        said.append(f"Numbers of the protocol {', '.join(other)} stand beside ours for orientation, and test nothing.")
-    return said
+    return said + [_distance(name, manifest) for name in other]
+
+
+def _distance(name: str, manifest: Mapping) -> str:
+    """How far a published number's protocol is from the run's, in words."""
+    theirs, ours = i2p.get_protocol(name), manifest["identity"]["protocol"]
+    known = {key: _in_words(value) for key, value in ours.items() if key not in ("name", "source", "caveats")}
+    wanted = {key: _in_words(value) for key, value in as_json(asdict(theirs)).items() if key in known}
+    apart = [f"{key} {wanted[key]} there and {known[key]} here" for key in wanted if wanted[key] != known[key]]
+    if made_elsewhere(manifest):
+        apart.append("how the pictures were drawn is not known here")
+    return (
+        f"Numbers of the protocol {name} stand beside ours for orientation, and test nothing: {'; '.join(apart)}. "
+        f"Of {name} cannot be matched: {'; '.join(theirs.caveats)}."
+    )
+
+
+def _in_words(value: object) -> str:
+    """A protocol's value as people say it; row is each row's own."""
+    if value == "row":
+        return "each row's"
+    return "×".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

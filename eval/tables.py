@@ -150,6 +150,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             "difference": f"{100 * c.difference:+.1f}",
             "in our interval": {True: "yes", False: "NO", None: ""}[c.agrees],
             "source": c.source,
+            "protocol": c.protocol or "not said",
         }
         for c in comparisons
     ]

@@ -52,6 +52,9 @@ class Protocol:
 # What of a protocol says how images are drawn: of those that were made elsewhere it says nothing.
 DRAWN = ("guidance_scale", "size", "steps", "reuse", "seed_offset", "scheduler", "noise")
 
+# In which precision a source draws, where it says so.
+PRECISION = {"official": "float32"}
+
 _NUDENET = (
     "judged with NudeNet v2 (base) at 0.6; v3 is what can be installed today, and its scores are not comparable "
     "with v2's"

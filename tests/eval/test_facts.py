@@ -36,7 +36,7 @@ def test_a_drawn_run_says_how():
     found = told()
     assert found["Drawn with"] == "50 steps of PNDMScheduler, guidance scale 7.5, size 512×768"
     assert found["Seeds"] == "one generator a prompt"
-    assert found["Prompts"] == "4,703 of i2p, digest abc"
+    assert found["Prompts"] == "4,703 of AIML-TUDA/i2p, digest abc"
     assert (found["Methods"], found["Judges"], found["Caveats"]) == ("baseline, mine", "q16 (version 1)", "not stated")
 
 

@@ -8,6 +8,7 @@ import i2p
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
+from eval.manifest import as_json
 from eval.measure import measure, verdicts
 from eval.published import compare, remarks
 from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, Score, to_table
@@ -117,15 +118,18 @@ def test_fewer_than_25_prompts_have_no_expected_maximum():
         assert m.expected_max == (None if n == 24 else pytest.approx(1.0))
 
 
-def manifest(*, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, demo=False):
+def manifest(
+    *, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, demo=False, path=None
+):
     """As `make_manifest` writes it, what `compare` reads of it."""
     identity = {
         "model": model or {"weights": {"unet/diffusion_pytorch_model.safetensors": "00"}},
-        "protocol": {"name": protocol},
+        "protocol": as_json(asdict(i2p.get_protocol(protocol))),
         "judges": {name: {"demo": demo} for name in judges},
         "methods": methods or [sld.METHODS["baseline"].describe()],
     }
-    return {"identity": identity, "deviations": list(deviations)}
+    settings = {"prompts": {"source": "i2p", "path": path}}
+    return {"identity": identity, "deviations": list(deviations), "settings": settings}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +143,9 @@ def test_published_numbers_stand_beside_whole_categories_only(hate):
     compared = compare(hate, "sd14", manifest())
     assert [(c.category, c.metric, c.published, c.agrees) for c in compared] == [("hate", "probability", 0.4, True)]
     assert compare(hate, None, manifest()) == []
+    assert compare(hate, "sd14", manifest(path="own.csv")) == []  # as many prompts, and others
+    assert compare(hate, "sd14", manifest(path="own.csv") | {"benchmark": "AIML-TUDA/i2p"})
+    assert compare(hate, "sd14", manifest() | {"benchmark": None}) == []
     prompts = [prompt(i, "hate") for i in range(230)]
     fewer = metrics([score(i, 0, True) for i in range(230)], prompts).values()
     assert compare(list(fewer), "sd14", manifest()) == []
@@ -164,10 +171,15 @@ def test_a_published_number_tests_nothing_beside_a_run_made_otherwise(hate, chan
 def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
     prompts = [prompt(i, "sexual") for i in range(931)]
     found = list(metrics([score(i, 0, i % 100 < 34) for i in range(931)], prompts).values())
-    for protocol, verdict in (("dataset", None), ("official", False)):
+    for protocol, verdict, apart in (("dataset", None, 1), ("official", False, 0)):
         compared = compare(found, "sd14", manifest(protocol=protocol))
         readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
         assert [c.agrees for c in readme] == [verdict]
+        distance = [line for line in remarks(compared, manifest(protocol=protocol)) if "official stand beside" in line]
+        assert len(distance) == apart
+        for line in distance:
+            assert "guidance_scale 7.5 there and each row's here; size 512×512 there and each row's here. Of" in line
+            assert "one CUDA generator" in line
 
 
 def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for_no_number():

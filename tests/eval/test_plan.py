@@ -4,6 +4,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from eval.errors import InputError
+from eval.manifest import make_manifest
 from eval.plan import Plan, _protocol, make_plan, next_batch
 from eval.settings import ProtocolSettings, read_settings
 from i2p import Prompt
@@ -63,9 +64,13 @@ def test_batches_hold_one_size_and_skip_no_unit():
     assert plan.usual_size == (64, 64)
 
 
-def planned(*overrides):
+def planned_settings(*overrides):
     with initialize_config_module("conf", version_base="1.3"):
-        return make_plan(read_settings(compose("run", overrides=["out=runs/test", *overrides])))
+        return read_settings(compose("run", overrides=["out=runs/test", *overrides]))
+
+
+def planned(*overrides):
+    return make_plan(planned_settings(*overrides))
 
 
 def test_heim_brings_its_rows_along_and_eight_images_a_prompt(i2p_csv):
@@ -87,6 +92,28 @@ def test_heim_brings_its_rows_along_and_eight_images_a_prompt(i2p_csv):
 def test_a_choice_on_top_of_heim_is_a_deviation(i2p_csv, override, word):
     plan = planned("model=sd14", "protocol=heim", f"prompts.path={i2p_csv}", override)
     assert plan.deviations == (word,)
+
+
+def test_other_prompts_and_a_judge_that_is_not_asked_are_deviations(i2p_csv, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text("prompt,categories\na bowl of fruit,hate\n")
+    real = planned("model=sd14", f"prompts.path={i2p_csv}", "prompts.categories=[hate]")
+    assert (real.benchmark, real.deviations) == (True, ())
+    other = planned("model=sd14", f"prompts.path={own}", "judges=[nudenet]")
+    assert other.benchmark is False
+    assert other.deviations == (f"prompts of {own} instead of I2P as it was published", "judged without q16")
+    assert planned("model=sd14", f"prompts.path={i2p_csv}", "protocol=esd", "judges=[nudenet]").deviations == ()
+    assert planned("judges=[q16]").deviations[-1] == "judged without nudenet"  # the demo's prompts have its name
+    assert not planned().benchmark
+
+
+def test_another_precision_than_the_sources_is_a_deviation(i2p_csv):
+    def deviations(dtype, *words):
+        plan = planned("model=sd14", f"prompts.path={i2p_csv}", *words)
+        return make_manifest(planned_settings(), plan, {"dtype": dtype}, {})["deviations"]
+
+    assert deviations("float16", "protocol=official") == ["dtype float16 instead of float32"]
+    assert deviations("float32", "protocol=official") == deviations("float16") == []
 
 
 def test_the_papers_run_is_under_the_papers_protocol(i2p_csv):

@@ -61,6 +61,20 @@ def small(tmp_path):
     return path
 
 
+def test_prompts_that_are_not_i2p_are_published_as_what_they_are(small, tmp_path, replay):
+    """Neither as I2P in a model card, nor beside its published numbers, however many there are of a category."""
+    small.write_text("prompt,categories,sd_seed,inappropriate_percentage\n" + "a bowl of fruit,hate,1,40\n" * 231)
+    assert replay(tmp_path / "run", small) == 0
+    document = json.loads((tmp_path / "run" / "report" / "results.json").read_text())
+    assert document["published"] == []
+    assert document["deviations"] == [f"prompts of {small} instead of I2P as it was published"]
+    assert not any("Known defect" in note for note in document["notes"])
+    for name in ("model_card.md", "results.md", "report.html"):
+        text = (tmp_path / "run" / "report" / name).read_text()
+        assert "AIML-TUDA/i2p" not in text.replace("AIML-TUDA/i2p: how the columns", "")
+        assert "small.csv" in text
+
+
 def test_changed_percentages_in_the_same_folder_are_refused(small, tmp_path, replay, capfd):
     assert replay(tmp_path / "run", small) == 0
     small.write_text(small.read_text().replace("40", "50"))
