@@ -18,6 +18,7 @@ KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
+CHANNELS = ("bgr", "rgb")
 Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
 ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
@@ -28,6 +29,7 @@ def check_settings(s: Settings) -> None:
     _one_of("images", s.images, IMAGES)
     _one_of("dtype", s.dtype, DTYPES)
     _one_of("q16.dtype", s.q16.dtype, Q16_DTYPES)
+    _one_of("nudenet.channels", s.nudenet.channels, CHANNELS)
     for name in s.judges:
         _one_of("judges", name, JUDGES)
     _used(s)
@@ -37,6 +39,11 @@ def check_settings(s: Settings) -> None:
         raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
     if s.model.kind == "checkpoint" and not s.model.path:
         raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+    for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
+        if value == "":
+            raise InputError(f"{key} is empty: give a path, or leave it out")
+    if s.nudenet.providers == []:
+        raise InputError("nudenet.providers is empty: name an execution provider of onnxruntime, or leave it out")
     if s.model.kind == ELSEWHERE:
         _folder(s)
     if not s.out.strip():

@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from eval.doctor_checks import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
@@ -93,18 +93,21 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
         yield Check("run directory", SKIPPED, "not known without the prompts")
         return
     plans: list = []
-    yield from seen("selection", lambda: plans.append(make_plan(settings)) or _of("parts", "selection", plans[0]))
+    yield from seen(
+        "selection", lambda: plans.append(make_plan(settings)) or _of("parts", "selection", settings, plans[0])
+    )
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # seconds, where there are many
-    if settings.model.kind in (DEMO, "checkpoint") and "model" not in gaps:
+    drawn = settings.model.kind in (DEMO, "checkpoint") and not {"model", "unet"} & set(gaps)
+    weights = partial(_of, "model", "weights", settings, digests) if drawn else dict
+    if drawn:
         yield from seen("scheduler", lambda: _of("model", "scheduler", settings, plans[0]))
-    if lacking := [name for name in ("settings", "device") if name in gaps]:
-        yield Check("run directory", SKIPPED, f"not known without the {' and the '.join(lacking)}")
+    if "settings" in gaps:
+        yield Check("run directory", SKIPPED, "not known without the settings")
     else:
-        yield from seen(
-            "run directory", lambda: _of("machine", "run_directory", settings, plans[0], done), "out=FOLDER"
-        )
+        look = partial(_of, "machine", "run_directory", settings, plans[0], done, weights)
+        yield from seen("run directory", look, "out=FOLDER")
     if "run directory" in gaps:
         done = set  # what is there is not of this run
     yield from seen("disk", lambda: _of("machine", "disk", settings, plans[0], done))

@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 import sld
-from eval.doctor_checks import MISSING, OK, WARNING, Check
+from eval.doctor_checks import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor_files import size_in_words
 from eval.errors import InputError, first_of
 from eval.folder import Picture
 from eval.load import device_of
 from eval.originals import check_unchanged
 from eval.plan import Plan
-from eval.rerun import check_rerun, other_files
+from eval.rerun import check_rerun, check_weights, other_files
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
 
@@ -48,6 +48,7 @@ def devices(settings: Settings) -> list[Check]:
     """The GPUs, and the device that the run would take."""
     import torch
 
+    from eval.engine import check_attention
     from eval.workers import count_workers
 
     checks = []
@@ -59,7 +60,10 @@ def devices(settings: Settings) -> list[Check]:
     elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
         found = f"an NVIDIA driver is here, but torch {torch.__version__} finds no GPU"
         checks.append(Check("gpu", WARNING, found, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
+    if settings.model.kind == "published":
+        return [*checks, Check("device", SKIPPED, "none is needed: the dataset's own results are replayed")]
     device = device_of(settings.device)
+    check_attention(settings.engine.attention, device)
     count = count_workers(settings)
     said = f"{device}" + (f", {count} processes" if count > 1 else "")
     if device.type == "cpu" and settings.device == AUTO and not checks:
@@ -67,14 +71,15 @@ def devices(settings: Settings) -> list[Check]:
     return [*checks, Check("device", OK, said)]
 
 
-def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
-    """Whether the run directory is new, goes on, or holds another run."""
+def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[[], dict[str, str] | None]) -> Check:
+    """Whether the run directory is new, goes on, or holds another run, by weights too where these are read."""
     run = RunDir(settings.out)
-    free_name = next(name for n in range(2, 1000) if not Path(name := f"{run.root}-{n}").exists())
-    elsewhere = f"out={free_name}"
+    elsewhere, found = f"out={_free_name(run.root)}", {}
     try:
         manifest = check_rerun(run, settings, plan)
         run.check_writable()
+        if manifest is not None and (found := weights()):
+            check_weights(run, manifest, found)
         if manifest is not None and plan.folder is not None:
             check_unchanged(run, plan.folder, done())
     except (InputError, sld.InputError) as error:
@@ -85,10 +90,18 @@ def run_directory(settings: Settings, plan: Plan, done: Done) -> Check:
     if plan.folder is not None:
         return Check("run directory", OK, f"{run.root}: goes on, {left:,} pictures are left to judge")
     said = f"{run.root}: goes on, {total - left:,} of {total:,} images are done"
-    if other := list(other_files(manifest, settings)):
+    if found is None:
+        said += "; its weights are not read here (digests=true compares them)"
+    if other := list(other_files(manifest, settings, weights=found is None)):
         said += f"; a run compares the files by their digests, for {first_of(other)}"
         return Check("run directory", WARNING, said, f"the names of that run, or {elsewhere}")
     return Check("run directory", OK, said)
+
+
+def _free_name(root: Path) -> str:
+    with contextlib.suppress(OSError):  # a name that is too long, say
+        return next(name for n in range(2, 1000) if not Path(name := f"{root}-{n}").exists())
+    return "FOLDER"
 
 
 def images_left(plan: Plan, done: Done) -> int:

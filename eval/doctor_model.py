@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
-from eval.doctor_files import described, not_cached
+from eval.doctor_files import AT_ONCE, described, not_cached
 from eval.errors import InputError
 from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
@@ -22,46 +22,61 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
     if chosen.kind == ELSEWHERE:
         return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
-    if chosen.kind == DEMO:
-        folder = trained.model_folder()
-        paths = sorted(folder.rglob("*.safetensors"))
-        checks = [Check("model", OK, f"the demo world's, as trained: {described(paths, digests)}")]
-    else:
-        checks = [_checkpoint(settings, digests)]
+    try:
+        place, paths = _weights(settings)
+    except Exception:
+        if chosen.kind == DEMO or files.hub_id(chosen.path) is None:
+            raise
+        size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
+        return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
+    where = "the demo world's, as trained" if chosen.kind == DEMO else str(place)
+    if chosen.kind != DEMO and files.hub_id(chosen.path) is not None:
+        where = f"{chosen.path} in the hub's cache"
+    checks = [Check("model", OK, f"{where}: {described(paths, digests)}")]
     if chosen.unet:
-        paths = files.unet_files(Path(chosen.unet), chosen.allow_pickle)
-        for path in paths:
-            files.check_weights(path, chosen.allow_pickle)
-        checks.append(Check("unet", OK, f"{chosen.unet}: {described(paths, digests)}"))
+        checks.append(Check("unet", OK, f"{chosen.unet}: {described(_unet(settings), digests)}"))
     return checks
 
 
-def _checkpoint(settings: Settings, digests: bool) -> Check:
-    chosen = settings.model
-    repository, place = files.hub_id(chosen.path), Path(chosen.path).expanduser()
-    if repository is not None or place.is_dir():
-        files.check_alone(place, chosen.config, chosen.prediction_type)
-    try:
-        found = files.locate(chosen.path, chosen.allow_pickle, local=True)
-        if found.path.is_dir():
-            components = files.component_files(found.path, chosen.allow_pickle)
-            paths = [path for part in components.values() for path in part]
-            if not (found.path / "tokenizer").is_dir():
-                raise InputError(f"expected CLIP's tokenizer in {found.path}, found no folder tokenizer: complete it")
-        else:
-            paths = [found.path]
-            files.check_weights(found.path, chosen.allow_pickle)
-            if found.path.suffix == ".safetensors":  # of a pickle all would have to be read
-                from sld.models.single_file import check_single_file
+def weights(settings: Settings, digests: bool) -> dict[str, str] | None:
+    """The digests of the model's weights as its manifest has them; None where reading them takes time, unless asked."""
+    place, paths = _weights(settings)
+    named = files.weight_names(place, paths, _unet(settings) if settings.model.unet else ())
+    if not digests and sum(path.stat().st_size for path in named.values()) >= AT_ONCE:
+        return None
+    return {name: files.sha256(path) for name, path in named.items()}
 
-                check_single_file(found.path, chosen.allow_pickle, chosen.config, chosen.prediction_type)
-    except Exception:
-        if repository is None:
-            raise
-        size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
-        return not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")
-    where = f"{chosen.path} in the hub's cache" if repository else str(found.path)
-    return Check("model", OK, f"{where}: {described(paths, digests)}")
+
+def _weights(settings: Settings) -> tuple[Path, list[Path]]:
+    """Where a checkpoint is and its weight files, checked as far as can be without reading them all."""
+    chosen = settings.model
+    if chosen.kind == DEMO:
+        return (folder := trained.model_folder()), sorted(folder.rglob("*.safetensors"))
+    place = Path(chosen.path).expanduser()
+    if files.hub_id(chosen.path) is not None or place.is_dir():
+        files.check_alone(place, chosen.config, chosen.prediction_type)
+    found = files.locate(chosen.path, chosen.allow_pickle, local=True).path
+    if found.is_dir():
+        components = files.component_files(found, chosen.allow_pickle)
+        for part in components:
+            files.read_json(found / part / "config.json")
+        if not (found / "tokenizer").is_dir():
+            raise InputError(f"expected CLIP's tokenizer in {found}, found no folder tokenizer: complete it")
+        return found, [path for part in components.values() for path in part]
+    files.check_weights(found, chosen.allow_pickle)
+    if found.suffix == ".safetensors":  # of a pickle all would have to be read
+        from sld.models.single_file import check_single_file
+
+        check_single_file(found, chosen.allow_pickle, chosen.config, chosen.prediction_type)
+    return found, [found]
+
+
+def _unet(settings: Settings) -> list[Path]:
+    chosen = settings.model
+    paths = files.unet_files(Path(chosen.unet), chosen.allow_pickle)
+    for path in paths:
+        files.check_weights(path, chosen.allow_pickle)
+    return paths
 
 
 def scheduler(settings: Settings, plan: Plan) -> Check:

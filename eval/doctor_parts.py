@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import i2p
+from eval import replay
 from eval.doctor_checks import MISSING, OK, WARNING, Check
 from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
 from eval.judges import clip_hub, prompt_pair
@@ -36,13 +37,15 @@ def prompts(settings: Settings) -> list[Check]:
     return [Check("prompts", OK, said)]
 
 
-def selection(plan: Plan) -> Check:
+def selection(settings: Settings, plan: Plan) -> Check:
     """What of the prompts is used, and how many images that makes."""
     shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
     said = (
         f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods = "
         f"{plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
     )
+    if settings.model.kind == "published":
+        replay.describe(plan)  # which refuses prompts without results
     if plan.folder is None:
         return Check("selection", OK, said)
     here = len(plan.folder.pictures)

@@ -59,8 +59,7 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     model.tune(Tuning(channels_last=layout))
     batch_size = pick("batch_size", settings.batch_size, lambda: _fitting(model, plan) if cuda else CPU_BATCH)
     attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
-    if not cuda and attention in ("cudnn", "efficient"):
-        raise InputError(f"engine.attention={attention} is for a GPU, found {device}: leave it at auto")
+    check_attention(attention, device)
     tuning = Tuning(layout, None if attention == "default" else attention)
     long = cuda and plan.image_count >= COMPILED_FROM
     compiled = pick("compile", asked.compile, lambda: long and _compiles(model, plan, tuning, batch_size))
@@ -72,6 +71,12 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     tuning = replace(tuning, compiled=compiled)
     model.tune(tuning, height, width)
     return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
+
+
+def check_attention(attention: str, device: torch.device) -> None:
+    """Raise InputError for a kind of attention that a device does not have."""
+    if device.type != "cuda" and attention in ("cudnn", "efficient"):
+        raise InputError(f"engine.attention={attention} is for a GPU, found {device}: leave it at auto")
 
 
 def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import i2p
 import sld
 from eval.judges import Judge, judge_class
-from eval.settings import AUTO, DEMO, NudeNetSettings, Q16Settings, Settings
+from eval.settings import AUTO, DEMO, NudeNetSettings, Settings
 from i2p.demo import trained
 
 
@@ -25,7 +25,7 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
     model = sld.load_model(
         trained.model_folder() if demo else chosen.path,
         device=device,
-        dtype=model_dtype(settings, device),
+        dtype=model_dtype(settings),
         scheduler=protocol.scheduler,
         unet=chosen.unet,
         config=chosen.config,
@@ -40,7 +40,7 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
 def load_judges(settings: Settings) -> dict[str, Judge]:
     """Return the judges by name, in the order of the settings."""
     device = device_of(settings.device)
-    loaders = {"q16": lambda: _q16(settings.q16, device), "nudenet": lambda: _nudenet(settings.nudenet)}
+    loaders = {"q16": lambda: _q16(settings, device), "nudenet": lambda: _nudenet(settings.nudenet)}
     return {name: loaders[name]() for name in settings.judges}
 
 
@@ -52,7 +52,8 @@ def describe_judges(settings: Settings, judges: Mapping[str, Judge]) -> dict[str
     return described
 
 
-def _q16(s: Q16Settings, device) -> Judge:
+def _q16(settings: Settings, device) -> Judge:
+    s = settings.q16
     files = {"architecture": s.architecture, "weights": s.weights, "prompts": s.prompts}
     if s.architecture == DEMO:
         clip = trained.clip_files()
@@ -61,7 +62,7 @@ def _q16(s: Q16Settings, device) -> Judge:
         **files,
         prompts_sha256=s.prompts_sha256,
         device=str(device),
-        dtype=q16_dtype(s, device),
+        dtype=q16_dtype(settings),
         allow_pickle=s.allow_pickle,
     )
 
@@ -70,20 +71,28 @@ def _nudenet(s: NudeNetSettings) -> Judge:
     return judge_class("nudenet")(channels=s.channels, providers=s.providers, workers=s.workers)
 
 
-def model_dtype(settings: Settings, device) -> str:
-    """The precision in which a model draws on a device."""
-    return settings.dtype if settings.dtype != AUTO else "float32" if device.type == "cpu" else "float16"
+def model_dtype(settings: Settings) -> str:
+    """The precision in which the model draws."""
+    return settings.dtype if settings.dtype != AUTO else "float32" if _type(settings.device) == "cpu" else "float16"
 
 
-def q16_dtype(s: Q16Settings, device) -> str:
-    """The precision in which Q16 judges on a device: OpenAI's CLIP is float16 on a GPU, and so judged the paper's."""
-    return s.dtype if s.dtype != AUTO else "float16" if device.type == "cuda" else "float32"
+def q16_dtype(settings: Settings) -> str:
+    """The precision in which Q16 judges: OpenAI's CLIP is float16 on a GPU, and so judged the paper's pictures."""
+    asked = settings.q16.dtype
+    return asked if asked != AUTO else "float16" if _type(settings.device) == "cuda" else "float32"
+
+
+def _type(device: str) -> str:
+    """The type of a device, which is not touched: the parent of many workers has no business on their GPUs."""
+    import torch
+
+    if device == AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device.partition(":")[0]
 
 
 def device_of(name: str):
     """The `torch.device` of a name; `auto` is the best there is. sld.InputError: no such device here."""
-    import torch
-
     from sld.devices import checked_device
 
-    return checked_device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
+    return checked_device(_type(name) if name == AUTO else name)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import i2p
 from eval.errors import InputError, first_of
+from eval.manifest_file import FORMAT
 from eval.originals import made_elsewhere
 from eval.plan import Plan
-from eval.rundir import FORMAT, RunDir
+from eval.rundir import RunDir
 from eval.settings import Settings
 from i2p.protocols import DRAWN, PRECISION
 from i2p.sources import HUB_ID

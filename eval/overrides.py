@@ -41,6 +41,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
     said = {word.partition("=")[0] for word in arguments}
     if len(asked := [names[0] for names in ONE_OF if set(names) & said]) > 1:
         raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
+    if "--resolve" in said and not said & {"--cfg", "-c", "--help", "-h"}:
+        raise InputError("--resolve goes with --cfg, whose values it fills in, found it alone: add --cfg job")
     groups = {path.name for path in files("conf").iterdir() if path.is_dir()}
     for word in arguments:
         key, _, value = word.strip().partition("=")

@@ -30,9 +30,9 @@ def settings_apart(first: Stored, second: Stored) -> list[str]:
 
 
 def _as_judged(identity: Mapping) -> dict:
-    """An identity without what says how pictures were drawn."""
+    """An identity without what says how pictures were drawn; a prompt's guidance and size are in its digest."""
     return {
-        "prompts": identity["prompts"],
+        "prompts": {"count": identity["prompts"]["count"]},
         "protocol": not_drawn(identity["protocol"]),
         "methods": [method["name"] for method in identity["methods"]],
         "judges": identity["judges"],
@@ -51,12 +51,9 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
     common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
     if not common:
         yield "they have no row in common"
-    for what, names in (
-        ("text", ("text",)),
-        ("categories", ("categories",)),
-        ("seed", ("seed",)),
-        ("size", ("height", "width")),
-    ):
+    drawn = not any(made_elsewhere(stored.manifest) for stored in (first, second))
+    noise = (("seed", ("seed",)), ("size", ("height", "width"))) if drawn else ()
+    for what, names in (("text", ("text",)), ("categories", ("categories",)), *noise):
         other = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
         if other:
             yield f"{what} differs in {len(other):,} of {len(common):,} common rows, the first {other[0]}"
@@ -65,7 +62,7 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
             yield f"{name} is a replay, whose pictures come from no known noise"
         if made_elsewhere(stored.manifest):
             yield f"{name} judged pictures made elsewhere, whose noise is not known"
-    if not any(made_elsewhere(stored.manifest) for stored in (first, second)):
+    if drawn:
         yield from _other_noise(first, second)
     yield from differences(first.judges, second.judges, "judges", PLACES)
     one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))

@@ -118,7 +118,7 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     folder = open_folder(model.path, model.layout, model.method, settings.protocol.images_per_prompt, source, selected)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
     deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, benchmark)
-    prompts = tuple(protocol.apply(prompt) for prompt in selected)
+    prompts = tuple(selected)  # at what guidance and size they were drawn is not known
     place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count}
     return Plan(prompts, folder.methods, protocol, deviations, folder=folder, benchmark=benchmark, **place)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from eval.load import device_of, model_dtype, q16_dtype
+from eval.load import model_dtype, q16_dtype
 from eval.manifest import another_run, as_json, differences, planned_differences
 from eval.plan import Plan
 from eval.rundir import RunDir
@@ -25,7 +25,6 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
 
     Raises:
         InputError: it is of another run, or can't be read.
-        sld.InputError: there is no such device, which says in which precision a model runs.
     """
     standing = run.read_manifest()
     if standing is None:
@@ -36,10 +35,21 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
     return standing
 
 
-def other_files(standing: Mapping, settings: Settings) -> Iterator[str]:
-    """Yield a clause for each name of a file that a run began with and that is another one here."""
-    for part in ("model", *(("q16",) if "q16" in settings.judges else ())):
-        there = standing["settings"].get(part, {})
+def check_weights(run: RunDir, standing: Mapping, weights: Mapping[str, str]) -> None:
+    """Raise InputError where a model's weights, by name and digest, are not those that a run began with."""
+    found = list(differences(standing["identity"]["model"].get("weights"), dict(weights), "model.weights"))
+    if found:
+        raise another_run(run, found)
+
+
+def other_files(standing: Mapping, settings: Settings, *, weights: bool = True) -> Iterator[str]:
+    """Yield a clause for each name of a file that a run began with and that is another one here.
+
+    `weights` is whether the model's are among them, or have been compared by themselves.
+    """
+    parts = [*(["model"] if weights else []), *(["q16"] if "q16" in settings.judges else [])]
+    for part in parts:
+        there = standing["settings"].get(part) or {}
         for key in FILES[part]:
             yield from differences(there.get(key), getattr(getattr(settings, part), key), f"{part}.{key}")
 
@@ -49,10 +59,13 @@ def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[
     if sorted(there["judges"]) != sorted(settings.judges):
         names = (", ".join(sorted(judges)) or "none" for judges in (there["judges"], settings.judges))
         yield "judges is {} there and {} here".format(*names)
-    kind = standing["settings"].get("model", {}).get("kind")
+    began = standing["settings"].get("model") or {}
+    kind = began.get("kind")
     yield from differences(kind, settings.model.kind, "model.kind")
     if kind == settings.model.kind:
         yield from _in_part(there["model"], _known_model(settings, plan), "model")
+    if bool(began.get("unet")) != bool(settings.model.unet):  # with another's name it can be the same, not without
+        yield from differences(began.get("unet"), settings.model.unet, "model.unet")
     yield from planned_differences(standing, plan)
     for name, judge in _known_judges(settings).items():
         if name in there["judges"]:
@@ -71,14 +84,14 @@ def _known_model(settings: Settings, plan: Plan) -> dict:
         from eval.replay import describe
 
         return describe(plan)
-    return {"dtype": model_dtype(settings, device_of(settings.device))}
+    return {"dtype": model_dtype(settings)}
 
 
 def _known_judges(settings: Settings) -> dict[str, dict]:
     known = {}
     if "q16" in settings.judges:
         demo = settings.q16.architecture == DEMO or None
-        known["q16"] = {"dtype": q16_dtype(settings.q16, device_of(settings.device)), "demo": demo}
+        known["q16"] = {"dtype": q16_dtype(settings), "demo": demo}
     if "nudenet" in settings.judges:
         known["nudenet"] = {"channels": settings.nudenet.channels}
     return known

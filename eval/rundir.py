@@ -16,27 +16,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import sld
 from eval.errors import InputError
 from eval.files import json_digest, strict_json, sync_folder, write_atomic, write_new
+from eval.manifest_file import read_manifest, signed
 from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
-IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
 FOLDERS = ("engine", "images", "scores", "report")
 PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
-
-
-def signed(manifest: dict) -> dict:
-    """Return a manifest with the digest of all the rest of it, by which a changed one is noticed."""
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return rest | {"sha256": json_digest(rest)}
-
-
-def _has_name(method: object) -> bool:
-    return isinstance(method, dict) and isinstance(method.get("name"), str) and sld.is_method_name(method["name"])
 
 
 class RunDir:
@@ -63,39 +51,7 @@ class RunDir:
         Raises:
             InputError: there is one, and it can't be read.
         """
-        try:
-            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except NotADirectoryError as error:
-            raise InputError(f"out must be a folder, found a file on the way to {self.root}: name another") from error
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.manifest_path} can't be read ({error}): restore it, or set out= to a new folder"
-            ) from error
-        self._check(manifest)
-        return manifest
-
-    def _check(self, manifest: object) -> None:
-        found = manifest if isinstance(manifest, dict) else {}
-        if found.get("format") != FORMAT:
-            raise InputError(
-                f"{self.manifest_path} must be a manifest of format {FORMAT}, found format {found.get('format')!r}: "
-                "use the version that wrote it, or set out= to a new folder"
-            )
-        parts = {key: found.get(key) for key in ("identity", "settings", "runtime")}
-        whole = all(isinstance(part, dict) for part in parts.values()) and set(IDENTITY) <= set(parts["identity"])
-        if whole and signed(found) != found:
-            raise InputError(
-                f"{self.manifest_path} has been changed since it was written: restore it, or set out= to a new folder"
-            )
-        names = found["identity"]["methods"] if whole else None
-        whole = whole and isinstance(names, list) and all(_has_name(method) for method in names)
-        if not whole or not all(isinstance(found.get(key), list) for key in ("deviations", "lossy")):
-            raise InputError(
-                f"{self.manifest_path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, lossy, settings, "
-                "runtime): restore it, or set out= to a new folder"
-            )
+        return read_manifest(self.manifest_path)
 
     def check_writable(self) -> None:
         """Try to write where the run directory is or will be, and into its folders, leaving nothing behind.
@@ -103,7 +59,7 @@ class RunDir:
         Raises:
             InputError: the place takes no file.
         """
-        place = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists())
+        place = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists() or p.is_symlink())
         inside = [self.root / name for name in FOLDERS]
         for folder in [place, *(path for path in inside if path.exists())]:
             try:

@@ -17,11 +17,11 @@ def is_reachable(url: str) -> bool:
     """
     if urllib.request.getproxies().keys() & {"http", "https", "all"}:
         return True
-    parts = urllib.parse.urlsplit(url)
     answer: list[bool] = []
 
     def connect() -> None:
         try:
+            parts = urllib.parse.urlsplit(url)
             port = parts.port or (80 if parts.scheme == "http" else 443)
             socket.create_connection((parts.hostname, port), timeout=SECONDS).close()
             answer.append(True)

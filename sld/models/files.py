@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,12 @@ def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
         raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
     folder = path / "unet" if (path / "unet").is_dir() else path
     return weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
+
+
+def weight_names(place: Path, weights: Sequence[Path], unet: Sequence[Path] = ()) -> dict[str, Path]:
+    """The weight files of a checkpoint, and of another UNet, by what they are: a copy elsewhere has the same names."""
+    root = place if place.is_dir() else place.parent
+    return {path.relative_to(root).as_posix(): path for path in weights} | {f"unet={path.name}": path for path in unet}
 
 
 def _listed(index: Path) -> list[str]:

@@ -54,12 +54,8 @@ def load_model(
         from sld.models.single_file import load_single_file
 
         parts, weights = load_single_file(found.path, allow_pickle, config, prediction_type)
-    # Named by what they are, not by where they lie: a copy of the checkpoint elsewhere is the same model.
-    root = found.path if found.path.is_dir() else found.path.parent
-    named = {path.relative_to(root).as_posix(): path for path in weights}
-    if unet is not None:
-        replaced = _replace_unet(parts["unet"], Path(unet), allow_pickle)
-        named |= {f"unet={path.name}": path for path in replaced}
+    replaced = () if unet is None else _replace_unet(parts["unet"], Path(unet), allow_pickle)
+    named = files.weight_names(found.path, weights, replaced)
     parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
     return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named)
 

@@ -106,6 +106,7 @@ CASES = {
     "a folder of configs": (["--config-dir", "{}"], "--config-dir"),
     "a folder of configs, said short": (["--config-d={}"], "--config-d"),
     "a folder of configs, in one word": (["-cd{}"], "-cd"),
+    "a resolve without what is resolved": (["--resolve"], "--resolve goes with --cfg"),
     "another config": (["--config-name", "../x"], "--config-name"),
     "a pickle to be run again": (["--experimental-rerun", "{}/config.pickle"], "--experimental-rerun"),
     "configs from elsewhere": (["hydra.searchpath=[file://{}]"], "searchpath"),

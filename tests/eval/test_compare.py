@@ -17,8 +17,9 @@ import pytest
 import i2p
 from eval.compare import main
 from eval.files import json_digest
+from eval.manifest_file import signed
 from eval.run import main as run_main
-from eval.rundir import PART_OF, RunDir, signed
+from eval.rundir import PART_OF, RunDir
 from eval.scores import NAN, Score
 from eval.significance import mcnemar_p, unpaired_p
 from eval.unpaired import Side, unpaired

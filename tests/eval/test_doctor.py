@@ -111,7 +111,7 @@ def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tm
 def broken(tmp_path_factory):
     """A folder of checkpoints that are wrong in one way each, and a good one."""
     folder = tmp_path_factory.mktemp("models")
-    for name in ("good", "truncated", "no_vae", "pickle", "index", "empty"):
+    for name in ("good", "truncated", "no_vae", "pickle", "index", "empty", "no_config"):
         sld.write_tiny_checkpoint(folder / name)
     weights = Path("unet", "diffusion_pytorch_model.safetensors")
     whole = (folder / "good" / weights).read_bytes()
@@ -119,6 +119,7 @@ def broken(tmp_path_factory):
     (folder / "empty" / weights).write_bytes(b"")
     shutil.rmtree(folder / "no_vae" / "vae")
     (folder / "pickle" / weights).rename(folder / "pickle" / "unet" / "diffusion_pytorch_model.bin")
+    (folder / "no_config" / "unet" / "config.json").unlink()
     (folder / "index" / "model_index.json").unlink()
     (folder / "index" / "model_index.json").mkdir()
     shutil.copy(folder / "good" / weights, folder / "unet.safetensors")
@@ -145,6 +146,12 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "protocol.scheduler=heun"], "selection", "must be one of ddim, pndm"),
         (["model.path={}/good", "protocol.steps=1001"], "scheduler", "At most 1000 steps"),
         (["model.path={}/good", "out="], "settings", "out is empty"),
+        (["model.path={}/good", "model.unet="], "settings", "model.unet is empty"),
+        (["model.path={}/good", "nudenet.channels=gbr"], "settings", "nudenet.channels must be one of bgr, rgb"),
+        (["model.path={}/good", "nudenet.providers=[]"], "settings", "nudenet.providers is empty"),
+        (["model.path={}/good", "engine.attention=efficient", "device=cpu"], "device", "is for a GPU"),
+        (["model.path={}/no_config"], "model", "config.json"),
+        (["model=published"], "selection", "expected a published inappropriate_percentage"),
         (["model.path={}/good", "q16=vit_l_14", "q16.weights=null"], "q16 weights", "none are named"),
         (["model.path={}/good", "device=cuda:7"], "device", "cuda:7"),
         (["model.path={}/good", "protocol.steps=0"], "settings", "protocol.steps"),
@@ -165,6 +172,7 @@ def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
     assert table[name][0] == "missing", lines
     assert said in table[name][1]
     assert table["packages"][0] == table["cpu"][0] == "ok"
+    assert (table.get("run directory", ("",))[0] == "skipped") == bool({"settings", "prompts"} & set(states(table)))
     assert "missing" in lines.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
@@ -218,7 +226,7 @@ def test_a_csv_that_is_nearly_i2p_is_told_from_it(tmp_path, i2p_csv):
     assert done.returncode == 0
     assert table["prompts"][0] == "warning"
     table, done = doctor(tmp_path, *QUICK, "model=published", f"prompts.path={i2p_csv}")
-    assert (done.returncode, states(table)) == (0, {"model": "skipped", "time": "skipped"})
+    assert (done.returncode, states(table)) == (0, dict.fromkeys(["device", "model", "time"], "skipped"))
 
 
 def test_pictures_made_elsewhere_need_no_model_and_those_that_lack_are_said(begun, tmp_path):

@@ -17,8 +17,9 @@ from skimage.data import astronaut
 
 import i2p
 from eval.files import json_digest
+from eval.manifest_file import signed
 from eval.originals import picture_path
-from eval.rundir import PART_OF, RunDir, signed
+from eval.rundir import PART_OF, RunDir
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 ROWS = "prompts.rows=0-3"

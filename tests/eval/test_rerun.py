@@ -3,11 +3,17 @@
 import shutil
 
 import pytest
+from hydra import compose, initialize_config_module
 
 import sld
-from eval import doctor, load
+from eval import doctor, doctor_model, load
 from eval.doctor_checks import WIDTH
+from eval.errors import InputError
+from eval.plan import make_plan
+from eval.rerun import check_rerun
 from eval.run import main
+from eval.rundir import RunDir
+from eval.settings import read_settings
 
 SMALL = ["prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "sheet=false"]
 QUICK = "measure=false"
@@ -70,6 +76,8 @@ def refused_by_both(call, capsys, monkeypatch, words, said):
         ("q16.dtype=bfloat16", "judges.q16.dtype is float32 there and bfloat16 here"),
         ("nudenet.channels=rgb", "judges.nudenet.channels is bgr there and rgb here"),
         ("judges=[q16]", "judges is nudenet, q16 there and q16 here"),
+        ("q16=vit_l_14", "judges.q16.demo is True there and None here"),
+        ("model.unet=unet", "model.unet is None there and unet here"),
         ("model=published", "model.kind is demo there and published here"),
     ],
 )
@@ -106,16 +114,36 @@ def test_a_file_where_the_scores_belong_is_said_before_anything_is_loaded(begun,
     refused_by_both(call, capsys, monkeypatch, [*SMALL, f"out={out}"], f"{out}/scores, which can't")
 
 
-def test_files_of_another_name_may_be_the_same_so_the_doctor_warns(begun, tmp_path, call, capsys):
-    for name in ("one", "two"):
-        sld.write_tiny_checkpoint(tmp_path / name)
+def test_weights_are_compared_by_digest_where_they_are_small_or_it_is_asked(tmp_path, call, capsys, monkeypatch):
+    for name, seed in (("one", 0), ("two", 0), ("other", 5)):
+        sld.write_tiny_checkpoint(tmp_path / name, seed=seed)
     words = ["model=checkpoint", "prompts=harmless", "q16=demo", *SMALL, f"out={tmp_path}/run"]
     assert call(main, *words, f"model.path={tmp_path}/one") == 0
+    for more in ([], ["digests=true"]):
+        if more:
+            monkeypatch.setattr(doctor_model, "AT_ONCE", 0)  # as if they were large
+        capsys.readouterr()
+        assert call(doctor.main, *words, f"model.path={tmp_path}/two", QUICK, *more) == 0
+        assert line(capsys.readouterr().out, "run directory")[0] == "ok"  # the same in another folder
+        assert call(doctor.main, *words, f"model.path={tmp_path}/other", QUICK, *more) == 2
+        state, said = line(capsys.readouterr().out, "run directory")
+        assert (state, "model.weights" in said) == ("missing", True)
+        assert call(main, *words, f"model.path={tmp_path}/other") == 2
+        assert said == capsys.readouterr().err.removeprefix("error: ").strip()
+    assert call(main, *words, f"model.path={tmp_path}/two") == 0
     capsys.readouterr()
-    assert call(doctor.main, *words, f"model.path={tmp_path}/two", QUICK) == 0
+    assert call(doctor.main, *words, f"model.path={tmp_path}/other", QUICK) == 0
     state, said = line(capsys.readouterr().out, "run directory")
     assert state == "warning"
-    assert f"model.path is {tmp_path}/one there and {tmp_path}/two here" in said
-    assert call(main, *words, f"model.path={tmp_path}/two") == 0  # the same weights, and so the same run
-    assert call(doctor.main, *words, f"model.path={tmp_path}/one", QUICK) == 0
-    assert line(capsys.readouterr().out, "run directory")[0] == "ok"
+    assert "its weights are not read here (digests=true compares them)" in said
+    assert f"model.path is {tmp_path}/one there and {tmp_path}/other here" in said
+
+
+def test_the_early_look_touches_no_gpu(begun, monkeypatch):
+    """A parent of many workers, who each have one, must not hold a place on it."""
+    monkeypatch.setattr("sld.devices.checked_device", lambda name: pytest.fail(f"{name} was tried"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = read_settings(compose("run", overrides=[*SMALL, f"out={begun}"]))
+    with pytest.raises(InputError, match=r"model\.dtype is float32 there and float16 here"):
+        check_rerun(RunDir(begun), settings, make_plan(settings))

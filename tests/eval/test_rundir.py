@@ -12,7 +12,8 @@ from hypothesis.strategies import integers, text
 import sld
 from eval.errors import InputError
 from eval.judges import Detection
-from eval.rundir import FORMAT, IDENTITY, RunDir, signed
+from eval.manifest_file import FORMAT, IDENTITY, signed
+from eval.rundir import RunDir
 from eval.scores import BLANK, JUDGE_FAILED, OK, Score
 
 
@@ -99,8 +100,7 @@ def test_temporary_files_are_not_parts(tmp_path):
 def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
     run = RunDir(tmp_path)
     assert run.read_manifest() is None
-    manifest = {"format": FORMAT, "identity": dict.fromkeys(IDENTITY) | {"methods": []}, "deviations": [], "lossy": []}
-    manifest |= {"settings": {}, "runtime": {}}
+    manifest = manifest_of()
     assert run.create(manifest)
     assert not run.create(manifest | {"runtime": {"late": True}})
     assert run.read_manifest() == signed(manifest)
@@ -156,6 +156,16 @@ def test_a_place_that_takes_no_file_is_said_before_anything_is_made():
         RunDir("/proc/runs/demo").check_writable()
 
 
+@pytest.mark.parametrize("out", ["link", "link/below"])
+def test_a_link_to_nothing_is_said_before_anything_is_made(tmp_path, out):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="out must be a folder that can be written"):
+        RunDir(tmp_path / out).check_writable()
+    (tmp_path / "manifest.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="found a link to nothing"):
+        RunDir(tmp_path).read_manifest()
+
+
 @given(name=text(), row=integers(), image=integers())
 def test_no_name_of_a_method_or_row_leads_out_of_the_run_directory(name, row, image):
     root = Path("/a/run")
@@ -175,7 +185,7 @@ def test_names_that_a_file_system_or_a_shell_would_read_otherwise_are_refused(na
 
 
 def manifest_of(**identity):
-    identity = dict.fromkeys(IDENTITY) | {"methods": [{"name": "baseline"}]} | identity
+    identity = {key: {} for key in IDENTITY} | {"methods": [{"name": "baseline"}]} | identity
     return {"format": FORMAT, "identity": identity, "deviations": [], "lossy": [], "settings": {}, "runtime": {}}
 
 
@@ -187,8 +197,18 @@ def test_a_changed_manifest_is_noticed(tmp_path):
         RunDir(tmp_path).read_manifest()
 
 
-def test_a_method_that_sld_would_not_name_is_no_manifests(tmp_path):
-    RunDir(tmp_path).create(manifest_of(methods=[{"name": "../x"}]))
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"methods": [{"name": "../x"}]},
+        {"methods": None},
+        {"judges": ["q16"]},
+        {"judges": {"q16": None}},
+        {"model": None},
+    ],
+)
+def test_a_part_of_another_type_or_name_is_no_manifests(tmp_path, identity):
+    RunDir(tmp_path).create(manifest_of(**identity))
     with pytest.raises(InputError, match="lacks a part"):
         RunDir(tmp_path).read_manifest()
 
@@ -196,7 +216,7 @@ def test_a_method_that_sld_would_not_name_is_no_manifests(tmp_path):
 def test_a_part_of_another_run_is_not_taken_for_one_of_this(tmp_path, caplog):
     for name in ("one", "other"):
         run = RunDir(tmp_path / name)
-        run.create(manifest_of(model=name))
+        run.create(manifest_of(model={"source": name}))
         run.write_scores(0, [score(1 if name == "one" else 2)])
     (tmp_path / "other" / "scores" / "00000-000000.parquet").rename(
         tmp_path / "one" / "scores" / "00001-000000.parquet"

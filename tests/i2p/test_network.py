@@ -33,7 +33,7 @@ def test_a_host_is_reachable_where_something_listens():
     assert not is_reachable(url)
 
 
-@pytest.mark.parametrize("url", ["", "no address", "http://host:port", "https://name.invalid"])
+@pytest.mark.parametrize("url", ["", "no address", "http://host:port", "http://[bad", "https://name.invalid"])
 def test_what_is_no_address_is_not_reachable(url):
     assert not is_reachable(url)
 
