@@ -11,7 +11,7 @@ from pathlib import Path
 import i2p
 import sld
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, Match, Matches, doubles, some
+from eval.folder_layouts import METHOD, METHOD_IS, Match, Matches, doubles, some
 from eval.folder_listing import list_folder, place
 from eval.folder_prompts import check_geneval_prompts, check_run_prompts
 
@@ -83,8 +83,9 @@ def open_folder(
         selected: those of the run.
 
     Raises:
-        InputError: no picture of the selection, more than one layout, two files for one image, a row that the source
-            lacks, a category or prompt that is not the row's, or a link out of the folder.
+        InputError: no picture of the selection, more than one layout, a folder that can't name a method, two files for
+            one image, a row that the source lacks, a category or prompt that is not the row's, or a link out of the
+            folder.
     """
     listing = list_folder(path, layout)
     root, paths, matches = listing.root, listing.sizes, place(listing, layout)
@@ -141,6 +142,12 @@ def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
 def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
     """Whether the pictures can be of these prompts at all."""
     found, prompts = matches.found, {prompt.row: prompt for prompt in source}
+    if matches.misnamed:
+        folders = list(dict.fromkeys(path.partition("/")[0] for path in matches.misnamed))
+        raise InputError(
+            f"The folders of {root} name the methods of its pictures and must be {METHOD_IS}, found "
+            f"{some(map(repr, folders))} ({len(matches.misnamed):,} pictures): rename or remove them"
+        )
     if pairs := doubles(found):
         raise InputError(
             f"{root} must hold one picture for each image, found two for {len(pairs):,} of them "

@@ -44,7 +44,7 @@ def list_folder(path: str, layout: str) -> Listing:
 
 
 def place(listing: Listing, layout: str) -> Matches:
-    """Return whose the pictures are by this layout, or by the one that is recognised.
+    """Return whose the pictures are by this layout, or by the one that is recognised; some may be only `misnamed`.
 
     Raises:
         InputError: no picture can be placed, or more than one layout fits.
@@ -54,7 +54,7 @@ def place(listing: Listing, layout: str) -> Matches:
         return recognise(paths, listing.table, str(listing.root))
     table = listing.table
     matches = match_table(table, paths) if table is not None else match(layout, paths)
-    if not matches.found:
+    if not (matches.found or matches.misnamed):
         raise nothing_found(paths, str(listing.root))
     return matches
 

@@ -396,6 +396,12 @@ def other_category(folder, drawn):
     shutil.copy(drawn / "images" / "baseline" / "0_0.png", folder / "0_violence.png")
 
 
+def misnamed(folder, drawn):
+    empty(folder, drawn)
+    for name in ("baseline", "base line", "-x"):
+        shutil.copytree(drawn / "images" / "baseline", folder / name)
+
+
 def other_prompt(folder, drawn):
     empty(folder, drawn)
     copies("geneval", drawn / "images" / "baseline", folder)
@@ -424,13 +430,14 @@ WRONG = {
     "paths out of the folder": (parent, [], ["'../0_0.png'"]),
     "two tables": (two_tables, [], ["a.csv, b.csv"]),
     "categories of other rows": (other_category, [], ["0_violence.png", "row 0 is of hate"]),
+    "folders that can't name a method": (misnamed, [], ["found such as '-x', 'base line' (16 pictures)", "rename or"]),
     "prompts of other rows": (other_prompt, [], ["1 of 4 folders", "00002/metadata.jsonl row 2 is 'another'"]),
     "images counted from 1": (from_one, [], ["found none numbered 0"]),
     "no such layout": (nothing, ["model.layout=flat"], ["model.layout", "geneval"]),
     "another layout": (nothing, ["model.layout=row"], ["8 pictures that are not"]),
     "no such folder": (nothing, ["model.path=/nowhere"], ["found nothing at /nowhere"]),
     "other rows": (nothing, ["prompts.rows=[100]"], ["of other rows"]),
-    "a name that is none": (nothing, ["model.method=a/b"], ["model.method"]),
+    "a name that is none": (nothing, ["model.method=a/b"], ["model.method must be up to 100 letters, digits", "'a/b'"]),
     "methods": (nothing, ["methods=[baseline]"], ["methods is", "the folder says"]),
     "copies": (nothing, ["images=all"], ["images is 'all'"]),
     "a sheet": (nothing, ["sheet=true"], ["sheet"]),
