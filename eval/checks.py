@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, NAMES
+from eval.folder_layouts import METHOD, METHOD_IS, NAMES
 from eval.judges import JUDGES
 from eval.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
 from eval.trackers import check_installed
@@ -84,9 +84,7 @@ def _folder(s: Settings) -> None:
     if not s.model.path:
         raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
     if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
-        raise InputError(
-            f"model.method must be up to 100 letters, digits and any of _ . + = -, found {s.model.method!r}: rename it"
-        )
+        raise InputError(f"model.method must be {METHOD_IS}, found {s.model.method!r}: rename it")
 
 
 def _engine(s: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +11,9 @@ from pathlib import Path
 import i2p
 import sld
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, Match, Matches, doubles, some
+from eval.folder_layouts import METHOD, METHOD_IS, Match, Matches, doubles, some
 from eval.folder_listing import list_folder, place
+from eval.folder_prompts import check_geneval_prompts, check_run_prompts
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,9 @@ def open_folder(
         selected: those of the run.
 
     Raises:
-        InputError: no picture of the selection, more than one layout, two files for one image, a row that the source
-            lacks, a category or prompt that is not the row's, or a link out of the folder.
+        InputError: no picture of the selection, more than one layout, a folder that can't name a method, two files for
+            one image, a row that the source lacks, a category or prompt that is not the row's, or a link out of the
+            folder.
     """
     listing = list_folder(path, layout)
     root, paths, matches = listing.root, listing.sizes, place(listing, layout)
@@ -97,6 +98,9 @@ def open_folder(
             f"{root} must hold pictures of the {len(rows):,} selected prompts, found {len(found):,} of other rows "
             f"({some(one.path for one, _ in found)}): choose prompts that the pictures are of"
         )
+    mute = []
+    if matches.layout == "geneval":
+        mute = check_geneval_prompts(root, [one for one, _ in inside], {prompt.row: prompt for prompt in selected})
     each = images_per_prompt or 1 + max(one.image for one, _ in inside)
     pictures = [
         Picture(name, one.row, one.image, one.path, paths[one.path]) for one, name in inside if one.image < each
@@ -111,6 +115,10 @@ def open_folder(
         *_left_out(matches, len(found) - len(inside), len(inside) - len(pictures)),
         *_lacking(pictures, names, rows),
     ]
+    if mute:
+        notes.append(
+            f"GenEval's metadata.jsonl without a prompt that can be read, not compared: {len(mute):,} ({some(mute)})."
+        )
     for note in notes:
         log.warning("%s", note)
     ordered = tuple(sorted(pictures, key=lambda p: (p.row, p.image, names.index(p.method))))
@@ -134,6 +142,12 @@ def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
 def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
     """Whether the pictures can be of these prompts at all."""
     found, prompts = matches.found, {prompt.row: prompt for prompt in source}
+    if matches.misnamed:
+        folders = list(dict.fromkeys(path.partition("/")[0] for path in matches.misnamed))
+        raise InputError(
+            f"The folders of {root} name the methods of its pictures and must be {METHOD_IS}, found "
+            f"{some(map(repr, folders))} ({len(matches.misnamed):,} pictures): rename or remove them"
+        )
     if pairs := doubles(found):
         raise InputError(
             f"{root} must hold one picture for each image, found two for {len(pairs):,} of them "
@@ -162,29 +176,11 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
             f"{root} must name each row's own categories, found {len(wrong):,} pictures that do not "
             f"({some(one.path for one in wrong)}; {first}): rename them, or give the prompts that they are of"
         )
-    _check_prompts(root, prompts)
+    check_run_prompts(root, prompts)
 
 
 def _contradicts(one: Match, prompt: i2p.Prompt) -> bool:
     return bool(one.categories and prompt.categories) and set(one.categories) != set(prompt.categories)
-
-
-def _check_prompts(root: Path, prompts: dict[int, i2p.Prompt]) -> None:
-    """A run's own pictures come with its prompts: those of a row must be the same here."""
-    for line in _lines(root.parent / "prompts.jsonl") if root.name == "images" else ():
-        row, text = line.get("row"), line.get("text")
-        if row in prompts and prompts[row].text != text:
-            raise InputError(
-                f"{root} must hold pictures of the prompts that are chosen here, found a run of others (row {row} is "
-                f"{text!r:.60} there and {prompts[row].text!r:.60} here): choose the prompts of that run"
-            )
-
-
-def _lines(path: Path) -> Iterator[dict]:
-    try:
-        yield from map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
-    except (OSError, ValueError):  # no run, or a damaged one: its pictures are what counts
-        return
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 EXAMPLES = 5
 CSV = "csv"
 METHOD = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"  # as of `sld.Method`: it names a folder
+METHOD_IS = "up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit or _"
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,30 @@ class Match:
 
 @dataclass(frozen=True)
 class Matches:
-    """What a layout makes of a folder: `strange` are pictures that it says nothing of, `absent` those only named."""
+    """What a layout makes of a folder: `strange` are pictures that it says nothing of, `absent` those only named.
+
+    `misnamed` would be found, were the folder that they are in named as a method may be.
+    """
 
     layout: str
     found: tuple[Match, ...]
     strange: tuple[str, ...]
     absent: tuple[str, ...] = ()
+    misnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way to name pictures: `shown` for people, `pattern` of whole paths, `ignored` pictures beside them."""
+    """A way to name pictures: `shown` for people, `pattern` of whole paths, `ignored` pictures beside them.
+
+    `misnamed` is of paths that `pattern` would fit but for the name of a method.
+    """
 
     name: str
     shown: str
     pattern: re.Pattern
     ignored: re.Pattern | None = None
+    misnamed: re.Pattern | None = None
 
 
 _NUMBER, _END = "[0-9]{1,18}", rf"\.(?i:{'|'.join(EXTENSIONS)})"
@@ -60,14 +69,19 @@ _CATEGORY = "|".join(re.sub("[ -]", "[ _-]?", name) for name in i2p.CATEGORIES)
 _JOINT = "[ ,;_+&-]{1,3}"  # file names join categories in many ways
 
 
-def _layout(name: str, shown: str, pattern: str, ignored: str | None = None) -> Layout:
-    return Layout(name, shown, re.compile(pattern + _END), ignored and re.compile(ignored + _END))
+def _layout(name: str, shown: str, pattern: str, ignored: str | None = None, misnamed: str | None = None) -> Layout:
+    return Layout(name, shown, *(one and re.compile(one + _END) for one in (pattern, ignored, misnamed)))
 
 
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        _layout("own", "METHOD/7_0.png", rf"(?P<method>{METHOD})/(?P<row>{_NUMBER})_(?P<image>{_NUMBER})"),
+        _layout(
+            "own",
+            "METHOD/7_0.png",
+            rf"(?P<method>{METHOD})/(?P<row>{_NUMBER})_(?P<image>{_NUMBER})",
+            misnamed=rf"(?!{METHOD}/)[^/]+/{_NUMBER}_{_NUMBER}",
+        ),
         _layout("row_image", "7_0.png", rf"(?P<row>{_NUMBER})_(?P<image>{_NUMBER})"),
         _layout("row", "7.png", rf"(?P<row>{_NUMBER})"),
         _layout(
@@ -95,16 +109,18 @@ def is_picture(name: str) -> bool:
 
 def match(layout: str, paths: Iterable[str]) -> Matches:
     """Return what one of `LAYOUTS` makes of the paths of pictures."""
-    chosen, found, strange = LAYOUTS[layout], [], []
+    chosen, found, strange, misnamed = LAYOUTS[layout], [], [], []
     for path in paths:
         if fit := chosen.pattern.fullmatch(path):
             parts = fit.groupdict()
             words = re.findall(f"(?i){_CATEGORY}", parts.get("categories") or "")
             named = tuple(_category(word) for word in words)
             found.append(Match(path, parts.get("method"), int(parts["row"]), int(parts.get("image") or 0), named))
+        elif chosen.misnamed and chosen.misnamed.fullmatch(path):
+            misnamed.append(path)
         elif not (chosen.ignored and chosen.ignored.fullmatch(path)):
             strange.append(path)
-    return Matches(layout, tuple(found), tuple(strange))
+    return Matches(layout, tuple(found), tuple(strange), misnamed=tuple(misnamed))
 
 
 def _category(word: str) -> str:
@@ -113,7 +129,7 @@ def _category(word: str) -> str:
 
 
 def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -> Matches:
-    """Return what the one layout that fits makes of the paths.
+    """Return what the one layout that fits makes of the paths; it fits where they are only `misnamed` too.
 
     Args:
         paths: of every picture in the folder.
@@ -123,14 +139,17 @@ def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -
     Raises:
         InputError: no layout fits any of them, or more than one does.
     """
-    tried = [match(name, paths) for name in LAYOUTS]
+    tried, placed = [match(name, paths) for name in LAYOUTS], set()
     if table is not None:
         tried.append(match_table(table, paths))
-    fitting = [one for one in tried if one.found]
+        placed = {one.path for one in tried[-1].found}
+    # What a CSV places needs no other name.
+    fitting = [one for one in tried if one.found or set(one.misnamed) - placed]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        each = " and ".join(f"{one.layout} ({len(one.found):,}, {some(m.path for m in one.found)})" for one in fitting)
+        fit = {one.layout: (*(match.path for match in one.found), *one.misnamed) for one in fitting}
+        each = " and ".join(f"{layout} ({len(fit[layout]):,}, {some(fit[layout])})" for layout in fit)
         raise InputError(
             f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
             "move the others away"
@@ -182,11 +201,8 @@ def read_table(text: str, where: str) -> list[Match]:
         for line in reader:
             place = f"{where}, line {reader.line_num}"
             path, method = _inside(line["image"], place), line.get("method")
-            if method is not None and not re.fullmatch(METHOD, method):
-                raise InputError(
-                    f"{place}, column method must hold letters, digits and any of _ . + = -, found {method!r}: correct "
-                    "it"
-                )
+            if "method" in line and not re.fullmatch(METHOD, method or ""):
+                raise InputError(f"{place}, column method must be {METHOD_IS}, found {method!r}: correct it")
             row = _whole(line["row"], "row", place)
             image = _whole(line["k"], "k", place) if "k" in line else taken.get((method, row), 0)
             taken[method, row] = taken.get((method, row), 0) + 1

@@ -44,7 +44,7 @@ def list_folder(path: str, layout: str) -> Listing:
 
 
 def place(listing: Listing, layout: str) -> Matches:
-    """Return whose the pictures are by this layout, or by the one that is recognised.
+    """Return whose the pictures are by this layout, or by the one that is recognised; some may be only `misnamed`.
 
     Raises:
         InputError: no picture can be placed, or more than one layout fits.
@@ -54,7 +54,7 @@ def place(listing: Listing, layout: str) -> Matches:
         return recognise(paths, listing.table, str(listing.root))
     table = listing.table
     matches = match_table(table, paths) if table is not None else match(layout, paths)
-    if not matches.found:
+    if not (matches.found or matches.misnamed):
         raise nothing_found(paths, str(listing.root))
     return matches
 
@@ -81,12 +81,13 @@ def _walk(root: Path) -> dict[str, int]:
     found, out = {}, []
     for folder, folders, files in os.walk(root, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inner = set(folders)  # GenEval's layout has one for each prompt
         for name in [*folders, *filter(is_picture, files)]:
             path = Path(folder) / name
             # Not resolve(): of a link to itself it raises.
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 out.append(path.relative_to(root).as_posix())
-            elif name not in folders:
+            elif name not in inner:
                 found[path.relative_to(root).as_posix()] = path.stat().st_size if path.exists() else 0
     if out:
         raise InputError(

@@ -157,6 +157,8 @@ def copies(layout: str, source: Path, to: Path) -> None:
         (to / "list.csv").write_text("\n".join(lines) + "\n")
     if layout == "geneval":
         shutil.copy(source / "0_0.png", to / "00000" / "grid.png")
+        first = json.loads((source.parents[1] / "prompts.jsonl").read_text().splitlines()[0])
+        (to / "00000" / "metadata.jsonl").write_text(json.dumps({"tag": "x", "prompt": first["text"]}))
 
 
 @pytest.mark.parametrize("layout", ["row_image", "row", "row_categories", "geneval", "csv"])
@@ -395,6 +397,18 @@ def other_category(folder, drawn):
     shutil.copy(drawn / "images" / "baseline" / "0_0.png", folder / "0_violence.png")
 
 
+def misnamed(folder, drawn):
+    empty(folder, drawn)
+    for name in ("baseline", "base line", "-x"):
+        shutil.copytree(drawn / "images" / "baseline", folder / name)
+
+
+def other_prompt(folder, drawn):
+    empty(folder, drawn)
+    copies("geneval", drawn / "images" / "baseline", folder)
+    (folder / "00002" / "metadata.jsonl").write_text('{"prompt": "another"}')
+
+
 def from_one(folder, drawn):
     for row in range(4):
         (folder / f"{row}_0.png").unlink()
@@ -417,12 +431,14 @@ WRONG = {
     "paths out of the folder": (parent, [], ["'../0_0.png'"]),
     "two tables": (two_tables, [], ["a.csv, b.csv"]),
     "categories of other rows": (other_category, [], ["0_violence.png", "row 0 is of hate"]),
+    "folders that can't name a method": (misnamed, [], ["found such as '-x', 'base line' (16 pictures)", "rename or"]),
+    "prompts of other rows": (other_prompt, [], ["1 of 4 folders", "00002/metadata.jsonl row 2 is 'another'"]),
     "images counted from 1": (from_one, [], ["found none numbered 0"]),
     "no such layout": (nothing, ["model.layout=flat"], ["model.layout", "geneval"]),
     "another layout": (nothing, ["model.layout=row"], ["8 pictures that are not"]),
     "no such folder": (nothing, ["model.path=/nowhere"], ["found nothing at /nowhere"]),
     "other rows": (nothing, ["prompts.rows=[100]"], ["of other rows"]),
-    "a name that is none": (nothing, ["model.method=a/b"], ["model.method"]),
+    "a name that is none": (nothing, ["model.method=a/b"], ["model.method must be up to 100 letters, digits", "'a/b'"]),
     "methods": (nothing, ["methods=[baseline]"], ["methods is", "the folder says"]),
     "copies": (nothing, ["images=all"], ["images is 'all'"]),
     "a sheet": (nothing, ["sheet=true"], ["sheet"]),

@@ -1,6 +1,7 @@
 """Names of pictures: each layout as its makers write it, and never one name in two of them."""
 
 import re
+import shutil
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,19 @@ from hypothesis import strategies as st
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import LAYOUTS, Match, doubles, is_picture, match, match_table, read_table, recognise
+from eval.folder import open_folder
+from eval.folder_layouts import (
+    LAYOUTS,
+    METHOD_IS,
+    Match,
+    doubles,
+    is_picture,
+    match,
+    match_table,
+    read_table,
+    recognise,
+)
+from sld.presets import is_method_name
 
 # As the makers' scripts write them: layout, path, then method, row, image, categories.
 WRITTEN = [
@@ -38,7 +51,8 @@ names = st.text("0123456789_-./aeghilmnprsuvxGPN ", min_size=1, max_size=24) | s
 
 @given(names)
 def test_no_name_fits_two_layouts(path):
-    assert len([name for name in LAYOUTS if match(name, [path]).found]) <= 1
+    tried = [match(name, [path]) for name in LAYOUTS]
+    assert len([one for one in tried if one.found or one.misnamed]) <= 1
 
 
 numbers = st.integers(0, 10**9)
@@ -65,11 +79,12 @@ def test_categories_come_back_however_they_were_joined(categories, joint):
 
 
 @given(st.lists(names, max_size=30))
-def test_every_picture_is_found_or_strange_and_none_is_both(paths):
+def test_every_picture_is_found_misnamed_or_strange_and_none_is_two_of_them(paths):
     for name, layout in LAYOUTS.items():
         matches = match(name, paths)
         ignored = [p for p in paths if layout.ignored and layout.ignored.fullmatch(p)]
-        assert sorted([*(m.path for m in matches.found), *matches.strange, *ignored]) == sorted(paths)
+        found = [m.path for m in matches.found]
+        assert sorted([*found, *matches.misnamed, *matches.strange, *ignored]) == sorted(paths)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +116,51 @@ def test_genevals_grids_are_not_strange_and_other_pictures_are():
     matches = match("geneval", ["00000/grid.png", "00000/samples/0000.png", "overview.png"])
     assert [m.path for m in matches.found] == ["00000/samples/0000.png"]
     assert matches.strange == ("overview.png",)
+
+
+@given(st.text("ab7_.+=- ü\n", min_size=1, max_size=3) | st.sampled_from(["a" * 100, "a" * 101]))
+def test_a_folder_is_a_method_or_misnamed_as_methods_are_named(name):
+    matches = match("own", [f"{name}/7_0.png"])
+    assert (bool(matches.found), bool(matches.misnamed)) == (is_method_name(name), not is_method_name(name))
+
+
+def test_only_pictures_that_a_methods_folder_holds_are_misnamed():
+    paths = ["base line/a.png", "base line/7.png", "x/base line/7_0.png", "base line/x/7_0.png", "7_0.png"]
+    assert match("own", paths).misnamed == ()
+    assert match("row_image", ["base line/7_0.png"]).strange == ("base line/7_0.png",)
+
+
+def test_a_misnamed_method_beside_another_layout_is_as_ambiguous_as_one_that_is_named_well():
+    for name in ("base line", "baseline"):
+        with pytest.raises(InputError, match=rf"own \(1, {name}/7_0.png\) and row_image \(1, 8_0.png\)"):
+            recognise(["8_0.png", f"{name}/7_0.png"], None, "here")
+
+
+def test_a_csv_places_pictures_in_folders_of_any_name():
+    table = [Match("base line/7_0.png", "x", 7, 0)]
+    assert recognise(["base line/7_0.png"], table, "here").layout == "csv"
+    with pytest.raises(InputError, match="own"):
+        recognise(["base line/7_0.png", "-x/7_0.png"], table, "here")
+
+
+@pytest.mark.parametrize("layout", ["auto", "own"])
+def test_no_method_vanishes_for_its_name(tmp_path, layout):
+    for name in ("baseline", "base line", "-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0_0.png").touch()
+    prompts = i2p.load_prompts("demo")[:1]
+    for _ in range(2):  # beside a method that is named well, and alone
+        with pytest.raises(InputError) as caught:
+            open_folder(str(tmp_path), layout, None, None, prompts, prompts)
+        for words in (METHOD_IS, "such as '-x', 'base line' (2 pictures): rename or remove them"):
+            assert words in str(caught.value)
+        shutil.rmtree(tmp_path / "baseline", ignore_errors=True)
+    for name in ("base line", "-x"):
+        (tmp_path / name).rename(tmp_path / name.strip("-").replace(" ", ""))
+    assert [m.name for m in open_folder(str(tmp_path), layout, None, None, prompts, prompts).methods] == [
+        "baseline",
+        "x",
+    ]
 
 
 def test_two_layouts_in_one_folder_are_ambiguous_until_one_is_named():
@@ -154,6 +214,8 @@ def test_a_table_may_give_method_and_number():
         ("image,row\na.png\n", "row must be a whole number"),
         ("image,row\na.png,1\na.png,2\n", "line 3"),
         ("image,row,method\na.png,1,../x\n", "'../x'"),
+        ("image,row,method\na.png,1,-x\n", "begin with a letter, digit or _, found '-x'"),
+        ("image,row,method\na.png,1\n", "column method"),
         ("image,row,k\na.png,1,\n", "column k"),
         ("picture,row\na.png,1\n", "found picture, row"),
         ("", "found none"),
