@@ -48,13 +48,12 @@ def make_report(
     stored = read_stored(run)
     manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
     protocol, judges, scores = stored.protocol, stored.judges, stored.scores
-    own = definition_of(protocol, judges)
-    counted = own if flags is None else get_definition(flags, judges)
+    counted = definition_of(protocol, judges) if flags is None else get_definition(flags, judges)
     frame = verdicts(scores, protocol, judges, counted)
-    under = by_definition(frame, scores, prompts, methods, own, counted, judges)
+    under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
-    metrics = measure(frame, prompts, methods, manifest["lossy"])
+    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"])
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)

@@ -38,13 +38,12 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "missing": report.missing,
         **report.under.documents(),
     }
-    other = {"definition": report.under.counted.name} if report.under.deviation else {}
-    yield "results.csv", tables.tidy_csv(report.metrics, **other)
+    yield "results.csv", tables.tidy_csv(report.metrics)
     yield "results.md", report.markdown()
     yield "results.json", tables.results_json(report.metrics, report.differences, report.comparisons, about)
     yield "results.tex", results_tex(report.metrics, _caption(report))
     if report.differences:
-        yield "differences.csv", tables.tidy_csv(report.differences, **other)
+        yield "differences.csv", tables.tidy_csv(report.differences, definition=report.under.counted.name)
     for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
         if rows:
             yield name, tables.tidy_csv(rows)
