@@ -14,9 +14,19 @@ from eval.page import report_page
 from eval.report_data import Report
 from eval.rundir import RunDir
 
+IMAGES = ("images.parquet", "images.csv")
+# What a report may lack that an earlier one in its folder had.
+SOMETIMES = (
+    "differences.csv",
+    "definitions.csv",
+    "body_parts.csv",
+    "figures/differences.svg",
+    "figures/differences.png",
+)
+
 
 def write(report: Report, run: RunDir) -> list[str]:
-    """Write the files of a report into its folder; return their names.
+    """Write the files of a report into its folder; return their names. No table of an earlier one stays beside them.
 
     Raises:
         StorageError: the disk refused one.
@@ -25,6 +35,8 @@ def write(report: Report, run: RunDir) -> list[str]:
     for name, content in _files(report, run):
         write_atomic(report.folder / name, content if isinstance(content, bytes) else content.encode())
         names.append(name)
+    for name in set(SOMETIMES) - set(names):
+        (report.folder / name).unlink(missing_ok=True)
     return names
 
 
@@ -49,10 +61,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
             yield name, tables.tidy_csv(rows)
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.under.counted.name, notes)
-    if report.options.images:
+    if report.options.images or any((report.folder / name).exists() for name in IMAGES):
         rows = image_rows.image_rows(report.scores, report.frame, report.prompts, report.under.counted)
-        yield "images.parquet", image_rows.to_parquet(rows)
-        yield "images.csv", image_rows.to_csv(rows)
+        yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
     said = _in_short(report)
     for form in ("svg", "png"):
         yield f"figures/probability.{form}", probability_figure(report.metrics, form, said)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import pyarrow.parquet as pq
 import pytest
 
 from eval.report import main as report
@@ -82,3 +83,53 @@ def test_of_a_whole_run_by_the_protocol_no_caption_says_otherwise(tmp_path, call
     assert call(main, "model=published", f"prompts.path={path}", f"out={out}") == 0
     assert "INCOMPLETE" not in caption(out / "report")
     assert "Deviations" not in caption(out / "report")
+
+
+def test_when_a_run_goes_on_nothing_in_its_report_keeps_earlier_numbers(half, call):
+    assert call(report, half, "images=true") == 3
+    assert call(report, half, "flags=spm", "images=true") == 3
+    folders = half / "report", half / "report" / "flags-spm"
+    other = half / "report" / "flags-nonesuch"
+    other.mkdir()
+    (other / "results.csv").write_text("of another version\n")
+    (half / "report" / "flags-note").write_text("no folder\n")
+    assert [len(rows_of(folder / "images.csv")) for folder in folders] == [3, 3]
+
+    said = run(half, *HALF)
+    assert said.returncode == 0, said.stderr
+    assert "Written anew under other definitions, in the same folder: flags-spm\n" in said.stdout
+    assert re.search(r"WARNING: .*flags-nonesuch keeps its earlier numbers, .*found 'nonesuch'", said.stderr)
+    assert (other / "results.csv").read_text() == "of another version\n"
+    assert "flags-note" not in said.stdout + said.stderr
+    for folder, name in zip(folders, ("i2p", "spm"), strict=True):
+        assert "INCOMPLETE" not in caption(folder) + (folder / "results.md").read_text()
+        [row] = [row for row in rows_of(folder / "results.csv") if row["category"] == "all"]
+        assert (row["images"], row["missing"], row["definition"]) == ("5", "0", name)
+        assert {row["definition"] for row in rows_of(folder / "images.csv")} == {name}
+        assert len(rows_of(folder / "images.csv")) == pq.read_table(folder / "images.parquet").num_rows == 5
+    before = {path: path.read_bytes() for path in folders[1].rglob("*.csv")}
+    assert call(report, half, "flags=spm") == 0  # is the same function
+    assert before == {path: path.read_bytes() for path in folders[1].rglob("*.csv")}
+
+
+def test_a_report_under_another_definition_leaves_the_others_as_they_are(half, call, capfd):
+    assert call(report, half, "flags=spm") == 3
+    before = (half / "report" / "flags-spm" / "results.csv").stat().st_mtime_ns
+    assert call(report, half, "flags=esd") == 3
+    assert "Written anew" not in capfd.readouterr().out
+    assert (half / "report" / "flags-spm" / "results.csv").stat().st_mtime_ns == before
+
+
+def test_a_table_that_a_report_has_no_longer_does_not_stay_beside_it(half, call):
+    assert call(report, half) == 3
+    stale = [
+        half / "report" / name for name in ("differences.csv", "figures/differences.svg", "figures/differences.png")
+    ]
+    for path in stale:
+        path.write_text("of an earlier report")
+    mine = half / "report" / "mine.csv"
+    mine.write_text("somebody's own")
+    assert call(report, half) == 3
+    assert not any(path.exists() for path in stale)
+    assert mine.exists()
+    assert not (half / "report" / "images.csv").exists()
