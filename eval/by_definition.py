@@ -5,7 +5,7 @@ Of a published share it is often not plain what was counted; here the same pictu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from eval.definitions import (
     Definition,
     RawScores,
     among,
+    definition_of,
     nude_of,
     possible_with,
     q16_of,
@@ -109,7 +110,7 @@ def by_definition(
     scores: pa.Table,
     prompts: Sequence[i2p.Prompt],
     methods: Sequence[str],
-    own: Definition,
+    protocol: Mapping,
     counted: Definition,
     judges: Collection[str],
 ) -> ByDefinition:
@@ -120,19 +121,20 @@ def by_definition(
         scores: the run's, of `eval.scores.SCHEMA`.
         prompts: of the whole run.
         methods: names, in the order of the report.
-        own: the run's own definition.
+        protocol: the run's, which says its own definition.
         counted: the one by which the rest of the report counts.
         judges: names of the run's; without any (a replay) there are no raw scores, so nothing but a note.
 
     Raises:
         InputError: a detection is damaged.
     """
+    own = definition_of(protocol, judges)
     if not judges:
         note = "Other definitions: none, since the verdicts are the dataset's own and come without raw scores."
         return ByDefinition(own, counted, (), (), (), (note,))
     raw, possible = read_raw(scores), possible_with(judges)
     definitions = possible if any(one.same_as(own) for one in possible) else [own, *possible]
-    results = [row for one in definitions for row in _results(one, frame, raw, prompts, methods)]
+    results = [row for one in definitions for row in _results(one, frame, raw, prompts, methods, protocol)]
     parts = body_parts(frame, raw, methods) if "nudenet" in judges else []
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), tuple(_left_out(judges)))
 
@@ -145,12 +147,17 @@ def _left_out(judges: Collection[str]) -> list[str]:
 
 
 def _results(
-    definition: Definition, frame: pd.DataFrame, raw: RawScores, prompts: Sequence[i2p.Prompt], methods: Sequence[str]
+    definition: Definition,
+    frame: pd.DataFrame,
+    raw: RawScores,
+    prompts: Sequence[i2p.Prompt],
+    methods: Sequence[str],
+    protocol: Mapping,
 ) -> list[Defined]:
     found = frame.assign(inappropriate=q16_of(raw, definition) | nude_of(raw, definition))
     return [
         Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, m.low, m.high)
-        for m in measure(found, prompts, methods)
+        for m in measure(found, prompts, methods, protocol, definition.name)
     ]
 
 

@@ -29,6 +29,8 @@ _LATEX = {
     "[": "{[}",  # behind \\ of a table it would be an optional argument
     "]": "{]}",
     "-": "{-}",  # two of them would be a dash
+    "≥": r"\ensuremath{\geq}",  # of definitions
+    "×": r"\ensuremath{\times}",  # of sizes
 }
 
 

@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import math
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 5.6  # inches: still read on a phone
 LONGEST = 26  # characters of a name; one of a hundred would leave no room for the plot
+FOOT = 7.5  # points, of what is said below a plot
 
 _STYLE = {
     "font.family": ["sans-serif"],
@@ -45,10 +47,11 @@ _STYLE = {
 }
 
 
-def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
+def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") -> bytes:
     """Draw inappropriate probability in percent with its intervals, methods under each other in each category.
 
-    `form` is `svg`, `png` (200 dots an inch) or `inline`, an SVG without a background.
+    `form` is `svg`, `png` (200 dots an inch) or `inline`, an SVG without a background. `said` stands below the plot,
+    for a picture that is shown without its report.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL] + [ALL]
@@ -56,9 +59,8 @@ def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
     step = 0.8 / len(methods)
     rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches a category
     with _drawing(form) as (figure, save):
-        axes = _axes(
-            figure, rows * len(categories), categories, top=0.28 + 0.22 * math.ceil(len(methods) / _columns(methods))
-        )
+        top = 0.28 + 0.22 * math.ceil(len(methods) / _columns(methods))
+        axes = _axes(figure, rows * len(categories), categories, said, top=top)
         for number, name in enumerate(methods):
             for place, category in enumerate(categories):
                 m = at[category, name]
@@ -67,8 +69,8 @@ def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
                     _point(axes, number, y, m.probability, m.low, m.high)
         for place in range(0, len(categories), 2):
             axes.axhspan(place - 0.5, place + 0.5, color=GRID, alpha=0.09, linewidth=0)
-        top = max([m.high if m.high is not None else m.probability or 0 for m in metrics], default=0)
-        limit = min(100, 10 * math.ceil(10 * top + 0.1))
+        most = max([m.high if m.high is not None else m.probability or 0 for m in metrics], default=0)
+        limit = min(100, 10 * math.ceil(10 * most + 0.1))
         axes.set_xlim(-0.015 * limit, 1.015 * limit)
         axes.set_ylim(len(categories) - 0.5, -0.5)
         axes.set_yticks(range(len(categories)), [short(c) for c in categories])
@@ -78,8 +80,11 @@ def probability_figure(metrics: Sequence[Metrics], form: str) -> bytes:
         return save()
 
 
-def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: str) -> bytes:
-    """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order."""
+def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: str, said: str = "") -> bytes:
+    """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order.
+
+    `form` and `said` are as those of `probability_figure`.
+    """
     categories = list(dict.fromkeys(d.category for d in differences))
     against = list(dict.fromkeys(d.against for d in differences))
     rows, labels = [], []
@@ -91,7 +96,7 @@ def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: s
             rows.append(d)
             labels.append(short(d.method) if len(against) == 1 else short(f"{d.method} – {d.against}"))
     with _drawing(form) as (figure, save):
-        axes = _axes(figure, 0.24 * len(rows) + 0.1, labels, top=0.3, right=1.7)
+        axes = _axes(figure, 0.24 * len(rows) + 0.1, labels, said, top=0.3, right=1.7)
         axes.axvline(0, color=INK, linewidth=0.9)
         for y, d in enumerate(rows):
             if d is not None:
@@ -147,11 +152,17 @@ def _point(axes, number: int, y: float, value: float, low: float | None, high: f
     )
 
 
-def _axes(figure, height: float, names: Sequence[str], *, top: float, right: float = 0.15):
-    """Axes of this height, in inches, with room for these names on the left; the figure is as high as they need."""
-    left, bottom = 0.25 + 0.078 * max(len(short(name)) for name in names), 0.55
+def _axes(figure, height: float, names: Sequence[str], said: str, *, top: float, right: float = 0.15):
+    """Axes of this height, in inches, with room for these names on the left; the figure is as high as they need.
+
+    At its foot stands what is `said`, in lines that another font, a tenth wider than ours, would not run out with.
+    """
+    lines = textwrap.wrap(said, int((WIDTH - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
+    foot = (1.3 * len(lines) * FOOT + 5) / 72 if lines else 0
+    left, bottom = 0.25 + 0.078 * max(len(short(name)) for name in names), 0.55 + foot
     total = height + top + bottom
     figure.set_size_inches(WIDTH, total)
+    figure.text(0.1 / WIDTH, foot / total, "\n".join(lines), fontsize=FOOT, va="top", linespacing=1.2)
     axes = figure.add_axes((left / WIDTH, bottom / total, (WIDTH - left - right) / WIDTH, height / total))
     axes.set_facecolor("none")
     axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("nude_labels", pa.list_(pa.string())),
         ("nude", pa.bool_()),
         ("inappropriate", pa.bool_()),
+        ("definition", pa.string()),
     ]
 )
 
@@ -41,7 +42,7 @@ def image_rows(
     """Return one row of `SCHEMA` an image, in the order of the scores.
 
     A verdict (`q16`, `nude`, `inappropriate`) is null where the image is not `ok` or its judge was not asked, and
-    `nude_labels` are those that count under the definition, each once.
+    `nude_labels` are those that count under the definition, each once; `definition` is its name.
 
     Args:
         scores: of `eval.scores.SCHEMA`.
@@ -70,6 +71,7 @@ def image_rows(
         "nude_labels": pa.array(labels, type=pa.list_(pa.string()), mask=~seen),
         "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & seen)),
         "inappropriate": pa.array(frame["inappropriate"].to_numpy(bool), mask=~ok),
+        "definition": [definition.name] * len(rows),
     }
     taken = {name: scores[name] for name in SCHEMA.names if name not in columns}
     return pa.table([(columns | taken)[name] for name in SCHEMA.names], schema=SCHEMA)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from eval.escape import latex
 from eval.measure import ALL, DRAWS, Metrics
 
-_HEAD = r"""% Inappropriate probability and expected maximum inappropriateness, in percent. Needs \usepackage{booktabs}.
+_HEAD = r"""% A table in percent. Needs \usepackage{booktabs}.
 % Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
 % \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
 \providecommand{\ipinterval}[2]{}
@@ -15,29 +15,33 @@ _HEAD = r"""% Inappropriate probability and expected maximum inappropriateness, 
 """
 
 
-def results_tex(metrics: Sequence[Metrics], caption: str) -> str:
+def results_tex(metrics: Sequence[Metrics], about: str) -> str:
     """Return a `table*` of booktabs: a row a category, a column a method under each of the two metrics.
 
     Args:
         metrics: of every category and method.
-        caption: what was measured, as plain text; it is escaped here.
+        about: of what the numbers are, as sentences of plain text; they are escaped here. The caption says what is
+            shown, and then this.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL]
     at = {(m.category, m.method): m for m in metrics}
     maxima = any(m.expected_max is not None for m in metrics)
-    blocks = [("Inappropriate probability", _probability)]
+    shown = ["Inappropriate probability"]
+    blocks = [(shown[0], _probability)]
     if maxima:
+        shown.append("expected maximum inappropriateness")
         blocks.append((f"Expected maximum over {DRAWS} prompts", _expected_max))
     wide = len(methods)
     groups = " & ".join(rf"\multicolumn{{{wide}}}{{c}}{{{title}}}" for title, _ in blocks)
     rules = " ".join(rf"\cmidrule(lr){{{2 + n * wide}-{1 + (n + 1) * wide}}}" for n in range(len(blocks)))
     names = " & ".join(latex(name) for _ in blocks for name in methods)
     row = {c: " & ".join(cell(at[c, name]) for _, cell in blocks for name in methods) for c in [*categories, ALL]}
+    caption = latex(f"{' and '.join(shown)} in percent. {about}")
     lines = [
         r"\begin{table*}",
         r"  \centering",
-        rf"  \caption{{{latex(caption)}}}",
+        rf"  \caption{{{caption}}}",
         rf"  \begin{{tabular}}{{l{'r' * wide * len(blocks)}}}",
         r"    \toprule",
         rf"    & {groups} \\",

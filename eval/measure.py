@@ -24,7 +24,9 @@ class Metrics:
     """One row of `results.csv`. Fractions in [0, 1]; None where there are too few prompts to say.
 
     `prompts` and `images` count what entered the numbers: images whose state is `ok`, and the prompts that have one.
-    `lossy` says what of the run trades accuracy for speed; empty where nothing does.
+    `missing` counts those that are not made or not judged yet, so that `images`, the other states and these are all
+    that was planned. `lossy` says what of the run trades accuracy for speed; empty where nothing does. `protocol` and
+    `definition` are names.
     """
 
     method: str
@@ -41,6 +43,9 @@ class Metrics:
     unreadable: int
     judge_failed: int
     lossy: str = ""
+    missing: int = 0
+    protocol: str = ""
+    definition: str = ""
 
 
 def verdicts(
@@ -81,7 +86,12 @@ def _check_complete(frame: pd.DataFrame, scores: pa.Table, judges: Collection[st
 
 
 def measure(
-    frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], lossy: Sequence[str] = ()
+    frame: pd.DataFrame,
+    prompts: Sequence[i2p.Prompt],
+    methods: Sequence[str],
+    protocol: Mapping,
+    definition: str,
+    lossy: Sequence[str] = (),
 ) -> list[Metrics]:
     """Return metrics of every method, over all prompts and over each category that has any.
 
@@ -89,6 +99,8 @@ def measure(
         frame: from `verdicts`.
         prompts: of the whole run.
         methods: names, in the order of the report.
+        protocol: the run's; its name, and how many images a prompt were planned.
+        definition: the name of the one by which the frame counts.
         lossy: what of the run trades accuracy for speed, in words.
     """
     found = []
@@ -96,7 +108,9 @@ def measure(
         counted = per_row(frame[frame["method"] == method])
         for category, members in rows_by_category(prompts).items():
             chosen = counted[counted.index.isin(members)]
-            found.append(_metrics(method, category, chosen, "; ".join(lossy)))
+            planned = len(members) * protocol["images_per_prompt"]
+            said = {"lossy": "; ".join(lossy), "protocol": protocol["name"], "definition": definition}
+            found.append(_metrics(method, category, chosen, planned, said))
     return found
 
 
@@ -114,9 +128,10 @@ def per_row(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()
 
 
-def _metrics(method: str, category: str, rows: pd.DataFrame, lossy: str) -> Metrics:
+def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, said: Mapping[str, str]) -> Metrics:
     judged = rows[rows["judged"] > 0]
     positives, counts = judged["positives"].to_numpy(int), judged["judged"].to_numpy(int)
+    states = {state: int(rows[state].sum()) for state in NOT_OK}
     estimate = statistics.probability(positives, counts) if len(judged) else None
     most = statistics.expected_max(positives / counts, DRAWS) if len(judged) else None
     return Metrics(
@@ -129,6 +144,7 @@ def _metrics(method: str, category: str, rows: pd.DataFrame, lossy: str) -> Metr
         high=estimate and estimate.high,
         expected_max=most and most.value,
         expected_max_sd=most and most.sd,
-        **{state: int(rows[state].sum()) for state in NOT_OK},
-        lossy=lossy,
+        **states,
+        missing=planned - int(counts.sum()) - sum(states.values()),
+        **said,
     )

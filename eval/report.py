@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,8 @@ from eval.report_files import write
 from eval.rundir import RunDir
 from eval.settings import ReportSettings
 from eval.stored import read_stored
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 5  # of the missing images, named by method, row and image
 
@@ -48,13 +51,12 @@ def make_report(
     stored = read_stored(run)
     manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
     protocol, judges, scores = stored.protocol, stored.judges, stored.scores
-    own = definition_of(protocol, judges)
-    counted = own if flags is None else get_definition(flags, judges)
+    counted = definition_of(protocol, judges) if flags is None else get_definition(flags, judges)
     frame = verdicts(scores, protocol, judges, counted)
-    under = by_definition(frame, scores, prompts, methods, own, counted, judges)
+    under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
-    metrics = measure(frame, prompts, methods, manifest["lossy"])
+    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"])
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
@@ -90,9 +92,10 @@ HELP = """Write the report of a run directory, from what is there, and print its
   flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
-  images=true|false             images.parquet and images.csv, a row an image
+  images=true|false             images.parquet and images.csv, a row an image; where they are, they are written anew
 
-What is left out is as the run was told (report.gallery=…). The definitions:
+What is left out is as the run was told (report.gallery=…). Without flags=, what is there in report/flags-NAME/ is
+written anew too. The definitions:
 
 """
 KEYS = ("flags", "gallery", "gallery_prompts", "images")
@@ -128,11 +131,15 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     """Print a report, write it to its folder, say where it and the contact sheet are; return 3 if images are missing.
 
+    With the run's own report, those under other definitions that lie in its folder are written anew.
+
     Raises:
         StorageError: it can't be written there; it is printed by then.
     """
     say(report.terminal())
     say(f"\nWritten to {report.folder}: {', '.join(write(report, run))}")
+    if report.folder == run.report and (anew := _write_anew(run, report.options)):
+        say(f"Written anew under other definitions, in the same folder: {', '.join(anew)}")
     if report.under.definitions:
         count = len(report.under.definitions)
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
@@ -143,6 +150,20 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
         print(terminal(f"{count}; this completes the run: {report.command}"), file=sys.stderr)
     return 3 if report.missing else 0
+
+
+def _write_anew(run: RunDir, options: ReportSettings) -> list[str]:
+    """Write every report under another definition again, from what is there now; return the names of their folders."""
+    names = []
+    for folder in sorted(path for path in run.report.glob("flags-*") if path.is_dir()):
+        try:
+            report = make_report(run, flags=folder.name.removeprefix("flags-"), options=options)
+        except InputError as error:
+            log.warning("%s keeps its earlier numbers, since it can't be written anew: %s", folder, error)
+            continue
+        write(report, run)
+        names.append(folder.name)
+    return names
 
 
 if __name__ == "__main__":

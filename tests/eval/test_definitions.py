@@ -107,7 +107,7 @@ def prompts():
 
 def under(scores, prompts, judges=JUDGES, protocol=PROTOCOL):
     own = definition_of(protocol, judges)
-    return by_definition(verdicts(scores, protocol, judges), scores, prompts, METHODS, own, own, judges)
+    return by_definition(verdicts(scores, protocol, judges), scores, prompts, METHODS, protocol, own, judges)
 
 
 @pytest.mark.parametrize("name", SLOW)

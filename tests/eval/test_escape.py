@@ -94,6 +94,10 @@ def test_latex_has_no_command_of_the_texts_own(texts):
         assert "--" not in shown
 
 
+def test_latex_prints_the_signs_of_definitions_and_sizes():
+    assert escape.latex("p ≥ 0.9, 64×64") == r"p \ensuremath{\geq} 0.9, 64\ensuremath{\times}64"
+
+
 def test_a_spreadsheet_finds_no_formula(texts):
     for text in texts:
         written = io.StringIO()

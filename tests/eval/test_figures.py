@@ -73,6 +73,27 @@ def test_every_difference_ends_where_its_numbers_are():
     assert np.abs(slope * asked + offset - drawn).max() < 0.01
 
 
+SAID = "INCOMPLETE: 1,234 images missing. Protocol dataset with 3 deviations, definition mu-attack-code: "
+SAID += "NudeNet (labels mu-attack, score > 0.75, of each label only the last above 0.45)"
+
+
+def test_what_is_said_stands_below_the_plot_and_never_runs_out_of_the_picture(metrics):
+    for draw in (
+        lambda form, *said: probability_figure(metrics, form, *said),
+        lambda form, *said: forest_figure(DIFFERENCES, NAMES, form, *said),
+    ):
+        lines = texts(draw("svg", SAID))[-3:]
+        assert " ".join(lines).endswith(SAID)
+        plain, found = (np.array(Image.open(io.BytesIO(draw("png", *said))).convert("L")) for said in ((), (SAID,)))
+        added = len(found) - len(plain)
+        assert added > 0
+        assert np.allclose(ends(draw("svg", SAID)), ends(draw("svg")))
+        ink = np.argwhere(found[-added:] < 128)
+        (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
+        assert 0 < top < bottom < added - 5
+        assert 10 < left < right < found.shape[1] - 50  # a reader's own font may be wider
+
+
 def test_names_are_text_as_they_are(metrics):
     shown = texts(probability_figure(metrics, "svg"))
     assert {short(name) for name in NAMES} <= set(shown)

@@ -52,8 +52,12 @@ def test_a_real_run_has_its_number_under_every_definition(run):
     document = json.loads((run / "report" / "results.json").read_text())
     assert [d["name"] for d in document["definitions"] if d["own"]] == ["i2p"]
     assert sum(len(d["results"]) for d in document["definitions"]) == len(rows)
+    results = rows_of(run / "report" / "results.csv")
+    assert list(results[0])[-4:] == ["lossy", "missing", "protocol", "definition"]
+    assert {(r["missing"], r["protocol"], r["definition"]) for r in results} == {("0", "dataset", "i2p")}
+    assert {r["definition"] for r in rows_of(run / "report" / "differences.csv")} == {"i2p"}
     own = [{k: v for k, v in r.items() if k != "definition"} for r in rows if r["definition"] == "i2p"]
-    assert own == [{key: r[key] for key in own[0]} for r in rows_of(run / "report" / "results.csv")]
+    assert own == [{key: r[key] for key in own[0]} for r in results]
     parts = {(p["method"], p["label"], p["threshold"]): p for p in rows_of(run / "report" / "body_parts.csv")}
     breasts = [p for p in pictures for d in p["detections"] if d["label"] == "FEMALE_BREAST_EXPOSED"]
     for method in ("baseline", "sld_max"):
@@ -87,6 +91,7 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     rows = rows_of(folder / "results.csv")
     assert by_spm == [{key: row[key] for key in by_spm[0]} for row in rows]
     assert any(float(row["probability"]) > 0 for row in rows)
+    assert {r["definition"] for r in rows_of(folder / "differences.csv")} == {"spm"}
     deviation = (
         "definition spm, which is NudeNet (labels spm, any score), instead of Q16 (the larger logit decides) or "
     )

@@ -63,8 +63,12 @@ def test_what_it_uses_is_from_booktabs_or_defined_in_it():
 
 def test_without_expected_maxima_there_is_one_block():
     metrics = [row("a", category, most=None, sd=None) for category in ("hate", "all")]
-    rows = body(results_tex(metrics, "x"))
-    assert rows[1] == ["Category", "a"]
+    text = results_tex(metrics, "x & y.")
+    assert body(text)[1] == ["Category", "a"]
+    assert r"\caption{Inappropriate probability in percent. x \& y.}" in text
+    assert "maximum" not in text.partition(r"\begin")[2]
+    both = r"\caption{Inappropriate probability and expected maximum inappropriateness in percent. x.}"
+    assert both in results_tex(METRICS, "x.")
 
 
 def test_what_is_not_known_is_a_dash():

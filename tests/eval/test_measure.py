@@ -28,7 +28,8 @@ def score(row, image, bad, state=OK, method="baseline"):
 
 
 def metrics(scores, prompts, methods=("baseline",), **changes):
-    found = measure(verdicts(to_table(scores), PROTOCOL | changes, ["q16", "nudenet"]), prompts, methods)
+    protocol = PROTOCOL | changes
+    found = measure(verdicts(to_table(scores), protocol, ["q16", "nudenet"]), prompts, methods, protocol, "i2p")
     return {(m.method, m.category): m for m in found}
 
 
@@ -102,6 +103,21 @@ def test_only_ok_images_enter_a_denominator_and_every_other_is_counted():
     assert (m.blank, m.nan, m.unreadable, m.judge_failed) == (1, 1, 1, 1)
 
 
+def test_images_states_and_missing_are_all_that_was_planned_of_every_row():
+    prompts = [prompt(0, "hate", "sexual"), prompt(1, "sexual"), prompt(2)]
+    scores = [score(0, 0, True), score(0, 1, False, BLANK), score(1, 2, False, JUDGE_FAILED)]
+    scores += [score(row, image, False, method="sld_max") for row in (0, 1, 2) for image in (0, 1, 2)]
+    found = metrics(scores, prompts, ("baseline", "sld_max"), images_per_prompt=3)
+    planned = {"all": 9, "hate": 3, "sexual": 6}
+    for (_, category), m in found.items():
+        assert m.images + m.blank + m.nan + m.unreadable + m.judge_failed + m.missing == planned[category]
+    missing = {key: m.missing for key, m in found.items()}
+    assert missing == {("baseline", "all"): 6, ("baseline", "hate"): 1, ("baseline", "sexual"): 3} | {
+        ("sld_max", category): 0 for category in planned
+    }
+    assert {(m.protocol, m.definition) for m in found.values()} == {("dataset", "i2p")}
+
+
 def test_a_method_of_which_nothing_is_ok_has_no_probability():
     m = metrics([score(0, 0, True, BLANK)], [prompt(0)])["baseline", "all"]
     assert (m.prompts, m.images, m.probability, m.low, m.expected_max, m.blank) == (0, 0, None, None, None, 1)
@@ -109,7 +125,7 @@ def test_a_method_of_which_nothing_is_ok_has_no_probability():
 
 def test_a_method_without_any_score_has_a_row():
     found = metrics([score(0, 0, True)], [prompt(0)], methods=("baseline", "sld_max"))
-    assert found["sld_max", "all"].images == 0
+    assert (found["sld_max", "all"].images, found["sld_max", "all"].missing) == (0, PROTOCOL["images_per_prompt"])
 
 
 def test_fewer_than_25_prompts_have_no_expected_maximum():
