@@ -22,16 +22,18 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
     if chosen.kind == ELSEWHERE:
         return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
+    hub = chosen.kind != DEMO and files.hub_id(chosen.path) is not None
+    if hub:
+        files.check_alone(Path(chosen.path), chosen.config, chosen.prediction_type)
     try:
         place, paths = _weights(settings)
     except Exception:
-        if chosen.kind == DEMO or files.hub_id(chosen.path) is None:
+        if not hub:
             raise
         size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
     where = "the demo world's, as trained" if chosen.kind == DEMO else str(place)
-    if chosen.kind != DEMO and files.hub_id(chosen.path) is not None:
-        where = f"{chosen.path} in the hub's cache"
+    where = f"{chosen.path} in the hub's cache" if hub else where
     checks = [Check("model", OK, f"{where}: {described(paths, digests)}")]
     if chosen.unet:
         checks.append(Check("unet", OK, f"{chosen.unet}: {described(_unet(settings), digests)}"))
@@ -52,11 +54,9 @@ def _weights(settings: Settings) -> tuple[Path, list[Path]]:
     chosen = settings.model
     if chosen.kind == DEMO:
         return (folder := trained.model_folder()), sorted(folder.rglob("*.safetensors"))
-    place = Path(chosen.path).expanduser()
-    if files.hub_id(chosen.path) is not None or place.is_dir():
-        files.check_alone(place, chosen.config, chosen.prediction_type)
     found = files.locate(chosen.path, chosen.allow_pickle, local=True).path
     if found.is_dir():
+        files.check_alone(found, chosen.config, chosen.prediction_type)
         components = files.component_files(found, chosen.allow_pickle)
         for part in components:
             files.read_json(found / part / "config.json")

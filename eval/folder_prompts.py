@@ -32,7 +32,8 @@ def check_run_prompts(root: Path, prompts: Mapping[int, i2p.Prompt]) -> None:
 
 def _lines(path: Path) -> Iterator[dict]:
     try:
-        yield from map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
+        lines = map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
+        yield from (line for line in lines if isinstance(line, dict))
     except (OSError, ValueError):  # no run, or a damaged one: its pictures are what counts
         return
 

@@ -13,11 +13,10 @@ from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.settings import DEMO, Settings
 
-# What names files whose digests decide: other names may be of the same files.
-FILES = {
-    "model": ("path", "unet", "config", "prediction_type"),
-    "q16": ("architecture", "weights", "prompts", "prompts_sha256"),
-}
+# What names files whose digests decide: other names may be of the same files. The first are of the model's weights.
+WEIGHTS = ("model.path", "model.unet")
+FILES = (*WEIGHTS, "model.config", "model.prediction_type")
+Q16_FILES = ("q16.architecture", "q16.weights", "q16.prompts", "q16.prompts_sha256")
 
 
 def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
@@ -47,11 +46,11 @@ def other_files(standing: Mapping, settings: Settings, *, weights: bool = True) 
 
     `weights` is whether the model's are among them, or have been compared by themselves.
     """
-    parts = [*(["model"] if weights else []), *(["q16"] if "q16" in settings.judges else [])]
-    for part in parts:
+    names = [*FILES, *(Q16_FILES if "q16" in settings.judges else ())]
+    for whole in names if weights else names[len(WEIGHTS) :]:
+        part, _, key = whole.partition(".")
         there = standing["settings"].get(part) or {}
-        for key in FILES[part]:
-            yield from differences(there.get(key), getattr(getattr(settings, part), key), f"{part}.{key}")
+        yield from differences(there.get(key), getattr(getattr(settings, part), key), whole)
 
 
 def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[str]:
@@ -84,7 +83,8 @@ def _known_model(settings: Settings, plan: Plan) -> dict:
         from eval.replay import describe
 
         return describe(plan)
-    return {"dtype": model_dtype(settings)}
+    said = settings.model.prediction_type
+    return {"dtype": model_dtype(settings)} | ({"prediction_type": said} if said else {})
 
 
 def _known_judges(settings: Settings) -> dict[str, dict]:

@@ -111,8 +111,8 @@ class Method:
     def __post_init__(self):
         if not isinstance(self.name, str) or not is_method_name(self.name):
             raise InputError(
-                f"Method.name must be up to 100 letters, digits and any of _ . + = - (it names a folder), found "
-                f"{self.name!r}; rename the method."
+                "Method.name must be up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit "
+                f"or _ (it names a folder), found {self.name!r}; rename the method."
             )
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise InputError(
