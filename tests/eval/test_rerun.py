@@ -1,6 +1,7 @@
 """Another run in a run directory is refused before anything is loaded, and the doctor says so in the same words."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -10,7 +11,7 @@ from eval import doctor, doctor_model, load
 from eval.doctor_checks import WIDTH
 from eval.errors import InputError
 from eval.plan import make_plan
-from eval.rerun import check_rerun
+from eval.rerun import check_rerun, other_files
 from eval.run import main
 from eval.rundir import RunDir
 from eval.settings import read_settings
@@ -147,3 +148,12 @@ def test_the_early_look_touches_no_gpu(begun, monkeypatch):
         settings = read_settings(compose("run", overrides=[*SMALL, f"out={begun}"]))
     with pytest.raises(InputError, match=r"model\.dtype is float32 there and float16 here"):
         check_rerun(RunDir(begun), settings, make_plan(settings))
+
+
+def test_what_q16_is_read_from_by_another_name_is_told_where_it_is_asked(begun):
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = read_settings(compose("run", overrides=[*SMALL, f"out={begun}", "q16=vit_l_14"]))
+    standing = RunDir(begun).read_manifest()
+    said = "q16.architecture is demo there and ViT-L-14-quickgelu here"
+    assert said in list(other_files(standing, settings, weights=False))
+    assert not list(other_files(standing, replace(settings, judges=["nudenet"]), weights=False))
