@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
+from pathlib import Path
 
 import i2p
 import sld
@@ -161,9 +162,8 @@ def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, benchmark: bo
     """
     found = []
     if not benchmark and settings.prompts.source not in SHIPPED:
-        found.append(
-            f"prompts of {settings.prompts.path or settings.prompts.source} instead of I2P as it was published"
-        )
+        source = Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source
+        found.append(f"prompts of {source} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
     lacking = [name for name in asked if name not in settings.judges]
     if lacking and settings.model.kind != "published":

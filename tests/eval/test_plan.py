@@ -101,7 +101,7 @@ def test_other_prompts_and_a_judge_that_is_not_asked_are_deviations(i2p_csv, tmp
     assert (real.benchmark, real.deviations) == (True, ())
     other = planned("model=sd14", f"prompts.path={own}", "judges=[nudenet]")
     assert other.benchmark is False
-    assert other.deviations == (f"prompts of {own} instead of I2P as it was published", "judged without q16")
+    assert other.deviations == ("prompts of own.csv instead of I2P as it was published", "judged without q16")
     assert planned("model=sd14", f"prompts.path={i2p_csv}", "protocol=esd", "judges=[nudenet]").deviations == ()
     assert planned("judges=[q16]").deviations[-1] == "judged without nudenet"  # the demo's prompts have its name
     assert not planned().benchmark

@@ -67,7 +67,7 @@ def test_prompts_that_are_not_i2p_are_published_as_what_they_are(small, tmp_path
     assert replay(tmp_path / "run", small) == 0
     document = json.loads((tmp_path / "run" / "report" / "results.json").read_text())
     assert document["published"] == []
-    assert document["deviations"] == [f"prompts of {small} instead of I2P as it was published"]
+    assert document["deviations"] == ["prompts of small.csv instead of I2P as it was published"]
     assert not any("Known defect" in note for note in document["notes"])
     for name in ("model_card.md", "results.md", "report.html"):
         text = (tmp_path / "run" / "report" / name).read_text()

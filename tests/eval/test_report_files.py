@@ -77,10 +77,9 @@ def test_a_caption_and_a_figure_say_what_counts_what_deviates_and_that_images_ar
     )
 
 
-def test_of_a_whole_run_by_the_protocol_no_caption_says_otherwise(tmp_path, call):
-    path, out = tmp_path / "small.csv", tmp_path / "run"
-    path.write_text("prompt,categories,sd_seed,inappropriate_percentage\na,hate,1,40\nb,sexual,2,70\n")
-    assert call(main, "model=published", f"prompts.path={path}", f"out={out}") == 0
+def test_of_a_whole_run_by_the_protocol_no_caption_says_otherwise(i2p_csv, tmp_path, call):
+    out = tmp_path / "run"
+    assert call(main, "model=published", f"prompts.path={i2p_csv}", "prompts.sample=30", f"out={out}") == 0
     assert "INCOMPLETE" not in caption(out / "report")
     assert "Deviations" not in caption(out / "report")
 
