@@ -159,4 +159,6 @@ def _in_words(value: object) -> str:
     """A protocol's value as people say it; row is each row's own."""
     if value == "row":
         return "each row's"
+    if isinstance(value, dict):  # a selection of rows
+        return " and ".join(f"{key} {one}" for key, one in value.items() if one is not None)
     return "×".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
