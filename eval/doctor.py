@@ -99,9 +99,11 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # seconds, where there are many
-    drawn = settings.model.kind in (DEMO, "checkpoint") and not {"model", "unet"} & set(gaps)
-    weights = partial(_of, "model", "weights", settings, digests) if drawn else dict
-    if drawn:
+    drawn = settings.model.kind in (DEMO, "checkpoint")
+    here = drawn and not {"model", "unet"} & set(gaps)
+    # None where they can't be read; a replay and a folder have none.
+    weights = partial(_of, "model", "weights", settings, digests) if here else lambda: None if drawn else {}
+    if here:
         yield from seen("scheduler", lambda: _of("model", "scheduler", settings, plans[0]))
     if "settings" in gaps:
         yield Check("run directory", SKIPPED, "not known without the settings")
@@ -119,7 +121,6 @@ def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
         return [Check("time", SKIPPED, "not measured: measure=false")]
     if gaps:
         return [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
-
     print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
     return examine("time", lambda: _of("time", "measured", settings, plan, done))
 

@@ -138,6 +138,9 @@ def test_weights_are_compared_by_digest_where_they_are_small_or_it_is_asked(tmp_
     assert state == "warning"
     assert "its weights are not read here (digests=true compares them)" in said
     assert f"model.path is {tmp_path}/one there and {tmp_path}/other here" in said
+    assert call(doctor.main, *words, "model.path=owner/name", QUICK) == 2  # it is not here
+    state, said = line(capsys.readouterr().out, "run directory")
+    assert (state, "and owner/name here" in said) == ("warning", True)
 
 
 def test_the_early_look_touches_no_gpu(begun, monkeypatch):
