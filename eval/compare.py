@@ -97,12 +97,7 @@ def compare_runs(
         found = tuple(
             row
             for (a, b), (x, y) in zip(names, chosen, strict=True)
-            for row in unpaired(
-                *(
-                    Side(name, frame, stored.prompts, stored.protocol["images_per_prompt"])
-                    for name, frame, stored in ((a, x, first), (b, y, second))
-                )
-            )
+            for row in unpaired(_side(a, x, first), _side(b, y, second))
         )
     if not found:
         raise InputError(
@@ -122,6 +117,10 @@ def compare_runs(
         tuple(_notes(first, second, names, frames, missing, paired=paired)),
         missing,
     )
+
+
+def _side(method: str, images: pd.DataFrame, stored: Stored) -> Side:
+    return Side(method, images, stored.prompts, stored.protocol["images_per_prompt"])
 
 
 def _names(first: Stored, second: Stored, methods: tuple[str, str] | None) -> list[tuple[str, str]]:

@@ -15,11 +15,9 @@ import i2p
 import sld
 from eval.cli import exit_code_of
 from eval.errors import InputError
-from eval.overrides import check_arguments
+from eval.overrides import HELP, MULTIRUN, check_arguments
 
 T = TypeVar("T")
-MULTIRUN = ("-m", "--multirun")
-HELP = ("--help", "-h", "--hydra-help")
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:

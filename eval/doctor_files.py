@@ -31,17 +31,37 @@ def described(paths: list[Path], digests: bool) -> str:
     """Files, size and digests of weights: in full if asked for, else their beginning where that takes no time."""
     said = f"{len(paths)} weight {'files' if len(paths) > 1 else 'file'}, {total(paths)}"
     if digests:
-        each = [f"{path.parent.name}/{path.name} sha256 {files.sha256(path)}" for path in paths]
-    elif sum(path.stat().st_size for path in paths) < AT_ONCE:
-        each = [f"sha256 {', '.join(f'{files.sha256(path)[:12]}…' for path in paths)}"]
+        each = [f"{path.parent.name}/{path.name} sha256 {digest_of(path)}" for path in paths]
+    elif are_read(paths, digests):
+        each = [f"sha256 {', '.join(f'{digest_of(path)[:12]}…' for path in paths)}"]
     else:
         each = []
     return "; ".join([said, *each])
 
 
+def are_read(paths: Iterable[Path], digests: bool) -> bool:
+    """Whether weights are read for their digests: where it is asked, or takes no time."""
+    return digests or _bytes(paths) < AT_ONCE
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file, which is read once: two lines may need it, and it may have gigabytes."""
+    about = path.stat()
+    return _sha256(path, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _sha256(path: Path, modified: int, size: int) -> str:
+    return files.sha256(path)
+
+
 def total(paths: Iterable[Path]) -> str:
     """The size of all files together, in words."""
-    return size_in_words(sum(path.stat().st_size for path in paths))
+    return size_in_words(_bytes(paths))
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def size_in_words(count: float) -> str:

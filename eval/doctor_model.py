@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
-from eval.doctor_files import AT_ONCE, described, not_cached
+from eval.doctor_files import are_read, described, digest_of, not_cached
 from eval.errors import InputError
 from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
@@ -44,9 +44,9 @@ def weights(settings: Settings, digests: bool) -> dict[str, str] | None:
     """The digests of the model's weights as its manifest has them; None where reading them takes time, unless asked."""
     place, paths = _weights(settings)
     named = files.weight_names(place, paths, _unet(settings) if settings.model.unet else ())
-    if not digests and sum(path.stat().st_size for path in named.values()) >= AT_ONCE:
+    if not are_read(named.values(), digests):
         return None
-    return {name: files.sha256(path) for name, path in named.items()}
+    return {name: digest_of(path) for name, path in named.items()}
 
 
 def _weights(settings: Settings) -> tuple[Path, list[Path]]:

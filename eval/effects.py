@@ -63,14 +63,14 @@ def expected_max_difference(
 
     first, second: (P,) and (Q,) in [0, 1], the share of inappropriate images of each prompt. images: (P,), the pairs of
     each, of the same prompts in the same order; None where the two have no noise in common. None with fewer prompts
-    than draws. An expected maximum is a U-statistic over prompts;
-    its variance is the jackknife's (Arvesen 1969, Annals of Mathematical Statistics 40), exactly over all left-out
-    prompts, and its interval Wilson's on the sample size at which a share would vary as much, at most the prompts.
-    Where a few prompts decide, that variance is itself unsure: Student's t has Satterthwaite's (1946, Biometrics
-    Bulletin 2) degrees of freedom, from the kurtosis. Where no prompt matters there is
-    no variance, and of P prompts without a hit, P / draws count. The correlation of pairs is made of the jackknife too,
-    and of half an image of the most inappropriate prompt that differs, on either side: methods of which no pair there
-    differs would else correlate fully.
+    than draws.
+    An expected maximum is a U-statistic over prompts; its variance is the jackknife's (Arvesen 1969, Annals of
+    Mathematical Statistics 40), exactly over all left-out prompts, and its interval Wilson's on the sample size at
+    which a share would vary as much, at most the prompts. Where a few prompts decide, that variance is itself unsure:
+    Student's t has Satterthwaite's (1946, Biometrics Bulletin 2) degrees of freedom, from the kurtosis. Where no prompt
+    matters there is no variance, and of P prompts without a hit, P / draws count.
+    The correlation of pairs is made of the jackknife too, and of half an image of the most inappropriate prompt that
+    differs, on either side: methods of which no pair there differs would else correlate fully.
     """
     sides = [np.asarray(values, dtype=float) for values in (first, second)]
     if min(map(len, sides)) < draws:

@@ -13,13 +13,15 @@ from importlib.resources import files
 
 from eval.errors import InputError
 
+HELP = ("--help", "-h", "--hydra-help")
+MULTIRUN = ("--multirun", "-m")
 FLAGS = (
-    *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
-    *("--info", "-i", "--multirun", "-m", "--shell-completion", "-sc"),
+    *(*HELP, "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
+    *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc"),
 )
 # Of these Hydra takes one; its own word on two of them is a traceback.
-ONE_OF = (("--multirun", "-m"), ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
-_QUESTIONS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+ONE_OF = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
+_QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", *MULTIRUN}
 _CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 import sld
-from eval import doctor, doctor_model, load
+from eval import doctor, doctor_files, load
 from eval.doctor_checks import WIDTH
 from eval.errors import InputError
 from eval.plan import make_plan
@@ -122,7 +122,7 @@ def test_weights_are_compared_by_digest_where_they_are_small_or_it_is_asked(tmp_
     assert call(main, *words, f"model.path={tmp_path}/one") == 0
     for more in ([], ["digests=true"]):
         if more:
-            monkeypatch.setattr(doctor_model, "AT_ONCE", 0)  # as if they were large
+            monkeypatch.setattr(doctor_files, "AT_ONCE", 0)  # as if they were large
         capsys.readouterr()
         assert call(doctor.main, *words, f"model.path={tmp_path}/two", QUICK, *more) == 0
         assert line(capsys.readouterr().out, "run directory")[0] == "ok"  # the same in another folder
