@@ -15,7 +15,7 @@ import i2p
 import sld
 from eval.cli import exit_code_of
 from eval.errors import InputError
-from eval.overrides import HELP, MULTIRUN, check_arguments
+from eval.overrides import CONF, HELP, MULTIRUN, check_arguments
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
             flags, words, more = [flag for flag in flags if flag not in MULTIRUN], [], ()
         sys.argv = [given[0], *flags, *words, *more]
     try:
-        hydra.main(version_base="1.3", config_path="pkg://conf", config_name=name)(task)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
     except OverrideParseException as error:
         raise InputError(
             f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets, and put a value with "

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import i2p
+from eval.command import NAME
 from eval.errors import InputError, first_of
 from eval.manifest_file import FORMAT
 from eval.originals import made_elsewhere
@@ -212,5 +213,5 @@ def _versions() -> dict[str, str]:
 def _command(script: bool) -> list[str]:
     """As it can be typed again: a script with methods of its own calls `eval.run.main` under its own name."""
     own = Path(sys.argv[0])
-    program = [str(own.resolve() if own.is_file() else own)] if script else ["-m", "eval.run"]
-    return ["python", *program, *sys.argv[1:]]
+    program = ["python", str(own.resolve() if own.is_file() else own)] if script else [NAME, "run"]
+    return [*program, *sys.argv[1:]]

@@ -18,6 +18,7 @@ from pathlib import Path
 import sld
 from eval.checks import check_settings
 from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE
+from eval.command import command_line
 from eval.compose import compose_jobs, override
 from eval.errors import InputError
 from eval.overrides import asks, key_of
@@ -83,11 +84,11 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     if not jobs:
         raise InputError("expected a value or more of what varies, found none, so no job: give some, as in KEY=1,2")
     _check_root(root)
-    program = [sys.argv[0]] if methods else ["-m", "eval.run"]
+    program = [sys.executable, sys.argv[0]] if methods else command_line("run")
     done = []
     for number, job in enumerate(jobs, 1):
         print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
-        code, asked = _run([sys.executable, *program, *job.overrides, override("out", str(job.folder))])
+        code, asked = _run([*program, *job.overrides, override("out", str(job.folder))])
         done.append(Done(job, code))
         if asked:
             break

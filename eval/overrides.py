@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
+from pathlib import Path
 
 from eval.errors import InputError
 
+CONF = Path(__file__).resolve().parents[1] / "conf"
 HELP = ("--help", "-h", "--hydra-help")
 MULTIRUN = ("--multirun", "-m")
 FLAGS = (
@@ -45,7 +46,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
     if "--resolve" in said and not said & {"--cfg", "-c", "--help", "-h"}:
         raise InputError("--resolve goes with --cfg, whose values it fills in, found it alone: add --cfg job")
-    groups = {path.name for path in files("conf").iterdir() if path.is_dir()}
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     for word in arguments:
         key, _, value = word.strip().partition("=")
         key = key.strip()

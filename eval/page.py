@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from importlib import resources
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -24,6 +24,7 @@ from eval.originals import made_elsewhere
 from eval.report_data import Report
 from eval.rundir import RunDir
 
+WEB = Path(__file__).resolve().parent / "web"
 CONTENTS = (
     ("run", "What was run"),
     ("probability", "Probability"),
@@ -96,7 +97,7 @@ def _figure(data: bytes, label: str, prefix: str) -> Markup:
 
 
 def _file(name: str) -> str:
-    return resources.files("eval").joinpath("web", name).read_text(encoding="utf-8")
+    return (WEB / name).read_text(encoding="utf-8")
 
 
 def _template():

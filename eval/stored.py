@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 import i2p
+from eval.command import NAME, typed
 from eval.compose import override
 from eval.errors import InputError
 from eval.manifest import identity_of, stored_prompts
@@ -89,4 +90,8 @@ def read_stored(run: RunDir) -> Stored:
 
 def _command(manifest: dict, run: RunDir) -> str:
     words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
-    return shlex.join([*words, override("out", str(run.root.resolve()))])
+    words.append(override("out", str(run.root.resolve())))
+    for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
+        if words[: len(program)] == program:
+            return typed("run", words[len(program) :])
+    return shlex.join(words)  # a script with methods of its own

@@ -20,6 +20,7 @@ from typing import Any
 
 import sld
 from eval.cli import BAD_INPUT, BUG
+from eval.command import away_from_modules
 from eval.errors import InputError, WorkersLost
 from eval.plan import Plan, Unit, next_batch
 from eval.rundir import RunDir
@@ -203,7 +204,8 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     # Inherited: ctrl-C is the parent's to hear, also before a worker has imported anything.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        process.start()
+        with away_from_modules():
+            process.start()
     finally:
         signal.signal(signal.SIGINT, before)
     theirs.close()

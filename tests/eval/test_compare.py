@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import i2p
+from eval.command import typed
 from eval.compare import main
 from eval.files import json_digest
 from eval.manifest_file import signed
@@ -259,7 +260,7 @@ def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_wel
     missing = sum(score["method"] == "baseline" for score in lost[1:])
     assert f"INCOMPLETE: {missing} images of A are not made or not judged; they are in no number." in said.out
     assert "Images of A that are not `ok`, and in no number: 1 nan." in said.out
-    assert f"{missing} images of {a} are missing; this completes it: python -m eval.run" in said.err
+    assert f"{missing} images of {a} are missing; this completes it: {typed('run')} " in said.err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 
 import i2p
 import sld
+from eval.command import typed
 from eval.errors import InputError
 from eval.generate import draw
 from eval.judges.nudenet import NudeNet
@@ -82,7 +83,7 @@ def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_j
         assert call(main, f"out={out}", *SMALL) == 3
     printed = capfd.readouterr()
     assert (
-        "1 of 2 images are not made or not judged (baseline 0_0); this completes the run: python -m eval.run"
+        f"1 of 2 images are not made or not judged (baseline 0_0); this completes the run: {typed('run')} "
         in printed.err
     )
     assert printed.err.rstrip().endswith(f"out={out}")

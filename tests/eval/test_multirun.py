@@ -63,7 +63,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
         assert text.count(f"| {name} | complete | ") == 2
     # The command on record is the job's own, so that what completes a run can be said.
     command = json.loads((root / names[0] / "manifest.json").read_text())["runtime"]["command"]
-    assert "-m eval.run protocol.steps=2" in " ".join(command)
+    assert command[:3] == ["i2p-bench", "run", "protocol.steps=2"]
     assert "--multirun" not in command
 
     before = parts(root)

@@ -1,0 +1,46 @@
+"""Our own commands: as another process begins with them, and as a user types them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+PROGRAM = Path(__file__).resolve().parents[1] / "i2p_bench.py"
+NAME = "i2p-bench"
+
+
+def command_line(name: str, arguments: Sequence[str] = ()) -> list[str]:
+    """Return the words that start `eval.NAME` as a process, in whichever folder: it finds our packages by itself."""
+    return [sys.executable, str(PROGRAM), name, *arguments]
+
+
+def typed(name: str, arguments: Sequence[str] = ()) -> str:
+    """Return how a user starts `eval.NAME` from a shell on this machine, in whichever folder."""
+    return shlex.join([*_program(), name, *arguments])
+
+
+@contextlib.contextmanager
+def away_from_modules() -> Iterator[None]:
+    """Be in a folder without modules, for a process of multiprocessing's searches the current one first.
+
+    It then goes to the folder that this one began in, and gets its sys.path.
+    """
+    before = os.getcwd()
+    os.chdir(PROGRAM.parent / "eval" / "web")
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _program() -> list[str]:
+    """The console command where it is installed: by its name if that is this environment's, else by its path."""
+    beside, found = Path(sys.executable).with_name(NAME), shutil.which(NAME)
+    if beside.is_file():
+        return [NAME if found and Path(found) == beside else str(beside)]
+    return [NAME] if found else [sys.executable, str(PROGRAM)]
