@@ -10,9 +10,11 @@ from eval.doctor_checks import MISSING, OK, WARNING, Check
 from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
 from eval.judges import clip_hub, prompt_pair
 from eval.plan import Plan
+from eval.prompt_source import read_prompts
 from eval.settings import DEMO, Settings
+from i2p.benchmark import ROWS
 from i2p.demo import trained
-from i2p.sources import HUB_ID, SHIPPED, is_hub_id, is_published
+from i2p.sources import HUB_ID, SHIPPED, is_hub_id
 from sld.models import files
 
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
@@ -23,15 +25,18 @@ def prompts(settings: Settings) -> list[Check]:
     s = settings.prompts
     source = s.path or s.source
     try:
-        found = i2p.load_prompts(s.source, path=s.path, revision=s.revision, offline=True)
+        found = read_prompts(s, offline=True)
     except i2p.InputError:
         hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
         if not hub or _in_cache(s.source.partition("@")[0]):
             raise
         return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
-    same = is_published(found)
-    said = f"{source}: {len(found):,} rows, digest {i2p.digest(found)[:12]}…" + ", I2P as it was published" * same
-    if not same and s.source == HUB_ID and len(found) == 4703:
+    rows, same = len(found.prompts), found.benchmark
+    said = f"{source}: {rows:,} rows, digest {i2p.digest(found.prompts)[:12]}…"
+    said += ", I2P as it was published" if same else ""
+    said += f" but for its {', '.join(same.lacking)}" if same and same.lacking else ""
+    said += "".join(f"; {sentence}" for sentence in found.sentences())
+    if not same and s.source == HUB_ID and rows == ROWS:
         said += ", which are not those of I2P as it was published"
         return [Check("prompts", WARNING, said, "leave prompts.path out for the hub's")]
     return [Check("prompts", OK, said)]

@@ -23,6 +23,7 @@ from eval.originals import made_elsewhere, picture_path, read_pictures
 from eval.report_data import Report
 from eval.rundir import RunDir
 from eval.scores import OK, pixel_digest
+from i2p.categories import in_order
 
 BLOCKS = 8  # of the longer side
 BLOCK = 14  # pixels of a block's side
@@ -77,8 +78,8 @@ class Gallery:
 
     @property
     def categories(self) -> list[str]:
-        """Of the exhibits, in the order of the paper."""
-        return _known_first(c for e in self.exhibits for c in e.categories)
+        """Of the exhibits, in the order of a report."""
+        return in_order(c for e in self.exhibits for c in e.categories)
 
     @property
     def labels(self) -> list[str]:
@@ -132,7 +133,10 @@ def kept_pictures(run: RunDir, manifest: Mapping, method: str) -> Pictures:
 
 def in_turn(prompts: Sequence[i2p.Prompt]) -> Iterator[i2p.Prompt]:
     """Yield every prompt once: the first of each category, the second of each, and so on; those without come last."""
-    queues = [[p for p in prompts if category in p.categories] for category in i2p.CATEGORIES]
+    queues = [
+        [p for p in prompts if category in p.categories]
+        for category in in_order(c for p in prompts for c in p.categories)
+    ]
     queues.append([p for p in prompts if not p.categories])
     seen = set()
     for one in itertools.zip_longest(*queues):
@@ -224,8 +228,3 @@ def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
 def _relative(path: Path, folder: Path) -> str:
     """As a link of a page in `folder`, which holds when the run directory is moved as a whole."""
     return quote(Path(os.path.relpath(path, folder)).as_posix())
-
-
-def _known_first(categories: Iterator[str]) -> list[str]:
-    found = dict.fromkeys(categories)
-    return [*(c for c in i2p.CATEGORIES if c in found), *(c for c in found if c not in i2p.CATEGORIES)]

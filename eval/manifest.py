@@ -67,6 +67,8 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
             "judges": {name: dict(judge) for name, judge in judges.items()},
         },
         "benchmark": HUB_ID if plan.benchmark else None,
+        "unused_columns": list(plan.unused_columns),
+        "prompt_remarks": list(plan.remarks),
         "deviations": [*plan.deviations, *_other_precision(plan, model)],
         "lossy": list(plan.lossy),
         "settings": asdict(settings),

@@ -14,8 +14,8 @@ from eval import statistics
 from eval.definitions import Definition, definition_of, nude_of, q16_of, read_raw
 from eval.errors import InputError
 from eval.scores import NOT_OK, OK
+from i2p.categories import ALL, in_order
 
-ALL = "all"
 DRAWS = 25  # prompts of an expected maximum, as in the paper
 
 
@@ -117,8 +117,9 @@ def measure(
 def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
     """Return the rows of `all` prompts, and of each category that has any, in the order of the report."""
     rows = {ALL: {p.row for p in prompts}}
-    rows |= {c: {p.row for p in prompts if c in p.categories} for c in i2p.CATEGORIES}
-    return {category: members for category, members in rows.items() if members}
+    for category in in_order(category for prompt in prompts for category in prompt.categories):
+        rows[category] = {p.row for p in prompts if category in p.categories}
+    return rows
 
 
 def per_row(images: pd.DataFrame) -> pd.DataFrame:

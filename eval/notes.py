@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from eval.by_definition import ByDefinition
 from eval.escape import one_line
+from eval.manifest import prompts_of
 from eval.measure import ALL, DRAWS, Metrics
 from eval.originals import made_elsewhere
 from eval.published import Comparison, remarks
@@ -45,6 +46,9 @@ def notes(
         f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
     )
     said += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
+    said += [one_line(sentence) for sentence in manifest.get("prompt_remarks", ())]
+    if unused := manifest.get("unused_columns"):
+        said.append(f"Columns of {one_line(prompts_of(manifest))} that are not used: {one_line(', '.join(unused))}.")
     said.append(f"Inappropriate: {under.counted.counts}.")
     said.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
     if len(identity["methods"]) > 1:

@@ -14,8 +14,9 @@ import sld
 from eval.errors import InputError
 from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
+from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
 from eval.settings import ELSEWHERE, PromptSettings, ProtocolSettings, Settings, image_size
-from i2p.sources import SHIPPED, is_published
+from i2p.sources import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Plan:
     shard_count: int = 1
     folder: Folder | None = None  # of pictures made elsewhere, which are judged instead of drawn
     benchmark: bool = False  # the prompts are of I2P as it was published
+    unused_columns: tuple[str, ...] = ()  # of the source of the prompts
+    remarks: tuple[str, ...] = ()  # on how that was read, as sentences
 
     @property
     def images_per_prompt(self) -> int:
@@ -96,17 +99,17 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
         raise InputError("model=published replays the baseline's results, found methods of a script: use another model")
-    source = _load(settings.prompts)
-    selected, benchmark = i2p.select(source, _selection(settings.prompts)), is_published(source)
-    deviations += _otherwise_counted(settings, protocol, benchmark)
+    source = read_prompts(settings.prompts)
+    selected = i2p.select(source.prompts, selection_of(settings.prompts))
+    deviations += _otherwise_counted(settings, protocol, source) + otherwise_drawn(protocol, source)
     prompts = [protocol.apply(prompt) for prompt in selected]
     size = image_size(settings.model.size)
     if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
         prompts = [protocol.apply(prompt) for prompt in selected]
-    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count}
-    return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), benchmark=benchmark, **place)
+    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count} | recorded(source)
+    return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **place)
 
 
 def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
@@ -114,14 +117,15 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
         raise InputError("model=images judges pictures that are there, found methods of a script: use another model")
     model = settings.model
     _check_published(settings, *_protocol(settings.protocol)[:2])
-    source = _load(settings.prompts)
-    selected, benchmark = i2p.select(source, _selection(settings.prompts)), is_published(source)
-    folder = open_folder(model.path, model.layout, model.method, settings.protocol.images_per_prompt, source, selected)
+    source = read_prompts(settings.prompts)
+    selected = i2p.select(source.prompts, selection_of(settings.prompts))
+    each = settings.protocol.images_per_prompt
+    folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
-    deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, benchmark)
+    deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, source)
     prompts = tuple(selected)  # at what guidance and size they were drawn is not known
-    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count}
-    return Plan(prompts, folder.methods, protocol, deviations, folder=folder, benchmark=benchmark, **place)
+    place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count} | recorded(source)
+    return Plan(prompts, folder.methods, protocol, deviations, folder=folder, **place)
 
 
 def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tuple[str, ...]) -> None:
@@ -137,33 +141,24 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
         )
 
 
-def _load(s: PromptSettings) -> list[i2p.Prompt]:
-    return i2p.load_prompts(s.source, path=s.path, revision=s.revision)
-
-
-def _selection(s: PromptSettings) -> i2p.Selection:
-    chosen = asdict(s)
-    return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
-
-
 def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
     """Where other rows were chosen than the protocol takes, in words."""
     if protocol.selection is None:
         return ()
-    own, asked = asdict(protocol.selection), asdict(_selection(prompts))
+    own, asked = asdict(protocol.selection), asdict(selection_of(prompts))
     words = {key: [_in_words(rows[key]) for rows in (asked, own)] for key in own if asked[key] != own[key]}
     return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
 
 
-def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, benchmark: bool) -> tuple[str, ...]:
+def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:
     """Where other prompts are used, or a judge is not asked that the protocol asks, in words.
 
     Prompts that ship with `i2p` say by their name that they are others.
     """
     found = []
-    if not benchmark and settings.prompts.source not in SHIPPED:
-        source = Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source
-        found.append(f"prompts of {source} instead of I2P as it was published")
+    if not source.benchmark and settings.prompts.source not in SHIPPED:
+        name = Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source
+        found.append(f"prompts of {name} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
     lacking = [name for name in asked if name not in settings.judges]
     if lacking and settings.model.kind != "published":

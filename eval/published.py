@@ -61,7 +61,7 @@ def compare(metrics: Sequence[Metrics], model: str | None, manifest: Mapping, mi
         return []
     protocol = None if differences(manifest, missing) else manifest["identity"]["protocol"]["name"]
     redefined = _redefined(manifest["identity"])
-    ours = {(m.category, m.method): m for m in metrics if m.prompts == PROMPTS[m.category]}
+    ours = {(m.category, m.method): m for m in metrics if m.prompts == PROMPTS.get(m.category)}
     pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
     return [
         c

@@ -39,12 +39,14 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     """Do what is left of a run, then report; return the exit code."""
     check_settings(settings)
     from eval.plan import make_plan
+    from eval.prompt_source import log_remarks
     from eval.report import finish, make_report
     from eval.rerun import check_rerun
     from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
     plan = make_plan(settings, methods)
+    log_remarks(plan)
     directory = RunDir(settings.out)
     check_rerun(directory, settings, plan)  # another run's, or an unusable place, is said before a model is loaded
     directory.check_writable()

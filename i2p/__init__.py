@@ -14,8 +14,9 @@ All seven categories appear in it as labels for the machinery only: they say not
 from i2p import published
 from i2p.prompt import CATEGORIES, InputError, Prompt, Published, digest
 from i2p.protocols import PROTOCOLS, Protocol, get_protocol
+from i2p.schema import PromptList
 from i2p.selection import HEIM, Selection, select, shard
-from i2p.sources import load_prompts
+from i2p.sources import load_prompts, read_prompts
 
 __all__ = [
     "CATEGORIES",
@@ -23,6 +24,7 @@ __all__ = [
     "PROTOCOLS",
     "InputError",
     "Prompt",
+    "PromptList",
     "Protocol",
     "Published",
     "Selection",
@@ -30,6 +32,7 @@ __all__ = [
     "get_protocol",
     "load_prompts",
     "published",
+    "read_prompts",
     "select",
     "shard",
 ]

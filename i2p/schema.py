@@ -1,21 +1,19 @@
 """Columns to prompts: which names a column may have, what its values must be, and where a wrong one stands."""
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from i2p.prompt import CATEGORIES, InputError, Prompt, Published, one_of
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row as read. `line` is its (first) line in a text file, 1-based; values are text or JSON values."""
-
-    values: dict[str, Any]
-    line: int | None = None
+from i2p.benchmark import LOST_ROW, LOST_TEXT, Benchmark, recognise
+from i2p.categories import Categories, Unnameable
+from i2p.cells import is_missing
+from i2p.column_values import choose_columns
+from i2p.columns import listed
+from i2p.prompt import InputError, Prompt, Published
+from i2p.tables import Record, Table
 
 
 class _Unfit(ValueError):
@@ -99,17 +97,6 @@ def _text(value: Any) -> str:
     return value
 
 
-def _categories(value: Any) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)):
-        raise _Unfit("category names joined by commas")
-    names = [name.strip() if isinstance(name, str) else name for name in names]
-    for name in names:
-        if name not in CATEGORIES:
-            raise _Unfit(one_of(CATEGORIES, name))
-    return tuple(dict.fromkeys(names))
-
-
 def _published(value: Any) -> Published:
     fields = ("inappropriate", "nudity", "q16")
     if not isinstance(value, dict) or fields[0] not in value or not set(value) <= set(fields):
@@ -117,100 +104,118 @@ def _published(value: Any) -> Published:
     return Published(**{name: None if v is None else _toxicity(v) for name, v in value.items()})
 
 
-@dataclass(frozen=True)
-class _Column:
-    names: tuple[str, ...]  # I2P's own name first, then the aliases
-    parse: Callable[[Any], Any]
-    optional: bool = False  # whether a single cell may be empty: an annotation may, what an image depends on may not
-
-
-_COLUMNS = {
-    "row": _Column(("row",), _row),
-    "text": _Column(("prompt", "text"), _text),
-    "categories": _Column(("categories", "category"), _categories, optional=True),
-    "seed": _Column(("sd_seed", "seed"), _seed),
-    "guidance_scale": _Column(("sd_guidance_scale", "guidance_scale"), _guidance_scale),
-    "height": _Column(("sd_image_height", "height"), _side),
-    "width": _Column(("sd_image_width", "width"), _side),
-    "hard": _Column(("hard",), _hard, optional=True),
-    "toxicity": _Column(("prompt_toxicity", "toxicity"), _toxicity, optional=True),
-    "published": _Column(("published",), _published, optional=True),
-    "inappropriate": _Column(("inappropriate_percentage",), _percentage, optional=True),
-    "nudity": _Column(("nudity_percentage",), _percentage, optional=True),
-    "q16": _Column(("q16_percentage",), _percentage, optional=True),
+# How a value of each meaning is read, all but the categories.
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "row": _row,
+    "text": _text,
+    "seed": _seed,
+    "guidance_scale": _guidance_scale,
+    "height": _side,
+    "width": _side,
+    "hard": _hard,
+    "toxicity": _toxicity,
+    "published": _published,
+    "inappropriate": _percentage,
+    "nudity": _percentage,
+    "q16": _percentage,
 }
-_DEFAULTS = {"categories": (), "guidance_scale": 7.5, "height": 512, "width": 512}
-# Columns of I2P that nothing here uses: never taken for a misspelling of one that is used.
-_UNUSED = ("sd_safety_percentage", "lexica_url", "sd_model")
+_REQUIRED = ("row", "text")  # in every row, where there is such a column
+# What an image depends on: a row without it takes the default, which is said.
+_DEFAULTS = {"guidance_scale": 7.5, "height": 512, "width": 512}
 
 
-def _find_columns(found: list[str], source: str) -> dict[str, str]:
-    """Which column of the file holds which field. InputError on a missing, doubled or misspelled one."""
-    listing = ", ".join(repr(name) for name in found) or "none"
-    if len(set(found)) < len(found):
-        raise InputError(f"{source}: expected every column once, found the columns {listing}; rename or drop a double")
-    chosen = {}
-    for field, column in _COLUMNS.items():
-        present = [name for name in column.names if name in found]
-        if len(present) > 1:
-            raise InputError(f"{source}: expected one of the columns {' and '.join(present)}, found both; drop one")
-        if present:
-            chosen[field] = present[0]
-    # A misspelled optional column would silently mean its default.
-    missing = {name: field for field, column in _COLUMNS.items() if field not in chosen for name in column.names}
-    for name in found:
-        near = difflib.get_close_matches(name.strip().lower(), missing, n=1, cutoff=0.8)
-        if name not in chosen.values() and name not in _UNUSED and near:
-            raise InputError(
-                f"{source}: expected a column {near[0]!r}, found {name!r} among the columns {listing}; "
-                f"rename it to {near[0]!r}, or drop it if it is something else"
-            )
-    if "text" not in chosen:
-        raise InputError(
-            f"{source}: expected a column 'prompt' (the only one required), found the columns {listing}; "
-            "rename the column that holds the prompts to 'prompt'"
-        )
-    return chosen
+@dataclass(frozen=True)
+class PromptList:
+    """Prompts, and what of their source is not in them: the names of `unused` columns, and `remarks`, sentences.
+
+    `benchmark` says whether they are those of I2P, known by their content.
+    """
+
+    prompts: list[Prompt]
+    unused: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    benchmark: Benchmark | None = None
+
+    def sentences(self) -> list[str]:
+        """What of the source is not used, and how else it was read, as sentences."""
+        unused = [f"Columns that are not used: {', '.join(map(str.strip, self.unused))}."] if self.unused else []
+        return [*unused, *self.remarks]
 
 
-def _parse(record: Record, columns: dict[str, str], place: str) -> dict[str, Any]:
-    fields = {}
-    for field, name in columns.items():
-        value, column = record.values.get(name), _COLUMNS[field]
-        if column.optional and (value is None or value == ""):
-            continue
-        try:
-            fields[field] = column.parse(value)
-        except _Unfit as unfit:
-            raise InputError(
-                f"{place}, column {name!r}: expected {unfit}, found {value!r:.80}; correct it, or take the row out"
-            ) from None
-    return fields
+def to_prompts(table: Table, source: str) -> PromptList:
+    """Validated prompts, in the order of the rows.
 
-
-def to_prompts(records: Iterable[Record], columns: list[str], source: str) -> list[Prompt]:
-    """Validated prompts, in the order of the records.
-
-    Only `prompt` is required. Without a column: the row is the position (0-based), the seed is the row (so every
-    prompt has its own, whatever the selection or the shard), guidance 7.5, 512 x 512 pixels, no categories.
+    Only a text is required; `i2p.columns` says what columns may be called. Without a column, or in a row where its cell
+    is empty (null): the seed is the row (so every prompt has its own, whatever the selection or the shard), guidance
+    7.5, 512 x 512 pixels, no categories. Without a column for the rows a row is its position (0-based).
     InputError names source, row (as a position, and the line where there are lines) and column.
     """
-    records = list(records)
+    records = table.records
     if not records:
         raise InputError(f"{source}: expected at least one prompt, found none; give a file that has prompts in it")
-    where, prompts, first = _find_columns(columns, source), [], {}
-    for position, record in enumerate(records):
-        place = f"{source}, row {position}" + (f" (line {record.line})" if record.line else "")
-        fields = _DEFAULTS | {"row": position} | _parse(record, where, place)
+    chosen = choose_columns(table.columns, [record.values for record in records], source)
+    if "text" not in chosen.found:
+        raise InputError(
+            f"{source}: expected a column 'prompt' (the only one required), found the columns "
+            f"{listed(table.columns)}; rename the column that holds the prompts to 'prompt'"
+        )
+    reader = _Reader(source, chosen.found)
+    prompts = [reader.prompt(position, record) for position, record in enumerate(records)]
+    benchmark = recognise(prompts)
+    if reader.lost and not benchmark:
+        raise reader.lost
+    return PromptList(prompts, chosen.unused, tuple(reader.remarks(len(records))), benchmark)
+
+
+class _Reader:
+    """Reads row after row, and remembers what must differ between rows or is to be said of all."""
+
+    def __init__(self, source: str, columns: dict[str, str]):
+        self.source, self.columns = source, columns
+        self.categories = Categories()
+        self.first: dict[int, int] = {}  # row → position
+        self.defaulted: Counter[str] = Counter()
+        self.lost: InputError | None = None  # for the text that copies of I2P have lost, should this be none
+
+    def prompt(self, position: int, record: Record) -> Prompt:
+        place = f"{self.source}, row {position}" + (f" (line {record.line})" if record.line else "")
+        fields, lost = {"row": position, "categories": ()} | _DEFAULTS, None
+        for what, name in self.columns.items():
+            value = record.values.get(name)
+            if what not in _REQUIRED and is_missing(value):
+                self.defaulted[what] += 1
+                continue
+            try:
+                fields[what] = self.categories.read(value) if what == "categories" else _PARSERS[what](value)
+            except (_Unfit, Unnameable) as unfit:
+                error = InputError(
+                    f"{place}, column {name!r}: expected {unfit}, found {value!r:.80}; correct it, or take the row out"
+                )
+                if what != "text" or not is_missing(value):
+                    raise error from None
+                fields[what], lost = LOST_TEXT, error
+        if lost and fields["row"] != LOST_ROW:
+            raise lost
+        self.lost = self.lost or lost
         published = {name: fields.pop(name) for name in ("inappropriate", "nudity", "q16") if name in fields}
         if "inappropriate" in published:
             fields["published"] = Published(**published)
         prompt = Prompt(**({"seed": fields["row"]} | fields))
-        if prompt.row in first:
+        if prompt.row in self.first:
             raise InputError(
-                f"{place}, column 'row': expected every row number once, found {prompt.row} again, as in row "
-                f"{first[prompt.row]}; renumber the rows, or drop the column to number them by position"
+                f"{place}, column {self.columns['row']!r}: expected every row number once, found {prompt.row} again, "
+                f"as in row {self.first[prompt.row]}; renumber the rows, or drop the column to number them by position"
             )
-        first[prompt.row] = position
-        prompts.append(prompt)
-    return prompts
+        self.first[prompt.row] = position
+        return prompt
+
+    def remarks(self, count: int) -> list[str]:
+        """What a reader should know of how the rows were read, as sentences."""
+        found = []
+        for what, default in (("seed", "the row's number"), *_DEFAULTS.items()):
+            if lacking := self.defaulted[what]:
+                name = self.columns[what]
+                found.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is taken.")
+        if self.lost:
+            found.append(f"Row {LOST_ROW} has no text, as in copies of I2P: {LOST_TEXT!r} is taken, which it is there.")
+        return found + self.categories.remarks()

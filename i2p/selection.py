@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i2p.prompt import CATEGORIES, InputError, Prompt, one_of
+from i2p.categories import in_order, key
+from i2p.prompt import InputError, Prompt, one_of
 
 
 @dataclass(frozen=True)
 class Selection:
     """Filters, all of which a prompt must pass; None means no filter.
 
-    categories: a name or several; a prompt passes with any of them.      hard: True or False.
+    categories: a name or several of those that the prompts have; a prompt passes with any of them.
+    hard: True or False.
     toxicity_min <= toxicity < toxicity_below: half open, so that neighbouring ranges share no prompt.
     rows: numbers, or ranges with both ends as text: [3, 5], "0-99,200".
     sample: so many of what is left, drawn without replacement. The draw ranks rows by a hash of sample_seed and row:
@@ -35,12 +37,6 @@ class Selection:
         if self.categories is not None:
             names = self.categories.split(",") if isinstance(self.categories, str) else self.categories
             set_field(self, "categories", tuple(str(name).strip() for name in names))
-            for name in self.categories:
-                if name not in CATEGORIES:
-                    raise InputError(
-                        f"categories: expected {one_of(CATEGORIES, name)}, found {name!r}; correct it, or leave "
-                        "categories out to take all"
-                    )
         if self.rows is not None:
             rows = (self.rows,) if isinstance(self.rows, (str, int)) else tuple(self.rows)
             set_field(self, "rows", rows)
@@ -83,6 +79,19 @@ def _check_rows(prompts: list[Prompt], ranges: list[range]) -> None:
         )
 
 
+def _categories(prompts: list[Prompt], names: Sequence[str]) -> set[str]:
+    """The categories of these names, whatever their spelling, among those that the prompts have."""
+    known = in_order(name for prompt in prompts for name in prompt.categories)
+    spelled = {key(name): name for name in known}
+    for name in names:
+        if key(name) not in spelled:
+            expected = one_of(known, name) if known else "no name, for the prompts have no categories"
+            raise InputError(
+                f"categories: expected {expected}, found {name!r}; correct it, or leave categories out to take all"
+            )
+    return {spelled[key(name)] for name in names}
+
+
 def _known(prompts: list[Prompt], field: str, option: str) -> Callable[[Prompt], Any]:
     """Reads the field; InputError where a prompt lacks it, as "not hard" and "not known" are different answers."""
     for prompt in prompts:
@@ -112,7 +121,8 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
     left, want = sorted(prompts, key=lambda prompt: prompt.row), selection
     keep: dict[str, Callable[[Prompt], bool]] = {}
     if want.categories is not None:
-        keep[f"categories={list(want.categories)}"] = lambda prompt: bool({*prompt.categories} & {*want.categories})
+        wanted = _categories(left, want.categories)
+        keep[f"categories={list(want.categories)}"] = lambda prompt: not wanted.isdisjoint(prompt.categories)
     if want.rows is not None:
         ranges = _ranges(want.rows)
         _check_rows(left, ranges)

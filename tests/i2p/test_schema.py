@@ -21,7 +21,6 @@ def write(tmp_path):
 BAD = [
     ("sd_seed", "12.5", "whole number"),
     ("sd_seed", "abc", "whole number"),
-    ("sd_seed", "", "whole number"),
     ("sd_seed", "-1", "from 0 to 2**63 - 1"),
     ("sd_seed", str(2**63), "from 0 to 2**63 - 1"),
     ("sd_seed", "9" * 5000, "with all its digits"),
@@ -32,14 +31,15 @@ BAD = [
     ("sd_guidance_scale", "-7", "0 or more"),
     ("sd_guidance_scale", "inf", "0 or more"),
     ("sd_guidance_scale", "1_0", "0 or more"),
-    ("sd_guidance_scale", "", "0 or more"),
     ("sd_image_height", "0", "positive multiple of 8"),
     ("sd_image_height", "-8", "positive multiple of 8"),
     ("sd_image_width", "511", "positive multiple of 8"),
-    ("sd_image_width", "", "positive multiple of 8"),
-    ("categories", "sexual, voilence", "(closest: 'violence')"),
-    ("categories", "Sexual", "(closest: 'sexual')"),
-    ("categories", "hate,", "'illegal activity'"),
+    ("categories", "hate,", "none of them empty"),
+    ("categories", "hate, All", "another name than 'all'"),
+    ("categories", "hate; sexual", "joined by commas"),
+    ("categories", "hate|sexual", "joined by commas"),
+    ("categories", "a\x1bb", "can be printed"),
+    ("categories", "c" * 101, "up to 100 characters"),
     ("hard", "2", "0 or 1"),
     ("prompt_toxicity", "1.5", "fraction from 0 to 1"),
     ("inappropriate_percentage", "-10", "percentage from 0 to 100"),
@@ -69,11 +69,10 @@ def test_an_empty_prompt_is_refused(refused, write, text):
         {"prompt": "a", "seed": True},
         {"prompt": "a", "seed": 1.5},
         {"prompt": "a", "seed": 1e17},
-        {"prompt": "a", "seed": None},
         {"prompt": "a", "guidance_scale": True},
-        {"prompt": "a", "guidance_scale": float("nan")},
         {"prompt": "a", "categories": [["hate"]]},
-        {"prompt": "a", "categories": 3},
+        {"prompt": "a", "categories": 3.5},
+        {"prompt": "a", "categories": True},
         {"prompt": "a", "published": {"q16": 0.5}},
         {"prompt": "a", "published": 0.5},
         {"prompt": "\ud83e"},
@@ -83,9 +82,32 @@ def test_a_json_value_of_another_type_is_refused(refused, write, line):
     refused(write(json.dumps(line), "prompts.jsonl"), "row 0 (line 1)", f"column {list(line)[-1]!r}")
 
 
-def test_a_column_that_only_some_lines_have_is_refused_where_it_is_missing(refused, write):
-    path = write('{"prompt": "a kite", "seed": 3}\n{"prompt": "a boat"}\n', "prompts.jsonl")
-    refused(path, "row 1 (line 2)", "column 'seed'", "found None")
+@pytest.mark.parametrize("second", ['{"prompt": "b"}', '{"prompt": "b", "seed": null}', '{"prompt": "b", "seed": NaN}'])
+def test_a_null_is_a_missing_key_and_takes_the_default_which_is_said(write, second):
+    found = i2p.read_prompts(path=write('{"prompt": "a", "seed": 3}\n' + second, "prompts.jsonl"))
+    assert [p.seed for p in found.prompts] == [3, 1]
+    assert found.remarks == ("1 of 2 rows have no seed: the row's number is taken.",)
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "default"),
+    [
+        ("sd_seed", "seed", 1),
+        ("evaluation_guidance", "guidance_scale", 7.5),
+        ("height", "height", 512),
+        ("Width", "width", 512),
+    ],
+)
+def test_an_empty_cell_takes_the_default_which_is_said(write, column, field, default):
+    found = i2p.read_prompts(path=write(f"prompt,{column}\na,64\nb,\n"))
+    assert [getattr(p, field) for p in found.prompts] == [64, default]
+    (said,) = found.remarks
+    assert said.startswith(f"1 of 2 rows have no {column}: ")
+
+
+def test_a_row_number_may_not_be_missing_where_others_have_one(refused, write):
+    path = write('{"prompt": "a", "row": 3}\n{"prompt": "b", "row": null}\n', "prompts.jsonl")
+    refused(path, "row 1 (line 2)", "column 'row'", "found None")
 
 
 def test_only_the_prompt_is_required_and_the_seed_is_then_the_row(write):
@@ -128,9 +150,9 @@ def test_seeds_keep_all_their_digits(write, seed):
     ("header", "words"),
     [
         ("promt,sd_seed", ("'prompt'", "'promt'", "'sd_seed'")),
-        ("caption,sd_seed", ("'prompt'", "only one required", "'caption', 'sd_seed'")),
+        ("words,sd_seed", ("'prompt'", "only one required", "'words', 'sd_seed'")),
         ("prompt,sd_sed", ("'sd_seed'", "'sd_sed'", "drop it if")),
-        ("prompt;sd_seed,x", ("'prompt;sd_seed'",)),
+        ("prompt;sd_seed,x", ("'prompt;sd_seed,x'", "commas, semicolons or tabs")),
         ("prompt,prompt", ("every column once",)),
         ("prompt,text", ("prompt and text", "found both")),
         ("sd_seed,seed", ("sd_seed and seed", "found both")),

@@ -82,8 +82,9 @@ def test_numbers_that_parquet_holds_as_floats_or_nothing(refused, tmp_path):
         (b'prompt\na\n"b\n', ("row 1 (line 3)", "close it")),
         (b'prompt\na\n"b"c\n', ("row 1 (line 3)", "quote")),
         ("prompt\ncafé\n".encode("latin-1"), ("UTF-8", "0xe9")),
-        ("prompt\na\n".encode("utf-16"), ("UTF-8", "0xff")),
-        (b"\x1f\x8b\x08\x00", ("UTF-8", "0x8b")),
+        ("prompt\na\n".encode("utf-16-le"), ("UTF-8", "0x00", "iconv -f UTF-16LE -t UTF-8")),
+        ("prompt\na\n".encode("utf-16-be"), ("iconv -f UTF-16BE -t UTF-8",)),
+        (b"\x1f\x8b\x08\x00", ("a whole gzip file",)),
     ],
 )
 def test_a_broken_csv_is_refused_with_the_line(refused, tmp_path, content, words):
@@ -108,9 +109,9 @@ def test_a_truncated_parquet_file_is_refused(refused, tmp_path):
 def test_what_is_no_file_of_a_known_kind_is_refused(refused, tmp_path):
     refused(tmp_path / "missing.csv", "found nothing there")
     refused(tmp_path, "found a folder")
-    for name in ("p.csv.gz", "p.json", "p.tsv", "prompts"):
+    for name in ("p.csv.zip", "p.json", "p.gz", "p.parquet.gz", "prompts"):
         (tmp_path / name).write_bytes(b"x")
-        refused(tmp_path / name, ".csv, .jsonl, .parquet, .txt")
+        refused(tmp_path / name, ".csv, .tsv, .jsonl, .parquet, .txt", ".gz")
 
 
 @pytest.mark.parametrize("source", ["p.csv", "folder/p.jsonl", "prompts.json", "/a/b", "../x/p", "a/b/c"])
@@ -151,9 +152,9 @@ def hub(tmp_path, monkeypatch):
     (folder := tmp_path / "i2p").mkdir()
     real, asked = datasets.load_dataset, []
 
-    def load_dataset(name, revision=None, split=None):
+    def load_dataset(name, revision=None, split=None, **options):
         asked.append((name, revision, split))
-        return real(str(folder), split=split)
+        return real(str(folder), split=split, **options)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     yield folder, asked

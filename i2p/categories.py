@@ -1,0 +1,109 @@
+"""What categories a prompt is of: I2P's seven under any spelling, and whatever others a list of prompts brings."""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from i2p.prompt import CATEGORIES
+
+ALL = "all"  # what tables call every prompt, whatever its categories
+LONGEST = 100  # characters of a name: a sentence in the column is no category
+EXAMPLES = 5
+
+
+class Unnameable(ValueError):
+    """Raised by `Categories.read` with what it expected."""
+
+
+def key(name: str) -> str:
+    """A name as names are compared: `Self_Harm`, `self harm` and `self-harm` are one."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+_I2P = {key(name): name for name in CATEGORIES}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Different names in the order of a report: I2P's as the paper has them, then the others as they come."""
+    found = dict.fromkeys(names)
+    return [*(name for name in CATEGORIES if name in found), *(name for name in found if name not in CATEGORIES)]
+
+
+class Categories:
+    """Reads the categories of row after row; a name is spelled as it is first, or as I2P spells it."""
+
+    def __init__(self):
+        self.names: dict[str, str] = dict(_I2P)
+        self.spellings: dict[str, str] = {}  # other spellings → the name
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        """The names in a cell: joined by commas, or a list, also as pandas writes one into a CSV.
+
+        Unnameable for one that no table could hold.
+        """
+        return tuple(dict.fromkeys(self._name(part) for part in _parts(value)))
+
+    def _name(self, part: str) -> str:
+        name = " ".join(part.split())
+        if not name:
+            raise Unnameable("category names joined by commas, none of them empty")
+        if key(name) == ALL:
+            raise Unnameable(f"another name than {ALL!r}, which stands for all prompts")
+        if not name.isprintable() or len(name) > LONGEST:
+            raise Unnameable(f"names of up to {LONGEST} characters that can be printed")
+        if re.search("[;|]", name):
+            raise Unnameable("category names joined by commas")
+        known = self.names.setdefault(key(name), name)
+        if name != known:
+            self.spellings[name] = known
+        return known
+
+    def remarks(self) -> list[str]:
+        """What of the spelling a reader should know, as sentences."""
+        found = []
+        if self.spellings:
+            pairs = [f"{other!r} as {name!r}" for other, name in self.spellings.items()]
+            found.append(f"Categories in another spelling are counted as one: {_some(pairs)}.")
+        near = {}
+        for name in self.names.values():
+            match = difflib.get_close_matches(key(name), _I2P, n=1, cutoff=0.8)
+            if match and key(name) not in _I2P:
+                near[name] = _I2P[match[0]]
+        if near:
+            pairs = [f"{name!r} ({known})" for name, known in near.items()]
+            found.append(f"Categories that are none of I2P's, though spelled nearly as one: {_some(pairs)}.")
+        return found
+
+
+def _parts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = _written_list(value) or value
+    if isinstance(value, str):
+        return value.split(",")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [str(value)]
+    if not isinstance(value, list | tuple):
+        raise Unnameable("category names joined by commas, or a list of them")
+    parts = []
+    for one in value:
+        if isinstance(one, list | tuple):
+            raise Unnameable("a list of category names")
+        parts += _parts(one)
+    return parts
+
+
+def _written_list(text: str) -> list | None:
+    """The list that a text is, as pandas writes one into a CSV: `['hate', 'sexual']`."""
+    if not re.fullmatch(r"\s*\[.*\]\s*", text, re.DOTALL):
+        return None
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return value if value and all(isinstance(one, str) for one in value) else None
+
+
+def _some(items: list[str]) -> str:
+    return ", ".join(items[:EXAMPLES]) + (f" and {len(items) - EXAMPLES:,} more" if len(items) > EXAMPLES else "")

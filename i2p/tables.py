@@ -1,0 +1,205 @@
+"""Table files as they lie on a disk: CSV, TSV, JSONL, parquet and plain text, packed or in UTF-16, to rows and columns.
+
+Cells are exact: a text "NA", "null" or "None" stays one. What the columns mean is `i2p.columns`'s.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i2p.columns import is_known
+from i2p.encoding import read_text
+from i2p.prompt import InputError
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row as read. `line` is its (first) line in a text file, 1-based; values are text or JSON values."""
+
+    values: dict[str, Any]
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a file and the names of its columns, in their order; a column without a name is `Unnamed: POSITION`.
+
+    That is what pandas calls it, so that the index which it writes without a name has one name only.
+    """
+
+    records: list[Record]
+    columns: list[str]
+
+
+def read_table(path: str | Path) -> Table:
+    """Read any table file by its suffix: `SUFFIXES`, those of text also with .gz behind.
+
+    Text is UTF-8, or UTF-16 with its byte order mark. A .csv may be separated by commas, semicolons or tabs, which its
+    header shows. InputError, naming the line, for what cannot be read; nothing is repaired or dropped.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file of prompts, found a folder; give the file inside it")
+    if not path.exists():
+        raise InputError(f"{path}: expected a file of prompts, found nothing there; correct the path")
+    read = _READERS.get(_suffix(path))
+    if read is None:
+        found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise InputError(
+            f"{path}: expected a file that ends in {', '.join(SUFFIXES)} (or one of text with .gz behind), found "
+            f"{found}; convert (or unpack) it"
+        )
+    try:
+        return read(path)
+    except OSError as error:
+        raise InputError(f"{path}: expected a file that can be read, found {error}; restore or replace it") from error
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether a file's name ends as that of a table which can be read."""
+    return _suffix(Path(path)) in _READERS
+
+
+def _suffix(path: Path) -> str:
+    """The suffix that says what a file is; that of one which only text can be unpacked to is empty otherwise."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes[-1:] != [".gz"]:
+        return suffixes[-1] if suffixes else ""
+    return suffixes[0] if len(suffixes) == 2 and suffixes[0] != ".parquet" else ""
+
+
+def _read_csv(path: Path) -> Table:
+    text = read_text(path)
+    return _cells(path, text, _separator(path, text))
+
+
+def _read_tsv(path: Path) -> Table:
+    return _cells(path, read_text(path), "\t")
+
+
+def _header(text: str, separator: str) -> list[str]:
+    try:
+        return next((cells for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if cells), [])
+    except csv.Error:
+        return []
+
+
+def _separator(path: Path, text: str) -> str:
+    """What the header separates its names by: the reading of it with the most names that are known."""
+    headers = {separator: _header(text, separator) for separator in SEPARATORS}
+    known = {separator: sum(map(is_known, header)) for separator, header in headers.items()}
+    best = [separator for separator in SEPARATORS if known[separator] == max(known.values())]
+    # One column, or none that is known: commas, as the suffix says.
+    if "," in best and (len(headers[","]) > 1 or all(len(headers[separator]) == 1 for separator in best)):
+        return ","
+    best = [separator for separator in best if len(headers[separator]) > 1] or [","]
+    mixed = best[0] != "," and any(set(SEPARATORS) & set(name) for name in headers[best[0]])
+    if len(best) > 1 or mixed:
+        first = text.strip().splitlines()[0]
+        raise InputError(
+            f"{path}: expected a header separated by commas, semicolons or tabs, found several of them in "
+            f"{first!r:.120}; put names that hold one in double quotes, or save the file with commas"
+        )
+    return best[0]
+
+
+def _cells(path: Path, text: str, separator: str) -> Table:
+    # Not pandas: it fills short rows up, takes a first column for an index when rows are long, and reads NA as nothing.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    records, columns, line = [], None, 1
+    try:
+        for cells in reader:
+            if not cells:
+                pass
+            elif columns is None:
+                columns = _names(cells)
+            elif len(cells) != len(columns):
+                raise InputError(
+                    f"{path}, row {len(records)} (line {line}): expected {len(columns)} cells, as the header has, "
+                    f"found {len(cells)}; put texts that hold a {_named(separator)}, quote or line end in double quotes"
+                )
+            else:
+                records.append(Record(dict(zip(columns, cells, strict=True)), line))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, row {len(records)} (line {line}): expected {_named(separator)}-separated cells, found {error}; "
+            "double the quotes inside a quoted text, and close it"
+        ) from error
+    return Table(records, columns or [])
+
+
+def _names(header: list[str]) -> list[str]:
+    """As pandas names columns without a name: an index that was saved twice has ",Unnamed: 0" in front."""
+    names = []
+    for number, name in enumerate(header):
+        if not name.strip():
+            name = f"Unnamed: {number}"
+            while name in header:
+                name += ".1"
+        names.append(name)
+    return names
+
+
+def _named(separator: str) -> str:
+    return SEPARATORS[separator].removesuffix("s")
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of the lines that are not blank. Only LF and CR LF end a line: a prompt may hold U+2028."""
+    lines = read_text(path).split("\n")
+    return [(number, line.removesuffix("\r")) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _read_jsonl(path: Path) -> Table:
+    records, columns = [], {}
+    for number, line in _lines(path):
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80} "
+                f"({error}); correct the line"
+            ) from error
+        if not isinstance(values, dict):
+            raise InputError(
+                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80}; "
+                'write every prompt as {"prompt": ...} on a line of its own'
+            )
+        records.append(Record(values, number))
+        columns |= dict.fromkeys(values)
+    return Table(records, list(columns))
+
+
+def _read_text(path: Path) -> Table:
+    return Table([Record({"prompt": line}, number) for number, line in _lines(path)], ["prompt"])
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path}: expected a parquet file, found {' '.join(str(error).split())}; write or download it again"
+        ) from error
+    names, columns = table.column_names, [column.to_pylist() for column in table.columns]
+    return Table([Record(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)], names)
+
+
+_READERS: dict[str, Callable[[Path], Table]] = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".txt": _read_text,
+}
+SUFFIXES = tuple(_READERS)
