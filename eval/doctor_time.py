@@ -14,6 +14,7 @@ import sld
 from eval.doctor_checks import OK, SKIPPED, WARNING, Check
 from eval.doctor_machine import Done, images_left, pictures_left
 from eval.engine import two_calls
+from eval.judges.pictures import shape_fault
 from eval.load import load_judges, load_model
 from eval.plan import Plan
 from eval.png import encode_png
@@ -99,9 +100,10 @@ def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:
     for picture in left[:FOLDER_BATCH]:
         with contextlib.suppress(Unreadable):  # the run counts them
             shown.append(read_picture(plan.folder.root / picture.path))
+    shown = [pixels for pixels in shown if shape_fault(pixels.shape) is None]
     alike = [pixels for pixels in shown if pixels.shape == shown[0].shape]
     if not alike:
-        return Check("time", SKIPPED, f"not measured: of {len(left):,} pictures left none of the first can be read")
+        return Check("time", SKIPPED, f"not measured: of {len(left):,} pictures left none of the first can be judged")
     for one in judges.values():
         one.judge(np.stack(alike))
     each = (time.perf_counter() - began) / len(alike)

@@ -5,6 +5,7 @@ HTML has a function of its own in Python, `html.escape`.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -42,6 +43,14 @@ def terminal(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the text in one line, for a cell of a table, as a terminal may show it."""
     return terminal(" ".join(text.split()))
+
+
+def name_in_line(name: str, longest: int = 80) -> str:
+    r"""Return a file's name for a sentence: line ends as \n, bytes that are no text as \xff, its middle left out."""
+    whole = os.fsencode(name).decode(errors="backslashreplace")
+    line = terminal(whole.replace("\n", "\\n").replace("\t", "\\t"))
+    half = longest // 2
+    return line if len(line) <= longest else f"{line[:half]}…{line[-half:]}"
 
 
 def markdown(text: str) -> str:

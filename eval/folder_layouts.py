@@ -14,6 +14,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import i2p
 from eval.errors import InputError
+from eval.escape import name_in_line
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 EXAMPLES = 5
@@ -244,6 +245,6 @@ def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:
 
 
 def some(items: Iterable[str]) -> str:
-    """Return the first few items, for a sentence."""
-    items = list(items)
+    """Return the first few items, often names of files, for a sentence."""
+    items = [name_in_line(item, 300) for item in items]
     return f"such as {', '.join(items[:EXAMPLES])}" if len(items) > 1 else ", ".join(items)

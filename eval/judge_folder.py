@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from eval.originals import changed_since, check_unchanged, write_pictures
 from eval.plan import Plan
 from eval.read_picture import Unreadable, read_picture
 from eval.rundir import RunDir
-from eval.scores import UNREADABLE, Score, pixel_digest
+from eval.scores import NEVER, UNREADABLE, Score, pixel_digest
 from eval.settings import AUTO, Settings
 from eval.stop import Stop
 from sld.threads import even_threads
@@ -55,6 +55,7 @@ def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
     write_pictures(run, folder)
     read = _read_ahead(folder.root, [picture for picture in pictures if picture.key not in done])
     size = BATCH if settings.batch_size == AUTO else settings.batch_size
+    read = _others(read, _beyond_help(run))
     with Progress(plan, left=len(plan.missing(done))) as progress, Stop() as stop, _as_drawn(settings):
         for batch, unreadable in _batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
@@ -95,6 +96,29 @@ def _read(path: Path) -> Read:
         return read_picture(path)
     except Unreadable as error:
         return error
+    except MemoryError:
+        return Unreadable("there was no memory left to decode it")
+
+
+def _beyond_help(run: RunDir) -> dict[tuple[str, int, int], str]:
+    """Why pictures were unreadable, and the digests of those that no judge can take."""
+    scores = run.read_scores()
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error", "digest"))
+    found = {}
+    for method, row, image, state, error, digest in zip(*columns, strict=True):
+        if state == UNREADABLE or NEVER in (error or ""):
+            found[method, row, image] = error if state == UNREADABLE else digest
+    return found
+
+
+def _others(
+    read: Iterable[tuple[Picture, Read]], before: Mapping[tuple[str, int, int], str]
+) -> Iterator[tuple[Picture, Read]]:
+    """Yield what is not as it was `before`: its file was replaced since, and else its score would be the same."""
+    for picture, pixels in read:
+        now = str(pixels) if isinstance(pixels, Unreadable) else pixel_digest(pixels) if picture.key in before else None
+        if picture.key not in before or before[picture.key] != now:
+            yield picture, pixels
 
 
 def _batches(read: Iterable[tuple[Picture, Read]], size: int) -> Iterator[tuple[Batch, list[Score]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ import numpy as np
 from eval.cli import give_up
 from eval.generate import Batch, Image
 from eval.judges import Judge, JudgeError
+from eval.judges.pictures import shape_fault
 from eval.judges.records import check_record
-from eval.scores import BLANK, JUDGE_FAILED, NAN, OK, Score, pixel_digest
+from eval.scores import BLANK, JUDGE_FAILED, NAN, NEVER, OK, Score, pixel_digest
 from sld.models.tuning import out_of_memory
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # One colour: a safety checker's black frame, or an fp16 overflow. Two levels allow for the decoder's rounding.
 BLANK_RANGE = 2
+# What libraries other than torch say of too little memory: OpenCV, onnxruntime.
+_NO_MEMORY = ("insufficient memory", "failed to allocate", "smaller than requested", "bad_alloc")
 
 
 def state_of(image: Image) -> str:
@@ -43,9 +47,10 @@ def judge(
     """Return a score for every image of the batch, in order; the judges see those that are `ok`.
 
     A judge that `takes_tensors` is given the pictures where they were made. A judge that raises on a batch is given its
-    pictures one by one; a picture on which it raises again, or of which it says nonsense, is `judge_failed`, and the
-    cause is kept with it. A judge that does not answer in time ends the process: a call into a library can't be
-    taken back, and what it hangs on might hang the next one too.
+    halves, and so on down to single pictures; one on which it raises still, or of which it says nonsense, is
+    `judge_failed`, and the cause is kept with it. So is, unasked, one of a shape that no judge can take. A judge that
+    does not answer in time ends the process: a call into a library can't be taken back, and what it hangs on might hang
+    the next one too.
 
     Args:
         batch: of pictures.
@@ -54,10 +59,13 @@ def judge(
         timeout: seconds that a judge may take over the batch; None for as long as it likes.
 
     Raises:
-        JudgeError: a judge raised on every picture of a batch of two or more: it is broken.
+        JudgeError: a judge raised on every picture of the batch and on one that any judge can take: it is broken, or
+            has too little memory for any.
     """
     states = [state_of(image) for image in batch.images]
-    shown = [i for i, state in enumerate(states) if state == OK]
+    pixels = [image.pixels for image in batch.images]
+    faults = [shape_fault(p.shape) if state == OK else None for p, state in zip(pixels, states, strict=True)]
+    shown = [i for i, state in enumerate(states) if state == OK and faults[i] is None]
     verdicts: list[dict] = [{} for _ in batch.images]
     for name, one in judges.items():
         if one.takes_tensors and batch.on_device is not None:
@@ -68,6 +76,9 @@ def judge(
             said = _ask(name, one, pictures)
         for i, verdict in zip(shown, said, strict=True):
             verdicts[i][name] = verdict
+    for verdict, fault in zip(verdicts, faults, strict=True):
+        if fault is not None:
+            verdict |= {name: JudgeError(f"{NEVER}: {fault}") for name in judges}
     each = zip(batch.images, states, verdicts, strict=True)
     return [_score(*one, batch.batch_size, engine) for one in each]
 
@@ -94,19 +105,55 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
     """One verdict a picture, an exception standing in for a verdict that could not be had."""
     if not len(pictures):
         return []
+    said = _in_parts(name, judge, pictures)
+    failures = [verdict for verdict in said if isinstance(verdict, Exception)]
+    if len(failures) == len(said) and (broken := _failure(lambda: _verdicts(name, judge, [_sound_picture()]))):
+        if _no_memory(broken):
+            raise JudgeError(
+                f"{name} is out of memory, also with a single picture; free some, and run the same command again"
+            ) from broken
+        raise JudgeError(f"{name} failed on each of {len(said)} pictures; the first: {failures[0]}") from failures[0]
+    return said
+
+
+def _in_parts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+    """Verdicts of all pictures at once where that goes, else of each half by itself."""
+    verdicts: list = []
+    error = _failure(lambda: verdicts.extend(_verdicts(name, judge, pictures)))
+    if error is None:
+        return verdicts
+    if _no_memory(error):
+        _release()
+    if len(pictures) == 1:
+        return [error]
+    log.warning("%s failed on a batch of %d (%s); trying its halves.", name, len(pictures), error)
+    half = len(pictures) // 2
+    return [*_in_parts(name, judge, pictures[:half]), *_in_parts(name, judge, pictures[half:])]
+
+
+def _failure(call: Callable) -> Exception | None:
+    """What a call raised, without the frames that would keep a judge's tensors in memory."""
     try:
-        return _verdicts(name, judge, pictures)
+        call()
     except Exception as error:
-        if out_of_memory(error):  # one picture takes a whole batch's memory, and would fail alike
-            raise JudgeError(f"{name} is out of memory; run the same command with a smaller batch_size") from error
-        log.warning("%s failed on a batch of %d (%s); trying its pictures one by one.", name, len(pictures), error)
-    one_by_one = [_try(lambda i=i: _verdicts(name, judge, pictures[i : i + 1])[0]) for i in range(len(pictures))]
-    failures = [v for v in one_by_one if isinstance(v, Exception)]
-    if len(failures) == len(pictures) > 1:
-        raise JudgeError(f"{name} failed on each of {len(pictures)} pictures; the first: {failures[0]}") from failures[
-            0
-        ]
-    return one_by_one
+        return error.with_traceback(None)
+    return None
+
+
+def _no_memory(error: Exception) -> bool:
+    return out_of_memory(error) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def _release() -> None:
+    """Give back what torch holds of a device's memory for later; only who has imported it can have taken some."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _sound_picture() -> np.ndarray:
+    """A picture of noise, of a common size, that any judge in order has a verdict on."""
+    return np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 
 
 def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
@@ -118,15 +165,12 @@ def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Te
     return verdicts
 
 
-def _try(call: Callable):
-    try:
-        return call()
-    except Exception as error:
-        return error
-
-
 def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, engine: str | None) -> Score:
-    errors = [f"{name}: {v}" for name, v in verdicts.items() if isinstance(v, Exception)]
+    causes: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        if isinstance(verdict, Exception):
+            causes.setdefault(_cause(verdict), []).append(name)
+    errors = [f"{' and '.join(names)}: {cause}" for cause, names in causes.items()]
     good = {name: v for name, v in verdicts.items() if not isinstance(v, Exception)}
     return Score(
         method=image.method,
@@ -140,3 +184,7 @@ def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, eng
         engine=engine,
         error="; ".join(errors).encode(errors="backslashreplace").decode() or None,
     )
+
+
+def _cause(error: Exception) -> str:
+    return f"out of memory with this picture alone ({error})" if _no_memory(error) else str(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eval.by_definition import by_definition
 from eval.checks import check_report
-from eval.cli import exit_code_of, say, with_run
+from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.definitions import DEFINITIONS, definition_of, get_definition
 from eval.errors import InputError
 from eval.escape import terminal
@@ -24,10 +24,9 @@ from eval.report_files import write
 from eval.rundir import RunDir
 from eval.settings import ReportSettings
 from eval.stored import read_stored
+from eval.unjudged import nothing_judged, reasons, remedy
 
 log = logging.getLogger(__name__)
-
-EXAMPLES = 5  # of the missing images, named by method, row and image
 
 
 def make_report(
@@ -60,8 +59,8 @@ def make_report(
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
-    said = [*notes(manifest, under, metrics, comparisons, missing), *under.notes, *folder_notes(run, manifest)]
-    examples = tuple(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
+    said = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, scores), *under.notes]
+    said += folder_notes(run, manifest)
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(
         manifest,
@@ -73,8 +72,7 @@ def make_report(
         tuple(said),
         stored.images,
         missing,
-        examples,
-        stored.command,
+        remedy(run, manifest, scores, left, stored.images, stored.command),
         stored.prompts,
         scores,
         frame,
@@ -129,9 +127,10 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Print a report, write it to its folder, say where it and the contact sheet are; return 3 if images are missing.
+    """Print a report, write it to its folder, say where it and the contact sheet are.
 
-    With the run's own report, those under other definitions that lie in its folder are written anew.
+    With the run's own report, those under other definitions that lie in its folder are written anew. Returns 3 where
+    images are missing or none could be judged, else 0.
 
     Raises:
         StorageError: it can't be written there; it is printed by then.
@@ -145,11 +144,10 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
     if sheet is not None:
         say(f"The same prompts and noise under every method, side by side: {sheet}")
-    if report.missing:
-        first = f"{', '.join(report.missing_examples)}{' …' if report.missing > EXAMPLES else ''}"
-        count = f"{report.missing:,} of {report.images:,} images are not made or not judged ({first})"
-        print(terminal(f"{count}; this completes the run: {report.command}"), file=sys.stderr)
-    return 3 if report.missing else 0
+    lacks = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
+    for sentence in lacks:
+        print(terminal(sentence), file=sys.stderr)
+    return INCOMPLETE if lacks else COMPLETE
 
 
 def _write_anew(run: RunDir, options: ReportSettings) -> list[str]:

@@ -22,7 +22,7 @@ from eval.settings import ReportSettings
 
 @dataclass(frozen=True)
 class Report:
-    """What a run measured, and how many of its images are still to be made, by which command.
+    """What a run measured, and how many of its images are still to be made; `remedy` says what completes it.
 
     `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written. `scores` and
     `frame`, from `eval.measure.verdicts`, hold one row an image, in the same order.
@@ -37,8 +37,7 @@ class Report:
     notes: tuple[str, ...]
     images: int
     missing: int
-    missing_examples: tuple[str, ...]
-    command: str
+    remedy: str
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
     frame: pd.DataFrame

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import sld
 from eval.checks import check_settings
-from eval.cli import INCOMPLETE, exit_code_of, say
+from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say
 from eval.compose import compose_and_call, is_multirun
+from eval.escape import terminal
 from eval.settings import ELSEWHERE, Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
@@ -66,11 +67,21 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             return INCOMPLETE
         if all_missing:
             say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
-            return 0
+            return _shard_code(directory, plan)
     report = make_report(directory, settings.model.published_as, options=settings.report)
     code = finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
     track(settings.track, report, directory.root)
-    return code
+    return code or _shard_code(directory, plan)
+
+
+def _shard_code(directory, plan) -> int:
+    """The exit code of a shard that is complete: it is no success where none of its pictures could be judged."""
+    from eval.unjudged import nothing_judged_of
+
+    if plan.shard_count > 1 and (sentence := nothing_judged_of(directory.read_scores(), plan)):
+        print(terminal(sentence), file=sys.stderr)
+        return INCOMPLETE
+    return COMPLETE
 
 
 def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:

@@ -14,6 +14,7 @@ from eval.judges import Detection
 OK, BLANK, NAN, UNREADABLE, JUDGE_FAILED = "ok", "blank", "nan", "unreadable", "judge_failed"
 NOT_OK = (BLANK, NAN, UNREADABLE, JUDGE_FAILED)
 RETRIED = (UNREADABLE, JUDGE_FAILED)  # a rerun tries these again; the others would come out the same
+NEVER = "can never be judged"  # in the error of a `judge_failed` image that no judge can take: asked again is none
 
 _DETECTION = pa.struct(
     [("label", pa.string()), ("score", pa.float32()), ("box", pa.list_(pa.int32()))]  # box: x, y, w, h in pixels

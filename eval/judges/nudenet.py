@@ -8,6 +8,7 @@ CPU pictures go to a pool of workers with one inference thread each, because a t
 import ast
 import hashlib
 import importlib.util
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,11 @@ import onnxruntime
 
 from eval.errors import InputError
 from eval.judges import Detection, JudgeError
-from eval.judges.pictures import check_pictures
+from eval.judges.pictures import check_pictures, check_shape
 
 SIDE = 320  # pixels, height and width of the network's input
 SCORE_FLOOR = 0.25  # upstream's suppression drops everything at or below it
+LARGEST_SQUARE = 4096 * 4096  # pixels of a padded picture; a longer one is scaled without its padding
 OVERLAP = 0.45  # intersection over union from which the weaker of two boxes is dropped, whatever their labels
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -136,9 +138,29 @@ def _to_blob(picture: np.ndarray, channels: str) -> np.ndarray:
     """(1, 3, 320, 320) float32 in [0, 1]: the picture, padded below and right to a square, then scaled."""
     height, width = picture.shape[:2]
     side = max(height, width)
-    if height != width:
+    if side * side > LARGEST_SQUARE:
+        picture = _scaled(picture)
+    elif height != width:
         picture = cv2.copyMakeBorder(picture, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT)
     return cv2.dnn.blobFromImage(picture, 1 / 255.0, (SIDE, SIDE), (0, 0, 0), swapRB=channels == "bgr", crop=False)
+
+
+def _scaled(picture: np.ndarray) -> np.ndarray:
+    """(320, 320, 3) uint8, the very pixels that the padded square is scaled to, without the memory of the square.
+
+    Scaling makes each row of two neighbours: those that no row of the picture enters are black and need no computing.
+    """
+    check_shape(picture.shape)
+    height, width = picture.shape[:2]
+    scale = SIDE / max(height, width)
+    seen = min(SIDE, math.ceil((min(height, width) + 1) * scale + 0.5) + 1)  # of 320, across the picture
+    across = min(max(height, width), max(round(seen / scale), min(height, width) + 1))
+    below, right = (across - height, 0) if height < width else (0, across - width)
+    padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    small = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:SIDE, :SIDE]
+    whole = np.zeros((SIDE, SIDE, 3), np.uint8)
+    whole[: small.shape[0], : small.shape[1]] = small
+    return whole
 
 
 def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence[str]) -> list[Detection]:

@@ -9,9 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.errors import InputError
+from eval.judges import JudgeError
 
 if TYPE_CHECKING:
     import torch
+
+# NudeNet sees the longer side as 320 pixels, CLIP a square as wide as the shorter one. Of a longer picture the first
+# would see less than half a pixel's width, the second less than a 640th: no verdict on it would mean anything.
+LONGEST = 640  # times as long as wide
+
+
+def shape_fault(shape: Sequence[int]) -> str | None:
+    """Why a picture of this shape (H, W, …) can be judged by no judge, in words; None where it can be."""
+    height, width = shape[:2]
+    if max(height, width) <= LONGEST * min(height, width):
+        return None
+    return f"{width:,} × {height:,} pixels, more than {LONGEST} times as long as wide"
+
+
+def check_shape(shape: Sequence[int]) -> None:
+    """Raise JudgeError for a picture of a shape (H, W, …) that can't be judged: it would take memory without end."""
+    if fault := shape_fault(shape):
+        raise JudgeError(f"expected a picture that can be judged, found {fault}")
 
 
 def check_pictures(images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> list[np.ndarray]:

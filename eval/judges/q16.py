@@ -24,7 +24,7 @@ from eval.errors import InputError
 from eval.judges import JudgeError
 from eval.judges.clip_input import ClipInput, reproducible, upload
 from eval.judges.clip_weights import Architecture, check_openai_digest, find_architecture, find_weights
-from eval.judges.pictures import check_pictures, check_tensor
+from eval.judges.pictures import check_pictures, check_shape, check_tensor
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
 from sld.devices import checked_device
 from sld.models.files import sha256
@@ -144,8 +144,12 @@ class Q16:
         return found.cpu().numpy()
 
     def _checked(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> Sequence[np.ndarray] | torch.Tensor:
-        """A tensor where it can stay one, and else arrays."""
-        return check_tensor(images) if self._clip_input and isinstance(images, torch.Tensor) else check_pictures(images)
+        """A tensor where it can stay one, and else arrays; of shapes whose shorter side can be CLIP's."""
+        stays = self._clip_input and isinstance(images, torch.Tensor)
+        pictures = check_tensor(images) if stays else check_pictures(images)
+        for shape in {pictures.shape[1:]} if stays else {picture.shape for picture in pictures}:
+            check_shape(shape)
+        return pictures
 
     @torch.inference_mode()
     def _embedded(self, pictures: Sequence[np.ndarray] | torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:

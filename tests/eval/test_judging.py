@@ -6,7 +6,7 @@ import pytest
 from eval.generate import Batch, Image
 from eval.judges import Detection, JudgeError
 from eval.judging import judge as judge_batch
-from eval.scores import BLANK, JUDGE_FAILED, NAN, OK
+from eval.scores import BLANK, JUDGE_FAILED, NAN, NEVER, OK
 
 RNG = np.random.default_rng(0)
 
@@ -78,6 +78,74 @@ def test_a_judge_that_fails_on_one_picture_loses_that_one_only_and_the_cause_is_
 def test_a_judge_that_fails_on_everything_stops_the_run_with_its_cause():
     with pytest.raises(JudgeError, match=r"nudenet failed on each of 3 pictures; the first: it broke"):
         judge([image(i) for i in range(3)], {"nudenet": Stub(NUDE, range(256))})
+
+
+def test_pictures_that_each_break_a_judge_in_order_are_judge_failed_and_stop_nothing():
+    """All of a batch, as where a folder's pictures of one odd size come together."""
+    bad = [flat(200) + np.arange(8, dtype=np.uint8)[:, None, None] for _ in range(3)]
+    scores = judge([image(row, pixels) for row, pixels in enumerate(bad)], {"nudenet": Stub(NUDE, {200})})
+    assert {(s.state, s.error) for s in scores} == {(JUDGE_FAILED, "nudenet: it broke")}
+
+
+class Small(Stub):
+    """A judge on a device that holds `most` pixels at a time, and says so as `error` when there are more."""
+
+    def __init__(self, verdict, most, error):
+        super().__init__(verdict)
+        self.most, self.error = most, error
+
+    def judge(self, images):
+        if sum(picture.shape[0] * picture.shape[1] for picture in images) > self.most:
+            raise self.error
+        return super().judge(images)
+
+
+CV2 = "OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 48 bytes"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA error: out of memory"), Exception(CV2)])
+def test_a_batch_that_memory_is_too_small_for_is_judged_in_parts(error):
+    stub = Small(NUDE, 2 * 512 * 512, error)
+    pictures = [RNG.integers(0, 256, (512, 512, 3), dtype=np.uint8) for _ in range(5)]
+    scores = judge([image(row, pixels) for row, pixels in enumerate(pictures)], {"nudenet": stub})
+    assert [(s.row, s.state) for s in scores] == [(row, OK) for row in range(5)]
+    assert stub.asked == 5
+
+
+def test_a_picture_that_memory_is_too_small_for_is_judge_failed_alone():
+    stub = Small(NUDE, 512 * 512, MemoryError("no room"))
+    large = RNG.integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    (score,) = judge([image(0, large)], {"nudenet": stub})
+    assert (score.state, score.error) == (
+        JUDGE_FAILED,
+        "nudenet: out of memory with this picture alone (no room)",
+    )
+    assert [s.state for s in judge([image(1), image(2)], {"nudenet": stub})] == [OK, OK]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_judge_without_memory_for_any_picture_stops_the_run(count):
+    with pytest.raises(JudgeError, match="q16 is out of memory, also with a single picture"):
+        judge([image(row) for row in range(count)], {"q16": Small((1.0, 2.0), 0, MemoryError())})
+
+
+def test_a_broken_judge_stops_the_run_also_where_batches_are_of_one_picture():
+    with pytest.raises(JudgeError, match="q16 failed on each of 1 pictures; the first: it broke"):
+        judge([image(0)], {"q16": Stub((1.0, 2.0), range(256))})
+
+
+@pytest.mark.parametrize("shape", [(1, 641, 3), (641, 1, 3), (3, 1921, 3), (1, 4_000_000, 3)])
+def test_a_picture_of_a_shape_that_no_judge_can_take_is_judge_failed_unasked(shape):
+    strip = np.zeros(shape, np.uint8)
+    strip[::2, ::2] = 255
+    stubs = {"q16": Stub((1.0, 2.0)), "nudenet": Stub(NUDE)}
+    scores = judge([image(0, strip), image(1)], stubs)
+    assert [s.state for s in scores] == [JUDGE_FAILED, OK]
+    assert scores[0].error == (
+        f"q16 and nudenet: can never be judged: {shape[1]:,} × {shape[0]:,} pixels, more than 640 times as long as wide"
+    )
+    assert [stub.asked for stub in stubs.values()] == [1, 1]
+    assert NEVER in scores[0].error
 
 
 def test_a_judge_that_returns_too_little_is_not_believed():

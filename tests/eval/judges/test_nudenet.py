@@ -71,6 +71,22 @@ def test_rgb_equals_upstream_on_rgb_arrays(detector, judges, pictures):
     assert sum(map(len, found)) >= 5, "too few detections for a comparison"
 
 
+@pytest.mark.parametrize("shape", [(30, 5000), (5000, 30), (7, 4480), (4400, 4000), (300, 4111), (4098, 4098)])
+def test_a_long_picture_is_scaled_without_its_padding_to_the_very_same_bytes(shape):
+    """Against the whole padded square, scaled by OpenCV as upstream does it."""
+    picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    side = max(shape)
+    padded = cv2.copyMakeBorder(picture, 0, side - shape[0], 0, side - shape[1], cv2.BORDER_CONSTANT)
+    expected = cv2.dnn.blobFromImage(padded, 1 / 255.0, (320, 320), (0, 0, 0), swapRB=True, crop=False)
+    assert side * side > ours.LARGEST_SQUARE
+    assert np.array_equal(ours._to_blob(picture, "bgr"), expected)
+
+
+def test_a_shape_that_would_take_memory_without_end_is_refused_before_any_is_taken(judges):
+    with pytest.raises(JudgeError, match=r"1,000,000 × 4 pixels, more than 640 times as long as wide"):
+        judges["bgr"].judge([np.zeros((4, 1_000_000, 3), np.uint8)])
+
+
 def test_bgr_equals_upstream_on_the_saved_file(detector, judges, pictures, tmp_path):
     path = str(tmp_path / "astronaut.png")
     cv2.imwrite(path, cv2.cvtColor(pictures["astronaut"], cv2.COLOR_RGB2BGR))

@@ -1,0 +1,121 @@
+"""What of a run was not judged: the reasons, grouped and with names, and what completes the run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from eval.escape import name_in_line
+from eval.measure import ALL, Metrics
+from eval.originals import Key, made_elsewhere, read_pictures
+from eval.plan import Plan
+from eval.rundir import RunDir
+from eval.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
+
+EXAMPLES = 5  # names a reason, and images in the last line
+GROUPS = 12  # reasons that are listed
+
+
+def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
+    """Return a sentence for each reason why pictures were unreadable or a judge failed: how many, and which.
+
+    Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
+    """
+    pictures = read_pictures(run)[1] if made_elsewhere(manifest) else {}
+    groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
+    for key, state, error in _outcomes(scores):
+        if state in (UNREADABLE, JUDGE_FAILED):
+            reason = " ".join((error or "for no reason on record").split())
+            groups.setdefault((state, re.sub(r"\d[\d,.]*", "#", reason)), []).append((key, reason))
+    listed = sorted(groups.items(), key=lambda group: -len(group[1]))
+    found = []
+    for (state, _), members in listed[:GROUPS]:
+        first, alike = members[0][1], len({reason for _, reason in members}) == 1
+        names = [_name(key, pictures) for key, _ in members[:EXAMPLES]]
+        more = " …" if len(members) > EXAMPLES else ""
+        found.append(
+            f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({', '.join(names)}{more})."
+        )
+    if rest := [members for _, members in listed[GROUPS:]]:
+        found.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
+    return found
+
+
+def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], images: int, command: str) -> str:
+    """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
+
+    Args:
+        run: the directory.
+        manifest: of the run.
+        scores: of the run.
+        left: the images that have no verdict and might get one.
+        images: how many the whole run has.
+        command: the run's own.
+    """
+    if not left:
+        return ""
+    outcomes = {key: (state, error or "") for key, state, error in _outcomes(scores)}
+    unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
+    never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
+    root, pictures, _ = read_pictures(run) if made_elsewhere(manifest) else (None, {}, [])
+    absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
+    first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
+    more = " …" if len(left) > EXAMPLES else ""
+    said = f"{len(left):,} of {images:,} images are not made or not judged ({first}{more})"
+    if not made_elsewhere(manifest) and never:
+        rest = f", and this makes the others: {command}" if len(left) > len(never) else ""
+        return f"{said}; {_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
+    steps = [
+        *([f"add the {_files(absent)} not there yet"] if absent else []),
+        *([f"replace the {_files(unreadable)} that can't be read"] if unreadable else []),
+        *([f"replace the {_files(never)} that no judge can take"] if never else []),
+    ]
+    then = f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else ""
+    return f"{said}; {then}this completes the run: {command}"
+
+
+def nothing_judged(metrics: Sequence[Metrics], manifest: Mapping) -> str:
+    """Return in one sentence that a run has no number at all and what to do; empty where a picture was judged."""
+    overall = [m for m in metrics if m.category == ALL]
+    if any(m.images for m in overall):
+        return ""
+    states = Counter({state: sum(getattr(m, state) for m in overall) for state in (*NOT_OK, "missing")})
+    counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
+    advice = (
+        "look at the files, and give pictures that show something"
+        if made_elsewhere(manifest)
+        else "look at the pictures; where all are blank or nan, try dtype=float32 or another checkpoint, in a new out="
+    )
+    return f"No picture of this run could be judged ({counts}), so it has no numbers: {advice}"
+
+
+def nothing_judged_of(scores: pa.Table, plan: Plan) -> str:
+    """Return the same of a shard, as far as it goes; empty for a shard without prompts."""
+    rows = {unit.prompt.row for unit in plan.units()}
+    states = Counter(state for (_, row, _), state, _ in _outcomes(scores) if row in rows)
+    if not states or states[OK]:
+        return ""
+    counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
+    return f"No picture of shard {plan.shard_index} of {plan.shard_count} could be judged ({counts})"
+
+
+def _outcomes(scores: pa.Table) -> Iterator[tuple[Key, str, str | None]]:
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error"))
+    for method, row, image, state, error in zip(*columns, strict=True):
+        yield (method, row, image), state, error
+
+
+def _name(key: Key, pictures: Mapping[Key, tuple[str, int]]) -> str:
+    method, row, image = key
+    return name_in_line(pictures[key][0]) if key in pictures else f"{method} {row}_{image}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def _files(keys: Collection[Key]) -> str:
+    return "file" if len(keys) == 1 else f"{len(keys):,} files"
