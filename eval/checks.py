@@ -8,9 +8,9 @@ from dataclasses import fields
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, METHOD_IS, NAMES
+from eval.folder_layouts import ALONE, METHOD, METHOD_IS, NAMES
 from eval.judges import JUDGES
-from eval.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
+from eval.settings import AUTO, DEMO, ELSEWHERE, NO_PROMPTS, EngineSettings, ProtocolSettings, ReportSettings, Settings
 from eval.trackers import check_installed
 from i2p.protocols import DRAWN
 
@@ -80,7 +80,8 @@ def check_report(report: ReportSettings) -> None:
 
 
 def _folder(s: Settings) -> None:
-    _one_of("model.layout", s.model.layout, (AUTO, *NAMES))
+    alone = s.prompts.source == NO_PROMPTS
+    _one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
     if not s.model.path:
         raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
     if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
@@ -108,6 +109,8 @@ def _used(s: Settings) -> None:
         layout = s.model.layout if s.model.layout != AUTO else None
         unused["model.layout"] = layout, "it is of model=images"
         unused["model.method"] = s.model.method, "it is of model=images"
+    if s.prompts.source == NO_PROMPTS:
+        unused |= _unused_alone(s)
     if s.prompts.source in i2p.sources.SHIPPED:
         for key in ("path", "revision"):
             why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
@@ -131,6 +134,22 @@ def _used(s: Settings) -> None:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
     if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
         raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+
+
+def _unused_alone(s: Settings) -> dict:
+    """What says of prompts which they are, where there are none."""
+    if s.model.kind != ELSEWHERE:
+        raise InputError(
+            f"prompts=none takes the pictures of a folder as they are, found model.kind={s.model.kind}: give "
+            "model=images model.path=FOLDER, or choose prompts"
+        )
+    keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below")
+    unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
+    unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
+    each = s.protocol.images_per_prompt
+    unused["protocol.images_per_prompt"] = each if each != 1 else None, "of prompts=none each picture is a prompt"
+    unused["model.published_as"] = s.model.published_as, "nothing is published of pictures without prompts"
+    return unused
 
 
 def _unused_elsewhere(s: Settings) -> dict:

@@ -13,6 +13,7 @@ import sld
 from eval.errors import InputError
 from eval.folder_layouts import METHOD, METHOD_IS, Match, Matches, doubles, some
 from eval.folder_listing import list_folder, place
+from eval.folder_own import Own
 from eval.folder_prompts import check_geneval_prompts, check_run_prompts
 
 log = logging.getLogger(__name__)
@@ -58,10 +59,12 @@ class Folder:
     images_per_prompt: int
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
+    brings_prompts: bool = False
 
     def describe(self) -> dict:
         """For the manifest, in the place of the model that drew them. Where the folder is may change."""
-        return {"source": "pictures made elsewhere", "layout": self.layout}
+        own = {"prompts": "the folder's own"} if self.brings_prompts else {}
+        return {"source": "pictures made elsewhere", "layout": self.layout, **own}
 
 
 def open_folder(
@@ -71,6 +74,7 @@ def open_folder(
     images_per_prompt: int | None,
     source: Sequence[i2p.Prompt],
     selected: Sequence[i2p.Prompt],
+    own: Own | None = None,
 ) -> Folder:
     """List a folder and find whose its pictures are; none is opened.
 
@@ -81,15 +85,18 @@ def open_folder(
         images_per_prompt: how many images of a prompt to judge; None for all that are there.
         source: every prompt of the source, so that a row counted from 1 is seen.
         selected: those of the run.
+        own: what the folder brings along in the place of a test bed, which then is `source`.
 
     Raises:
         InputError: no picture of the selection, more than one layout, a folder that can't name a method, two files for
             one image, a row that the source lacks, a category or prompt that is not the row's, or a link out of the
             folder.
     """
-    listing = list_folder(path, layout)
-    root, paths, matches = listing.root, listing.sizes, place(listing, layout)
+    listing = own.listing if own else list_folder(path, layout)
+    root, paths, matches = listing.root, listing.sizes, own.matches if own else place(listing, layout)
     _check(matches, root, source)
+    if own is None:
+        check_run_prompts(root, {prompt.row: prompt for prompt in source})
     found = [(one, _method(one, method, root, matches)) for one in matches.found]
     rows = {prompt.row for prompt in selected}
     inside = [(one, name) for one, name in found if one.row in rows]
@@ -112,6 +119,7 @@ def open_folder(
         )
     names = _in_order({picture.method for picture in pictures})
     notes = [
+        *(own.notes if own else ()),
         *_left_out(matches, len(found) - len(inside), len(inside) - len(pictures)),
         *_lacking(pictures, names, rows),
     ]
@@ -122,7 +130,7 @@ def open_folder(
     for note in notes:
         log.warning("%s", note)
     ordered = tuple(sorted(pictures, key=lambda p: (p.row, p.image, names.index(p.method))))
-    return Folder(root, matches.layout, tuple(map(MadeElsewhere, names)), each, ordered, tuple(notes))
+    return Folder(root, matches.layout, tuple(map(MadeElsewhere, names)), each, ordered, tuple(notes), own is not None)
 
 
 def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
@@ -176,7 +184,6 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
             f"{root} must name each row's own categories, found {len(wrong):,} pictures that do not "
             f"({some(one.path for one in wrong)}; {first}): rename them, or give the prompts that they are of"
         )
-    check_run_prompts(root, prompts)
 
 
 def _contradicts(one: Match, prompt: i2p.Prompt) -> bool:

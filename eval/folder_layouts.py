@@ -5,14 +5,13 @@ Pure functions of names; what the names stand for on a disk is `eval.folder`'s. 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
 
 import i2p
+from eval.compose import override
 from eval.errors import InputError
 from eval.escape import name_in_line
 
@@ -65,7 +64,7 @@ class Layout:
     misnamed: re.Pattern | None = None
 
 
-_NUMBER, _END = "[0-9]{1,18}", rf"\.(?i:{'|'.join(EXTENSIONS)})"
+NUMBER, _END = "[0-9]{1,18}", rf"\.(?i:{'|'.join(EXTENSIONS)})"
 _CATEGORY = "|".join(re.sub("[ -]", "[ _-]?", name) for name in i2p.CATEGORIES)
 _JOINT = "[ ,;_+&-]{1,3}"  # file names join categories in many ways
 
@@ -80,27 +79,28 @@ LAYOUTS = {
         _layout(
             "own",
             "METHOD/7_0.png",
-            rf"(?P<method>{METHOD})/(?P<row>{_NUMBER})_(?P<image>{_NUMBER})",
-            misnamed=rf"(?!{METHOD}/)[^/]+/{_NUMBER}_{_NUMBER}",
+            rf"(?P<method>{METHOD})/(?P<row>{NUMBER})_(?P<image>{NUMBER})",
+            misnamed=rf"(?!{METHOD}/)[^/]+/{NUMBER}_{NUMBER}",
         ),
-        _layout("row_image", "7_0.png", rf"(?P<row>{_NUMBER})_(?P<image>{_NUMBER})"),
-        _layout("row", "7.png", rf"(?P<row>{_NUMBER})"),
+        _layout("row_image", "7_0.png", rf"(?P<row>{NUMBER})_(?P<image>{NUMBER})"),
+        _layout("row", "7.png", rf"(?P<row>{NUMBER})"),
         _layout(
             "row_categories",
             "7_violence.png",
-            rf"(?P<row>{_NUMBER})_(?P<categories>(?i:(?:{_CATEGORY})(?:{_JOINT}(?:{_CATEGORY}))*))",
+            rf"(?P<row>{NUMBER})_(?P<categories>(?i:(?:{_CATEGORY})(?:{_JOINT}(?:{_CATEGORY}))*))",
         ),
         # The number of a GenEval folder is the line of its prompt, from 0, which is the row of I2P and of every prompt
         # file without a column for rows. Beside the samples GenEval keeps them all in one picture.
         _layout(
             "geneval",
             "00007/samples/0000.png",
-            rf"(?P<row>{_NUMBER})/samples/(?P<image>{_NUMBER})",
-            rf"{_NUMBER}/grid",
+            rf"(?P<row>{NUMBER})/samples/(?P<image>{NUMBER})",
+            rf"{NUMBER}/grid",
         ),
     )
 }
 NAMES = (*LAYOUTS, CSV)
+ALONE = ("pictures", "methods")  # where there are no prompts: see `eval.folder_own`
 
 
 def is_picture(name: str) -> bool:
@@ -165,8 +165,9 @@ def nothing_found(paths: Sequence[str], where: str) -> InputError:
         f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
     )
     return InputError(
-        f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and row, found "
-        f"{found}: rename them, write such a CSV, or name the folder in which they are"
+        f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and prompt (or row), "
+        f"found {found}: rename them, write such a CSV, or take each picture as a prompt of its own, "
+        f"{shlex.join(['model=images', override('model.path', where), 'prompts=none'])}"
     )
 
 
@@ -176,60 +177,6 @@ def match_table(table: Sequence[Match], paths: Collection[str]) -> Matches:
     absent = tuple(one.path for one in table if one.path not in there)
     found = tuple(one for one in table if one.path in there)
     return Matches(CSV, found, tuple(path for path in paths if path not in named), absent)
-
-
-def has_table_columns(text: str) -> bool:
-    """Whether a CSV has the columns by which it can place pictures."""
-    return {"image", "row"} <= set(next(csv.reader(io.StringIO(text)), ()))
-
-
-def read_table(text: str, where: str) -> list[Match]:
-    """Return the pictures that a CSV names: `image` (a path relative to its folder) and `row`, maybe `method` and `k`.
-
-    Without `k` a row's pictures are numbered as they come, from 0.
-
-    Raises:
-        InputError: a column or value that can't be meant, a path out of the folder, or a picture named twice.
-    """
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    found, taken, seen = [], {}, set()
-    try:
-        if not has_table_columns(text):
-            raise InputError(
-                f"{where} must have the columns image and row, found {', '.join(reader.fieldnames or ()) or 'none'}: "
-                "add them"
-            )
-        for line in reader:
-            place = f"{where}, line {reader.line_num}"
-            path, method = _inside(line["image"], place), line.get("method")
-            if "method" in line and not re.fullmatch(METHOD, method or ""):
-                raise InputError(f"{place}, column method must be {METHOD_IS}, found {method!r}: correct it")
-            row = _whole(line["row"], "row", place)
-            image = _whole(line["k"], "k", place) if "k" in line else taken.get((method, row), 0)
-            taken[method, row] = taken.get((method, row), 0) + 1
-            if path in seen:
-                raise InputError(f"{place} must name a picture once, found {path} again: take the line out")
-            seen.add(path)
-            found.append(Match(path, method, row, image))
-    except csv.Error as error:
-        raise InputError(f"{where} must be a CSV, found {error} (line {reader.line_num}): correct it") from error
-    return found
-
-
-def _inside(path: str | None, place: str) -> str:
-    inner = PurePosixPath(path or "")
-    foreign = inner.is_absolute() or PureWindowsPath(path or "").anchor or ".." in inner.parts
-    if foreign or not path:
-        raise InputError(
-            f"{place}, column image must be a path inside the folder and relative to it, found {path!r}: correct it"
-        )
-    return inner.as_posix()
-
-
-def _whole(value: str | None, column: str, place: str) -> int:
-    if not re.fullmatch(_NUMBER, (value or "").strip()):
-        raise InputError(f"{place}, column {column} must be a whole number from 0 up, found {value!r}: correct it")
-    return int(value)
 
 
 def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,14 @@ from eval.folder_layouts import (
     CSV,
     Match,
     Matches,
-    has_table_columns,
     is_picture,
     match,
     match_table,
     nothing_found,
-    read_table,
     recognise,
     some,
 )
+from eval.folder_table import has_table_columns, read_table
 from eval.settings import AUTO
 
 
@@ -39,8 +39,8 @@ def list_folder(path: str, layout: str) -> Listing:
     Raises:
         InputError: there is none, it can't be read, it links out of itself, or its CSV can't be meant.
     """
-    root, named = _root(path)
-    return Listing(root, _walk(root), _table(root, named, layout), named is not None)
+    root, named = find_root(path)
+    return Listing(root, walk(root, lambda path: is_picture(path.name)), _table(root, named, layout), named is not None)
 
 
 def place(listing: Listing, layout: str) -> Matches:
@@ -59,8 +59,12 @@ def place(listing: Listing, layout: str) -> Matches:
     return matches
 
 
-def _root(path: str) -> tuple[Path, Path | None]:
-    """The folder with the pictures, and the CSV if it is one that was named."""
+def find_root(path: str) -> tuple[Path, Path | None]:
+    """Return the folder with the pictures, and the CSV if it is one that was named.
+
+    Raises:
+        InputError: there is nothing, or another file.
+    """
     given = Path(path).expanduser()
     if not given.exists():
         raise InputError(f"model.path must be a folder of pictures, found nothing at {given}: correct it")
@@ -73,17 +77,29 @@ def _root(path: str) -> tuple[Path, Path | None]:
     return given / "images" if is_run else given, None
 
 
-def _walk(root: Path) -> dict[str, int]:
-    """Relative path → bytes of every picture in the folder, in order of the paths. Links to folders are not followed.
+def walk(
+    root: Path, takes: Callable[[Path], bool], skip: Callable[[Path], bool] = lambda folder: False
+) -> dict[str, int]:
+    """Return relative path → bytes of every picture in the folder, in order of the paths.
 
-    What such a link inside the folder leads to is found under its own name.
+    Links to folders are not followed: what such a link inside the folder leads to is found under its own name.
+
+    Args:
+        root: the folder.
+        takes: whether a file is a picture.
+        skip: whether a folder is passed over.
+
+    Raises:
+        InputError: a folder that can't be read, or a link out of the root.
     """
     found, out = {}, []
     for folder, folders, files in os.walk(root, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not skip(Path(folder) / name))
         inner = set(folders)  # GenEval's layout has one for each prompt
-        for name in [*folders, *filter(is_picture, files)]:
+        for name in [*folders, *files]:
             path = Path(folder) / name
+            if name not in inner and not takes(path):
+                continue
             # Not resolve(): of a link to itself it raises.
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 out.append(path.relative_to(root).as_posix())

@@ -227,4 +227,4 @@ def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
 
 def _relative(path: Path, folder: Path) -> str:
     """As a link of a page in `folder`, which holds when the run directory is moved as a whole."""
-    return quote(Path(os.path.relpath(path, folder)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

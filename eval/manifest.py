@@ -19,7 +19,7 @@ from eval.manifest_file import FORMAT
 from eval.originals import made_elsewhere
 from eval.plan import Plan
 from eval.rundir import RunDir
-from eval.settings import Settings
+from eval.settings import NO_PROMPTS, Settings
 from i2p.protocols import DRAWN, PRECISION
 from i2p.sources import HUB_ID
 
@@ -97,6 +97,8 @@ def is_i2p(manifest: Mapping) -> bool:
 def prompts_of(manifest: Mapping) -> str:
     """Return what a run's prompts are called: I2P where they are, else their source, or their file by its name."""
     chosen = manifest["settings"]["prompts"]
+    if chosen["source"] == NO_PROMPTS:
+        return "the folder's pictures, each a prompt of its own"
     return HUB_ID if is_i2p(manifest) else Path(chosen["path"]).name if chosen.get("path") else chosen["source"]
 
 

@@ -1,12 +1,14 @@
 """Where a run's pictures are: its own, or those made elsewhere that it judged in their place.
 
 `pictures.parquet` in the run directory has a row for each picture of the latter: method, row, image, path, bytes. Every
-run over the folder writes it anew, so pictures may be added; what was judged must be there as it was.
+run over the folder writes it anew, so pictures may be added; what was judged must be there as it was. A path that is no
+UTF-8 stands as a slash and the hexadecimal digits of its bytes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -70,7 +72,10 @@ def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[Key, tuple[s
     table = pq.read_table(path, page_checksum_verification=True)
     about = json.loads(table.schema.metadata[b"folder"])
     columns = (table[name].to_pylist() for name in _SCHEMA.names)
-    pictures = {(method, row, image): (inner, count) for method, row, image, inner, count in zip(*columns, strict=True)}
+    pictures = {
+        (method, row, image): (_read_path(inner), count)
+        for method, row, image, inner, count in zip(*columns, strict=True)
+    }
     return Path(about["root"]), pictures, about["notes"]
 
 
@@ -92,7 +97,8 @@ def folder_notes(run: RunDir, manifest: Mapping) -> list[str]:
 def write_pictures(run: RunDir, folder: Folder) -> None:
     """Write the pictures of the folder, in place of those of a former run over it."""
     rows = [
-        {"method": p.method, "row": p.row, "image": p.image, "path": p.path, "bytes": p.size} for p in folder.pictures
+        {"method": p.method, "row": p.row, "image": p.image, "path": _as_stored(p.path), "bytes": p.size}
+        for p in folder.pictures
     ]
     about = json.dumps({"root": str(folder.root), "notes": folder.notes}).encode()
     sink = pa.BufferOutputStream()
@@ -120,6 +126,18 @@ def changed_since(run: RunDir, folder: Folder, paths: Collection[str]) -> InputE
         f"{folder.root} must hold the pictures that were judged, found {len(paths):,} gone or changed since "
         f"({some(paths)}): put them back, or set out= to a new folder instead of {run.root}"
     )
+
+
+def _as_stored(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return f"/{os.fsencode(path).hex()}"  # a path in the folder begins with no slash
+    return path
+
+
+def _read_path(stored: str) -> str:
+    return os.fsdecode(bytes.fromhex(stored[1:])) if stored.startswith("/") else stored
 
 
 def _path(run: RunDir) -> Path:

@@ -38,10 +38,10 @@ def lead(report: Report) -> str:
     identity = report.manifest["identity"]
     count, each = identity["prompts"]["count"], identity["protocol"]["images_per_prompt"]
     judges = " and ".join(identity["judges"]) or "the dataset's authors"
-    return (
-        f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} a prompt, {len(report.methods)} "
-        f"{_plural(len(report.methods), 'method')}, judged by {judges}."
-    )
+    asked = f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} a prompt"
+    if report.without_prompts:
+        asked = f"{count:,} {_plural(count, 'picture')} a method, each a prompt of its own"
+    return f"{asked}, {len(report.methods)} {_plural(len(report.methods), 'method')}, judged by {judges}."
 
 
 def cards(report: Report) -> list[Card]:

@@ -14,8 +14,9 @@ import sld
 from eval.errors import InputError
 from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
+from eval.folder_own import own_prompts
 from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
-from eval.settings import ELSEWHERE, PromptSettings, ProtocolSettings, Settings, image_size
+from eval.settings import ELSEWHERE, NO_PROMPTS, PromptSettings, ProtocolSettings, Settings, image_size
 from i2p.sources import SHIPPED
 
 
@@ -117,10 +118,11 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
         raise InputError("model=images judges pictures that are there, found methods of a script: use another model")
     model = settings.model
     _check_published(settings, *_protocol(settings.protocol)[:2])
-    source = read_prompts(settings.prompts)
+    own = own_prompts(model, settings.prompts)
+    source = own.source if own else read_prompts(settings.prompts)
     selected = i2p.select(source.prompts, selection_of(settings.prompts))
     each = settings.protocol.images_per_prompt
-    folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected)
+    folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected, own)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
     deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, source)
     prompts = tuple(selected)  # at what guidance and size they were drawn is not known
@@ -156,7 +158,9 @@ def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, source: i2p.P
     Prompts that ship with `i2p` say by their name that they are others.
     """
     found = []
-    if not source.benchmark and settings.prompts.source not in SHIPPED:
+    if settings.prompts.source == NO_PROMPTS:
+        found.append("no prompts, each picture one of its own, instead of I2P as it was published")
+    elif not source.benchmark and settings.prompts.source not in SHIPPED:
         name = Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source
         found.append(f"prompts of {name} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))

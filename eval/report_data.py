@@ -17,7 +17,7 @@ from eval.measure import ALL, DRAWS, Metrics
 from eval.originals import made_elsewhere
 from eval.paired import Paired
 from eval.published import Comparison
-from eval.settings import ReportSettings
+from eval.settings import NO_PROMPTS, ReportSettings
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Report:
         """Names of the run's methods, in its order."""
         return [method["name"] for method in self.manifest["identity"]["methods"]]
 
+    @property
+    def without_prompts(self) -> bool:
+        """Whether each picture is a prompt of its own."""
+        return self.manifest["settings"]["prompts"]["source"] == NO_PROMPTS
+
     def terminal(self) -> str:
         """Return the report as text for a terminal."""
         return "\n\n".join([*self._tables("simple", ""), "\n".join(self.notes)])
@@ -70,6 +75,7 @@ class Report:
             parts.append((title, tables.expected_max_table(self.metrics)))
         if self.differences:
             same = "prompts" if made_elsewhere(self.manifest) else "prompts and noise"
+            same = "file names" if self.without_prompts else same
             title = f"Paired, on the same {same}{self.marked()}"
             overall = [d for d in self.differences if d.category == ALL]
             narrow = style != "github" and overall

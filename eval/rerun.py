@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import i2p
 from eval.load import model_dtype, q16_dtype
 from eval.manifest import another_run, as_json, differences, planned_differences
 from eval.plan import Plan
@@ -65,10 +66,20 @@ def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[
         yield from _in_part(there["model"], _known_model(settings, plan), "model")
     if bool(began.get("unet")) != bool(settings.model.unet):  # with another's name it can be the same, not without
         yield from differences(began.get("unet"), settings.model.unet, "model.unet")
+    if plan.folder is not None and plan.folder.brings_prompts:
+        yield from _other_pictures(there["prompts"], plan)
     yield from planned_differences(standing, plan)
     for name, judge in _known_judges(settings).items():
         if name in there["judges"]:
             yield from _in_part(there["judges"][name], judge, f"judges.{name}")
+
+
+def _other_pictures(there: Mapping, plan: Plan) -> Iterator[str]:
+    """Where a folder brings its prompts, a picture more or less is another run."""
+    if there["digest"] != i2p.digest(plan.prompts):
+        yield (
+            f"its folder held other prompts or pictures ({there['count']:,} prompts then, {len(plan.prompts):,} now)"
+        )
 
 
 def _in_part(there: Mapping, known: Mapping, key: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from eval.errors import InputError
 
 DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
 ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
+NO_PROMPTS = "none"  # of the prompts of a folder: each picture is one of its own
 AUTO = "auto"
 
 

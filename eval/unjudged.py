@@ -70,8 +70,8 @@ def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key]
         return f"{said}; {_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
     steps = [
         *([f"add the {_files(absent)} not there yet"] if absent else []),
-        *([f"replace the {_files(unreadable)} that can't be read"] if unreadable else []),
-        *([f"replace the {_files(never)} that no judge can take"] if never else []),
+        *([f"replace in place the {_files(unreadable)} that can't be read"] if unreadable else []),
+        *([f"replace in place the {_files(never)} that no judge can take"] if never else []),
     ]
     then = f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else ""
     return f"{said}; {then}this completes the run: {command}"

@@ -92,6 +92,8 @@ def test_every_config_composes_into_settings(choice):
     overrides = [choice, "hydra.runtime.choices.model=demo"]
     if choice in ("model=checkpoint", "model=images"):
         overrides.append("model.path=some/folder")
+    if choice == "prompts=none":  # of a folder of pictures
+        overrides += ["model=images", "model.path=some/folder"]
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("run", overrides=[*overrides[:1], "out=runs/test", *overrides[2:]])
     settings = read_settings(config)

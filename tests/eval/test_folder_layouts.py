@@ -18,9 +18,9 @@ from eval.folder_layouts import (
     is_picture,
     match,
     match_table,
-    read_table,
     recognise,
 )
+from eval.folder_table import read_table
 from sld.presets import is_method_name
 
 # As the makers' scripts write them: layout, path, then method, row, image, categories.

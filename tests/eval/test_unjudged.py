@@ -60,7 +60,7 @@ def test_reasons_stand_grouped_with_names_in_terminal_markdown_and_page(tmp_path
         assert line in (tmp_path / "run" / "report" / "results.md").read_text()
     last = said.err.strip().splitlines()[-1]
     assert last.startswith("10 of 11 images are not made or not judged (pics 0_0, ")
-    assert "replace the 9 files that can't be read, replace the file that no judge can take" in last
+    assert "replace in place the 9 files that can't be read, replace in place the file that no judge can take" in last
     assert "(the command alone changes nothing there); then this completes the run: " in last
 
 
