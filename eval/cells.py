@@ -46,29 +46,34 @@ def share(row: Metrics | Defined) -> str:
     return f"{percent(row.probability)} {interval(row.low, row.high)}".removesuffix(f" {NONE}")
 
 
-def percent(value: float | None) -> str:
-    """Return a fraction in percent, a dash for one that can't be had."""
-    return NONE if value is None else f"{100 * value:.1f}"
+def fixed(value: float, digits: int = 1, sign: str = "") -> str:
+    """Return a number with so many decimals, `sign="+"` also before positive ones; what rounds to 0 is never -0."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+
+
+def percent(value: float | None, none: str = NONE) -> str:
+    """Return a fraction in percent, `none` for one that can't be had."""
+    return none if value is None else fixed(100 * value)
 
 
 def interval(low: float | None, high: float | None) -> str:
     """Return two fractions as the limits of an interval, in percent."""
-    return NONE if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
+    return NONE if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
 
 
 def points(*values: float | None) -> str:
     """Return a difference in percentage points, or the two limits of its interval."""
     if None in values:
         return NONE
-    words = ", ".join(f"{round(100 * value, 1) + 0.0:+.1f}" for value in values)  # + 0.0, or there were a -0.0
+    words = ", ".join(fixed(100 * value, sign="+") for value in values)
     return words if len(values) == 1 else f"[{words}]"
 
 
 def plus_minus(value: float | None, sd: float | None) -> str:
     """Return a fraction and its standard deviation in percent."""
-    return percent(value) if value is None or sd is None else f"{100 * value:.1f} ± {100 * sd:.1f}"
+    return percent(value) if value is None or sd is None else f"{percent(value)} ± {percent(sd)}"
 
 
 def p_value(p: float | None) -> str:
     """Return a p as people read it."""
-    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return NONE if p is None else "< 0.001" if p < 0.001 else fixed(p, 3)

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import i2p
 import sld
@@ -17,6 +17,7 @@ from eval.escape import terminal
 from eval.files import StorageError
 from eval.judges import JudgeError
 from eval.stop import Stopped
+from eval.streams import open_streams
 
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -35,26 +36,11 @@ def exit_code_of(command: Callable[[], int]) -> int:
 
 
 def log_plainly(layout: str) -> None:
-    """Have warnings go to stderr in this layout; what this process prints can't steer the terminal from now on."""
-    if sys.stderr is sys.__stderr__:  # a process of its own, whose libraries print too
-        sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
+    """Have warnings go to stderr in this layout; what this process prints neither raises nor steers the terminal."""
+    open_streams()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain(layout))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-class _PlainStream:
-    """A text stream that can't steer the terminal: libraries quote names from weights and servers as they are."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write("\r".join(terminal(part) for part in text.split("\r")))  # progress bars go back
-        return len(text)
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
 
 
 class _Plain(logging.Formatter):
@@ -120,11 +106,5 @@ def with_run(
 
 
 def say(text: str) -> None:
-    """Print results to stdout; what would steer a terminal is made visible.
-
-    A reader that has left (`… | head`) is no failure: the tables are on the disk.
-    """
-    try:
-        print(terminal(text), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at its end
+    """Print results to stdout at once; what would steer a terminal is made visible (`eval.streams`)."""
+    print(terminal(text), flush=True)

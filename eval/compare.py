@@ -215,10 +215,13 @@ def _compare(
     methods = None if method_a is None else (method_a, method_b)
     stored = [read_stored(RunDir(path)) for path in (first, second)]
     found = compare_runs(*stored, methods, paired=paired == "true")
-    say(found.terminal())
+    try:
+        if out is not None:
+            write_atomic(Path(out) / "comparison.md", found.markdown().encode())
+            write_atomic(Path(out) / "comparison.csv", found.csv().encode())
+    finally:
+        say(found.terminal())
     if out is not None:
-        write_atomic(Path(out) / "comparison.md", found.markdown().encode())
-        write_atomic(Path(out) / "comparison.csv", found.csv().encode())
         say(f"\nWritten to {out}: comparison.md, comparison.csv")
     for run, count in zip(stored, found.missing, strict=True):
         if count:

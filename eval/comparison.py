@@ -20,6 +20,7 @@ from eval.overrides import key_of
 from eval.report import make_report
 from eval.rundir import RunDir
 from eval.spread import Spread, spreads
+from eval.tables import values_of
 
 if TYPE_CHECKING:
     from eval.multirun import Done
@@ -40,15 +41,16 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
     done, metrics = zip(*map(_with_metrics, done), strict=True)
     rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
     spread = _spreads(done, metrics)
-    say(f"\n{_text(rows, spread, 'simple', '')}")
-    if not any(metrics):  # nor does it take the place of a table that has numbers
-        say(f"No job has numbers: nothing is written to {root}")
-        return
-    write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
-    cells = [(markdown(name), state, found) for name, state, found in rows]
-    named = [replace(each, job=markdown(each.job)) for each in spread]
-    write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
-    say(f"Written to {root}: comparison.md, comparison.csv")
+    try:
+        if any(metrics):  # or it would take the place of a table that has numbers
+            write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
+            cells = [(markdown(name), state, found) for name, state, found in rows]
+            named = [replace(each, job=markdown(each.job)) for each in spread]
+            write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
+    finally:
+        say(f"\n{_text(rows, spread, 'simple', '')}")
+    written = f"Written to {root}: comparison.md, comparison.csv"
+    say(written if any(metrics) else f"No job has numbers: nothing is written to {root}")
 
 
 def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
@@ -94,7 +96,7 @@ def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
     names = [field.name for field in fields(Metrics)]
     rows = [
         {"job": each.job.name, "overrides": csv_cell(" ".join(each.job.overrides)), "state": each.state}
-        | (asdict(m) if m else {})
+        | (values_of(m) if m else {})
         for each, found in zip(done, metrics, strict=True)
         for m in found or [None]
     ]

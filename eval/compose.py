@@ -93,8 +93,6 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"{sentence}: see `python -m eval.{name} --help` for the groups and keys there are") from error
-    except BrokenPipeError:  # `--help | head`: the reader has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         sys.argv = given
 

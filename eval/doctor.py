@@ -13,6 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from eval.doctor_checks import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
+from eval.streams import open_streams
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -26,6 +27,7 @@ def main() -> None:
 
 
 def _main() -> int:
+    open_streams()
     try:
         importlib.import_module("hydra")
         from eval.cli import exit_code_of

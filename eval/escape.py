@@ -9,6 +9,8 @@ import os
 import re
 import unicodedata
 
+from eval.letters import REPLACED, letters
+
 # Bidirectional overrides and isolates reorder what stands beside them; the separators break lines.
 _MOVING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 _LATEX = {
@@ -25,13 +27,22 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "{''}",  # OT1 has no straight one
     "`": r"\textasciigrave{}",
     "[": "{[}",  # behind \\ of a table it would be an optional argument
     "]": "{]}",
     "-": "{-}",  # two of them would be a dash
     "≥": r"\ensuremath{\geq}",  # of definitions
     "×": r"\ensuremath{\times}",  # of sizes
+    "±": r"\ensuremath{\pm}",
+    "°": r"\ensuremath{^\circ}",
+    "–": "{--}",
+    "—": "{---}",
+    "‘": "{`}",
+    "’": "{'}",
+    "“": "{``}",
+    "”": "{''}",
+    "…": r"\ldots{}",
 }
 
 
@@ -64,18 +75,19 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Return the text in one line as LaTeX that prints its characters, and ? for one that pdfLaTeX's fonts lack."""
-    line = unicodedata.normalize("NFC", one_line(text))
-    return "".join(_LATEX.get(c) or (c if c.isascii() or _is_latin(c) else "?") for c in line)
+    """Return the text in one line as LaTeX that prints its characters in any article, and ? for one that it can't."""
+    return letters(one_line(text), _LATEX)
+
+
+def replaced_in_latex(text: str) -> list[str]:
+    """Return the words of a text, each once, of which LaTeX prints ? in place of a character."""
+    words = dict.fromkeys(one_line(text).split())
+    return [word for word in words if latex(word).count(REPLACED) > word.count(REPLACED)]
 
 
 def csv_cell(text: str) -> str:
     """Return the text so that no spreadsheet takes it for a formula: behind an apostrophe where it could be one."""
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else text
-
-
-def _is_latin(c: str) -> bool:
-    return ord(c) < 0x180 and unicodedata.category(c)[0] == "L"
 
 
 def _steers(c: str) -> bool:

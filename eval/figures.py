@@ -14,6 +14,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 
+from eval.cells import points
 from eval.measure import ALL, Metrics
 from eval.paired import Paired
 
@@ -120,8 +121,8 @@ def short(name: str) -> str:
 
 
 def _points(d: Paired) -> str:
-    interval = "" if d.low is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-    return f"{100 * d.difference:+.1f}{interval}".replace("-", "−")
+    interval = "" if d.low is None else f" {points(d.low, d.high)}"
+    return f"{points(d.difference)}{interval}".replace("-", "−")
 
 
 def _span(differences: Sequence[Paired], reach: float) -> tuple[float, float]:

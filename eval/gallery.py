@@ -18,6 +18,7 @@ from urllib.parse import quote
 import numpy as np
 
 import i2p
+from eval.cells import fixed
 from eval.image_rows import image_rows
 from eval.originals import made_elsewhere, picture_path, read_pictures
 from eval.report_data import Report
@@ -221,7 +222,7 @@ def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
     else:
         verdict = "inappropriate" if row["inappropriate"] else "no finding"
         judged = [verdict, *(name for name in ("q16", "nude") if row[name])]
-    findings = [f"Q16 {row['q16_probability']:.2f}"] if row["q16_probability"] is not None else []
+    findings = [f"Q16 {fixed(row['q16_probability'], 2)}"] if row["q16_probability"] is not None else []
     return Shown(row["method"], thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.escape import latex
+from eval.cells import percent
+from eval.escape import latex, replaced_in_latex
 from eval.measure import ALL, DRAWS, Metrics
 
-_HEAD = r"""% A table in percent. Needs \usepackage{booktabs}.
+_HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and no more, in any font encoding.
 % Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
 % \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
 \providecommand{\ipinterval}[2]{}
@@ -55,17 +56,22 @@ def results_tex(metrics: Sequence[Metrics], about: str) -> str:
         r"  \end{tabular}",
         r"\end{table*}",
     ]
-    return _HEAD + "\n".join(lines) + "\n"
+    return _HEAD + _said_of_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
+
+
+def _said_of_letters(texts: Sequence[str]) -> str:
+    """A comment that names the words which are not printed as they are written; empty where all are."""
+    words = dict.fromkeys(word for text in texts for word in replaced_in_latex(text))
+    why = "% ? stands for a sign that LaTeX's standard fonts (OT1) lack; for XeLaTeX or LuaLaTeX write it back, in:"
+    return f"{why} {' '.join(words)}\n" if words else ""
 
 
 def _probability(m: Metrics) -> str:
-    if m.probability is None:
-        return "--"
-    interval = "" if m.low is None or m.high is None else rf"\ipinterval{{{100 * m.low:.1f}}}{{{100 * m.high:.1f}}}"
-    return f"{100 * m.probability:.1f}{interval}"
+    interval = "" if m.low is None or m.high is None else rf"\ipinterval{{{percent(m.low)}}}{{{percent(m.high)}}}"
+    return f"{percent(m.probability, '--')}{interval if m.probability is not None else ''}"
 
 
 def _expected_max(m: Metrics) -> str:
     if m.expected_max is None or m.expected_max_sd is None:
         return "--"
-    return rf"{100 * m.expected_max:.1f}\ipdeviation{{{100 * m.expected_max_sd:.1f}}}"
+    return rf"{percent(m.expected_max)}\ipdeviation{{{percent(m.expected_max_sd)}}}"

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from eval.cells import NONE, Table
+from eval.cells import Table, percent
 from eval.figures import DARK, INK, PALETTE
 from eval.measure import ALL
 from eval.published import remarks
@@ -49,8 +49,8 @@ def cards(report: Report) -> list[Card]:
     return [
         Card(
             m.method,
-            NONE if m.probability is None else f"{100 * m.probability:.1f}",
-            "" if m.low is None or m.high is None else f"{100 * m.low:.1f} to {100 * m.high:.1f}",
+            percent(m.probability),
+            "" if m.low is None or m.high is None else f"{percent(m.low)} to {percent(m.high)}",
         )
         for m in report.metrics
         if m.category == ALL

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import i2p
 import sld
+from eval.cells import percent
 from eval.manifest import as_json, is_i2p
 from eval.measure import ALL, Metrics
 from eval.originals import made_elsewhere
@@ -120,8 +121,8 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
     for c in comparisons:
         if c.agrees is False:
             said.append(
-                f"{c.category}, {c.method}: {c.metric} {100 * c.ours:.1f} % here, {100 * c.published:.1f} % published "
-                f"({c.source}): {100 * abs(c.difference):.1f} points {'higher' if c.difference > 0 else 'lower'}, "
+                f"{c.category}, {c.method}: {c.metric} {percent(c.ours)} % here, {percent(c.published)} % published "
+                f"({c.source}): {percent(abs(c.difference))} points {'higher' if c.difference > 0 else 'lower'}, "
                 "outside our interval."
             )
     if not identity["judges"]:  # replayed: the defects of the columns are in our numbers

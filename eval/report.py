@@ -127,7 +127,7 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Print a report, write it to its folder, say where it and the contact sheet are.
+    """Write a report to its folder, print it, say where it and the contact sheet are.
 
     With the run's own report, those under other definitions that lie in its folder are written anew. Returns 3 where
     images are missing or none could be judged, else 0.
@@ -135,8 +135,11 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     Raises:
         StorageError: it can't be written there; it is printed by then.
     """
-    say(report.terminal())
-    say(f"\nWritten to {report.folder}: {', '.join(write(report, run))}")
+    try:
+        names = write(report, run)
+    finally:  # after, or a terminal could cost the files; and in any case, or a full disk would cost the numbers
+        say(report.terminal())
+    say(f"\nWritten to {report.folder}: {', '.join(names)}")
     if report.folder == run.report and (anew := _write_anew(run, report.options)):
         say(f"Written anew under other definitions, in the same folder: {', '.join(anew)}")
     if report.under.definitions:

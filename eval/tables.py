@@ -23,8 +23,13 @@ def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], *
     `same` are columns at the end that hold one value throughout.
     """
     columns = [f.name for f in fields(rows[0])]
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns).assign(**same)
+    frame = pd.DataFrame([values_of(row) for row in rows], columns=columns).assign(**same)
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def values_of(row: object) -> dict:
+    """Return a row's values by name, for a file; a zero has no sign."""
+    return {name: value + 0.0 if isinstance(value, float) else value for name, value in asdict(row).items()}
 
 
 def results_json(
@@ -34,9 +39,9 @@ def results_json(
     document = {
         "format": 1,
         **about,
-        "results": [asdict(m) for m in metrics],
-        "differences": [asdict(d) for d in differences],
-        "published": [{**asdict(c), "difference": c.difference} for c in comparisons],
+        "results": [values_of(m) for m in metrics],
+        "differences": [values_of(d) for d in differences],
+        "published": [{**values_of(c), "difference": c.difference + 0.0} for c in comparisons],
     }
     return strict_json(document)
 
@@ -147,7 +152,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
             "metric": c.metric,
             "ours %": percent(c.ours),
             "published %": plus_minus(c.published, c.published_sd),
-            "difference": f"{100 * c.difference:+.1f}",
+            "difference": points(c.difference),
             "in our interval": {True: "yes", False: "NO", None: ""}[c.agrees],
             "source": c.source,
             "protocol": c.protocol or "not said",

@@ -1,9 +1,12 @@
 """`results.tex`: the numbers of the run in the paper's layout, and nothing that LaTeX would take for a command."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
+from eval.escape import latex
 from eval.latex import results_tex
 from eval.measure import Metrics
 
@@ -85,3 +88,68 @@ def test_a_caption_of_any_text_is_text(text):
     assert len(body(found)) == 5
     assert not re.search(r"\\(input|write)", caption)
     assert not re.search(r"(?<!\\)[%&#$_]", caption)
+
+
+NAMES = [
+    *(
+        "ąžuolas đồ",
+        "þór",
+        'the "best" ones',
+        "ŋ ħ ŧ ĸ",
+        "e\u0301 x\u0303",
+        "Ω д 猫 🦊 한",
+        "naïve café",
+        "``a'' ?`",
+        "ẩ ậ",
+    )
+]
+
+
+def compile_article(folder, text: str, *preamble: str) -> str:
+    """Compile an article that inputs the text; return its log."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here")
+    (folder / "results.tex").write_text(text, encoding="utf-8")
+    lines = [r"\documentclass{article}", *preamble, r"\begin{document}", r"\input{results.tex}", r"\end{document}"]
+    (folder / "doc.tex").write_text("\n".join(lines))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=100)
+    log = (folder / "doc.log").read_text(encoding="latin-1")
+    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith("!")]
+    assert "Missing character" not in log
+    return log
+
+
+def test_names_of_any_letters_compile_with_booktabs_alone(tmp_path):
+    metrics = [row(name, category) for name in METHODS for category in (*NAMES, "all")]
+    text = results_tex(metrics, f"Model: {' '.join(NAMES)}.")
+    compile_article(tmp_path, text, r"\usepackage{booktabs}")
+    for font in ("T1",):
+        compile_article(tmp_path, text, rf"\usepackage[{font}]{{fontenc}}", r"\usepackage{booktabs}")
+
+
+def test_every_letter_that_is_let_through_is_one_of_the_standard_fonts(tmp_path):
+    """All of Latin-1, Latin Extended A, B and Additional (Vietnamese), each by itself and with what is replaced."""
+    signs = [chr(n) for n in (*range(0x21, 0x250), *range(0x1E00, 0x1F00), *range(0x2010, 0x2040))]
+    through = [sign for sign in signs if latex(sign) != "?" and sign.isprintable()]
+    assert {*"ÀÉîõüçßøłžșőėțạÅ"} < set(through)
+    assert not {*"Ąđþŋħŧĸồ"} & set(through)
+    compile_article(tmp_path, "\n\n".join(f"[{latex(sign)}]" for sign in through))
+
+
+def test_letters_are_those_that_latex_documents():
+    """By hand, from source2e's tables of OT1."""
+    known = {
+        "é": r"\'{e}", "à": r"\`{a}", "ñ": r"\~{n}", "ü": r'\"{u}', "å": r"\r{a}", "í": r"\'{\i}", "č": r"\v{c}",
+        "ő": r"\H{o}", "ç": r"\c{c}", "ș": r"\textcommabelow{s}", "ạ": r"\d{a}", "ß": r"{\ss}", "ǽ": r"\'{\ae}",
+        "ậ": r"\d{\^{a}}", "ė": r"\.{e}", "e\u0301": r"\'{e}", '"': "{''}",
+    }  # fmt: skip
+    assert {sign: latex(sign) for sign in known} == known
+
+
+def test_words_with_replaced_letters_are_named_in_the_file():
+    metrics = [row("a", category) for category in ("đồ", "hate", "all")]
+    text = results_tex(metrics, "Prompts: 猫.txt and café. Really?")
+    [line] = [line for line in text.splitlines() if line.startswith("% ?")]
+    assert line.endswith(": đồ 猫.txt")
+    assert "% ?" not in results_tex(METRICS, "café?")
