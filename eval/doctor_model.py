@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
@@ -11,12 +13,15 @@ from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
 from i2p.demo import trained
 from sld.models import files
+from sld.models.components import component_files, unet_files, variants_left_aside, weight_names
 from sld.models.layout import SD1_SCHEDULER
+from sld.models.marks import Marks
+from sld.models.variants import left_aside
 from sld.schedulers import CONFIG, check_name, check_steps
 
 
 def model(settings: Settings, digests: bool) -> list[Check]:
-    """The model's weights, and those of a UNet in its place."""
+    """The model's weights, and those of a UNet in its place, as far as their headers tell."""
     chosen = settings.model
     if chosen.kind == "published":
         return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
@@ -34,16 +39,57 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
     where = "the demo world's, as trained" if chosen.kind == DEMO else str(place)
     where = f"{chosen.path} in the hub's cache" if hub else where
-    checks = [Check("model", OK, f"{where}: {described(paths, digests)}")]
-    if chosen.unet:
-        checks.append(Check("unet", OK, f"{chosen.unet}: {described(_unet(settings), digests)}"))
+    with _looked_inside(settings, place) as (folder, remarks):
+        checks = [Check("model", OK, "; ".join([f"{where}: {described(paths, digests)}", *remarks]))]
+        if chosen.unet:
+            checks.append(_other_unet(settings, folder, digests))
     return checks
+
+
+@contextlib.contextmanager
+def _looked_inside(settings: Settings, place: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Check every weight's name and shape as loading does; give the configuration's folder, and what is to be said."""
+    from sld.models.weights_check import check_components
+
+    if not place.is_dir():
+        file = _single_file(settings, place)
+        file.check_weights()
+        with file.folder() as folder:
+            yield folder, [f"its {mark} is obeyed ({setting})" for mark, setting in file.scheduler()[1].items()]
+        return
+    aside: list[str] = []
+    if settings.model.kind != DEMO:  # whose digests are known
+        components = component_files(place, settings.model.allow_pickle)
+        check_components(place, components, settings.model.allow_pickle)
+        aside = variants_left_aside(components)
+    yield place, [f"left aside: {', '.join(aside)}"] if aside else []
+
+
+def _other_unet(settings: Settings, base: Path, digests: bool) -> Check:
+    from sld.models.weights_check import check_replacement, check_same_configuration, configured
+
+    paths, place = _unet(settings), Path(settings.model.unet).expanduser()
+    unet = configured("unet", base / "unet")
+    if place.is_dir():
+        check_same_configuration("unet", unet.config, paths[0].parent)
+    check_replacement("unet", unet, paths, settings.model.allow_pickle)
+    said = f"{settings.model.unet}: {described(paths, digests)}"
+    if place.is_dir() and (aside := left_aside(paths, "unet")):
+        said += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"
+    return Check("unet", OK, said)
+
+
+def _single_file(settings: Settings, path: Path):
+    from sld.models.single_file import check_single_file
+
+    chosen = settings.model
+    return check_single_file(path, chosen.allow_pickle, chosen.config, chosen.prediction_type)
 
 
 def weights(settings: Settings, digests: bool) -> dict[str, str] | None:
     """The digests of the model's weights as its manifest has them; None where reading them takes time, unless asked."""
     place, paths = _weights(settings)
-    named = files.weight_names(place, paths, _unet(settings) if settings.model.unet else ())
+    named = weight_names(place, paths, _unet(settings) if settings.model.unet else ())
     if not are_read(named.values(), digests):
         return None
     return {name: digest_of(path) for name, path in named.items()}
@@ -57,23 +103,19 @@ def _weights(settings: Settings) -> tuple[Path, list[Path]]:
     found = files.locate(chosen.path, chosen.allow_pickle, local=True).path
     if found.is_dir():
         files.check_alone(found, chosen.config, chosen.prediction_type)
-        components = files.component_files(found, chosen.allow_pickle)
+        components = component_files(found, chosen.allow_pickle)
         for part in components:
             files.read_json(found / part / "config.json")
         if not (found / "tokenizer").is_dir():
             raise InputError(f"expected CLIP's tokenizer in {found}, found no folder tokenizer: complete it")
         return found, [path for part in components.values() for path in part]
     files.check_weights(found, chosen.allow_pickle)
-    if found.suffix == ".safetensors":  # of a pickle all would have to be read
-        from sld.models.single_file import check_single_file
-
-        check_single_file(found, chosen.allow_pickle, chosen.config, chosen.prediction_type)
     return found, [found]
 
 
 def _unet(settings: Settings) -> list[Path]:
     chosen = settings.model
-    paths = files.unet_files(Path(chosen.unet), chosen.allow_pickle)
+    paths = unet_files(Path(chosen.unet).expanduser(), chosen.allow_pickle)
     for path in paths:
         files.check_weights(path, chosen.allow_pickle)
     return paths
@@ -81,16 +123,19 @@ def _unet(settings: Settings) -> list[Path]:
 
 def scheduler(settings: Settings, plan: Plan) -> Check:
     """The scheduler that the run would step with, and whether the model was trained with that many steps."""
-    config = _scheduler_config(settings)
+    config, marks = _scheduler_config(settings)
     name = plan.protocol.scheduler and check_name(plan.protocol.scheduler)
     check_steps(config.get("num_train_timesteps", SD1_SCHEDULER["num_train_timesteps"]), plan.protocol.steps)
-    return Check("scheduler", OK, f"{name or config.get('_class_name')}, {plan.protocol.steps} steps")
+    used = str(name or config.get("_class_name"))
+    marks.check(used, config)
+    return Check("scheduler", OK, f"{used}, {plan.protocol.steps} steps")
 
 
-def _scheduler_config(settings: Settings) -> dict:
-    """As the model brings it; one in a file gets that of SD 1.x."""
+def _scheduler_config(settings: Settings) -> tuple[dict, Marks]:
+    """As the model brings it, and what a single file says of it."""
     chosen = settings.model
     found = trained.model_folder() if chosen.kind == DEMO else files.locate(chosen.path, local=True).path
-    if found.is_dir() or chosen.config:
-        return files.read_json((found if found.is_dir() else Path(chosen.config)) / CONFIG)
-    return SD1_SCHEDULER
+    if found.is_dir():
+        return files.read_json(found / CONFIG), Marks()
+    file = _single_file(settings, found)
+    return file.scheduler()[0], file.marks

@@ -31,8 +31,9 @@ FREE = {
     "workers",
     "batch_size",
     "libraries",
-    "latents",
-}  # the weights say which latents
+    "latents",  # the weights say which
+    *("replaced", "obeyed", "left_aside"),  # they follow from weights and scheduler, which are compared
+}
 # Names: the digests beside them say which files they are.
 FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
 # Choices that there were not yet when older runs began, which ran as this says.

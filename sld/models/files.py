@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,11 @@ _WEIGHTS = [
     )
     for tail in (".safetensors", "-*-of-*.safetensors")
 ]
-_PICKLED = ["unet/diffusion_pytorch_model*.bin", "vae/diffusion_pytorch_model*.bin", "text_encoder/pytorch_model*.bin"]
-COMPONENTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
+_PICKLED = [
+    f"{stem}{tail}"
+    for stem in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/pytorch_model")
+    for tail in (".bin", "-*-of-*.bin")
+]
 
 
 @dataclass(frozen=True)
@@ -77,79 +80,12 @@ def _fetch(repository: str, revision: str | None, allow_pickle: bool, local: boo
     return path, path.name
 
 
-def weight_files(folder: Path, stem: str, pickled_stem: str, allow_pickle: bool) -> list[Path]:
-    """The weight files of one component, checked. Raises `InputError` if they are missing, damaged or only pickles."""
-    if not folder.is_dir():
-        raise InputError(f"A folder with weights was expected, found none at {folder}; complete the checkpoint.")
-    files = [folder / f"{stem}.safetensors"]
-    index = folder / f"{stem}.safetensors.index.json"
-    if index.is_file():
-        files = [folder / name for name in _listed(index)]
-    if not files[0].exists():
-        pickles = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
-        if pickles and allow_pickle:
-            return [path for path in pickles if path.name.startswith(pickled_stem)] or pickles
-        if pickles:
-            raise pickle_refused(pickles[0])
-        raise InputError(
-            f"The weights {files[0].name} were expected, found no such file in {folder}; complete the checkpoint."
-        )
-    for path in files:
-        check_safetensors(path)
-    return files
-
-
-def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
-    """The weight files of each component of a checkpoint in diffusers' layout, checked without reading their weights.
-
-    Raises `InputError` for another kind of checkpoint, and for weights that are missing, damaged or only pickles.
-    """
-    index = read_json(folder / "model_index.json")
-    for part, expected in COMPONENTS.items():
-        entry = index.get(part)
-        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-        if name != expected or "text_encoder_2" in index:
-            raise InputError(
-                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
-                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
-                "checkpoint."
-            )
-    stems = dict.fromkeys(COMPONENTS, ("diffusion_pytorch_model",) * 2) | {"text_encoder": ("model", "pytorch_model")}
-    return {part: weight_files(folder / part, *stems[part], allow_pickle) for part in COMPONENTS}
-
-
 def check_alone(folder: Path, config: str | os.PathLike | None, prediction_type: str | None) -> None:
     """Raise `InputError` if a folder in diffusers' layout is to be read with another configuration than its own."""
     if config is not None or prediction_type is not None:
         raise InputError(
             f"config and prediction_type go with a single file, found a folder at {folder}; leave them out."
         )
-
-
-def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
-    """The weight files of a UNet that stands alone, a file or a folder. Raises `InputError` if there are none."""
-    if not path.exists():
-        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
-    folder = path / "unet" if (path / "unet").is_dir() else path
-    return weight_files(folder, *("diffusion_pytorch_model",) * 2, allow_pickle) if path.is_dir() else [path]
-
-
-def weight_names(place: Path, weights: Sequence[Path], unet: Sequence[Path] = ()) -> dict[str, Path]:
-    """The weight files of a checkpoint, and of another UNet, by what they are: a copy elsewhere has the same names."""
-    root = place if place.is_dir() else place.parent
-    return {path.relative_to(root).as_posix(): path for path in weights} | {f"unet={path.name}": path for path in unet}
-
-
-def _listed(index: Path) -> list[str]:
-    """The files that an index names, each a plain name in its own folder."""
-    weight_map = read_json(index).get("weight_map")
-    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
-    if not names or not all(isinstance(name, str) and name and Path(name).name == name for name in names):
-        raise InputError(
-            f"A weight_map from each weight to its file was expected, found none or another in {index}; download it "
-            "again."
-        )
-    return sorted(set(names))
 
 
 def check_safetensors(path: Path) -> None:
@@ -195,10 +131,46 @@ def read_tensors(path: Path, allow_pickle: bool) -> dict:
         from safetensors.torch import load_file
 
         return load_file(path)
+    return _unpickled(path)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weight file says of one of its tensors before any number of it is read."""
+
+    shape: tuple[int, ...]
+    floating: bool
+
+
+def read_headers(path: Path, allow_pickle: bool) -> dict[str, Header]:
+    """Shape and kind of all tensors of a weight file by name, read in no time. Errors are those of `read_tensors`."""
+    check_weights(path, allow_pickle)
+    if path.suffix != ".safetensors":
+        return {name: Header(tuple(x.shape), x.is_floating_point()) for name, x in _unpickled(path).items()}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        slices = {name: file.get_slice(name) for name in list(file.keys())}
+    return {name: Header(tuple(x.get_shape()), bool(re.match(r"B?F\d", x.get_dtype()))) for name, x in slices.items()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header; none of a pickle."""
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def _unpickled(path: Path) -> dict:
     import torch
 
+    # A file of the format since torch 1.6 is mapped, so that its numbers are read where they are used.
+    mapped = path.is_file() and zipfile.is_zipfile(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # whatever a hostile or broken pickle makes the reader raise
         raise InputError(
             f"Weights were expected, found a file that torch reads no plain tensors from ({type(error).__name__}) at "

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import torch
 from sld.devices import checked_device
 from sld.errors import InputError, first_line
 from sld.models import files
+from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
+from sld.models.finite import check_finite
+from sld.models.layout import write_json
+from sld.models.marks import Marks
+from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
+from sld.models.variants import STEMS
+from sld.models.weights_check import check_components, check_same_configuration, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
 
 _DTYPES = {
@@ -47,32 +55,44 @@ def load_model(
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
     found = files.locate(source, allow_pickle)
+    marks, about = Marks(), {}
     if found.path.is_dir():
         files.check_alone(found.path, config, prediction_type)
-        parts, weights = _load_folder(found.path, allow_pickle)
+        parts, weights, about = _load_folder(found.path, allow_pickle)
+        places = {part: found.path / part for part in COMPONENTS}
     else:
-        from sld.models.single_file import load_single_file
+        from sld.models.single_file import check_single_file, load_single_file
 
-        parts, weights = load_single_file(found.path, allow_pickle, config, prediction_type)
-    replaced = () if unet is None else _replace_unet(parts["unet"], Path(unet), allow_pickle)
-    named = files.weight_names(found.path, weights, replaced)
+        file = check_single_file(found.path, allow_pickle, config, prediction_type)
+        parts, obeyed = load_single_file(file)
+        marks, weights, about = file.marks, [found.path], {"obeyed": obeyed} if obeyed else {}
+        places = dict.fromkeys(COMPONENTS, found.path)
+    replaced: list[Path] = []
+    if unet is not None:
+        places["unet"] = Path(unet).expanduser()
+        replaced, about["replaced"] = _replace_unet(parts["unet"], places["unet"], allow_pickle)
+    check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
     parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
-    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named)
+    marks.check(type(parts["scheduler"]).__name__, parts["scheduler"].config)
+    named = weight_names(found.path, weights, replaced)
+    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named, about=about)
 
 
-def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list[Path]]:
-    """The components in a folder of diffusers' layout, by name, and the weight files they came from."""
+def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
+    """The components in a folder of diffusers' layout, by name, their weight files, and what a manifest should add."""
     import diffusers
     import transformers
 
-    parts, weights = {}, []
-    for part, found in files.component_files(folder, allow_pickle).items():
-        cls = getattr(transformers if part == "text_encoder" else diffusers, files.COMPONENTS[part])
-        parts[part] = _pretrained(cls, folder / part, found[0].suffix == ".safetensors")
-        weights += found
+    components = component_files(folder, allow_pickle)
+    check_components(folder, components, allow_pickle)
+    parts = {}
+    for part, paths in components.items():
+        cls = getattr(transformers if part == "text_encoder" else diffusers, COMPONENTS[part])
+        parts[part] = _pretrained(cls, folder / part, part, paths, allow_pickle)
     parts["scheduler"] = read_scheduler(folder)
     parts["tokenizer"] = load_tokenizer(folder / "tokenizer")
-    return parts, weights
+    aside = variants_left_aside(components)
+    return parts, [path for paths in components.values() for path in paths], {"left_aside": aside} if aside else {}
 
 
 @contextlib.contextmanager
@@ -89,26 +109,40 @@ def no_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _pretrained(cls: type, folder: Path, safetensors: bool) -> torch.nn.Module:
-    files.read_json(folder / "config.json")
-    try:
-        with no_progress_bars():
+def _pretrained(cls: type, folder: Path, part: str, paths: Sequence[Path], allow_pickle: bool) -> torch.nn.Module:
+    """A component from these weight files of its folder, and from no others that may lie there."""
+    pickled = paths[0].suffix != ".safetensors"
+    with tempfile.TemporaryDirectory() as place, no_progress_bars():
+        _link(folder, Path(place), STEMS[part][pickled], paths, allow_pickle)
+        try:
             model, info = cls.from_pretrained(
-                folder, use_safetensors=safetensors, local_files_only=True, output_loading_info=True
+                place, use_safetensors=not pickled, local_files_only=True, output_loading_info=True
             )
-    except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
-        raise InputError(
-            f"A {cls.__name__} was expected, found a configuration or weights it cannot be made from "
-            f"({type(error).__name__}: {first_line(error)}) in {folder}; download it again."
-        ) from error
-    # Missing weights would be filled with random numbers and a warning.
+        except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
+            raise unmade(cls.__name__, error, folder) from error
+    # The libraries fill what is missing with random numbers; old names of the VAE's attention they miss in shards.
     wrong = sorted(info["missing_keys"]) or sorted(str(key) for key in info["mismatched_keys"])
     if wrong:
         raise InputError(
-            f"All weights of a {cls.__name__} were expected, found {wrong[0]!r} (and {len(wrong) - 1} more) missing or "
-            f"of another shape in {folder}; download it again."
+            f"All weights of a {cls.__name__} were expected, found {len(wrong)} that it cannot read "
+            f"({first_three(wrong)}) in {folder}; download it again."
         )
     return model
+
+
+def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pickle: bool) -> None:
+    """Give a library a folder that holds one set of weights, under the names that it looks for first."""
+    (place / "config.json").symlink_to((folder / "config.json").resolve())
+    suffix = paths[0].suffix
+    if len(paths) == 1:
+        (place / f"{stem}{suffix}").symlink_to(paths[0].resolve())
+        return
+    weight_map = {}
+    for number, path in enumerate(paths, 1):
+        name = f"{stem}-{number:05}-of-{len(paths):05}{suffix}"
+        (place / name).symlink_to(path.resolve())
+        weight_map |= dict.fromkeys(files.read_headers(path, allow_pickle), name)
+    write_json(place / f"{stem}{suffix}.index.json", {"metadata": {}, "weight_map": weight_map})
 
 
 def load_tokenizer(folder: Path):
@@ -128,20 +162,12 @@ def load_tokenizer(folder: Path):
         ) from error
 
 
-def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> list[Path]:
-    """Put the weights at `path` into the UNet, in place; returns their files."""
-    found = files.unet_files(path, allow_pickle)
-    own = unet.state_dict()
-    new = {key: value for file in found for key, value in files.read_tensors(file, allow_pickle).items()}
-    for key, value in new.items():
-        if key not in own or own[key].shape != value.shape:
-            what = f"of shape {tuple(value.shape)}" if key in own else "that the UNet does not have"
-            raise InputError(
-                f"Weights under diffusers' names that fit the checkpoint's UNet were expected, found {key!r} {what} in "
-                f"{path}; choose the matching base checkpoint, or convert the file."
-            )
-    unet.load_state_dict(new, strict=False)
-    return found
+def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> tuple[list[Path], dict[str, Any]]:
+    """Put the weights at `path` into the UNet, in place; returns their files, and what a manifest should say."""
+    paths = unet_files(path, allow_pickle)
+    if path.is_dir():
+        check_same_configuration("unet", unet.config, paths[0].parent)
+    return paths, {"unet": replace("unet", unet, paths, path, allow_pickle).describe()}
 
 
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:

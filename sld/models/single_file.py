@@ -1,14 +1,20 @@
 """Read a checkpoint in one file, in the original (CompVis, Stability AI) layout, without asking a hub."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sld.errors import InputError, first_line
 from sld.models import files
 from sld.models.layout import SD1_SCHEDULER, write_index, write_json
+from sld.models.marks import Marks, read_marks
+from sld.models.original import check_original
 from sld.models.tokenizer import END, write_clip_tokenizer
+from sld.schedulers import from_config
 
 # Keys only found in the layout in question (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
 _UNET = "model.diffusion_model.input_blocks.0.0.weight"
@@ -41,23 +47,58 @@ _TEXT_CONFIG = {
 }
 
 
-def load_single_file(
-    path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
-) -> tuple[dict[str, Any], list[Path]]:
-    """The components in the file by name, and the file. Arguments and errors are those of `load_model`."""
-    second = check_single_file(path, allow_pickle, config, prediction_type)
-    if config is not None:
-        return _read(path, Path(config)), [path]
-    with tempfile.TemporaryDirectory() as folder:
-        _write_config(Path(folder), second, prediction_type or "epsilon")
-        return _read(path, Path(folder)), [path]
+@dataclass(frozen=True)
+class SingleFile:
+    """A checkpoint in one file as its header shows it: `config` is None where it gets that of SD 1.x or 2.x."""
+
+    path: Path
+    config: Path | None
+    second: bool
+    marks: Marks
+    prediction_type: str | None
+    headers: Mapping[str, files.Header]
+
+    def check_weights(self) -> None:
+        """Raise `InputError` unless it holds the weights that its configuration asks for, and no others."""
+        with self.folder() as folder:
+            check_original(self.headers, folder, self.path, self.config)
+
+    def scheduler(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The configuration of its scheduler, and by mark in the file what was set in it."""
+        if self.config is None:
+            where, config = self.path, SD1_SCHEDULER | {"prediction_type": self.prediction_type or "epsilon"}
+        else:
+            where = self.config / "scheduler" / "scheduler_config.json"
+            config = files.read_json(where)
+        return self.marks.obey(config, where)
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Its configuration in a folder of diffusers' layout."""
+        if self.config is not None:
+            yield self.config
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            _write_config(Path(folder), self.second, self.prediction_type or "epsilon")
+            yield Path(folder)
+
+
+def load_single_file(file: SingleFile) -> tuple[dict[str, Any], dict[str, str]]:
+    """The components in a file by name, once its weights are checked; and by mark in it what was obeyed."""
+    file.check_weights()
+    with file.folder() as folder:
+        parts = _read(file.path, folder)
+    config, obeyed = file.scheduler()
+    return parts | {"scheduler": from_config(str(config.get("_class_name")), config)}, obeyed
 
 
 def check_single_file(
     path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
-) -> bool:
-    """Check what can be without reading the weights; return whether they are SD 2.x's. Errors as of `load_model`."""
-    second = _OPEN_CLIP in _checked_keys(path, allow_pickle)
+) -> SingleFile:
+    """Check what a file is by its header; `check_weights` is next. Arguments and errors are those of `load_model`."""
+    headers = _checked_headers(path, allow_pickle)
+    marks = read_marks(headers, files.read_metadata(path), path)
+    second = _OPEN_CLIP in headers
     if config is not None and prediction_type is not None:
         raise InputError(
             "Either config or prediction_type was expected, found both; the config says the prediction type."
@@ -68,33 +109,38 @@ def check_single_file(
                 f"A folder in diffusers' layout was expected as config, found no model_index.json in {config}; give "
                 "the folder of a checkpoint of the same architecture."
             )
-    elif prediction_type not in ({None, "epsilon"} if not second else {"epsilon", "v_prediction"}):
-        expected = (
-            "epsilon or v_prediction for SD 2.x, whose files do not say which" if second else "epsilon for SD 1.x"
-        )
+        prediction = None
+    elif prediction_type not in (None, "epsilon", "v_prediction"):
         raise InputError(
-            f"prediction_type must be {expected}, found {prediction_type!r} for {path}; say what it was trained for "
-            "(SD 2.x at 768 pixels: v_prediction)."
+            f"prediction_type must be epsilon or v_prediction, found {prediction_type!r} for {path}; say what it was "
+            "trained for (SD 2.x at 768 pixels: v_prediction)."
         )
-    return second
-
-
-def _checked_keys(path: Path, allow_pickle: bool) -> set[str]:
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        files.check_safetensors(path)
-        with safe_open(path, framework="pt") as file:
-            keys = set(file.keys())
     else:
-        keys = set(files.read_tensors(path, allow_pickle))
-    if _UNET not in keys or not keys & {_CLIP, _OPEN_CLIP}:
-        hint = "give it as unet= beside its base checkpoint" if "conv_in.weight" in keys else "choose another file"
+        prediction = marks.settle(prediction_type, path)
+        if second and prediction is None:
+            raise InputError(
+                f"prediction_type must be epsilon or v_prediction for SD 2.x, whose files do not say which, found "
+                f"{prediction_type!r} for {path}; say what it was trained for (SD 2.x at 768 pixels: v_prediction)."
+            )
+    file = SingleFile(path, None if config is None else Path(config), second, marks, prediction, headers)
+    file.scheduler()
+    return file
+
+
+def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
+    headers = files.read_headers(path, allow_pickle)
+    if _UNET not in headers or not headers.keys() & {_CLIP, _OPEN_CLIP}:
+        hint = "give it as unet= beside its base checkpoint" if "conv_in.weight" in headers else "choose another file"
         raise InputError(
             f"A Stable Diffusion 1.x or 2.x checkpoint in the original layout was expected, found no "
-            f"{_UNET if _UNET not in keys else _CLIP!r} among the {len(keys)} weights in {path}; {hint}."
+            f"{_UNET if _UNET not in headers else _CLIP!r} among the {len(headers)} weights in {path}; {hint}."
         )
-    return keys
+    if not any(name.startswith("first_stage_model.") for name in headers):
+        raise InputError(
+            f"A checkpoint with its VAE was expected, found no first_stage_model.* among the {len(headers)} weights in "
+            f"{path}; choose a file that holds the VAE too."
+        )
+    return headers
 
 
 def _read(path: Path, config: Path) -> dict[str, Any]:
@@ -105,30 +151,18 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
             str(path), config=str(config), local_files_only=True, safety_checker=None, feature_extractor=None,
             requires_safety_checker=False,
         )  # fmt: skip
-        parts = {name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "tokenizer", "scheduler")}
-        missing = [
-            f"{part}.{name}"
-            for part in ("unet", "vae", "text_encoder")
-            for name, value in parts[part].named_parameters()
-            if value.is_meta
-        ]
+        return {name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "tokenizer")}
     except Exception as error:  # weights that do not fit the configuration make the library raise nearly anything
         raise InputError(
             f"A checkpoint of the architecture in the configuration was expected, found one that does not fit it "
             f"({type(error).__name__}: {first_line(error)}) in {path}; give config=FOLDER, a "
             "folder in diffusers' layout for this architecture."
         ) from error
-    if missing:
-        raise InputError(
-            f"All weights were expected, found {missing[0]!r} (and {len(missing) - 1} more) missing in {path}; "
-            "download it again, or give config=FOLDER, a folder in diffusers' layout for this architecture."
-        )
-    return parts
 
 
 def _write_config(folder: Path, second: bool, prediction_type: str) -> None:
     """The configurations of SD 1.x, or of SD 2.x at 512 pixels (epsilon) or 768 (v-prediction), as on the hub."""
-    large = prediction_type == "v_prediction"
+    large = second and prediction_type == "v_prediction"
     unet = {
         "sample_size": 96 if large else 64,
         "cross_attention_dim": 1024 if second else 768,

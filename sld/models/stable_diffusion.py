@@ -15,7 +15,7 @@ from torch import Tensor
 from sld.errors import InputError
 from sld.models.files import Source, sha256
 from sld.models.tuning import Tuning, attention_order, compiled
-from sld.models.unet import StagedUNet, unusual
+from sld.models.unet import StagedUNet, check_text_to_image
 
 # Texts whose keys and values are kept: 4 MB each for SD 1.x in half precision. The images of a prompt come together.
 _KEPT_TEXTS = 64
@@ -40,16 +40,9 @@ class StableDiffusion:
         dtype: torch.dtype,
         source: Source,
         weights: Mapping[str, Path],
+        about: Mapping[str, Any],
     ):
-        channels = unet.config.in_channels, vae.config.latent_channels
-        odd = unusual(unet.config) or (
-            f"{channels[0]} input channels for {channels[1]}" if len({*channels}) > 1 else ""
-        )
-        if odd:
-            raise InputError(
-                f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in "
-                f"{source.name!r}; choose another one."
-            )
+        check_text_to_image(unet.config, vae.config, source.name)
         self.unet = _placed(unet, device, dtype)
         self._stages = StagedUNet(self.unet)
         self._compiled: tuple[Callable, Callable, tuple[int, int]] | None = None
@@ -60,7 +53,7 @@ class StableDiffusion:
         self._half_vae = _placed(copy.deepcopy(vae), device, torch.float16) if half else None
         self.text_encoder = _placed(text_encoder, device, dtype)
         self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
-        self.source, self.weights = source, dict(weights)
+        self.source, self.weights, self._about = source, dict(weights), dict(about)
         self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
         size = unet.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
@@ -174,6 +167,8 @@ class StableDiffusion:
             # Names with an underscore are diffusers' own bookkeeping, its version among them.
             "scheduler_config": {key: _json(value) for key, value in config.items() if not key.startswith("_")},
             "dtype": str(self.dtype).removeprefix("torch."),
+            # Where there is any of it: `replaced` parts and `obeyed` marks of a file, variants that were `left_aside`.
+            **self._about,
         }
 
     @functools.cached_property

@@ -5,11 +5,14 @@ text alone, and everything before the first cross-attention sees the latent stat
 the calls of one run need not repeat them. `timestep` has one value for all rows, so its embedding has one row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sld.errors import InputError
 
 _PLAIN = {
     "addition_embed_type": None,
@@ -38,6 +41,17 @@ def unusual(config) -> str | None:
     found = [*config["down_block_types"], *config["up_block_types"]]
     other = [name for name in found if name not in _BLOCKS]
     return f"a block {other[0]}" if other else None if "CrossAttnDownBlock2D" in found else "no CrossAttnDownBlock2D"
+
+
+def check_text_to_image(unet: Mapping[str, Any], vae: Mapping[str, Any], source: str) -> None:
+    """Raise `InputError` unless the configurations of UNet and VAE are of text-to-image as in SD 1.x/2.x."""
+    channels = unet["in_channels"], vae["latent_channels"]
+    odd = unusual(unet) or (f"{channels[0]} input channels for {channels[1]}" if len({*channels}) > 1 else "")
+    if odd:
+        raise InputError(
+            f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in {source!r}; "
+            "choose another one."
+        )
 
 
 class StagedUNet:

@@ -136,12 +136,12 @@ def test_a_single_file_may_be_a_pickle_on_request(pair, tmp_path):
 def test_without_a_configuration_the_file_is_taken_for_a_full_size_model(pair):
     folder, file, _ = pair
     if sld.load_model(folder).scheduler.config.prediction_type == "epsilon":
-        with pytest.raises(sld.InputError, match=r"does not fit it .* give config=FOLDER"):
+        with pytest.raises(sld.InputError, match=r"of another shape .* give config=FOLDER"):
             sld.load_model(file)
-        with pytest.raises(sld.InputError, match=r"must be epsilon for SD 1\.x"):
-            sld.load_model(file, prediction_type="v_prediction")
+        with pytest.raises(sld.InputError, match="must be epsilon or v_prediction, found 'sample'"):
+            sld.load_model(file, prediction_type="sample")
     else:
-        with pytest.raises(sld.InputError, match=r"does not fit it .* give config=FOLDER"):
+        with pytest.raises(sld.InputError, match=r"of another shape .* give config=FOLDER"):
             sld.load_model(file, prediction_type="v_prediction")
         with pytest.raises(sld.InputError, match="do not say which"):
             sld.load_model(file)
