@@ -17,7 +17,7 @@ from eval.folder import Picture
 from eval.load import device_of
 from eval.originals import check_unchanged
 from eval.plan import Plan
-from eval.rerun import check_rerun, check_weights, other_files
+from eval.rerun import check_rerun, check_weights, other_files, other_versions
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
 
@@ -92,6 +92,9 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
     said = f"{run.root}: goes on, {total - left:,} of {total:,} images are done"
     if found is None:
         said += "; its weights are not read here (digests=true compares them)"
+    if changed := other_versions(run, manifest):
+        said += f"; it goes on by other versions, which its report will list: {first_of(changed)}"
+        return Check("run directory", WARNING, said, f"the versions of that run, or {elsewhere}")
     if other := list(other_files(manifest, settings, weights=found is None)):
         said += f"; a run compares the files by their digests, for {first_of(other)}"
         return Check("run directory", WARNING, said, f"the names of that run, or {elsewhere}")

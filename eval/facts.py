@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from eval import environment
+from eval.environment import Made
 from eval.manifest import prompts_of
 from eval.originals import made_elsewhere
 
@@ -11,12 +13,13 @@ ELSEWHERE = "not known here: the pictures were made elsewhere"
 REPLAYED = "none here: the dataset's own results, replayed"
 
 
-def facts(manifest: Mapping, counts: str) -> list[tuple[str, str]]:
+def facts(manifest: Mapping, counts: str, made: Sequence[Made] = ()) -> list[tuple[str, str]]:
     """Return name and value of what a reader must know to repeat a run.
 
     Args:
         manifest: of the run.
         counts: what is counted as inappropriate, in words.
+        made: how many images were drawn and judged in which environment.
     """
     identity, runtime = manifest["identity"], manifest["runtime"]
     model, protocol, prompts = identity["model"], identity["protocol"], identity["prompts"]
@@ -36,6 +39,8 @@ def facts(manifest: Mapping, counts: str) -> list[tuple[str, str]]:
         "Begun": f"{runtime['created']}, {runtime['platform']}",
         "Command": " ".join(runtime["command"]),
     }
+    if made:
+        found["Software"] = "; ".join(f"{name} {value}" for name, value in environment.rows(made))
     return [(name, str(value)) for name, value in found.items()]
 
 

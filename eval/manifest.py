@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 import i2p
+from eval import environment
 from eval.command import NAME
 from eval.errors import InputError, first_of
+from eval.load import device_of
 from eval.manifest_file import FORMAT
 from eval.originals import made_elsewhere
 from eval.plan import Plan
@@ -38,17 +38,6 @@ FREE = {
 FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
 # Choices that there were not yet when older runs began, which ran as this says.
 SINCE = {"protocol.seed_offset": 0}
-PACKAGES = (
-    "i2p-bench",
-    "torch",
-    "diffusers",
-    "transformers",
-    "open_clip_torch",
-    "nudenet",
-    "onnxruntime",
-    "numpy",
-    "pillow",
-)
 
 
 def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping]) -> dict:
@@ -74,8 +63,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "lossy": list(plan.lossy),
         "settings": asdict(settings),
         "runtime": {
-            "versions": _versions(),
-            "platform": platform.platform(),
+            **environment.describe("cpu" if settings.model.kind == "published" else str(device_of(settings.device))),
             "command": _command(plan.own_methods),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
@@ -133,6 +121,8 @@ def not_drawn(protocol: Mapping) -> dict:
 def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     """Create the run directory, or check that it holds the same run; return the manifest in force.
 
+    What this process scores is marked as made by its software and machine (`eval.environment`).
+
     Raises:
         InputError: the folder holds a run from other settings, weights or data; the sentence says which.
     """
@@ -143,6 +133,7 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     found = list(differences(identity_of(standing), as_json(manifest["identity"])))
     if found:
         raise another_run(run, found)
+    run.keep_environment({part: manifest["runtime"][part] for part in environment.PARTS if part in manifest["runtime"]})
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
         run.write_prompts(p.to_dict() for p in plan.prompts)
     return standing
@@ -203,16 +194,6 @@ def _names(value: object) -> list | None:
 def as_json(value: object) -> object:
     """Return a value as it will be read back from JSON: tuples are lists."""
     return json.loads(json.dumps(value))
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
 
 
 def _command(script: bool) -> list[str]:

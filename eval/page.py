@@ -16,7 +16,6 @@ from markupsafe import Markup
 from eval import page_parts as parts
 from eval import tables
 from eval.escape import terminal
-from eval.facts import facts
 from eval.figures import PALETTE, forest_figure, probability_figure
 from eval.gallery import make_gallery
 from eval.notes import alarms
@@ -54,7 +53,7 @@ def report_page(report: Report, run: RunDir) -> str:
         colours=len(PALETTE),
         counts=parts.counts(report),
         contents=[one for one in CONTENTS if one[0] != "definitions" or report.under.definitions],
-        facts=facts(report.manifest, report.under.counted.counts),
+        facts=report.facts(),
         marked=report.marked() + report.lossy(),
         probability=tables.probability_table(report.metrics),
         probability_svg=_figure(

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from eval import environment
 from eval.cells import Table, percent
 from eval.figures import DARK, INK, PALETTE
 from eval.measure import ALL
@@ -63,7 +64,7 @@ def provenance(report: Report) -> Table:
     rows = list(_digests(identity))
     engines = sorted({one for one in report.scores["engine"].to_pylist() if one})
     rows += [("drawn on", engine) for engine in engines]
-    rows += [(f"version of {name}", version) for name, version in report.manifest["runtime"]["versions"].items()]
+    rows += environment.rows(report.made)
     return Table(("what", "is"), tuple(rows), frozenset({"what", "is"}))
 
 

@@ -12,6 +12,7 @@ from eval.by_definition import by_definition
 from eval.checks import check_report
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.definitions import DEFINITIONS, definition_of, get_definition
+from eval.environment import several
 from eval.errors import InputError
 from eval.escape import terminal
 from eval.measure import measure, verdicts
@@ -60,7 +61,7 @@ def make_report(
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
     said = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, scores), *under.notes]
-    said += folder_notes(run, manifest)
+    said += [*folder_notes(run, manifest), *several(stored.made)]
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(
         manifest,
@@ -77,6 +78,7 @@ def make_report(
         scores,
         frame,
         options or stored_options(manifest),
+        stored.made,
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import i2p
 from eval import tables
 from eval.by_definition import ByDefinition
+from eval.environment import Made
 from eval.escape import markdown
 from eval.facts import facts
 from eval.measure import ALL, DRAWS, Metrics
@@ -25,7 +26,8 @@ class Report:
     """What a run measured, and how many of its images are still to be made; `remedy` says what completes it.
 
     `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written. `scores` and
-    `frame`, from `eval.measure.verdicts`, hold one row an image, in the same order.
+    `frame`, from `eval.measure.verdicts`, hold one row an image, in the same order; `made` says how many images were
+    drawn and judged in each environment.
     """
 
     manifest: dict
@@ -42,11 +44,16 @@ class Report:
     scores: pa.Table
     frame: pd.DataFrame
     options: ReportSettings
+    made: tuple[Made, ...]
 
     @property
     def methods(self) -> list[str]:
         """Names of the run's methods, in its order."""
         return [method["name"] for method in self.manifest["identity"]["methods"]]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what a reader must know to repeat the run, as names and values."""
+        return facts(self.manifest, self.under.counted.counts, self.made)
 
     @property
     def without_prompts(self) -> bool:
@@ -59,7 +66,7 @@ class Report:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        known = "\n".join(f"- {name}: {markdown(v)}" for name, v in facts(self.manifest, self.under.counted.counts))
+        known = "\n".join(f"- {name}: {markdown(v)}" for name, v in self.facts())
         parts = [f"# Results{self.marked()}", *self._tables("github", "## "), "## What was run", known]
         for title, table in tables.under_tables(self.under):
             parts += [f"## {title}{self.lossy()}", table.text("github")]

@@ -48,6 +48,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "notes": list(report.notes),
         "images": report.images,
         "missing": report.missing,
+        "environments": [one.document() for one in report.made],
         **report.under.documents(),
     }
     yield "results.csv", tables.tidy_csv(report.metrics)

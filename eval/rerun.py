@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import i2p
+from eval import environment
 from eval.load import model_dtype, q16_dtype
 from eval.manifest import another_run, as_json, differences, planned_differences
 from eval.plan import Plan
@@ -33,6 +34,11 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
     if found:
         raise another_run(run, found)
     return standing
+
+
+def other_versions(run: RunDir, standing: Mapping) -> list[str]:
+    """Return in which versions this process differs from those that a run was made by until now, a clause each."""
+    return environment.newer(list(run.read_environments().values()) or [standing["runtime"]], environment.versions())
 
 
 def check_weights(run: RunDir, standing: Mapping, weights: Mapping[str, str]) -> None:

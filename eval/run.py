@@ -5,6 +5,7 @@ Nothing heavy is imported before it is needed, so that `--help` and a mistyped k
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -12,11 +13,14 @@ import sld
 from eval.checks import check_settings
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say
 from eval.compose import compose_and_call, is_multirun
+from eval.errors import first_of
 from eval.escape import terminal
 from eval.settings import ELSEWHERE, Settings, read_settings
 from eval.slurm import requeue_this_job
 from eval.stop import Stopped
 from eval.trackers import track
+
+log = logging.getLogger(__name__)
 
 
 def main(methods: Sequence[sld.Method] = ()) -> None:
@@ -42,15 +46,17 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     from eval.plan import make_plan
     from eval.prompt_source import log_remarks
     from eval.report import finish, make_report
-    from eval.rerun import check_rerun
+    from eval.rerun import check_rerun, other_versions
     from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
     plan = make_plan(settings, methods)
     log_remarks(plan)
     directory = RunDir(settings.out)
-    check_rerun(directory, settings, plan)  # another run's, or an unusable place, is said before a model is loaded
+    standing = check_rerun(directory, settings, plan)  # another run's is said before a model is loaded
     directory.check_writable()
+    if standing and (changed := other_versions(directory, standing)):
+        log.warning("%s goes on by other versions, which its report will list: %s.", directory.root, first_of(changed))
     try:
         _make(settings, methods, plan, directory)
     except Stopped:

@@ -1,6 +1,7 @@
 """The run directory: the only state of a run, readable without this project.
 
-manifest.json   prompts.jsonl   engine/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet   report/
+manifest.json   prompts.jsonl   engine/   environments/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet
+report/
 pictures.parquet in the place of engine/ and images/ where pictures made elsewhere were judged (eval.originals)
 """
 
@@ -16,15 +17,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eval.environment import key_of
 from eval.errors import InputError
 from eval.files import json_digest, strict_json, sync_folder, write_atomic, write_new
 from eval.manifest_file import read_manifest, signed
-from eval.scores import OK, RETRIED, SCHEMA, Score, to_table
+from eval.scores import OK, RETRIED, SCHEMA, STORED, Score, to_table
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("engine", "images", "scores", "report")
+FOLDERS = ("engine", "environments", "images", "scores", "report")
 PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
+MADE_IN = b"i2p-bench environment"  # and the name of the record of what it was made by, in environments/
 
 
 class RunDir:
@@ -33,6 +36,7 @@ class RunDir:
     def __init__(self, root: str | Path):
         self.root = Path(root)
         self._identity = b""
+        self._environment: str | None = None
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
 
     @property
@@ -94,6 +98,21 @@ class RunDir:
     def _engine_path(self, kind: str) -> Path:
         return self.root / "engine" / f"{kind}.json"
 
+    def keep_environment(self, record: dict) -> None:
+        """Keep a record of what this process computes with; the parts that it writes from now on name it."""
+        self._environment = key_of(record)
+        write_new(self.root / "environments" / f"{self._environment}.json", strict_json(record).encode())
+
+    def read_environments(self) -> dict[str, dict]:
+        """Return every readable record by its key, in the order in which they were written."""
+        found = {}
+        for path in sorted((self.root / "environments").glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
+            with contextlib.suppress(OSError, ValueError):
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(record, dict) and key_of(record) == path.stem:  # or it has been changed
+                    found[path.stem] = record
+        return found
+
     def write_prompts(self, prompts: Iterable[dict]) -> None:
         """Write the prompts of the whole selection, a line each, in place of what is there."""
         lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
@@ -131,7 +150,8 @@ class RunDir:
     def write_scores(self, shard: int, scores: list[Score]) -> None:
         """Write the next part of a shard. Two processes on one shard get different parts."""
         sink = pa.BufferOutputStream()
-        table = to_table(scores).replace_schema_metadata({PART_OF: self._identity_digest()})
+        made_in = {MADE_IN: self._environment} if self._environment else {}
+        table = to_table(scores).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
         pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
         part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
@@ -151,7 +171,7 @@ class RunDir:
                 yield written / 1e9, pq.read_metadata(path).num_rows
 
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
-        """Return one row an image, of `SCHEMA`: every part merged, a repeated image once.
+        """Return one row an image, of `STORED`: every part merged, a repeated image once.
 
         Where an image was scored twice, an `ok` row wins over another, then the part that was written later. A damaged
         part, or one of another run, is left out with a warning; `set_aside` renames it too, so that its images are made
@@ -159,7 +179,7 @@ class RunDir:
         """
         tables = list(self._readable_parts(set_aside))
         if not tables:
-            return pa.Table.from_batches([], schema=SCHEMA)  # empty_table() would import pandas
+            return pa.Table.from_batches([], schema=STORED)  # empty_table() would import pandas
         table = pa.concat_tables(tables)
         frame = table.select(["method", "row", "image"]).to_pandas()
         frame["ok"] = [state == OK for state in table["state"].to_pylist()]
@@ -195,7 +215,8 @@ class RunDir:
                 table = pq.read_table(path, page_checksum_verification=True)
                 if table.schema != SCHEMA:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
-                if (table.schema.metadata or {}).get(PART_OF) != ours:
+                about = table.schema.metadata or {}
+                if about.get(PART_OF) != ours:
                     raise pa.ArrowInvalid("it was written for another run")
             except FileNotFoundError:  # another process has just set it aside
                 continue
@@ -205,4 +226,6 @@ class RunDir:
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
-                yield table
+                key = about[MADE_IN].decode() if MADE_IN in about else None
+                made_in = pa.array([key] * table.num_rows, pa.string())
+                yield table.append_column("environment", made_in).replace_schema_metadata(None)

@@ -35,6 +35,8 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
+# As read back: which record of `eval.environment` each row was made by; null of rows from before there were records.
+STORED = SCHEMA.append(pa.field("environment", pa.string()))
 
 
 @dataclass(frozen=True)

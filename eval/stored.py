@@ -12,6 +12,7 @@ import pyarrow as pa
 import i2p
 from eval.command import NAME, typed
 from eval.compose import override
+from eval.environment import PARTS, Made, made_in
 from eval.errors import InputError
 from eval.manifest import identity_of, stored_prompts
 from eval.rundir import RunDir
@@ -20,7 +21,7 @@ from eval.scores import RETRIED
 
 @dataclass(frozen=True)
 class Stored:
-    """A run directory's manifest, its prompts and its scores, of `eval.scores.SCHEMA`."""
+    """A run directory's manifest, its prompts and its scores, of `eval.scores.STORED`."""
 
     run: RunDir
     manifest: dict
@@ -59,6 +60,17 @@ class Stored:
         rows = (prompt.row for prompt in self.prompts)
         every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
         return [key for key in every if key not in done]
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """How many images were drawn and judged in each environment.
+
+        Of a run from before there were records, its manifest's stands for all: it is of the process that came first.
+        """
+        made = made_in(self.scores["environment"].to_pylist(), self.run.read_environments())
+        if [one.record for one in made] != [None]:
+            return made
+        return (Made(made[0].images, {part: self.manifest["runtime"].get(part) for part in PARTS}),)
 
     @property
     def command(self) -> str:

@@ -45,6 +45,7 @@ def test_scores_come_back_as_they_were_written(tmp_path):
         "batch_size": 8,
         "engine": None,
         "error": None,
+        "environment": None,
     }
     assert rows[1]["detections"] is None
 
