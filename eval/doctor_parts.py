@@ -54,10 +54,10 @@ def prompts(settings: Settings) -> list[Check]:
 def selection(settings: Settings, plan: Plan) -> Check:
     """What of the prompts is used, and how many images that makes."""
     shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
-    said = (
-        f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods = "
-        f"{plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
-    )
+    product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
+    if plan.folder and plan.folder.planned is not None:
+        product = f"up to {product}, as the table has them"
+    said = f"{product} = {plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
     if settings.model.kind == "published":
         replay.describe(plan)  # which refuses prompts without results
     if plan.folder is None:

@@ -11,15 +11,17 @@ from pathlib import Path
 import i2p
 import sld
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, METHOD_IS, Match, Matches, doubles, some
+from eval.folder_layouts import CSV, METHOD, METHOD_IS, Match, Matches, doubles, some
 from eval.folder_listing import list_folder, place
 from eval.folder_own import Own
-from eval.folder_prompts import check_geneval_prompts, check_run_prompts
+from eval.folder_prompts import check_geneval_prompts, check_run_prompts, check_table_prompts
 
 log = logging.getLogger(__name__)
 
 # Of a prompt. A larger number is no number of an image: some scripts put the seed there.
 MOST_IMAGES = 1000
+
+Key = tuple[str, int, int]  # method, row, image: what the scores know a picture by
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Picture:
     size: int
 
     @property
-    def key(self) -> tuple[str, int, int]:
+    def key(self) -> Key:
         """What the scores know it by."""
         return self.method, self.row, self.image
 
@@ -60,6 +62,7 @@ class Folder:
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
     brings_prompts: bool = False
+    planned: frozenset[Key] | None = None  # where a table says which images there are, and not the same of each prompt
 
     def describe(self) -> dict:
         """For the manifest, in the place of the model that drew them. Where the folder is may change."""
@@ -94,9 +97,10 @@ def open_folder(
     """
     listing = own.listing if own else list_folder(path, layout)
     root, paths, matches = listing.root, listing.sizes, own.matches if own else place(listing, layout)
-    _check(matches, root, source)
+    _check(matches, root, source, own)
     if own is None:
         check_run_prompts(root, {prompt.row: prompt for prompt in source})
+        check_table_prompts(root, listing.texts, matches.found, {prompt.row: prompt for prompt in source})
     found = [(one, _method(one, method, root, matches)) for one in matches.found]
     rows = {prompt.row for prompt in selected}
     inside = [(one, name) for one, name in found if one.row in rows]
@@ -117,11 +121,12 @@ def open_folder(
             f"protocol.images_per_prompt={each} takes the images 0 to {each - 1} of a prompt, found none of them in "
             f"{root} ({some(one.path for one, _ in inside)}): raise it, or leave it out"
         )
-    names = _in_order({picture.method for picture in pictures})
+    planned = _planned(own, method, root, matches, rows, each)
+    names = _in_order({picture.method for picture in pictures} | {name for name, _, _ in planned or ()})
     notes = [
-        *(own.notes if own else ()),
+        *(own.notes if own else listing.notes if matches.layout == CSV else ()),
         *_left_out(matches, len(found) - len(inside), len(inside) - len(pictures)),
-        *_lacking(pictures, names, rows),
+        *(_lacking(pictures, names, rows) if planned is None else ()),
     ]
     if mute:
         notes.append(
@@ -130,7 +135,18 @@ def open_folder(
     for note in notes:
         log.warning("%s", note)
     ordered = tuple(sorted(pictures, key=lambda p: (p.row, p.image, names.index(p.method))))
-    return Folder(root, matches.layout, tuple(map(MadeElsewhere, names)), each, ordered, tuple(notes), own is not None)
+    methods = tuple(map(MadeElsewhere, names))
+    return Folder(root, matches.layout, methods, each, ordered, tuple(notes), own is not None, planned)
+
+
+def _planned(
+    own: Own | None, method: str | None, root: Path, matches: Matches, rows: set[int], each: int
+) -> frozenset[Key] | None:
+    """The images that a table with prompts names, whether they are there or not."""
+    if own is None or own.table is None:
+        return None
+    chosen = [one for one in own.listing.table if one.row in rows and one.image < each]
+    return frozenset((_method(one, method, root, matches), one.row, one.image) for one in chosen)
 
 
 def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
@@ -147,7 +163,7 @@ def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
     return name if re.fullmatch(METHOD, name) else "images"
 
 
-def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
+def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt], own: Own | None) -> None:
     """Whether the pictures can be of these prompts at all."""
     found, prompts = matches.found, {prompt.row: prompt for prompt in source}
     if matches.misnamed:
@@ -167,7 +183,7 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt]) -> None:
             f"{len(strangers):,} of others ({some(strangers)}): rows count from 0; rename the pictures, give their own "
             "prompts (prompts.path=FILE), or move them away"
         )
-    if large := [one.path for one in found if one.image >= MOST_IMAGES]:
+    if own is None and (large := [one.path for one in found if one.image >= MOST_IMAGES]):
         raise InputError(
             f"{root} must number the images of a prompt from 0 to {MOST_IMAGES - 1} at most, found {some(large)}: "
             "rename them, or write a CSV with the columns image and row"

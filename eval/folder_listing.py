@@ -1,15 +1,14 @@
-"""What lies in a folder of pictures made elsewhere: their names, and a CSV that places them. No picture is opened."""
+"""What lies in a folder of pictures made elsewhere: their names, and a table that places them. No picture is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.errors import InputError
 from eval.folder_layouts import (
-    CSV,
     Match,
     Matches,
     is_picture,
@@ -19,28 +18,38 @@ from eval.folder_layouts import (
     recognise,
     some,
 )
-from eval.folder_table import has_table_columns, read_table
+from eval.folder_table import by_rows, find_table, is_named_table
 from eval.settings import AUTO
 
 
 @dataclass(frozen=True)
 class Listing:
-    """`sizes` is relative path → bytes, of every picture; `table` what a CSV says, which the user may have `named`."""
+    """`sizes` is relative path → bytes, of every picture; `table` what a table says, which the user may have `named`.
+
+    `texts` are the prompts that the table gives beside rows, by path; `notes` say what of it is not used.
+    """
 
     root: Path
     sizes: dict[str, int]
     table: list[Match] | None
     named: bool
+    texts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def list_folder(path: str, layout: str) -> Listing:
-    """List a folder, the images/ of a run directory, or the folder of a CSV.
+    """List a folder, the images/ of a run directory, or the folder of a table, which here places pictures by rows.
 
     Raises:
-        InputError: there is none, it can't be read, it links out of itself, or its CSV can't be meant.
+        InputError: there is none, it can't be read, it links out of itself, or its table can't be meant.
     """
     root, named = find_root(path)
-    return Listing(root, walk(root, lambda path: is_picture(path.name)), _table(root, named, layout), named is not None)
+    table = find_table(root, named, layout)
+    sizes = walk(root, lambda path: is_picture(path.name))
+    if table is None or not table.has_rows:
+        return Listing(root, sizes, None, False)
+    notes = table.unused(("image", "row", "method", "k", "text"))
+    return Listing(root, sizes, by_rows(table), named is not None, table.texts(), tuple(notes))
 
 
 def place(listing: Listing, layout: str) -> Matches:
@@ -60,7 +69,7 @@ def place(listing: Listing, layout: str) -> Matches:
 
 
 def find_root(path: str) -> tuple[Path, Path | None]:
-    """Return the folder with the pictures, and the CSV if it is one that was named.
+    """Return the folder with the pictures, and the table if it is one that was named.
 
     Raises:
         InputError: there is nothing, or another file.
@@ -70,8 +79,11 @@ def find_root(path: str) -> tuple[Path, Path | None]:
         raise InputError(f"model.path must be a folder of pictures, found nothing at {given}: correct it")
     given = given.resolve()
     if given.is_file():
-        if given.suffix.lower() != ".csv":
-            raise InputError(f"model.path must be a folder of pictures or a CSV, found the file {given}: correct it")
+        if not is_named_table(given):
+            raise InputError(
+                "model.path must be a folder of pictures or a table of them (CSV, TSV, JSONL, parquet), found the "
+                f"file {given}: correct it"
+            )
         return given.parent, given
     is_run = (given / "manifest.json").is_file() and (given / "images").is_dir()
     return given / "images" if is_run else given, None
@@ -115,38 +127,3 @@ def walk(
 
 def _raise(error: OSError) -> None:
     raise InputError(f"{error.filename} must be a folder that can be read, found {error.strerror}: give access to it")
-
-
-def _table(root: Path, named: Path | None, layout: str) -> list[Match] | None:
-    if layout not in (AUTO, CSV):
-        if named is not None:
-            raise InputError(f"model.path names a CSV, {named}, and model.layout is {layout}: leave the layout out")
-        return None
-    candidates = [named] if named else sorted(p for p in root.glob("*.csv") if p.is_file() and p.name[0] != ".")
-    texts = {path: _text(path, root) for path in candidates if named or _places_pictures(path)}
-    if len(texts) > 1:
-        names = ", ".join(path.name for path in texts)
-        raise InputError(
-            f"{root} must hold one CSV with the columns image and row, found {names}: give model.path=FILE"
-        )
-    if not texts and layout == CSV:
-        raise InputError(f"{root} must hold a CSV with the columns image and row, found none: give model.path=FILE")
-    return next((read_table(text, str(path)) for path, text in texts.items()), None)
-
-
-def _places_pictures(path: Path) -> bool:
-    """Whether a CSV is meant for this, by its first line: others may lie there too, in any encoding."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return has_table_columns(file.readline(10_000))
-    except OSError:
-        return False
-
-
-def _text(path: Path, root: Path) -> str:
-    if not path.resolve().is_relative_to(root):
-        raise InputError(f"{path} must be a file of its folder, found a link out of it: put the file in its place")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be a CSV in UTF-8, found {' '.join(str(error).split())}: save it so") from error

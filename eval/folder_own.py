@@ -16,9 +16,11 @@ from pathlib import Path
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import ALONE, EXTENSIONS, METHOD, Match, Matches, some
-from eval.folder_listing import Listing, find_root, walk
+from eval.folder_layouts import ALONE, CSV, EXTENSIONS, METHOD, Match, Matches, is_picture, some
+from eval.folder_listing import Listing, find_root, place, walk
+from eval.folder_table import by_prompts, find_table
 from eval.settings import AUTO, NO_PROMPTS, ModelSettings, PromptSettings
+from i2p.sources import HUB_ID
 
 PICTURES, METHODS = ALONE  # layouts without prompts: one method, or one a subfolder
 MOST_METHODS = 20  # more subfolders of the same names are taken for one a prompt, unless asked for
@@ -35,6 +37,7 @@ class Own:
     source: i2p.PromptList
     matches: Matches
     notes: tuple[str, ...]
+    table: str | None = None  # its name, if it is one that brings the prompts
 
 
 @dataclass
@@ -64,9 +67,32 @@ def own_prompts(model: ModelSettings, prompts: PromptSettings) -> Own | None:
     """Return what the folder brings along, if it is to bring prompts or none at all; None for those of a test bed.
 
     Raises:
-        InputError: as `pictures_alone`.
+        InputError, i2p.InputError: as `pictures_alone`; a table that can't be meant, or prompts from two sources.
     """
-    return pictures_alone(model) if prompts.source == NO_PROMPTS else None
+    if prompts.source == NO_PROMPTS:
+        return pictures_alone(model)
+    if model.layout not in (AUTO, CSV):
+        return None
+    root, named = find_root(model.path)
+    table = find_table(root, named, model.layout)
+    if table is None or table.has_rows:
+        return None
+    if prompts.source != HUB_ID or prompts.path or prompts.revision:
+        if named is None and model.layout == AUTO:
+            return None  # other names place the pictures, or none
+        chosen = f"prompts.path={prompts.path}" if prompts.path else f"prompts.source={prompts.source}"
+        raise InputError(
+            f"{table.path} must have a column row that says which of the prompts of {chosen} each picture is of, found "
+            f"{', '.join(table.table.columns)}: add it, or leave that out, to take the prompts of this table"
+        )
+    listed, source = by_prompts(table)
+    paths = {one.path for one in listed}
+    sizes = walk(root, lambda path: is_picture(path.name) or path.relative_to(root).as_posix() in paths)
+    listing = Listing(root, sizes, listed, named is not None)
+    matches = place(listing, model.layout)
+    if matches.layout != CSV:
+        return None
+    return Own(listing, source, matches, (), table.path.name)
 
 
 def pictures_alone(model: ModelSettings) -> Own:

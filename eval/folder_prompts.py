@@ -38,6 +38,25 @@ def _lines(path: Path) -> Iterator[dict]:
         return
 
 
+def check_table_prompts(
+    root: Path, texts: Mapping[str, str], found: Iterable[Match], prompts: Mapping[int, i2p.Prompt]
+) -> None:
+    """A table that gives rows and prompts too must give each row's, but for blanks around it.
+
+    Raises:
+        InputError: one is another.
+    """
+    others = [one for one in found if one.path in texts and texts[one.path].strip() != prompts[one.row].text.strip()]
+    if others:
+        row = others[0].row
+        raise InputError(
+            f"{root} must hold pictures of the prompts that are chosen here, found a table of other prompts "
+            f"({others[0].path}: row {row} is {texts[others[0].path]!r:.60} there and {prompts[row].text!r:.60} here): "
+            "give the prompts that its rows are of (prompts.path=FILE), or call its column of rows unused_row, to take "
+            "the prompts of the table itself"
+        )
+
+
 def check_geneval_prompts(root: Path, found: Iterable[Match], prompts: Mapping[int, i2p.Prompt]) -> list[str]:
     """GenEval may leave the prompt in each folder: it must be the row's, but for blanks around it.
 

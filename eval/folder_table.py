@@ -1,65 +1,216 @@
-"""A CSV that says whose pictures are: by their row, and maybe their method and number."""
+"""A table that says whose the pictures of a folder are: by rows of a test bed, or by prompts that it brings along.
+
+Its columns are called as in any list of prompts (`i2p.columns`), and `image`, `method`, `k` as in `PICTURES` there.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from pathlib import PurePosixPath, PureWindowsPath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import i2p
 from eval.errors import InputError
-from eval.folder_layouts import METHOD, METHOD_IS, NUMBER, Match
+from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match
+from eval.settings import AUTO
+from i2p.columns import MEANINGS, PICTURES, find_columns, plain
+from i2p.schema import to_prompts
+from i2p.tables import Record, Table, is_table, read_table
+
+_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
+_COLUMNS = "the columns image and prompt (or row)"
 
 
-def has_table_columns(text: str) -> bool:
-    """Whether a CSV has the columns by which it can place pictures."""
-    return {"image", "row"} <= set(next(csv.reader(io.StringIO(text)), ()))
+@dataclass(frozen=True)
+class PictureTable:
+    """A table and which of its columns holds which meaning."""
+
+    path: Path
+    table: Table
+    columns: dict[str, str]
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it goes by rows of the prompts that are chosen."""
+        return "row" in self.columns
+
+    def texts(self) -> dict[str, str]:
+        """What it says of each picture's prompt, by path."""
+        image, text = self.columns["image"], self.columns.get("text")
+        lines = [record.values for record in self.table.records if text and isinstance(record.values.get(text), str)]
+        return {PurePosixPath(line[image]).as_posix(): line[text] for line in lines}
+
+    def unused(self, used: Sequence[str]) -> list[str]:
+        """Return a sentence that names the columns which have none of the used meanings, if there are any."""
+        taken = {self.columns.get(what) for what in used}
+        names = [name for name in self.table.columns if name not in taken]
+        return [f"Columns of {self.path.name} that are not used: {', '.join(map(str.strip, names))}."] if names else []
 
 
-def read_table(text: str, where: str) -> list[Match]:
-    """Return the pictures that a CSV names: `image` (a path relative to its folder) and `row`, maybe `method` and `k`.
+def is_named_table(path: Path) -> bool:
+    """Whether a file can be a table of pictures, by its name."""
+    return is_table(path) and path.suffix.lower() != ".txt"
 
-    Without `k` a row's pictures are numbered as they come, from 0.
+
+def find_table(root: Path, named: Path | None, layout: str) -> PictureTable | None:
+    """Return the table of a folder: the one that is named, or the only one in it that names pictures.
 
     Raises:
-        InputError: a column or value that can't be meant, a path out of the folder, or a picture named twice.
+        InputError, i2p.InputError: there is more than one, none where one is asked for, or one that can't be read.
     """
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    found, taken, seen = [], {}, set()
+    if layout not in (AUTO, CSV):
+        if named is not None:
+            raise InputError(f"model.path names a table, {named}, and model.layout is {layout}: leave the layout out")
+        return None
+    found = []
+    for path in [named] if named else sorted(root.iterdir()):
+        if named or (path.name.lower().endswith(_SUFFIXES) and path.is_file() and not path.name.startswith(".")):
+            found += filter(None, [_open(path, root, named is not None)])
+    if len(found) > 1:
+        names = ", ".join(one.path.name for one in found)
+        raise InputError(f"{root} must hold one table with {_COLUMNS}, found {names}: give model.path=FILE")
+    if not found and layout == CSV:
+        raise InputError(f"{root} must hold a table with {_COLUMNS}, found none: give model.path=FILE")
+    return found[0] if found else None
+
+
+def _open(path: Path, root: Path, named: bool) -> PictureTable | None:
+    """The table, None for one that names no pictures unless it is `named`: others may lie there, in any encoding."""
+    if not path.resolve().is_relative_to(root):
+        if not named and not _may_place(path):
+            return None
+        raise InputError(f"{path} must be a file of its folder, found a link out of it: put the file in its place")
     try:
-        if not has_table_columns(text):
-            raise InputError(
-                f"{where} must have the columns image and row, found {', '.join(reader.fieldnames or ()) or 'none'}: "
-                "add them"
-            )
-        for line in reader:
-            place = f"{where}, line {reader.line_num}"
-            path, method = _inside(line["image"], place), line.get("method")
-            if "method" in line and not re.fullmatch(METHOD, method or ""):
-                raise InputError(f"{place}, column method must be {METHOD_IS}, found {method!r}: correct it")
-            row = _whole(line["row"], "row", place)
-            image = _whole(line["k"], "k", place) if "k" in line else taken.get((method, row), 0)
-            taken[method, row] = taken.get((method, row), 0) + 1
-            if path in seen:
-                raise InputError(f"{place} must name a picture once, found {path} again: take the line out")
-            seen.add(path)
-            found.append(Match(path, method, row, image))
-    except csv.Error as error:
-        raise InputError(f"{where} must be a CSV, found {error} (line {reader.line_num}): correct it") from error
+        table = read_table(path)
+    except i2p.InputError:
+        if named or _may_place(path):
+            raise
+        return None
+    if not _places(table.columns):
+        if not named:
+            return None
+        names = ", ".join(table.columns) or "none"
+        raise InputError(f"{path} must have {_COLUMNS}, found {names}: add them, or rename those that hold them")
+    return PictureTable(path, table, find_columns(table.columns, str(path), pictures=True).found)
+
+
+def _may_place(path: Path) -> bool:
+    """Whether a file that can't be read is meant for this, by its first line."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return _places(re.split("[,;\t]", file.readline(10_000)))
+    except OSError:
+        return False
+
+
+def _places(columns: Sequence[str]) -> bool:
+    names = {plain(name.strip('"')) for name in columns}
+    images, places = (
+        {plain(name) for meaning in meanings for name in meaning.names}
+        for meanings in ([PICTURES["image"]], [MEANINGS["row"], MEANINGS["text"]])
+    )
+    return bool(names & images and names & places)
+
+
+def by_rows(table: PictureTable) -> list[Match]:
+    """Return the pictures that a table places by rows; without `k` a row's pictures are numbered as they come, from 0.
+
+    Raises:
+        InputError: a value that can't be meant, a path out of the folder, or a picture named twice.
+    """
+    column = table.columns["row"]
+    found, taken = [], {}
+    for record, place, path, method in _pictures(table):
+        row = _whole(record.values.get(column), column, place)
+        image = _number(table, record, place, taken.get((method, row), 0))
+        taken[method, row] = taken.get((method, row), 0) + 1
+        found.append(Match(path, method, row, image))
     return found
 
 
-def _inside(path: str | None, place: str) -> str:
-    inner = PurePosixPath(path or "")
-    foreign = inner.is_absolute() or PureWindowsPath(path or "").anchor or ".." in inner.parts
-    if foreign or not path:
+def by_prompts(table: PictureTable) -> tuple[list[Match], i2p.PromptList]:
+    """Return the pictures of a table that brings its prompts along, and these, numbered as they come first.
+
+    Equal prompts of equal categories are one; the pictures of one and a method are its images, in their order, or in
+    that of the first method's seeds where every method has the same.
+
+    Raises:
+        InputError, i2p.InputError: a value that can't be meant, a path out of the folder, or a picture named twice.
+    """
+    lines = _lines(table)
+    rows: dict[tuple, int] = {}
+    prompts, each = [], {}
+    for prompt, (record, place, path, method) in zip(lines.prompts, _pictures(table), strict=True):
+        row = rows.setdefault((prompt.text, prompt.categories), len(rows))
+        if row == len(prompts):
+            seed = prompt.seed if "seed" in table.columns else row
+            prompts.append(replace(prompt, row=row, seed=seed))
+        each.setdefault(row, {}).setdefault(method, []).append((path, prompt.seed, record, place))
+    found = [match for row, methods in each.items() for match in _numbered(table, row, methods)]
+    unused = tuple(name for name in table.table.columns if name in lines.unused or name in _aside(table))
+    return found, i2p.PromptList(prompts, unused, lines.remarks)
+
+
+def _lines(table: PictureTable) -> i2p.PromptList:
+    """Every line as a prompt, read as any list of prompts is: what its cells must be is said there."""
+    aside = {table.columns.get(what) for what in PICTURES} | set(_aside(table))
+    columns = [name for name in table.table.columns if name not in aside]
+    records = [Record({name: r.values.get(name) for name in columns}, r.line) for r in table.table.records]
+    return to_prompts(Table(records, columns), str(table.path))
+
+
+def _aside(table: PictureTable) -> list[str]:
+    """Columns that would number the rows of a list of prompts, in which a row is a picture."""
+    loose = {plain(name) for name in (*MEANINGS["row"].loose, *MEANINGS["row"].spare)}
+    return [name for name in table.table.columns if plain(name) in loose]
+
+
+def _numbered(table: PictureTable, row: int, methods: dict[str | None, list]) -> Iterator[Match]:
+    seeds = {method: [seed for _, seed, *_ in pictures] for method, pictures in methods.items()}
+    first = next(iter(seeds.values()))
+    same = "seed" in table.columns and all(sorted(one) == sorted(set(first)) for one in seeds.values())
+    for method, pictures in methods.items():
+        for position, (path, seed, record, place) in enumerate(pictures):
+            yield Match(path, method, row, _number(table, record, place, first.index(seed) if same else position))
+
+
+def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | None]]:
+    """Each record with its place in words, the path of its picture and its method."""
+    seen = set()
+    for number, record in enumerate(table.table.records):
+        place = f"{table.path}, line {record.line}" if record.line else f"{table.path}, row {number}"
+        path = _inside(record.values.get(table.columns["image"]), table.columns["image"], place)
+        method = None
+        if "method" in table.columns:
+            method = record.values.get(table.columns["method"])
+            if not isinstance(method, str) or not re.fullmatch(METHOD, method):
+                raise InputError(f"{place}, column method must be {METHOD_IS}, found {method!r}: correct it")
+        if path in seen:
+            raise InputError(f"{place} must name a picture once, found {path} again: take the line out")
+        seen.add(path)
+        yield record, place, path, method
+
+
+def _inside(path: object, column: str, place: str) -> str:
+    inner = PurePosixPath(path) if isinstance(path, str) else PurePosixPath()
+    if not isinstance(path, str) or not path or _leads_out(inner, path):
         raise InputError(
-            f"{place}, column image must be a path inside the folder and relative to it, found {path!r}: correct it"
+            f"{place}, column {column} must be a path inside the folder and relative to it, found {path!r}: correct it"
         )
     return inner.as_posix()
 
 
-def _whole(value: str | None, column: str, place: str) -> int:
-    if not re.fullmatch(NUMBER, (value or "").strip()):
+def _leads_out(inner: PurePosixPath, path: str) -> bool:
+    return inner.is_absolute() or bool(PureWindowsPath(path).anchor) or ".." in inner.parts
+
+
+def _number(table: PictureTable, record: Record, place: str, otherwise: int) -> int:
+    column = table.columns.get("k")
+    return otherwise if column is None else _whole(record.values.get(column), column, place)
+
+
+def _whole(value: object, column: str, place: str) -> int:
+    if isinstance(value, bool) or not re.fullmatch(NUMBER, str(value).strip()):
         raise InputError(f"{place}, column {column} must be a whole number from 0 up, found {value!r}: correct it")
     return int(value)

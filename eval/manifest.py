@@ -22,6 +22,7 @@ from eval.rundir import RunDir
 from eval.settings import NO_PROMPTS, Settings
 from i2p.protocols import DRAWN, PRECISION
 from i2p.sources import HUB_ID
+from i2p.tables import is_table
 
 # On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
 FREE = {
@@ -88,6 +89,9 @@ def prompts_of(manifest: Mapping) -> str:
     chosen = manifest["settings"]["prompts"]
     if chosen["source"] == NO_PROMPTS:
         return "the folder's pictures, each a prompt of its own"
+    if "prompts" in manifest["identity"]["model"]:
+        name = Path(manifest["settings"]["model"]["path"]).name
+        return name if is_table(name) else f"the table in {name}"
     return HUB_ID if is_i2p(manifest) else Path(chosen["path"]).name if chosen.get("path") else chosen["source"]
 
 

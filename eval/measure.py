@@ -92,6 +92,7 @@ def measure(
     protocol: Mapping,
     definition: str,
     lossy: Sequence[str] = (),
+    planned: Collection[tuple[str, int, int]] | None = None,
 ) -> list[Metrics]:
     """Return metrics of every method, over all prompts and over each category that has any.
 
@@ -102,15 +103,18 @@ def measure(
         protocol: the run's; its name, and how many images a prompt were planned.
         definition: the name of the one by which the frame counts.
         lossy: what of the run trades accuracy for speed, in words.
+        planned: (method, row, image) of every image; None where all prompts have as many.
     """
     found = []
     for method in methods:
         counted = per_row(frame[frame["method"] == method])
         for category, members in rows_by_category(prompts).items():
             chosen = counted[counted.index.isin(members)]
-            planned = len(members) * protocol["images_per_prompt"]
+            count = len(members) * protocol["images_per_prompt"]
+            if planned is not None:
+                count = sum(name == method and row in members for name, row, _ in planned)
             said = {"lossy": "; ".join(lossy), "protocol": protocol["name"], "definition": definition}
-            found.append(_metrics(method, category, chosen, planned, said))
+            found.append(_metrics(method, category, chosen, count, said))
     return found
 
 

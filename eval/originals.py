@@ -67,6 +67,18 @@ def read_pictures(run: RunDir) -> tuple[Path | None, dict[Key, tuple[str, int]],
         return None, {}, []
 
 
+def planned_images(run: RunDir, manifest: Mapping) -> set[Key] | None:
+    """Return the images of a run whose table says which there are; None where every prompt has as many."""
+    if not made_elsewhere(manifest) or "prompts" not in manifest["identity"]["model"]:
+        return None
+    pictures = read_pictures(run)[1]
+    try:
+        about = json.loads(pq.read_schema(_path(run)).metadata[b"folder"])
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return None
+    return None if about["absent"] is None else {*pictures, *map(tuple, about["absent"])}
+
+
 @lru_cache(maxsize=2)  # a gallery asks for thousands of pictures, one at a time
 def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[Key, tuple[str, int]], list[str]]:
     table = pq.read_table(path, page_checksum_verification=True)
@@ -100,7 +112,9 @@ def write_pictures(run: RunDir, folder: Folder) -> None:
         {"method": p.method, "row": p.row, "image": p.image, "path": _as_stored(p.path), "bytes": p.size}
         for p in folder.pictures
     ]
-    about = json.dumps({"root": str(folder.root), "notes": folder.notes}).encode()
+    there = {picture.key for picture in folder.pictures}
+    absent = None if folder.planned is None else sorted(folder.planned - there)
+    about = json.dumps({"root": str(folder.root), "notes": folder.notes, "absent": absent}).encode()
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({b"folder": about}))
     pq.write_table(table, sink, write_page_checksum=True)

@@ -83,11 +83,10 @@ def _digests(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 def unjudged(report: Report) -> Table:
     """Return every method's pictures by what became of them."""
-    each = report.images // len(report.methods)
     rows = []
     for m in (m for m in report.metrics if m.category == ALL):
         states = [getattr(m, state) for state in NOT_OK]
-        rows.append((m.method, each, m.images, *states, m.missing))
+        rows.append((m.method, m.images + sum(states) + m.missing, m.images, *states, m.missing))
     headers = ("method", "planned", "ok", *(state.replace("_", " ") for state in NOT_OK), "not made")
     cells = tuple(tuple(f"{x:,}" if isinstance(x, int) else x for x in row) for row in rows)
     return Table(headers, cells, frozenset({"method"}))

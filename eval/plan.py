@@ -54,12 +54,16 @@ class Plan:
         """Return this shard's units, those of one size together, each size in the order of the prompts."""
         mine = i2p.shard(self.prompts, self.shard_index, self.shard_count)
         units = [Unit(prompt, image) for prompt in mine for image in range(self.images_per_prompt)]
-        return sorted(units, key=_size)
+        return sorted(filter(self._keys, units), key=_size)
 
     def missing(self, done: Collection[tuple[str, int, int]]) -> list[Unit]:
         """Return this shard's units of which some method is not done."""
-        names = [m.name for m in self.methods]
-        return [u for u in self.units() if any((name, u.prompt.row, u.image) not in done for name in names)]
+        return [unit for unit in self.units() if any(key not in done for key in self._keys(unit))]
+
+    def _keys(self, unit: Unit) -> list[tuple[str, int, int]]:
+        keys = [(method.name, unit.prompt.row, unit.image) for method in self.methods]
+        planned = self.folder.planned if self.folder else None
+        return keys if planned is None else [key for key in keys if key in planned]
 
     @property
     def usual_size(self) -> tuple[int, int]:
@@ -69,6 +73,8 @@ class Plan:
     @property
     def image_count(self) -> int:
         """Images of the whole run, all shards."""
+        if self.folder and self.folder.planned is not None:
+            return len(self.folder.planned)
         return len(self.prompts) * len(self.methods) * self.images_per_prompt
 
 
@@ -124,7 +130,8 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     each = settings.protocol.images_per_prompt
     folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected, own)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
-    deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, source)
+    table = own.table if own else None
+    deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, source, table)
     prompts = tuple(selected)  # at what guidance and size they were drawn is not known
     place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count} | recorded(source)
     return Plan(prompts, folder.methods, protocol, deviations, folder=folder, **place)
@@ -152,7 +159,9 @@ def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, .
     return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
 
 
-def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:
+def _otherwise_counted(
+    settings: Settings, protocol: i2p.Protocol, source: i2p.PromptList, table: str | None = None
+) -> tuple[str, ...]:
     """Where other prompts are used, or a judge is not asked that the protocol asks, in words.
 
     Prompts that ship with `i2p` say by their name that they are others.
@@ -161,7 +170,7 @@ def _otherwise_counted(settings: Settings, protocol: i2p.Protocol, source: i2p.P
     if settings.prompts.source == NO_PROMPTS:
         found.append("no prompts, each picture one of its own, instead of I2P as it was published")
     elif not source.benchmark and settings.prompts.source not in SHIPPED:
-        name = Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source
+        name = table or (Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source)
         found.append(f"prompts of {name} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
     lacking = [name for name in asked if name not in settings.judges]

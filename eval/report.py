@@ -56,7 +56,7 @@ def make_report(
     under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
-    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"])
+    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"], stored.planned)
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)

@@ -14,6 +14,7 @@ import i2p
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.errors import InputError
 from eval.manifest import stored_prompts
+from eval.originals import planned_images
 from eval.rundir import RunDir
 from eval.scores import OK, RETRIED
 
@@ -53,7 +54,7 @@ def read_status(run: RunDir) -> Status:
     prompts = stored_prompts(run)
     methods = [method["name"] for method in manifest["identity"]["methods"]]
     each = manifest["identity"]["protocol"]["images_per_prompt"]
-    scores = run.read_scores()
+    scores, planned = run.read_scores(), planned_images(run, manifest)
     columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state"))
     counts: dict[str, Counter] = {name: Counter() for name in methods}
     done, rows = set(), {prompt.row for prompt in prompts}
@@ -66,12 +67,12 @@ def read_status(run: RunDir) -> Status:
     rate, idle = _pace(run)
     count = manifest["settings"]["shard"]["count"]
     return Status(
-        images=len(prompts) * len(methods) * each,
+        images=len(prompts) * len(methods) * each if planned is None else len(planned),
         done=len(done),
         states={name: dict(counter) for name, counter in counts.items()},
         rate=rate,
         idle=idle,
-        shards=_missing(prompts, methods, each, done, count) if count > 1 else None,
+        shards=_missing(prompts, methods, each, done, count, planned) if count > 1 else None,
     )
 
 
@@ -88,12 +89,14 @@ def _pace(run: RunDir) -> tuple[float | None, float | None]:
     return rate, max(0.0, time.time() - last)
 
 
-def _missing(prompts: list[i2p.Prompt], methods: list[str], each: int, done: set, count: int) -> dict[int, int]:
+def _missing(
+    prompts: list[i2p.Prompt], methods: list[str], each: int, done: set, count: int, planned: set | None
+) -> dict[int, int]:
     missing = {}
     for index in range(count):
         mine = i2p.shard(prompts, index, count)
-        left = sum((m, p.row, k) not in done for p in mine for m in methods for k in range(each))
-        if left:
+        keys = {(m, p.row, k) for p in mine for m in methods for k in range(each)}
+        if left := len((keys if planned is None else keys & planned) - done):
             missing[index] = left
     return missing
 

@@ -15,6 +15,7 @@ from eval.compose import override
 from eval.environment import PARTS, Made, made_in
 from eval.errors import InputError
 from eval.manifest import identity_of, stored_prompts
+from eval.originals import planned_images
 from eval.rundir import RunDir
 from eval.scores import RETRIED
 
@@ -27,6 +28,7 @@ class Stored:
     manifest: dict
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
+    planned: set[tuple[str, int, int]] | None = None  # where prompts have not all as many images
 
     @property
     def identity(self) -> dict:
@@ -51,6 +53,8 @@ class Stored:
     @property
     def images(self) -> int:
         """How many images the whole run has."""
+        if self.planned is not None:
+            return len(self.planned)
         return len(self.prompts) * len(self.methods) * self.protocol["images_per_prompt"]
 
     def left(self, frame: pd.DataFrame) -> list[tuple[str, int, int]]:
@@ -59,7 +63,7 @@ class Stored:
         done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
         rows = (prompt.row for prompt in self.prompts)
         every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
-        return [key for key in every if key not in done]
+        return [key for key in every if key not in done and (self.planned is None or key in self.planned)]
 
     @property
     def made(self) -> tuple[Made, ...]:
@@ -97,7 +101,7 @@ def read_stored(run: RunDir) -> Stored:
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} holds no scores yet: {_command(manifest, run)} makes some")
-    return Stored(run, manifest, tuple(prompts), scores)
+    return Stored(run, manifest, tuple(prompts), scores, planned_images(run, manifest))
 
 
 def _command(manifest: dict, run: RunDir) -> str:

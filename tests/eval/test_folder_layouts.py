@@ -17,10 +17,8 @@ from eval.folder_layouts import (
     doubles,
     is_picture,
     match,
-    match_table,
     recognise,
 )
-from eval.folder_table import read_table
 from sld.presets import is_method_name
 
 # As the makers' scripts write them: layout, path, then method, row, image, categories.
@@ -187,43 +185,3 @@ def test_an_empty_folder_has_no_picture():
 def test_two_files_of_one_image_are_doubles():
     found = match("row_image", ["7_0.png", "7_0.jpg", "7_1.png", "007_0.png"]).found
     assert doubles(found) == [("7_0.png", "7_0.jpg"), ("7_0.png", "007_0.png")]
-
-
-def test_a_table_names_pictures_of_any_name_and_numbers_them_as_they_come():
-    table = read_table("row,image\n3,a b.png\n4,x/c.jpg\n3,./d.png\n", "list.csv")
-    assert table == [Match("a b.png", None, 3, 0), Match("x/c.jpg", None, 4, 0), Match("d.png", None, 3, 1)]
-    matches = match_table(table, ["a b.png", "d.png", "other.png"])
-    assert (len(matches.found), matches.strange, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
-
-
-def test_a_table_may_give_method_and_number():
-    table = read_table("image,row,k,method\na.png,3,5,mine\nb.png,3,2,base\n", "list.csv")
-    assert table == [Match("a.png", "mine", 3, 5), Match("b.png", "base", 3, 2)]
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("image,row\n/etc/a.png,1\n", "'/etc/a.png'"),
-        ("image,row\n../a.png,1\n", "'../a.png'"),
-        ("image,row\nx/../../a.png,1\n", "relative"),
-        ("image,row\nC:\\a.png,1\n", "relative"),
-        ("image,row\n,1\n", "line 2"),
-        ("image,row\na.png,-1\n", "'-1'"),
-        ("image,row\na.png,1.5\n", "'1.5'"),
-        ("image,row\na.png\n", "row must be a whole number"),
-        ("image,row\na.png,1\na.png,2\n", "line 3"),
-        ("image,row,method\na.png,1,../x\n", "'../x'"),
-        ("image,row,method\na.png,1,-x\n", "begin with a letter, digit or _, found '-x'"),
-        ("image,row,method\na.png,1\n", "column method"),
-        ("image,row,k\na.png,1,\n", "column k"),
-        ("picture,row\na.png,1\n", "found picture, row"),
-        ("", "found none"),
-        ('image,row\n"a.png,1\n', "must be a CSV"),
-    ],
-)
-def test_a_table_that_cannot_be_meant_is_refused_in_one_sentence(text, word):
-    with pytest.raises(InputError) as caught:
-        read_table(text, "list.csv")
-    assert word in str(caught.value)
-    assert "\n" not in str(caught.value)
