@@ -12,12 +12,14 @@ from typing import NoReturn
 
 import i2p
 import sld
+from eval.command import typed
 from eval.errors import InputError, WorkersLost
 from eval.escape import terminal
 from eval.files import StorageError
 from eval.judges import JudgeError
 from eval.stop import Stopped
 from eval.streams import open_streams
+from eval.texts import expanded
 
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -86,6 +88,7 @@ def with_run(
     folders, given = sys.argv[1 : 1 + count], sys.argv[1 + count :]
     options = "".join(f" [{key}=…]" for key in keys)
     usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
+    usage += f"\n    or: {typed(command.rpartition('.')[2])} …, from any folder"
     if {"-h", "--help"} & {*folders, *(given if len(given) == 1 else ())}:
         say(f"{usage}\n\n{explanation}".rstrip())
         return COMPLETE
@@ -99,10 +102,10 @@ def with_run(
         if key not in keys or not value:
             raise InputError(
                 f"expected {' or '.join(f'{key}=…' for key in keys)} behind the run directory, found {word!r}: see "
-                f"`python -m {command} --help`"
+                f"`{typed(command.rpartition('.')[2])} --help`"
             )
-        values[key] = value
-    return call(*map(Path, folders), **values)
+        values[key] = expanded(key, value) if key == "out" else value
+    return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
 
 
 def say(text: str) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from omegaconf import DictConfig
 
 import i2p
 import sld
-from eval.cli import exit_code_of
+from eval.cli import exit_code_of, say
+from eval.command import typed
+from eval.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.errors import InputError
-from eval.overrides import CONF, HELP, MULTIRUN, check_arguments
+from eval.overrides import HELP, MULTIRUN, check_arguments, groups
+from eval.settings import Settings
+from eval.texts import CHOICE, text_keys
+from eval.values import as_typed, override
 
 T = TypeVar("T")
 
@@ -28,7 +32,7 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
             would act on (`eval.overrides`).
     """
     if is_multirun():
-        raise InputError(f"--multirun is for python -m eval.run, found it with eval.{name}: call it job by job")
+        raise InputError(f"--multirun is for `{typed('run')}`, found it with eval.{name}: call it job by job")
     codes = [0]
 
     def task(config: DictConfig) -> None:
@@ -70,39 +74,49 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
 
 
 def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
-    check_arguments(sys.argv[1:])
+    # From here on the folder of one's own configurations is one word with its whole path, for other processes too.
+    sys.argv = given = [sys.argv[0], *with_config_dir(sys.argv[1:])]
+    check_arguments(given[1:])
     import hydra
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    def as_given(config: DictConfig) -> None:
+        sys.argv = given  # what goes on record is what was typed
+        task(config)
+
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
-    given = sys.argv
-    if more:  # Hydra takes overrides from one place only, so a flag between them goes to the front
-        flags = [word for word in given[1:] if word.startswith("-")]
-        words = [word for word in given[1:] if word not in flags]
-        if set(flags) & set(HELP):  # whose settings are those of one run
-            flags, words, more = [flag for flag in flags if flag not in MULTIRUN], [], ()
-        sys.argv = [given[0], *flags, *words, *more]
+    sys.argv = [given[0], *_for_hydra(given[1:], more)]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(as_given)()
     except OverrideParseException as error:
         raise InputError(
-            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets, and put a value with "
-            "other letters, blanks or signs in quotes that reach Hydra, as in \"out='my café'\""
+            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets and quotes"
         ) from error
     except (HydraException, OmegaConfBaseException) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"{sentence}: see `python -m eval.{name} --help` for the groups and keys there are") from error
+        raise InputError(f"{sentence}: see `{typed(name)} --help` for the groups and keys there are") from error
+    except SystemExit:  # it has been asked for something else than a run
+        if (folder := config_dir(given)) and set(HELP[:2]) & set(given):
+            names = "".join(f"\n  {group:<14}{', '.join(found)}" for group, found in choices(folder).items())
+            say(f"\nIn {folder}\n{names}")
+        raise
     finally:
         sys.argv = given
 
 
-def override(key: str, value: str) -> str:
-    """Return KEY=VALUE as Hydra reads it back, quoted where the value holds more than letters, digits and the like."""
-    if re.fullmatch(r"[A-Za-z0-9_./+@%:-]+", value):
-        return f"{key}={value}"
-    # Before a quote, Hydra takes a backslash as an escape, and elsewhere as itself.
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", escaped)  # or it would name another key
-    return f"{key}='{escaped}'"
+def _for_hydra(arguments: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The command line as Hydra is to get it, with overrides of our own behind the user's."""
+    from eval.slurm import SlurmSettings
+
+    sweep = any(word in MULTIRUN for word in arguments)
+    kinds = dict.fromkeys(groups(arguments), CHOICE)
+    kinds |= text_keys(Settings) | text_keys(SlurmSettings, "slurm.")
+    words = [*completed_config_dir(arguments), *(as_typed(word, kinds, sweep=sweep) for word in arguments)]
+    if not more:
+        return words
+    # Hydra takes overrides from one place only, so a flag between them goes to the front.
+    flags, others = [word for word in words if word.startswith("-")], [word for word in words if word[:1] != "-"]
+    if set(flags) & set(HELP):  # whose settings are those of one run
+        return [flag for flag in flags if flag not in MULTIRUN]
+    return [*flags, *others, *more]

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import i2p
-from eval.compose import override
 from eval.errors import InputError
 from eval.escape import name_in_line
+from eval.values import override
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 EXAMPLES = 5

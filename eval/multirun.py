@@ -19,12 +19,14 @@ import sld
 from eval.checks import check_settings
 from eval.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE
 from eval.command import command_line
-from eval.compose import compose_jobs, override
+from eval.compose import compose_jobs
+from eval.config_dir import FLAG
 from eval.errors import InputError
 from eval.overrides import asks, key_of
 from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
 from eval.stop import SIGNALS
+from eval.values import override
 
 LONGEST = 120  # characters of a folder's name
 GRACE = 10  # seconds that a job has to hear a terminal's ctrl-C by itself
@@ -85,10 +87,11 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
         raise InputError("expected a value or more of what varies, found none, so no job: give some, as in KEY=1,2")
     _check_root(root)
     program = [sys.executable, sys.argv[0]] if methods else command_line("run")
+    folder = [word for word in sys.argv[1:] if word.startswith(f"{FLAG}=")]
     done = []
     for number, job in enumerate(jobs, 1):
         print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
-        code, asked = _run([*program, *job.overrides, override("out", str(job.folder))])
+        code, asked = _run([*program, *folder, *job.overrides, override("out", str(job.folder))])
         done.append(Done(job, code))
         if asked:
             break

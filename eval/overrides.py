@@ -2,28 +2,27 @@
 
 Hydra calls code that a config names (callbacks, launchers, logging handlers), unpickles with one of its flags, and
 reads configs from wherever it is told. So its own settings are not for the command line, and configs come from `conf/`
-alone.
+and from a folder that has been looked through (`eval.config_dir`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
+from eval.config_dir import CONF, FLAG, config_dir
 from eval.errors import InputError
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 HELP = ("--help", "-h", "--hydra-help")
 MULTIRUN = ("--multirun", "-m")
 FLAGS = (
     *(*HELP, "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
-    *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc"),
+    *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc", FLAG),
 )
 # Of these Hydra takes one; its own word on two of them is a traceback.
 ONE_OF = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
-_QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", *MULTIRUN}
-_CHOICE = re.compile(r"[\w-]+(,[\w-]+)*")
+_QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", FLAG, *MULTIRUN}
+_CHOICE = re.compile(r"[\w-][\w.-]*(,[\w-][\w.-]*)*")
 
 
 def key_of(word: str) -> str:
@@ -36,6 +35,12 @@ def asks(arguments: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
 
 
+def groups(arguments: Sequence[str]) -> set[str]:
+    """Return the names of the groups of which one can choose, those in the user's own folder among them."""
+    folders = filter(None, (CONF, config_dir(arguments)))
+    return {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+
+
 def check_arguments(arguments: Sequence[str]) -> None:
     """Raise InputError for a flag, key or choice that could have Hydra run code or read a config of somebody else's.
 
@@ -46,15 +51,15 @@ def check_arguments(arguments: Sequence[str]) -> None:
         raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
     if "--resolve" in said and not said & {"--cfg", "-c", "--help", "-h"}:
         raise InputError("--resolve goes with --cfg, whose values it fills in, found it alone: add --cfg job")
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    names = groups(arguments)
     for word in arguments:
         key, _, value = word.strip().partition("=")
         key = key.strip()
         if key.startswith("-"):
             if key not in FLAGS:
                 raise InputError(
-                    f"expected one of the flags {', '.join(FLAGS)}, found {word}: configs of your own belong into the "
-                    "folder conf/experiment"
+                    f"expected one of the flags {', '.join(FLAGS)}, found {word}: configs of your own are given with "
+                    f"{FLAG} FOLDER"
                 )
             continue
         name = key.lstrip("+~").strip()
@@ -63,5 +68,5 @@ def check_arguments(arguments: Sequence[str]) -> None:
                 f"Hydra's own settings and packages can't be set here, for they may name code to be called, found "
                 f"{word}: leave it out"
             )
-        if (name in groups or "/" in name) and value and not _CHOICE.fullmatch(value.strip()):
+        if (name in names or "/" in name) and value and not _CHOICE.fullmatch(value.strip()):
             raise InputError(f"{name} chooses by a name, or by several with commas, found {value!r}: see --help")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eval.errors import InputError
+from eval.texts import with_paths, with_texts
 
 DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
 ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
 NO_PROMPTS = "none"  # of the prompts of a folder: each picture is one of its own
 AUTO = "auto"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -148,11 +152,14 @@ def read_settings(config: DictConfig) -> Settings:
     Raises:
         InputError: a key that does not exist, a value of the wrong type or out of its range.
     """
+    if "slurm" in config:  # of an experiment; those who use it take it out before
+        log.warning("slurm.* is not used here: it is how `i2p-bench submit` has SLURM run this.")
+        config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
-        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), config))
+        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), with_texts(config, Settings)))
     except OmegaConfBaseException as error:
         raise InputError(_sentence(error)) from error
-    return settings
+    return with_paths(settings)
 
 
 def _schema() -> DictConfig:

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 import i2p
 from eval.command import NAME, typed
-from eval.compose import override
 from eval.environment import PARTS, Made, made_in
 from eval.errors import InputError
 from eval.manifest import identity_of, stored_prompts
 from eval.originals import planned_images
 from eval.rundir import RunDir
 from eval.scores import RETRIED
+from eval.values import override
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 import i2p
 import sld
 from eval import escape
-from eval.compose import override
 from eval.run import main
+from eval.values import override
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from eval.compose import override
 from eval.slurm import array_ranges
 from eval.submit import main
+from eval.values import override
 
 SMALL = ["protocol.steps=1", "prompts.rows=0-9", "slurm.time=01:00:00", "slurm.partition=gpu"]
 
