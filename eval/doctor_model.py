@@ -66,13 +66,11 @@ def _looked_inside(settings: Settings, place: Path) -> Iterator[tuple[Path, list
 
 
 def _other_unet(settings: Settings, base: Path, digests: bool) -> Check:
-    from sld.models.weights_check import check_replacement, check_same_configuration, configured
+    from sld.models.weights_check import check_replacement, configured
 
     paths, place = _unet(settings), Path(settings.model.unet).expanduser()
     unet = configured("unet", base / "unet")
-    if place.is_dir():
-        check_same_configuration("unet", unet.config, paths[0].parent)
-    check_replacement("unet", unet, paths, settings.model.allow_pickle)
+    check_replacement("unet", unet, paths, place, settings.model.allow_pickle)
     said = f"{settings.model.unet}: {described(paths, digests)}"
     if place.is_dir() and (aside := left_aside(paths, "unet")):
         said += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 import sld
-from eval.doctor_checks import OK, SKIPPED, WARNING, Check
+from eval.doctor_checks import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor_machine import Done, images_left, pictures_left
 from eval.engine import two_calls
 from eval.judges.pictures import shape_fault
 from eval.load import load_judges, load_model
+from eval.model_words import replacements
 from eval.plan import Plan
 from eval.png import encode_png
 from eval.read_picture import Unreadable, read_picture
@@ -32,14 +33,17 @@ GPU_BATCH = 8  # where the run would find its own
 FOLDER_BATCH = 8  # pictures made elsewhere that are read and judged
 
 
-def measured(settings: Settings, plan: Plan, done: Done) -> Check:
-    """The time that the run, or what is left of it, will take; measured within `LONGEST`, or not at all."""
+def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
+    """The time that the run, or what is left of it, will take; measured within `LONGEST`, or not at all.
+
+    With it what loading says of the model's weights, where it is loaded.
+    """
     if settings.model.kind == "published":
-        return Check("time", SKIPPED, "seconds: nothing is drawn")
+        return [Check("time", SKIPPED, "seconds: nothing is drawn")]
     if not images_left(plan, done):
-        return Check("time", SKIPPED, "nothing is left to do but the report")
-    look = _measure if plan.folder is None else _measure_folder
-    answer: list[Check | Exception] = []
+        return [Check("time", SKIPPED, "nothing is left to do but the report")]
+    look = _measure if plan.folder is None else lambda *given: [_measure_folder(*given)]
+    answer: list[list[Check] | Exception] = []
 
     def measure() -> None:
         try:
@@ -52,16 +56,19 @@ def measured(settings: Settings, plan: Plan, done: Done) -> Check:
     thread.join(LONGEST)
     if not answer:
         said = f"not measured: loading and a few calls take more than {LONGEST:.0f} seconds here"
-        return Check("time", WARNING, said, "measure=false   or a GPU")
+        return [Check("time", WARNING, said, "measure=false   or a GPU")]
     if isinstance(answer[0], Exception):
         raise answer[0]
     return answer[0]
 
 
-def _measure(settings: Settings, plan: Plan, done: Done) -> Check:
+def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     began = time.perf_counter()
     judges = load_judges(settings)
-    model, _ = load_model(settings, plan.protocol)
+    try:
+        model, description = load_model(settings, plan.protocol)
+    except sld.InputError as error:
+        return [Check("time", SKIPPED, "not measured: it takes the model"), Check("weights", MISSING, str(error))]
     loading = time.perf_counter() - began
     gpu = model.device.type != "cpu"
     evaluation, rows, pictures = _denoiser(model, settings, plan)
@@ -80,7 +87,7 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> Check:
     left, workers = images_left(plan, done), count_workers(settings)
     total = left / methods * each / workers + loading
     height, width = plan.usual_size
-    return Check(
+    told = Check(
         "time",
         OK,
         f"about {in_words(total)} for {left:,} images: {evaluations} denoiser evaluations of {1e3 * evaluation:.3g} ms "
@@ -88,6 +95,8 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> Check:
         f"judge and write each, {loading:.0f} s to load; measured on {model.device} with {rows} rows a call, untuned"
         + (f", shared by {workers} processes" if workers > 1 else ""),
     )
+    finite = f"all are numbers, in {description['dtype']} too"
+    return [told, Check("weights", OK, "; ".join([finite, *replacements(description)]))]
 
 
 def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from eval import environment
 from eval.environment import Made
 from eval.manifest import prompts_of
+from eval.model_words import replacements
 from eval.originals import made_elsewhere
 
 ELSEWHERE = "not known here: the pictures were made elsewhere"
@@ -26,6 +27,7 @@ def facts(manifest: Mapping, counts: str, made: Sequence[Made] = ()) -> list[tup
     drawn, seeds = _drawn(manifest)
     found = {
         "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
+        **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
         "Prompts": f"{prompts['count']:,} of {prompts_of(manifest)}, digest {prompts['digest']}",
         "Protocol": f"{protocol['name']}: {protocol['source']}",
         "Drawn with": drawn,

@@ -8,6 +8,7 @@ from eval.by_definition import ByDefinition
 from eval.escape import one_line
 from eval.manifest import prompts_of
 from eval.measure import ALL, DRAWS, Metrics
+from eval.model_words import model_notes
 from eval.originals import made_elsewhere
 from eval.published import Comparison, remarks
 from eval.scores import NOT_OK
@@ -42,6 +43,7 @@ def notes(
     identity, protocol = manifest["identity"], manifest["identity"]["protocol"]
     said = alarms(manifest, missing)
     said.append(f"Model: {one_line(identity['model']['source'])}.")
+    said += [one_line(sentence) for sentence in model_notes(identity["model"])]
     said.append(
         f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
     )

@@ -19,7 +19,7 @@ from sld.models.marks import Marks
 from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.variants import STEMS
-from sld.models.weights_check import check_components, check_same_configuration, first_three, unmade
+from sld.models.weights_check import check_components, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
 
 _DTYPES = {
@@ -165,8 +165,6 @@ def load_tokenizer(folder: Path):
 def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> tuple[list[Path], dict[str, Any]]:
     """Put the weights at `path` into the UNet, in place; returns their files, and what a manifest should say."""
     paths = unet_files(path, allow_pickle)
-    if path.is_dir():
-        check_same_configuration("unet", unet.config, paths[0].parent)
     return paths, {"unet": replace("unet", unet, paths, path, allow_pickle).describe()}
 
 

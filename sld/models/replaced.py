@@ -38,7 +38,7 @@ class Replaced:
 
 def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool) -> Replaced:
     """Put the weights in files into a component, in place. Raises `InputError` if they don't fit, or change nothing."""
-    check_replacement(part, module, paths, allow_pickle)
+    check_replacement(part, module, paths, place, allow_pickle)
     new = {name: value for path in paths for name, value in read_tensors(path, allow_pickle).items()}
     base = module.state_dict()
     different = sum(not is_same(value, base[name]) for name, value in new.items())

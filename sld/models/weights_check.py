@@ -81,14 +81,20 @@ def check_components(folder: Path, components: Mapping[str, Sequence[Path]], all
         _check_named(part, models[part], headers(paths, allow_pickle), "download it again", partly=False)
 
 
-def check_replacement(part: str, model: torch.nn.Module, paths: Sequence[Path], allow_pickle: bool) -> None:
-    """Raise `InputError` unless files hold weights of a component, all or some, under its library's names."""
+def check_replacement(
+    part: str, model: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
+) -> None:
+    """Raise `InputError` unless files hold weights of a component, all or some, under its library's names.
+
+    They are at `place`; where that is a folder, its configuration is to compute as the component's does.
+    """
     mend = "choose the matching base checkpoint, or convert the file to diffusers' names"
     _check_named(part, model, headers(paths, allow_pickle), mend, partly=True)
+    if place.is_dir():
+        _check_same_configuration(part, model.config, paths[0].parent)
 
 
-def check_same_configuration(part: str, config: Mapping[str, Any], folder: Path) -> None:
-    """Raise `InputError` where a folder's configuration asks for other computations with weights of the same shapes."""
+def _check_same_configuration(part: str, config: Mapping[str, Any], folder: Path) -> None:
     if not (folder / "config.json").is_file():
         return
     other = configured(part, folder).config

@@ -87,7 +87,7 @@ CASES = {
     "weights for the demo's Q16": (["q16.weights=openai"], "q16.weights"),
     "prompts for the demo's Q16": (["q16.prompts={}/pair.npz"], "q16.prompts"),
     "path for the demo's model": (["+model.path={}/model"], "model.path"),
-    "another checkpoint's unet for the demo's model": (["model.unet={}/model"], "fit the checkpoint's UNet"),
+    "another checkpoint's unet for the demo's model": (["model.unet={}/model"], "choose the matching base checkpoint"),
     "prompt file beside the demo's prompts": (["prompts.path={}/good.csv"], "prompts=i2p"),
     "unet for a replay": (["model=published", "+model.unet={}/model"], "model.unet"),
     "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights is empty"),

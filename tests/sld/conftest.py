@@ -1,12 +1,16 @@
 """Small checkpoints of the real architecture, and diffusers' pipelines as the oracle."""
 
+import runpy
+import shutil
 import warnings
+from pathlib import Path
 
 import diffusers
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
+from safetensors.torch import save_file
 
 import sld
 
@@ -79,3 +83,14 @@ def oracle():
 def spread_error():
     """Largest difference to the reference, as a fraction of the reference's standard deviation."""
     return lambda ours, reference: ((ours - reference).abs().max() / reference.std()).item()
+
+
+@pytest.fixture(scope="session", params=["sd1", "sd2"])
+def pair(request, tmp_path_factory):
+    """A folder, the same weights in one file, and the folder's configuration alone."""
+    folder = request.getfixturevalue("checkpoint" if request.param == "sd1" else "checkpoint_v")
+    work = tmp_path_factory.mktemp("single")
+    original_layout = runpy.run_path(str(Path(__file__).with_name("original_layout.py")))["original_layout"]
+    save_file(original_layout(folder, request.param == "sd2"), work / "model.safetensors")
+    shutil.copytree(folder, work / "config", ignore=shutil.ignore_patterns("*.safetensors"))
+    return folder, work / "model.safetensors", work / "config"

@@ -1,7 +1,5 @@
 """One file in the original layout loads offline to the same model as the folder it came from."""
 
-import shutil
-
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -11,104 +9,6 @@ from transformers import CLIPTextConfig, CLIPTextModel
 import sld
 from sld.models import single_file
 from sld.models.files import read_json
-
-RESNET = {
-    "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
-    "conv2": "out_layers.3", "conv_shortcut": "skip_connection",
-}  # fmt: skip
-LAYER = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
-         "self_attn.out_proj": "attn.out_proj"}  # fmt: skip
-
-
-def renamed(key, prefixes):
-    for old, new in prefixes.items():
-        if key.startswith(old + "."):
-            rest = key.removeprefix(old + ".")
-            head = rest.split(".")[0]
-            return f"{new}.{rest.replace(head, RESNET[head], 1) if '.resnets.' in f'.{old}.' else rest}"
-    raise KeyError(key)
-
-
-def original_unet(weights, blocks=2, layers=1):
-    """Names of CompVis' openaimodel.py: numbered input and output blocks."""
-    names = {
-        "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
-        "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
-        "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1",
-        "mid_block.resnets.1": "middle_block.2",
-    }  # fmt: skip
-    number = 1
-    for block in range(blocks):
-        for layer in range(layers):
-            names[f"down_blocks.{block}.resnets.{layer}"] = f"input_blocks.{number}.0"
-            names[f"down_blocks.{block}.attentions.{layer}"] = f"input_blocks.{number}.1"
-            number += 1
-        names[f"down_blocks.{block}.downsamplers.0.conv"] = f"input_blocks.{number}.0.op"
-        number += 1
-    number = 0
-    for block in range(blocks):
-        for layer in range(layers + 1):
-            names[f"up_blocks.{block}.resnets.{layer}"] = f"output_blocks.{number}.0"
-            names[f"up_blocks.{block}.attentions.{layer}"] = f"output_blocks.{number}.1"
-            number += 1
-        attends = any(key.startswith(f"up_blocks.{block}.attentions") for key in weights)
-        names[f"up_blocks.{block}.upsamplers.0.conv"] = f"output_blocks.{number - 1}.{2 if attends else 1}.conv"
-    return {f"model.diffusion_model.{renamed(key, names)}": value for key, value in weights.items()}
-
-
-def original_vae(weights, blocks=4):
-    found = {}
-    for key, value in weights.items():
-        for block in range(blocks):
-            key = key.replace(f"down_blocks.{block}.resnets", f"down.{block}.block")
-            key = key.replace(f"down_blocks.{block}.downsamplers.0", f"down.{block}.downsample")
-            key = key.replace(f"up_blocks.{block}.resnets", f"up.{blocks - 1 - block}.block")
-            key = key.replace(f"up_blocks.{block}.upsamplers.0", f"up.{blocks - 1 - block}.upsample")
-        key = key.replace("mid_block.resnets.0", "mid.block_1").replace("mid_block.resnets.1", "mid.block_2")
-        key = key.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
-        if "attentions.0" in key:
-            key = key.replace("mid_block.attentions.0", "mid.attn_1").replace("group_norm", "norm")
-            for new, old in (("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
-                key = key.replace(f"attn_1.{new}.", f"attn_1.{old}.")
-            value = value[:, :, None, None] if value.ndim == 2 else value
-        found[f"first_stage_model.{key}"] = value
-    return found
-
-
-def original_text(weights, second):
-    weights = {key.removeprefix("text_model."): value for key, value in weights.items()}
-    if not second:
-        return {f"cond_stage_model.transformer.text_model.{key}": value for key, value in weights.items()}
-    found = {
-        "token_embedding.weight": weights.pop("embeddings.token_embedding.weight"),
-        "positional_embedding": weights.pop("embeddings.position_embedding.weight"),
-    } | {f"ln_final.{kind}": weights.pop(f"final_layer_norm.{kind}") for kind in ("weight", "bias")}
-    for number in range(2):
-        layer = f"encoder.layers.{number}."
-        for kind in ("weight", "bias"):
-            parts = [weights.pop(f"{layer}self_attn.{part}_proj.{kind}") for part in "qkv"]
-            found[f"transformer.resblocks.{number}.attn.in_proj_{kind}"] = torch.cat(parts)
-            for new, old in LAYER.items():
-                found[f"transformer.resblocks.{number}.{old}.{kind}"] = weights.pop(f"{layer}{new}.{kind}")
-    assert not weights
-    return {f"cond_stage_model.model.{key}": value for key, value in found.items()}
-
-
-def original_layout(folder, second):
-    unet, vae = (load_file(folder / part / "diffusion_pytorch_model.safetensors") for part in ("unet", "vae"))
-    text = load_file(folder / "text_encoder" / "model.safetensors")
-    parts = original_unet(unet) | original_vae(vae) | original_text(text, second)
-    return {key: value.contiguous() for key, value in parts.items()}
-
-
-@pytest.fixture(scope="module", params=["sd1", "sd2"])
-def pair(request, tmp_path_factory):
-    """A folder, the same weights in one file, and the folder's configuration alone."""
-    folder = request.getfixturevalue("checkpoint" if request.param == "sd1" else "checkpoint_v")
-    work = tmp_path_factory.mktemp("single")
-    save_file(original_layout(folder, request.param == "sd2"), work / "model.safetensors")
-    shutil.copytree(folder, work / "config", ignore=shutil.ignore_patterns("*.safetensors"))
-    return folder, work / "model.safetensors", work / "config"
 
 
 def test_a_single_file_gives_the_folders_latents(pair):
@@ -155,6 +55,85 @@ def test_missing_weights_are_not_replaced_by_random_ones(pair, tmp_path, part):
     save_file(weights, tmp_path / "part.safetensors")
     with pytest.raises(sld.InputError, match="config=FOLDER"):
         sld.load_model(tmp_path / "part.safetensors", config=config)
+
+
+@pytest.mark.parametrize("pair", ["sd2"], indirect=True)
+def test_an_sd2_file_that_says_its_prediction_type_needs_no_word_of_the_user(pair, tmp_path):
+    save_file(load_file(pair[1]) | {"v_pred": torch.zeros(0)}, tmp_path / "marked.safetensors")
+    said = single_file.check_single_file(tmp_path / "marked.safetensors", False, None, None).scheduler()
+    assert said[0]["prediction_type"] == "v_prediction"
+    assert said[1] == {"v_pred": "prediction_type=v_prediction"}
+
+
+HARMLESS = {
+    "model_ema.diffusion_modelinput_blocks00weight": torch.ones(8),
+    "model_ema.decay": torch.ones(()),
+    "betas": torch.ones(1000),
+    "alphas_cumprod_prev": torch.ones(1000),
+    "sqrt_one_minus_alphas_cumprod": torch.ones(1000),
+    "posterior_mean_coef1": torch.ones(1000),
+    "logvar": torch.ones(1000),
+    "first_stage_model.loss.discriminator.main.0.weight": torch.ones(4),
+    "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(77)[None],
+    "cond_stage_model.transformer.text_model.encoder.layers.2.mlp.fc1.bias": torch.ones(4),
+    "cond_stage_model.transformer.vision_model.post_layernorm.bias": torch.ones(4),
+    "cond_stage_model.logit_scale": torch.ones(()),
+    "cond_stage_model.model.logit_scale": torch.ones(()),
+    "cond_stage_model.model.text_projection": torch.ones(16, 16),
+    "cond_stage_model.model.attn_mask": torch.ones(77, 77),
+    "cond_stage_model.model.transformer.resblocks.23.ln_1.bias": torch.ones(16),
+    "cond_stage_model.model.transformer.resblocks.2.ln_1.bias": torch.ones(16),
+}
+SURPLUS = [
+    "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.processor.to_k_lora.down.weight",
+    "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_A.weight",
+    "model.diffusion_model.label_emb.0.0.weight",
+    "control_model.input_hint_block.0.weight",
+    "first_stage_model.decoder.up.0.block.0.adapter.weight",
+    "cond_stage_model.transformer.text_model.encoder.layers.0.self_attn.q_proj.lora_up.weight",
+    "cond_stage_model.model.transformer.resblocks.0.attn.q_lora.weight",
+    "lora_unet_down_blocks_0_attentions_0_proj_in.lora_up.weight",
+    "embedding_manager.string_to_param_dict.*",
+    "scale_factor",
+]
+
+
+def test_weights_of_a_file_that_are_known_to_be_harmless_change_nothing(pair, tmp_path):
+    folder, file, config = pair
+    save_file(load_file(file) | HARMLESS, tmp_path / "more.safetensors")
+    found, expected = sld.load_model(tmp_path / "more.safetensors", config=config), sld.load_model(folder)
+    for part in ("unet", "vae", "text_encoder"):
+        own, theirs = (getattr(model, part).state_dict() for model in (found, expected))
+        assert own.keys() == theirs.keys()
+        assert all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+@pytest.mark.parametrize("name", SURPLUS)
+def test_a_weight_of_a_file_without_a_place_is_refused(pair, tmp_path, name):
+    _, file, config = pair
+    path = tmp_path / "more.safetensors"
+    save_file(load_file(file) | {name: torch.ones(4)}, path)
+    with pytest.raises(sld.InputError) as caught:
+        sld.load_model(path, config=config)
+    assert f"found 1 that the model has no place for ({name!r}) in {path};" in str(caught.value)
+
+
+def test_an_inpainting_file_is_refused_by_its_shape(pair, tmp_path):
+    _, file, config = pair
+    save_file(
+        load_file(file) | {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(8, 9, 3, 3)},
+        tmp_path / "x.safetensors",
+    )
+    with pytest.raises(sld.InputError, match=r"'unet\.conv_in\.weight': \(8, 9, 3, 3\) for \(8, 4, 3, 3\)"):
+        sld.load_model(tmp_path / "x.safetensors", config=config)
+
+
+def test_a_file_without_a_vae_is_told_as_one(pair, tmp_path):
+    _, file, config = pair
+    weights = {name: x for name, x in load_file(file).items() if not name.startswith("first_stage_model.")}
+    save_file(weights, tmp_path / "x.safetensors")
+    with pytest.raises(sld.InputError, match=r"found no first_stage_model\.\* among"):
+        sld.load_model(tmp_path / "x.safetensors", config=config)
 
 
 def test_a_unet_in_one_file_is_no_checkpoint(checkpoint):
