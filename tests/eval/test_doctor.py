@@ -65,7 +65,7 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
             "selection",
             "scheduler",
         ),
-        *("run directory", "disk", "time"),
+        *("run directory", "disk", "time", "weights"),
     } | {name for name in table if name.startswith("cuda:")}
     assert "4 prompts × 1 images × 1 methods = 4 images" in table["selection"][1]
     assert "runs/demo: new" in table["run directory"][1]
@@ -91,7 +91,7 @@ def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
     assert "as those that are there" in table["disk"][1]
     table, done = doctor(tmp_path, *SMALL, *QUICK, f"out={begun}", "protocol.steps=2")
     assert done.returncode == 2
-    assert states(table) == {"run directory": "missing", "time": "skipped"}
+    assert states(table) == {"run directory": "missing", "time": "skipped", "weights": "skipped"}
     assert "protocol.steps is 1 there and 2 here" in table["run directory"][1]
     assert table["run directory"][2] == f"out={begun}-2"
 
@@ -101,7 +101,7 @@ def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tm
     shutil.copytree(begun, out)
     subprocess.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
     table, done = doctor(tmp_path, *SMALL, f"out={out}")
-    assert (done.returncode, states(table)) == (0, {"time": "skipped"})
+    assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"})
     assert table["run directory"][1].endswith("goes on, 4 of 4 images are done")
     assert "nothing is left to store but the report" in table["disk"][1]
     assert table["time"][1] == "nothing is left to do but the report"
@@ -181,7 +181,10 @@ def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
 def test_a_process_of_its_own_says_a_gap_the_same_way(broken, tmp_path):
     table, done = doctor(tmp_path, *OWN, *QUICK, f"model.path={broken}/truncated", "out=/proc/runs/x")
     assert done.returncode == 2
-    assert states(table) == dict.fromkeys(["model", "run directory", "disk"], "missing") | {"time": "skipped"}
+    assert states(table) == dict.fromkeys(["model", "run directory", "disk"], "missing") | {
+        "time": "skipped",
+        "weights": "skipped",
+    }
 
 
 def test_a_good_checkpoint_is_described_without_being_loaded(broken, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eval.facts import facts
+from eval.manifest_file import signed
 from eval.model_words import model_notes
 from eval.run import main
 from i2p.demo import trained
@@ -53,9 +54,8 @@ def test_a_run_with_another_unet_says_everywhere_by_how_much_it_differs(erased, 
     audit = manifest["identity"]["model"]["replaced"]["unet"]
     assert audit["relative_change"] == pytest.approx(change, rel=1e-5)
     assert [audit[key] for key in ("given", "used", "different", "of")] == [3, 3, 1, count]
-    said = (
-        f"UNet: 3 tensors given, 3 used, 1 of {count} different from the base, relative change ‖Δ‖/‖base‖ {change:.3g}"
-    )
+    counts = f"UNet: 3 tensors given, 3 used, 1 of {count} different from the base"
+    said = f"{counts}, relative change ‖Δ‖/‖base‖ {change:.3g}"
     assert f"Replaced {said}." in capsys.readouterr().out
     for name in ("results.md", "report.html"):
         assert said in (run / "report" / name).read_text(encoding="utf-8"), name
@@ -63,7 +63,7 @@ def test_a_run_with_another_unet_says_everywhere_by_how_much_it_differs(erased, 
 
     # A run that began before this was on record goes on, and its report says what it does not know.
     del manifest["identity"]["model"]["replaced"]
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "manifest.json").write_text(json.dumps(signed(manifest)))
     assert call(main, *command) == 0
     assert "is not on record" in capsys.readouterr().out
 
