@@ -8,16 +8,17 @@ from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
 from eval.doctor_files import are_read, described, digest_of, not_cached
-from eval.errors import InputError
 from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
 from i2p.demo import trained
 from sld.models import files
+from sld.models.classes import check_classes
 from sld.models.components import component_files, unet_files, variants_left_aside, weight_names
-from sld.models.layout import SD1_SCHEDULER
 from sld.models.marks import Marks
+from sld.models.text import read_tokenizer
 from sld.models.variants import left_aside
-from sld.schedulers import CONFIG, check_name, check_steps
+from sld.schedulers import from_config, make_scheduler, read_scheduler
+from sld.stepping import start
 
 
 def model(settings: Settings, digests: bool) -> list[Check]:
@@ -104,8 +105,8 @@ def _weights(settings: Settings) -> tuple[Path, list[Path]]:
         components = component_files(found, chosen.allow_pickle)
         for part in components:
             files.read_json(found / part / "config.json")
-        if not (found / "tokenizer").is_dir():
-            raise InputError(f"expected CLIP's tokenizer in {found}, found no folder tokenizer: complete it")
+        check_classes(found)
+        read_tokenizer(found)
         return found, [path for part in components.values() for path in part]
     files.check_weights(found, chosen.allow_pickle)
     return found, [found]
@@ -120,20 +121,21 @@ def _unet(settings: Settings) -> list[Path]:
 
 
 def scheduler(settings: Settings, plan: Plan) -> Check:
-    """The scheduler that the run would step with, and whether the model was trained with that many steps."""
-    config, marks = _scheduler_config(settings)
-    name = plan.protocol.scheduler and check_name(plan.protocol.scheduler)
-    check_steps(config.get("num_train_timesteps", SD1_SCHEDULER["num_train_timesteps"]), plan.protocol.steps)
-    used = str(name or config.get("_class_name"))
-    marks.check(used, config)
-    return Check("scheduler", OK, f"{used}, {plan.protocol.steps} steps")
+    """The scheduler that the run would step with, and whether it can take that many steps."""
+    own, marks = _own_scheduler(settings)
+    used = make_scheduler(plan.protocol.scheduler, own)
+    name = type(used).__name__
+    marks.check(name, used.config)
+    start(used, plan.protocol.steps)
+    return Check("scheduler", OK, f"{name}, {plan.protocol.steps} steps")
 
 
-def _scheduler_config(settings: Settings) -> tuple[dict, Marks]:
+def _own_scheduler(settings: Settings) -> tuple:
     """As the model brings it, and what a single file says of it."""
     chosen = settings.model
     found = trained.model_folder() if chosen.kind == DEMO else files.locate(chosen.path, local=True).path
     if found.is_dir():
-        return files.read_json(found / CONFIG), Marks()
+        return read_scheduler(found), Marks()
     file = _single_file(settings, found)
-    return file.scheduler()[0], file.marks
+    config = file.scheduler()[0]
+    return from_config(str(config.get("_class_name")), config), file.marks

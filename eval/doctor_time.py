@@ -24,7 +24,7 @@ from eval.settings import AUTO, Settings
 from eval.workers import count_workers
 from sld.decoding import decode_images
 from sld.models.tuning import out_of_memory
-from sld.schedulers import start
+from sld.stepping import start
 from sld.trajectories import count_evaluations
 
 LONGEST = 60.0  # seconds that loading and measuring may take

@@ -17,7 +17,7 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
     Raises:
         sld.InputError, i2p.InputError: it can't be loaded, or can't take the protocol's number of steps.
     """
-    from sld.schedulers import start
+    from sld.stepping import start
 
     device = device_of(settings.device)
     chosen = settings.model

@@ -37,6 +37,7 @@ FREE = {
 }
 # Names: the digests beside them say which files they are.
 FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
+SCHEDULER = "model.scheduler_config"
 # Choices that there were not yet when older runs began, which ran as this says.
 SINCE = {"protocol.seed_offset": 0}
 
@@ -171,7 +172,9 @@ def differences(
 ) -> Iterator[str]:
     """Yield a clause for each value in which two identities, or their parts of that key, are not of the same run."""
     if isinstance(there, dict) and isinstance(here, dict):
-        for name in sorted((there.keys() | here.keys()) - FREE):
+        # A scheduler's configuration may also hold what it does not read; what it does read is in both.
+        keys = there.keys() & here.keys() if key == SCHEDULER else there.keys() | here.keys()
+        for name in sorted(keys - FREE):
             whole = f"{key}.{name}" if key else name
             before = SINCE.get(whole)
             yield from differences(there.get(name, before), here.get(name, before), whole, places)

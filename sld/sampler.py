@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sld import schedulers
+from sld import schedulers, stepping
 from sld.decoding import decode_images
 from sld.errors import InputError
 from sld.evaluation import Evaluator
@@ -75,7 +75,7 @@ def sample(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be a whole number from 1 up, found {value!r}; change it.")
     scales = _checked_scales(guidance_scale, len(prompts))
-    scheduler = schedulers.start(model.scheduler, steps)
+    scheduler = stepping.start(model.scheduler, steps)
     noise, generators = _initial_noise(model, scheduler, len(prompts), height, width, seeds, noise, indices)
 
     # Guidance and scheduler arithmetic never run in half precision: the masks of safety guidance amplify rounding.

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from sld.errors import InputError, first_line
+from sld.models.classes import named_class
 from sld.models.files import read_json
 
 # The first name of each is the one shown to users.
@@ -24,6 +25,19 @@ _CLASSES = {
 }
 CONFIG = Path("scheduler", "scheduler_config.json")  # in a checkpoint
 NAMES = tuple(names[0] for names in _CLASSES)
+
+# What a model was trained with. All else of a configuration says how to step.
+_OF_THE_MODEL = (
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "num_train_timesteps",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+)
+# What every Stable Diffusion checkpoint on the hub says beside it, whatever its scheduler.
+_OF_STABLE_DIFFUSION = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "skip_prk_steps": True}
 
 # Everything else is taken to draw noise at its steps, so a scheduler unknown here needs seeds rather than losing them.
 _DETERMINISTIC = {
@@ -51,32 +65,52 @@ def check_name(name: str) -> str:
 
 def read_scheduler(folder: Path):
     """The scheduler of a checkpoint in diffusers' layout. Raises `InputError` if its configuration is unusable."""
-    config = read_json(folder / CONFIG)
-    return from_config(str(config.get("_class_name")), config)
+    config = scheduler_settings(folder)
+    return from_config(config["_class_name"], config)
 
 
-def from_config(name: str, config: Any):
-    """A diffusers scheduler by its class name. Raises `InputError` if there is none of this name."""
+def scheduler_settings(folder: Path) -> dict[str, Any]:
+    """The configuration of a checkpoint's scheduler, class included. Raises `InputError` if it names no scheduler.
+
+    The class is that of model_index.json, as in diffusers, which asks the scheduler's own file for its settings only.
+    """
+    config, index = read_json(folder / CONFIG), read_json(folder / "model_index.json")
+    named, own = named_class(index, "scheduler"), config.get("_class_name")
+    if own is not None:
+        beside = f", beside {named} in model_index.json" if named else ""
+        _class(str(own), f"_class_name in {folder / CONFIG}{beside}")
+    return config | {"_class_name": named or str(own)}
+
+
+def _class(name: str, place: str) -> type:
+    """The diffusers scheduler of that name. Raises `InputError` if there is none."""
     import diffusers  # takes seconds, for which a name alone need not wait
 
     cls = getattr(diffusers, name, None)
     if not isinstance(cls, type) or not issubclass(cls, diffusers.SchedulerMixin):
         raise InputError(
-            f"The class name of a diffusers scheduler was expected, found {name!r} as _class_name in the checkpoint's "
-            "scheduler_config.json; correct it, or choose a scheduler by name."
+            f"The class name of a diffusers scheduler was expected, found {name!r} as {place}; correct it, or choose "
+            "another checkpoint."
         )
+    return cls
+
+
+def from_config(name: str, config: Any):
+    """A diffusers scheduler by its class name. Raises `InputError` if there is none of this name."""
+    cls = _class(name, "the checkpoint's")
     try:
-        with _numpy_2_quiet():
+        with numpy_2_quiet():
             return cls.from_config(config)
     except Exception as error:  # each scheduler refuses in its own way
         raise InputError(
             f"A configuration of {name} was expected, found values that it refuses ({type(error).__name__}: "
-            f"{first_line(error)}); correct the checkpoint's scheduler_config.json, or name another scheduler."
+            f"{first_line(error)}); correct the checkpoint's scheduler_config.json."
         ) from error
 
 
 @contextlib.contextmanager
-def _numpy_2_quiet() -> Iterator[None]:
+def numpy_2_quiet() -> Iterator[None]:
+    """Without a warning of numpy 2."""
     # Diffusers makes numpy arrays of tensors in a way that numpy 2 warns about; nothing here could change that.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
@@ -84,7 +118,10 @@ def _numpy_2_quiet() -> Iterator[None]:
 
 
 def make_scheduler(choice, own):
-    """Return a fresh scheduler: `own` (the checkpoint's) for None, one of its settings for a name, a copy of an object.
+    """Return a fresh scheduler: `own` (the checkpoint's) for None, a copy of an object, or what a name stands for.
+
+    A name is a whole configuration: of the checkpoint's it takes what the model was trained with, and nothing that says
+    how to step. So the same weights give the same pictures however they were saved.
 
     As the constructor of diffusers' StableDiffusionPipeline does, `steps_offset` is set to 1 and `clip_sample` to
     False: SD was trained that way, and old scheduler configurations say otherwise. Raises `InputError` for an unknown
@@ -95,7 +132,7 @@ def make_scheduler(choice, own):
     if choice is None:
         scheduler = copy.deepcopy(own)
     elif isinstance(choice, str):
-        scheduler = from_config(check_name(choice), own.config)
+        scheduler = _named(choice, own)
     elif isinstance(choice, diffusers.SchedulerMixin):
         scheduler = copy.deepcopy(choice)
     else:
@@ -109,26 +146,31 @@ def make_scheduler(choice, own):
     return scheduler
 
 
-def check_steps(longest: int, steps: int) -> None:
-    """Raise `InputError` for more steps than the model was trained with."""
-    if steps > longest:
-        raise InputError(f"At most {longest} steps were expected, found {steps}; take fewer steps.")
-
-
-def start(scheduler, steps: int):
-    """A copy of the scheduler, at the start of a run of `steps` steps. Raises `InputError` for more than it has."""
-    check_steps(scheduler.config.num_train_timesteps, steps)
-    scheduler = copy.deepcopy(scheduler)
-    # On the host, where the tables are: a timestep on the device would make every step wait for the device.
-    with _numpy_2_quiet():
-        try:
-            scheduler.set_timesteps(steps)
-        except ValueError as error:
-            raise InputError(
-                f"Steps that {type(scheduler).__name__} can take were expected, found {steps} ({first_line(error)}); "
-                "take more steps, or another scheduler."
-            ) from error
+def _named(name: str, own):
+    """A scheduler by its name, for the model that `own` belongs to."""
+    cls, config = check_name(name), own.config
+    if "beta_start" not in config:
+        raise InputError(
+            f"A model that was trained with betas was expected for the scheduler {name!r}, found the checkpoint's own "
+            f"{type(own).__name__}, which has none; leave the scheduler out, or choose another checkpoint."
+        )
+    settings = _OF_STABLE_DIFFUSION | {key: config[key] for key in _OF_THE_MODEL if key in config}
+    if config.get("rescale_betas_zero_snr"):
+        # Their last timestep is pure noise, which only these spacings begin with (arXiv 2305.08891, section 3.3).
+        settings["timestep_spacing"] = "trailing"
+    scheduler = from_config(cls, settings)
+    if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in parameters(type(scheduler)):
+        raise InputError(
+            f"A scheduler for a model of zero terminal SNR was expected, found {name!r}, which can't have its betas "
+            "rescaled; choose ddim, euler, euler_a or dpm++."
+        )
     return scheduler
+
+
+def parameters(cls: type) -> dict[str, Any]:
+    """The settings that a scheduler's class knows, each with its default."""
+    found = inspect.signature(cls.__init__).parameters
+    return {name: each.default for name, each in found.items() if name not in ("self", "kwargs")}
 
 
 def is_stochastic(scheduler) -> bool:

@@ -15,7 +15,7 @@ import sld
 from demo_training.autoencoder import CHANNELS, encode
 from demo_training.common import batches, plot, sheet, train
 from sld.models.layout import write_index
-from sld.models.loading import load_tokenizer
+from sld.models.text import load_tokenizer
 from sld.models.tokenizer import write_clip_tokenizer
 
 BATCH, LENGTH, WIDTH = 64, 56, 96

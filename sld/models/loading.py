@@ -10,14 +10,16 @@ from typing import Any
 import torch
 
 from sld.devices import checked_device
-from sld.errors import InputError, first_line
+from sld.errors import InputError
 from sld.models import files
+from sld.models.classes import check_classes
 from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.models.finite import check_finite
 from sld.models.layout import write_json
 from sld.models.marks import Marks
 from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
+from sld.models.text import read_tokenizer
 from sld.models.variants import STEMS
 from sld.models.weights_check import check_components, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
@@ -84,13 +86,13 @@ def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list
     import transformers
 
     components = component_files(folder, allow_pickle)
+    # What is small comes first: it can be refused before gigabytes are read.
+    check_classes(folder)
+    parts = {"scheduler": read_scheduler(folder), "tokenizer": read_tokenizer(folder)}
     check_components(folder, components, allow_pickle)
-    parts = {}
     for part, paths in components.items():
         cls = getattr(transformers if part == "text_encoder" else diffusers, COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, part, paths, allow_pickle)
-    parts["scheduler"] = read_scheduler(folder)
-    parts["tokenizer"] = load_tokenizer(folder / "tokenizer")
     aside = variants_left_aside(components)
     return parts, [path for paths in components.values() for path in paths], {"left_aside": aside} if aside else {}
 
@@ -143,23 +145,6 @@ def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pic
         (place / name).symlink_to(path.resolve())
         weight_map |= dict.fromkeys(files.read_headers(path, allow_pickle), name)
     write_json(place / f"{stem}{suffix}.index.json", {"metadata": {}, "weight_map": weight_map})
-
-
-def load_tokenizer(folder: Path):
-    """The CLIP tokenizer in a folder. Raises `InputError` if there is none."""
-    from transformers import CLIPTokenizer
-
-    if not folder.is_dir():
-        raise InputError(
-            f"A folder with CLIP's tokenizer was expected, found none at {folder}; complete the checkpoint."
-        )
-    try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # as above
-        raise InputError(
-            f"CLIP's tokenizer was expected, found files it cannot be made from ({first_line(error)}) in {folder}; "
-            "download them again."
-        ) from error
 
 
 def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> tuple[list[Path], dict[str, Any]]:

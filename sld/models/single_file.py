@@ -10,11 +10,13 @@ from typing import Any
 
 from sld.errors import InputError, first_line
 from sld.models import files
+from sld.models.classes import check_classes
 from sld.models.layout import SD1_SCHEDULER, write_index, write_json
 from sld.models.marks import Marks, read_marks
 from sld.models.original import check_original
+from sld.models.text import read_tokenizer
 from sld.models.tokenizer import END, write_clip_tokenizer
-from sld.schedulers import from_config
+from sld.schedulers import CONFIG, from_config, scheduler_settings
 
 # Keys only found in the layout in question (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
 _UNET = "model.diffusion_model.input_blocks.0.0.weight"
@@ -68,8 +70,7 @@ class SingleFile:
         if self.config is None:
             where, config = self.path, SD1_SCHEDULER | {"prediction_type": self.prediction_type or "epsilon"}
         else:
-            where = self.config / "scheduler" / "scheduler_config.json"
-            config = files.read_json(where)
+            where, config = self.config / CONFIG, scheduler_settings(self.config)
         return self.marks.obey(config, where)
 
     @contextlib.contextmanager
@@ -109,6 +110,8 @@ def check_single_file(
                 f"A folder in diffusers' layout was expected as config, found no model_index.json in {config}; give "
                 "the folder of a checkpoint of the same architecture."
             )
+        check_classes(Path(config))
+        read_tokenizer(Path(config))
         prediction = None
     elif prediction_type not in (None, "epsilon", "v_prediction"):
         raise InputError(

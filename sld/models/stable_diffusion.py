@@ -14,6 +14,8 @@ from torch import Tensor
 
 from sld.errors import InputError
 from sld.models.files import Source, sha256
+from sld.models.sizes import default_size
+from sld.models.text import Texts
 from sld.models.tuning import Tuning, attention_order, compiled
 from sld.models.unet import StagedUNet, check_text_to_image
 
@@ -52,12 +54,11 @@ class StableDiffusion:
         self.vae = _placed(vae, device, torch.float32 if half else dtype)
         self._half_vae = _placed(copy.deepcopy(vae), device, torch.float16) if half else None
         self.text_encoder = _placed(text_encoder, device, dtype)
+        self.texts = Texts(tokenizer, text_encoder.config)
         self.tokenizer, self.scheduler, self.device, self.dtype = tokenizer, scheduler, device, dtype
         self.source, self.weights, self._about = source, dict(weights), dict(about)
         self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        size = unet.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size
-        self.default_size = (height * self._factor, width * self._factor)
+        self.default_size = default_size(unet.config, self._factor, source.name)
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(C, h, w) of the latents of one picture of `height` by `width` pixels."""
@@ -90,14 +91,7 @@ class StableDiffusion:
         return found
 
     def _encode_one(self, text: str) -> Tensor:
-        config = self.text_encoder.config
-        tokens = self.tokenizer(
-            text,
-            padding="max_length",
-            max_length=min(self.tokenizer.model_max_length, config.max_position_embeddings),
-            truncation=True,
-            return_tensors="pt",
-        )
+        tokens, config = self.texts.read(text), self.text_encoder.config
         # None but for the odd checkpoint that asks for it: SD was trained attending to the padding.
         mask = tokens.attention_mask.to(self.device) if getattr(config, "use_attention_mask", False) else None
         return self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]

@@ -45,8 +45,9 @@ def unusual(config) -> str | None:
 
 def check_text_to_image(unet: Mapping[str, Any], vae: Mapping[str, Any], source: str) -> None:
     """Raise `InputError` unless the configurations of UNet and VAE are of text-to-image as in SD 1.x/2.x."""
-    channels = unet["in_channels"], vae["latent_channels"]
-    odd = unusual(unet) or (f"{channels[0]} input channels for {channels[1]}" if len({*channels}) > 1 else "")
+    latent, counts = vae["latent_channels"], {"input": unet["in_channels"], "output": unet["out_channels"]}
+    other = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count != latent]
+    odd = unusual(unet) or ", ".join(other)
     if odd:
         raise InputError(
             f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in {source!r}; "

@@ -1,5 +1,6 @@
 """The doctor says what a run would find, as a process of its own: no traceback whatever is broken, nothing written."""
 
+import json
 import os
 import re
 import shutil
@@ -123,6 +124,14 @@ def broken(tmp_path_factory):
     (folder / "index" / "model_index.json").unlink()
     (folder / "index" / "model_index.json").mkdir()
     shutil.copy(folder / "good" / weights, folder / "unet.safetensors")
+    for path in shutil.copytree(folder / "good", folder / "mute").glob("tokenizer/*"):
+        path.unlink()
+    karras = shutil.copytree(folder / "good", folder / "karras") / "scheduler" / "scheduler_config.json"
+    values = {"beta_schedule": "squaredcos_cap_v2", "use_karras_sigmas": True}
+    karras.write_text(json.dumps(json.loads(karras.read_text()) | values))
+    index = folder / "karras" / "model_index.json"
+    names = {"scheduler": ["diffusers", "DPMSolverMultistepScheduler"]}
+    index.write_text(json.dumps(json.loads(index.read_text()) | names))
     (folder / "binary.csv").write_bytes(b"prompt\n\xff\xfe\x00")
     return folder
 
@@ -146,6 +155,9 @@ def broken(tmp_path_factory):
         (["model.path={}/unet.safetensors"], "model", "give it as unet= beside"),
         (["model.path={}/good", "protocol.scheduler=heun"], "selection", "must be one of ddim, pndm"),
         (["model.path={}/good", "protocol.steps=1001"], "scheduler", "At most 1000 steps"),
+        (["model.path={}/good", "protocol.steps=1000"], "scheduler", "take at most 999 steps"),
+        (["model.path={}/karras", "protocol.steps=20"], "scheduler", "use_karras_sigmas True"),
+        (["model.path={}/mute"], "model", "CLIP's vocabulary was expected"),
         (["model.path={}/good", "out="], "settings", "out is empty"),
         (["model.path={}/good", "model.unet="], "settings", "model.unet is empty"),
         (["model.path={}/good", "nudenet.channels=gbr"], "settings", "nudenet.channels must be one of bgr, rgb"),

@@ -20,7 +20,7 @@ def test_they_are_small_and_every_file_has_its_digest():
 
 
 def test_the_tokenizer_knows_every_word_and_the_whole_concept_fits():
-    from sld.models.loading import load_tokenizer
+    from sld.models.text import load_tokenizer
 
     tokenizer = load_tokenizer(trained.model_folder() / "tokenizer")
     words = set(sld.CONCEPT.replace(",", "").split()) | {*SUBJECTS, *PLACES, *TIMES, *NEUTRAL}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import sld
-from sld.schedulers import start
+from sld.stepping import start
 from sld.trajectories import count_evaluations
 
 FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]

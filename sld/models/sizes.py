@@ -1,0 +1,39 @@
+"""The size of picture that a checkpoint's UNet was trained for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from packaging import version
+
+from sld.errors import InputError
+
+_DEFAULT = 512  # pixels a side, as of SD 1.x
+_FIRST_SOUND = version.parse("0.9.0.dev0")
+
+
+def default_size(config: Mapping[str, Any], factor: int, source: str) -> tuple[int, int]:
+    """(height, width) in pixels from a UNet's `sample_size`, a number or [height, width] of latents of 1/`factor`.
+
+    Without one it is 512 x 512. As in the constructor of diffusers' StableDiffusionPipeline, less than 64 from before
+    diffusers 0.9 is 64: its converter wrote 32 whatever the model. Raises `InputError` for anything else.
+    """
+    size = config.get("sample_size")
+    if size is None:
+        return _DEFAULT // factor * factor, _DEFAULT // factor * factor
+    sides = [size, size] if isinstance(size, int) else size
+    whole = isinstance(sides, list | tuple) and len(sides) == 2 and all(isinstance(side, int) for side in sides)
+    if not whole or min(sides) < 1:
+        raise InputError(
+            f"sample_size must be a number of latents or [height, width] of them, found {size!r} in the configuration "
+            f"of the UNet of {source!r}; correct it, or set it to null for {_DEFAULT} pixels."
+        )
+    if isinstance(size, int) and size < 64 and _is_old(config.get("_diffusers_version")):
+        sides = [64, 64]
+    return sides[0] * factor, sides[1] * factor
+
+
+def _is_old(written_by: str | None) -> bool:
+    try:
+        return written_by is not None and version.parse(version.parse(written_by).base_version) < _FIRST_SOUND
+    except version.InvalidVersion:
+        return False

@@ -1,0 +1,145 @@
+"""A scheduler's name is a whole configuration, and what its steps would raise is said before the first."""
+
+import json
+import shutil
+import time
+
+import diffusers
+import pytest
+import torch
+
+import sld
+from sld.models.layout import SD1_SCHEDULER
+from sld.schedulers import NAMES, from_config, make_scheduler
+from sld.stepping import _dry_pass, start
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def own(name="PNDMScheduler", **changes):
+    return from_config(name, SD1_SCHEDULER | {"_class_name": name} | changes)
+
+
+def settings(scheduler):
+    return {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_by_name_stable_diffusion_is_stepped_as_diffusers_steps_it(name):
+    """Also to the letter of the configuration, by which a run that began earlier is known."""
+    found = make_scheduler(name, own())
+    assert settings(found) == settings(type(found).from_config(own().config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "saved",
+    [
+        diffusers.PNDMScheduler.from_config(SD1_SCHEDULER | {"timestep_spacing": "leading"}),
+        own("EulerDiscreteScheduler", timestep_spacing="trailing", use_karras_sigmas=True),
+        own("DPMSolverMultistepScheduler", algorithm_type="sde-dpmsolver++", final_sigmas_type="sigma_min"),
+        own("DDIMScheduler", set_alpha_to_one=True, steps_offset=0, thresholding=True),
+        diffusers.LCMScheduler(),  # its defaults are the betas of Stable Diffusion
+    ],
+)
+def test_a_name_steps_the_same_however_a_checkpoint_was_saved(name, saved):
+    timesteps = [start(make_scheduler(name, each), 8).timesteps for each in (own(), saved)]
+    assert torch.equal(*timesteps)
+    plain, other = (settings(make_scheduler(name, each)) for each in (own(), saved))
+    assert {key: other[key] for key in plain if key in other} == {key: plain[key] for key in plain if key in other}
+
+
+def test_lms_is_the_scheduler_of_esds_script():
+    script = diffusers.LMSDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000
+    )
+    ours, theirs = start(make_scheduler("lms", own()), 100), start(script, 100)
+    assert torch.equal(ours.timesteps, theirs.timesteps)
+    assert torch.equal(ours.sigmas, theirs.sigmas)
+    assert ours.config.timestep_spacing == "linspace"
+
+
+def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(checkpoint, tmp_path):
+    again = tmp_path / "again"
+    diffusers.StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None).save_pretrained(again)
+    saved = json.loads((again / "scheduler" / "scheduler_config.json").read_text())
+    assert saved["timestep_spacing"] == "leading"  # written by diffusers, in no file of the hub's
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    for name in ("lms", "euler", None):
+        models = [sld.load_model(folder, dtype="float64", scheduler=name) for folder in (checkpoint, again)]
+        one, other = (sld.sample(model, ["a cat"], steps=8, noise=noise, decode=False) for model in models)
+        assert torch.equal(one.latents["baseline"], other.latents["baseline"]), name
+
+
+def test_what_a_model_was_trained_with_stays_the_models():
+    model = {"prediction_type": "v_prediction", "beta_schedule": "linear", "beta_end": 0.02, "num_train_timesteps": 500}
+    for name in NAMES:
+        found = make_scheduler(name, own("DDIMScheduler", **model)).config
+        assert {key: found[key] for key in model} == model
+
+
+def test_a_model_of_zero_terminal_snr_begins_with_pure_noise_or_is_refused():
+    model = own("DDIMScheduler", rescale_betas_zero_snr=True, prediction_type="v_prediction")
+    for name in ("ddim", "euler", "euler_a", "dpm++"):
+        found = start(make_scheduler(name, model), 10)
+        assert found.config.rescale_betas_zero_snr
+        assert int(found.timesteps[0]) == 999
+    for name in ("pndm", "lms"):
+        with pytest.raises(sld.InputError, match="choose ddim, euler, euler_a or dpm"):
+            make_scheduler(name, model)
+
+
+def test_a_model_without_betas_has_no_scheduler_by_name():
+    with pytest.raises(sld.InputError, match="EDMEulerScheduler, which has none"):
+        make_scheduler("ddim", diffusers.EDMEulerScheduler())
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps", "words"),
+    [
+        (make_scheduler("pndm", own()), 1000, ["PNDMScheduler", "steps_offset 1", "IndexError", "at most 999 steps"]),
+        (make_scheduler("ddim", own()), 1000, ["DDIMScheduler", "timestep_spacing leading", "at most 999 steps"]),
+        (make_scheduler("dpm++", own()), 1000, ["timestep 500", "NaN", "at most 999 steps"]),
+        (make_scheduler("ddim", own()), 1001, ["At most 1000 steps", "found 1001"]),
+        (
+            own("DPMSolverMultistepScheduler", beta_schedule="squaredcos_cap_v2", use_karras_sigmas=True),
+            20,
+            ["DPMSolverMultistepScheduler", "beta_schedule squaredcos_cap_v2", "use_karras_sigmas True", "IndexError"],
+        ),
+        (own("UniPCMultistepScheduler", use_beta_sigmas=True), 50, ["use_beta_sigmas True", "AssertionError"]),
+        (own("DDPMScheduler", variance_type="learned"), 20, ["DDPMScheduler", "variance_type learned", "TypeError"]),
+        (diffusers.FlowMatchEulerDiscreteScheduler(), 20, ["FlowMatchEulerDiscreteScheduler", "init_noise_sigma"]),
+        (own("DDIMScheduler", timestep_spacing="random"), 5, ["DDIMScheduler", "timestep_spacing random"]),
+    ],
+)
+def test_steps_that_would_fail_are_refused_with_the_schedulers_settings(scheduler, steps, words):
+    with pytest.raises(sld.InputError) as refused:
+        start(scheduler, steps)
+    assert all(word in str(refused.value) for word in words), str(refused.value)
+
+
+def test_the_most_steps_that_are_named_can_be_taken():
+    for name in ("pndm", "ddim", "dpm++"):
+        assert len(start(make_scheduler(name, own()), 999).timesteps) >= 999
+
+
+def test_a_pass_over_50_steps_takes_milliseconds_and_is_made_once():
+    scheduler = make_scheduler("ddim", own())
+    _dry_pass.cache_clear()
+    times = []
+    for _ in range(2):
+        begun = time.process_time()
+        start(scheduler, 50)
+        times.append(time.process_time() - begun)
+    assert times[0] < 0.2
+    assert _dry_pass.cache_info().misses == 1
+
+
+def test_a_unet_that_also_predicts_a_variance_is_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    unet = diffusers.UNet2DConditionModel.from_config(
+        diffusers.UNet2DConditionModel.load_config(folder / "unet") | {"out_channels": 8}
+    )
+    unet.save_pretrained(folder / "unet")
+    with pytest.raises(sld.InputError, match="8 output channels for 4"):
+        sld.load_model(folder)
