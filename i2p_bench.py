@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "how far a run is",
     "doctor": "before a run: what is here, what is missing, how long it takes",
 }
+INTERNAL = ("requeue",)  # for job scripts
 COMPOSED = ("run", "submit", "doctor")  # which take KEY=VALUE of Hydra's
 COMPLETION = ("--shell-completion", "-sc")
 
@@ -46,18 +47,21 @@ def main() -> None:
         sys.exit(0)
     if name.partition("=")[0] in COMPLETION:
         name, arguments = _completed(sys.argv[1:])
-    if name not in COMMANDS:
+    if name not in (*COMMANDS, *INTERNAL):
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         meant = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
         found = repr(name) if name else "none"
         print(f"error: expected one of {', '.join(COMMANDS)} behind i2p-bench, found {found}{meant}", file=sys.stderr)
         sys.exit(2)
     sys.argv[1:] = arguments
+    if name == "run":
+        run()
     importlib.import_module(f"eval.{name}").main()
 
 
 def run() -> None:
     """`i2p-eval …`, which is `i2p-bench run …`."""
+    importlib.import_module("eval.stop").listen()  # a signal may come before all is imported
     importlib.import_module("eval.run").main()
 
 

@@ -17,7 +17,7 @@ from eval.errors import InputError, WorkersLost
 from eval.escape import terminal
 from eval.files import StorageError
 from eval.judges import JudgeError
-from eval.stop import Stopped
+from eval.stop import Stopped, StoppedAtOnce
 from eval.streams import open_streams
 from eval.texts import expanded
 
@@ -66,6 +66,8 @@ def give_up(sentence: str) -> NoReturn:
 
 def explain(error: BaseException) -> tuple[int, str]:
     """Return an error's exit code and its sentence in one line."""
+    if isinstance(error, StoppedAtOnce):
+        return INCOMPLETE, str(error)
     if isinstance(error, KeyboardInterrupt):
         return INCOMPLETE, "interrupted; the same command goes on from here"
     sentence = " ".join(str(error).split())

@@ -107,7 +107,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
 
 def _for_hydra(arguments: Sequence[str], more: Sequence[str]) -> list[str]:
     """The command line as Hydra is to get it, with overrides of our own behind the user's."""
-    from eval.slurm import SlurmSettings
+    from eval.slurm_settings import SlurmSettings
 
     sweep = any(word in MULTIRUN for word in arguments)
     kinds = dict.fromkeys(groups(arguments), CHOICE)

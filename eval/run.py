@@ -5,6 +5,11 @@ Nothing heavy is imported before it is needed, so that `--help` and a mistyped k
 
 from __future__ import annotations
 
+from eval.stop import Stop, Stopped, StoppedAtOnce, end_listening, listen
+
+if __name__ == "__main__":
+    listen()  # a signal may come before the imports below are done
+
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,9 +20,8 @@ from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say
 from eval.compose import compose_and_call, is_multirun
 from eval.errors import first_of
 from eval.escape import terminal
+from eval.requeue import requeue_this_job
 from eval.settings import ELSEWHERE, Settings, read_settings
-from eval.slurm import requeue_this_job
-from eval.stop import Stopped
 from eval.trackers import track
 
 log = logging.getLogger(__name__)
@@ -29,7 +33,10 @@ def main(methods: Sequence[sld.Method] = ()) -> None:
     `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
     behind the others if they are not.
     """
-    sys.exit(exit_code_of(lambda: _start(methods)))
+    with Stop():
+        code = exit_code_of(lambda: _start(methods))
+    end_listening()
+    sys.exit(code)
 
 
 def _start(methods: Sequence[sld.Method]) -> int:
@@ -41,7 +48,26 @@ def _start(methods: Sequence[sld.Method]) -> int:
 
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
-    """Do what is left of a run, then report; return the exit code."""
+    """Do what is left of a run, then report; return the exit code.
+
+    Raises:
+        Stopped, StoppedAtOnce: a signal ended it early; under SLURM its job is back in the queue.
+    """
+    with Stop(at_once=True) as stop:
+        try:
+            stop.check()
+            return _run(settings, methods, stop)
+        except (Stopped, StoppedAtOnce):
+            requeue_this_job()
+            raise
+        except Exception as error:
+            if not stop.raised:
+                raise
+            requeue_this_job()  # some library made an error of its own of it
+            raise Stopped(stop.sentence) from error
+
+
+def _run(settings: Settings, methods: Sequence[sld.Method], stop: Stop) -> int:
     check_settings(settings)
     from eval.plan import make_plan
     from eval.prompt_source import log_remarks
@@ -57,27 +83,33 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     directory.check_writable()
     if standing and (changed := other_versions(directory, standing)):
         log.warning("%s goes on by other versions, which its report will list: %s.", directory.root, first_of(changed))
-    try:
-        _make(settings, methods, plan, directory)
-    except Stopped:
-        if requeue_this_job():
-            print("put back into SLURM's queue, to go on from here", file=sys.stderr)
-        raise
+    _make(settings, methods, plan, directory)
     if plan.shard_count > 1:
-        done = directory.done()
-        ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
-        shard = f"Shard {plan.shard_index} of {plan.shard_count}"
-        if ours:
-            left = f"{shard} has {ours:,} prompts × images that are not there or not judged"
-            say(f"{left}; the same command tries them again.")
-            return INCOMPLETE
-        if all_missing:
-            say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
-            return _shard_code(directory, plan)
+        with Stop():  # a shard that is complete is not to be queued again
+            code = _say_shard(directory, plan)
+        if code is not None:
+            return code
+    stop.check()
     report = make_report(directory, settings.model.published_as, options=settings.report)
-    code = finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
-    track(settings.track, report, directory.root)
-    return code or _shard_code(directory, plan)
+    with Stop():  # the report is whole, or as it was
+        code = finish(directory, report, write_sheet(directory, plan) if settings.sheet else None)
+        track(settings.track, report, directory.root)
+        return code or _shard_code(directory, plan)
+
+
+def _say_shard(directory, plan) -> int | None:
+    """Say how far this shard and the others are; return its exit code, None where it is the last and reports."""
+    done = directory.done()
+    ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
+    shard = f"Shard {plan.shard_index} of {plan.shard_count}"
+    if ours:
+        left = f"{shard} has {ours:,} prompts × images that are not there or not judged"
+        say(f"{left}; the same command tries them again.")
+        return INCOMPLETE
+    if all_missing:
+        say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
+        return _shard_code(directory, plan)
+    return None
 
 
 def _shard_code(directory, plan) -> int:

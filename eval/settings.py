@@ -147,7 +147,8 @@ class Settings:
 def read_settings(config: DictConfig) -> Settings:
     """Return the composed Hydra config as `Settings`.
 
-    Types are checked here, and what the values may be in `eval.checks`.
+    Types are checked here, and what the values may be in `eval.checks`. A file may hold what `eval.submit` asks SLURM
+    for beside a run's settings, in `slurm`: that is not looked at.
 
     Raises:
         InputError: a key that does not exist, a value of the wrong type or out of its range.

@@ -1,158 +1,108 @@
-"""SLURM: the scripts of a run's shards and of its report, and the few commands that are asked of it."""
+"""SLURM's commands: the few that are asked something or told something, and in which environment."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from eval.errors import InputError
-from eval.files import write_atomic
 
+USUAL_ARRAY_SIZE = 1001  # MaxArraySize where slurm.conf does not say
+
+# Of SLURM_*, what a site or user sets. All others are what a job was given, and would be taken for another one's.
+SITE = (
+    *("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT", "SLURM_EXIT_ERROR"),
+    *("SLURM_BITSTR_LEN", "SLURM_DEBUG_FLAGS"),
+)
+# Of SBATCH_*, what a job's own binding leaves behind.
+BINDING = ("SBATCH_CPU_BIND", "SBATCH_MEM_BIND")
+# With these sbatch waits for each job, or makes an array of what is none.
+NOT_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX")
 REQUEUE = "I2P_BENCH_REQUEUE"  # set by our scripts: a shard that a signal ended puts itself back into the queue
 
 
+class Refused(InputError):
+    """A command of SLURM's ended with an error; `words` are its own."""
+
+    def __init__(self, command: str, words: str):
+        super().__init__(f"{command} refused ({words})")
+        self.command, self.words = command, words
+
+
 @dataclass(frozen=True)
-class SlurmSettings:
-    """Key by key the `slurm` of conf/submit.yaml; None leaves a choice to the cluster."""
+class Queued:
+    """A job that SLURM took; `cluster` is its name where sbatch says it, with SLURM_CLUSTERS."""
 
-    partition: str | None = None
-    time: str | None = None
-    gpus: Any = None
-    cpus: int | None = 4
-    mem: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    at_once: int | None = None
-    warning: int = 300
-    setup: str | None = None
-    options: list[str] = field(default_factory=list)
+    number: str
+    cluster: str | None = None
+
+    @property
+    def cluster_option(self) -> list[str]:
+        """What the other commands need to find it."""
+        return [f"--clusters={self.cluster}"] if self.cluster else []
 
 
-def shard_script(slurm: SlurmSettings, run: Path, arguments: Sequence[str]) -> str:
-    """Return the batch script of one shard, an array's task; its argument is added to the task's number."""
-    options = {
-        "job-name": f"i2p-{_plain(run.name)}",
-        "output": f"{run}/slurm/%A_%a.log",
-        "open-mode": "append",
-        "partition": slurm.partition,
-        "time": slurm.time,
-        "gres": None if slurm.gpus is None else f"gpu:{slurm.gpus}",
-        "cpus-per-task": slurm.cpus,
-        "mem": slurm.mem,
-        "account": slurm.account,
-        "qos": slurm.qos,
-        "constraint": slurm.constraint,
-        "signal": f"B:USR2@{slurm.warning}",
-    }
-    return "\n".join(
-        [
-            "#!/bin/bash",
-            "# One shard of a run, written by `python -m eval.submit`. Submit again to go on: what is done stays done.",
-            *_options(options),
-            "#SBATCH --requeue",
-            *(f"#SBATCH {_one_line(option)}" for option in slurm.options),
-            "",
-            f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
-            *([slurm.setup] if slurm.setup else []),
-            f"export {REQUEUE}=1",
-            "# exec: SLURM's warning goes to this process, which is to be the run itself.",
-            f"exec {_command('eval.run', arguments)} \\",
-            '  "shard.index=$((${1:-0} + SLURM_ARRAY_TASK_ID))"',
-            "",
-        ]
-    )
+@dataclass(frozen=True)
+class InQueue:
+    """A job or an array's task as squeue lists it: the number of the job or array, its state, and its script."""
+
+    number: str
+    state: str
+    command: str
 
 
-def report_script(slurm: SlurmSettings, run: Path) -> str:
-    """Return the batch script of the report, which waits for the shards and exits with 3 where images are missing."""
-    options = {
-        "job-name": f"i2p-{_plain(run.name)}-report",
-        "output": f"{run}/slurm/report_%j.log",
-        "partition": slurm.partition,
-        "account": slurm.account,
-        "qos": slurm.qos,
-    }
-    return "\n".join(
-        [
-            "#!/bin/bash",
-            "# The report of a run, from whatever its shards have stored.",
-            *_options(options),
-            "",
-            f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
-            *([slurm.setup] if slurm.setup else []),
-            f"exec {_command('eval.report', [str(run)])}",
-            "",
-        ]
-    )
+def check_accepted(options: Sequence[str], script: str, arguments: Sequence[str]) -> None:
+    """Raise `Refused` where sbatch would not take a job."""
+    _call("sbatch", "--test-only", *options, script, *arguments)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+def submit(options: Sequence[str], script: str, arguments: Sequence[str]) -> Queued:
+    """Submit a batch script; return the job."""
+    number, _, cluster = _call("sbatch", "--parsable", *options, script, *arguments).strip().partition(";")
+    return Queued(number, cluster or None)
 
 
-def _options(options: dict[str, Any]) -> list[str]:
-    """The lines that sbatch reads. It knows double quotes, and no escapes in them."""
-    lines = []
-    for key, value in options.items():
-        text = str(value)
-        if value is None:
-            continue
-        if '"' in text or not text.isprintable():
-            raise InputError(
-                f"a value without quotes and line breaks was expected for --{key}, found {text!r}: rename it"
-            )
-        lines.append(f"#SBATCH --{key}=" + (f'"{text}"' if " " in text else text))
-    return lines
+def cancel(job: Queued) -> None:
+    """Have SLURM end a job, with all of its tasks."""
+    _call("scancel", *job.cluster_option, job.number)
 
 
-def _one_line(option: str) -> str:
-    if not option.isprintable():
-        raise InputError(
-            f"slurm.options must each be one line for sbatch, found {option!r}: use slurm.setup for commands"
-        )
-    return option
+def in_queue(clusters: Collection[str]) -> list[InQueue]:
+    """Return this user's jobs that wait, run or end, on the clusters that are named or else on this one."""
+    chosen = [f"--clusters={','.join(sorted({*clusters, *_clusters()}))}"] if clusters or _clusters() else []
+    said = _call("squeue", "--noheader", *chosen, f"--user={os.getuid()}", "--format=%F|%T|%o")
+    lines = (line.strip().split("|", 2) for line in said.splitlines() if "|" in line)
+    return [InQueue(*(part.strip() for part in (*line, "")[:3])) for line in lines]
 
 
-def _command(module: str, arguments: Sequence[str]) -> str:
-    return shlex.join([sys.executable, "-m", module, *arguments])
+def largest_array_size() -> int:
+    """Return the cluster's MaxArraySize, one more than the largest index of a task; 0 where it takes no arrays."""
+    chosen = [[f"--clusters={name}"] for name in _clusters()] or [[]]
+    said = "\n".join(_call("scontrol", *cluster, "show", "config") for cluster in chosen)  # it takes one at a time
+    return min(map(int, re.findall(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)), default=USUAL_ARRAY_SIZE)
 
 
-def array_ranges(count: int, largest_index: int) -> list[tuple[int, int]]:
-    """Return (offset, tasks) of arrays that together have `count` tasks, none with an index above `largest_index`."""
-    most = largest_index + 1
-    return [(start, min(most, count - start)) for start in range(0, count, most)]
-
-
-def largest_array_index() -> int:
-    """Return the cluster's largest array index: MaxArraySize caps the index, not the number of tasks."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"), re.MULTILINE)
-    return int(found[1]) - 1 if found else 1000
-
-
-def submit(script: Path, *arguments: str, options: Sequence[str] = ()) -> str:
-    """Submit a batch script; return the job's number."""
-    return _slurm("sbatch", "--parsable", *options, str(script), *arguments).strip().split(";")[0]
-
-
-def requeue_this_job() -> bool:
-    """Put the job that this process is back into SLURM's queue, if our script asks for it; return whether it was."""
-    job = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    if not os.environ.get(REQUEUE) or None in job:
+def requeue(job: str) -> bool:
+    """Put a job back into the queue; False where SLURM itself is ending it: then the user has cancelled it."""
+    name = os.environ.get("SLURM_CLUSTER_NAME")
+    chosen = [f"--clusters={name}"] if name and _clusters() else []  # of several it is on this one
+    if "JobState=COMPLETING" in _call("scontrol", *chosen, "--oneliner", "show", "job", job):
         return False
-    _slurm("scontrol", "requeue", "_".join(job))
+    _call("scontrol", *chosen, "requeue", job)
     return True
 
 
-def _slurm(*command: str) -> str:
+def _clusters() -> list[str]:
+    """The clusters that the user's environment has sbatch choose from."""
+    names = os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or ""
+    return [name for name in names.split(",") if name]
+
+
+def _call(*command: str) -> str:
     """Run one of SLURM's commands; return what it prints.
 
     Raises:
@@ -163,21 +113,28 @@ def _slurm(*command: str) -> str:
             f"expected SLURM's {command[0]} on the PATH, found none: submit from a login node, or dry_run=true writes "
             "the scripts only"
         )
-    # From inside a job its variables would be taken for this submission's options.
-    kept = ("SLURM_CONF",)
-    environment = {k: v for k, v in os.environ.items() if k in kept or not k.startswith(("SLURM_", "SBATCH_"))}
-    environment.pop(REQUEUE, None)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    # A session of its own: ctrl-C is ours to hear, or a job could be queued and nobody know its number.
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=submission_environment(os.environ),
+        start_new_session=True,
+    )
     if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise InputError(f"{command[0]} refused ({said}): correct the slurm.* keys and submit again")
+        raise Refused(command[0], " ".join(done.stderr.split()) or f"exit code {done.returncode}")
     return done.stdout
 
 
-def write_scripts(run: Path, shard: str, report: str) -> tuple[Path, Path]:
-    """Write both scripts into the run directory; return their paths."""
-    paths = run / "slurm" / "shard.sbatch", run / "slurm" / "report.sbatch"
-    for path, text in zip(paths, (shard, report), strict=True):
-        write_atomic(path, text.encode())
-        path.chmod(0o755)
-    return paths
+def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what SLURM's commands may see: all that a login shell says, but of a job's shell not what is the job's."""
+    inside = "SLURM_JOB_ID" in environment
+    return {name: value for name, value in environment.items() if not _is_left_out(name, inside)}
+
+
+def _is_left_out(name: str, inside: bool) -> bool:
+    if name in NOT_OURS or name == REQUEUE:
+        return True
+    return inside and (name.startswith(BINDING) or (name.startswith("SLURM_") and name not in SITE))

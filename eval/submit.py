@@ -1,7 +1,7 @@
 """A run as SLURM jobs: `python -m eval.submit … slurm.partition=gpu shard.count=64`.
 
-Writes a script for an array of shards and one for the report into the run directory, submits both, and says so. Nothing
-is loaded here but the prompts, so that a mistake is found before a job waits a night for its node.
+Writes a script for an array of shards and one for the report into the run directory, has SLURM test both, submits them,
+and says so. Nothing is loaded here but the prompts, so that a mistake is found before a job waits a night for its node.
 """
 
 from __future__ import annotations
@@ -10,68 +10,105 @@ import sys
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from eval import slurm
 from eval.checks import check_settings
 from eval.cli import COMPLETE, exit_code_of, say
-from eval.compose import compose_and_call, override
+from eval.command import command_line, typed
+from eval.compose import compose_and_call
 from eval.errors import InputError
+from eval.overrides import key_of
 from eval.settings import Settings, read_settings
-from eval.slurm import SlurmSettings
+from eval.slurm_jobs import plan_jobs, typed_commands
+from eval.slurm_queue import check_accepted, check_not_queued, locked, queue_jobs
+from eval.slurm_scripts import report_options, report_script, shard_options, shard_script, write_scripts
+from eval.slurm_settings import SlurmSettings, read_slurm
+from eval.values import override
 
-OWN = ("slurm.", "dry_run", "shard.", "out=")  # not for the shards, or said to them in another way
+OWN = ("slurm", "dry_run", "shard", "out")  # not for the shards, or said to them in another way
 
 
 def main() -> None:
-    """Submit from the command line; exit 0 submitted, 2 bad input or refused by SLURM."""
+    """Submit from the command line; exit 0 submitted or nothing to do, 2 bad input or refused, 3 broken off."""
     sys.exit(exit_code_of(lambda: compose_and_call("submit", _submit)))
 
 
 def _submit(config: DictConfig) -> int:
-    own = ("slurm", "dry_run")
-    chosen = _slurm_settings(config.slurm)
-    settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in own]))
+    chosen = read_slurm(config.slurm)
+    if not isinstance(config.dry_run, bool):
+        raise InputError(f"dry_run must be true or false, found {config.dry_run!r}")
+    settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
     check_settings(settings)
-    _check(settings)
     run = Path(settings.out).absolute()
-    count = settings.shard.count
-    arguments = [word for word in sys.argv[1:] if not word.lstrip("+~").startswith(OWN)]
-    shard = slurm.shard_script(chosen, run, [*arguments, override("out", str(run)), f"shard.count={count}"])
-    paths = slurm.write_scripts(run, shard, slurm.report_script(chosen, run))
-    if config.dry_run:
-        say(f"Written, not submitted: {paths[0]} and {paths[1]}; without dry_run they would be, {count} shards")
+    shard = shard_options(chosen, run)
+    report = report_options(chosen.report, run) if chosen.report else None
+    if _left(settings) == 0:
+        again = typed("report", [str(run)])
+        say(f"Nothing to submit: every image of {run} is made and judged. The report again: {again}")
         return COMPLETE
-    jobs = []
-    for offset, tasks in slurm.array_ranges(count, slurm.largest_array_index()):
-        limit = f"%{chosen.at_once}" if chosen.at_once else ""
-        jobs.append(slurm.submit(paths[0], str(offset), options=[f"--array=0-{tasks - 1}{limit}"]))
-        say(f"Submitted job {jobs[-1]}: shards {offset} to {offset + tasks - 1} of {count}, {paths[0]}")
-    # afterany: a broken afterok would wait for ever, and the report looks for itself what is there.
-    report = slurm.submit(paths[1], options=[f"--dependency=afterany:{':'.join(jobs)}"])
-    say(f"Submitted job {report}: the report, when they have ended, {paths[1]}")
-    say(f"Logs: {run}/slurm. How far it is: {Path(sys.executable).name} -m eval.status {run}")
+    if config.dry_run:
+        jobs = plan_jobs(run / "slurm", settings.shard.count, _array_size(), chosen.at_once, shard, report)
+        _write(chosen, settings, run, shard, report)
+        say(f"Written, not submitted: {', '.join(dict.fromkeys(str(job.script) for job in jobs))}. This submits them:")
+        say("\n".join(typed_commands(jobs)))
+        return COMPLETE
+    jobs = plan_jobs(run / "slurm", settings.shard.count, slurm.largest_array_size(), chosen.at_once, shard, report)
+    with locked(run / "slurm"):
+        check_not_queued(run / "slurm")
+        _write(chosen, settings, run, shard, report)
+        check_accepted(jobs)
+        queue_jobs(jobs, run / "slurm")
+    if report is None:
+        say(f"No job reports. When they have ended: {typed('report', [str(run)])}")
+    say(f"Logs: {run}/slurm. How far it is: {typed('status', [str(run)])}")
     return COMPLETE
 
 
-def _slurm_settings(config: DictConfig) -> SlurmSettings:
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SlurmSettings), config))
-    except OmegaConfBaseException as error:
-        said = " ".join(str(error.msg or error).splitlines()[0].split()).rstrip(".")
-        raise InputError(f"slurm.{error.full_key}: {said}; see `python -m eval.submit --help`") from error
+def _left(settings: Settings) -> int | None:
+    """The images that a run that was begun still misses, None where nothing was begun.
 
-
-def _check(settings: Settings) -> None:
+    Raises:
+        InputError: what no shard could run, or the run directory holds another run.
+    """
     from eval.plan import make_plan
+    from eval.rerun import check_rerun
+    from eval.rundir import RunDir
 
-    prompts = len(make_plan(settings).prompts)
-    if settings.shard.count > prompts:
+    plan = make_plan(settings)
+    if settings.shard.count > len(plan.prompts):
         raise InputError(
-            f"shard.count must be at most the number of prompts, {prompts:,}, found {settings.shard.count}: take fewer"
+            f"shard.count must be at most the number of prompts, {len(plan.prompts):,}, found {settings.shard.count}: "
+            "take fewer"
         )
     if settings.shard.index:
         raise InputError(f"shard.index is each job's own, found {settings.shard.index}: leave it out")
+    directory = RunDir(settings.out)
+    begun = check_rerun(directory, settings, plan) is not None
+    return plan.image_count - len(directory.done()) if begun else None
+
+
+def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str], report: list[str] | None) -> None:
+    words = [word for word in sys.argv[1:] if not _is_own(word)]
+    words += [override("out", str(run)), f"shard.count={settings.shard.count}"]
+    write_scripts(
+        run,
+        shard_script(shard, chosen.setup, command_line("run", words), command_line("requeue")),
+        None if report is None else report_script(report, chosen.setup, command_line("report", [str(run)])),
+    )
+
+
+def _is_own(word: str) -> bool:
+    is_override = "=" in word or word.startswith("~")  # a flag's value is none
+    return is_override and key_of(word).strip().partition(".")[0] in OWN
+
+
+def _array_size() -> int:
+    """The cluster's, or for a look at the scripts far from it the usual one."""
+    try:
+        return slurm.largest_array_size()
+    except InputError as error:
+        print(f"warning: taking MaxArraySize for {slurm.USUAL_ARRAY_SIZE}, as usual: {error}", file=sys.stderr)
+        return slurm.USUAL_ARRAY_SIZE
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -24,10 +23,9 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a wo
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     """Draw batches of units from the pipe until it gives None or ends."""
     from eval.cli import BUG, explain, log_plainly
-    from eval.stop import SIGNALS
+    from eval.stop import be_deaf
 
-    for each in (signal.SIGINT, *SIGNALS):
-        signal.signal(each, signal.SIG_IGN)
+    be_deaf()
     log_plainly(f"%(levelname)s: worker {number}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     try:

@@ -25,6 +25,7 @@ from eval.errors import InputError, WorkersLost
 from eval.plan import Plan, Unit, next_batch
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
+from eval.stop import held_back
 from eval.worker import DRAWN, FAILED, READY, STORED, work
 
 log = logging.getLogger(__name__)
@@ -84,11 +85,13 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
     with Progress(plan, left=len(units)) as progress, Stop() as stop:
         # Nothing is set aside before a worker has found that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
+        whole = False
         try:
             pool.start(settings, methods, min(count, max(1, len(units))))
             pool.share_out(deque(units), stop)
+            whole = not stop.asked
         finally:
-            pool.end()
+            pool.end(whole=whole)
         stop.check()
         pool.check()
 
@@ -124,10 +127,15 @@ class _Pool:
                     pending.extendleft(reversed(self._bury(worker)))
         self._lost += pending
 
-    def end(self) -> None:
-        """Have every worker store what it has and go, and wait for it; a second ctrl-C kills them."""
+    def end(self, *, whole: bool) -> None:
+        """Have every worker store what it has and go, and wait for it; a second ctrl-C kills them.
+
+        Where the run breaks off, one that is still loading is killed: it has nothing to store, and may take minutes.
+        """
         try:
             for worker in self._workers:
+                if not whole and not worker.batch_size:
+                    worker.process.kill()
                 with contextlib.suppress(OSError):  # it is gone already
                     worker.pipe.send(None)
             for worker in self._workers:
@@ -201,13 +209,8 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, cores // count)
     process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
-    # Inherited: ctrl-C is the parent's to hear, also before a worker has imported anything.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with away_from_modules():
-            process.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with away_from_modules(), held_back():
+        process.start()
     theirs.close()
     return _Worker(f"worker {number}", process, ours)
 

@@ -1,37 +1,90 @@
-"""The scripts that SLURM is given, without a SLURM; tests/slurm submits them to a real one."""
+"""Submission from the command line: what the scripts say, and what SLURM's commands are called with.
 
+SLURM's commands are stand-ins here, which keep what they were given and refuse on demand; tests/slurm submits to a real
+one.
+"""
+
+import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from omegaconf import OmegaConf
 
-from eval.slurm import array_ranges
+from eval.command import command_line
+from eval.errors import InputError
+from eval.run import main as run_main
+from eval.slurm_jobs import array_ranges
+from eval.slurm_settings import read_slurm
 from eval.submit import main
 from eval.values import override
 
 SMALL = ["protocol.steps=1", "prompts.rows=0-9", "slurm.time=01:00:00", "slurm.partition=gpu"]
+STAND_IN = """\
+#!/bin/bash
+name=$(basename "$0")
+{ echo "$name $*"; env | grep -E '^(SBATCH|SLURM)_' | sed 's/^/ENV /'; } >> "$LOG"
+case " $* " in *"$REFUSED"*) [ -z "$REFUSED" ] || { echo "$name: error: not like this" >&2; exit 1; };; esac
+case "$name $*" in
+  sbatch*--test-only*) ;;
+  sbatch*) number=$(($(cat "$LOG.number" 2>/dev/null || echo 100) + 1)); echo $number | tee "$LOG.number"; sleep $SLOW;;
+  scontrol*config) echo "MaxArraySize            = $SIZE";;
+  squeue*) [ -f "$LOG.queue" ] && cat "$LOG.queue" || exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Stand-ins on the PATH; returns a function that gives the lines of what they were called with."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "scontrol", "scancel", "squeue"):
+        (folder / name).write_text(STAND_IN)
+        (folder / name).chmod(0o755)
+    for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_"))]:
+        monkeypatch.delenv(name)
+    said = {"PATH": f"{folder}:{os.environ['PATH']}", "LOG": f"{tmp_path}/log", "SIZE": "1001", "SLOW": "0"}
+    for name, value in (said | {"REFUSED": ""}).items():
+        monkeypatch.setenv(name, value)
+
+    def calls(*names):
+        log = tmp_path / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [line for line in lines if line.split()[0] in (names or ("sbatch", "scontrol", "scancel", "squeue"))]
+
+    return calls
+
+
+def submitted(calls) -> list[str]:
+    return [line for line in calls("sbatch") if "--test-only" not in line]
 
 
 def script(out, name="shard") -> list[str]:
     return (out / "slurm" / f"{name}.sbatch").read_text().splitlines()
 
 
-def command(lines) -> list[str]:
-    """The words that the script executes, as the shell reads them, without its own arithmetic."""
-    (start,) = [i for i, line in enumerate(lines) if line.startswith("exec ")]
-    return shlex.split(lines[start].removeprefix("exec ").removesuffix(" \\"))
+def command(lines, name) -> list[str]:
+    """The words with which the script starts a command of ours, as the shell reads them, without its own arithmetic."""
+    start = shlex.join(command_line(name))
+    (line,) = [line.removeprefix("exec ") for line in lines if line.removeprefix("exec ").startswith(f"{start} ")]
+    return shlex.split(line.partition(' "shard.index')[0])
 
 
-def test_a_dry_run_writes_scripts_that_bash_reads_and_submits_nothing(tmp_path, call, capsys):
+def test_a_dry_run_writes_scripts_that_bash_reads_and_submits_nothing(tmp_path, call, capsys, slurm):
     out = tmp_path / "a run (1)"
     setup = 'slurm.setup="module load cuda; export X=1"'
     options = ["methods=[baseline,sld_max]", "slurm.gpus=1", "slurm.options=['--exclude=node7']", setup]
     assert call(main, f"out='{out}'", *SMALL, *options, "shard.count=4", "dry_run=true") == 0
     assert "not submitted" in capsys.readouterr().out
+    assert not slurm("sbatch")
     lines = script(out)
-    for path in (out / "slurm").iterdir():
-        subprocess.run(["bash", "-n", path], check=True)
+    for name in ("shard", "report"):
+        subprocess.run(["bash", "-n", out / "slurm" / f"{name}.sbatch"], check=True)
     wanted = [
         "--job-name=i2p-a-run-1-",
         "--partition=gpu",
@@ -43,11 +96,37 @@ def test_a_dry_run_writes_scripts_that_bash_reads_and_submits_nothing(tmp_path, 
     wanted += ["--open-mode=append", "--signal=B:USR2@300", f'--output="{out}/slurm/%A_%a.log"']
     assert {f"#SBATCH {option}" for option in wanted} <= set(lines)
     assert "module load cuda; export X=1" in lines
-    assert command(lines) == [
-        *(sys.executable, "-m", "eval.run", *SMALL[:2], "methods=[baseline,sld_max]"),
+    assert command(lines, "run") == [
+        *(*command_line("run"), *SMALL[:2], "methods=[baseline,sld_max]"),
         *(f"out='{out}'", "shard.count=4"),
     ]
-    assert command(script(out, "report")) == [sys.executable, "-m", "eval.report", str(out)]
+    assert command(script(out, "report"), "report") == command_line("report", [str(out)])
+
+
+def test_the_commands_that_a_dry_run_prints_submit_what_it_would_have(tmp_path, call, capsys, slurm, monkeypatch):
+    monkeypatch.setenv("SIZE", "4")
+    more = ["shard.count=6", "slurm.at_once=2", f"out='{tmp_path}/a \"b\" $HOME'"]
+    assert call(main, *SMALL, *more, "dry_run=true") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("job")]
+    subprocess.run(["bash", "-ec", "\n".join(lines)], check=True)
+    by_hand = [line.replace("--parsable ", "") for line in submitted(slurm)]
+    (tmp_path / "log").unlink()
+    (tmp_path / "log.number").unlink()
+    (tmp_path / "log.queue").touch()
+    assert call(main, *SMALL, *more) == 0
+    assert [sorted(line.replace("--parsable ", "").split()) for line in submitted(slurm)] == [
+        sorted(line.split()) for line in by_hand
+    ]
+
+
+def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4", "dry_run=true") == 0
+    done = subprocess.run(
+        ["bash", tmp_path / "run/slurm/shard.sbatch"], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert done.returncode == 2
+    assert "expected to be a task of a job array, found none" in done.stderr
+    assert not (tmp_path / "run" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -56,10 +135,20 @@ def test_a_dry_run_writes_scripts_that_bash_reads_and_submits_nothing(tmp_path, 
         (["shard.count=11"], "shard.count must be at most the number of prompts, 10, found 11"),
         (["shard.count=2", "shard.index=1"], "shard.index is each job's own"),
         (["slurm.warning=soon"], "slurm.warning"),
-        (["slurm.qos='a\"b'"], "a value without quotes and line breaks was expected for --qos"),
+        (["slurm.qos='a\nb'"], "sbatch takes no line breaks and control characters"),
         (["prompts.rows=[999]"], "999"),
         (["slurm.partitoin=gpu"], "partitoin"),
+        (["slurm={partitoin: gpu}"], "partitoin"),
+        (["slurm.report.tiem=1"], "tiem"),
+        (["slurm=gpu"], "slurm must be a mapping"),
         (["batch_size=0"], "batch_size must be auto"),
+        (["slurm.at_once=0"], "slurm.at_once must be a whole number from 1 up, found 0"),
+        (["slurm.warning=70000"], "slurm.warning must be 1 to 65535 seconds"),
+        (["slurm.gpus=true"], "slurm.gpus must be a number or a type and a number, found True"),
+        (["slurm.options=['module load cuda']"], "slurm.options must each be options for sbatch"),
+        (["slurm.time=tomorrow"], "slurm.time must be a time limit as sbatch takes it"),
+        (["slurm.report.time=1:2:3:4"], "slurm.report.time must be a time limit as sbatch takes it"),
+        (["slurm.partition=''"], "slurm.partition must not be empty"),
     ],
 )
 def test_what_no_shard_could_run_is_said_before_anything_is_written(tmp_path, call, capsys, given, said):
@@ -68,10 +157,269 @@ def test_what_no_shard_could_run_is_said_before_anything_is_written(tmp_path, ca
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("limit", "warning", "is_longer"),
+    [
+        ("5", 300, False),
+        ("6", 300, True),
+        ("5:00", 300, False),
+        ("5:01", 300, True),
+        ("0:05:00", 300, False),
+        ("1:00:00", 3600, False),
+        ("1:00:01", 3600, True),
+        ("0-1", 3600, False),
+        ("0-1:01", 3600, True),
+        ("1-00:00:00", 65535, True),
+        ("0-0:5:0", 300, False),
+        ("UNLIMITED", 65535, True),
+        ("infinite", 65535, True),
+    ],
+)
+def test_a_time_limit_within_the_warning_is_refused_in_every_form_that_sbatch_takes(
+    tmp_path, call, capsys, slurm, limit, warning, is_longer
+):
+    words = [*SMALL[:2], f'slurm.time="{limit}"', f"slurm.warning={warning}", "dry_run=true"]
+    assert call(main, f"out={tmp_path}/run", *words) == (0 if is_longer else 2)
+    assert is_longer == ("slurm.time must be longer than slurm.warning" not in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("place", ["SBATCH_TIMELIMIT", "slurm.options"])
+def test_the_time_limit_that_counts_is_the_one_that_sbatch_heeds(tmp_path, call, capsys, slurm, monkeypatch, place):
+    words = [*SMALL[:2], f"out={tmp_path}/run"]
+    if place == "SBATCH_TIMELIMIT":
+        monkeypatch.setenv(place, "4")
+    else:
+        words += ["slurm.time=1:00:00", "slurm.options=['--time 4']"]
+    assert call(main, *words) == 2
+    assert place in capsys.readouterr().err
+    assert call(main, *words, "slurm.warning=100") == 0
+
+
 def test_without_slurm_on_the_path_it_says_so(tmp_path, call, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert call(main, f"out={tmp_path}/run", *SMALL) == 2
     assert "expected SLURM's scontrol on the PATH, found none" in capsys.readouterr().err
+
+
+def test_a_report_that_is_refused_is_found_before_anything_is_queued(tmp_path, call, capsys, slurm, monkeypatch):
+    monkeypatch.setenv("REFUSED", "report.sbatch")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 2
+    said = capsys.readouterr().err
+    assert "nothing is queued, since sbatch refused the report (sbatch: error: not like this)" in said
+    assert "slurm.report=null" in said
+    assert not submitted(slurm)
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4", "slurm.report=null") == 0
+    assert len(submitted(slurm)) == 1
+    assert not (tmp_path / "run/slurm/report.sbatch").exists()
+    assert f" report {tmp_path}/run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("can_cancel", [True, False])
+def test_what_was_queued_before_a_refusal_is_cancelled_or_said(tmp_path, call, capsys, slurm, monkeypatch, can_cancel):
+    monkeypatch.setenv("REFUSED", "--dependency")  # which only the submission itself has
+    if not can_cancel:
+        (tmp_path / "bin/scancel").write_text("#!/bin/bash\necho no >&2; exit 1\n")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 2
+    said = capsys.readouterr().err
+    if can_cancel:
+        assert slurm("scancel") == ["scancel 101"]
+        assert "what was queued before, job 101, is cancelled" in said
+    else:
+        assert "still queued is job 101, for scancel refused (no); this ends it: scancel 101" in said
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_two_submissions_leaves_nothing_queued(tmp_path, slurm, sent):
+    words = [sys.executable, "-m", "eval.submit", f"out={tmp_path}/run", *SMALL, "shard.count=4"]
+    environment = os.environ | {"SLOW": "1"}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        while not (tmp_path / "log.number").exists():
+            time.sleep(0.02)
+        process.send_signal(sent)
+        _, errors = process.communicate()
+    assert process.returncode == 3
+    assert "what was queued before, job 101, is cancelled" in errors
+    assert len(submitted(slurm)) == 1
+    assert slurm("scancel") == ["scancel 101"]
+
+
+def test_a_run_that_is_queued_is_not_queued_twice(tmp_path, call, capsys, slurm):
+    out = tmp_path / "run"
+    words = [f"out={out}", *SMALL, "shard.count=4"]
+    assert call(main, *words) == 0
+    record = json.loads((out / "slurm/jobs.json").read_text())["jobs"]
+    assert [(job["number"], job["what"]) for job in record] == [("101", "shards 0 to 3 of 4"), ("102", "the report")]
+    # squeue that does not answer: nobody knows.
+    assert call(main, *words) == 2
+    assert "expected squeue to tell whether the jobs of this run are still queued (101, 102)" in capsys.readouterr().err
+    queue = tmp_path / "log.queue"
+    queue.write_text(f"101|RUNNING|{out}/slurm/shard.sbatch 0\n101|PENDING|{out}/slurm/shard.sbatch 0\n")
+    assert call(main, *words) == 2
+    said = capsys.readouterr().err
+    assert f"{out} is in SLURM's queue already, job 101 (running, pending)" in said
+    assert "scancel 101" in said
+    # Submitted by hand, under a number that the record does not know.
+    queue.write_text(f"7|PENDING|{out}/slurm/shard.sbatch\n")
+    assert call(main, *words) == 2
+    assert len(submitted(slurm)) == 2
+    # Numbers begin anew after SLURM was set up anew: that 101 is somebody else.
+    queue.write_text(f"101|RUNNING|{tmp_path}/other/slurm/shard.sbatch 0\n8|RUNNING|/bin/thing\n9|RUNNING|\n")
+    assert call(main, *words) == 0
+    assert len(submitted(slurm)) == 4
+
+
+def test_two_submissions_at_once_queue_one(tmp_path, slurm):
+    words = [sys.executable, "-m", "eval.submit", f"out={tmp_path}/run", *SMALL, "shard.count=4"]
+    (tmp_path / "log.queue").write_text(f"101|PENDING|{tmp_path}/run/slurm/shard.sbatch 0\n")
+    environment = os.environ | {"SLOW": "0.5"}
+    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], said
+    assert len(submitted(slurm)) == 2
+
+
+def test_a_lock_of_a_process_that_was_killed_is_no_obstacle_and_one_of_another_machine_is_named(
+    tmp_path, call, capsys, slurm
+):
+    import socket
+
+    lock = tmp_path / "run/slurm/.lock"
+    lock.parent.mkdir(parents=True)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": gone.pid}))
+    assert call(main, f"out={tmp_path}/run", *SMALL) == 0
+    assert not lock.exists()
+    (tmp_path / "log.queue").touch()
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": gone.pid}))
+    assert call(main, f"out={tmp_path}/run", *SMALL) == 2
+    assert f"delete {lock}" in capsys.readouterr().err
+
+
+def test_explicit_keys_are_on_the_command_line_of_sbatch_and_the_environment_reaches_it(
+    tmp_path, call, slurm, monkeypatch
+):
+    monkeypatch.setenv("SBATCH_ACCOUNT", "project")
+    monkeypatch.setenv("SLURM_CLUSTERS", "west")
+    monkeypatch.setenv("SBATCH_WAIT", "1")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "slurm.options=['--exclude node7']") == 0
+    for line in submitted(slurm)[:1]:
+        assert {"--partition=gpu", "--time=01:00:00", "--requeue", "--exclude", "node7"} <= set(line.split())
+    seen = set(slurm("ENV"))
+    assert {"ENV SBATCH_ACCOUNT=project", "ENV SLURM_CLUSTERS=west"} <= seen
+    assert not any("SBATCH_WAIT" in line for line in seen)
+
+
+def test_from_inside_a_job_what_is_that_job_s_own_is_left_out(tmp_path, call, slurm, monkeypatch):
+    own = ["SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_MEM_PER_NODE", "SLURM_CPUS_PER_TASK", "SBATCH_MEM_BIND_TYPE"]
+    site = ["SBATCH_ACCOUNT", "SBATCH_RESERVATION", "SLURM_CONF"]
+    for name in own + site:
+        monkeypatch.setenv(name, "7")
+    assert call(main, f"out={tmp_path}/run", *SMALL) == 0
+    assert {line.split("=")[0].removeprefix("ENV ") for line in slurm("ENV")} == set(site)
+
+
+def test_the_report_asks_for_little_and_for_what_it_is_told(tmp_path, call, slurm):
+    gpu = ["slurm.mem=32G", "slurm.gpus=1", "slurm.account=project", "slurm.time=12:00:00"]
+    assert call(main, f"out={tmp_path}/a", *SMALL[:2], *gpu, "slurm.partition=gpu", "dry_run=true") == 0
+    asked = {line.removeprefix("#SBATCH --") for line in script(tmp_path / "a", "report") if "#SBATCH" in line}
+    assert {"partition=gpu", "account=project", "time=01:00:00", "mem=8G", "cpus-per-task=2"} <= asked
+    assert not any(word.startswith("gres") for word in asked)
+    own = ["partition=cpu", "time=30", "mem=2G", "gpus=a100:1", "options=['--nice=5']", "account=other"]
+    words = [f"slurm.report.{word}" for word in own]
+    assert call(main, f"out={tmp_path}/b", *SMALL[:2], *gpu, "slurm.partition=gpu", *words, "dry_run=true") == 0
+    asked = {line.removeprefix("#SBATCH --") for line in script(tmp_path / "b", "report") if "#SBATCH" in line}
+    assert {"partition=cpu", "time=30", "mem=2G", "gres=gpu:a100:1", "nice=5", "account=other"} <= asked
+
+
+def test_the_limit_of_shards_at_once_holds_over_several_arrays(tmp_path, call, slurm, monkeypatch):
+    monkeypatch.setenv("SIZE", "2")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=5", "slurm.at_once=2") == 0
+    words = [line.split() for line in submitted(slurm)]
+    arrays = [next(word for word in line if word.startswith("--array")) for line in words[:-1]]
+    assert arrays == ["--array=0-1%2", "--array=0-1%2", "--array=0-0%2"]
+    waits = [[word for word in line if word.startswith("--dependency")] for line in words]
+    assert waits == [[], ["--dependency=afterany:101"], ["--dependency=afterany:102"], [f"--dependency={AFTER_ALL}"]]
+
+
+AFTER_ALL = "afterany:101:102:103"
+
+
+def test_a_cluster_without_arrays_is_said_so(tmp_path, call, capsys, slurm, monkeypatch):
+    monkeypatch.setenv("SIZE", "0")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 2
+    assert "this cluster takes no job arrays (MaxArraySize=0)" in capsys.readouterr().err
+    monkeypatch.setenv("SIZE", "1")
+    assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 0
+    assert [line.split()[-1] for line in submitted(slurm)[:4]] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("a#b", "a#b"),
+        ("o'brien", "o'brien"),
+        ('say "x"', 'say \\"x\\"'),
+        ("fifty%j", "fifty%%j"),
+        ("two words", "two words"),
+        ("$HOME", "$HOME"),
+        ("é", "é"),
+    ],
+)
+def test_the_log_is_in_the_run_directory_whatever_that_is_called(tmp_path, call, slurm, name, written):
+    assert call(main, override("out", f"{tmp_path}/{name}"), *SMALL, "dry_run=true") == 0
+    assert f'#SBATCH --output="{tmp_path}/{written}/slurm/%A_%a.log"' in script(tmp_path / name)
+    assert f'#SBATCH --output="{tmp_path}/{written}/slurm/report_%j.log"' in script(tmp_path / name, "report")
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "two\nlines"])
+def test_a_path_in_which_slurm_can_write_no_log_is_refused(tmp_path, call, capsys, slurm, name):
+    assert call(main, override("out", f"{tmp_path}/{name}"), *SMALL, "dry_run=true") == 2
+    assert not list(tmp_path.glob("*/slurm"))
+
+
+def test_an_experiment_of_one_s_own_holds_slurm_s_keys_and_the_command_line_wins(tmp_path, call, slurm):
+    (tmp_path / "own/experiment").mkdir(parents=True)
+    (tmp_path / "own/experiment/mine.yaml").write_text(
+        '# @package _global_\nslurm: {partition: cpu, time: "04:00:00", report: {mem: 2G}}\nimages: none\n'
+    )
+    words = ["--config-dir", tmp_path / "own", "experiment=mine", "slurm.time=02:00:00", f"out={tmp_path}/run"]
+    assert call(main, *words, SMALL[0], "dry_run=true") == 0
+    lines = script(tmp_path / "run")
+    assert {"#SBATCH --partition=cpu", "#SBATCH --time=02:00:00", "#SBATCH --cpus-per-task=4"} <= set(lines)
+    assert {"#SBATCH --mem=2G", "#SBATCH --partition=cpu"} <= set(script(tmp_path / "run", "report"))
+    shard = command(lines, "run")[len(command_line("run")) :]
+    assert shard == [
+        f"--config-dir={tmp_path}/own",
+        "experiment=mine",
+        SMALL[0],
+        f"out={tmp_path}/run",
+        "shard.count=1",
+    ]
+    # The shard reads the same file, whose slurm is not its own.
+    assert call(run_main, *shard, "prompts.rows=0-1", "methods=[baseline]", "images=none") == 0
+
+
+def test_a_number_that_yaml_makes_of_a_time_or_an_account_is_refused():
+    for text, found in (("time: 12:00:00", "43200"), ("account: 2024_10", "202410"), ("report: {qos: on}", "true")):
+        with pytest.raises(InputError, match=f"must be a text, found {found}"):
+            read_slurm(OmegaConf.create(text))
+
+
+@pytest.mark.parametrize(("key", "typed"), [("account", "2024_10"), ("time", "90"), ("qos", "1e3"), ("mem", "4000")])
+def test_what_is_typed_on_the_command_line_reaches_sbatch_as_it_was(tmp_path, call, slurm, key, typed):
+    words = [f"slurm.{key}={typed}", f"slurm.report.{key}={typed}", f"out={tmp_path}/run", "dry_run=true"]
+    assert call(main, *SMALL[:1], *words) == 0
+    assert f"#SBATCH --{key}={typed}" in script(tmp_path / "run")
+    assert f"#SBATCH --{key}={typed}" in script(tmp_path / "run", "report")
+
+
+def test_slurm_as_one_mapping_reaches_the_scripts_and_not_the_shards(tmp_path, call, slurm):
+    words = ["slurm={partition: cpu, time: 1:00:00, report: {cpus: 1}}", "shard={count: 4}", f"out={tmp_path}/run"]
+    assert call(main, *SMALL[:2], *words, "dry_run=true") == 0
+    lines = script(tmp_path / "run")
+    assert {"#SBATCH --partition=cpu", "#SBATCH --time=1:00:00"} <= set(lines)
+    assert command(lines, "run")[3:] == [*SMALL[:2], f"out={tmp_path}/run", "shard.count=4"]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +436,8 @@ def test_an_override_is_read_back_by_hydra_as_it_was(text):
         assert compose("run", overrides=[override("out", text)]).out == text
 
 
-@pytest.mark.parametrize(("count", "largest"), [(1, 0), (6, 3), (64, 1000), (1001, 1000), (1002, 1000), (5, 0)])
-def test_arrays_cover_every_shard_once_and_keep_below_the_largest_index(count, largest):
-    ranges = array_ranges(count, largest)
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (6, 4), (64, 1001), (1001, 1001), (1002, 1001), (5, 1)])
+def test_arrays_cover_every_shard_once_and_keep_below_the_largest_index(count, size):
+    ranges = array_ranges(count, size)
     assert [offset + task for offset, tasks in ranges for task in range(tasks)] == list(range(count))
-    assert all(tasks - 1 <= largest for _, tasks in ranges)
+    assert all(tasks <= size for _, tasks in ranges)

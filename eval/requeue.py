@@ -1,0 +1,43 @@
+"""Puts a shard back into SLURM's queue: `python -m eval.requeue`, in a job.
+
+A run that a signal ends does so itself. The script of a shard calls this where Python had not begun to listen yet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from eval import slurm
+from eval.errors import InputError
+from eval.escape import terminal
+
+INCOMPLETE = 3
+
+
+def requeue_this_job() -> None:
+    """Put the job that this process is in back into SLURM's queue, if our script asks for it, and say so."""
+    job, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    if not os.environ.get(slurm.REQUEUE) or not job or not task:
+        return
+    try:
+        back = slurm.requeue(f"{job}_{task}")
+    except InputError as error:  # what was stopped is what counts
+        _say(f"not put back into SLURM's queue: {error}; submit again to go on")
+        return
+    _say("put back into SLURM's queue, to go on from here" if back else "the job was cancelled, and stays so")
+
+
+def _say(sentence: str) -> None:
+    print(terminal(sentence), file=sys.stderr)
+
+
+def main() -> None:
+    """Requeue this job, and exit with 3: incomplete."""
+    _say("stopped: a signal asked for it before the run had begun")
+    requeue_this_job()
+    sys.exit(INCOMPLETE)
+
+
+if __name__ == "__main__":
+    main()

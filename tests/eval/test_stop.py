@@ -1,0 +1,171 @@
+"""A signal at any moment of a shard: exit code 3 and one requeue, or all was done before. Real processes throughout."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eval.stop import Stop, Stopped, StoppedAtOnce, held_back
+from eval.submit import main
+
+SMALL = ["prompts.rows=0-3", "methods=[baseline]", "judges=[q16]", "protocol.steps=2", "images=none", "sheet=false"]
+SCONTROL = """\
+#!/bin/bash
+[ "$1" = requeue ] && echo "$2" >> "$LOG"
+[ "$*" = "--oneliner show job 7_0" ] && echo "JobId=7 JobState=$STATE"
+exit 0
+"""
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory, call):
+    """A shard's script as eval.submit writes it, and the environment in which a job has it."""
+    folder = tmp_path_factory.mktemp("shard")
+    (folder / "bin").mkdir()
+    (folder / "bin/scontrol").write_text(SCONTROL)
+    (folder / "bin/scontrol").chmod(0o755)
+    out = folder / "run"
+    assert call(main, f"out={out}", *SMALL, "slurm.setup=':'", "dry_run=true") == 0
+    environment = os.environ | {
+        "PATH": f"{folder}/bin:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "SLURM_JOB_ID": "8",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "0",
+        "STATE": "RUNNING",
+        "LOG": f"{folder}/log",
+    }
+    return out / "slurm" / "shard.sbatch", environment
+
+
+def begin(shard, **more):
+    script, environment = shard
+    return subprocess.Popen(
+        ["bash", script, "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | more,
+        start_new_session=True,
+    )
+
+
+def run_process(process) -> int:
+    """The process of the run itself, a child of the script's shell."""
+    while process.poll() is None:
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if b"shard.index=0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.001)
+    raise AssertionError(process.communicate())
+
+
+def requeues(shard) -> list[str]:
+    path = Path(shard[1]["LOG"])
+    lines = path.read_text().split() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+# Before Python, in Python's own start, in imports, in the loading of models.
+@pytest.mark.parametrize(("delay", "sent"), [(0.0, "USR2"), (0.03, "TERM"), (0.3, "USR2"), (1.0, "TERM")])
+def test_a_signal_while_a_shard_starts_requeues_it_once(shard, delay, sent):
+    process = begin(shard)
+    run_process(process)
+    time.sleep(delay)
+    if sent == "TERM":  # SLURM sends it to every process of a job, and its warning to the shell alone
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.send_signal(signal.SIGUSR2)
+    _, errors = process.communicate()
+    assert process.returncode == 3, errors
+    assert "stopped: " in errors
+    assert "Traceback" not in errors
+    assert requeues(shard) == ["7_0"]
+
+
+def test_a_job_that_is_cancelled_stays_so(shard):
+    process = begin(shard, STATE="COMPLETING")  # as scontrol says of one that scancel ends
+    run_process(process)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 3
+    assert "the job was cancelled, and stays so" in errors
+    assert requeues(shard) == []
+
+
+def test_a_shard_whose_run_cannot_be_found_ends_with_the_shell_s_code(shard, tmp_path):
+    script, environment = shard
+    broken = tmp_path / "shard.sbatch"
+    broken.write_text(script.read_text().replace(" run prompts.rows", " no-command prompts.rows"))
+    done = subprocess.run(["bash", broken], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert requeues(shard) == []
+
+
+MOMENTS = {
+    "measuring": "import eval.report as m; name = 'make_report'",
+    "loading": "import eval.opening as m; name = 'open_models'",
+    "choosing the engine": "import eval.engine as m; name = 'choose_engine'",
+    "planning": "import eval.plan as m; name = 'make_plan'",
+    "writing the report": "import eval.report as m; name = 'write'",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(shard, tmp_path, moment):
+    """A library that makes errors of its own of whatever comes, as some do, changes nothing."""
+    script = tmp_path / "run.py"
+    script.write_text(f"""\
+import os, signal
+import eval.run
+{MOMENTS[moment]}
+real = getattr(m, name)
+def slow(*words, **more):
+    try:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        return real(*words, **more)
+    except KeyboardInterrupt:
+        raise RuntimeError("could not load")
+setattr(m, name, slow)
+eval.run.main()
+""")
+    out = tmp_path / "run"
+    environment = shard[1] | {"I2P_BENCH_REQUEUE": "1", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, script, f"out={out}", *SMALL], capture_output=True, text=True, check=False, env=environment
+    )
+    whole = moment == "writing the report"
+    assert done.returncode == (0 if whole else 3), done.stderr
+    assert requeues(shard) == ([] if whole else ["7_0"])
+    assert (out / "report" / "results.csv").exists() == whole
+    if not whole:
+        assert "stopped: SIGUSR2 asked for it" in done.stderr
+
+
+def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
+    with Stop(at_once=True) as outer:
+        with Stop() as inner:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert inner.asked == "SIGUSR2"
+            assert outer.asked is None
+        with pytest.raises(Stopped, match="SIGUSR2 asked for it"):
+            outer.check()
+    with Stop(at_once=True):
+        with pytest.raises(StoppedAtOnce):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # what the first one set going is not broken off
+        with Stop() as late:
+            assert late.asked == "SIGTERM"
+
+
+def test_a_signal_that_is_held_back_is_heard_afterwards():
+    with Stop() as stop:
+        with held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.asked is None
+        assert stop.asked == "SIGTERM"
