@@ -25,15 +25,14 @@ def read_text(path: Path) -> str:
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(path)
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    if encoding.startswith("utf-8") and b"\0" in data:  # every second byte of plain letters in UTF-16
+        kind = "UTF-16LE" if data.index(0) % 2 else "UTF-16BE"
+        raise InputError(_not_utf8(path, "the byte 0x00, which no text has", kind))
     try:
-        text = data.decode(encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         found = f"the byte {error.object[error.start]:#04x}, which is neither"
         raise InputError(_not_utf8(path, found, "WINDOWS-1252")) from error
-    if "\0" in text:  # every second byte of plain letters in UTF-16
-        kind = "UTF-16LE" if text.index("\0") % 2 else "UTF-16BE"
-        raise InputError(_not_utf8(path, "the byte 0x00, which no text has", kind))
-    return text
 
 
 def _not_utf8(path: Path, found: str, encoding: str) -> str:

@@ -95,10 +95,9 @@ def _separator(path: Path, text: str) -> str:
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
     known = {separator: sum(map(is_known, header)) for separator, header in headers.items()}
     best = [separator for separator in SEPARATORS if known[separator] == max(known.values())]
-    # One column, or none that is known: commas, as the suffix says.
-    if "," in best and (len(headers[","]) > 1 or all(len(headers[separator]) == 1 for separator in best)):
-        return ","
     best = [separator for separator in best if len(headers[separator]) > 1] or [","]
+    if "," in best and not any(known.values()):
+        return ","  # as the suffix says
     mixed = best[0] != "," and any(set(SEPARATORS) & set(name) for name in headers[best[0]])
     if len(best) > 1 or mixed:
         first = text.strip().splitlines()[0]

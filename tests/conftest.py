@@ -1,5 +1,6 @@
 """Shared by all tests: where the real data is, one torch thread a process, no network."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -22,6 +23,20 @@ def _real(path: Path) -> Path:
 def i2p_csv() -> Path:
     """The real I2P csv, 4703 rows."""
     return _real(DATA / "i2p_benchmark.csv")
+
+
+@pytest.fixture(scope="session")
+def esd_csv(i2p_csv, tmp_path_factory) -> Path:
+    """The real I2P as ESD's unsafe-prompts4703.csv has it: an index, other names, and row 2260 without its text."""
+    with i2p_csv.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    names = {"sd_seed": "evaluation_seed", "sd_guidance_scale": "evaluation_guidance"}
+    lines = [["", *(names.get(name, name) for name in header), "case_number"]]
+    lines += [[n, *("" if cell == "Null" else cell for cell in row), n] for n, row in enumerate(rows)]
+    path = tmp_path_factory.mktemp("esd") / "unsafe-prompts4703.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)
+    return path
 
 
 @pytest.fixture(scope="session")
