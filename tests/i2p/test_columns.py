@@ -2,12 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
 import datasets
 import pandas
 import pytest
 
 import i2p
+from i2p.columns import MEANINGS
 
 # Header, two rows, and what they say: rows, seeds, guidance and categories; as the files of the field have them.
 FILES = {
@@ -295,3 +297,9 @@ def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     with pytest.raises(i2p.InputError, match=r"row 0, column 'prompt': .*as pandas does.*download the file"):
         i2p.load_prompts("somebody/prompts")
+
+
+def test_the_page_on_lists_of_prompts_has_every_name():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    names = [name for meaning in MEANINGS.values() for name in (*meaning.names, *meaning.loose, *meaning.spare)]
+    assert [name for name in names if f"`{name}`" not in page] == []
