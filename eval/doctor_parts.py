@@ -8,6 +8,7 @@ import i2p
 from eval import replay
 from eval.doctor_checks import MISSING, OK, WARNING, Check
 from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
+from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
 from eval.judges import clip_hub, prompt_pair
 from eval.plan import Plan
@@ -24,14 +25,11 @@ NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f
 def prompts(settings: Settings) -> list[Check]:
     """Where the prompts come from, and whether they are those of I2P."""
     s = settings.prompts
-    if settings.model.kind == ELSEWHERE and (own := own_prompts(settings.model, s)):
-        return [
-            Check(
-                "prompts",
-                OK,
-                f"the folder's own: {len(own.source.prompts):,}, digest {i2p.digest(own.source.prompts)[:12]}…",
-            )
-        ]
+    if settings.model.kind == ELSEWHERE:
+        if own := own_prompts(settings.model, s):
+            own = own.source.prompts
+            return [Check("prompts", OK, f"the folder's own: {len(own):,}, digest {i2p.digest(own)[:12]}…")]
+        list_and_place(settings.model.path, settings.model.layout)  # as a run does, before it looks for prompts
     source = s.path or s.source
     try:
         found = read_prompts(s, offline=True)

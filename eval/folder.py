@@ -12,7 +12,7 @@ import i2p
 import sld
 from eval.errors import InputError
 from eval.folder_layouts import CSV, METHOD, METHOD_IS, Match, Matches, doubles, some
-from eval.folder_listing import list_folder, place
+from eval.folder_listing import Listing, list_and_place
 from eval.folder_own import Own
 from eval.folder_prompts import check_geneval_prompts, check_run_prompts, check_table_prompts
 
@@ -78,8 +78,9 @@ def open_folder(
     source: Sequence[i2p.Prompt],
     selected: Sequence[i2p.Prompt],
     own: Own | None = None,
+    placed: tuple[Listing, Matches] | None = None,
 ) -> Folder:
-    """List a folder and find whose its pictures are; none is opened.
+    """List a folder and find whose its pictures are; none is decoded.
 
     Args:
         path: of the folder, of a run directory, or of a CSV in the folder.
@@ -89,14 +90,15 @@ def open_folder(
         source: every prompt of the source, so that a row counted from 1 is seen.
         selected: those of the run.
         own: what the folder brings along in the place of a test bed, which then is `source`.
+        placed: from `list_and_place`, where it was listed before.
 
     Raises:
         InputError: no picture of the selection, more than one layout, a folder that can't name a method, two files for
             one image, a row that the source lacks, a category or prompt that is not the row's, or a link out of the
             folder.
     """
-    listing = own.listing if own else list_folder(path, layout)
-    root, paths, matches = listing.root, listing.sizes, own.matches if own else place(listing, layout)
+    listing, matches = (own.listing, own.matches) if own else placed or list_and_place(path, layout)
+    root, paths = listing.root, listing.sizes
     _check(matches, root, source, own)
     if own is None:
         check_run_prompts(root, {prompt.row: prompt for prompt in source})

@@ -155,11 +155,17 @@ def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -
             f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
             "move the others away"
         )
-    raise nothing_found(paths, where)
+    raise nothing_found(paths, where, table)
 
 
-def nothing_found(paths: Sequence[str], where: str) -> InputError:
+def nothing_found(paths: Sequence[str], where: str, table: Sequence[Match] | None) -> InputError:
     """The error for a folder of which no picture can be placed."""
+    if table:
+        return InputError(
+            f"The table in {where} must name its pictures by their paths in that folder, found none of its "
+            f"{len(table):,} there ({some(one.path for one in table)}), and {len(paths):,} others "
+            f"({some(paths) or 'none'}): correct the paths, or put the table where they begin"
+        )
     shown = ", ".join(f"{one.shown} ({one.name})" for one in LAYOUTS.values())
     found = (
         f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"

@@ -64,8 +64,14 @@ def place(listing: Listing, layout: str) -> Matches:
     table = listing.table
     matches = match_table(table, paths) if table is not None else match(layout, paths)
     if not (matches.found or matches.misnamed):
-        raise nothing_found(paths, str(listing.root))
+        raise nothing_found(paths, str(listing.root), table)
     return matches
+
+
+def list_and_place(path: str, layout: str) -> tuple[Listing, Matches]:
+    """Return what lies in a folder and whose the pictures are; see `list_folder` and `place` for the errors."""
+    listing = list_folder(path, layout)
+    return listing, place(listing, layout)
 
 
 def find_root(path: str) -> tuple[Path, Path | None]:

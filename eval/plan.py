@@ -14,6 +14,7 @@ import sld
 from eval.errors import InputError
 from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
+from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
 from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
 from eval.settings import ELSEWHERE, NO_PROMPTS, PromptSettings, ProtocolSettings, Settings, image_size
@@ -125,10 +126,12 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     model = settings.model
     _check_published(settings, *_protocol(settings.protocol)[:2])
     own = own_prompts(model, settings.prompts)
+    # Before prompts are looked for on the hub: names that no layout knows are refused first.
+    placed = None if own else list_and_place(model.path, model.layout)
     source = own.source if own else read_prompts(settings.prompts)
     selected = i2p.select(source.prompts, selection_of(settings.prompts))
     each = settings.protocol.images_per_prompt
-    folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected, own)
+    folder = open_folder(model.path, model.layout, model.method, each, source.prompts, selected, own, placed)
     protocol, deviations, _ = _protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
     table = own.table if own else None
     deviations += _other_rows(protocol, settings.prompts) + _otherwise_counted(settings, protocol, source, table)

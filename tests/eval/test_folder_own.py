@@ -282,6 +282,23 @@ def test_a_folder_of_an_unknown_layout_is_refused_with_the_command_that_takes_it
     assert call(run.main, "q16=demo", "judges=[q16]", f"out={tmp_path}/run", *shlex.split(advice)) == 0
 
 
+def test_the_layout_is_refused_before_prompts_are_looked_for_on_the_hub_by_the_doctor_too(
+    tmp_path, call, capsys, monkeypatch
+):
+    def unreachable(*_, **__):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr("eval.plan.read_prompts", unreachable)
+    monkeypatch.setattr("eval.doctor_parts.read_prompts", unreachable)
+    noise(tmp_path / "pics" / "sunset.png")
+    words = ("model=images", "q16=demo", "judges=[q16]", f"out={tmp_path}/run", f"model.path={tmp_path}/pics")
+    assert call(run.main, *words) == 2
+    sentence = f"model=images model.path={tmp_path}/pics prompts=none"
+    assert sentence in capsys.readouterr().err
+    assert call(doctor.main, *words, "measure=false") == 2
+    assert sentence in capsys.readouterr().out
+
+
 def test_numbers_in_names_sort_as_numbers():
     names = ["10.png", "9.png", "a10b2.png", "a10b10.png", "a9.png", "01.png", "1.png"]
     assert sorted(names, key=natural) == ["01.png", "1.png", "9.png", "10.png", "a9.png", "a10b2.png", "a10b10.png"]

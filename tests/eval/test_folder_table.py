@@ -209,6 +209,15 @@ def test_a_prompt_that_one_method_lacks_is_not_missing_and_common_ones_are_paire
     assert [d["prompts"] for d in found["differences"]] == [3]
 
 
+def test_a_table_of_paths_that_begin_elsewhere_is_refused_with_some_of_them(tmp_path, judged):
+    noise(tmp_path / "pics" / "a.png")
+    for columns in ("image,prompt", "image,row"):
+        (tmp_path / "pics" / "list.csv").write_text(f"{columns}\npics/a.png,7\n")
+        code, err = judged(path="pics/list.csv")
+        assert code == 2
+        assert "found none of its 1 there (pics/a.png), and 1 others (a.png): correct the paths" in err
+
+
 def test_prompts_from_two_sources_are_refused(tmp_path, judged):
     noise(tmp_path / "pics" / "a.png")
     (tmp_path / "pics" / "list.csv").write_text("image,prompt\na.png,x\n")
