@@ -39,8 +39,8 @@ def examine(name: str, look: Callable[[], Check | list[Check]], mend: str = "") 
         return [Check(name, MISSING, _reason(error), mend or REINSTALL)]
     except Exception as error:  # a doctor who falls ill at the sight of a wound is of no use
         expected = type(error).__name__ in ("InputError", "StorageError", "JudgeError")
-        kind = "" if expected else f"{type(error).__name__}: "
-        return [Check(name, MISSING, kind + _reason(error), mend)]
+        said = " ".join(str(error).split()) if expected else f"{type(error).__name__}: {_reason(error)}"
+        return [Check(name, MISSING, said, mend)]
     return found if isinstance(found, list) else [found]
 
 
