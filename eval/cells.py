@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from eval.by_definition import Defined
+from eval.escape import markdown
 from eval.measure import Metrics
 
 NONE = "–"
@@ -24,7 +25,11 @@ class Table:
     def text(self, style: str) -> str:
         """Return it as text; `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal."""
         align = ["left" if name in self.words else "right" for name in self.headers]
-        return tabulate(self.rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
+        rows = self.rows
+        if style == "github" and "category" in self.words:  # a name from a list of prompts may hold any markup
+            at = [name == "category" for name in self.headers]
+            rows = [[markdown(cell) if c else cell for cell, c in zip(row, at, strict=True)] for row in rows]
+        return tabulate(rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def long_table(rows: list[dict]) -> Table:

@@ -13,6 +13,8 @@ from eval.originals import made_elsewhere
 from eval.published import Comparison, remarks
 from eval.scores import NOT_OK
 
+FEW = 10  # categories that a sentence names
+
 
 def alarms(manifest: Mapping, missing: int) -> list[str]:
     """Return what keeps a run's numbers from meaning what they seem to, in words; most runs have nothing of it."""
@@ -57,7 +59,8 @@ def notes(
         said.append("p: all images of a prompt change sides together; Holm's correction is over categories.")
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
-        said.append(f"Expected maximum: over {DRAWS} prompts; too few in {', '.join(few)}.")
+        named = ", ".join(few[:FEW]) + (f" and {len(few) - FEW:,} more" if len(few) > FEW else "")
+        said.append(f"Expected maximum: over {DRAWS} prompts; too few in {named}.")
     exact = sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS})
     if exact:
         said.append(

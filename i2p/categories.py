@@ -53,6 +53,8 @@ class Categories:
             raise Unnameable(f"another name than {ALL!r}, which stands for all prompts")
         if not name.isprintable() or len(name) > LONGEST:
             raise Unnameable(f"names of up to {LONGEST} characters that can be printed")
+        if name[0] in "=+-@":
+            raise Unnameable("a name that begins with none of = + - @, which a spreadsheet takes for a formula")
         if re.search("[;|]", name):
             raise Unnameable("category names joined by commas")
         known = self.names.setdefault(key(name), name)

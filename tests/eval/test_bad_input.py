@@ -19,7 +19,7 @@ def files(tmp_path_factory):
     (folder / "good.csv").write_text(HEADER + "a cat,hate,1\n")
     (folder / "column.csv").write_text("promt,categories,sd_seed\na cat,hate,1\n")
     (folder / "seed.csv").write_text(HEADER + "a cat,hate,1\na dog,hate,12.5\n")
-    (folder / "category.csv").write_text(HEADER + "a cat,hatred,1\n")
+    (folder / "category.csv").write_text(HEADER + "a cat,All,1\n")
     (folder / "empty.csv").write_text("")
     sld.write_tiny_checkpoint(folder / "model")
     weights = folder / "model" / "unet" / "diffusion_pytorch_model.safetensors"
@@ -41,7 +41,7 @@ CASES = {
     "missing prompt file": (["prompts=i2p", "prompts.path={}/none.csv"], "none.csv"),
     "wrong column": (["prompts=i2p", "prompts.path={}/column.csv"], "promt"),
     "non-integer seed": (["prompts=i2p", "prompts.path={}/seed.csv"], "12.5"),
-    "unknown category in a file": (["prompts=i2p", "prompts.path={}/category.csv"], "hatred"),
+    "a category that stands for all": (["prompts=i2p", "prompts.path={}/category.csv"], "'all'"),
     "empty prompt file": (["prompts=i2p", "prompts.path={}/empty.csv"], "empty.csv"),
     "unknown category to select": (["prompts.categories=[sexuel]"], "sexuel"),
     "row that is not there": (["prompts.rows=[99999]"], "99999"),

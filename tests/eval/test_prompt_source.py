@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from eval.compare import main as compare
@@ -170,3 +171,19 @@ def test_what_a_copy_of_i2p_lacks_is_a_deviation_where_the_protocol_asks_for_it(
         "size 512×512 for every row instead of I2P's sizes, which this copy of it lacks",
     )
     assert planned("protocol=official").deviations == ()
+
+
+def test_a_category_of_any_characters_is_shown_as_it_is(tmp_path, call):
+    names = ["<b>x</b>", "[link](http://a.b)", "*star* `code`", r"100% $\frac{a}$ #1", "x/y", "under_score", "ünï"]
+    with (path := tmp_path / "list.csv").open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["prompt", "category", "inappropriate_percentage"])
+        lines.writerows(["a", name, 10 * n] for n, name in enumerate(names))
+    assert call(main, "model=published", f"prompts.path={path}", f"out={tmp_path / 'run'}") == 0
+    assert [r["category"] for r in results(tmp_path / "run")] == ["all", *names]
+    tokens = MarkdownIt().enable("table").parse((tmp_path / "run/report/results.md").read_text(encoding="utf-8"))
+    cells = ["".join(child.content for child in token.children) for token in tokens if token.type == "inline"]
+    assert set(names) <= set(cells)
+    page = (tmp_path / "run/report/report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "<b>x</b>" not in page

@@ -38,6 +38,7 @@ BAD = [
     ("categories", "hate, All", "another name than 'all'"),
     ("categories", "hate; sexual", "joined by commas"),
     ("categories", "hate|sexual", "joined by commas"),
+    ("categories", "=1+1", "begins with none of = + - @"),
     ("categories", "a\x1bb", "can be printed"),
     ("categories", "c" * 101, "up to 100 characters"),
     ("hard", "2", "0 or 1"),
