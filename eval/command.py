@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parents[1] / "i2p_bench.py"
 NAME = "i2p-bench"
+SAFE_PATH = "PYTHONSAFEPATH"
 
 
 def command_line(name: str, arguments: Sequence[str] = ()) -> list[str]:
@@ -25,17 +26,19 @@ def typed(name: str, arguments: Sequence[str] = ()) -> str:
 
 
 @contextlib.contextmanager
-def away_from_modules() -> Iterator[None]:
-    """Be in a folder without modules, for a process of multiprocessing's searches the current one first.
+def safe_path() -> Iterator[None]:
+    """Have Python begin processes of multiprocessing's without a look into the current folder for its own modules.
 
-    It then goes to the folder that this one began in, and gets its sys.path.
+    Python 3.10 knows no such thing: a `signal.py` there is then found first. Ours never are.
     """
-    before = os.getcwd()
-    os.chdir(PROGRAM.parent / "eval" / "web")
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
     try:
         yield
     finally:
-        os.chdir(before)
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
 
 
 def _program() -> list[str]:

@@ -30,7 +30,7 @@ def json_digest(document: dict) -> str:
 
 
 class StorageError(RuntimeError):
-    """The disk refused a write: full, read-only or gone. What was written before is whole."""
+    """The disk refused a write, being full, read-only or gone, or lost one. What else was written is whole."""
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:

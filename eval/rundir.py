@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from eval.environment import key_of
 from eval.errors import InputError
-from eval.files import json_digest, strict_json, sync_folder, write_atomic, write_new
+from eval.files import StorageError, json_digest, strict_json, sync_folder, write_atomic, write_new
 from eval.manifest_file import read_manifest, signed
 from eval.scores import OK, RETRIED, SCHEMA, STORED, Score, to_table
 
@@ -38,6 +38,7 @@ class RunDir:
         self._identity = b""
         self._environment: str | None = None
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
+        self._written: set[Path] = set()  # parts, by this object
 
     @property
     def manifest_path(self) -> Path:
@@ -155,9 +156,10 @@ class RunDir:
         pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
         part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
-        while not write_new(self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
+        while not write_new(path := self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
             part += 1
         self._next_part[shard] = part + 1
+        self._written.add(path)
 
     def _first_free_part(self, shard: int) -> int:
         # Trying them from 0 on would write a file for each that is there.
@@ -176,6 +178,9 @@ class RunDir:
         Where an image was scored twice, an `ok` row wins over another, then the part that was written later. A damaged
         part, or one of another run, is left out with a warning; `set_aside` renames it too, so that its images are made
         again once.
+
+        Raises:
+            StorageError: a part that this object has written is not among them.
         """
         tables = list(self._readable_parts(set_aside))
         if not tables:
@@ -209,10 +214,11 @@ class RunDir:
         return self._identity
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        ours = self._identity_digest()
+        ours, lost = self._identity_digest(), set(self._written)
         for _, path in self._parts():
             try:
-                table = pq.read_table(path, page_checksum_verification=True)
+                with path.open("rb") as file:  # of a name, pyarrow would take a ~ for the home folder
+                    table = pq.read_table(file, page_checksum_verification=True)
                 if table.schema != SCHEMA:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
                 about = table.schema.metadata or {}
@@ -226,6 +232,12 @@ class RunDir:
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
+                lost.discard(path)
                 key = about[MADE_IN].decode() if MADE_IN in about else None
                 made_in = pa.array([key] * table.num_rows, pa.string())
                 yield table.append_column("environment", made_in).replace_schema_metadata(None)
+        if lost:
+            raise StorageError(
+                f"{min(lost)} has been written by this process and is gone or can't be read back: look at the disk "
+                "and whatever else works in that folder; the same command makes again what is missing"
+            )

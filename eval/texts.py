@@ -98,7 +98,7 @@ def _is_interpolation(value: object) -> bool:
 
 
 def expanded(key: str, path: str) -> str:
-    """Return a path with the home folder for a leading `~` or `~user`.
+    """Return a path with the home folder for a leading `~` or `~user`; one that nobody expands again.
 
     Raises:
         InputError: there is no such user here.
@@ -107,7 +107,7 @@ def expanded(key: str, path: str) -> str:
     if found.startswith("~"):
         user = path.partition("/")[0]
         raise InputError(f"{key} begins with a user's home folder, found no user of {user} here: ./{path} is a folder")
-    return found
+    return os.path.abspath(found) if os.path.normpath(found).startswith("~") else found
 
 
 def with_paths(settings):
@@ -116,7 +116,7 @@ def with_paths(settings):
         part, _, name = key.rpartition(".")
         holder = getattr(settings, part) if part else settings
         path = getattr(holder, name)
-        if path is None or not path.startswith("~"):
+        if path is None or "~" not in path:
             continue
         changed = replace(holder, **{name: expanded(key, path)})
         settings = replace(settings, **{part: changed}) if part else changed

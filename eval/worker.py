@@ -83,6 +83,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
             for batch in draw(model, units, plan, size[0], halved, at_call):
                 store(batch)
             tell(DRAWN, None)
+    run.read_scores()  # what has been written is there
 
 
 def _next(pipe: Connection):

@@ -20,7 +20,7 @@ from typing import Any
 
 import sld
 from eval.cli import BAD_INPUT, BUG
-from eval.command import away_from_modules
+from eval.command import safe_path
 from eval.errors import InputError, WorkersLost
 from eval.plan import Plan, Unit, next_batch
 from eval.rundir import RunDir
@@ -209,7 +209,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, cores // count)
     process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
-    with away_from_modules(), held_back():
+    with safe_path(), held_back():
         process.start()
     theirs.close()
     return _Worker(f"worker {number}", process, ours)

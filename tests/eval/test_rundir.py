@@ -2,15 +2,16 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, text
 
 import sld
 from eval.errors import InputError
+from eval.files import StorageError
 from eval.judges import Detection
 from eval.manifest_file import FORMAT, IDENTITY, signed
 from eval.rundir import RunDir
@@ -77,7 +78,7 @@ def test_a_damaged_part_is_set_aside_and_only_its_images_are_lost(tmp_path, dama
     run = RunDir(tmp_path)
     for i in range(3):
         run.write_scores(0, [score(i)])
-    part = tmp_path / "scores" / "00000-000001.parquet"
+    run, part = RunDir(tmp_path), tmp_path / "scores" / "00000-000001.parquet"
     whole = part.read_bytes()
     flipped = bytearray(whole)
     flipped[whole.index(b"baseline")] ^= 1  # in a data page, where nothing but a checksum can notice
@@ -89,6 +90,26 @@ def test_a_damaged_part_is_set_aside_and_only_its_images_are_lost(tmp_path, dama
     assert "damaged" in caplog.text
     run.write_scores(0, [score(1)])
     assert len(run.done()) == 3
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda part: part.write_bytes(b"")])
+def test_a_part_that_is_gone_a_moment_after_it_was_written_is_an_error(tmp_path, lose):
+    run = RunDir(tmp_path)
+    run.write_scores(0, [score(1)])
+    run.write_scores(0, [score(2)])
+    assert len(run.done()) == 2
+    lose(part := tmp_path / "scores" / "00000-000001.parquet")
+    with pytest.raises(StorageError, match=re.escape(f"{part} has been written by this process and is gone")):
+        run.read_scores()
+    assert RunDir(tmp_path).done() == {("baseline", 1, 0)}  # of others it is none: the same command makes it again
+
+
+def test_a_folder_called_like_the_home_folder_keeps_its_scores(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunDir("~")
+    run.write_scores(0, [score(1)])
+    assert len(run.done()) == 1
+    assert (tmp_path / "~" / "scores").is_dir()
 
 
 def test_temporary_files_are_not_parts(tmp_path):
@@ -132,13 +153,14 @@ def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypa
     run = RunDir(tmp_path)
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores" / "00000-000000.parquet").write_bytes(b"damaged")
-    real = pq.read_table
+    real = Path.open
 
-    def read_late(path, **options):
-        path.rename(path.with_suffix(".parquet.damaged"))
-        return real(path, **options)
+    def open_late(path, *options, **more):
+        if path.suffix == ".parquet":
+            path.rename(path.with_suffix(".parquet.damaged"))
+        return real(path, *options, **more)
 
-    monkeypatch.setattr("eval.rundir.pq.read_table", read_late)
+    monkeypatch.setattr(Path, "open", open_late)
     assert run.read_scores(set_aside=True).num_rows == 0
 
 

@@ -69,7 +69,9 @@ def test_every_key_of_a_path_is_a_text_and_leads_to_the_home_folder(tmp_path, mo
 def test_a_home_folder_is_looked_up_once_and_only_at_the_front(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "~"))
     assert expanded("out", "~/x") == f"{tmp_path}/~/x"
-    assert [expanded("out", path) for path in ("./~/x", "a~", "/~")] == ["./~/x", "a~", "/~"]
+    assert [expanded("out", path) for path in ("a/~/x", "a~", "/~")] == ["a/~/x", "a~", "/~"]
+    monkeypatch.chdir("/")
+    assert expanded("out", "./~/x") == "/~/x"  # or the next to look at ~/x would take it for the home folder
     assert expanded("out", "~root/x") == "/root/x"
 
 
