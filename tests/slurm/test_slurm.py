@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from eval.values import override
+
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 SMALL = ["protocol.steps=4", "prompts.rows=0-9", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
@@ -35,10 +37,21 @@ def stored(out) -> int:
     return len(list((Path(out) / "scores").glob("*.parquet")))
 
 
+def submission(out, *more) -> list[str]:
+    return [sys.executable, "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
+
+
 def submit(cluster, out, *more) -> list[str]:
     """Submit a run; return the numbers of its jobs, the report's last."""
-    said = cluster.call(sys.executable, "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, *more)
-    return re.findall(r"Submitted job (\d+)", said)
+    return re.findall(r"Submitted job (\d+)", cluster.call(*submission(out, *more)))
+
+
+def refusal(cluster, out, *more) -> str:
+    """Have a submission refused; return the sentence."""
+    command = submission(out, *more)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
+    assert done.returncode == 2, done.stderr
+    return done.stderr
 
 
 def status(cluster, out) -> tuple[int, str]:
@@ -47,10 +60,13 @@ def status(cluster, out) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_an_array_of_four_equals_one_process(cluster, alone, tmp_path):
-    out = tmp_path / "run"
+def test_an_array_of_four_equals_one_process_whatever_its_folder_is_called(cluster, alone, tmp_path, monkeypatch):
+    out = tmp_path / "a#b 'c\" 50%j $HOME é"
+    monkeypatch.setitem(cluster.environment, "SBATCH_EXPORT", "NONE")  # a job knows nothing of this environment
     array, report = submit(cluster, out, "shard.count=4")
     cluster.wait_for_end(array, report)
+    logs = {path.name for path in (out / "slurm").glob("*.log")}
+    assert logs == {*(f"{array}_{task}.log" for task in range(4)), f"report_{report}.log"}
     assert digests(out) == alone
     assert {path.name[:5] for path in (out / "scores").iterdir()} == {f"{index:05d}" for index in range(4)}
     assert cluster.job(report)["ExitCode"] == "0:0"
@@ -80,10 +96,13 @@ def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_p
 def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(cluster, alone, tmp_path):
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=1")
+    cluster.wait(lambda: cluster.job(f"{array}_0")["JobState"] == "RUNNING")
+    cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")  # as it starts
+    cluster.wait(lambda: cluster.job(f"{array}_0")["Restarts"] == "1")
     cluster.wait(lambda: stored(out) >= 2)
     cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")
     cluster.wait_for_end(array, report)
-    assert cluster.job(f"{array}_0")["Restarts"] == "1"
+    assert cluster.job(f"{array}_0")["Restarts"] == "2"
     log = (out / "slurm" / f"{array}_0.log").read_text()
     assert "put back into SLURM's queue" in log
     assert "stopped: SIGUSR2 asked for it" in log
@@ -120,6 +139,35 @@ def test_cancelled_and_killed_tasks_are_found_missing_and_the_command_that_is_sa
     done = subprocess.run(again, shell=True, check=False, env=cluster.environment)
     assert done.returncode == 0
     assert digests(out) == alone
+
+
+def test_what_is_queued_is_not_queued_twice_and_what_is_cancelled_stays_so(cluster, tmp_path):
+    out = tmp_path / "run"
+    sent = ["shard.count=6", "slurm.at_once=1"]  # two arrays, of which the second waits for the first
+    first, second, report = submit(cluster, out, *sent)
+    cluster.wait(lambda: shard_processes(out, 0))
+    assert cluster.call("squeue", "--noheader", "--states=RUNNING", "--format=%F_%K") == f"{first}_0"
+    assert cluster.job(second)["Dependency"].startswith(f"afterany:{first}")
+    said = refusal(cluster, out, *sent)
+    assert f"{out} is in SLURM's queue already" in said
+    assert all(f"job {number} (" in said for number in (first, second, report))
+    cancel = re.search(r"`(scancel [\d ]+)`", said)[1]
+    cluster.call(*cancel.split())
+    cluster.wait_for_end(first, second, report)
+    assert cluster.job(f"{first}_0")["JobState"] == "CANCELLED"
+    assert "the job was cancelled, and stays so" in (out / "slurm" / f"{first}_0.log").read_text()
+    again = submit(cluster, out, "shard.count=1", "slurm.report=null")
+    cluster.call("scancel", *again)
+    cluster.wait_for_end(*again)
+
+
+def test_what_slurm_would_refuse_is_found_before_anything_is_queued(cluster, tmp_path):
+    said = refusal(cluster, tmp_path / "run", "shard.count=6", "slurm.report.partition=nowhere")
+    assert "nothing is queued, since sbatch refused the report" in said
+    assert "nowhere" in said
+    said = refusal(cluster, tmp_path / "run", "shard.count=6", "slurm.qos=none", "slurm.options=['--nodes=9']")
+    assert "nothing is queued, since sbatch refused shards 4 to 5 of 6" in said
+    assert cluster.call("squeue", "--noheader") == ""
 
 
 def shard_processes(out, index) -> list[int]:
