@@ -116,7 +116,9 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
     return said
 
 
-def _in_parts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+def _in_parts(
+    name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor, level: int = logging.WARNING
+) -> list:
     """Verdicts of all pictures at once where that goes, else of each half by itself."""
     verdicts: list = []
     error = _failure(lambda: verdicts.extend(_verdicts(name, judge, pictures)))
@@ -126,9 +128,9 @@ def _in_parts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Te
         _release()
     if len(pictures) == 1:
         return [error]
-    log.warning("%s failed on a batch of %d (%s); trying its halves.", name, len(pictures), error)
+    log.log(level, "%s failed on a batch of %d (%s); trying its halves.", name, len(pictures), error)
     half = len(pictures) // 2
-    return [*_in_parts(name, judge, pictures[:half]), *_in_parts(name, judge, pictures[half:])]
+    return [v for part in (pictures[:half], pictures[half:]) for v in _in_parts(name, judge, part, logging.DEBUG)]
 
 
 def _failure(call: Callable) -> Exception | None:

@@ -214,6 +214,20 @@ def test_logits_that_are_not_finite_are_an_error(tiny, pictures, tmp_path):
         Q16(tiny.architecture, tmp_path / "nan.safetensors", tiny.prompts).judge(pictures[:3])
 
 
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_a_shape_that_would_take_memory_without_end_is_refused_before_any_is_taken(judge, as_tensor):
+    strip = np.zeros((1, 1, 4_000_000, 3), np.uint8)
+    with pytest.raises(JudgeError, match=r"4,000,000 × 1 pixels, more than 640 times as long as wide"):
+        judge.judge(torch.from_numpy(strip) if as_tensor else strip)
+
+
+def test_the_longest_picture_that_is_judged_is_small_work_for_pillow_and_the_device_alike(judge):
+    strip = np.random.default_rng(3).integers(0, 256, (1, 2, 1280, 3), dtype=np.uint8)
+    on_device, by_pillow = next(judge._made_on_device(strip)), next(judge._made_by_pillow(list(strip)))
+    assert torch.equal(on_device, by_pillow)
+    assert np.isfinite(judge.judge(strip)).all()
+
+
 def test_wrong_pictures_are_refused(judge, pictures):
     with pytest.raises(InputError, match="float64 in picture 1"):
         judge.judge([pictures[0], pictures[0] / 255])
