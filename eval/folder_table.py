@@ -92,7 +92,16 @@ def _open(path: Path, root: Path, named: bool) -> PictureTable | None:
             return None
         names = ", ".join(table.columns) or "none"
         raise InputError(f"{path} must have {_COLUMNS}, found {names}: add them, or rename those that hold them")
-    return PictureTable(path, table, find_columns(table.columns, str(path), pictures=True).found)
+    return PictureTable(path, table, _meanings(table.columns, str(path)))
+
+
+def _meanings(columns: Sequence[str], source: str) -> dict[str, str]:
+    """Which column holds which meaning; beside `image` and `row` by these very names no other is taken for them."""
+    if not {"image", "row"} <= set(columns):
+        return find_columns(columns, source, pictures=True).found
+    texts = [name for name in columns if plain(name) in {plain(known) for known in MEANINGS["text"].names}]
+    own = {what: what for what in ("image", "row", "method", "k") if what in columns}
+    return own | ({"text": texts[0]} if len(texts) == 1 else {})
 
 
 def _may_place(path: Path) -> bool:

@@ -37,6 +37,14 @@ def test_a_table_names_pictures_of_any_name_and_numbers_them_as_they_come(table)
     assert (len(matches.found), matches.strange, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
 
 
+def test_image_and_row_by_these_very_names_need_no_others_and_those_are_named(table):
+    opened = table("image,row,path,case_number,prompt,text\na.png,3,/x/b.png,9,x,y\n")
+    assert by_rows(opened) == [Match("a.png", None, 3, 0)]
+    assert opened.unused(("image", "row", "text")) == [
+        "Columns of list.csv that are not used: path, case_number, prompt, text."
+    ]
+
+
 def test_a_table_may_give_method_and_number(table):
     found = by_rows(table("image,row,k,method\na.png,3,5,mine\nb.png,3,2,base\n"))
     assert found == [Match("a.png", "mine", 3, 5), Match("b.png", "base", 3, 2)]
@@ -66,7 +74,7 @@ def test_columns_are_found_by_any_of_their_names(table, image, row):
         ("image,row,method\na.png,1,\n", "column method"),
         ("image,row,k\na.png,1,\n", "column k"),
         ("photo,row\na.png,1\n", "found photo, row"),
-        ("image,file,row\na.png,a.png,1\n", "image and file, found both"),
+        ("path,file,row\na.png,a.png,1\n", "path and file, found both"),
         ("", "found none"),
         ('image,row\n"a.png,1\n', "expected comma-separated cells"),
     ],
