@@ -41,7 +41,6 @@ def prompts(settings: Settings) -> list[Check]:
     rows, same = len(found.prompts), found.benchmark
     said = f"{source}: {rows:,} rows, digest {i2p.digest(found.prompts)[:12]}…"
     said += ", I2P as it was published" if same else ""
-    said += f" but for its {', '.join(same.lacking)}" if same and same.lacking else ""
     said += "".join(f"; {sentence}" for sentence in found.sentences())
     if not same and s.source == HUB_ID and rows == ROWS:
         said += ", which are not those of I2P as it was published"

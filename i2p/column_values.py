@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from i2p.cells import is_missing, number, some, whole
-from i2p.columns import UNUSED, find_columns, is_index, refuse_two
+from i2p.columns import UNUSED, find_columns, is_index, listed, refuse_two
 from i2p.prompt import InputError
 from i2p.unused_columns import check_unused
 
@@ -48,6 +48,13 @@ def choose_columns(names: Sequence[str], records: Iterable[Mapping[str, Any]], s
             found[what] = fitting[0]
         unused += [name for name in same if name not in found.values()]
     unused += _indices(names, values, found, source)
+    if "text" not in found:
+        raise InputError(
+            f"{source}: expected a column 'prompt' (the only one required), found the columns {listed(names)}; rename "
+            "the column that holds the prompts to 'prompt'"
+        )
+    if "row" in found and all(map(is_missing, values(found["row"]))):  # as if it were not there
+        unused.append(found.pop("row"))
     if "negative_prompt" in found:
         unused.append(_without_negative(found.pop("negative_prompt"), values, source))
     for name in unused:

@@ -11,7 +11,6 @@ from i2p.benchmark import LOST_ROW, LOST_TEXT, Benchmark, recognise
 from i2p.categories import Categories, Unnameable
 from i2p.cells import is_missing
 from i2p.column_values import choose_columns
-from i2p.columns import listed
 from i2p.prompt import InputError, Prompt, Published
 from i2p.tables import Record, Table
 
@@ -154,17 +153,15 @@ def to_prompts(table: Table, source: str) -> PromptList:
     if not records:
         raise InputError(f"{source}: expected at least one prompt, found none; give a file that has prompts in it")
     chosen = choose_columns(table.columns, [record.values for record in records], source)
-    if "text" not in chosen.found:
-        raise InputError(
-            f"{source}: expected a column 'prompt' (the only one required), found the columns "
-            f"{listed(table.columns)}; rename the column that holds the prompts to 'prompt'"
-        )
     reader = _Reader(source, chosen.found)
     prompts = [reader.prompt(position, record) for position, record in enumerate(records)]
     benchmark = recognise(prompts)
     if reader.lost and not benchmark:
         raise reader.lost
-    return PromptList(prompts, chosen.unused, tuple(reader.remarks(len(records))), benchmark)
+    remarks = reader.remarks(len(records))
+    if benchmark and not benchmark.whole:
+        remarks.append(f"I2P by its rows, texts and seeds, without its {', '.join(benchmark.lacking)}.")
+    return PromptList(prompts, chosen.unused, tuple(remarks), benchmark)
 
 
 class _Reader:

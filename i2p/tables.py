@@ -6,6 +6,7 @@ Cells are exact: a text "NA", "null" or "None" stays one. What the columns mean 
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def _suffix(path: Path) -> str:
 
 def _read_csv(path: Path) -> Table:
     text = read_text(path)
+    if named := re.match(r"sep=([,;\t])\r?\n", text):  # as spreadsheets write in front of the header
+        return _cells(path, text, named[1], skipped=1)
     return _cells(path, text, _separator(path, text))
 
 
@@ -108,13 +111,13 @@ def _separator(path: Path, text: str) -> str:
     return best[0]
 
 
-def _cells(path: Path, text: str, separator: str) -> Table:
+def _cells(path: Path, text: str, separator: str, skipped: int = 0) -> Table:
     # Not pandas: it fills short rows up, takes a first column for an index when rows are long, and reads NA as nothing.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     records, columns, line = [], None, 1
     try:
         for cells in reader:
-            if not cells:
+            if not cells or reader.line_num <= skipped:
                 pass
             elif columns is None:
                 columns = _names(cells)

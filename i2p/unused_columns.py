@@ -61,9 +61,9 @@ def _are_rows(values: list) -> bool:
 
 
 def _count_rows(values: list) -> bool:
-    """Different whole numbers, written as such, that rise, or count from 0 or 1 in any order."""
+    """Different whole numbers, written as such, that rise, or count from 0 or 1 in any order; 0 and 1 are a label."""
     rows = [None if isinstance(value, float) or "." in str(value) else whole(value) for value in values]
-    if len(rows) < 2 or None in rows or len(set(rows)) < len(rows):
+    if len(rows) < 2 or None in rows or len(set(rows)) < len(rows) or max(rows) < 2:
         return False
     first = min(rows)
     return rows == sorted(rows) or (first in (0, 1) and max(rows) - first == len(rows) - 1)

@@ -87,7 +87,9 @@ LACKING = {
 
 @pytest.mark.parametrize("without", LACKING)
 def test_a_copy_that_lacks_a_column_is_i2p_and_says_what_it_lacks(edited, without):
-    assert i2p.read_prompts(path=edited(without=without)).benchmark.lacking == LACKING[without]
+    found = i2p.read_prompts(path=edited(without=without))
+    assert found.benchmark.lacking == LACKING[without]
+    assert found.remarks[-1] == f"I2P by its rows, texts and seeds, without its {', '.join(LACKING[without])}."
 
 
 def test_a_copy_without_seeds_or_with_fewer_rows_is_not_i2p(prompts):

@@ -205,6 +205,8 @@ def test_what_looks_like_a_seed_guidance_or_row_and_is_not_used_is_refused(refus
     ("name", "cells"),
     [
         ("nudity_label", "0 1 1 0"),
+        ("nsfw", "1 0"),
+        ("hard_one", "0 1"),
         ("sexual_percentage", "10.0 20.0 70.0"),
         ("share", "10.0 20.0 30.0"),
         ("toxicity_score", "0.1 0.9"),

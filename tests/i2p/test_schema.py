@@ -106,6 +106,11 @@ def test_an_empty_cell_takes_the_default_which_is_said(write, column, field, def
     assert said.startswith(f"1 of 2 rows have no {column}: ")
 
 
+def test_row_numbers_that_are_missing_throughout_are_no_column(write):
+    found = i2p.read_prompts(path=write('{"prompt": "a", "row": null}\n{"prompt": "b"}\n', "prompts.jsonl"))
+    assert ([p.row for p in found.prompts], found.unused) == ([0, 1], ("row",))
+
+
 def test_a_row_number_may_not_be_missing_where_others_have_one(refused, write):
     path = write('{"prompt": "a", "row": 3}\n{"prompt": "b", "row": null}\n', "prompts.jsonl")
     refused(path, "row 1 (line 2)", "column 'row'", "found None")

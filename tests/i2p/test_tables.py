@@ -36,6 +36,13 @@ def test_separators_encodings_and_packing_make_no_difference(tmp_path, suffix, d
     assert i2p.load_prompts(path=plain) == EXPECTED
 
 
+def test_a_spreadsheets_line_that_names_the_separator_is_heeded(refused, tmp_path):
+    (path := tmp_path / "p.csv").write_text("sep=;\r\nprompt;seed\r\na, b;1\r\n")
+    assert [(p.text, p.seed) for p in i2p.load_prompts(path=path)] == [("a, b", 1)]
+    path.write_text("sep=;\nprompt;seed\na;x\n")
+    refused(path, "row 0 (line 3)")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_lines_of_json_and_text_are_read_packed_and_in_utf_16_too(tmp_path, encoding):
     for name, content in (("p.jsonl.gz", '{"prompt": "a kite"}\n'), ("p.TXT.GZ", "a kite\n")):
