@@ -17,7 +17,7 @@ from sld.models.components import component_files, unet_files, variants_left_asi
 from sld.models.marks import Marks
 from sld.models.text import read_tokenizer
 from sld.models.variants import left_aside
-from sld.schedulers import from_config, make_scheduler, read_scheduler
+from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
 
 
@@ -125,7 +125,7 @@ def scheduler(settings: Settings, plan: Plan) -> Check:
     own, marks = _own_scheduler(settings)
     used = make_scheduler(plan.protocol.scheduler, own)
     name = type(used).__name__
-    marks.check(name, used.config)
+    marks.check(used)
     start(used, plan.protocol.steps)
     return Check("scheduler", OK, f"{name}, {plan.protocol.steps} steps")
 
@@ -137,5 +137,4 @@ def _own_scheduler(settings: Settings) -> tuple:
     if found.is_dir():
         return read_scheduler(found), Marks()
     file = _single_file(settings, found)
-    config = file.scheduler()[0]
-    return from_config(str(config.get("_class_name")), config), file.marks
+    return file.scheduler()[0], file.marks

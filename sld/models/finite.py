@@ -17,7 +17,9 @@ def check_finite(parts: Mapping[str, torch.nn.Module], dtype: torch.dtype, place
     for part, module in parts.items():
         named = {name: x for name, x in module.state_dict().items() if x.is_floating_point() and x.numel()}
         # Least and greatest of each weight: both are NaN where any value is, and one pass over the memory finds them.
-        extremes = torch.stack([torch.stack(torch.aminmax(x)).double() for x in named.values()])
+        # Torch compares no floating point of 8 bits.
+        wide = (x if x.element_size() > 1 else x.float() for x in named.values())
+        extremes = torch.stack([torch.stack(torch.aminmax(x)).double() for x in wide])
         kept = torch.float32 if part == "vae" and dtype in (torch.float16, torch.bfloat16) else dtype
         title, place = TITLES[part], places[part]
         if wrong := _not_finite(extremes, named):

@@ -16,12 +16,11 @@ from sld.models.classes import check_classes
 from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.models.finite import check_finite
 from sld.models.layout import write_json
-from sld.models.marks import Marks
 from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.text import read_tokenizer
 from sld.models.variants import STEMS
-from sld.models.weights_check import check_components, first_three, unmade
+from sld.models.weights_check import check_components, check_replacement, configured, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
 
 _DTYPES = {
@@ -52,35 +51,41 @@ def load_model(
     `unet` is a folder or file with other weights for the UNet under diffusers' names, all of them or a part (as concept
     erasure methods publish). Pickles are refused, or with `allow_pickle` read weights-only. `config` and
     `prediction_type` are for single files only: a folder in diffusers' layout whose configuration fits the file, and
-    "epsilon" or "v_prediction" for an SD 2.x file, which does not say.
+    "epsilon" or "v_prediction", which an SD 2.x file does not say unless it bears a mark (`sld.models.marks`).
     Raises `InputError` for anything missing, damaged or of another kind.
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
     found = files.locate(source, allow_pickle)
-    marks, about = Marks(), {}
+    other = None if unet is None else Path(unet).expanduser()
     if found.path.is_dir():
         files.check_alone(found.path, config, prediction_type)
-        parts, weights, about = _load_folder(found.path, allow_pickle)
+        parts, weights, about = _load_folder(found.path, other, allow_pickle)
         places = {part: found.path / part for part in COMPONENTS}
     else:
         from sld.models.single_file import check_single_file, load_single_file
 
         file = check_single_file(found.path, allow_pickle, config, prediction_type)
-        parts, obeyed = load_single_file(file)
-        marks, weights, about = file.marks, [found.path], {"obeyed": obeyed} if obeyed else {}
+        file.check_weights()
+        with file.folder() as folder:
+            _check_unet(folder, other, allow_pickle)
+        own, obeyed = file.scheduler()
+        file.marks.check(make_scheduler(scheduler, own))
+        parts = load_single_file(file) | {"scheduler": own}
+        weights, about = [found.path], {"obeyed": obeyed} if obeyed else {}
         places = dict.fromkeys(COMPONENTS, found.path)
     replaced: list[Path] = []
-    if unet is not None:
-        places["unet"] = Path(unet).expanduser()
-        replaced, about["replaced"] = _replace_unet(parts["unet"], places["unet"], allow_pickle)
+    if other is not None:
+        places["unet"], replaced = other, unet_files(other, allow_pickle)
+        about["replaced"] = {"unet": replace("unet", parts["unet"], replaced, other, allow_pickle).describe()}
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
     parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
-    marks.check(type(parts["scheduler"]).__name__, parts["scheduler"].config)
     named = weight_names(found.path, weights, replaced)
     return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named, about=about)
 
 
-def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
+def _load_folder(
+    folder: Path, unet: Path | None, allow_pickle: bool
+) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
     """The components in a folder of diffusers' layout, by name, their weight files, and what a manifest should add."""
     import diffusers
     import transformers
@@ -90,6 +95,7 @@ def _load_folder(folder: Path, allow_pickle: bool) -> tuple[dict[str, Any], list
     check_classes(folder)
     parts = {"scheduler": read_scheduler(folder), "tokenizer": read_tokenizer(folder)}
     check_components(folder, components, allow_pickle)
+    _check_unet(folder, unet, allow_pickle)
     for part, paths in components.items():
         cls = getattr(transformers if part == "text_encoder" else diffusers, COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, part, paths, allow_pickle)
@@ -147,10 +153,11 @@ def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pic
     write_json(place / f"{stem}{suffix}.index.json", {"metadata": {}, "weight_map": weight_map})
 
 
-def _replace_unet(unet: torch.nn.Module, path: Path, allow_pickle: bool) -> tuple[list[Path], dict[str, Any]]:
-    """Put the weights at `path` into the UNet, in place; returns their files, and what a manifest should say."""
-    paths = unet_files(path, allow_pickle)
-    return paths, {"unet": replace("unet", unet, paths, path, allow_pickle).describe()}
+def _check_unet(base: Path, unet: Path | None, allow_pickle: bool) -> None:
+    """Refuse another UNet that does not fit the configuration at `base`, before gigabytes are read."""
+    if unet is not None:
+        paths = unet_files(unet, allow_pickle)
+        check_replacement("unet", configured("unet", base / "unet"), paths, unet, allow_pickle)
 
 
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:

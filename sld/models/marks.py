@@ -76,8 +76,9 @@ class Marks:
             obeyed[ZERO_SNR] += f", DDIMScheduler in place of {made.get('_class_name')}"
             made["_class_name"] = "DDIMScheduler"
 
-    def check(self, name: str, config: Mapping[str, Any]) -> None:
-        """Raise `InputError` where a scheduler, by its class and configuration, does not do what the file says."""
+    def check(self, scheduler: Any) -> None:
+        """Raise `InputError` where a diffusers scheduler, of the user's own say, does not do what the file says."""
+        name, config = type(scheduler).__name__, scheduler.config
         prediction = config.get("prediction_type", "epsilon")
         if self.prediction_type not in (None, prediction):
             raise InputError(

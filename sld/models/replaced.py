@@ -41,7 +41,7 @@ def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Pa
     check_replacement(part, module, paths, place, allow_pickle)
     new = {name: value for path in paths for name, value in read_tensors(path, allow_pickle).items()}
     base = module.state_dict()
-    different = sum(not is_same(value, base[name]) for name, value in new.items())
+    different = [name for name, value in new.items() if not is_same(value, base[name])]
     if not different:
         raise InputError(
             f"Other weights than the base's were expected for the {TITLES[part]}, found that all {len(new)} in {place} "
@@ -56,7 +56,7 @@ def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Pa
             f"{place} is to replace; download the base again."
         )
     module.load_state_dict(new, strict=False)
-    return Replaced(len(new), len(new), different, len(base), changed / whole if whole else None)
+    return Replaced(len(new), len(new), len(different), len(base), changed / whole if whole else None)
 
 
 def is_same(new: Tensor, base: Tensor) -> bool:

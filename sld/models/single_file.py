@@ -65,13 +65,14 @@ class SingleFile:
         with self.folder() as folder:
             check_original(self.headers, folder, self.path, self.config)
 
-    def scheduler(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """The configuration of its scheduler, and by mark in the file what was set in it."""
+    def scheduler(self) -> tuple[Any, dict[str, str]]:
+        """Its scheduler, and by mark in the file what was set in the scheduler's configuration."""
         if self.config is None:
             where, config = self.path, SD1_SCHEDULER | {"prediction_type": self.prediction_type or "epsilon"}
         else:
             where, config = self.config / CONFIG, scheduler_settings(self.config)
-        return self.marks.obey(config, where)
+        made, obeyed = self.marks.obey(config, where)
+        return from_config(str(made.get("_class_name")), made), obeyed
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
@@ -84,13 +85,10 @@ class SingleFile:
             yield Path(folder)
 
 
-def load_single_file(file: SingleFile) -> tuple[dict[str, Any], dict[str, str]]:
-    """The components in a file by name, once its weights are checked; and by mark in it what was obeyed."""
-    file.check_weights()
+def load_single_file(file: SingleFile) -> dict[str, Any]:
+    """The components in a file by name, but for the scheduler, once its weights are checked."""
     with file.folder() as folder:
-        parts = _read(file.path, folder)
-    config, obeyed = file.scheduler()
-    return parts | {"scheduler": from_config(str(config.get("_class_name")), config)}, obeyed
+        return _read(file.path, folder)
 
 
 def check_single_file(

@@ -108,3 +108,9 @@ def test_a_folder_whose_unet_computes_otherwise_is_refused(checkpoint, base, tmp
     (folder / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(sld.InputError, match=f"found {next(iter(changes))}="):
         sld.load_model(checkpoint, unet=folder)
+
+
+def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint, saved, monkeypatch):
+    monkeypatch.setattr("sld.models.loading._pretrained", lambda *_: pytest.fail("the base was read"))
+    with pytest.raises(sld.InputError, match=r"1 that the model has no place for \('x'\)"):
+        sld.load_model(checkpoint, unet=saved({"conv_in.bias": torch.ones(8), "x": torch.ones(1)}))

@@ -61,7 +61,7 @@ def test_missing_weights_are_not_replaced_by_random_ones(pair, tmp_path, part):
 def test_an_sd2_file_that_says_its_prediction_type_needs_no_word_of_the_user(pair, tmp_path):
     save_file(load_file(pair[1]) | {"v_pred": torch.zeros(0)}, tmp_path / "marked.safetensors")
     said = single_file.check_single_file(tmp_path / "marked.safetensors", False, None, None).scheduler()
-    assert said[0]["prediction_type"] == "v_prediction"
+    assert said[0].config.prediction_type == "v_prediction"
     assert said[1] == {"v_pred": "prediction_type=v_prediction"}
 
 

@@ -190,3 +190,16 @@ def test_an_index_of_files_that_do_not_belong_together_is_refused(checkpoint, fo
     index.unlink()
     shutil.copy(folder / first, folder / second)
     assert "Each weight once was expected" in refusal(checkpoint, unet=folder)
+
+
+def test_one_shard_alone_is_not_taken_for_a_whole_unet(checkpoint, folder, weights):
+    shards(folder, STEM, ".safetensors", moved(weights, 1))
+    message = refusal(checkpoint, unet=folder / f"{STEM}-00001-of-00002.safetensors")
+    assert message.endswith(f"give its folder, {folder}.")
+    assert shift(sld.load_model(checkpoint, unet=folder), weights) == 1
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles_of_both_of_torch_s_formats_are_read(checkpoint, folder, weights, zipped):
+    torch.save(moved(weights, 1), folder / "erased.pt", _use_new_zipfile_serialization=zipped)
+    assert shift(sld.load_model(checkpoint, unet=folder / "erased.pt", allow_pickle=True), weights) == 1
