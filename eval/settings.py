@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from eval.command import typed
 from eval.errors import InputError
 from eval.texts import with_paths, with_texts
 
@@ -177,7 +178,7 @@ def _sentence(error: OmegaConfBaseException) -> str:
     key = f" (at {error.full_key})" if error.full_key else ""
     if "Missing mandatory value" in message:
         return f"{error.full_key} has no default: give it on the command line, {error.full_key}=…"
-    return f"{message}{key}: see `python -m eval.run --help` for the keys and their types"
+    return f"{message}{key}: see `{typed('run')} --help` for the keys and their types"
 
 
 def image_size(value: Any) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from eval.command import typed
 from eval.errors import InputError
 from eval.texts import with_texts
 
@@ -62,7 +63,7 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
         InputError: a key that does not exist, or a value that SLURM would not take or take for another.
     """
     if not isinstance(config, DictConfig):
-        raise InputError(f"slurm must be a mapping of its keys, found {config!r}: see `python -m eval.submit --help`")
+        raise InputError(f"slurm must be a mapping of its keys, found {config!r}: see `{typed('submit')} --help`")
     config = with_texts(config, SlurmSettings, "slurm.")
     schema = OmegaConf.structured(SlurmSettings)
     for node in (schema, schema.report):  # OmegaConf makes a frozen dataclass's stand-in read-only, at each level
@@ -72,7 +73,7 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     except OmegaConfBaseException as error:
         said = " ".join(str(error.msg or error).splitlines()[0].split()).rstrip(".")
         key = f"slurm.{error.full_key}" if error.full_key else "slurm"
-        raise InputError(f"{key}: {said}; see `python -m eval.submit --help`") from error
+        raise InputError(f"{key}: {said}; see `{typed('submit')} --help`") from error
     _check(slurm)
     return replace(slurm, report=_filled(slurm.report, slurm)) if slurm.report else slurm
 

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 import i2p
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
+from eval.command import typed
 from eval.errors import InputError
 from eval.manifest import stored_prompts
 from eval.originals import planned_images
@@ -50,7 +51,7 @@ def read_status(run: RunDir) -> Status:
     """
     manifest = run.read_manifest()
     if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
+        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
     prompts = stored_prompts(run)
     methods = [method["name"] for method in manifest["identity"]["methods"]]
     each = manifest["identity"]["protocol"]["images_per_prompt"]

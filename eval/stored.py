@@ -90,7 +90,7 @@ def read_stored(run: RunDir) -> Stored:
     """
     manifest = run.read_manifest()
     if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; see `python -m eval.run`")
+        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
     manifest["identity"] = identity = identity_of(manifest)
     prompts = stored_prompts(run)
     if i2p.digest(prompts) != identity["prompts"]["digest"]:

@@ -61,7 +61,7 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
         return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if whole else value
     if kind == METHODS and inner.startswith("{"):
         return f"[{_element(inner, kind)}]"
-    if kind in LISTS and key != "slurm.options" and len(parts := list(_split(inner))) > 1:
+    if kind in LISTS and not key.endswith(".options") and len(parts := list(_split(inner))) > 1:
         raise InputError(
             f"{key} takes a list, found several values without brackets, {value}: {key}=[{','.join(parts)}] is one "
             "list, and with -m each is a run of its own"

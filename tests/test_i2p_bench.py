@@ -73,6 +73,19 @@ def test_a_sweep_from_a_wheel(installed, repository):
     assert (repository / "sweep" / "comparison.csv").is_file()
 
 
+def test_a_shards_script_from_a_wheel(installed, wheel, repository):
+    words = [*QUICK, "out=shards", "shard.count=2", "dry_run=true"]
+    assert installed("submit", *words).returncode == 0
+    script = repository / "shards" / "slurm" / "shard.sbatch"
+    assert str(wheel[0] / "i2p_bench.py") in script.read_text()
+    for index in range(2):
+        task = {"SLURM_ARRAY_TASK_ID": index, "SLURM_ARRAY_JOB_ID": 1, "SLURM_ARRAY_TASK_COUNT": 2}
+        variables = [f"{name}={value}" for name, value in task.items()]
+        done = start(["env", *variables, "bash", script, "0"], "/", repository)
+        assert done.returncode == 0, done.stderr
+    assert (repository / "shards" / "report" / "results.csv").is_file()
+
+
 def test_ours_are_found_before_whatever_lies_on_the_path(wheel, repository):
     code = "import i2p_bench, eval, i2p, sld; print(eval.__file__, i2p.__file__, sld.__file__)"
     done = start([sys.executable, "-c", code], "/", repository, wheel[0])
