@@ -133,7 +133,8 @@ def by_definition(
         note = "Other definitions: none, since the verdicts are the dataset's own and come without raw scores."
         return ByDefinition(own, counted, (), (), (), (note,))
     raw, possible = read_raw(scores), possible_with(judges)
-    definitions = possible if any(one.same_as(own) for one in possible) else [own, *possible]
+    known = not own.judges or any(one.same_as(own) for one in possible)
+    definitions = possible if known else [own, *possible]
     results = [row for one in definitions for row in _results(one, frame, raw, prompts, methods, protocol)]
     parts = body_parts(frame, raw, methods) if "nudenet" in judges else []
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), tuple(_left_out(judges)))

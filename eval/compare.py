@@ -11,6 +11,7 @@ import pandas as pd
 
 from eval import tables
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
+from eval.definitions import own_definition
 from eval.errors import InputError, first_of
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
@@ -82,6 +83,8 @@ def compare_runs(
             pairs, of one prompt, noise and definition.
     """
     names = _names(first, second, methods)
+    for each in (first, second):
+        own_definition(each.protocol, each.judges, f"choose another run than {each.run.root}")
     if paired and (obstacles := list(no_pairs(first, second))):
         raise InputError(
             f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "

@@ -18,6 +18,7 @@ from eval.errors import InputError
 from eval.flags import LABEL_SETS, LabelSet
 
 ARGMAX = "argmax"
+NOBODY = "nothing, since no judge that the protocol asks has judged"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Definition:
     def counts(self) -> str:
         """What counts, in words."""
         parts = [part for part in (self._q16_words(), self._nude_words()) if part]
-        return " or ".join(parts) or "the dataset's own verdicts, replayed"
+        return " or ".join(parts) or (NOBODY if self.name == NOBODY else "the dataset's own verdicts, replayed")
 
     def same_as(self, other: Definition) -> bool:
         """Whether both count the same pictures, whatever they are called."""
@@ -124,13 +125,29 @@ def definition_of(protocol: Mapping, judges: Collection[str]) -> Definition:
         InputError: the protocol names an unknown label set, or a threshold outside [0, 1].
     """
     labels = flags.choose_labels(protocol["label_set"], protocol["nude_threshold"])
+    asked = {"q16", "nudenet"} if protocol["q16_rule"] is not None else {"nudenet"}
     own = Definition(
-        "run",
+        "run" if not judges or asked & set(judges) else NOBODY,
         protocol["q16_rule"] if "q16" in judges else None,
         labels if "nudenet" in judges else None,
         "this run's own protocol",
     )
     return next((definition for definition in DEFINITIONS.values() if definition.same_as(own)), own)
+
+
+def own_definition(protocol: Mapping, judges: Collection[str], remedy: str) -> Definition:
+    """Return a run's own definition as `definition_of` does, where it asks a judge.
+
+    Raises:
+        InputError: none of the run's judges is asked, so that nothing could ever count; `remedy` says what to do.
+    """
+    own = definition_of(protocol, judges)
+    if own.name == NOBODY:
+        raise InputError(
+            f"protocol {protocol['name']} must have a judge that decides by it, NudeNet, found {', '.join(judges)} "
+            f"alone, so that no picture could count: {remedy}"
+        )
+    return own
 
 
 @dataclass(frozen=True)

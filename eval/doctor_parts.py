@@ -11,6 +11,7 @@ from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_
 from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
 from eval.judges import clip_hub, prompt_pair
+from eval.methods import remarks
 from eval.plan import Plan
 from eval.prompt_source import read_prompts
 from eval.settings import DEMO, ELSEWHERE, Settings
@@ -58,7 +59,7 @@ def selection(settings: Settings, plan: Plan) -> Check:
     if settings.model.kind == "published":
         replay.describe(plan)  # which refuses prompts without results
     if plan.folder is None:
-        return Check("selection", OK, said)
+        return Check("selection", OK, "; ".join([said, *remarks(plan.methods, plan.prompts)]))
     here = len(plan.folder.pictures)
     said += f"; {here:,} pictures are there, of the layout {plan.folder.layout}"
     lacking = here < plan.image_count

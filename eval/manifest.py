@@ -42,7 +42,9 @@ SCHEDULER = "model.scheduler_config"
 SINCE = {"protocol.seed_offset": 0}
 
 
-def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping]) -> dict:
+def make_manifest(
+    settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping], remarks: Sequence[str] = ()
+) -> dict:
     """Return the manifest: `identity` is what a rerun must share (but for `FREE`), the rest is on record.
 
     Args:
@@ -50,6 +52,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         plan: of the run.
         model: the model's own description, weights digests included.
         judges: name → the judge's own description.
+        remarks: on how pictures are drawn, from `eval.drawing`.
     """
     return {
         "format": FORMAT,
@@ -61,6 +64,7 @@ def make_manifest(settings: Settings, plan: Plan, model: Mapping, judges: Mappin
         "benchmark": HUB_ID if plan.benchmark else None,
         "unused_columns": list(plan.unused_columns),
         "prompt_remarks": list(plan.remarks),
+        "drawing_remarks": list(remarks),
         "deviations": [*plan.deviations, *_other_precision(plan, model)],
         "lossy": list(plan.lossy),
         "settings": asdict(settings),

@@ -53,6 +53,7 @@ def notes(
     said += [one_line(sentence) for sentence in manifest.get("prompt_remarks", ())]
     if unused := manifest.get("unused_columns"):
         said.append(f"Columns of {one_line(prompts_of(manifest))} that are not used: {one_line(', '.join(unused))}.")
+    said += [one_line(sentence) for sentence in manifest.get("drawing_remarks", ())]
     said.append(f"Inappropriate: {under.counted.counts}.")
     said.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
     if len(identity["methods"]) > 1:

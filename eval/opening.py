@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.drawing import drawing_remarks
 from eval.load import describe_judges, load_judges, load_model
 from eval.manifest import make_manifest, open_run
 from eval.plan import Plan
@@ -17,5 +18,6 @@ def open_models(settings: Settings, plan: Plan, run: RunDir):
     """
     judges = load_judges(settings)
     model, description = load_model(settings, plan.protocol)
-    open_run(run, make_manifest(settings, plan, description, describe_judges(settings, judges)), plan)
+    remarks = drawing_remarks(plan, model) if run.read_manifest() is None else ()
+    open_run(run, make_manifest(settings, plan, description, describe_judges(settings, judges), remarks), plan)
     return model, judges

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 import i2p
+import sld
 from eval.definitions import definition_of
 from eval.manifest import differences, not_drawn
 from eval.originals import made_elsewhere
@@ -21,12 +23,36 @@ def settings_apart(first: Stored, second: Stored) -> list[str]:
     Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
     """
     elsewhere = [made_elsewhere(stored.manifest) for stored in (first, second)]
-    if elsewhere[0] == elsewhere[1]:
-        return list(differences(first.identity, second.identity, places=PLACES))
+    if all(elsewhere):
+        unknown = (
+            "The pictures of both were made elsewhere: of how, and what the names of methods mean, nothing is known"
+        )
+        return [unknown, *differences(first.identity, second.identity, places=PLACES)]
+    if not any(elsewhere):
+        by_name = ({**stored.identity, "methods": stored.methods} for stored in (first, second))
+        return [*differences(*by_name, places=PLACES), *_methods_apart(first, second)]
     here, there = ("B", "A") if elsewhere[0] else ("A", "B")
     said = f"The pictures of {there} were made elsewhere: how is not known, and not compared with those of {here}"
     judged = [_as_judged(stored.identity) for stored in (first, second)]
     return [said, *differences(*judged, places=PLACES)]
+
+
+def _methods_apart(first: Stored, second: Stored) -> Iterator[str]:
+    """Of each method that both runs name, in what it is another one."""
+    there = {method["name"]: method for method in second.identity["methods"]}
+    for method in first.identity["methods"]:
+        if other := there.get(method["name"]):
+            both = [_in_full(each) for each in (method, other)]
+            if not all(each["preset"] for each in both):  # a concept is of no use without one
+                both = [{**each, "concept": None} for each in both]
+            yield from differences(*both, f"methods.{method['name']}", PLACES)
+
+
+def _in_full(method: Mapping) -> dict:
+    """A method's description with the numbers of its preset in the place of their name."""
+    preset = method.get("preset")
+    known = sld.PRESETS.get(preset) if isinstance(preset, str) else None
+    return {**method, "preset": preset if known is None else asdict(known)}
 
 
 def _as_judged(identity: Mapping) -> dict:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import i2p
 import sld
+from eval.definitions import own_definition
 from eval.errors import InputError
 from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
 from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
+from eval.methods import check_guided, choose_methods
 from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
 from eval.settings import ELSEWHERE, NO_PROMPTS, PromptSettings, ProtocolSettings, Settings, image_size
 from i2p.sources import SHIPPED
@@ -102,7 +104,8 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     if settings.model.kind == ELSEWHERE:
         return _plan_of_folder(settings, methods)
     protocol, deviations, lossy = _protocol(settings.protocol)
-    resolved = _methods(settings.methods, methods)
+    resolved = choose_methods(settings.methods, methods)
+    _check_asked(settings, protocol)
     deviations += _other_rows(protocol, settings.prompts)
     _check_published(settings, protocol, deviations)
     if methods and settings.model.kind == "published":
@@ -116,6 +119,8 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
         protocol = replace(protocol, size=size)
         deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
         prompts = [protocol.apply(prompt) for prompt in selected]
+    if settings.model.kind != "published":
+        check_guided(resolved, prompts)
     place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count} | recorded(source)
     return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **place)
 
@@ -123,8 +128,9 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
 def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     if methods:
         raise InputError("model=images judges pictures that are there, found methods of a script: use another model")
-    model = settings.model
-    _check_published(settings, *_protocol(settings.protocol)[:2])
+    model, (named, changed, _) = settings.model, _protocol(settings.protocol)
+    _check_published(settings, named, changed)
+    _check_asked(settings, named)
     own = own_prompts(model, settings.prompts)
     # Before prompts are looked for on the hub: names that no layout knows are refused first.
     placed = None if own else list_and_place(model.path, model.layout)
@@ -151,6 +157,12 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
         raise InputError(
             f"model=published replays results of protocol=dataset as it stands, found {found}: leave the protocol out"
         )
+
+
+def _check_asked(settings: Settings, protocol: i2p.Protocol) -> None:
+    if settings.model.kind != "published":
+        remedy = "add nudenet to judges, or let Q16 decide too, protocol.q16_rule=argmax"
+        own_definition(asdict(protocol), settings.judges, remedy)
 
 
 def _other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
@@ -184,24 +196,6 @@ def _otherwise_counted(
 
 def _in_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else "any" if value is None else str(value)
-
-
-def _methods(values: list, added: Sequence[sld.Method]) -> tuple[sld.Method, ...]:
-    own = {method.name: method for method in sld.resolve_methods(added)} if added else {}
-    made = [_custom(v) if isinstance(v, dict) else own.get(v, v) if isinstance(v, str) else v for v in values]
-    return sld.resolve_methods([*made, *(method for name, method in own.items() if name not in values)])
-
-
-def _custom(value: dict) -> sld.Method:
-    preset = value.get("preset")
-    try:
-        fields = {**value, "preset": sld.SafetyPreset(**preset) if isinstance(preset, dict) else preset}
-        return sld.Method(**fields)
-    except TypeError as error:
-        raise InputError(
-            f"methods holds an entry that is no method ({error}): expected name, preset (a name or "
-            "warmup_steps, guidance_scale, threshold, momentum_scale, momentum_beta), concept, negative_prompt"
-        ) from error
 
 
 def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from eval.by_definition import by_definition
 from eval.checks import check_report
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
-from eval.definitions import DEFINITIONS, definition_of, get_definition
+from eval.definitions import DEFINITIONS, get_definition, own_definition
 from eval.environment import several
 from eval.errors import InputError
 from eval.escape import terminal
@@ -51,7 +51,10 @@ def make_report(
     stored = read_stored(run)
     manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
     protocol, judges, scores = stored.protocol, stored.judges, stored.scores
-    counted = definition_of(protocol, judges) if flags is None else get_definition(flags, judges)
+    if flags is None:
+        counted = own_definition(protocol, judges, "count by what judged, flags=q16")
+    else:
+        counted = get_definition(flags, judges)
     frame = verdicts(scores, protocol, judges, counted)
     under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
     if under.deviation:

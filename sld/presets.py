@@ -165,7 +165,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Method, ...]:
     """Return the methods meant by names and values, in their order.
 
-    Raises `InputError` for an unknown name, a name given twice, an empty list, or anything that is no method.
+    Raises `InputError` for an unknown name, a name given twice, a name of this package for another method, an empty
+    list, or anything that is no method.
     """
     given = [methods] if isinstance(methods, str | Method) else list(methods)
     if not given:
@@ -178,10 +179,24 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
             raise InputError(f"A method must be one of {', '.join(METHODS)}, found {item!r}; {hint}")
         if not isinstance(item, str | Method):
             raise InputError(f"A method must be a name or an sld.Method, found a {type(item).__name__}: {item!r}.")
-        method = METHODS[item] if isinstance(item, str) else item
+        method = METHODS[item] if isinstance(item, str) else _as_known(item)
         if any(method.name == other.name for other in resolved):
             raise InputError(
                 f"Method names must differ, found {method.name!r} twice; remove one or give it another name."
             )
         resolved.append(method)
     return tuple(resolved)
+
+
+def _as_known(method: Method) -> Method:
+    """The method itself, or this package's where it is that in other words; its names stand for nothing else."""
+    known = METHODS.get(method.name)
+    if known is None:
+        return method
+    one, other = ((m.safety, m.concept if m.safety else None, m.negative_prompt or "") for m in (method, known))
+    if one != other or (method.preset is None) != (known.preset is None):
+        raise InputError(
+            f"{method.name!r} must be the method that is known by this name, found another definition of it; give it "
+            "another name."
+        )
+    return known
