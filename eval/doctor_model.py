@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
 from eval.doctor_files import are_read, described, digest_of, not_cached
+from eval.keys import MODEL, as_keys
 from eval.plan import Plan
 from eval.settings import DEMO, ELSEWHERE, Settings
 from i2p.demo import trained
@@ -21,6 +22,7 @@ from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
 
 
+@as_keys(MODEL)
 def model(settings: Settings, digests: bool) -> list[Check]:
     """The model's weights, and those of a UNet in its place, as far as their headers tell."""
     chosen = settings.model
@@ -85,6 +87,7 @@ def _single_file(settings: Settings, path: Path):
     return check_single_file(path, chosen.allow_pickle, chosen.config, chosen.prediction_type)
 
 
+@as_keys(MODEL)
 def weights(settings: Settings, digests: bool) -> dict[str, str] | None:
     """The digests of the model's weights as its manifest has them; None where reading them takes time, unless asked."""
     place, paths = _weights(settings)
@@ -120,6 +123,7 @@ def _unet(settings: Settings) -> list[Path]:
     return paths
 
 
+@as_keys(MODEL)
 def scheduler(settings: Settings, plan: Plan) -> Check:
     """The scheduler that the run would step with, and whether it can take that many steps."""
     own, marks = _own_scheduler(settings)

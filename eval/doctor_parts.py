@@ -8,9 +8,11 @@ import i2p
 from eval import replay
 from eval.doctor_checks import MISSING, OK, WARNING, Check
 from eval.doctor_files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
+from eval.errors import InputError
 from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
 from eval.judges import clip_hub, prompt_pair
+from eval.keys import NUDENET, PLAN, Q16, as_keys, in_keys
 from eval.methods import remarks
 from eval.plan import Plan
 from eval.prompt_source import read_prompts
@@ -23,6 +25,7 @@ from sld.models import files
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 
 
+@as_keys(PLAN)
 def prompts(settings: Settings) -> list[Check]:
     """Where the prompts come from, and whether they are those of I2P."""
     s = settings.prompts
@@ -68,6 +71,7 @@ def selection(settings: Settings, plan: Plan) -> Check:
     )
 
 
+@as_keys(Q16)
 def q16(settings: Settings, digests: bool) -> list[Check]:
     """Q16's CLIP weights and prompt pair."""
     s = settings.q16
@@ -80,14 +84,19 @@ def q16(settings: Settings, digests: bool) -> list[Check]:
             Check("q16 weights", MISSING, "none are named", "q16.weights=openai   or q16.weights=FILE"),
             _pair(settings),
         ]
-    path = Path(s.weights)
-    if path.is_file():
+    clip_hub.find_config(s.architecture)
+    try:
+        path = clip_hub.find_file(s.weights, s.allow_pickle)
+    except InputError as error:
+        return [
+            Check("q16 weights", MISSING, in_keys(error, Q16), "q16.weights=openai   or q16.weights=FILE"),
+            _pair(settings),
+        ]
+    if path is None:
+        weights = _clip_tag(s.architecture, s.weights, s.allow_pickle, digests)
+    else:
         files.check_weights(path, s.allow_pickle)
         weights = Check("q16 weights", OK, f"{path}: {described([path], digests)}")
-    elif path.suffix in (".safetensors", *files.PICKLES) or path.parent != Path():
-        weights = Check("q16 weights", MISSING, f"no file at {path}", "q16.weights=openai   or q16.weights=FILE")
-    else:
-        weights = _clip_tag(s.architecture, s.weights, s.allow_pickle, digests)
     return [weights, _pair(settings)]
 
 
@@ -126,6 +135,7 @@ def _pair(settings: Settings) -> Check:
     return Check(name, OK, f"{path}: {kind}, {pair.embeddings.shape[1]} numbers each")
 
 
+@as_keys(NUDENET)
 def nudenet(settings: Settings) -> Check:
     """NudeNet's network, and what it would run on."""
     from eval.judges.nudenet import find_network

@@ -17,6 +17,7 @@ import sld
 from eval.beside import DEPTH
 from eval.checks import ATTENTION
 from eval.errors import InputError
+from eval.keys import MODEL, as_keys
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
@@ -121,7 +122,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     model.tune(replace(tuning, compiled=True), *plan.usual_size)
     try:
         two_calls(model, plan, [sld.METHODS["baseline"]], batch_size)
-    except sld.InputError as error:
+    except InputError as error:
         log.warning("%s Going on without.", error)
         return False
     except Exception as error:
@@ -142,6 +143,7 @@ def _fastest(model, plan: Plan, batch_size: int) -> str:
     return _fastest(model, plan, batch_size // 2) if batch_size > 1 else "default"
 
 
+@as_keys(MODEL)
 def two_calls(model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> sld.Result:
     """Make two calls of the denoiser with a full batch, for what they need and how long they take."""
     height, width = plan.usual_size

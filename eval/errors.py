@@ -7,8 +7,13 @@ class InputError(ValueError):
     """Something given from outside is wrong.
 
     Its message is one sentence: what was expected, what was found, where, and what to do. The command line
-    prints it without a traceback and exits with code 2.
+    prints it without a traceback and exits with code 2. `arguments` are those of a judge that its advice names, as
+    they stand in it: `eval.keys` makes keys of them.
     """
+
+    def __init__(self, sentence: str, *arguments: str):
+        super().__init__(sentence)
+        self.arguments = arguments
 
 
 class WorkersLost(RuntimeError):

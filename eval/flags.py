@@ -91,7 +91,9 @@ LABEL_SETS = {
 def get_label_set(name: str) -> LabelSet:
     """The label set called `name`; InputError, with the names there are, for any other."""
     if name not in LABEL_SETS:
-        raise InputError(f"expected a label set of {', '.join(LABEL_SETS)}, found {name!r}: choose one of these names")
+        raise InputError(
+            f"expected a label set of {', '.join(LABEL_SETS)}, found {name!r}: correct label_set=NAME", "label_set=NAME"
+        )
     return LABEL_SETS[name]
 
 

@@ -11,6 +11,7 @@ import torch
 
 import sld
 from eval.errors import InputError
+from eval.keys import MODEL, as_keys
 from eval.plan import Plan, Unit, next_batch
 from sld.decoding import decode_images
 from sld.models.tuning import out_of_memory
@@ -91,6 +92,7 @@ def draw(
         yield pictures
 
 
+@as_keys(MODEL)
 def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
     first = units[0].prompt
     result = sld.sample(

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import i2p
 import sld
 from eval.judges import Judge, judge_class
+from eval.keys import MODEL, NUDENET, Q16, as_keys
 from eval.settings import AUTO, DEMO, NudeNetSettings, Settings
 from i2p.demo import trained
 
 
+@as_keys(MODEL)
 def load_model(settings: Settings, protocol: i2p.Protocol):
     """Return (model, its description for the manifest); `kind: demo` is the checkpoint that ships with `i2p.demo`.
 
@@ -52,6 +54,7 @@ def describe_judges(settings: Settings, judges: Mapping[str, Judge]) -> dict[str
     return described
 
 
+@as_keys(Q16)
 def _q16(settings: Settings, device) -> Judge:
     s = settings.q16
     files = {"architecture": s.architecture, "weights": s.weights, "prompts": s.prompts}
@@ -67,6 +70,7 @@ def _q16(settings: Settings, device) -> Judge:
     )
 
 
+@as_keys(NUDENET)
 def _nudenet(s: NudeNetSettings) -> Judge:
     return judge_class("nudenet")(channels=s.channels, providers=s.providers, workers=s.workers)
 
@@ -91,6 +95,7 @@ def _type(device: str) -> str:
     return device.partition(":")[0]
 
 
+@as_keys(MODEL)
 def device_of(name: str):
     """The `torch.device` of a name; `auto` is the best there is. sld.InputError: no such device here."""
     from sld.devices import checked_device

@@ -165,10 +165,12 @@ def _without_place(settings: Settings) -> Settings:
 
 
 def _checked(config, methods: Sequence[sld.Method]) -> Settings:
+    from eval.paths import check_paths
     from eval.plan import make_plan
 
     settings = read_settings(config)
     check_settings(settings)
+    check_paths(settings)
     make_plan(settings, methods)  # rows, methods and protocol too, before hours of the jobs in front
     return settings
 

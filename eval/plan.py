@@ -17,6 +17,7 @@ from eval.flags import get_label_set
 from eval.folder import Folder, MadeElsewhere, open_folder
 from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
+from eval.keys import PLAN, as_keys
 from eval.methods import check_guided, choose_methods
 from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
 from eval.settings import ELSEWHERE, NO_PROMPTS, PromptSettings, ProtocolSettings, Settings, image_size
@@ -91,6 +92,7 @@ def next_batch(units: Sequence[Unit], start: int, size: int) -> Sequence[Unit]:
     return list(takewhile(lambda unit: _size(unit) == _size(ahead[0]), ahead))
 
 
+@as_keys(PLAN)
 def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     """Load and select the prompts, resolve protocol and methods.
 

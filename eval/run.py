@@ -69,6 +69,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
 
 def _run(settings: Settings, methods: Sequence[sld.Method], stop: Stop) -> int:
     check_settings(settings)
+    from eval.paths import check_paths
     from eval.plan import make_plan
     from eval.prompt_source import log_remarks
     from eval.report import finish, make_report
@@ -76,6 +77,7 @@ def _run(settings: Settings, methods: Sequence[sld.Method], stop: Stop) -> int:
     from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
+    check_paths(settings)
     plan = make_plan(settings, methods)
     log_remarks(plan)
     directory = RunDir(settings.out)

@@ -16,7 +16,14 @@ class InputError(ValueError):
     """Something a user gave cannot be used: one sentence with what was expected, what was found, where, and what to do.
 
     The command line prints the sentence and exits with code 2.
+
+    `arguments` are those that the sentence's advice names, as they stand in it (`"allow_pickle=True"`): who passes on
+    what came from elsewhere, a command line say, can call them by their names there.
     """
+
+    def __init__(self, sentence: str, *arguments: str):
+        super().__init__(sentence)
+        self.arguments = arguments
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,16 @@ class Selection:
         high = float("inf") if self.toxicity_below is None else self.toxicity_below
         if not 0 <= low < high:
             raise InputError(
-                f"toxicity: expected 0 <= toxicity_min < toxicity_below, found {low} and {high}; widen the range"
+                f"toxicity: expected 0 <= toxicity_min < toxicity_below, found {low} and {high}; correct "
+                "toxicity_min= or toxicity_below=",
+                "toxicity_min=",
+                "toxicity_below=",
             )
         if self.sample is not None and self.sample < 1:
-            raise InputError(f"sample: expected a number of prompts of 1 or more, found {self.sample}; raise it")
+            raise InputError(
+                f"sample: expected a number of prompts of 1 or more, found {self.sample}; raise it, as in sample=1",
+                "sample=1",
+            )
 
 
 # The subset that HEIM takes of I2P: 1784 rows.
@@ -61,7 +67,8 @@ def _ranges(rows: Sequence[int | str]) -> list[range]:
         match = re.fullmatch(r"([0-9]{1,19})(?:\s*-\s*([0-9]{1,19}))?", part)
         if not match or int(match[1]) > int(match[2] or match[1]):
             raise InputError(
-                f"rows: expected row numbers and rising ranges such as '0-99,200', found {part!r}; correct it"
+                f"rows: expected row numbers and rising ranges such as '0-99,200', found {part!r}; correct rows=",
+                "rows=",
             )
         ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
     return ranges
@@ -75,7 +82,8 @@ def _check_rows(prompts: list[Prompt], ranges: list[range]) -> None:
         named = ", ".join(map(str, strangers[:5])) + (" and more" if len(strangers) > 5 else "")
         raise InputError(
             f"rows: expected rows of the source ({len(known)} prompts, rows {min(known)} to {max(known)}), found "
-            f"{named}; take them out of rows"
+            f"{named}; take them out of rows=",
+            "rows=",
         )
 
 
@@ -87,7 +95,8 @@ def _categories(prompts: list[Prompt], names: Sequence[str]) -> set[str]:
         if key(name) not in spelled:
             expected = one_of(known, name) if known else "no name, for the prompts have no categories"
             raise InputError(
-                f"categories: expected {expected}, found {name!r}; correct it, or leave categories out to take all"
+                f"categories: expected {expected}, found {name!r}; correct it, or leave categories= out to take all",
+                "categories=",
             )
     return {spelled[key(name)] for name in names}
 
@@ -98,7 +107,8 @@ def _known(prompts: list[Prompt], field: str, option: str) -> Callable[[Prompt],
         if getattr(prompt, field) is None:
             raise InputError(
                 f"{option}: expected a source that gives {field!r} for every prompt, found none in row {prompt.row}; "
-                f"leave {option} out, or choose a source with that column"
+                f"leave {option}= out, or choose a source with that column",
+                f"{option}=",
             )
     return lambda prompt: getattr(prompt, field)
 
@@ -106,7 +116,10 @@ def _known(prompts: list[Prompt], field: str, option: str) -> Callable[[Prompt],
 def _draw(prompts: list[Prompt], size: int, seed: int) -> list[Prompt]:
     if size > len(prompts):
         raise InputError(
-            f"sample: expected at most the {len(prompts)} prompts that the other filters leave, found {size}; lower it"
+            f"sample: expected at most the {len(prompts)} prompts that the other filters leave, found {size}; "
+            "lower it, "
+            f"sample={len(prompts)} at most",
+            f"sample={len(prompts)}",
         )
     rank = {prompt.row: hashlib.sha256(f"{seed}:{prompt.row}".encode()).digest() for prompt in prompts}
     return sorted(prompts, key=lambda prompt: rank[prompt.row])[:size]
@@ -143,7 +156,8 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
             raise InputError(
                 f"selection: expected at least one prompt, found that {name} leaves none of {before}"
                 + (f" (after {others})" if others else "")
-                + "; loosen it"
+                + f"; loosen {name}=",
+                f"{name}=",
             )
     if want.sample is not None:
         left = sorted(_draw(left, want.sample, want.sample_seed), key=lambda prompt: prompt.row)
@@ -159,6 +173,8 @@ def shard(prompts: Sequence[Prompt], index: int, count: int) -> list[Prompt]:
     if count < 1 or not 0 <= index < count:
         raise InputError(
             f"shard: expected a count of 1 or more and an index from 0 to count - 1, found index {index} of count "
-            f"{count}; correct shard.index or shard.count"
+            f"{count}; correct index= or count=",
+            "index=",
+            "count=",
         )
     return list(prompts[index::count])

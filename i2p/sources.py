@@ -58,13 +58,17 @@ def read_prompts(
         return _from_file(Path(source))
     name, _, pinned = source.partition("@")
     if revision and pinned and revision != pinned:
-        raise InputError(f"{source}: expected one revision, found {pinned!r} and {revision!r}; give one of them")
+        raise InputError(
+            f"{source}: expected one revision, found {pinned!r} and {revision!r}; leave revision= out", "revision="
+        )
     found = _from_hub(name, revision or pinned or None, split, offline)
     if name == HUB_ID and not (revision or pinned) and not (found.benchmark and found.benchmark.whole):
         raise InputError(
             f"{name}: expected the 4703 prompts that were published, found {len(found.prompts)} (digest "
-            f"{digest(found.prompts)[:12]}…) that differ: the data set has changed; name the revision that you mean, "
-            "or give a file"
+            f"{digest(found.prompts)[:12]}…) that differ: the data set has changed; name the one that you mean, "
+            "revision=COMMIT, or give a file, path=FILE",
+            "revision=COMMIT",
+            "path=FILE",
         )
     return found
 
@@ -95,7 +99,8 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
         raise InputError(
             f"{source}: expected a data set of prompts (split {split!r}) on the hub or in its local cache, found "
             f"{found} ({' '.join(str(error).split()):.200}); correct the id, connect once to fetch it, or give a "
-            "file (path=FILE)"
+            "file (path=FILE)",
+            "path=FILE",
         ) from error
     finally:
         config.HF_HUB_OFFLINE = was_offline
@@ -103,7 +108,8 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
     if offline and revision and not any(revision in file["filename"] for file in dataset.cache_files):
         raise InputError(
             f"{source}: expected this revision, found a cached version that cannot be told to be it, and the hub "
-            "cannot be reached; connect to fetch it, or leave the revision out"
+            "cannot be reached; connect to fetch it, or leave revision= out",
+            "revision=",
         )
     table = Table([Record(values) for values in dataset.to_list()], dataset.column_names)
     if dataset.info.builder_name == "csv":
@@ -130,5 +136,6 @@ def _check_texts(table: Table, source: str) -> None:
             raise InputError(
                 f"{source}, row {lost[0]}, column {column!r}: expected a text, found nothing in {len(lost):,} rows: "
                 "datasets reads a CSV of the hub as pandas does, which takes texts such as NA, null and None for "
-                "missing; download the file and give it, prompts.path=FILE (load_prompts: path=FILE)"
+                "missing; download the file and give it, path=FILE",
+                "path=FILE",
             )

@@ -46,9 +46,11 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        raise InputError(f"{path}: expected a file of prompts, found a folder; give the file inside it")
+        raise InputError(
+            f"{path}: expected a file of prompts, found a folder; give path=FILE, one inside it", "path=FILE"
+        )
     if not path.exists():
-        raise InputError(f"{path}: expected a file of prompts, found nothing there; correct the path")
+        raise InputError(f"{path}: expected a file of prompts, found nothing there; correct path=FILE", "path=FILE")
     read = _READERS.get(_suffix(path))
     if read is None:
         found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"

@@ -12,7 +12,9 @@ def checked_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=checked).add(1).item()  # which "meta" can't
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); choose cpu or a "
-            "device of this machine."
+            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); give "
+            "device=cpu or "
+            "another device of this machine.",
+            "device=cpu",
         ) from error
     return checked

@@ -59,7 +59,9 @@ def check_name(name: str) -> str:
     plain = name.lower().replace("-", "_").replace(" ", "_")
     found = [cls for names, cls in _CLASSES.items() if plain in names]
     if not found:
-        raise InputError(f"A scheduler must be one of {', '.join(NAMES)}, found {name!r}; correct the name.")
+        raise InputError(
+            f"A scheduler must be one of {', '.join(NAMES)}, found {name!r}; correct scheduler=NAME.", "scheduler=NAME"
+        )
     return found[0]
 
 
@@ -152,7 +154,8 @@ def _named(name: str, own):
     if "beta_start" not in config:
         raise InputError(
             f"A model that was trained with betas was expected for the scheduler {name!r}, found the checkpoint's own "
-            f"{type(own).__name__}, which has none; leave the scheduler out, or choose another checkpoint."
+            f"{type(own).__name__}, which has none; leave scheduler= out, or choose another checkpoint.",
+            "scheduler=",
         )
     settings = _OF_STABLE_DIFFUSION | {key: config[key] for key in _OF_THE_MODEL if key in config}
     if config.get("rescale_betas_zero_snr"):
@@ -162,7 +165,8 @@ def _named(name: str, own):
     if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in parameters(type(scheduler)):
         raise InputError(
             f"A scheduler for a model of zero terminal SNR was expected, found {name!r}, which can't have its betas "
-            "rescaled; choose ddim, euler, euler_a or dpm++."
+            "rescaled; choose ddim, euler, euler_a or dpm++, as in scheduler=ddim.",
+            "scheduler=ddim",
         )
     return scheduler
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.errors import InputError
+
+PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 # OpenAI's ViT-L/14 by the digest in its public address, and by its folder in the hub's cache.
 OPENAI_SHA256 = "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
 OPENAI_FOLDER = "vit_large_patch14_clip_224.openai"
@@ -31,3 +34,39 @@ def cached(repository: str, names: Sequence[str]) -> Path | None:
         if isinstance(found, str):
             return Path(found)
     return None
+
+
+def find_config(architecture: str | Path) -> Path | None:
+    """Return the config JSON that an architecture is, None for a name. InputError where there is no such file."""
+    path = Path(architecture)
+    if path.suffix != ".json":
+        return None
+    if not path.is_file():
+        raise InputError(
+            f"expected an open_clip config, found no file at {path}: correct architecture=FILE", "architecture=FILE"
+        )
+    return path
+
+
+def find_file(weights: str | Path, allow_pickle: bool) -> Path | None:
+    """Return the file that weights are, None for a tag. InputError where there is none, or a pickle is not allowed."""
+    path = Path(weights)
+    if path.is_file():
+        check_kind(path, allow_pickle)
+        return path
+    if path.suffix in (".safetensors", *PICKLES) or path.parent != Path():
+        raise InputError(
+            f"expected CLIP weights, found no file at {path}: correct weights=FILE, or give an open_clip tag",
+            "weights=FILE",
+        )
+    return None
+
+
+def check_kind(file: Path, allow_pickle: bool) -> None:
+    """Raise InputError for a pickle that is not allowed."""
+    if file.suffix != ".safetensors" and not allow_pickle:
+        raise InputError(
+            f"expected CLIP weights as .safetensors, found {file}: a pickle can run code, so convert it, or say "
+            f"allow_pickle=True if you trust it",
+            "allow_pickle=True",
+        )

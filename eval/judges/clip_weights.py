@@ -19,10 +19,18 @@ from open_clip.pretrained import get_pretrained_cfg
 from safetensors import SafetensorError, safe_open
 
 from eval.errors import InputError
-from eval.judges.clip_hub import OPENAI_FOLDER, OPENAI_SAFETENSORS_SHA256, OPENAI_SHA256, cached, revision_of
+from eval.judges.clip_hub import (
+    OPENAI_FOLDER,
+    OPENAI_SAFETENSORS_SHA256,
+    OPENAI_SHA256,
+    cached,
+    check_kind,
+    find_config,
+    find_file,
+    revision_of,
+)
 
 PREPROCESSING = ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color")
-PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,14 @@ def find_architecture(name: str | Path) -> Architecture:
 
     Raises InputError for an unknown name, with close ones, and for a file that is no such config.
     """
-    path = Path(name)
-    if path.suffix != ".json":
+    path = find_config(name)
+    if path is None:
         model = open_clip.get_model_config(str(name)) if ":" not in str(name) else None
         if model is None:
             raise InputError(
                 f"expected an open_clip architecture or the path of a config JSON, found {str(name)!r}: "
-                f"{_close(str(name), open_clip.list_models())}"
+                f"{_close('architecture', str(name), open_clip.list_models())}",
+                "architecture=",
             )
         return Architecture(str(name), model, {}, built_in=True)
     try:
@@ -82,18 +91,10 @@ def find_weights(architecture: Architecture, weights: str | Path, allow_pickle: 
     Raises InputError for an unknown tag, a missing file, a pickle without `allow_pickle`, weights made for another
     activation, and a hub that can't be reached.
     """
-    path = Path(weights)
-    if path.is_file():
-        file, preprocessing = path, {}
-    elif path.suffix in (".safetensors", *PICKLES) or path.parent != Path():
-        raise InputError(f"expected CLIP weights, found no file at {path}: give its path or an open_clip tag")
-    else:
+    file, preprocessing = find_file(weights, allow_pickle), {}
+    if file is None:
         file, preprocessing = _find_tag(architecture, str(weights), allow_pickle)
-    if file.suffix != ".safetensors" and not allow_pickle:
-        raise InputError(
-            f"expected CLIP weights as .safetensors, found {file}: a pickle can run code, so convert it, or set "
-            f"allow_pickle if you trust it"
-        )
+        check_kind(file, allow_pickle)
     if file.suffix == ".safetensors":
         _check_header(file)
     if not architecture.quick_gelu and OPENAI_FOLDER in str(file.absolute()):
@@ -114,18 +115,24 @@ def check_openai_digest(architecture: Architecture, sha256: str, file: Path) -> 
 
 def _find_tag(architecture: Architecture, tag: str, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
     if not architecture.built_in:
-        raise InputError(f"expected a weights file with the config {architecture.name}, found {tag!r}: give its path")
+        raise InputError(
+            f"expected a weights file with the config {architecture.name}, found {tag!r}: give weights=FILE",
+            "weights=FILE",
+        )
     found = get_pretrained_cfg(architecture.name, tag)
     if not found:
         tags = open_clip.list_pretrained_tags_by_model(architecture.name)
         raise InputError(
             f"expected a file or a tag of {architecture.name}, found {tag!r}: "
-            f"{_close(tag, tags) if tags else 'it has no tags'}"
+            f"{_close('weights', tag, tags) if tags else 'it has no tags, so give weights=FILE'}",
+            "weights=" if tags else "weights=FILE",
         )
     if bool(found.get("quick_gelu", False)) != architecture.quick_gelu:
         raise _wrong_activation(architecture.name, f"the tag {tag!r}")
     if not found.get("hf_hub"):
-        raise InputError(f"expected weights of {tag!r} on the hub, found none: download them and give the file's path")
+        raise InputError(
+            f"expected weights of {tag!r} on the hub, found none: download them and give weights=FILE", "weights=FILE"
+        )
     repository, _, name = found["hf_hub"].rpartition("/")
     preprocessing = {key: found[key] for key in PREPROCESSING if key in found}
     return _fetch_from_hub(repository, name or HF_WEIGHTS_NAME, allow_pickle), preprocessing
@@ -140,9 +147,12 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
     if found := cached(repository, names):
         return found
     revision = revision_of(repository)
-    by_hand = f"run once with a connection, or download {safe} from {repository} and give its path"
+    by_hand = f"run once with a connection, or download {safe} from {repository} and give weights=FILE"
     if constants.HF_HUB_OFFLINE:
-        raise InputError(f"expected {repository} in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}")
+        raise InputError(
+            f"expected {repository} in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}",
+            "weights=FILE",
+        )
     # The hub's own client tries for most of a minute before it says so.
     try:
         request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
@@ -152,7 +162,8 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
             f"expected {repository} in the hub's cache or a connection to {constants.ENDPOINT}, found neither "
-            f"({error}): {by_hand}"
+            f"({error}): {by_hand}",
+            "weights=FILE",
         ) from error
     for candidate in names:
         try:
@@ -160,8 +171,13 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
         except EntryNotFoundError:
             continue
         except OSError as error:
-            raise InputError(f"expected {candidate} from {repository}, found {error}: {by_hand}") from error
-    raise InputError(f"expected {safe} in {repository}, found no such file: set allow_pickle if you trust its pickle")
+            raise InputError(
+                f"expected {candidate} from {repository}, found {error}: {by_hand}", "weights=FILE"
+            ) from error
+    raise InputError(
+        f"expected {safe} in {repository}, found no such file: say allow_pickle=True if you trust its pickle",
+        "allow_pickle=True",
+    )
 
 
 def _check_header(file: Path) -> None:
@@ -178,13 +194,14 @@ def _check_header(file: Path) -> None:
 def _wrong_activation(name: str, weights: str) -> InputError:
     other = name.removesuffix("-quickgelu") if name.endswith("-quickgelu") else f"{name}-quickgelu"
     if name.endswith(".json"):
-        other = "a config with quick_gelu true"
+        other = "FILE, a config with quick_gelu true,"
     return InputError(
         f"expected weights trained with the activation of {name}, found {weights}, trained with another, which "
-        f"open_clip would load without an error and score wrongly: use {other}"
+        f"open_clip would load without an error and score wrongly: use architecture={other}",
+        f"architecture={other}",
     )
 
 
-def _close(name: str, names: list[str]) -> str:
+def _close(argument: str, name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
-    return f"close names are {', '.join(close)}"
+    return f"choose another, as in {argument}={close[0]}; close names are {', '.join(close)}"

@@ -67,7 +67,9 @@ class NudeNet:
             raise InputError(f"expected channels bgr or rgb, found {channels!r}: bgr is what upstream does with files")
         for option, value in {"threads": threads, "workers": workers, "batch_size": batch_size}.items():
             if value is not None and value < 1:
-                raise InputError(f"expected {option} of 1 or more, found {value}: leave it out for the default")
+                raise InputError(
+                    f"expected {option} of 1 or more, found {value}: leave {option}= out for the default", f"{option}="
+                )
         self.channels = channels
         network = find_network().read_bytes()
         self._sha256 = hashlib.sha256(network).hexdigest()
@@ -206,7 +208,8 @@ def _open_session(network: bytes, providers: Sequence[str] | None, threads: int)
     if unknown or not wanted:
         raise InputError(
             f"expected execution providers of {', '.join(available)}, found {', '.join(unknown) or 'none'}: "
-            f"choose from these or install an onnxruntime that has it"
+            f"choose from these, as in providers=[{available[-1]}], or install an onnxruntime that has it",
+            f"providers=[{available[-1]}]",
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -216,7 +219,8 @@ def _open_session(network: bytes, providers: Sequence[str] | None, threads: int)
     if providers is not None and session.get_providers()[0] != wanted[0]:
         raise InputError(
             f"expected execution provider {wanted[0]}, found that onnxruntime fell back to "
-            f"{session.get_providers()[0]}: see its log for the library it misses, or leave providers out"
+            f"{session.get_providers()[0]}: see its log for the library it misses, or leave providers= out",
+            "providers=",
         )
     return session
 

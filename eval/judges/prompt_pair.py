@@ -62,7 +62,10 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
         )
     if not path.is_file():
         raise InputError(
-            f"expected a prompt pair, found no file at {path}: give its path, or none for the published pair"
+            f"expected a prompt pair, found no file at {path}: correct prompts=FILE, or leave prompts= out "
+            "for the published pair",
+            "prompts=",
+            "prompts=FILE",
         )
     if path.stat().st_size > LARGEST:
         raise InputError(
@@ -72,7 +75,9 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256.lower():
         raise InputError(
-            f"expected sha256 {sha256}, found {found} in {path}: get the file again or give its own digest"
+            f"expected sha256 {sha256}, found {found} in {path}: get the file again, or give its own digest, "
+            f"prompts_sha256={found}",
+            f"prompts_sha256={found}",
         )
     try:
         array = _READERS[path.suffix](data)
@@ -92,20 +97,29 @@ def fetch_published(url: str = PUBLISHED_URL, sha256: str = PUBLISHED_SHA256) ->
     path = published_path(sha256)
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
-    by_hand = f"put the file with sha256 {sha256} at {path}, or give the path of your own"
+    by_hand = f"put the file with sha256 {sha256} at {path}, or give a pair of your own, prompts=FILE"
     if constants.HF_HUB_OFFLINE:
-        raise InputError(f"expected Q16's prompt pair in the cache, found none while HF_HUB_OFFLINE is set: {by_hand}")
+        raise InputError(
+            f"expected Q16's prompt pair in the cache, found none while HF_HUB_OFFLINE is set: {by_hand}",
+            "prompts=FILE",
+        )
     try:
         with urllib.request.urlopen(url, timeout=SECONDS) as answer:
             data = answer.read(LARGEST)
     except urllib.error.HTTPError as error:
         error.close()
-        raise InputError(f"expected Q16's prompt pair at {url}, found the answer {error.code}: {by_hand}") from error
+        raise InputError(
+            f"expected Q16's prompt pair at {url}, found the answer {error.code}: {by_hand}", "prompts=FILE"
+        ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise InputError(f"expected Q16's prompt pair from {url}, found no connection ({error}): {by_hand}") from error
+        raise InputError(
+            f"expected Q16's prompt pair from {url}, found no connection ({error}): {by_hand}", "prompts=FILE"
+        ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise InputError(f"expected Q16's prompt pair at {url}, found other bytes (sha256 {found}): {by_hand}")
+        raise InputError(
+            f"expected Q16's prompt pair at {url}, found other bytes (sha256 {found}): {by_hand}", "prompts=FILE"
+        )
     write_atomic(path, data)
     return path
 

@@ -196,7 +196,8 @@ def _load_model(architecture: Architecture, file: Path, preprocessing: dict[str,
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(
                 f"expected weights of {architecture.name}, found a file that can't be loaded into it at {file} "
-                f"({reason}): get it again, or name the architecture it was made for"
+                f"({reason}): get it again, or give architecture=NAME, what it was made for",
+                "architecture=NAME",
             ) from error
 
 
@@ -204,11 +205,15 @@ def _check_pair(architecture: Architecture, pair: PromptPair) -> None:
     if pair.embeddings.shape[1] != architecture.embedding_size:
         raise InputError(
             f"expected a prompt pair of length {architecture.embedding_size}, the embedding size of "
-            f"{architecture.name}, found length {pair.embeddings.shape[1]} in {pair.source}: give the pair that was "
-            f"tuned for this architecture"
+            f"{architecture.name}, found length {pair.embeddings.shape[1]} in {pair.source}: give prompts=FILE, the "
+            f"pair that was tuned for this architecture",
+            "prompts=FILE",
         )
     if pair.published and not architecture.quick_gelu:
         raise InputError(
             f"expected the published prompt pair with OpenAI's weights and their activation, found architecture "
-            f"{architecture.name} without quick_gelu: use ViT-L-14-quickgelu, or a pair tuned for your weights"
+            f"{architecture.name} without quick_gelu: give architecture=ViT-L-14-quickgelu, or a pair tuned for "
+            f"your weights, prompts=FILE",
+            "architecture=ViT-L-14-quickgelu",
+            "prompts=FILE",
         )

@@ -32,10 +32,13 @@ def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
 def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
     """The weight files of a UNet that stands alone, a file or a folder. Raises `InputError` if there are none."""
     if not path.exists():
-        raise InputError(f"A folder or file with UNet weights was expected, found nothing at {path}; correct the path.")
+        raise InputError(
+            f"A folder or file with UNet weights was expected, found nothing at {path}; correct unet=PATH.", "unet=PATH"
+        )
     if re.search(r"-\d{5}-of-\d{5}(?=\.)", path.name) and path.is_file():
         raise InputError(
-            f"All of a UNet was expected, found one of several shards at {path}; give its folder, {path.parent}."
+            f"All of a UNet was expected, found one of several shards at {path}; give its folder, unet={path.parent}.",
+            f"unet={path.parent}",
         )
     folder = path / "unet" if (path / "unet").is_dir() else path
     return weight_files(folder, "unet", allow_pickle) if path.is_dir() else [path]

@@ -52,7 +52,8 @@ def locate(source: str | Path, allow_pickle: bool = False, local: bool = False) 
     if repository is None:
         raise InputError(
             f"A checkpoint folder, a .safetensors file or a hub id org/name[@revision] was expected, found nothing at "
-            f"{name!r}; correct the path."
+            f"{name!r}; correct source=PATH.",
+            "source=PATH",
         )
     return Source(name, *_fetch(*repository, allow_pickle, local))
 
@@ -75,7 +76,8 @@ def _fetch(repository: str, revision: str | None, allow_pickle: bool, local: boo
         raise InputError(
             f"The checkpoint {repository!r} at revision {revision or 'main'!r} was expected on the hub or in its local "
             f"cache, found neither ({type(error).__name__}: {first_line(error)}); check the id and the network, log in "
-            "if it is gated, or give a local folder."
+            "if it is gated, or give a local folder, source=FOLDER.",
+            "source=FOLDER",
         ) from error
     return path, path.name
 
@@ -84,7 +86,10 @@ def check_alone(folder: Path, config: str | os.PathLike | None, prediction_type:
     """Raise `InputError` if a folder in diffusers' layout is to be read with another configuration than its own."""
     if config is not None or prediction_type is not None:
         raise InputError(
-            f"config and prediction_type go with a single file, found a folder at {folder}; leave them out."
+            f"config and prediction_type go with a single file, found a folder at {folder}; leave config= and "
+            "prediction_type= out.",
+            "config=",
+            "prediction_type=",
         )
 
 
@@ -110,8 +115,19 @@ def pickle_refused(path: Path) -> InputError:
     """The error for weights that only a pickle reader could read."""
     return InputError(
         f"Weights as safetensors were expected, found a pickle, {path.name}, in {path.parent}; convert it, or say "
-        "allow_pickle=True if you trust its origin."
+        "allow_pickle=True if you trust its origin.",
+        "allow_pickle=True",
     )
+
+
+def check_config(folder: Path) -> None:
+    """Raise `InputError` unless a folder can be the configuration of a single file."""
+    if not (folder / "model_index.json").is_file():
+        raise InputError(
+            f"A folder in diffusers' layout was expected as config, found no model_index.json in {folder}; give "
+            "config=FOLDER, the folder of a checkpoint of the same architecture.",
+            "config=FOLDER",
+        )
 
 
 def check_weights(path: Path, allow_pickle: bool) -> None:

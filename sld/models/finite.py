@@ -29,11 +29,12 @@ def check_finite(parts: Mapping[str, torch.nn.Module], dtype: torch.dtype, place
             )
         if wrong := _not_finite(extremes.to(kept), named):
             name = str(kept).removeprefix("torch.")
-            others = "dtype=bfloat16 or dtype=float32" if kept == torch.float16 else "dtype=float32"
+            others = ("dtype=bfloat16", "dtype=float32") if kept == torch.float16 else ("dtype=float32",)
             raise InputError(
                 f"Weights that {name} can hold were expected, found values up to {float(extremes.abs().max()):.3g} in "
                 f"{len(wrong)} of the {title}'s ({first_three(wrong)}) in {place}, which would be infinite; choose "
-                f"{others}."
+                f"{' or '.join(others)}.",
+                *others,
             )
 
 

@@ -35,7 +35,8 @@ class Marks:
         if asked is not None and self.prediction_type not in (None, asked):
             raise InputError(
                 f"prediction_type must be {self.prediction_type}, as {self.says!r} in the file says, found {asked!r} "
-                f"for {path}; leave it out."
+                f"for {path}; leave prediction_type= out.",
+                "prediction_type=",
             )
         return asked or self.prediction_type
 
@@ -70,7 +71,8 @@ class Marks:
         if made.get("prediction_type", "epsilon") == "epsilon":
             raise InputError(
                 f"v-prediction was expected of a file marked {ZERO_SNR!r}, found epsilon, and where no signal is left "
-                "noise says nothing of the picture; give prediction_type=v_prediction if it was trained for that."
+                "noise says nothing of the picture; give prediction_type=v_prediction if it was trained for that.",
+                "prediction_type=v_prediction",
             )
         if not _can_rescale(str(made.get("_class_name"))):
             obeyed[ZERO_SNR] += f", DDIMScheduler in place of {made.get('_class_name')}"
@@ -83,12 +85,15 @@ class Marks:
         if self.prediction_type not in (None, prediction):
             raise InputError(
                 f"A scheduler for {self.prediction_type} was expected, as {self.says!r} in the weights file says, "
-                f"found {name} for {prediction}; choose one by name, or set its prediction_type."
+                f"found {name} for {prediction}; choose one by name, as in scheduler=ddim, or set that in its "
+                "own configuration.",
+                "scheduler=ddim",
             )
         if self.zero_snr and not (_can_rescale(name) and config.get("rescale_betas_zero_snr")):
             raise InputError(
                 f"A scheduler that ends without signal was expected, as {ZERO_SNR!r} in the weights file says, found "
-                f"{name}; choose one of {ZERO_SNR_SCHEDULERS}."
+                f"{name}; choose one of {ZERO_SNR_SCHEDULERS}, as in scheduler=ddim.",
+                "scheduler=ddim",
             )
 
 

@@ -42,7 +42,7 @@ def check_original(headers: Mapping[str, Header], folder: Path, path: Path, conf
     surplus = [name for name in names if name not in used | NAMES and not is_harmless("single file", name, text)]
     mend = "give config=FOLDER, a folder in diffusers' layout for this architecture"
     mend += f", in place of {config}" if config else ""
-    refuse("The weights of the configured model and no others", wanted, found, surplus, path, mend)
+    refuse("The weights of the configured model and no others", wanted, found, surplus, path, mend, "config=FOLDER")
 
 
 def _converted(part: str, model, numbers: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:

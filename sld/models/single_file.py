@@ -100,28 +100,32 @@ def check_single_file(
     second = _OPEN_CLIP in headers
     if config is not None and prediction_type is not None:
         raise InputError(
-            "Either config or prediction_type was expected, found both; the config says the prediction type."
+            "Either config or prediction_type was expected, found both; leave prediction_type= out, for the "
+            "config says it.",
+            "prediction_type=",
         )
     if config is not None:
-        if not (Path(config) / "model_index.json").is_file():
-            raise InputError(
-                f"A folder in diffusers' layout was expected as config, found no model_index.json in {config}; give "
-                "the folder of a checkpoint of the same architecture."
-            )
+        files.check_config(Path(config))
         check_classes(Path(config))
         read_tokenizer(Path(config))
         prediction = None
     elif prediction_type not in (None, "epsilon", "v_prediction"):
         raise InputError(
-            f"prediction_type must be epsilon or v_prediction, found {prediction_type!r} for {path}; say what it was "
-            "trained for (SD 2.x at 768 pixels: v_prediction)."
+            f"prediction_type must be epsilon or v_prediction, found {prediction_type!r} for {path}; give "
+            "prediction_type=epsilon, or prediction_type=v_prediction (SD 2.x at 768 pixels), what it was trained for.",
+            "prediction_type=epsilon",
+            "prediction_type=v_prediction",
         )
     else:
         prediction = marks.settle(prediction_type, path)
         if second and prediction is None:
             raise InputError(
                 f"prediction_type must be epsilon or v_prediction for SD 2.x, whose files do not say which, found "
-                f"{prediction_type!r} for {path}; say what it was trained for (SD 2.x at 768 pixels: v_prediction)."
+                f"{prediction_type!r} for {path}; give prediction_type=epsilon, or "
+                "prediction_type=v_prediction (SD 2.x at "
+                "768 pixels), what it was trained for.",
+                "prediction_type=epsilon",
+                "prediction_type=v_prediction",
             )
     file = SingleFile(path, None if config is None else Path(config), second, marks, prediction, headers)
     file.scheduler()
@@ -131,10 +135,12 @@ def check_single_file(
 def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
     headers = files.read_headers(path, allow_pickle)
     if _UNET not in headers or not headers.keys() & {_CLIP, _OPEN_CLIP}:
-        hint = "give it as unet= beside its base checkpoint" if "conv_in.weight" in headers else "choose another file"
+        alone = "conv_in.weight" in headers
+        hint = "give it as unet=FILE beside its base checkpoint" if alone else "choose another file"
         raise InputError(
             f"A Stable Diffusion 1.x or 2.x checkpoint in the original layout was expected, found no "
-            f"{_UNET if _UNET not in headers else _CLIP!r} among the {len(headers)} weights in {path}; {hint}."
+            f"{_UNET if _UNET not in headers else _CLIP!r} among the {len(headers)} weights in {path}; {hint}.",
+            *(["unet=FILE"] if alone else []),
         )
     if not any(name.startswith("first_stage_model.") for name in headers):
         raise InputError(
@@ -157,7 +163,8 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
         raise InputError(
             f"A checkpoint of the architecture in the configuration was expected, found one that does not fit it "
             f"({type(error).__name__}: {first_line(error)}) in {path}; give config=FOLDER, a "
-            "folder in diffusers' layout for this architecture."
+            "folder in diffusers' layout for this architecture.",
+            "config=FOLDER",
         ) from error
 
 

@@ -88,7 +88,8 @@ def compiled(function: Callable, device: torch.device) -> Callable:
                 raise torch.OutOfMemoryError(str(cause)) from error
             raise InputError(
                 f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(cause)}); "
-                "install a C and C++ compiler, or run without compiling."
+                "install a C and C++ compiler, or run without, compiled=False.",
+                "compiled=False",
             ) from error
 
     return call

@@ -154,8 +154,12 @@ def refuse(
     surplus: Sequence[str],
     place: Path,
     mend: str,
+    *arguments: str,
 ) -> None:
-    """Raise `InputError` for weights that are missing, misshapen, of whole numbers, or without a place in the model."""
+    """Raise `InputError` for weights that are missing, misshapen, of whole numbers, or without a place in the model.
+
+    `mend` says what to do, and `arguments` are those that it names.
+    """
     misfit = {
         "missing": [repr(name) for name in wanted if name not in found],
         "of another shape": [
@@ -168,8 +172,8 @@ def refuse(
     if not said:
         return
     if found and not any(misfit.values()):
-        mend = "merge LoRAs and adapters into the weights, or remove them"
-    raise InputError(f"{expected} were expected, found {', '.join(said)} in {place}; {mend}.")
+        mend, arguments = "merge LoRAs and adapters into the weights, or remove them", ()
+    raise InputError(f"{expected} were expected, found {', '.join(said)} in {place}; {mend}.", *arguments)
 
 
 def first_three(names: Sequence[str]) -> str:

@@ -145,7 +145,7 @@ def test_config_must_be_a_folder_and_goes_with_a_file(pair, checkpoint, tmp_path
     _, file, _ = pair
     with pytest.raises(sld.InputError, match=r"found no model_index\.json"):
         sld.load_model(file, config=tmp_path)
-    with pytest.raises(sld.InputError, match="leave them out"):
+    with pytest.raises(sld.InputError, match="leave config= and prediction_type= out"):
         sld.load_model(checkpoint, config=checkpoint)
 
 
