@@ -19,7 +19,7 @@ from sld.models.layout import write_json
 from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.text import read_tokenizer
-from sld.models.variants import STEMS
+from sld.models.variants import STEMS, left_aside
 from sld.models.weights_check import check_components, check_replacement, configured, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
 
@@ -77,6 +77,8 @@ def load_model(
     if other is not None:
         places["unet"], replaced = other, unet_files(other, allow_pickle)
         about["replaced"] = {"unet": replace("unet", parts["unet"], replaced, other, allow_pickle).describe()}
+        if other.is_dir() and (aside := left_aside(replaced, "unet")):
+            about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in aside)]
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
     parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
     named = weight_names(found.path, weights, replaced)

@@ -80,6 +80,7 @@ def test_the_main_file_is_read_and_the_variants_beside_it_are_left(checkpoint, f
     theirs = UNet2DConditionModel.from_pretrained(folder, use_safetensors=suffix != ".bin")
     assert torch.equal(model.unet.conv_in.weight, theirs.conv_in.weight)
     assert [name for name in model.describe()["weights"] if "=" in name] == [f"unet={STEM}{suffix}"]
+    assert model.describe()["left_aside"] == [f"unet={STEM}{name}{suffix}" for name in (".fp16", ".non_ema")]
 
 
 def test_in_a_checkpoint_it_is_the_same_and_what_is_left_aside_is_said(checkpoint, copy, weights):
