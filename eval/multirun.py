@@ -25,7 +25,7 @@ from eval.errors import InputError
 from eval.overrides import asks, key_of
 from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
-from eval.stop import SIGNALS
+from eval.stop import SIGNALS, Stop
 from eval.values import override
 
 LONGEST = 120  # characters of a folder's name
@@ -80,7 +80,9 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     Raises:
         InputError: a job that could not start, before any has, or there is none.
     """
-    jobs, root = plan_jobs(compose_jobs("run", lambda config: _checked(config, methods)))
+    with Stop(at_once=True) as stop:
+        stop.check()
+        jobs, root = plan_jobs(compose_jobs("run", lambda config: _checked(config, methods)))
     if not jobs and asks(sys.argv[1:]):  # --help and the like
         return COMPLETE
     if not jobs:
@@ -88,13 +90,14 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     _check_root(root)
     program = [sys.executable, sys.argv[0]] if methods else command_line("run")
     folder = [word for word in sys.argv[1:] if word.startswith(f"{FLAG}=")]
-    done = []
-    for number, job in enumerate(jobs, 1):
-        print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
-        code, asked = _run([*program, *folder, *job.overrides, override("out", str(job.folder))])
-        done.append(Done(job, code))
-        if asked:
-            break
+    done, asked = [], ""
+    with Stop() as stop:  # a signal between two jobs, whose processes hear it themselves
+        for number, job in enumerate(jobs, 1):
+            print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
+            code, asked = _run([*program, *folder, *job.overrides, override("out", str(job.folder))])
+            done.append(Done(job, code))
+            if asked := asked or stop.asked or "":
+                break
     from eval.comparison import compare_jobs
 
     done += [Done(job, None) for job in jobs[len(done) :]]

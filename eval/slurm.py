@@ -75,8 +75,10 @@ def in_queue(clusters: Collection[str]) -> list[InQueue]:
     """Return this user's jobs that wait, run or end, on the clusters that are named or else on this one."""
     chosen = [f"--clusters={','.join(sorted({*clusters, *_clusters()}))}"] if clusters or _clusters() else []
     said = _call("squeue", "--noheader", *chosen, f"--user={os.getuid()}", "--format=%F|%T|%o")
-    lines = (line.strip().split("|", 2) for line in said.splitlines() if "|" in line)
-    return [InQueue(*(part.strip() for part in (*line, "")[:3])) for line in lines]
+    # Of several clusters each has a heading, and a site's own squeue may leave columns out.
+    lines = (line.strip() for line in said.splitlines())
+    rows = ([part.strip() for part in line.split("|", 2)] for line in lines if line[:1].isdigit())
+    return [InQueue(re.match(r"\d+", row[0])[0], *(*row[1:], "", "")[:2]) for row in rows]
 
 
 def largest_array_size() -> int:

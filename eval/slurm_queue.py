@@ -84,14 +84,15 @@ def check_not_queued(folder: Path) -> None:
     known = _recorded(folder)
     if not known and not (folder / SHARD).exists():  # nor by hand
         return
+    clusters = sorted({job["cluster"] for job in known if job.get("cluster")})
     try:
-        listed = slurm.in_queue({job["cluster"] for job in known if job.get("cluster")})
-    except Refused as error:
+        listed = slurm.in_queue(clusters)
+    except InputError as error:
         if not known:
             return
         numbers = ", ".join(dict.fromkeys(job["number"] for job in known))
         raise InputError(
-            f"expected squeue to tell whether the jobs of this run are still queued ({numbers}), found {error.words}: "
+            f"expected squeue to tell whether the jobs of this run are still queued ({numbers}), found that {error}: "
             f"submit again when it answers, or delete {record} if none of them is"
         ) from error
     numbers = {job["number"] for job in known}
@@ -101,9 +102,9 @@ def check_not_queued(folder: Path) -> None:
         for job in ours:
             states.setdefault(job.number, []).append(job.state.lower())
         named = ", ".join(f"job {number} ({', '.join(dict.fromkeys(each))})" for number, each in states.items())
+        cancel = shlex.join(["scancel", *([f"--clusters={','.join(clusters)}"] if clusters else []), *states])
         raise InputError(
-            f"{folder.parent} is in SLURM's queue already, {named}: let it end, or end it by `scancel "
-            f"{' '.join(states)}` and submit again"
+            f"{folder.parent} is in SLURM's queue already, {named}: let it end, or use `{cancel}` and submit again"
         )
 
 

@@ -19,6 +19,7 @@ from eval import multirun
 from eval.errors import InputError
 from eval.measure import Metrics
 from eval.multirun import FREE, folder_name, plan_jobs
+from eval.run import main
 from eval.settings import ProtocolSettings, Settings
 from eval.spread import spreads
 
@@ -140,6 +141,17 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     assert done.returncode == 0, done.stderr
     assert made.items() <= parts(out).items()
     assert {row["images"] for row in table(out / "comparison.csv") if row["category"] == "all"} == {"10"}
+
+
+def test_a_signal_before_the_first_job_begins_none(tmp_path, monkeypatch, call, capsys):
+    def signalled(*words):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    monkeypatch.setattr("eval.multirun.compose_jobs", signalled)
+    assert call(main, "-m", f"out={tmp_path}/sweep", "protocol.steps=1,2") == 3
+    assert capsys.readouterr().err.startswith("stopped: SIGTERM asked for it")
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(monkeypatch):
