@@ -14,7 +14,7 @@ from eval.settings import DEMO, ELSEWHERE, Settings
 from i2p.demo import trained
 from sld.models import files
 from sld.models.classes import check_classes
-from sld.models.components import component_files, unet_files, variants_left_aside, weight_names
+from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.models.marks import Marks
 from sld.models.text import read_tokenizer
 from sld.models.variants import left_aside
@@ -36,7 +36,7 @@ def model(settings: Settings, digests: bool) -> list[Check]:
     try:
         place, paths = _weights(settings)
     except Exception:
-        if not hub:
+        if not hub or _is_whole(settings):
             raise
         size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
@@ -47,6 +47,16 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         if chosen.unet:
             checks.append(_other_unet(settings, folder, digests))
     return checks
+
+
+def _is_whole(settings: Settings) -> bool:
+    """Whether the hub's cache has a file of every part of a checkpoint, so that what is wrong there is not missing."""
+    try:
+        place = files.locate(settings.model.path, settings.model.allow_pickle, local=True).path
+        component_files(place, settings.model.allow_pickle)
+    except Exception:
+        return False
+    return all(any((place / part).glob("*.json")) for part in (*COMPONENTS, "scheduler", "tokenizer"))
 
 
 @contextlib.contextmanager

@@ -19,8 +19,6 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
     Raises:
         sld.InputError, i2p.InputError: it can't be loaded, or can't take the protocol's number of steps.
     """
-    from sld.stepping import start
-
     device = device_of(settings.device)
     chosen = settings.model
     demo = chosen.kind == "demo"
@@ -33,8 +31,8 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
         config=chosen.config,
         prediction_type=chosen.prediction_type,
         allow_pickle=chosen.allow_pickle,
+        steps=protocol.steps,
     )
-    start(model.scheduler, protocol.steps)  # refused here, before a run directory is made
     source = "the demo world's" + (", with another UNet" if chosen.unet else "")
     return model, model.describe() | ({"source": source, "demo": True} if demo else {})
 

@@ -54,6 +54,8 @@ def _changes_nothing(method: sld.Method) -> str | None:
     if isinstance(safety, sld.SafetyPreset) and method.concept.strip() == negative:
         # The safety concept is set against the unconditional branch, which sees this very text.
         return f"its concept is {'its negative prompt' if negative else 'empty'}, so its preset takes nothing away"
+    if safety is None and negative and method.concept != sld.CONCEPT:
+        return "it has a concept without a preset, which alone looks at it"
     return None if safety is not None or negative else "it has neither a preset nor a negative prompt"
 
 

@@ -193,7 +193,7 @@ def _as_known(method: Method) -> Method:
     known = METHODS.get(method.name)
     if known is None:
         return method
-    one, other = ((m.safety, m.concept if m.safety else None, m.negative_prompt or "") for m in (method, known))
+    one, other = ((m.safety, m.concept, m.negative_prompt or "") for m in (method, known))
     if one != other or (method.preset is None) != (known.preset is None):
         raise InputError(
             f"{method.name!r} must be the method that is known by this name, found another definition of it; give it "

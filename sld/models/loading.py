@@ -1,9 +1,10 @@
 """Load a checkpoint from a hub id, a folder or a single file."""
 
 import contextlib
+import functools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sld.models.text import read_tokenizer
 from sld.models.variants import STEMS, left_aside
 from sld.models.weights_check import check_components, check_replacement, configured, first_three, unmade
 from sld.schedulers import make_scheduler, read_scheduler
+from sld.stepping import start
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -43,6 +45,7 @@ def load_model(
     allow_pickle: bool = False,
     config: str | os.PathLike | None = None,
     prediction_type: str | None = None,
+    steps: int | None = None,
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x.
 
@@ -52,14 +55,16 @@ def load_model(
     erasure methods publish). Pickles are refused, or with `allow_pickle` read weights-only. `config` and
     `prediction_type` are for single files only: a folder in diffusers' layout whose configuration fits the file, and
     "epsilon" or "v_prediction", which an SD 2.x file does not say unless it bears a mark (`sld.models.marks`).
+    With `steps`, a scheduler that can't take as many is refused before any weight is read.
     Raises `InputError` for anything missing, damaged or of another kind.
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
     found = files.locate(source, allow_pickle)
+    used = functools.partial(_used_scheduler, scheduler, steps)
     other = None if unet is None else Path(unet).expanduser()
     if found.path.is_dir():
         files.check_alone(found.path, config, prediction_type)
-        parts, weights, about = _load_folder(found.path, other, allow_pickle)
+        parts, weights, about = _load_folder(found.path, other, allow_pickle, used)
         places = {part: found.path / part for part in COMPONENTS}
     else:
         from sld.models.single_file import check_single_file, load_single_file
@@ -69,8 +74,9 @@ def load_model(
         with file.folder() as folder:
             _check_unet(folder, other, allow_pickle)
         own, obeyed = file.scheduler()
-        file.marks.check(make_scheduler(scheduler, own))
-        parts = load_single_file(file) | {"scheduler": own}
+        stepped = used(own)
+        file.marks.check(stepped)
+        parts = load_single_file(file) | {"scheduler": stepped}
         weights, about = [found.path], {"obeyed": obeyed} if obeyed else {}
         places = dict.fromkeys(COMPONENTS, found.path)
     replaced: list[Path] = []
@@ -80,22 +86,32 @@ def load_model(
         if other.is_dir() and (aside := left_aside(replaced, "unet")):
             about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in aside)]
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
-    parts["scheduler"] = make_scheduler(scheduler, parts["scheduler"])
     named = weight_names(found.path, weights, replaced)
     return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named, about=about)
 
 
+def _used_scheduler(choice: Any, steps: int | None, own: Any):
+    """The scheduler that is asked for in the place of a checkpoint's own, which can take so many steps."""
+    scheduler = make_scheduler(choice, own)
+    if steps is not None:
+        start(scheduler, steps)
+    return scheduler
+
+
 def _load_folder(
-    folder: Path, unet: Path | None, allow_pickle: bool
+    folder: Path, unet: Path | None, allow_pickle: bool, used: Callable[[Any], Any]
 ) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
-    """The components in a folder of diffusers' layout, by name, their weight files, and what a manifest should add."""
+    """The components in a folder of diffusers' layout, by name, their weight files, and what a manifest should add.
+
+    `used` gives the scheduler that is used for the folder's own.
+    """
     import diffusers
     import transformers
 
     components = component_files(folder, allow_pickle)
     # What is small comes first: it can be refused before gigabytes are read.
     check_classes(folder)
-    parts = {"scheduler": read_scheduler(folder), "tokenizer": read_tokenizer(folder)}
+    parts = {"scheduler": used(read_scheduler(folder)), "tokenizer": read_tokenizer(folder)}
     check_components(folder, components, allow_pickle)
     _check_unet(folder, unet, allow_pickle)
     for part, paths in components.items():

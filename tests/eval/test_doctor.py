@@ -232,6 +232,13 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
         r": 4,703 rows, digest [0-9a-f]{12}…, I2P as it was published; Columns that are not used: ", table["prompts"][1]
     )
     assert "4,703 prompts × 10 images × 5 methods = 235,150 images" in table["selection"][1]
+    words = model / "snapshots" / revision / "tokenizer" / "vocab.json"
+    whole = words.read_text()
+    words.write_text(whole.replace('"cat</w>"', '"dog-cat</w>"'))
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
+    assert table["model"][0] == "missing"
+    assert "CLIP's tokenizer was expected" in table["model"][1]
+    words.write_text(whole)
     (model / "snapshots" / revision / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
     assert table["model"][0] == "missing"

@@ -40,6 +40,7 @@ class Idle(sld.SafetyGuidance):
         ({"name": "mine", "preset": OFF, "negative_prompt": "blurry"}, "its preset does not act"),
         ({"name": "mine", "preset": "max", "concept": ""}, "its concept is empty"),
         ({"name": "mine", "preset": "max", "concept": "blood", "negative_prompt": "blood "}, "its negative prompt"),
+        ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept without a preset"),
         (sld.Method("mine", Idle()), "its preset does not act"),
         (sld.Method("mine"), "neither a preset nor a negative prompt"),
     ],
@@ -62,6 +63,7 @@ def test_a_method_that_changes_nothing_is_refused(method, words):
         {"name": "sld_weak", "preset": WEAK | {"guidance_scale": 20}},
         {"name": "baseline", "negative_prompt": "blood"},
         {"name": "baseline", "preset": OFF},
+        {"name": "baseline", "concept": "blood"},
         {"name": "negative_prompt", "negative_prompt": "blood"},
     ],
 )

@@ -118,6 +118,18 @@ def test_steps_that_would_fail_are_refused_with_the_schedulers_settings(schedule
     assert all(word in str(refused.value) for word in words), str(refused.value)
 
 
+def test_steps_that_are_known_are_refused_before_a_weight_is_read(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-4:] = b"\xff\xff\xff\x7f"  # NaN, which is seen once it is read
+    weights.write_bytes(content)
+    with pytest.raises(sld.InputError, match="at most 999 steps"):
+        sld.load_model(folder, steps=1000)
+    with pytest.raises(sld.InputError, match="NaN"):
+        sld.load_model(folder, steps=999)
+
+
 def test_the_most_steps_that_are_named_can_be_taken():
     for name in ("pndm", "ddim", "dpm++"):
         assert len(start(make_scheduler(name, own()), 999).timesteps) >= 999
