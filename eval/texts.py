@@ -19,7 +19,10 @@ CHOICE = "choice"  # of a group, by a file's name
 LISTS = (TEXTS, METHODS)
 OF_A_METHOD = {"name": TEXT, "preset": OPTIONAL, "concept": OPTIONAL, "negative_prompt": OPTIONAL}
 SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # which are of no type of their own
-PATHS = ("out", "prompts.path", "model.path", "model.unet", "model.config", "q16.weights", "q16.prompts")
+PATHS = (
+    *("out", "prompts.path", "model.path", "model.unet", "model.config"),
+    *("q16.architecture", "q16.weights", "q16.prompts"),  # an architecture may be a file
+)
 
 
 def text_keys(settings: type, prefix: str = "") -> dict[str, str]:
