@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from eval.config_dir import CONF
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
-from eval.slurm import SlurmSettings
+from eval.slurm_settings import SlurmSettings
 from eval.texts import CHOICE, text_keys
 from eval.values import as_typed, override
 
