@@ -20,6 +20,7 @@ IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
 CHANNELS = ("bgr", "rgb")
 Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
+MOST_STEPS = 10_000  # ten times those that models of this family were trained with
 ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
 
@@ -55,8 +56,10 @@ def check_settings(s: Settings) -> None:
     _engine(s)
     check_report(s.report)
     _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
-    _at_least("protocol.steps", s.protocol.steps, 1)
-    _at_least("protocol.reuse", s.protocol.reuse, 1)
+    for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
+        _at_least(f"protocol.{key}", value, 1)
+        if value is not None and value > MOST_STEPS:
+            raise InputError(f"protocol.{key} must be at most {MOST_STEPS:,}, found {value:,}: lower it")
     if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
         # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
         raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")

@@ -15,6 +15,7 @@ from eval.doctor_files import size_in_words
 from eval.errors import InputError, first_of
 from eval.folder import Picture
 from eval.load import device_of
+from eval.memory import GIB, free_memory
 from eval.originals import check_unchanged
 from eval.plan import Plan
 from eval.rerun import check_rerun, check_weights, other_files, other_versions
@@ -23,7 +24,6 @@ from eval.settings import AUTO, Settings
 
 PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
 SCORE_BYTES = 400  # an image, detections included
-GIB = 2**30
 Done = Callable[[], set[tuple[str, int, int]]]  # (method, row, image) of what need not be made again
 
 
@@ -36,12 +36,12 @@ def host() -> Check:
 def _memory() -> str:
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return "memory unknown"
     with contextlib.suppress(OSError, ValueError):  # of a container; "max" where it has no limit
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return f"{total / GIB:.0f} GiB memory ({min(free, total) / GIB:.0f} GiB unused)"
+    free = free_memory()
+    return f"{total / GIB:.0f} GiB memory" + ("" if free is None else f" ({free / GIB:.0f} GiB unused)")
 
 
 def devices(settings: Settings) -> list[Check]:

@@ -16,6 +16,7 @@ from eval.doctor_machine import Done, images_left, pictures_left
 from eval.engine import two_calls
 from eval.judges.pictures import shape_fault
 from eval.load import load_judges, load_model
+from eval.memory import filled_batch, fitting_batch
 from eval.model_words import replacements
 from eval.plan import Plan
 from eval.png import encode_png
@@ -127,9 +128,10 @@ def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:
 
 def _denoiser(model, settings: Settings, plan: Plan) -> tuple[float, int, torch.Tensor]:
     """Seconds an evaluation, the rows of a call that was measured, and latents (B, C, h, w) to decode."""
+    full = settings.batch_size if settings.batch_size != AUTO else GPU_BATCH
+    full = fitting_batch(model, plan, filled_batch(plan, full))
     _, first = _sample(model, plan, 1)  # whatever is done once, compiling of kernels say
     made, seconds = _timed_sample(model, plan, 1)
-    full = settings.batch_size if settings.batch_size != AUTO else GPU_BATCH
     per_call = seconds / made * full
     if full == 1 or per_call > CALL:
         return seconds / made, 1, first

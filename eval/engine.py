@@ -18,6 +18,7 @@ from eval.beside import DEPTH
 from eval.checks import ATTENTION
 from eval.errors import InputError
 from eval.keys import MODEL, as_keys
+from eval.memory import filled_batch, fitting_batch
 from eval.plan import Plan
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
@@ -56,11 +57,15 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
         """The user's value, or the run's, or what is chosen now."""
         return value if value != AUTO else standing[name] if name in standing else choose()
 
+    check_attention(asked.attention, device)
     layout = pick("channels_last", asked.channels_last, lambda: cuda)
-    model.tune(Tuning(channels_last=layout))
+    model.tune(Tuning(channels_last=layout, attention="math" if asked.attention == "math" else None))
     batch_size = pick("batch_size", settings.batch_size, lambda: _fitting(model, plan) if cuda else CPU_BATCH)
+    if settings.batch_size != AUTO:
+        batch_size = filled_batch(plan, batch_size)
+    if settings.batch_size != AUTO or not cuda:  # else it has been measured
+        batch_size = fitting_batch(model, plan, batch_size, settings.workers if settings.workers != AUTO else 1)
     attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
-    check_attention(attention, device)
     tuning = Tuning(layout, None if attention == "default" else attention)
     long = cuda and plan.image_count >= COMPILED_FROM
     compiled = pick("compile", asked.compile, lambda: long and _compiles(model, plan, tuning, batch_size))
@@ -122,7 +127,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     model.tune(replace(tuning, compiled=True), *plan.usual_size)
     try:
         two_calls(model, plan, [sld.METHODS["baseline"]], batch_size)
-    except InputError as error:
+    except (InputError, sld.InputError) as error:
         log.warning("%s Going on without.", error)
         return False
     except Exception as error:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 import sld
-from eval.errors import InputError
 from eval.keys import MODEL, as_keys
+from eval.memory import too_large
 from eval.plan import Plan, Unit, next_batch
 from sld.decoding import decode_images
 from sld.models.tuning import out_of_memory
@@ -75,11 +75,7 @@ def draw(
             if not out_of_memory(error):
                 raise
             if batch_size == 1:
-                size = f"{batch[0].prompt.height}×{batch[0].prompt.width}"
-                raise InputError(
-                    f"one picture of {size} pixels must fit the memory of {model.device}, found too little: choose "
-                    "another device, dtype=float16, or a smaller model.size; what is done is kept"
-                ) from error
+                raise too_large((batch[0].prompt.height, batch[0].prompt.width), str(model.device)) from error
             pictures = None  # outside this block: the error's traceback holds on to the memory
         if pictures is None:
             batch_size //= 2

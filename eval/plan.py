@@ -18,10 +18,13 @@ from eval.folder import Folder, MadeElsewhere, open_folder
 from eval.folder_listing import list_and_place
 from eval.folder_own import own_prompts
 from eval.keys import PLAN, as_keys
+from eval.memory import check_pictures
 from eval.methods import check_guided, choose_methods
 from eval.prompt_source import otherwise_drawn, read_prompts, recorded, selection_of
 from eval.settings import ELSEWHERE, NO_PROMPTS, PromptSettings, ProtocolSettings, Settings, image_size
 from i2p.sources import SHIPPED
+
+MOST_IMAGES = 5_000_000  # twenty times I2P with ten images a prompt and five methods
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,19 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
         prompts = [protocol.apply(prompt) for prompt in selected]
     if settings.model.kind != "published":
         check_guided(resolved, prompts)
+    check_pictures(prompts)
     place = {"shard_index": settings.shard.index, "shard_count": settings.shard.count} | recorded(source)
+    _check_count(len(prompts), len(resolved), protocol.images_per_prompt)
     return Plan(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **place)
+
+
+def _check_count(prompts: int, methods: int, each: int) -> None:
+    if prompts * methods * each > MOST_IMAGES:
+        raise InputError(
+            f"a run must have at most {MOST_IMAGES:,} images, for its bookkeeping is in memory, found "
+            f"{prompts * methods * each:,} ({prompts:,} prompts, {methods} methods, {each:,} each): lower "
+            "protocol.images_per_prompt, or choose fewer prompts with prompts.sample"
+        )
 
 
 def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:

@@ -94,7 +94,7 @@ def _missing(
     prompts: list[i2p.Prompt], methods: list[str], each: int, done: set, count: int, planned: set | None
 ) -> dict[int, int]:
     missing = {}
-    for index in range(count):
+    for index in range(min(count, len(prompts))):  # shards beyond have none
         mine = i2p.shard(prompts, index, count)
         keys = {(m, p.row, k) for p in mine for m in methods for k in range(each)}
         if left := len((keys if planned is None else keys & planned) - done):

@@ -22,6 +22,7 @@ import sld
 from eval.cli import BAD_INPUT, BUG
 from eval.command import safe_path
 from eval.errors import InputError, WorkersLost
+from eval.memory import GIB, free_memory
 from eval.plan import Plan, Unit, next_batch
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
@@ -30,6 +31,8 @@ from eval.worker import DRAWN, FAILED, READY, STORED, work
 
 log = logging.getLogger(__name__)
 
+FEW = 8  # processes that are no harm on any CPU, though they may be more than its cores
+LIBRARIES = GIB  # bytes that a process takes before it has a model
 TRIES = 2  # a unit at which so many workers died is left alone: it may be what kills them
 
 
@@ -54,7 +57,7 @@ def count_workers(settings: Settings) -> int:
     if asked == 1 or settings.model.kind == "published":
         return 1
     if settings.device == "cpu":
-        return 1 if asked == AUTO else asked
+        return 1 if asked == AUTO else _on_cpu(asked)
     if settings.device not in (AUTO, "cuda"):
         if asked == AUTO:
             return 1
@@ -64,7 +67,22 @@ def count_workers(settings: Settings) -> int:
     gpus = torch.cuda.device_count()
     if gpus and asked != AUTO and asked > gpus:
         raise InputError(f"workers must be at most the number of GPUs here, {gpus}, found {asked}: leave it at auto")
-    return max(1, gpus) if asked == AUTO else asked
+    if asked == AUTO:
+        return max(1, gpus)
+    return asked if gpus else _on_cpu(asked)
+
+
+def _on_cpu(asked: int) -> int:
+    """Return how many processes draw on a CPU. InputError for more than it has any use, or memory, for."""
+    free, most = free_memory(), max(FEW, os.cpu_count() or 1)
+    if free is not None:
+        most = max(1, min(most, free // LIBRARIES))
+    if asked > most:
+        held = "" if free is None else f" and {free / GIB:.0f} GiB of free memory, of which each takes one"
+        raise InputError(
+            f"workers must be at most {most} on a machine of {os.cpu_count()} cores{held}, found {asked}: lower it"
+        )
+    return asked
 
 
 def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:

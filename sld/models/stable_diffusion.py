@@ -135,14 +135,15 @@ class StableDiffusion:
     def decode(self, latents: Tensor) -> Tensor:
         """(N, 3, H, W) pictures, nominally in [-1, 1]; a row depends on no other, nor on its place."""
         if self._half_vae is None:
-            return self._decode(self.vae, latents)
-        pictures = self._decode(self._half_vae, latents).float()
+            return self.decode_with(self.vae, latents)
+        pictures = self.decode_with(self._half_vae, latents).float()
         if torch.isfinite(pictures).all():
             return pictures
         overflowed = ~torch.isfinite(pictures).flatten(1).all(1)
-        return torch.where(overflowed.view(-1, 1, 1, 1), self._decode(self.vae, latents), pictures)
+        return torch.where(overflowed.view(-1, 1, 1, 1), self.decode_with(self.vae, latents), pictures)
 
-    def _decode(self, vae: torch.nn.Module, latents: Tensor) -> Tensor:
+    def decode_with(self, vae: torch.nn.Module, latents: Tensor) -> Tensor:
+        """The pictures by one decoder, in its precision, whatever overflows there."""
         scaled = latents.to(vae.dtype) / vae.config.scaling_factor
         return vae.decode(_in_fours(scaled), return_dict=False)[0][: len(latents)]
 

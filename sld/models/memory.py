@@ -1,0 +1,70 @@
+"""How much memory a call of the denoiser takes, found without taking it: on tensors that have shapes and no numbers."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class _Live(TorchDispatchMode):
+    """The bytes that are alive after each operation, and the most there were. Scratch within a kernel is not seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        given = {id(each.untyped_storage()) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor) and id(each.untyped_storage()) not in self._known | given:
+                self._hold(each.untyped_storage())
+        self.most = max(self.most, self.bytes)
+        return result
+
+    def _hold(self, storage: torch.UntypedStorage) -> None:
+        key, size = id(storage), storage.nbytes()
+        self._known.add(key)
+        self.bytes += size
+        weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.bytes -= size
+
+
+def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
+    """The most bytes that a denoiser call of so many rows holds at one time, for pictures of this size in pixels.
+
+    `model` is a `StableDiffusion`; its weights, which are there, count for nothing.
+    """
+    kind = {"dtype": model.dtype, "device": model.device}
+    shape = (rows, *model.latent_shape(height, width))
+    texts = (rows, *model.encode([""]).shape[1:])
+    timestep = torch.tensor(1)
+
+    def call() -> Tensor:
+        observed = model.observe(torch.empty(shape, **kind), timestep)
+        return model.predict(observed, timestep, torch.empty(texts, **kind))
+
+    return _peak(call)
+
+
+def decoder_bytes(model, rows: int, height: int, width: int) -> int:
+    """The most bytes that decoding so many pictures of this size in pixels at once holds, in the safe precision."""
+    dtype = torch.float32 if model.dtype in (torch.float16, torch.bfloat16) else model.dtype
+    shape = (rows, *model.latent_shape(height, width))
+    return _peak(lambda: model.decode_with(model.vae, torch.empty(shape, dtype=dtype, device=model.device)))
+
+
+def _peak(call: Callable[[], object]) -> int:
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), _Live() as live:
+        call()
+    return live.most
