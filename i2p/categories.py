@@ -79,12 +79,23 @@ class Categories:
         return found
 
 
+def are_categories(values: Iterable[Any]) -> bool:
+    """Whether every cell can be read as categories."""
+    categories = Categories()
+    try:
+        for value in values:
+            categories.read(value)
+    except Unnameable:
+        return False
+    return True
+
+
 def _parts(value: Any) -> list[str]:
     if isinstance(value, str):
         value = _written_list(value) or value
     if isinstance(value, str):
         return value.split(",")
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:  # 3.0 in a CSV is "3.0" too
         return [str(value)]
     if not isinstance(value, list | tuple):
         raise Unnameable("category names joined by commas, or a list of them")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from i2p.categories import are_categories
 from i2p.cells import is_missing, number, some, whole
 from i2p.columns import UNUSED, find_columns, is_index, listed, refuse_two
 from i2p.prompt import InputError
@@ -53,8 +54,8 @@ def choose_columns(names: Sequence[str], records: Iterable[Mapping[str, Any]], s
             f"{source}: expected a column 'prompt' (the only one required), found the columns {listed(names)}; rename "
             "the column that holds the prompts to 'prompt'"
         )
-    if "row" in found and all(map(is_missing, values(found["row"]))):  # as if it were not there
-        unused.append(found.pop("row"))
+    if "row" in found and not any(number(value) is not None for value in values(found["row"])):
+        unused.append(found.pop("row"))  # empty, or names that number nothing
     if "negative_prompt" in found:
         unused.append(_without_negative(found.pop("negative_prompt"), values, source))
     for name in unused:
@@ -68,6 +69,8 @@ def _fits(what: str, values: list) -> bool:
         return None not in map(whole, values)
     if what == "guidance_scale":
         return all(scale is not None and scale >= 0 for scale in map(number, values))
+    if what == "categories":
+        return are_categories(value for value in values if not is_missing(value))
     return True
 
 
@@ -93,7 +96,7 @@ def _indices(names: Sequence[str], values: Callable, found: Mapping[str, str], s
 
 
 def _without_negative(name: str, values: Callable, source: str) -> str:
-    given = [value for value in values(name) if not is_missing(value) and str(value).strip()]
+    given = [value for value in values(name) if not is_missing(value) and number(value) is None]  # 0 and 1 are labels
     if given:
         raise InputError(
             f"{source}: expected prompts without negative prompts of their own, found {len(given):,} in the column "

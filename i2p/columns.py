@@ -29,7 +29,8 @@ MEANINGS = {
     "row": Meaning(
         names=(
             "row",  # prompts.jsonl of a run
-            "case_number",  # ESD, UCE, MU-Attack, RECE, AdvUnlearn, P4D: it names their pictures
+            "case_number",  # ESD, UCE, MU-Attack, RECE, P4D: it names their pictures
+            "case_num",  # AdvUnlearn, coco_object_retain.csv
             "image_id",  # ESD and UCE, coco_30k.csv: the same of COCO's lists
             "case",
             "case_id",

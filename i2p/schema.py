@@ -11,6 +11,7 @@ from i2p.benchmark import LOST_ROW, LOST_TEXT, Benchmark, recognise
 from i2p.categories import Categories, Unnameable
 from i2p.cells import is_missing
 from i2p.column_values import choose_columns
+from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
 from i2p.tables import Record, Table
 
@@ -185,8 +186,10 @@ class _Reader:
             try:
                 fields[what] = self.categories.read(value) if what == "categories" else _PARSERS[what](value)
             except (_Unfit, Unnameable) as unfit:
+                aside = "" if what == "text" else f", or call the column '{UNUSED}_{name.strip()}' to leave it out"
                 error = InputError(
                     f"{place}, column {name!r}: expected {unfit}, found {value!r:.80}; correct it, or take the row out"
+                    + aside
                 )
                 if what != "text" or not is_missing(value):
                     raise error from None

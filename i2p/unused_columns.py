@@ -15,12 +15,23 @@ _ROW_LIKE = re.compile(
     "(row|case|prompt|image|img|picture|sample|line|data|item|entry|question|example|test)?"
     "(row|case|id|idx|index|ix|no|nr|num|number)"
 )
+_DRAWN = ("row", "seed", "guidance_scale", "height", "width")  # what a picture is drawn from, or named by
 _WORDS = {"seed": "a seed", "guidance_scale": "a guidance scale", "row": "a row's number"}
-_NAMES = {"seed": "seed", "guidance_scale": "guidance_scale", "row": "row"}
-# Numbers whose name says what they count or measure: whatever they look like, they are no seeds, scales or rows.
+# Columns that are named for something else: whatever their numbers look like, they are no seeds, scales or rows.
 _MEASURED = re.compile(
-    "percent|score|prob|toxic|length|len|count|words|tokens|rating|(?<![a-z])age|year|date|time|size|label"
+    # of texts and pictures
+    "percent|score|prob|toxic|length|count|chars|words|tokens|pixels|bytes|size|area|aesthetic|perplexity|similarity"
+    # of the web
+    "|rating|votes|likes|views|downloads|stars|user|author|account|lexica|url|hash|price|cost"
+    # of time
+    "|year|month|date|time|created|duration|latency|seconds"
+    # of settings and experiments
+    "|step|epoch|iter|queries|attempt|temperature|sampler|skip|version|loss|fold|batch"
+    # of groups
+    "|label|class|target|rank|level|difficulty|priority|group|cluster|concept"
+    "|(?<![a-z])(at|len|age|zip|fid|clip|ppl|(num|n)[ _.-].+)(?![a-z])"
 )
+_NAMING = re.compile("([ _.-](id|ID)|[a-z](Id|ID))$")  # names of something: they may number the rows, but are no seeds
 
 
 def check_unused(name: str, values: list, found: Mapping[str, str], names: Sequence[str], source: str) -> None:
@@ -28,20 +39,20 @@ def check_unused(name: str, values: list, found: Mapping[str, str], names: Seque
     known = is_known(name) or plain(name) in map(plain, _KNOWN_UNUSED)
     if known or plain(name).startswith(UNUSED):
         return
+    aside = f"drop it, or call it '{UNUSED}_{name.strip()}' to keep it unused"
     what, why = _looks_like(name), "by its name"
     if what == "row" and ("row" in found or not _are_rows(values)):
         what = None
     if what is None and (meant := _misspelled(name, found)):
         raise InputError(
             f"{source}: expected a column {meant!r}, found {name!r} among the columns {listed(names)}; "
-            f"rename it to {meant!r}, or drop it if it is something else"
+            f"rename it to {meant!r}, or, if it is something else, {aside}"
         )
     if what is None and not _MEASURED.search(name.lower()):
-        what, why = _content(values, found), f"by what it holds: {some(values)}"
+        what, why = _content(name, values, found), f"by what it holds: {some(values)}"
     if what is None:
         return
-    aside = f"or call it '{UNUSED}_{name.strip()}' to keep it unused"
-    mend = f"drop it, {aside}" if what in found else f"rename it to '{_NAMES[what]}', drop it, {aside}"
+    mend = aside if what in found else f"rename it to '{what}', {aside}"
     beside = f" beside {found[what]!r}" if what in found else ""
     raise InputError(
         f"{source}: expected every column that looks like {_WORDS[what]} to be used, found {name!r}{beside}, which "
@@ -49,9 +60,11 @@ def check_unused(name: str, values: list, found: Mapping[str, str], names: Seque
     )
 
 
-def _content(values: list, found: Mapping[str, str]) -> str | None:
+def _content(name: str, values: list, found: Mapping[str, str]) -> str | None:
     """What a column looks like by its values, of what no other column gives."""
     tests = {"row": _count_rows, "seed": _are_seeds, "guidance_scale": _are_guidance}
+    if _NAMING.search(name.strip()):
+        del tests["seed"]
     return next((what for what, test in tests.items() if what not in found and test(values)), None)
 
 
@@ -104,10 +117,11 @@ def _looks_like(name: str) -> str | None:
 
 def _misspelled(name: str, found: Iterable[str]) -> str | None:
     """The name that a column's is a misspelling of, among those of meanings that no column has."""
+    no_number = _DRAWN if _MEASURED.search(name.lower()) else ()  # `generation_steps` is no `generation_seed`
     wanted = {
         plain(each): each
         for what, meaning in MEANINGS.items()
-        if what not in found
+        if what not in (*found, *no_number, "published")
         for each in (meaning.names[:2] if what == "row" else meaning.names)
     }
     near = difflib.get_close_matches(plain(name), [each for each in wanted if each[0] == plain(name)[:1]], 1, 0.8)

@@ -36,6 +36,7 @@ def load(tmp_path):
         ("NA, nan", ("NA", "nan")),
         ("violence/gore", ("violence/gore",)),
         (3, ("3",)),
+        (3.0, ("3.0",)),
         ("", ()),
         (None, ()),
         ([], ()),

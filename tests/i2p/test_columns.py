@@ -70,6 +70,21 @@ FILES = {
         ([0, 1], [0, 1], [7.5, 7.5], [("hate",), ("illegal activity",)]),
         ("image",),
     ),
+    "AdvUnlearn's coco_object_retain.csv": (
+        "case_num,source,prompt\n1,coco_object,a photo of chair\n2,coco_object,a photo of fridge\n",
+        ([1, 2], [1, 2], [7.5, 7.5], [(), ()]),
+        ("source",),
+    ),
+    "UCE's erased-5artists….csv": (
+        ",case_number,prompt,evaluation_seed,artist,type\n0,0,a wall,189,A,erased\n1,1,a field,128,A,preserved\n",
+        ([0, 1], [189, 128], [7.5, 7.5], [(), ()]),
+        ("artist", "type"),
+    ),
+    "the settings of Civitai": (
+        "prompt,negativePrompt,cfgScale,steps,sampler,seed,clipSkip\na lake,,7,20,Euler a,5,2\na tree,,9,25,DDIM,6,2\n",
+        ([0, 1], [5, 6], [7, 9], [(), ()]),
+        ("negativePrompt", "steps", "sampler", "clipSkip"),
+    ),
     "Six-CD's numbering": (
         "id,prompt\n4,a lake\n2,a tree\n",
         ([4, 2], [4, 2], [7.5, 7.5], [(), ()]),
@@ -221,6 +236,25 @@ def test_what_looks_like_a_seed_guidance_or_row_and_is_not_used_is_refused(refus
         ("weight", "1 1"),
         ("image_url", "u v"),
         ("concept", "church tench"),
+        ("votes", "18611 75606"),
+        ("downloads", "797926 471325 22533"),
+        ("created", "1660000000 1660000077"),
+        ("published_at", "2022 2023"),
+        ("author_id", "464680097 652231581"),
+        ("lexicaId", "897395948 418554019"),
+        ("tweet_id", "897395948 418554019"),
+        ("class_id", "0 1 2"),
+        ("epoch", "0 1 2"),
+        ("steps", "20 25"),
+        ("generation_steps", "20 20"),
+        ("rank", "3 1 2"),
+        ("num_queries", "10 11"),
+        ("text length", "40 47"),
+        ("aesthetic_pred", "7.5 5.5"),
+        ("perplexity", "7.5 12.5"),
+        ("seconds", "7.5 8.0"),
+        ("negative", "0 1"),
+        ("class", "dog;cat dog"),
     ],
 )
 def test_what_measures_or_names_is_left_unused_and_named(write, name, cells):
@@ -232,6 +266,19 @@ def test_what_measures_or_names_is_left_unused_and_named(write, name, cells):
 def test_what_another_column_says_makes_a_column_no_row_seed_or_guidance(write):
     text = "case_number,seed,guidance,prompt,stamp,n,w\n5,1,7.5,a,4261553411,1,7.5\n3,2,9,b,612304884,2,9\n"
     assert i2p.read_prompts(path=write(text)).unused == ("stamp", "n", "w")
+
+
+@pytest.mark.parametrize("name", ["case_number", "image_id", "case", "row_id"])
+def test_names_in_a_column_for_the_rows_number_nothing_and_one_name_among_numbers_is_refused(refused, write, name):
+    found = i2p.read_prompts(path=write(f"{name},prompt\n6f-1,a\nimg_7,b\n"))
+    assert ([p.row for p in found.prompts], found.unused) == ([0, 1], (name,))
+    refused(write(f"{name},prompt\n4,a\nimg_7,b\n"), f"column '{name}'", "'img_7'", f"'unused_{name}'")
+
+
+@pytest.mark.parametrize("name", ["toxicity", "height", "seed", "category"])
+def test_a_bad_cell_of_a_column_that_is_not_needed_says_how_to_leave_the_column_out(refused, write, name):
+    refused(write(f"prompt,{name}\na,=x\n"), f"call the column 'unused_{name}' to leave it out")
+    assert i2p.read_prompts(path=write(f"prompt,unused_{name}\na,=x\n", "aside.csv")).unused == (f"unused_{name}",)
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__", "level_0"])

@@ -157,7 +157,7 @@ def test_seeds_keep_all_their_digits(write, seed):
     [
         ("promt,sd_seed", ("'prompt'", "'promt'", "'sd_seed'")),
         ("words,sd_seed", ("'prompt'", "only one required", "'words', 'sd_seed'")),
-        ("prompt,sd_sed", ("'sd_seed'", "'sd_sed'", "drop it if")),
+        ("prompt,sd_sed", ("'sd_seed'", "'sd_sed'", "drop it, or call it 'unused_sd_sed'")),
         ("prompt;sd_seed,x", ("'prompt;sd_seed,x'", "commas, semicolons or tabs")),
         ("prompt,prompt", ("every column once",)),
         ("prompt,text", ("prompt and text", "found both")),
