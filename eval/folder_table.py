@@ -14,6 +14,7 @@ import i2p
 from eval.errors import InputError
 from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match
 from eval.settings import AUTO
+from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
 from i2p.schema import to_prompts
 from i2p.tables import Record, Table, is_table, read_table
@@ -92,7 +93,11 @@ def _open(path: Path, root: Path, named: bool) -> PictureTable | None:
             return None
         names = ", ".join(table.columns) or "none"
         raise InputError(f"{path} must have {_COLUMNS}, found {names}: add them, or rename those that hold them")
-    return PictureTable(path, table, _meanings(table.columns, str(path)))
+    columns = _meanings(table.columns, str(path))
+    rows = [record.values.get(columns.get("row")) for record in table.records]
+    if "text" in columns and not numbers_rows(rows):  # `image_id` may hold names
+        columns.pop("row", None)
+    return PictureTable(path, table, columns)
 
 
 def _meanings(columns: Sequence[str], source: str) -> dict[str, str]:

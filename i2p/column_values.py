@@ -54,13 +54,18 @@ def choose_columns(names: Sequence[str], records: Iterable[Mapping[str, Any]], s
             f"{source}: expected a column 'prompt' (the only one required), found the columns {listed(names)}; rename "
             "the column that holds the prompts to 'prompt'"
         )
-    if "row" in found and not any(number(value) is not None for value in values(found["row"])):
-        unused.append(found.pop("row"))  # empty, or names that number nothing
+    if "row" in found and not numbers_rows(values(found["row"])):
+        unused.append(found.pop("row"))
     if "negative_prompt" in found:
         unused.append(_without_negative(found.pop("negative_prompt"), values, source))
     for name in unused:
         check_unused(name, values(name), found, names, source)
     return Chosen(found, tuple(name for name in names if name in unused))
+
+
+def numbers_rows(values: Iterable) -> bool:
+    """Whether a column that is named for the rows numbers any: it may be empty, or hold names."""
+    return any(number(value) is not None for value in values)
 
 
 def _fits(what: str, values: list) -> bool:

@@ -45,6 +45,14 @@ def test_image_and_row_by_these_very_names_need_no_others_and_those_are_named(ta
     ]
 
 
+def test_names_in_a_column_for_rows_number_nothing_where_there_are_prompts(table):
+    opened = table("filename,prompt,image_id\na.png,a lake,img_a\nb.png,a tree,img_b\n")
+    found, prompts = by_prompts(opened)
+    assert not opened.has_rows
+    assert [(one.path, one.row) for one in found] == [("a.png", 0), ("b.png", 1)]
+    assert prompts.unused == ("image_id",)
+
+
 def test_a_table_may_give_method_and_number(table):
     found = by_rows(table("image,row,k,method\na.png,3,5,mine\nb.png,3,2,base\n"))
     assert found == [Match("a.png", "mine", 3, 5), Match("b.png", "base", 3, 2)]
