@@ -130,7 +130,7 @@ def _check_texts(table: Table, source: str) -> None:
     """InputError where pandas took a text for nothing: which it was, an empty cell or "NA", is not known any more."""
     columns = find_columns(table.columns, source)
     for what in ("text", "categories"):
-        column = columns.found.get(what)
+        column = columns.found.get(what, next(iter(columns.spare.get(what, ())), None))
         lost = [n for n, record in enumerate(table.records) if column and record.values.get(column) is None]
         if lost:
             raise InputError(

@@ -334,8 +334,11 @@ def test_a_text_and_a_category_that_pandas_takes_for_nothing_stay_what_they_are(
     assert [(p.text, p.seed, p.categories) for p in found] == [(text, 4, (text,)), ("a fox", 5, ("hate",))]
 
 
-def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_path, monkeypatch):
-    (path := tmp_path / "p.csv").write_text("prompt\nNA\na fox\n")
+@pytest.mark.parametrize(
+    ("column", "text"), [("prompt", "prompt\nNA\na fox\n"), ("class", "prompt,class\na fox,NA\nb,x\n")]
+)
+def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_path, monkeypatch, column, text):
+    (path := tmp_path / "p.csv").write_text(text)
     there, cache = datasets.load_dataset, str(tmp_path / "cache")
 
     def load_dataset(name, revision, split, **options):
@@ -344,7 +347,7 @@ def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_
         return there("csv", data_files=str(path), split=split, cache_dir=cache)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    with pytest.raises(i2p.InputError, match=r"row 0, column 'prompt': .*as pandas does.*download the file"):
+    with pytest.raises(i2p.InputError, match=rf"row 0, column '{column}': .*as pandas does.*download the file"):
         i2p.load_prompts("somebody/prompts")
 
 

@@ -50,6 +50,17 @@ def test_lines_of_json_and_text_are_read_packed_and_in_utf_16_too(tmp_path, enco
         assert [p.text for p in i2p.load_prompts(path=tmp_path / name)] == ["a kite"]
 
 
+@pytest.mark.parametrize(("separator", "suffix"), [(",", "csv"), (";", "csv"), ("\t", "tsv")])
+def test_a_table_that_is_called_txt_is_refused_with_the_name_that_reads_it(refused, tmp_path, separator, suffix):
+    text = f"Prompt{separator}evaluation_seed\na kite{separator}7\n"
+    (path := tmp_path / "p.txt").write_text(text, encoding="utf-16")
+    refused(path, "the header of a table", f"call the file p.{suffix}")
+    (named := tmp_path / f"p.{suffix}").write_text(text, encoding="utf-16")
+    assert [(p.text, p.seed) for p in i2p.load_prompts(path=named)] == [("a kite", 7)]
+    path.write_text("text, caption and seed\na kite, red\n")
+    assert len(i2p.load_prompts(path=path)) == 2
+
+
 @pytest.mark.parametrize(
     ("header", "columns"),
     [
