@@ -114,7 +114,10 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
     table = Table([Record(values) for values in dataset.to_list()], dataset.column_names)
     if dataset.info.builder_name == "csv":
         _check_texts(table, source)
-    return to_prompts(table, source)
+    try:
+        return to_prompts(table, source)
+    except InputError as error:
+        raise InputError(f"{error} (in a copy of the set, which is given with path=FILE)", "path=FILE") from error
 
 
 def _load_dataset(name: str, revision: str | None, split: str):
