@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.doctor_checks import OK, SKIPPED, Check
@@ -68,14 +68,19 @@ def _looked_inside(settings: Settings, place: Path) -> Iterator[tuple[Path, list
         file = _single_file(settings, place)
         file.check_weights()
         with file.folder() as folder:
-            yield folder, [f"its {mark} is obeyed ({setting})" for mark, setting in file.scheduler()[1].items()]
+            obeyed = [f"its {mark} is obeyed ({setting})" for mark, setting in file.scheduler()[1].items()]
+            yield folder, [*obeyed, *_left(file.left_aside)]
         return
     aside: list[str] = []
     if settings.model.kind != DEMO:  # whose digests are known
         components = component_files(place, settings.model.allow_pickle)
         check_components(place, components, settings.model.allow_pickle)
         aside = variants_left_aside(components)
-    yield place, [f"left aside: {', '.join(aside)}"] if aside else []
+    yield place, _left(aside)
+
+
+def _left(aside: Sequence[str]) -> list[str]:
+    return [f"left aside: {', '.join(aside)}"] if aside else []
 
 
 def _other_unet(settings: Settings, base: Path, digests: bool) -> Check:

@@ -32,5 +32,5 @@ def model_notes(model: Mapping) -> list[str]:
         f"Of the model's file {mark} is obeyed: {setting}." for mark, setting in (model.get("obeyed") or {}).items()
     ]
     if aside := model.get("left_aside"):
-        said.append(f"Weight files that lie beside those of the model and were left aside: {', '.join(aside)}.")
+        said.append(f"Weights that lie beside those of the model and were left aside: {', '.join(aside)}.")
     return said

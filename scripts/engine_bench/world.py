@@ -20,7 +20,7 @@ from eval.judges.nudenet import NudeNet
 from eval.judges.q16 import Q16
 from i2p.demo import trained
 from sld.models.layout import SD1_SCHEDULER, write_index
-from sld.models.loading import no_progress_bars
+from sld.models.quiet import quiet
 from sld.models.tokenizer import write_clip_tokenizer
 
 SCHEDULER = "ddim"  # 50 calls in 50 steps, so the evaluations are those of the facts: 604 shared, 700 naive
@@ -75,7 +75,7 @@ def full(device: str, work: Path) -> World:
     """SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, written to `work` with random weights: 3 GB."""
     torch.manual_seed(0)
     folder = work / "sd1"
-    with torch.device(device), no_progress_bars():
+    with torch.device(device), quiet():
         unet = UNet2DConditionModel(
             sample_size=64,
             block_out_channels=(320, 640, 1280, 1280),

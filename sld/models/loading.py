@@ -1,10 +1,9 @@
 """Load a checkpoint from a hub id, a folder or a single file."""
 
-import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from sld.models.classes import check_classes
 from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.models.finite import check_finite
 from sld.models.layout import write_json
+from sld.models.quiet import quiet
 from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.text import read_tokenizer
@@ -78,6 +78,7 @@ def load_model(
         file.marks.check(stepped)
         parts = load_single_file(file) | {"scheduler": stepped}
         weights, about = [found.path], {"obeyed": obeyed} if obeyed else {}
+        about |= {"left_aside": file.left_aside} if file.left_aside else {}
         places = dict.fromkeys(COMPONENTS, found.path)
     replaced: list[Path] = []
     if other is not None:
@@ -121,24 +122,10 @@ def _load_folder(
     return parts, [path for paths in components.values() for path in paths], {"left_aside": aside} if aside else {}
 
 
-@contextlib.contextmanager
-def no_progress_bars() -> Iterator[None]:
-    """Without transformers' bars, which run for milliseconds and would stand between a program's own lines."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _pretrained(cls: type, folder: Path, part: str, paths: Sequence[Path], allow_pickle: bool) -> torch.nn.Module:
     """A component from these weight files of its folder, and from no others that may lie there."""
     pickled = paths[0].suffix != ".safetensors"
-    with tempfile.TemporaryDirectory() as place, no_progress_bars():
+    with tempfile.TemporaryDirectory() as place, quiet():
         _link(folder, Path(place), STEMS[part][pickled], paths, allow_pickle)
         try:
             model, info = cls.from_pretrained(

@@ -2,7 +2,8 @@
 
 Trainers mark models of v-prediction by a key `v_pred`, and models whose noise schedule ends without signal (Lin et al.,
 "Common Diffusion Noise Schedules and Sample Steps Are Flawed", 2023) by `ztsnr`: tensors without content, known to
-ComfyUI and the web UIs. The text `modelspec.prediction_type` (Stability AI's model specification) says the former too.
+ComfyUI and the web UIs. The text `modelspec.prediction_type` (Stability AI's model specification) says the former too,
+and so does `modelspec.predict_key`, which ComfyUI writes.
 """
 
 import inspect
@@ -15,8 +16,9 @@ from sld.errors import InputError
 
 V_PRED, ZERO_SNR = "v_pred", "ztsnr"
 NAMES = {V_PRED, ZERO_SNR}
-_SPEC = "modelspec.prediction_type"
-_SPECIFIED = {"epsilon": "epsilon", "eps": "epsilon", "v": "v_prediction", "v_prediction": "v_prediction"}
+_SPECS = ("modelspec.prediction_type", "modelspec.predict_key")
+_SPECIFIED = dict.fromkeys(("epsilon", "eps"), "epsilon")
+_SPECIFIED |= dict.fromkeys(("v", "v_prediction", "v-prediction", "v_pred", "vpred"), "v_prediction")
 _OTHERS = ("edm_vpred.", "edm_mean", "edm_std", "edm.")  # of other parametrisations
 ZERO_SNR_SCHEDULERS = "ddim, euler, dpm++, euler_a"  # that can rescale their betas to end without signal
 _ZERO_SNR_SETTINGS = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
@@ -114,18 +116,20 @@ def read_marks(names: Iterable[str], metadata: Mapping[str, str], path: Path) ->
             "parametrisation, which is not supported; choose another file."
         )
     said = {V_PRED: "v_prediction"} if V_PRED in names else {}
-    if _SPEC in metadata:
-        specified = _SPECIFIED.get(metadata[_SPEC].strip().lower())
-        if specified is None:
-            raise InputError(
-                f"A model of epsilon or v-prediction was expected, found {_SPEC}={metadata[_SPEC]!r} in {path}, which "
-                "is not supported; choose another file."
-            )
-        said[_SPEC] = specified
+    for key in _SPECS:
+        if key in metadata:
+            specified = _SPECIFIED.get(metadata[key].strip().lower())
+            if specified is None:
+                raise InputError(
+                    f"A model of epsilon or v-prediction was expected, found {key}={metadata[key]!r} in {path}, which "
+                    "is not supported; choose another file."
+                )
+            said[key] = specified
     if len(set(said.values())) > 1:
         raise InputError(
-            f"One prediction type was expected, found the mark {V_PRED!r} and {_SPEC}={metadata[_SPEC]!r} in {path}; "
-            "correct the one that is wrong."
+            "One prediction type was expected, found "
+            + " and ".join(f"{specified} by {mark!r}" for mark, specified in said.items())
+            + f" in {path}; correct the one that is wrong."
         )
     mark = next(iter(said), "")
     return Marks(said.get(mark), ZERO_SNR in names, mark)

@@ -12,6 +12,10 @@ from sld.models.marks import NAMES
 from sld.models.unet import check_text_to_image
 from sld.models.weights_check import canonical, configured, is_harmless, refuse
 
+# A key only found in the layout in question (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
+UNET = "model.diffusion_model.input_blocks.0.0.weight"
+AVERAGE = "model_ema."  # the moving average that training kept of `model.`
+
 
 def check_original(headers: Mapping[str, Header], folder: Path, path: Path, config: Path | None) -> None:
     """Raise `InputError` unless a file holds the weights that the configuration in `folder` asks for, and no others.
@@ -19,16 +23,19 @@ def check_original(headers: Mapping[str, Header], folder: Path, path: Path, conf
     Which weight goes where is diffusers' own conversion, tried on tensors that hold a number for each weight. `config`
     is the user's folder, None where the configuration is that of SD 1.x or 2.x.
     """
-    names = list(headers)
+    names = [name for name in headers if not name.startswith(AVERAGE)]
     wanted: dict[str, tuple[int, ...]] = {}
     found: dict[str, Header] = {}
     used: set[str] = set()
     models = {part: configured(part, folder / part) for part in COMPONENTS}
     check_text_to_image(models["unet"].config, models["vae"].config, str(path))
+    # A model of another kind (inpainting, depth, upscaling), whatever the configuration says.
+    channels = {"in_channels": headers[UNET].shape[1]} if len(headers[UNET].shape) > 1 else {}
+    check_text_to_image(dict(models["unet"].config) | channels, models["vae"].config, str(path))
     for part, model in models.items():
         numbers = {
-            name: torch.tensor(number, dtype=torch.int32).expand(header.shape)
-            for number, (name, header) in enumerate(headers.items())
+            name: torch.tensor(number, dtype=torch.int32).expand(headers[name].shape)
+            for number, name in enumerate(names)
         }
         converted = _converted(part, model, numbers, path)
         for name, value in model.state_dict().items():

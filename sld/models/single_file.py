@@ -13,13 +13,13 @@ from sld.models import files
 from sld.models.classes import check_classes
 from sld.models.layout import SD1_SCHEDULER, write_index, write_json
 from sld.models.marks import Marks, read_marks
-from sld.models.original import check_original
+from sld.models.original import AVERAGE, UNET, check_original
+from sld.models.quiet import quiet
 from sld.models.text import read_tokenizer
 from sld.models.tokenizer import END, write_clip_tokenizer
 from sld.schedulers import CONFIG, from_config, scheduler_settings
 
-# Keys only found in the layout in question (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
-_UNET = "model.diffusion_model.input_blocks.0.0.weight"
+# Keys of the text encoders in this layout.
 _CLIP = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
 _OPEN_CLIP = "cond_stage_model.model.token_embedding.weight"
 
@@ -64,6 +64,12 @@ class SingleFile:
         """Raise `InputError` unless it holds the weights that its configuration asks for, and no others."""
         with self.folder() as folder:
             check_original(self.headers, folder, self.path, self.config)
+
+    @property
+    def left_aside(self) -> list[str]:
+        """Weights in it that stand for those of the model and are not read, in words."""
+        averaged = any(name.startswith(f"{AVERAGE}diffusion_model") for name in self.headers)
+        return [f"{AVERAGE}* in {self.path.name} (the moving average of model.*)"] if averaged else []
 
     def scheduler(self) -> tuple[Any, dict[str, str]]:
         """Its scheduler, and by mark in the file what was set in the scheduler's configuration."""
@@ -134,12 +140,14 @@ def check_single_file(
 
 def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
     headers = files.read_headers(path, allow_pickle)
-    if _UNET not in headers or not headers.keys() & {_CLIP, _OPEN_CLIP}:
+    if UNET not in headers or not headers.keys() & {_CLIP, _OPEN_CLIP}:
         alone = "conv_in.weight" in headers
         hint = "give it as unet=FILE beside its base checkpoint" if alone else "choose another file"
+        if UNET in headers and _CLIP.replace("text_model.", "") in headers:  # as in merges of NovelAI's model
+            hint = "rename cond_stage_model.transformer.* to cond_stage_model.transformer.text_model.*"
         raise InputError(
             f"A Stable Diffusion 1.x or 2.x checkpoint in the original layout was expected, found no "
-            f"{_UNET if _UNET not in headers else _CLIP!r} among the {len(headers)} weights in {path}; {hint}.",
+            f"{(UNET if UNET not in headers else _CLIP)!r} among the {len(headers)} weights in {path}; {hint}.",
             *(["unet=FILE"] if alone else []),
         )
     if not any(name.startswith("first_stage_model.") for name in headers):
@@ -154,10 +162,11 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
     from diffusers import StableDiffusionPipeline
 
     try:
-        pipeline = StableDiffusionPipeline.from_single_file(
-            str(path), config=str(config), local_files_only=True, safety_checker=None, feature_extractor=None,
-            requires_safety_checker=False,
-        )  # fmt: skip
+        with quiet():
+            pipeline = StableDiffusionPipeline.from_single_file(
+                str(path), config=str(config), local_files_only=True, safety_checker=None, feature_extractor=None,
+                requires_safety_checker=False,
+            )  # fmt: skip
         return {name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "tokenizer")}
     except Exception as error:  # weights that do not fit the configuration make the library raise nearly anything
         raise InputError(

@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from sld.errors import InputError
 from sld.models.layout import SD1_SCHEDULER, write_index
-from sld.models.loading import no_progress_bars
+from sld.models.quiet import quiet
 from sld.models.tokenizer import END, write_clip_tokenizer
 
 
@@ -43,7 +43,7 @@ def write_tiny_checkpoint(
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        with torch.random.fork_rng(devices=[]), no_progress_bars():
+        with torch.random.fork_rng(devices=[]), quiet():
             torch.manual_seed(seed)
             _write(work, prediction_type, sample_size, width, text_width)
         work.chmod(0o755)

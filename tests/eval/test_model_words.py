@@ -22,7 +22,7 @@ def test_a_model_s_notes_say_what_its_source_does_not():
     assert said == [
         "Replaced UNet: 4 tensors given, 4 used, 3 of 686 different from the base, relative change ‖Δ‖/‖base‖ 0.0123.",
         "Of the model's file v_pred is obeyed: prediction_type=v_prediction.",
-        "Weight files that lie beside those of the model and were left aside: unet/a.bin.",
+        "Weights that lie beside those of the model and were left aside: unet/a.bin.",
     ]
     assert model_notes({"source": "x", "weights": {"unet/a.safetensors": "00"}}) == []
 

@@ -39,7 +39,13 @@ def refusal(file, config, **options):
 
 @pytest.mark.parametrize(
     ("marks", "metadata"),
-    [(V, None), ((), {"modelspec.prediction_type": "v"}), (V, {"modelspec.prediction_type": "v"})],
+    [
+        (V, None),
+        ((), {"modelspec.prediction_type": "v"}),
+        ((), {"modelspec.prediction_type": "v-prediction"}),
+        ((), {"modelspec.predict_key": "v"}),  # as ComfyUI writes it
+        (V, {"modelspec.prediction_type": "v"}),
+    ],
 )
 def test_a_mark_of_v_prediction_is_obeyed_and_said(mark, marks, metadata):
     file, config = mark(marks, metadata)
@@ -124,7 +130,8 @@ def test_marks_of_other_parametrisations_are_refused_by_name(mark, name):
 
 def test_texts_that_are_not_supported_or_contradict_a_mark_are_refused(mark):
     assert "modelspec.prediction_type='edm'" in refusal(*mark(metadata={"modelspec.prediction_type": "edm"}))
-    assert "One prediction type" in refusal(*mark(V, metadata={"modelspec.prediction_type": "epsilon"}))
+    message = refusal(*mark(V, metadata={"modelspec.prediction_type": "epsilon"}))
+    assert "found v_prediction by 'v_pred' and epsilon by 'modelspec.prediction_type' in" in message
 
 
 def test_without_a_configuration_user_and_file_must_agree(mark, pair):

@@ -44,6 +44,13 @@ def test_the_change_is_counted_and_measured_as_by_hand(checkpoint, base, saved):
         assert json.loads(json.dumps(described, allow_nan=False)) == described
 
 
+def test_parameters_are_measured_without_a_gradient_or_a_warning(checkpoint, base, tmp_path):
+    torch.save({name: torch.nn.Parameter(value + 0.01) for name, value in base.items()}, tmp_path / "erased.pt")
+    model = sld.load_model(checkpoint, unet=tmp_path / "erased.pt", allow_pickle=True)
+    assert model.describe()["replaced"]["unet"]["different"] == len(base)
+    assert not any(value.requires_grad for value in model.unet.parameters())
+
+
 def test_the_base_has_no_such_description(model):
     assert "replaced" not in model.describe()
 

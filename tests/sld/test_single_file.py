@@ -3,6 +3,7 @@
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -75,6 +76,8 @@ HARMLESS = {
     "logvar": torch.ones(1000),
     "first_stage_model.loss.discriminator.main.0.weight": torch.ones(4),
     "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(77)[None],
+    "cond_stage_model.model.transformer.text_model.embeddings.position_ids": torch.arange(77.0)[None],
+    "cond_stage_model.transformer.text_model.text_projection.weight": torch.ones(16, 16),
     "cond_stage_model.transformer.text_model.encoder.layers.2.mlp.fc1.bias": torch.ones(4),
     "cond_stage_model.transformer.vision_model.post_layernorm.bias": torch.ones(4),
     "cond_stage_model.logit_scale": torch.ones(()),
@@ -118,13 +121,43 @@ def test_a_weight_of_a_file_without_a_place_is_refused(pair, tmp_path, name):
     assert f"found 1 that the model has no place for ({name!r}) in {path};" in str(caught.value)
 
 
-def test_an_inpainting_file_is_refused_by_its_shape(pair, tmp_path):
+@pytest.mark.parametrize("channels", [9, 5, 7], ids=["inpainting", "depth", "upscaler"])
+def test_a_file_of_another_kind_of_model_is_told_by_its_channels_and_no_configuration_is_advised(
+    pair, tmp_path, channels
+):
     _, file, config = pair
-    save_file(
-        load_file(file) | {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(8, 9, 3, 3)},
-        tmp_path / "x.safetensors",
-    )
-    with pytest.raises(sld.InputError, match=r"'unet\.conv_in\.weight': \(8, 9, 3, 3\) for \(8, 4, 3, 3\)"):
+    weights = load_file(file) | {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(8, channels, 3, 3)}
+    save_file(weights, tmp_path / "x.safetensors")
+    with pytest.raises(sld.InputError, match=rf"found one with {channels} input channels for 4 in .*; choose another"):
+        sld.load_model(tmp_path / "x.safetensors", config=config)
+
+
+def test_the_moving_average_in_a_file_is_left_aside_and_that_is_said_once(pair, tmp_path, capfd):
+    folder, file, config = pair
+    weights = load_file(file)
+    averages = {f"model_ema.diffusion_model{n.split('.', 2)[2].replace('.', '')}": x + 1
+                for n, x in weights.items() if n.startswith("model.diffusion_model.")}  # fmt: skip
+    assert len(averages) > 100  # from so many on diffusers speaks of an option of its script
+    save_file(weights | averages | {"model_ema.decay": torch.ones(())}, tmp_path / "full.safetensors")
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_warning()
+    try:
+        model = sld.load_model(tmp_path / "full.safetensors", config=config)
+        assert logging.get_verbosity() == logging.WARNING
+    finally:
+        logging.set_verbosity(verbosity)
+    assert model.describe()["left_aside"] == ["model_ema.* in full.safetensors (the moving average of model.*)"]
+    assert torch.equal(model.unet.conv_in.weight, sld.load_model(folder).unet.conv_in.weight)
+    assert "left_aside" not in sld.load_model(file, config=config).describe()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("pair", ["sd1"], indirect=True)
+def test_a_text_encoder_under_its_former_names_is_told_with_the_names_that_are_read(pair, tmp_path):
+    _, file, config = pair
+    save_file({n.replace("transformer.text_model.", "transformer."): x for n, x in load_file(file).items()},
+              tmp_path / "x.safetensors")  # fmt: skip
+    with pytest.raises(sld.InputError, match=r"rename cond_stage_model\.transformer\.\* to .*text_model\.\*\.$"):
         sld.load_model(tmp_path / "x.safetensors", config=config)
 
 
