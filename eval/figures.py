@@ -12,7 +12,7 @@ import logging
 import math
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from eval.cells import points
 from eval.measure import ALL, Metrics
@@ -26,6 +26,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 5.6  # inches: still read on a phone
 LONGEST = 26  # characters of a name; one of a hundred would leave no room for the plot
+TALLEST = 60  # inches of a plot: lists bring thousands of categories, and matplotlib before 3.10 ends at 2^16 pixels
 FOOT = 7.5  # points, of what is said below a plot
 
 _STYLE = {
@@ -55,10 +56,12 @@ def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") ->
     for a picture that is shown without its report.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
-    categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL] + [ALL]
     at = {(m.category, m.method): m for m in metrics}
     step = 0.8 / len(methods)
     rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches a category
+    categories, left_out = _first((m.category for m in metrics if m.category != ALL), rows)
+    categories.append(ALL)
+    said = f"{said} {left_out}".strip()
     with _drawing(form) as (figure, save):
         top = 0.28 + 0.22 * math.ceil(len(methods) / _columns(methods))
         axes = _axes(figure, rows * len(categories), categories, said, top=top)
@@ -86,8 +89,11 @@ def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: s
 
     `form` and `said` are as those of `probability_figure`.
     """
-    categories = list(dict.fromkeys(d.category for d in differences))
     against = list(dict.fromkeys(d.against for d in differences))
+    pairs = len({(d.method, d.against) for d in differences})
+    categories, left_out = _first((d.category for d in differences), 0.24 * (pairs + 1))
+    differences = [d for d in differences if d.category in categories]
+    said = f"{said} {left_out}".strip()
     rows, labels = [], []
     for category in categories:
         if len(categories) > 1:
@@ -112,6 +118,16 @@ def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: s
             label.set_fontweight("bold" if d is None else "normal")
         axes.set_xlabel(f"points against {short(', '.join(against))}: left of 0 is less")
         return save()
+
+
+def _first(categories: Iterable[str], each: float) -> tuple[list[str], str]:
+    """As many categories as a plot has room for, of so many inches each, and a sentence that counts the others."""
+    every = list(dict.fromkeys(categories))
+    shown = every[: max(1, int(TALLEST / each))]
+    left_out = (
+        f"Not shown: {len(every) - len(shown):,} more categories, which the tables have." if shown != every else ""
+    )
+    return shown, left_out
 
 
 def short(name: str) -> str:
