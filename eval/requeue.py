@@ -13,6 +13,7 @@ from eval.errors import InputError
 from eval.escape import terminal
 
 INCOMPLETE = 3
+ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
 
 
 def requeue_this_job() -> None:
@@ -25,7 +26,7 @@ def requeue_this_job() -> None:
     except InputError as error:  # what was stopped is what counts
         _say(f"not put back into SLURM's queue: {error}; submit again to go on")
         return
-    _say("put back into SLURM's queue, to go on from here" if back else "the job was cancelled, and stays so")
+    _say("put back into SLURM's queue, to go on from here" if back else ENDED)
 
 
 def _say(sentence: str) -> None:

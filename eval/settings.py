@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eval.command import typed
 from eval.errors import InputError
+from eval.slurm import REQUEUE
 from eval.texts import with_paths, with_texts
 
 DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
@@ -155,7 +157,8 @@ def read_settings(config: DictConfig) -> Settings:
         InputError: a key that does not exist, a value of the wrong type or out of its range.
     """
     if "slurm" in config:  # of an experiment; those who use it take it out before
-        log.warning("slurm.* is not used here: it is how `i2p-bench submit` has SLURM run this.")
+        if REQUEUE not in os.environ:  # a shard that was submitted so
+            log.warning("slurm.* is not used here: it is how `i2p-bench submit` has SLURM run this.")
         config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
         settings = OmegaConf.to_object(OmegaConf.merge(_schema(), with_texts(config, Settings)))

@@ -61,9 +61,16 @@ def check_accepted(options: Sequence[str], script: str, arguments: Sequence[str]
 
 
 def submit(options: Sequence[str], script: str, arguments: Sequence[str]) -> Queued:
-    """Submit a batch script; return the job."""
-    number, _, cluster = _call("sbatch", "--parsable", *options, script, *arguments).strip().partition(";")
-    return Queued(number, cluster or None)
+    """Submit a batch script; return the job.
+
+    Raises:
+        Refused: sbatch did not take it, or named no job.
+    """
+    printed = _call("sbatch", "--parsable", *options, script, *arguments)
+    for line in reversed(printed.splitlines()):  # a site's own sbatch may greet first
+        if found := re.fullmatch(r"(\d+)(?:;(\S+))?", line.strip()):
+            return Queued(found[1], found[2])
+    raise Refused("sbatch", f"expected the number of a job from it, found {' '.join(printed.split()) or 'nothing'}")
 
 
 def cancel(job: Queued) -> None:
@@ -71,10 +78,11 @@ def cancel(job: Queued) -> None:
     _call("scancel", *job.cluster_option, job.number)
 
 
-def in_queue(clusters: Collection[str]) -> list[InQueue]:
-    """Return this user's jobs that wait, run or end, on the clusters that are named or else on this one."""
+def in_queue(clusters: Collection[str], users: Collection[int] = ()) -> list[InQueue]:
+    """Return the jobs that wait, run or end, of this user and others, on the clusters named or else on this one."""
     chosen = [f"--clusters={','.join(sorted({*clusters, *_clusters()}))}"] if clusters or _clusters() else []
-    said = _call("squeue", "--noheader", *chosen, f"--user={os.getuid()}", "--format=%F|%T|%o")
+    people = ",".join(map(str, sorted({os.getuid(), *users})))
+    said = _call("squeue", "--noheader", *chosen, f"--user={people}", "--format=%F|%T|%o")
     # Of several clusters each has a heading, and a site's own squeue may leave columns out.
     lines = (line.strip() for line in said.splitlines())
     rows = ([part.strip() for part in line.split("|", 2)] for line in lines if line[:1].isdigit())
@@ -88,8 +96,27 @@ def largest_array_size() -> int:
     return min(map(int, re.findall(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)), default=USUAL_ARRAY_SIZE)
 
 
+def default_time(partition: str | None) -> tuple[str, str] | None:
+    """Return a partition and the time limit of a job that names none, None where there is none or that can't be told.
+
+    Of several partitions, and on another cluster than this one, it can't.
+    """
+    if _clusters():
+        return None
+    try:
+        printed = _call("scontrol", "--oneliner", "show", "partition")
+    except Refused:
+        return None
+    for line in printed.splitlines():
+        said = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if said.get("PartitionName") == partition if partition else said.get("Default") == "YES":
+            limits = [said.get(name, "NONE") for name in ("DefaultTime", "MaxTime")]
+            return next(((said["PartitionName"], limit) for limit in limits if limit != "NONE"), None)
+    return None
+
+
 def requeue(job: str) -> bool:
-    """Put a job back into the queue; False where SLURM itself is ending it: then the user has cancelled it."""
+    """Put a job back into the queue; False where SLURM itself is ending it, cancelled or preempted."""
     name = os.environ.get("SLURM_CLUSTER_NAME")
     chosen = [f"--clusters={name}"] if name and _clusters() else []  # of several it is on this one
     if "JobState=COMPLETING" in _call("scontrol", *chosen, "--oneliner", "show", "job", job):

@@ -86,7 +86,7 @@ def check_not_queued(folder: Path) -> None:
         return
     clusters = sorted({job["cluster"] for job in known if job.get("cluster")})
     try:
-        listed = slurm.in_queue(clusters)
+        listed = slurm.in_queue(clusters, {job["user"] for job in known if isinstance(job.get("user"), int)})
     except InputError as error:
         if not known:
             return
@@ -123,7 +123,10 @@ def check_accepted(jobs: Sequence[Job]) -> None:
         try:
             slurm.check_accepted(job.options, str(job.script), job.arguments)
         except Refused as error:
-            raise InputError(f"nothing is queued, since {_refusal(job, error)}") from error
+            raise InputError(
+                f"nothing is queued, since {_refusal(job, error)}; where it is only that no node can take it just now, "
+                "dry_run=true prints the commands that queue it all the same"
+            ) from error
 
 
 def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
@@ -134,7 +137,7 @@ def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
         Stopped: a signal came, ctrl-C too, with the same.
     """
     queued: list[Queued] = []
-    with Stop(signals=(signal.SIGINT, *SIGNALS)) as stop:
+    with Stop(signals=(signal.SIGINT, signal.SIGHUP, *SIGNALS)) as stop:  # the last of a terminal that is closed
         try:
             for job in jobs:
                 stop.check()
@@ -145,7 +148,8 @@ def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
                 _record(folder, queued[-1], job)
             stop.check()
         except Refused as error:
-            raise InputError(f"{_refusal(jobs[len(queued)], error)}; {_undone(queued)}") from error
+            all_queued = [*queued, *_queued_all_the_same(queued, folder)]
+            raise InputError(f"{_refusal(jobs[len(queued)], error)}; {_undone(all_queued)}") from error
         except BaseException:
             print(f"the submission was broken off: {_undone(queued)}", file=sys.stderr)
             raise
@@ -163,6 +167,17 @@ def _refusal(job: Job, error: Refused) -> str:
             "it out by slurm.report=null"
         )
     return f"{error.command} refused {job.what} ({error.words}): {mend} and submit again"
+
+
+def _queued_all_the_same(queued: Sequence[Queued], folder: Path) -> list[Queued]:
+    """Jobs of this run that SLURM has and that sbatch did not name: it gives up where the answer takes too long."""
+    cluster = queued[0].cluster if queued else None
+    try:
+        listed = slurm.in_queue([cluster] if cluster else [])
+    except InputError:
+        return []
+    numbers = dict.fromkeys(job.number for job in listed if _is_of(job, folder, set()))
+    return [Queued(number, cluster) for number in numbers if number not in {job.number for job in queued}]
 
 
 def _undone(queued: Sequence[Queued]) -> str:
@@ -185,6 +200,7 @@ def _undone(queued: Sequence[Queued]) -> str:
 def _record(folder: Path, queued: Queued, job: Job) -> None:
     made = {
         "number": queued.number,
+        "user": os.getuid(),
         "cluster": queued.cluster,
         "what": job.what,
         "submitted": _now(),

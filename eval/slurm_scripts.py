@@ -35,6 +35,7 @@ trap 'i2p_hand_on USR2' USR2
 trap 'i2p_hand_on TERM' TERM INT
 export {mark}=1
 {begin}
+set +e # the lines above may have set it, and a signal ends a sleep and a wait below
 {command} "shard.index=$((${{1:-0}} + SLURM_ARRAY_TASK_ID))" &
 i2p_run=$!
 [ -z "$i2p_signal" ] || kill -"$i2p_signal" "$i2p_run" 2>/dev/null

@@ -13,12 +13,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eval.command import typed
 from eval.errors import InputError
+from eval.slurm import default_time
 from eval.texts import with_texts
 
 LONGEST_WARNING = 65535  # seconds that sbatch takes in --signal
 REPORT_TIME, REPORT_MEMORY = 3600, 8192  # seconds and MiB that a report asks for at most, by itself
 _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
 _HOURS = re.compile(r"(\d+)(?::(\d+)(?::(\d+))?)?")
+# Options with which sbatch submits something else than what is planned, or nothing, or waits for a job's end.
+_NOT_FOR_SBATCH = {
+    **dict.fromkeys(("--array", "-a"), "shard.count and slurm.at_once say it"),
+    **dict.fromkeys(("--wait", "-W"), "the report's job waits for the shards"),
+    **dict.fromkeys(("--test-only", "--help", "-h", "--usage", "--version", "-V"), "dry_run=true submits nothing"),
+    "--wrap": "slurm.setup takes commands",
+}
 _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
@@ -78,8 +86,21 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     return replace(slurm, report=_filled(slurm.report, slurm)) if slurm.report else slurm
 
 
+def check_default_time(slurm: SlurmSettings) -> None:
+    """Raise InputError where nothing says how long a shard may take, and its partition's own limit is too short."""
+    if _limit(slurm)[1] is not None:
+        return
+    partition = _given(slurm.options, "--partition", "-p") or slurm.partition or os.environ.get("SBATCH_PARTITION")
+    found = default_time(partition)
+    if found and seconds(found[1], "slurm.time") <= slurm.warning:
+        raise InputError(
+            f"slurm.time is not given, and partition {found[0]} ends a job after {found[1]}, which is no longer than "
+            f"slurm.warning, {slurm.warning} seconds before its end: give a longer slurm.time, or a shorter warning"
+        )
+
+
 def seconds(time: str, key: str) -> float:
-    """Return a time limit of SLURM's in seconds, infinite for UNLIMITED.
+    """Return a time limit of SLURM's in seconds, infinite for UNLIMITED and for 0.
 
     Raises:
         InputError: none of minutes, M:S, H:M:S, D-H, D-H:M and D-H:M:S.
@@ -97,14 +118,14 @@ def seconds(time: str, key: str) -> float:
             f"{key} must be a time limit as sbatch takes it, minutes, H:M:S or D-H:M:S, found {time!r}: {key}=04:00:00"
         )
     hours, minutes, left = rest
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + left)
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + left) or float("inf")
 
 
 def option_words(options: list[str], key: str) -> list[str]:
     """Return options for sbatch as words, quotes read as a shell does.
 
     Raises:
-        InputError: an option of several lines, quotes that do not match, or no option.
+        InputError: an option of several lines, quotes that do not match, no option, or one that is not for this.
     """
     words = []
     for option in options:
@@ -118,6 +139,10 @@ def option_words(options: list[str], key: str) -> list[str]:
                 "slurm.setup for commands"
             )
         words += read
+    for word in words:
+        name = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if why := _NOT_FOR_SBATCH.get(name):
+            raise InputError(f"{key} can't hold {name}, found {word!r}: leave it out, {why}")
     return words
 
 
@@ -153,15 +178,23 @@ def _check(slurm: SlurmSettings) -> None:
 
 def _limit(slurm: SlurmSettings) -> tuple[str, str | None]:
     """Where a shard's time limit is said, and the limit: what sbatch would heed first."""
-    words = option_words(slurm.options, "slurm.options")
-    for place, word in reversed(list(enumerate(words))):
-        if found := re.fullmatch(r"(?:--time=|-t)(.+)", word):
-            return "--time in slurm.options", found[1]
-        if word in ("--time", "-t") and place + 1 < len(words):
-            return "--time in slurm.options", words[place + 1]
+    if given := _given(slurm.options, "--time", "-t"):
+        return "--time in slurm.options", given
     if slurm.time is not None:
         return "slurm.time", slurm.time
     return "SBATCH_TIMELIMIT", os.environ.get("SBATCH_TIMELIMIT")
+
+
+def _given(options: list[str], name: str, short: str) -> str | None:
+    """The value of an option of sbatch, the last of several, None where it is not among them."""
+    words = option_words(options, "slurm.options")
+    for place in reversed(range(len(words))):
+        word = words[place]
+        if found := re.fullmatch(rf"(?:{name}=|{short})(.+)", word):
+            return found[1]
+        if word in (name, short):
+            return words[place + 1] if place + 1 < len(words) else None
+    return None
 
 
 def _filled(report: ReportJob, slurm: SlurmSettings) -> ReportJob:

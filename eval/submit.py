@@ -22,7 +22,7 @@ from eval.settings import Settings, read_settings
 from eval.slurm_jobs import plan_jobs, typed_commands
 from eval.slurm_queue import check_accepted, check_not_queued, locked, queue_jobs
 from eval.slurm_scripts import report_options, report_script, shard_options, shard_script, write_scripts
-from eval.slurm_settings import SlurmSettings, read_slurm
+from eval.slurm_settings import SlurmSettings, check_default_time, read_slurm
 from eval.values import override
 
 OWN = ("slurm", "dry_run", "shard", "out")  # not for the shards, or said to them in another way
@@ -39,10 +39,11 @@ def _submit(config: DictConfig) -> int:
         raise InputError(f"dry_run must be true or false, found {config.dry_run!r}")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
     check_settings(settings)
+    _warn_of_idle(chosen, settings)
     run = Path(settings.out).absolute()
     shard = shard_options(chosen, run)
     report = report_options(chosen.report, run) if chosen.report else None
-    if _left(settings) == 0:
+    if _left(settings) == 0 and not settings.verify:
         again = typed("report", [str(run)])
         say(f"Nothing to submit: every image of {run} is made and judged. The report again: {again}")
         return COMPLETE
@@ -53,6 +54,7 @@ def _submit(config: DictConfig) -> int:
         say("\n".join(typed_commands(jobs)))
         return COMPLETE
     jobs = plan_jobs(run / "slurm", settings.shard.count, slurm.largest_array_size(), chosen.at_once, shard, report)
+    check_default_time(chosen)
     with locked(run / "slurm"):
         check_not_queued(run / "slurm")
         _write(chosen, settings, run, shard, report)
@@ -64,16 +66,24 @@ def _submit(config: DictConfig) -> int:
     return COMPLETE
 
 
+def _warn_of_idle(chosen: SlurmSettings, settings: Settings) -> None:
+    count = str(chosen.gpus).rpartition(":")[2]
+    if settings.workers == 1 and count.isdecimal() and int(count) > 1:
+        print(f"warning: a shard has {count} GPUs and draws on one: workers=auto takes them all", file=sys.stderr)
+
+
 def _left(settings: Settings) -> int | None:
     """The images that a run that was begun still misses, None where nothing was begun.
 
     Raises:
         InputError: what no shard could run, or the run directory holds another run.
     """
+    from eval.paths import check_paths
     from eval.plan import make_plan
     from eval.rerun import check_rerun
     from eval.rundir import RunDir
 
+    check_paths(settings)
     plan = make_plan(settings)
     if settings.shard.count > len(plan.prompts):
         raise InputError(

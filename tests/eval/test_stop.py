@@ -1,4 +1,4 @@
-"""A signal at any moment of a shard: exit code 3 and one requeue, or all was done before. Real processes throughout."""
+"""A signal at any moment of a shard: exit code 3 and one requeue, or all was done before."""
 
 import os
 import signal
@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import eval.engine
+import eval.opening
+import eval.plan
+import eval.report
+from eval.requeue import main as requeue_main
+from eval.run import main as run_main
 from eval.stop import Stop, Stopped, StoppedAtOnce, held_back
 from eval.submit import main
 
@@ -88,14 +94,35 @@ def test_a_signal_while_a_shard_starts_requeues_it_once(shard, delay, sent):
     assert requeues(shard) == ["7_0"]
 
 
-def test_a_job_that_is_cancelled_stays_so(shard):
-    process = begin(shard, STATE="COMPLETING")  # as scontrol says of one that scancel ends
-    run_process(process)
-    os.killpg(process.pid, signal.SIGTERM)
-    _, errors = process.communicate()
-    assert process.returncode == 3
-    assert "the job was cancelled, and stays so" in errors
+def test_what_slurm_itself_is_ending_is_left_to_it(shard, call, capsys, monkeypatch):
+    for name, value in (shard[1] | {"I2P_BENCH_REQUEUE": "1"}).items():
+        monkeypatch.setenv(name, value)
+    assert call(requeue_main) == 3
+    assert "put back into SLURM's queue" in capsys.readouterr().err
+    assert requeues(shard) == ["7_0"]
+    monkeypatch.setenv("STATE", "COMPLETING")  # as scontrol says of one that scancel ends
+    assert call(requeue_main) == 3
+    assert "cancelled, it stays so; preempted, it comes back" in capsys.readouterr().err
     assert requeues(shard) == []
+
+
+def test_a_setup_that_ends_at_the_first_error_does_not_end_a_shard_before_its_run(shard, tmp_path):
+    """A signal to the whole job ends the shell's `sleep` with an error too, and the run has its batch to store."""
+    script, environment = shard
+    slow = tmp_path / "shard.sbatch"
+    run = "import signal, time; signal.signal(15, lambda *_: (time.sleep(2), print('stored'), exit(3)))"
+    lines = script.read_text().replace("\n:\n", "\nset -euo pipefail\n").splitlines()
+    start = next(place for place, line in enumerate(lines) if '"shard.index=' in line)
+    lines[start] = f'{sys.executable} -c "{run}; print(1, flush=True); time.sleep(60)" &'
+    slow.write_text("\n".join(lines))
+    assert "set -euo pipefail" in lines
+    process = subprocess.Popen(
+        ["bash", slow], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    assert process.stdout.readline() == "1\n"
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.communicate()[0] == "stored\n"
+    assert process.returncode == 3
 
 
 def test_a_shard_whose_run_cannot_be_found_ends_with_the_shell_s_code(shard, tmp_path):
@@ -108,43 +135,41 @@ def test_a_shard_whose_run_cannot_be_found_ends_with_the_shell_s_code(shard, tmp
 
 
 MOMENTS = {
-    "measuring": "import eval.report as m; name = 'make_report'",
-    "loading": "import eval.opening as m; name = 'open_models'",
-    "choosing the engine": "import eval.engine as m; name = 'choose_engine'",
-    "planning": "import eval.plan as m; name = 'make_plan'",
-    "writing the report": "import eval.report as m; name = 'write'",
+    "measuring": (eval.report, "make_report"),
+    "loading": (eval.opening, "open_models"),
+    "choosing the engine": (eval.engine, "choose_engine"),
+    "planning": (eval.plan, "make_plan"),
+    "writing the report": (eval.report, "write"),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(shard, tmp_path, moment):
+def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(
+    shard, tmp_path, call, capsys, monkeypatch, moment
+):
     """A library that makes errors of its own of whatever comes, as some do, changes nothing."""
-    script = tmp_path / "run.py"
-    script.write_text(f"""\
-import os, signal
-import eval.run
-{MOMENTS[moment]}
-real = getattr(m, name)
-def slow(*words, **more):
-    try:
-        os.kill(os.getpid(), signal.SIGUSR2)
-        return real(*words, **more)
-    except KeyboardInterrupt:
-        raise RuntimeError("could not load")
-setattr(m, name, slow)
-eval.run.main()
-""")
+    module, name = MOMENTS[moment]
+    real = getattr(module, name)
+
+    def signalled(*words, **more):
+        try:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            return real(*words, **more)
+        except KeyboardInterrupt:
+            raise RuntimeError("could not load") from None
+
+    monkeypatch.setattr(module, name, signalled)
+    for key, value in (shard[1] | {"I2P_BENCH_REQUEUE": "1"}).items():
+        monkeypatch.setenv(key, value)
     out = tmp_path / "run"
-    environment = shard[1] | {"I2P_BENCH_REQUEUE": "1", "PYTHONPATH": os.getcwd()}
-    done = subprocess.run(
-        [sys.executable, script, f"out={out}", *SMALL], capture_output=True, text=True, check=False, env=environment
-    )
     whole = moment == "writing the report"
-    assert done.returncode == (0 if whole else 3), done.stderr
+    code = call(run_main, f"out={out}", *SMALL)
+    errors = capsys.readouterr().err
+    assert code == (0 if whole else 3), errors
     assert requeues(shard) == ([] if whole else ["7_0"])
     assert (out / "report" / "results.csv").exists() == whole
     if not whole:
-        assert "stopped: SIGUSR2 asked for it" in done.stderr
+        assert "stopped: SIGUSR2 asked for it" in errors
 
 
 def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():

@@ -155,7 +155,7 @@ def test_what_is_queued_is_not_queued_twice_and_what_is_cancelled_stays_so(clust
     cluster.call(*cancel.split())
     cluster.wait_for_end(first, second, report)
     assert cluster.job(f"{first}_0")["JobState"] == "CANCELLED"
-    assert "the job was cancelled, and stays so" in (out / "slurm" / f"{first}_0.log").read_text()
+    assert "SLURM itself is ending the job: cancelled, it stays so" in (out / "slurm" / f"{first}_0.log").read_text()
     again = submit(cluster, out, "shard.count=1", "slurm.report=null")
     cluster.call("scancel", *again)
     cluster.wait_for_end(*again)
