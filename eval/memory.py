@@ -120,7 +120,13 @@ def fitting_batch(model, plan: Plan, asked: int, processes: int = 1) -> int:
     height, width = max(plan_sizes(plan), key=lambda size: size[0] * size[1])
     if free is None or (max(height, width) <= _SURE_SIDE and asked * height * width * _SURE_BYTES < free * _SURE_SHARE):
         return asked
-    each = _Rows(model, len(plan.methods), height, width)
+    try:
+        each = _Rows(model, len(plan.methods), height, width)
+    except Exception as error:  # of a kernel that does not say its shapes
+        if model.device.type == "cpu":
+            raise
+        log.warning("How much memory a call takes can't be estimated here (%s): it is tried.", error)
+        return asked  # a GPU says at once what does not fit, and drawing halves it
     if each.bytes(1) > free:
         raise too_large((height, width), str(model.device))
     rows = asked
