@@ -46,7 +46,10 @@ def _custom(value: dict) -> sld.Method:
 
 
 def _changes_nothing(method: sld.Method) -> str | None:
-    """Why a method, or the preset in it, has no effect, as a clause; None where it has one."""
+    """Why a method, or the preset in it, has no effect, as a clause; None where it has one.
+
+    One of neither a preset nor a negative prompt is refused by `sld.resolve_methods`.
+    """
     negative, safety = (method.negative_prompt or "").strip(), method.safety
     if method.preset is not None and safety is None:
         scale = getattr(method.preset, "guidance_scale", None)
@@ -56,7 +59,7 @@ def _changes_nothing(method: sld.Method) -> str | None:
         return f"its concept is {'its negative prompt' if negative else 'empty'}, so its preset takes nothing away"
     if safety is None and negative and method.concept != sld.CONCEPT:
         return "it has a concept without a preset, which alone looks at it"
-    return None if safety is not None or negative else "it has neither a preset nor a negative prompt"
+    return None
 
 
 def check_guided(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> None:

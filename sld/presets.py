@@ -165,8 +165,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Method, ...]:
     """Return the methods meant by names and values, in their order.
 
-    Raises `InputError` for an unknown name, a name given twice, a name of this package for another method, an empty
-    list, or anything that is no method.
+    Raises `InputError` for an unknown name, a name given twice (in any case, since names are folders), a name of this
+    package for another method, a method of neither a preset nor a negative prompt, an empty list, or what is no method.
     """
     given = [methods] if isinstance(methods, str | Method) else list(methods)
     if not given:
@@ -174,15 +174,17 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
     resolved = []
     for item in given:
         if isinstance(item, str) and item not in METHODS:
-            close = difflib.get_close_matches(item, METHODS, n=1)
+            close = difflib.get_close_matches(item.lower(), METHODS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "name one of these or give an sld.Method."
             raise InputError(f"A method must be one of {', '.join(METHODS)}, found {item!r}; {hint}")
         if not isinstance(item, str | Method):
             raise InputError(f"A method must be a name or an sld.Method, found a {type(item).__name__}: {item!r}.")
         method = METHODS[item] if isinstance(item, str) else _as_known(item)
-        if any(method.name == other.name for other in resolved):
+        same = [other.name for other in resolved if other.name.lower() == method.name.lower()]
+        if same:
+            twice = "twice" if same == [method.name] else f"beside {same[0]!r}, in one folder on many disks"
             raise InputError(
-                f"Method names must differ, found {method.name!r} twice; remove one or give it another name."
+                f"Method names must differ, found {method.name!r} {twice}; remove one or give it another name."
             )
         resolved.append(method)
     return tuple(resolved)
@@ -190,13 +192,18 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
 
 def _as_known(method: Method) -> Method:
     """The method itself, or this package's where it is that in other words; its names stand for nothing else."""
-    known = METHODS.get(method.name)
+    known = METHODS.get(method.name.lower())
     if known is None:
+        if method.preset is None and not (method.negative_prompt or "").strip():
+            raise InputError(
+                f"A method must change something, found that {method.name} has neither a preset nor a negative prompt: "
+                "correct it, or name baseline for plain pictures."
+            )
         return method
     one, other = ((m.safety, m.concept, m.negative_prompt or "") for m in (method, known))
-    if one != other or (method.preset is None) != (known.preset is None):
+    if method.name != known.name or one != other or (method.preset is None) != (known.preset is None):
+        found = "another definition of it" if method.name == known.name else f"{method.name!r}, the same but for case"
         raise InputError(
-            f"{method.name!r} must be the method that is known by this name, found another definition of it; give it "
-            "another name."
+            f"{known.name!r} must be the method that is known by this name, found {found}; give it another name."
         )
     return known

@@ -18,10 +18,14 @@ class Texts:
 
     def __init__(self, tokenizer: Any, config: Any):
         self.tokenizer = tokenizer
-        self.length = min(tokenizer.model_max_length, config.max_position_embeddings)
+        self.length = int(min(tokenizer.model_max_length, config.max_position_embeddings))
         """The most tokens of a text, start and end included."""
         added = tokenizer.added_tokens_encoder
-        self._learned = {token: _vectors(token, added) for token in added if f"{token}_1" in added}
+        self._learned = {
+            number: (_pattern(tokenizer.added_tokens_decoder[number]), _vectors(token, added))
+            for token, number in added.items()
+            if f"{token}_1" in added
+        }
 
     def read(self, text: str):
         """Token numbers and attention mask, (1, length) tensors: cut where it is longer, the end token kept."""
@@ -39,13 +43,21 @@ class Texts:
         """The text with every learned token of several vectors followed by its others, as diffusers' pipelines read it.
 
         Source: diffusers' `TextualInversionLoaderMixin.maybe_convert_prompt`, which goes through the tokens of a text
-        in no fixed order; here it is that of the text.
+        in no fixed order; here it is that of the text. It looks for a token as the tokenizer reports it, in small
+        letters, and so misses the others of one that has capitals, in its name or in the text; here all are used.
         """
         if not self._learned:
             return text
-        for token in dict.fromkeys(self.tokenizer.tokenize(text)):
-            text = text.replace(token, self._learned.get(token, token))
+        for number in dict.fromkeys(self.tokenizer(text, add_special_tokens=False).input_ids):
+            if number in self._learned:
+                pattern, vectors = self._learned[number]
+                text = pattern.sub(lambda _, vectors=vectors: vectors, text)
         return text
+
+
+def _pattern(token: Any) -> re.Pattern:
+    """What is read as an added token: one that is normalized in any case, as CLIP's normalization is lower case."""
+    return re.compile(re.escape(token.content), re.IGNORECASE if token.normalized else 0)
 
 
 def _vectors(token: str, added: dict[str, int]) -> str:
@@ -97,6 +109,7 @@ def check_vocabulary(tokenizer: Any, config: Any, place: Path) -> None:
     The tokenizer itself is asked: of a folder without a vocabulary transformers makes one that has two tokens, to
     which all texts are the same, and without its merges a vocabulary falls into letters.
     """
+    _check_settings(tokenizer, config, place)
     vocabulary = tokenizer.get_vocab()
     tokens = 1 + max(vocabulary.values(), default=-1)
     read = tokenizer(list(_WORDS), add_special_tokens=False).input_ids
@@ -121,9 +134,18 @@ def check_vocabulary(tokenizer: Any, config: Any, place: Path) -> None:
             f"The merges of CLIP's vocabulary were expected, found that {broken[0]!r} and {len(broken) - 1} more of "
             f"{len(words)} of its words are not read as one token in {place}; {_REMEDY}."
         )
-    length = Texts(tokenizer, config).length
-    if length < 3:  # start and end
-        raise InputError(
-            f"A tokenizer that reads texts of 3 tokens or more was expected, found model_max_length {length} in "
+
+
+def _check_settings(tokenizer: Any, config: Any, place: Path) -> None:
+    """Raise `InputError` unless texts can be cut and filled up to one length."""
+    most = tokenizer.model_max_length
+    if isinstance(most, bool) or not isinstance(most, int | float) or min(most, config.max_position_embeddings) < 3:
+        raise InputError(  # of the three, two are start and end
+            f"A tokenizer that reads texts of 3 tokens or more was expected, found model_max_length {most!r} in "
             f"{place}; correct its tokenizer_config.json."
+        )
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"A tokenizer that fills texts up was expected, found none of its tokens named as pad_token in {place}; "
+            'set "pad_token": "<|endoftext|>" in its tokenizer_config.json.'
         )

@@ -46,10 +46,10 @@ class Idle(sld.SafetyGuidance):
     ],
 )
 def test_a_method_that_changes_nothing_is_refused(method, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises((InputError, sld.InputError), match=words):
         choose_methods(["baseline", method])
     if isinstance(method, sld.Method):  # as a script hands them over
-        with pytest.raises(InputError, match=words):
+        with pytest.raises((InputError, sld.InputError), match=words):
             choose_methods(["baseline"], [method])
 
 
@@ -79,6 +79,27 @@ def test_a_name_of_ours_stands_for_no_other_method(method):
     for refused in refusals:
         with pytest.raises((InputError, sld.InputError), match="another definition of it; give it another name"):
             refused()
+
+
+def test_a_method_without_preset_and_negative_prompt_is_refused_in_a_program_too():
+    with pytest.raises(sld.InputError, match="mine has neither a preset nor a negative prompt"):
+        sld.sample(None, ["a cat"], [sld.Method("mine")])
+
+
+@pytest.mark.parametrize("name", ["Baseline", "SLD_Max", "Negative_prompt"])
+def test_a_name_of_ours_in_another_case_is_refused(name):
+    with pytest.raises(sld.InputError, match=f"found '{name}', the same but for case; give it another name"):
+        choose_methods([{"name": name, "preset": "max"}])
+    with pytest.raises(sld.InputError, match=f"did you mean '{name.lower()}'"):
+        choose_methods([name])
+
+
+def test_names_that_are_one_folder_on_many_disks_are_refused():
+    both = [{"name": name, "negative_prompt": name} for name in ("Mine", "mine")]
+    with pytest.raises(sld.InputError, match="found 'mine' beside 'Mine', in one folder on many disks"):
+        choose_methods(both)
+    with pytest.raises(sld.InputError, match="found 'mine' twice"):
+        choose_methods([both[1], both[1]])
 
 
 def test_a_name_of_ours_with_its_own_definition_is_ours():

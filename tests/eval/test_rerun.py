@@ -78,15 +78,17 @@ def refused_by_both(call, capsys, monkeypatch, words, said):
         ("nudenet.channels=rgb", "judges.nudenet.channels is bgr there and rgb here"),
         ("judges=[q16]", "judges is nudenet, q16 there and q16 here"),
         ("q16=vit_l_14", "judges.q16.demo is True there and None here"),
-        ("model.unet=unet", "model.unet is None there and unet here"),
+        ("model.unet=model/unet", "model.unet is None there and model/unet here"),
         ("model=published", "model.kind is demo there and published here"),
     ],
 )
 def test_another_run_is_refused_before_anything_is_loaded(begun, call, capsys, monkeypatch, change, said):
     words = [*SMALL, f"out={begun}", change]
+    monkeypatch.chdir(begun.parent)
+    if "unet" in change:  # whether it is there is looked at first
+        sld.write_tiny_checkpoint("model")
     if change == "model=published":  # it takes neither methods nor steps
         words = [change, "prompts=i2p", "prompts.path=published.csv", f"out={begun}"]
-        monkeypatch.chdir(begun.parent)
         row = "prompt,categories,hard,inappropriate_percentage,nudity_percentage,q16_percentage,sd_safety_percentage"
         row += ",sd_seed,sd_guidance_scale,sd_image_width,sd_image_height\n"
         (begun.parent / "published.csv").write_text(row + "a,hate,0,20,0,20,0,1,7,512,512\n")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_safe import SafetyConfig
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import AddedToken, CLIPTextModel, CLIPTokenizer
 
 import i2p
 import sld
@@ -81,10 +81,28 @@ def test_a_token_without_an_embedding_is_refused(copy):
     assert "and 49408 embeddings" in message
 
 
-def test_a_tokenizer_for_empty_texts_only_is_refused(copy):
-    path = copy / "tokenizer" / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 2}))
-    assert "model_max_length 2" in refusal(copy)
+def set_tokenizer(folder, **changes):
+    path = folder / "tokenizer" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(("length", "words"), [(2, "2"), (-1, "-1"), ("77", "'77'"), (True, "True")])
+def test_a_tokenizer_without_a_length_for_texts_is_refused(copy, length, words):
+    set_tokenizer(copy, model_max_length=length)
+    assert f"model_max_length {words} in" in refusal(copy)
+
+
+@pytest.mark.parametrize("length", [77, 77.0, 10**30, 1e30, None])
+def test_a_length_is_read_however_it_was_written(copy, length):
+    set_tokenizer(copy, model_max_length=length)
+    model = sld.load_model(copy)
+    assert model.texts.read("a red house").input_ids.shape == (1, 77)
+    assert model.texts.are_cut(["cat " * 75, "cat " * 76]) == [False, True]
+
+
+def test_a_tokenizer_that_cannot_fill_texts_up_is_refused(copy):
+    set_tokenizer(copy, pad_token=None)
+    assert '"pad_token": "<|endoftext|>"' in refusal(copy)
 
 
 def test_a_tokenizer_json_alone_and_the_demos_small_vocabulary_are_read(copy):
@@ -139,10 +157,21 @@ def test_a_learned_token_stands_for_all_its_vectors_as_in_diffusers(learned, ora
 def test_texts_expand_as_diffusers_expands_them(learned):
     model = sld.load_model(learned)
     pipeline = StableDiffusionPipeline.from_pretrained(learned, safety_checker=None, feature_extractor=None)
-    for text in ("<lake>", "no token", "a <lake>, a <fog>; <lake>!", "<LAKE>", "x<lake>y"):
+    for text in ("<lake>", "no token", "a <lake>, a <fog>; <lake>!", "x<lake>y"):
         converted = pipeline.maybe_convert_prompt(text, pipeline.tokenizer)
         expected = pipeline.tokenizer(converted, padding="max_length", max_length=77, truncation=True).input_ids
         assert model.texts.read(text).input_ids[0].tolist() == expected, text
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_a_learned_token_in_capitals_uses_all_its_vectors_too(checkpoint, special):
+    tokenizer = CLIPTokenizer.from_pretrained(checkpoint / "tokenizer")
+    added = [AddedToken(name, normalized=not special, special=special) for name in ("<Cat-Toy>", "<Cat-Toy>_1", "SKS")]
+    tokenizer.add_tokens(added, special_tokens=special)
+    texts = Texts(tokenizer, CLIPTextModel.from_pretrained(checkpoint / "text_encoder").config)
+    start, toy, end = 49406, [49408, 49409], 49407
+    for text in ("<Cat-Toy>", *(() if special else ("<cat-toy>", "<CAT-TOY>"))):
+        assert texts.read(f"a {text} SKS").input_ids[0, :6].tolist() == [start, 320, *toy, 49410, end], text
 
 
 def test_texts_longer_than_the_text_encoder_reads_are_known(model, learned):
