@@ -1,4 +1,4 @@
-"""What the loaded model tells of the pictures to come: which texts it cuts, and which methods never get to act."""
+"""What the loaded model tells of the pictures to come: texts that are cut, methods that never act, its scheduler."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ def drawing_remarks(plan: Plan, model) -> list[str]:
         model: from `sld.load_model`.
     """
     return [*methods.remarks(plan.methods, plan.prompts), *_cut(plan, model.texts), *_never_acting(plan, model)]
+
+
+def drawing_deviations(plan: Plan, model) -> list[str]:
+    """Return, in words, which settings the checkpoint's own scheduler was saved with that are not Stable Diffusion's.
+
+    A protocol that names a scheduler fixes them; one that takes the checkpoint's does not mean these.
+    """
+    from sld.schedulers import own_settings
+
+    if plan.protocol.scheduler is not None:
+        return []
+    name = type(model.scheduler).__name__
+    return [
+        f"{name} with {key} {here} instead of {usual}, as the checkpoint was saved"
+        for key, (here, usual) in own_settings(model.scheduler).items()
+    ]
 
 
 def _cut(plan: Plan, texts) -> Iterator[str]:

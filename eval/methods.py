@@ -54,12 +54,17 @@ def _changes_nothing(method: sld.Method) -> str | None:
     if method.preset is not None and safety is None:
         scale = getattr(method.preset, "guidance_scale", None)
         return "its preset does not act" + ("" if scale is None else f" (guidance_scale {scale:g} is not above 1)")
-    if isinstance(safety, sld.SafetyPreset) and method.concept.strip() == negative:
+    if isinstance(safety, sld.SafetyPreset) and _as_read(method.concept) == _as_read(negative):
         # The safety concept is set against the unconditional branch, which sees this very text.
         return f"its concept is {'its negative prompt' if negative else 'empty'}, so its preset takes nothing away"
     if safety is None and negative and method.concept != sld.CONCEPT:
         return "it has a concept without a preset, which alone looks at it"
     return None
+
+
+def _as_read(text: str) -> str:
+    """A text without what CLIP's tokenizer takes no notice of."""
+    return " ".join(text.lower().split())
 
 
 def check_guided(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> None:

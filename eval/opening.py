@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from eval.drawing import drawing_remarks
+from dataclasses import replace
+
+from eval.drawing import drawing_deviations, drawing_remarks
 from eval.load import describe_judges, load_judges, load_model
 from eval.manifest import make_manifest, open_run
 from eval.plan import Plan
@@ -19,5 +21,6 @@ def open_models(settings: Settings, plan: Plan, run: RunDir):
     judges = load_judges(settings)
     model, description = load_model(settings, plan.protocol)
     remarks = drawing_remarks(plan, model) if run.read_manifest() is None else ()
-    open_run(run, make_manifest(settings, plan, description, describe_judges(settings, judges), remarks), plan)
+    on_record = replace(plan, deviations=(*plan.deviations, *drawing_deviations(plan, model)))
+    open_run(run, make_manifest(settings, on_record, description, describe_judges(settings, judges), remarks), plan)
     return model, judges

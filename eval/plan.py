@@ -241,7 +241,8 @@ def _protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple
         raise InputError(
             f"protocol.guidance_scale must be a finite number from 0 up, or row for each row's own, found {guidance!r}"
         )
-    words = {key: f"{key} {value} instead of {getattr(named, key)}" for key, value in changes.items()}
+    usual = {"scheduler": named.scheduler or "the checkpoint's own", "q16_rule": named.q16_rule or "none"}
+    words = {key: f"{key} {value} instead of {usual.get(key, getattr(named, key))}" for key, value in changes.items()}
     protocol = replace(named, **changes)
     lossy = {"steps": protocol.steps < named.steps, "reuse": protocol.reuse > named.reuse}
     return protocol, tuple(words.values()), tuple(words[key] for key, is_lossy in lossy.items() if is_lossy)

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,11 @@ def _class(name: str, place: str) -> type:
     import diffusers  # takes seconds, for which a name alone need not wait
 
     cls = getattr(diffusers, name, None)
+    if lacking := getattr(cls, "_backends", None):  # a stand-in for one that can't be had
+        raise InputError(
+            f"A scheduler that diffusers alone can step was expected, found {name} as {place}, which needs "
+            f"{' and '.join(lacking)}; write DDIMScheduler there, say, or choose another checkpoint."
+        )
     if not isinstance(cls, type) or not issubclass(cls, diffusers.SchedulerMixin):
         raise InputError(
             f"The class name of a diffusers scheduler was expected, found {name!r} as {place}; correct it, or choose "
@@ -157,11 +162,7 @@ def _named(name: str, own):
             f"{type(own).__name__}, which has none; leave scheduler= out, or choose another checkpoint.",
             "scheduler=",
         )
-    settings = _OF_STABLE_DIFFUSION | {key: config[key] for key in _OF_THE_MODEL if key in config}
-    if config.get("rescale_betas_zero_snr"):
-        # Their last timestep is pure noise, which only these spacings begin with (arXiv 2305.08891, section 3.3).
-        settings["timestep_spacing"] = "trailing"
-    scheduler = from_config(cls, settings)
+    scheduler = from_config(cls, _plain(config))
     if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in parameters(type(scheduler)):
         raise InputError(
             f"A scheduler for a model of zero terminal SNR was expected, found {name!r}, which can't have its betas "
@@ -169,6 +170,26 @@ def _named(name: str, own):
             "scheduler=ddim",
         )
     return scheduler
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under which Stable Diffusion is stepped, for the model that a configuration is of."""
+    settings = _OF_STABLE_DIFFUSION | {key: config[key] for key in _OF_THE_MODEL if key in config}
+    if config.get("rescale_betas_zero_snr"):
+        # Their last timestep is pure noise, which only these spacings begin with (arXiv 2305.08891, section 3.3).
+        settings["timestep_spacing"] = "trailing"
+    return settings
+
+
+def own_settings(scheduler: Any) -> dict[str, tuple[Any, Any]]:
+    """By name, the settings of a scheduler that are not what Stable Diffusion is stepped with, each beside what is.
+
+    They came with how a checkpoint was saved, and change pictures.
+    """
+    config = scheduler.config
+    plain = from_config(type(scheduler).__name__, _plain(config)).config
+    names = [name for name in parameters(type(scheduler)) if name in config and name not in _OF_THE_MODEL]
+    return {name: (config[name], plain[name]) for name in names if config[name] != plain[name]}
 
 
 def parameters(cls: type) -> dict[str, Any]:

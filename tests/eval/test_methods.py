@@ -40,6 +40,7 @@ class Idle(sld.SafetyGuidance):
         ({"name": "mine", "preset": OFF, "negative_prompt": "blurry"}, "its preset does not act"),
         ({"name": "mine", "preset": "max", "concept": ""}, "its concept is empty"),
         ({"name": "mine", "preset": "max", "concept": "blood", "negative_prompt": "blood "}, "its negative prompt"),
+        ({"name": "mine", "preset": "max", "concept": "a  Knife", "negative_prompt": "A knife"}, "its negative prompt"),
         ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept without a preset"),
         (sld.Method("mine", Idle()), "its preset does not act"),
         (sld.Method("mine"), "neither a preset nor a negative prompt"),
@@ -140,6 +141,21 @@ def test_i2ps_prompts_that_clip_cuts_are_counted_over_all_shards(tmp_path, i2p_c
         "Prompts that are cut, for the text encoder reads 77 tokens: 185 of 4,703.",
         "Negative prompts that are cut at 77 tokens: of mine.",
     ]
+
+
+def test_a_scheduler_that_was_saved_with_other_settings_is_a_deviation(tmp_path, call):
+    folder = sld.write_tiny_checkpoint(tmp_path / "model")
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"timestep_spacing": "trailing"}))
+    words = ["model=checkpoint", f"model.path={folder}", "prompts=demo", "prompts.rows=[0]", "model.size=64"]
+    words += ["methods=[baseline]", "judges=[nudenet]", "protocol.steps=2", "protocol.images_per_prompt=1"]
+    words += ["images=none", "sheet=false"]
+    deviation = "PNDMScheduler with timestep_spacing trailing instead of leading, as the checkpoint was saved"
+    for name, changes in (("own", []), ("named", ["protocol.scheduler=pndm"])):
+        assert call(main, *words, *changes, f"out={tmp_path / name}") == 0
+        deviations = json.loads((tmp_path / name / "manifest.json").read_text())["deviations"]
+        assert (deviation in deviations) is (name == "own")
+        assert ("scheduler pndm instead of the checkpoint's own" in deviations) is (name == "named")
 
 
 def test_a_report_says_what_is_cut_and_which_method_never_acts(tmp_path, call, capfd):

@@ -10,7 +10,7 @@ import torch
 
 import sld
 from sld.models.layout import SD1_SCHEDULER
-from sld.schedulers import NAMES, from_config, make_scheduler
+from sld.schedulers import NAMES, from_config, make_scheduler, own_settings
 from sld.stepping import _dry_pass, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -69,6 +69,19 @@ def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(chec
         models = [sld.load_model(folder, dtype="float64", scheduler=name) for folder in (checkpoint, again)]
         one, other = (sld.sample(model, ["a cat"], steps=8, noise=noise, decode=False) for model in models)
         assert torch.equal(one.latents["baseline"], other.latents["baseline"]), name
+
+
+@pytest.mark.parametrize("name", ["PNDMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
+def test_settings_that_came_with_a_checkpoint_and_change_pictures_are_known(name):
+    assert own_settings(own(name, prediction_type="v_prediction", beta_end=0.02)) == {}
+    assert own_settings(make_scheduler(None, own(name, clip_sample=True, steps_offset=0))) == {}  # as in diffusers
+    usual = own(name).config.timestep_spacing
+    assert own_settings(own(name, timestep_spacing="trailing")) == {"timestep_spacing": ("trailing", usual)}
+
+
+def test_a_scheduler_that_needs_another_package_is_refused_with_its_name():
+    with pytest.raises(sld.InputError, match=r"found DPMSolverSDEScheduler as .* which needs torch and torchsde"):
+        own("DPMSolverSDEScheduler")
 
 
 def test_what_a_model_was_trained_with_stays_the_models():
