@@ -41,6 +41,7 @@ sys.meta_path.insert(0, _BesideThisFile)
 
 def main() -> None:
     """Call the subcommand that the first argument names; exit 2 where there is none of that name."""
+    importlib.import_module("eval.streams").open_streams()
     name, *arguments = sys.argv[1:] or [""]
     if name in ("-h", "--help", "help"):
         print(usage())
