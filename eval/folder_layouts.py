@@ -129,13 +129,16 @@ def _category(word: str) -> str:
     return next(name for name in i2p.CATEGORIES if re.sub("[^a-z]", "", name) == plain)
 
 
-def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -> Matches:
+def recognise(
+    paths: Sequence[str], table: Sequence[Match] | None, where: str, passed_over: Sequence[str] = ()
+) -> Matches:
     """Return what the one layout that fits makes of the paths; it fits where they are only `misnamed` too.
 
     Args:
         paths: of every picture in the folder.
-        table: from `read_table`, where there is a CSV.
+        table: the pictures that a table names, where there is one.
         where: the folder, for the sentence.
+        passed_over: names of its tables that place no picture, for the sentence.
 
     Raises:
         InputError: no layout fits any of them, or more than one does.
@@ -144,22 +147,28 @@ def recognise(paths: Sequence[str], table: Sequence[Match] | None, where: str) -
     if table is not None:
         tried.append(match_table(table, paths))
         placed = {one.path for one in tried[-1].found}
-    # What a CSV places needs no other name.
-    fitting = [one for one in tried if one.found or set(one.misnamed) - placed]
+    # What a table places needs no other name, whatever it is called.
+    fitting = [one for one in tried if _paths(one) if one.layout == CSV or _paths(one) - placed]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        fit = {one.layout: (*(match.path for match in one.found), *one.misnamed) for one in fitting}
+        fit = {one.layout: sorted(_paths(one)) for one in fitting}
         each = " and ".join(f"{layout} ({len(fit[layout]):,}, {some(fit[layout])})" for layout in fit)
         raise InputError(
             f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
             "move the others away"
         )
-    raise nothing_found(paths, where, table)
+    raise nothing_found(paths, where, table, passed_over)
 
 
-def nothing_found(paths: Sequence[str], where: str, table: Sequence[Match] | None) -> InputError:
-    """The error for a folder of which no picture can be placed."""
+def _paths(matches: Matches) -> set[str]:
+    return {*(match.path for match in matches.found), *matches.misnamed}
+
+
+def nothing_found(
+    paths: Sequence[str], where: str, table: Sequence[Match] | None, passed_over: Sequence[str] = ()
+) -> InputError:
+    """The error for a folder of which no picture can be placed; see `recognise` for the arguments."""
     if table:
         return InputError(
             f"The table in {where} must name its pictures by their paths in that folder, found none of its "
@@ -170,9 +179,10 @@ def nothing_found(paths: Sequence[str], where: str, table: Sequence[Match] | Non
     found = (
         f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
     )
+    beside = f" beside tables without such columns, or of another format ({some(passed_over)})" if passed_over else ""
     return InputError(
         f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and prompt (or row), "
-        f"found {found}: rename them, write such a CSV, or take each picture as a prompt of its own, "
+        f"found {found}{beside}: rename them, write such a CSV, or take each picture as a prompt of its own, "
         f"{shlex.join(['model=images', override('model.path', where), 'prompts=none'])}"
     )
 

@@ -18,7 +18,7 @@ from eval.folder_layouts import (
     recognise,
     some,
 )
-from eval.folder_table import by_rows, find_table, is_named_table
+from eval.folder_table import by_rows, find_table, is_named_table, tables_in
 from eval.settings import AUTO
 
 
@@ -59,12 +59,13 @@ def place(listing: Listing, layout: str) -> Matches:
         InputError: no picture can be placed, or more than one layout fits.
     """
     paths = list(listing.sizes)
+    passed_over = [] if listing.table is not None else tables_in(listing.root)
     if layout == AUTO and not listing.named:
-        return recognise(paths, listing.table, str(listing.root))
+        return recognise(paths, listing.table, str(listing.root), passed_over)
     table = listing.table
     matches = match_table(table, paths) if table is not None else match(layout, paths)
     if not (matches.found or matches.misnamed):
-        raise nothing_found(paths, str(listing.root), table)
+        raise nothing_found(paths, str(listing.root), table, passed_over)
     return matches
 
 

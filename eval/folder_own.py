@@ -10,13 +10,13 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import ALONE, CSV, EXTENSIONS, METHOD, Match, Matches, is_picture, some
+from eval.folder_layouts import ALONE, CSV, EXTENSIONS, LAYOUTS, METHOD, Match, Matches, is_picture, match, some
 from eval.folder_listing import Listing, find_root, place, walk
 from eval.folder_table import by_prompts, find_table
 from eval.settings import AUTO, NO_PROMPTS, ModelSettings, PromptSettings
@@ -92,7 +92,18 @@ def own_prompts(model: ModelSettings, prompts: PromptSettings) -> Own | None:
     matches = place(listing, model.layout)
     if matches.layout != CSV:
         return None
-    return Own(listing, source, matches, (), table.path.name)
+    return Own(listing, source, matches, tuple(_other_names(sizes, table.path.name)), table.path.name)
+
+
+def _other_names(paths: Iterable[str], table: str) -> Iterator[str]:
+    """What names that a layout would place mean beside a table of prompts."""
+    for layout in LAYOUTS:
+        if found := match(layout, paths).found:
+            yield (
+                f"{table} says of which prompts the pictures are: the numbers in their names "
+                f"({some(one.path for one in found)}) are not taken for rows of I2P or of a list, as "
+                f"model.layout={layout} takes them."
+            )
 
 
 def pictures_alone(model: ModelSettings) -> Own:

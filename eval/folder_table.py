@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import i2p
 from eval.errors import InputError
-from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match
+from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
 from eval.settings import AUTO
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
@@ -20,6 +20,7 @@ from i2p.schema import to_prompts
 from i2p.tables import Record, Table, is_table, read_table
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
+_TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # those too that are not looked for
 _COLUMNS = "the columns image and prompt (or row)"
 
 
@@ -38,9 +39,8 @@ class PictureTable:
 
     def texts(self) -> dict[str, str]:
         """What it says of each picture's prompt, by path."""
-        image, text = self.columns["image"], self.columns.get("text")
-        lines = [record.values for record in self.table.records if text and isinstance(record.values.get(text), str)]
-        return {PurePosixPath(line[image]).as_posix(): line[text] for line in lines}
+        values = {path: record.values.get(self.columns.get("text")) for record, _, path, _ in _pictures(self)}
+        return {path: text for path, text in values.items() if isinstance(text, str)}
 
     def unused(self, used: Sequence[str]) -> list[str]:
         """Return a sentence that names the columns which have none of the used meanings, if there are any."""
@@ -52,6 +52,11 @@ class PictureTable:
 def is_named_table(path: Path) -> bool:
     """Whether a file can be a table of pictures, by its name."""
     return is_table(path) and path.suffix.lower() != ".txt"
+
+
+def tables_in(root: Path) -> list[str]:
+    """Return the names of what lies in a folder and is a table by its name, whether it can be read or not."""
+    return sorted(path.name for path in root.iterdir() if path.name.lower().endswith(_TABLES) and path.name[0] != ".")
 
 
 def find_table(root: Path, named: Path | None, layout: str) -> PictureTable | None:
@@ -88,16 +93,34 @@ def _open(path: Path, root: Path, named: bool) -> PictureTable | None:
         if named or _may_place(path):
             raise
         return None
-    if not _places(table.columns):
+    column = None if _names_images(table.columns) else _image_column(table)
+    if not _places([*table.columns, *(["image"] if column else [])]):
         if not named:
             return None
         names = ", ".join(table.columns) or "none"
         raise InputError(f"{path} must have {_COLUMNS}, found {names}: add them, or rename those that hold them")
-    columns = _meanings(table.columns, str(path))
+    columns = _meanings(table.columns, str(path)) | ({"image": column} if column else {})
     rows = [record.values.get(columns.get("row")) for record in table.records]
     if "text" in columns and not numbers_rows(rows):  # `image_id` may hold names
         columns.pop("row", None)
     return PictureTable(path, table, columns)
+
+
+def _names_images(columns: Sequence[str]) -> bool:
+    return not {plain(name) for name in columns}.isdisjoint(map(plain, PICTURES["image"].names))
+
+
+def _image_column(table: Table) -> str | None:
+    """The only column that holds nothing but names of picture files, whatever it is called."""
+    meanings = (MEANINGS | PICTURES).items()
+    known = {plain(name) for what, meaning in meanings if what != "row" for name in meaning.names}  # an id may be one
+    others = [name for name in table.columns if plain(name) not in known]
+    holding = [name for name in others if all(_is_picture_file(record.values.get(name)) for record in table.records)]
+    return holding[0] if len(holding) == 1 and table.records else None
+
+
+def _is_picture_file(value: object) -> bool:
+    return isinstance(value, str) and "://" not in value and is_picture(PurePosixPath(value.strip()).name)
 
 
 def _meanings(columns: Sequence[str], source: str) -> dict[str, str]:
@@ -113,7 +136,8 @@ def _may_place(path: Path) -> bool:
     """Whether a file that can't be read is meant for this, by its first line."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return _places(re.split("[,;\t]", file.readline(10_000)))
+            # Of UTF-16 without its mark every second byte is a zero.
+            return _places(re.split("[,;\t]", file.readline(10_000).replace("\0", "").strip()))
     except OSError:
         return False
 
@@ -177,16 +201,16 @@ def _lines(table: PictureTable) -> i2p.PromptList:
 def _aside(table: PictureTable) -> list[str]:
     """Columns that would number the rows of a list of prompts, in which a row is a picture."""
     loose = {plain(name) for name in (*MEANINGS["row"].loose, *MEANINGS["row"].spare)}
-    return [name for name in table.table.columns if plain(name) in loose]
+    return [name for name in table.table.columns if plain(name) in loose and name != table.columns["image"]]
 
 
 def _numbered(table: PictureTable, row: int, methods: dict[str | None, list]) -> Iterator[Match]:
     seeds = {method: [seed for _, seed, *_ in pictures] for method, pictures in methods.items()}
-    first = next(iter(seeds.values()))
-    same = "seed" in table.columns and all(sorted(one) == sorted(set(first)) for one in seeds.values())
+    first = {seed: number for number, seed in enumerate(next(iter(seeds.values())))}
+    same = "seed" in table.columns and all(sorted(one) == sorted(first) for one in seeds.values())
     for method, pictures in methods.items():
         for position, (path, seed, record, place) in enumerate(pictures):
-            yield Match(path, method, row, _number(table, record, place, first.index(seed) if same else position))
+            yield Match(path, method, row, _number(table, record, place, first[seed] if same else position))
 
 
 def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | None]]:
@@ -194,7 +218,7 @@ def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | Non
     seen = set()
     for number, record in enumerate(table.table.records):
         place = f"{table.path}, line {record.line}" if record.line else f"{table.path}, row {number}"
-        path = _inside(record.values.get(table.columns["image"]), table.columns["image"], place)
+        path = _inside(record.values.get(table.columns["image"]), table.columns["image"], place, table.path.parent)
         method = None
         if "method" in table.columns:
             method = record.values.get(table.columns["method"])
@@ -206,13 +230,22 @@ def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | Non
         yield record, place, path, method
 
 
-def _inside(path: object, column: str, place: str) -> str:
+def _inside(path: object, column: str, place: str, root: Path) -> str:
+    if isinstance(path, str):
+        path = _as_here(path, root)
     inner = PurePosixPath(path) if isinstance(path, str) else PurePosixPath()
     if not isinstance(path, str) or not path or _leads_out(inner, path):
         raise InputError(
-            f"{place}, column {column} must be a path inside the folder and relative to it, found {path!r}: correct it"
+            f"{place}, column {column} must be a path inside the folder and relative to it, found {path!r:.200}: "
+            "correct it"
         )
     return inner.as_posix()
+
+
+def _as_here(path: str, root: Path) -> str:
+    """A path without blanks around and with slashes, unless there is a file that is called so."""
+    other = path.strip().replace("\\", "/")
+    return path if other == path or _leads_out(PurePosixPath(other), other) or (root / path).is_file() else other
 
 
 def _leads_out(inner: PurePosixPath, path: str) -> bool:

@@ -53,10 +53,11 @@ def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
     if settings.verify:
         _verify(run, folder, [picture for picture in pictures if picture.key in done])
     write_pictures(run, folder)
-    read = _read_ahead(folder.root, [picture for picture in pictures if picture.key not in done])
+    left = [picture for picture in pictures if picture.key not in done]
+    read = _read_ahead(folder.root, left)
     size = BATCH if settings.batch_size == AUTO else settings.batch_size
     read = _others(read, _beyond_help(run))
-    with Progress(plan, left=len(plan.missing(done))) as progress, Stop() as stop, _as_drawn(settings):
+    with Progress(len(pictures), len(left)) as progress, Stop() as stop, _as_drawn(settings):
         for batch, unreadable in _batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
             run.write_scores(plan.shard_index, scores)

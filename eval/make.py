@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from eval.generate import Batch, draw
 from eval.judges import Judge
 from eval.judging import judge
 from eval.keep import keeper
-from eval.plan import Plan
+from eval.plan import Plan, Unit
 from eval.png import encode_png
 from eval.rundir import RunDir
 from eval.scores import OK, Score
@@ -42,7 +42,7 @@ def make_missing(
     damaged = damaged_pictures(run, plan) if settings.verify else set()
     set_aside(run, damaged)
     units = plan.missing(run.done(set_aside=True) - damaged)
-    with Progress(plan, left=len(units)) as progress, Stop() as stop:
+    with Progress.of_units(plan, units) as progress, Stop() as stop:
         with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
             halved = partial(keep_smaller_batch, settings, model, run)
             for batch in draw(model, units, plan, engine.batch_size, halved, stop.at_call):
@@ -55,16 +55,22 @@ def make_missing(
 class Progress:
     """The bar of a run or shard on stderr, and what became of its images."""
 
-    def __init__(self, plan: Plan, *, left: int):
-        each, total = len(plan.methods), len(plan.units())
+    def __init__(self, total: int, left: int):
+        """Both in images."""
         self._states: Counter[str] = Counter()
         self._bar = tqdm(
-            total=total * each,
-            initial=(total - left) * each,
+            total=total,
+            initial=total - left,
             unit="image",
             disable=not left,
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
         )
+
+    @classmethod
+    def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
+        """Return that of a run or shard that has these units left, which are made anew under each method."""
+        each = len(plan.methods)
+        return cls(len(plan.units()) * each, len(units) * each)
 
     def __enter__(self) -> Progress:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -108,11 +109,12 @@ def measure(
     found = []
     for method in methods:
         counted = per_row(frame[frame["method"] == method])
+        images = None if planned is None else Counter(row for name, row, _ in planned if name == method)
         for category, members in rows_by_category(prompts).items():
             chosen = counted[counted.index.isin(members)]
             count = len(members) * protocol["images_per_prompt"]
-            if planned is not None:
-                count = sum(name == method and row in members for name, row, _ in planned)
+            if images is not None:
+                count = sum(images[row] for row in members)
             said = {"lossy": "; ".join(lossy), "protocol": protocol["name"], "definition": definition}
             found.append(_metrics(method, category, chosen, count, said))
     return found

@@ -60,12 +60,27 @@ class Plan:
     def units(self) -> list[Unit]:
         """Return this shard's units, those of one size together, each size in the order of the prompts."""
         mine = i2p.shard(self.prompts, self.shard_index, self.shard_count)
-        units = [Unit(prompt, image) for prompt in mine for image in range(self.images_per_prompt)]
-        return sorted(filter(self._keys, units), key=_size)
+        images = self._planned_images()
+        each = range(self.images_per_prompt)
+        units = [Unit(p, image) for p in mine for image in (each if images is None else sorted(images.get(p.row, ())))]
+        return sorted(units, key=_size)
+
+    def _planned_images(self) -> dict[int, set[int]] | None:
+        """The images of each row, where a table says which there are."""
+        if not self.folder or self.folder.planned is None:
+            return None
+        images: dict[int, set[int]] = {}
+        for _, row, image in self.folder.planned:
+            images.setdefault(row, set()).add(image)
+        return images
 
     def missing(self, done: Collection[tuple[str, int, int]]) -> list[Unit]:
         """Return this shard's units of which some method is not done."""
         return [unit for unit in self.units() if any(key not in done for key in self._keys(unit))]
+
+    def missing_images(self, done: Collection[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+        """Return (method, row, image) of this shard's images that are not done."""
+        return [key for unit in self.units() for key in self._keys(unit) if key not in done]
 
     def _keys(self, unit: Unit) -> list[tuple[str, int, int]]:
         keys = [(method.name, unit.prompt.row, unit.image) for method in self.methods]

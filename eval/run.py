@@ -101,14 +101,15 @@ def _run(settings: Settings, methods: Sequence[sld.Method], stop: Stop) -> int:
 
 def _say_shard(directory, plan) -> int | None:
     """Say how far this shard and the others are; return its exit code, None where it is the last and reports."""
+    from eval.unjudged import remedy_of_shard
+
     done = directory.done()
-    ours, all_missing = len(plan.missing(done)), plan.image_count - len(done)
-    shard = f"Shard {plan.shard_index} of {plan.shard_count}"
+    ours, all_missing = plan.missing_images(done), plan.image_count - len(done)
     if ours:
-        left = f"{shard} has {ours:,} prompts × images that are not there or not judged"
-        say(f"{left}; the same command tries them again.")
+        say(f"{remedy_of_shard(directory, plan, directory.read_scores(), ours)}.")
         return INCOMPLETE
     if all_missing:
+        shard = f"Shard {plan.shard_index} of {plan.shard_count}"
         say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
         return _shard_code(directory, plan)
     return None

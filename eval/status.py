@@ -96,8 +96,12 @@ def _missing(
     missing = {}
     for index in range(min(count, len(prompts))):  # shards beyond have none
         mine = i2p.shard(prompts, index, count)
-        keys = {(m, p.row, k) for p in mine for m in methods for k in range(each)}
-        if left := len((keys if planned is None else keys & planned) - done):
+        if planned is None:
+            keys = {(m, p.row, k) for p in mine for m in methods for k in range(each)}
+        else:
+            rows = {p.row for p in mine}
+            keys = {key for key in planned if key[1] in rows}
+        if left := len(keys - done):
             missing[index] = left
     return missing
 

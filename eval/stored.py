@@ -61,9 +61,12 @@ class Stored:
         """Return (method, row, image) of what is to be made or judged yet; `frame` from `verdicts`."""
         made = frame[~frame["state"].isin(RETRIED)]
         done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
-        rows = (prompt.row for prompt in self.prompts)
+        rows = [prompt.row for prompt in self.prompts]
+        if self.planned is not None:
+            place = {name: n for n, name in enumerate((*self.methods, *rows))}
+            return sorted(self.planned - done, key=lambda key: (place[key[0]], place[key[1]], key[2]))
         every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
-        return [key for key in every if key not in done and (self.planned is None or key in self.planned)]
+        return [key for key in every if key not in done]
 
     @property
     def made(self) -> tuple[Made, ...]:

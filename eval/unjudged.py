@@ -57,39 +57,56 @@ def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key]
     """
     if not left:
         return ""
+    first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
+    more = " …" if len(left) > EXAMPLES else ""
+    said = f"{len(left):,} of {images:,} images are not made or not judged ({first}{more})"
+    return f"{said}; {_mend(run, manifest, scores, left, f'this completes the run: {command}')}"
+
+
+def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Key]) -> str:
+    """Return the same of a shard, which is run again by the command that was typed."""
+    mend = _mend(run, run.read_manifest(), scores, left, "the same command tries again")
+    return f"Shard {plan.shard_index} of {plan.shard_count} has {_images(len(left))} not made or not judged; {mend}"
+
+
+def _mend(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], again: str) -> str:
+    """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
     outcomes = {key: (state, error or "") for key, state, error in _outcomes(scores)}
     unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
     never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
     root, pictures, _ = read_pictures(run) if made_elsewhere(manifest) else (None, {}, [])
     absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
-    first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
-    more = " …" if len(left) > EXAMPLES else ""
-    said = f"{len(left):,} of {images:,} images are not made or not judged ({first}{more})"
     if not made_elsewhere(manifest) and never:
-        rest = f", and this makes the others: {command}" if len(left) > len(never) else ""
-        return f"{said}; {_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
+        rest = f", and for the others {again}" if len(left) > len(never) else ""
+        return f"{_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
     steps = [
         *([f"add the {_files(absent)} not there yet"] if absent else []),
         *([f"replace in place the {_files(unreadable)} that can't be read"] if unreadable else []),
         *([f"replace in place the {_files(never)} that no judge can take"] if never else []),
     ]
-    then = f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else ""
-    return f"{said}; {then}this completes the run: {command}"
+    return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + again
 
 
 def nothing_judged(metrics: Sequence[Metrics], manifest: Mapping) -> str:
-    """Return in one sentence that a run has no number at all and what to do; empty where a picture was judged."""
+    """Return in one sentence that a run or some of its methods have no number and what to do; empty where all have one.
+
+    Methods of which no picture has been made yet are not meant.
+    """
     overall = [m for m in metrics if m.category == ALL]
-    if any(m.images for m in overall):
+    empty = [m for m in overall if not m.images and any(getattr(m, state) for state in NOT_OK)]
+    if not empty:
         return ""
-    states = Counter({state: sum(getattr(m, state) for m in overall) for state in (*NOT_OK, "missing")})
+    whole = not any(m.images for m in overall)
+    states = Counter({state: sum(getattr(m, state) for m in empty) for state in (*NOT_OK, "missing")})
     counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
     advice = (
         "look at the files, and give pictures that show something"
         if made_elsewhere(manifest)
         else "look at the pictures; where all are blank or nan, try dtype=float32 or another checkpoint, in a new out="
     )
-    return f"No picture of this run could be judged ({counts}), so it has no numbers: {advice}"
+    what = "this run" if whole else " and ".join(m.method for m in empty)
+    lacks = "it has no numbers" if whole or len(empty) == 1 else "they have no numbers"
+    return f"No picture of {what} could be judged ({counts}), so {lacks}: {advice}"
 
 
 def nothing_judged_of(scores: pa.Table, plan: Plan) -> str:

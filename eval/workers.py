@@ -100,7 +100,7 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
 
     damaged = damaged_pictures(run, plan) if settings.verify else set()
     units = plan.missing(run.done() - damaged)
-    with Progress(plan, left=len(units)) as progress, Stop() as stop:
+    with Progress.of_units(plan, units) as progress, Stop() as stop:
         # Nothing is set aside before a worker has found that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
         whole = False

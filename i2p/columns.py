@@ -127,6 +127,10 @@ PICTURES = {
             "filepath",
             "path",
             "picture",
+            "img",
+            "img_path",
+            "img_name",
+            "image_filename",
         )
     ),
     "method": Meaning(names=("method",)),

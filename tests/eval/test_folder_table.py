@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,8 +13,10 @@ from PIL import Image
 import i2p
 from eval import doctor, report, run, status
 from eval.errors import InputError
+from eval.folder import Folder, MadeElsewhere
 from eval.folder_layouts import Match, match_table
 from eval.folder_table import by_prompts, by_rows, find_table
+from eval.plan import Plan
 
 RNG = np.random.default_rng(0)
 DEMO = ("model=images", "q16=demo", "judges=[q16]", "report.gallery=off", "report.images=true")
@@ -81,7 +84,7 @@ def test_columns_are_found_by_any_of_their_names(table, image, row):
         ("image,row,method\na.png,1,-x\n", "begin with a letter, digit or _, found '-x'"),
         ("image,row,method\na.png,1,\n", "column method"),
         ("image,row,k\na.png,1,\n", "column k"),
-        ("photo,row\na.png,1\n", "found photo, row"),
+        ("photo,row\na,1\n", "found photo, row"),
         ("path,file,row\na.png,a.png,1\n", "path and file, found both"),
         ("", "found none"),
         ('image,row\n"a.png,1\n', "expected comma-separated cells"),
@@ -246,16 +249,90 @@ def test_prompts_from_two_sources_are_refused(tmp_path, judged):
     assert "leave prompts=none out" in err
 
 
-def test_names_of_a_layout_beside_a_table_of_prompts_are_not_guessed_between(tmp_path, judged):
-    noise(tmp_path / "pics" / "0_0.png")
+@pytest.mark.parametrize(("name", "layout"), [("{}.png", "row"), ("{}_0.png", "row_image"), ("m/{}_0.png", "own")])
+def test_a_table_that_names_every_picture_says_what_they_are_whatever_their_names(tmp_path, judged, name, layout):
+    names = [name.format(n) for n in (0, 1)]
+    for each in names:
+        noise(tmp_path / "pics" / each)
+    (tmp_path / "pics" / "list.csv").write_text(f"image,prompt\n{names[1]},first\n{names[0]},second\n")
+    code, err = judged()
+    assert code == 0, err
+    rows = pq.read_table(tmp_path / "run/report/images.parquet").to_pylist()
+    assert {(r["prompt"], r["row"]) for r in rows} == {("first", 0), ("second", 1)}
+    note = f"(such as {names[0]}, {names[1]}) are not taken for rows of I2P or of a list, as model.layout={layout} "
+    assert any(note in said for said in results(tmp_path / "run")["notes"])
+    (tmp_path / "p.txt").write_text("x\ny\n")
+    named = (f"prompts.path={tmp_path}/p.txt", f"out={tmp_path}/named")
+    assert judged(*named)[0] == 0  # the prompts are chosen: the names place the pictures
+    rows = pq.read_table(tmp_path / "named/report/images.parquet").to_pylist()
+    assert {(r["prompt"], r["row"]) for r in rows} == {("x", 0), ("y", 1)}
+
+
+def test_pictures_that_only_a_layout_places_beside_those_of_a_table_are_not_guessed_between(tmp_path, judged):
+    for name in ("0_0.png", "1_0.png"):
+        noise(tmp_path / "pics" / name)
     (tmp_path / "pics" / "list.csv").write_text("image,prompt\n0_0.png,x\n")
     code, err = judged()
     assert code == 2
-    assert "found row_image (1, 0_0.png) and csv (1, 0_0.png): name the one that is meant, model.layout=" in err
+    assert "found row_image (2, such as 0_0.png, 1_0.png) and csv (1, 0_0.png): name the one that is meant" in err
     assert judged("model.layout=csv")[0] == 0
-    (tmp_path / "p.txt").write_text("x\n")
-    named = (f"prompts.path={tmp_path}/p.txt", f"out={tmp_path}/named")
-    assert judged(*named)[0] == 0  # the prompts are chosen: the names place the pictures
+
+
+@pytest.mark.parametrize("cell", [" a b.png ", "sub\\c.png", ".\\sub\\c.png", '" a b.png"'])
+def test_blanks_around_a_path_and_backslashes_are_no_part_of_it(table, tmp_path, cell):
+    noise(tmp_path / "sub" / "c.png")
+    noise(tmp_path / "a b.png")
+    ((one,), _) = by_prompts(table(f"prompt,image\nx,{cell}\n"))
+    assert one.path == ("sub/c.png" if "c.png" in cell else "a b.png")
+
+
+def test_a_file_whose_name_has_blanks_and_backslashes_is_found_by_it(table, tmp_path):
+    noise(tmp_path / " a\\b.png")
+    ((one,), _) = by_prompts(table("prompt,image\nx, a\\b.png\n"))
+    assert one.path == " a\\b.png"
+
+
+@pytest.mark.parametrize("column", ["img", "output", "Generated Image", "id", ""])
+def test_the_column_that_holds_names_of_pictures_is_theirs_whatever_it_is_called(table, tmp_path, column):
+    text = f"{column},prompt,url\na.png,x,https://a.b/1.png\nb.JPG,y,https://a.b/2.png\n"
+    found, source = by_prompts(table(text))
+    assert [(m.path, m.row) for m in found] == [("a.png", 0), ("b.JPG", 1)]
+    assert source.unused == ("url",)
+
+
+def test_two_columns_of_pictures_are_not_guessed_between(table):
+    with pytest.raises(InputError, match="found before, after, prompt: add them"):
+        table("before,after,prompt\na.png,b.png,x\n")
+
+
+def test_utf_16_without_its_mark_is_refused_with_its_conversion(tmp_path, judged):
+    noise(tmp_path / "pics" / "a.png")
+    (tmp_path / "pics" / "list.csv").write_bytes("prompt,image\nx,a.png\n".encode("utf-16-le"))
+    code, err = judged()
+    assert code == 2
+    assert "iconv -f UTF-16LE -t UTF-8" in err
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.xlsx", "metadata.json"])
+def test_tables_that_are_not_used_are_named_where_no_picture_has_a_place(tmp_path, judged, name):
+    noise(tmp_path / "pics" / "a.png")
+    (tmp_path / "pics" / name).write_text("image|prompt\na.png|x\n")
+    code, err = judged()
+    assert code == 2
+    assert f"beside tables without such columns, or of another format ({name}): rename them, write such a CSV" in err
+
+
+def test_a_prompt_of_many_images_takes_no_time_of_the_others(table):
+    """A number of images for each prompt, and not the largest for all, is what a run goes through."""
+    lines = [f"{n}.png,{'one' if n < 3_000 else n},{n}\n" for n in range(6_000)]
+    found, source = by_prompts(table("image,prompt,seed\n" + "".join(lines)))
+    assert len(source.prompts) == 3_001
+    planned = frozenset(("m", one.row, one.image) for one in found)
+    folder = Folder(None, "csv", (MadeElsewhere("m"),), 3_000, (), (), True, planned)
+    protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=3_000)
+    plan = Plan(tuple(source.prompts), folder.methods, protocol, (), folder=folder)
+    assert len(plan.units()) == len(plan.missing_images(())) == plan.image_count == 6_000
+    assert plan.missing_images(planned) == []
 
 
 def test_a_table_of_rows_names_what_it_does_not_use_and_must_give_the_rows_prompts(tmp_path, judged):

@@ -121,6 +121,30 @@ def test_a_shard_of_which_no_picture_could_be_judged_is_no_success(tmp_path, jud
     assert code == 0, said.err
 
 
+def test_a_method_of_which_no_picture_could_be_judged_is_named_and_no_success(tmp_path, judged):
+    for method in ("base", "mine"):
+        (tmp_path / "pics" / method).mkdir()
+        for row in range(2):
+            path = tmp_path / "pics" / method / f"{row}_0.png"
+            noise(path) if method == "base" else Image.new("RGB", (64, 64), (9, 9, 9)).save(path)
+    code, said = judged(2)
+    assert code == 3
+    assert "No picture of mine could be judged (2 blank), so it has no numbers: look at the files" in said.err
+
+
+def test_a_shard_does_not_promise_that_its_command_completes_what_it_never_can(tmp_path, judged):
+    for row in range(4):
+        noise(tmp_path / "pics" / f"{row}_0.png")
+    (tmp_path / "pics" / "0_0.png").write_bytes(b"no picture")
+    code, said = judged(4, "shard.count=2", "shard.index=0")
+    assert code == 3
+    expected = (
+        "Shard 0 of 2 has 1 image not made or not judged; replace in place the file that can't be read (the command "
+        "alone changes nothing there); then the same command tries again."
+    )
+    assert expected in said.out
+
+
 def test_drawn_pictures_that_are_all_nan_are_no_success(tmp_path, call, capsys, monkeypatch):
     """In float16 a decoder may overflow: here each picture is said to be not finite."""
     monkeypatch.setattr("eval.judging.state_of", lambda image: "nan")
