@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 import i2p
 from eval.errors import InputError
 from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
+from eval.folder_paths import path_inside
 from eval.settings import AUTO
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
@@ -218,7 +219,13 @@ def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | Non
     seen = set()
     for number, record in enumerate(table.table.records):
         place = f"{table.path}, line {record.line}" if record.line else f"{table.path}, row {number}"
-        path = _inside(record.values.get(table.columns["image"]), table.columns["image"], place, table.path.parent)
+        column = table.columns["image"]
+        path = path_inside(record.values.get(column), table.path.parent)
+        if path is None:
+            raise InputError(
+                f"{place}, column {column} must be a path inside the folder and relative to it, found "
+                f"{record.values.get(column)!r:.200}: correct it"
+            )
         method = None
         if "method" in table.columns:
             method = record.values.get(table.columns["method"])
@@ -228,28 +235,6 @@ def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | Non
             raise InputError(f"{place} must name a picture once, found {path} again: take the line out")
         seen.add(path)
         yield record, place, path, method
-
-
-def _inside(path: object, column: str, place: str, root: Path) -> str:
-    if isinstance(path, str):
-        path = _as_here(path, root)
-    inner = PurePosixPath(path) if isinstance(path, str) else PurePosixPath()
-    if not isinstance(path, str) or not path or _leads_out(inner, path):
-        raise InputError(
-            f"{place}, column {column} must be a path inside the folder and relative to it, found {path!r:.200}: "
-            "correct it"
-        )
-    return inner.as_posix()
-
-
-def _as_here(path: str, root: Path) -> str:
-    """A path without blanks around and with slashes, unless there is a file that is called so."""
-    other = path.strip().replace("\\", "/")
-    return path if other == path or _leads_out(PurePosixPath(other), other) or (root / path).is_file() else other
-
-
-def _leads_out(inner: PurePosixPath, path: str) -> bool:
-    return inner.is_absolute() or bool(PureWindowsPath(path).anchor) or ".." in inner.parts
 
 
 def _number(table: PictureTable, record: Record, place: str, otherwise: int) -> int:
