@@ -292,7 +292,7 @@ def test_a_file_whose_name_has_blanks_and_backslashes_is_found_by_it(table, tmp_
     assert one.path == " a\\b.png"
 
 
-@pytest.mark.parametrize("column", ["img", "output", "Generated Image", "id", ""])
+@pytest.mark.parametrize("column", ["img", "output", "Generated Image", "id", "image_id", ""])
 def test_the_column_that_holds_names_of_pictures_is_theirs_whatever_it_is_called(table, tmp_path, column):
     text = f"{column},prompt,url\na.png,x,https://a.b/1.png\nb.JPG,y,https://a.b/2.png\n"
     found, source = by_prompts(table(text))
