@@ -196,7 +196,7 @@ def test_an_index_of_files_that_do_not_belong_together_is_refused(checkpoint, fo
 def test_one_shard_alone_is_not_taken_for_a_whole_unet(checkpoint, folder, weights):
     shards(folder, STEM, ".safetensors", moved(weights, 1))
     message = refusal(checkpoint, unet=folder / f"{STEM}-00001-of-00002.safetensors")
-    assert message.endswith(f"give its folder, {folder}.")
+    assert message.endswith(f"give its folder, unet={folder}.")
     assert shift(sld.load_model(checkpoint, unet=folder), weights) == 1
 
 
