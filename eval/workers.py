@@ -78,7 +78,7 @@ def _on_cpu(asked: int) -> int:
     if free is not None:
         most = max(1, min(most, free // LIBRARIES))
     if asked > most:
-        held = "" if free is None else f" and {free / GIB:.0f} GiB of free memory, of which each takes one"
+        held = "" if free is None else f" and {free // GIB} GiB of free memory, of which each takes one"
         raise InputError(
             f"workers must be at most {most} on a machine of {os.cpu_count()} cores{held}, found {asked}: lower it"
         )
