@@ -183,7 +183,7 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt], own: Own 
         raise InputError(
             f"{root} must hold pictures of rows of the prompts ({min(prompts)} to {max(prompts)}), found "
             f"{len(strangers):,} of others ({some(strangers)}): rows count from 0; rename the pictures, give their own "
-            "prompts (prompts.path=FILE), or move them away"
+            "prompts (prompts=i2p prompts.path=FILE), or move them away"
         )
     if own is None and (large := [one.path for one in found if one.image >= MOST_IMAGES]):
         raise InputError(

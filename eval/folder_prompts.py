@@ -52,8 +52,8 @@ def check_table_prompts(
         raise InputError(
             f"{root} must hold pictures of the prompts that are chosen here, found a table of other prompts "
             f"({others[0].path}: row {row} is {texts[others[0].path]!r:.60} there and {prompts[row].text!r:.60} here): "
-            "give the prompts that its rows are of (prompts.path=FILE), or call its column of rows unused_row, to take "
-            "the prompts of the table itself"
+            "give the prompts that its rows are of (prompts=i2p prompts.path=FILE), or call its column of rows "
+            "unused_row, to take the prompts of the table itself"
         )
 
 
@@ -89,7 +89,7 @@ def check_geneval_prompts(root: Path, found: Iterable[Match], prompts: Mapping[i
         raise InputError(
             f"{root} must hold pictures of the prompts that are chosen here, found other prompts in {len(others):,} of "
             f"{len(folders):,} folders (in {name} row {row} is {text!r:.60}, here {prompts[row].text!r:.60}): choose "
-            "the prompts that GenEval was given (prompts.path=FILE)"
+            "the prompts that GenEval was given (prompts=i2p prompts.path=FILE)"
         )
     return mute
 

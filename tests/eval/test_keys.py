@@ -1,7 +1,7 @@
 """Advice works when followed: what a library says of its arguments reaches a user of the command line as keys."""
 
-import ast
 import re
+import runpy
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -20,6 +20,7 @@ ROOT = Path(sld.__file__).parents[1]
 LIBRARIES = [path for part in ("sld", "i2p", "eval/judges") for path in sorted((ROOT / part).rglob("*.py"))]
 LIBRARIES.append(ROOT / "eval/flags.py")
 ARGUMENTS = {*keys.MODEL, *keys.Q16, *keys.NUDENET, *keys.PLAN}
+errors_of = runpy.run_path(str(Path(__file__).with_name("sentences.py")))["errors_of"]
 NAMED = re.compile(rf"\b({'|'.join(sorted(ARGUMENTS))})=(?!=)")
 
 
@@ -30,26 +31,6 @@ def settings_keys(kind=Settings, prefix="") -> set[str]:
         inner = hints[field.name]
         found |= settings_keys(inner, f"{prefix}{field.name}.") if is_dataclass(inner) else {f"{prefix}{field.name}"}
     return found
-
-
-def errors_of(path: Path):
-    """Yield (line, text, declared arguments) of every error that a module raises; … stands for what is filled in."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for call in ast.walk(tree):
-        name = getattr(call, "func", None)
-        if isinstance(call, ast.Call) and isinstance(name, ast.Name) and name.id == "InputError" and call.args:
-            yield call.lineno, constant(call.args[0]), [constant(one) for one in call.args[1:]]
-
-
-def constant(node: ast.AST) -> str:
-    """A text as the source has it."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(map(constant, node.values))
-    if isinstance(node, ast.BinOp):
-        return constant(node.left) + constant(node.right)
-    return "…"
 
 
 def test_every_argument_that_a_library_advises_is_declared_so_that_it_can_be_called_by_its_key():

@@ -1,0 +1,188 @@
+"""What the harness refuses, what the refusal says to type, and what is typed then.
+
+Each trial: a part of "MODULE: SENTENCE" as the source has it, what is typed, the advice as it stands in the sentence,
+and what is typed then; {…} are files of `test_advice`, and a first word in capitals is another command than the run.
+"""
+
+IMAGES = "model=images q16=demo"
+LOADED = "loaded"  # accepted once loading begins
+READ = "read"  # accepted once the pictures of a folder would be read
+ENDS = "ends"  # accepted with exit code 0
+
+
+TRIALS = [
+    ("out is empty", "out=", "out=runs/NAME", "out=runs/mine", LOADED),
+    ("shard.index must be", "shard.index=2 shard.count=2", "(shard.count=2)", "shard.index=1 shard.count=2", LOADED),
+    (
+        "prompts=none takes the pictures of a folder",
+        "prompts=none",
+        "model=images model.path=FOLDER",
+        f"prompts=none {IMAGES} model.path={{flat}}",
+        LOADED,
+    ),
+    ("expected … behind the run directory", "REPORT {run} outt=x", "report --help`", "REPORT --help", ENDS),
+    (
+        "to be compared pair by pair",
+        "COMPARE {run} {seeds}",
+        "paired=false",
+        "COMPARE {run} {seeds} paired=false",
+        ENDS,
+    ),
+    (
+        "must have a method in common",
+        "COMPARE {run} {weak}",
+        "method_a=… method_b=…",
+        "COMPARE {run} {weak} method_a=baseline method_b=sld_weak",
+        ENDS,
+    ),
+    ("for the groups and keys there are", "promts=demo", "run --help`", "--help", ENDS),
+    (
+        "expected a label set",
+        "protocol.nude_labels=none",
+        "protocol.nude_labels=NAME",
+        "protocol.nude_labels=erasure-benchmark",
+        LOADED,
+    ),
+    (
+        "must hold pictures of rows of the prompts",
+        f"{IMAGES} model.path={{beyond}} prompts=demo",
+        "prompts=i2p prompts.path=FILE",
+        f"{IMAGES} model.path={{beyond}} prompts=i2p prompts.path={{list}}",
+        LOADED,
+    ),
+    (
+        "must hold pictures of one layout",
+        f"{IMAGES} model.path={{two_layouts}} prompts=demo",
+        "model.layout=…",
+        f"{IMAGES} model.path={{two_layouts}} prompts=demo model.layout=row",
+        LOADED,
+    ),
+    (
+        "must be a folder where prompts=none",
+        f"prompts=none {IMAGES} model.path={{tables}}/a.csv",
+        "model.path={tables}",
+        f"prompts=none {IMAGES} model.path={{tables}}",
+        LOADED,
+    ),
+    (
+        "must hold pictures that are PNG",
+        f"prompts=none {IMAGES} model.path={{empty}}",
+        "model.path=FOLDER",
+        f"prompts=none {IMAGES} model.path={{flat}}",
+        LOADED,
+    ),
+    *(
+        (
+            "must hold the same names in each subfolder",
+            f"prompts=none {IMAGES} model.path={{uneven}}",
+            f"model.layout={layout}",
+            f"prompts=none {IMAGES} model.path={{uneven}} model.layout={layout}",
+            LOADED,
+        )
+        for layout in ("methods", "pictures")
+    ),
+    (
+        "found a table of other prompts",
+        f"{IMAGES} model.path={{numbered}} prompts=demo",
+        "prompts=i2p prompts.path=FILE",
+        f"{IMAGES} model.path={{numbered}} prompts=i2p prompts.path={{list}}",
+        LOADED,
+    ),
+    (
+        "found a table of other prompts",
+        f"{IMAGES} model.path={{numbered}} prompts=demo",
+        "call its column of rows unused_row",
+        f"{IMAGES} model.path={{unused_row}} prompts=demo",
+        LOADED,
+    ),
+    (
+        "choose the prompts that GenEval was given",
+        f"{IMAGES} model.path={{geneval}} prompts=demo",
+        "prompts=i2p prompts.path=FILE",
+        f"{IMAGES} model.path={{geneval}} prompts=i2p prompts.path={{list}}",
+        LOADED,
+    ),
+    (
+        "must hold one table with",
+        f"{IMAGES} model.path={{tables}}",
+        "model.path=FILE",
+        f"{IMAGES} model.path={{tables}}/a.csv",
+        LOADED,
+    ),
+    (
+        "must hold a table with …, found none",
+        f"{IMAGES} model.path={{flat}} model.layout=csv",
+        "model.path=FILE",
+        f"{IMAGES} model.path={{tables}}/a.csv model.layout=csv",
+        LOADED,
+    ),
+    ("holds another run", "protocol.steps=2 out={run}", "Set out= to a new folder", "protocol.steps=2", LOADED),
+    ("found a link to nothing", "out={linked}", "or set out=", "out=new", LOADED),
+    ("can't be read (…): restore it, or set out=", "out={unread}", "set out= to a new folder", "out=new", LOADED),
+    ("must be a manifest of format", "out={format}", "set out= to a new folder", "out=new", LOADED),
+    ("has been changed since it was written", "out={changed}", "set out= to a new folder", "out=new", LOADED),
+    ("lacks a part (identity", "out={lacking}", "set out= to a new folder", "out=new", LOADED),
+    (
+        "must have a prompt with a guidance scale above 1",
+        "protocol.guidance_scale=1 methods=[sld_max]",
+        "protocol.guidance_scale=7.5",
+        "protocol.guidance_scale=7.5 methods=[sld_max]",
+        LOADED,
+    ),
+    (
+        "must hold the pictures that were judged",
+        f"prompts=none judges=[q16] {IMAGES} model.path={{judged_pictures}} out={{judged}}",
+        "set out= to a new folder",
+        f"prompts=none judges=[q16] {IMAGES} model.path={{judged_pictures}} out=new",
+        READ,
+    ),
+    ("--resolve goes with --cfg", "--resolve", "add --cfg job", "--resolve --cfg job", ENDS),
+    ("chooses by a name, or by several", "prompts=a:b", "see --help", "--help", ENDS),
+    ("which can't (…): set out=", "out=/proc/run", "set out= to another place", "out=new", LOADED),
+    (
+        "expected SLURM's … on the PATH",
+        "SUBMIT slurm.time=1:0:0 PATH={empty}",
+        "dry_run=true",
+        "SUBMIT slurm.time=1:0:0 dry_run=true PATH={empty}",
+        ENDS,
+    ),
+    (
+        "takes no job arrays",
+        "SUBMIT slurm.time=1:0:0 shard.count=3 PATH={no_arrays}:/usr/bin:/bin",
+        "without slurm.*, with shard.count=3 shard.index=0 up to 2",
+        "shard.count=3 shard.index=0",
+        LOADED,
+    ),
+    (
+        "nothing is queued, since",
+        "SUBMIT slurm.time=1:0:0 PATH={refusing}:/usr/bin:/bin",
+        "dry_run=true prints the commands",
+        "SUBMIT slurm.time=1:0:0 dry_run=true PATH={refusing}:/usr/bin:/bin",
+        ENDS,
+    ),
+    (
+        "whose path holds a backslash",
+        r"SUBMIT slurm.time=1:0:0 dry_run=true out='a\b'",
+        "another out=…",
+        "SUBMIT dry_run=true out=ab slurm.time=1:0:0",
+        ENDS,
+    ),
+    ("slurm must be a mapping", "SUBMIT slurm=1", "submit --help`", "SUBMIT --help", ENDS),
+    ("…: …; see `… --help`", "SUBMIT slurm.cpus=x", "submit --help`", "SUBMIT --help", ENDS),
+    (
+        "gpus must be a number",
+        "SUBMIT slurm.gpus=-1",
+        "slurm.gpus=1",
+        "SUBMIT dry_run=true slurm.time=1:0:0 slurm.gpus=1",
+        ENDS,
+    ),
+    (
+        "gpus must be a number",
+        "SUBMIT slurm.gpus=-1",
+        "or a100:1",
+        "SUBMIT dry_run=true slurm.time=1:0:0 slurm.gpus=a100:1",
+        ENDS,
+    ),
+    ("eval/status.py: … is no run directory", "STATUS {empty}", "run` makes one", "STATUS {run}", ENDS),
+    ("eval/stored.py: … is no run directory", "REPORT {empty}", "run` makes one", "REPORT {run}", ENDS),
+]

@@ -1,0 +1,156 @@
+"""Every advice to type something works: typed as told, it is accepted."""
+
+import os
+import re
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+import i2p
+import sld
+from eval.compare import main as compare
+from eval.report import main as report
+from eval.run import main as run
+from eval.status import main as status
+from eval.submit import main as submit
+from sld.safety import check_guidance
+
+ROOT = Path(sld.__file__).parents[1]
+HERE = Path(__file__)
+pytestmark = pytest.mark.xdist_group("advice")  # one process makes the files
+SENTENCES = dict(runpy.run_path(str(HERE.with_name("sentences.py")))["sentences_to_type"](ROOT))
+HARNESS, LIBRARIES, MAKERS = (
+    runpy.run_path(str(HERE.with_name(f"advice{part}.py"))) for part in ("", "_libraries", "_files")
+)
+TRIALS, EXCEPTIONS = [*HARNESS["TRIALS"], *LIBRARIES["TRIALS"]], LIBRARIES["EXCEPTIONS"]
+# What only a script can have raised, and not the command line; below.
+IN_PYTHON = (
+    "A scheduler for … was expected, as",
+    "A scheduler that ends without signal",
+    "Safety guidance must be a frozen dataclass",
+    "correct index= or count=",
+)
+COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit}
+ACCEPTED = "accepted"
+# Where a command is accepted, by how far it has to come for that.
+PLACES = {
+    "loaded": ("eval.opening.open_models", "eval.judge_folder.judge_missing"),
+    "drawn": ("eval.make.make_missing",),
+    "fetched": ("eval.judges.clip_weights._fetch_from_hub", "i2p.sources._from_hub"),
+    "weighed": ("sld.models.single_file.check_original",),
+    "fitted": ("eval.judges.q16._load_model",),
+    "judged": ("eval.opening.load_model",),
+    "read": ("eval.judge_folder._read_ahead",),
+    "ends": (),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, call) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("advice")
+    made = {}
+    for kind in ("texts", "checkpoints", "judges", "clusters"):
+        made |= MAKERS[kind](folder)
+    made |= MAKERS["runs"](folder, call)
+    data = os.environ.get("I2P_BENCH_DATA", ROOT.parent / "shared/data")
+    return made | {
+        "none": folder / "none",
+        "empty": folder / "empty",
+        "published": Path(data, "q16/ViT-L-14.prompts.p"),
+    }
+
+
+@pytest.fixture(scope="module")
+def accepted() -> dict:
+    """What became of the words that were typed as told."""
+    return {}
+
+
+@pytest.fixture
+def type_words(files, call, tmp_path, monkeypatch):
+    """Types a line of the table and returns the exit code, or `ACCEPTED` where it came as far as it had to."""
+
+    def accept(*_, **__):
+        raise SystemExit(ACCEPTED)
+
+    def type_words(line: str, place: str):
+        if "{published}" in line and not files["published"].is_file():
+            pytest.skip("the published pair is not here")
+        monkeypatch.chdir(tmp_path)
+        words = [word.format(**files) for word in line.split()]
+        command = COMMANDS[words.pop(0)] if words and words[0] in COMMANDS else run
+        if command in (run, submit) and "--help" not in words and not any(word.startswith("out=") for word in words):
+            words.append("out=fresh")
+        with monkeypatch.context() as patch:
+            for name in PLACES[place]:
+                patch.setattr(name, accept)
+            for word in [word for word in words if word.startswith("PATH=")]:
+                patch.setenv("PATH", word.removeprefix("PATH="))
+                words.remove(word)
+            return call(command, *words)
+
+    return type_words
+
+
+@pytest.mark.parametrize(
+    ("source", "typed", "advice", "then", "place"), TRIALS, ids=[f"{n}-{trial[0]}" for n, trial in enumerate(TRIALS)]
+)
+def test_what_a_sentence_says_to_type_is_accepted(
+    source, typed, advice, then, place, type_words, files, accepted, capsys
+):
+    capsys.readouterr()
+    assert type_words(typed, place) == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    [pattern] = [pattern for text, pattern in SENTENCES.items() if source in text]
+    assert pattern.search(sentence), sentence
+    assert re.search(re.escape(advice.format(**files)).replace("…", ".*"), sentence), sentence
+    if (then, place) not in accepted:  # many sentences lead to the same words
+        accepted[then, place] = type_words(then, place)
+    code = accepted[then, place]
+    assert code == (0 if place == "ends" else ACCEPTED), capsys.readouterr().err
+
+
+def test_every_sentence_with_something_to_type_is_tried():
+    sources = [*(trial[0] for trial in TRIALS), *IN_PYTHON, *EXCEPTIONS]
+    for source in sources:
+        assert len([text for text in SENTENCES if source in text]) == 1, source
+    untried = [text for text in SENTENCES if not any(source in text for source in sources)]
+    assert not untried
+
+
+def test_a_scheduler_object_that_contradicts_a_mark_gives_way_to_a_name_or_a_setting(files):
+    def load(scheduler):
+        return sld.load_model(files["zero_v"], config=files["model"], scheduler=scheduler)
+
+    for config, sentence in (
+        ({}, "choose one by name, as in scheduler=ddim, or set that in its own configuration"),
+        ({"prediction_type": "v_prediction"}, "choose one of ddim, .*, as in scheduler=ddim"),
+    ):
+        with pytest.raises(sld.InputError, match=sentence):
+            load(DDIMScheduler(**config))
+    load("ddim")
+    load(DDIMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True))
+
+
+def test_guidance_is_taken_once_it_is_decorated_as_told():
+    class Mine(sld.SafetyGuidance):
+        warmup_steps: int = 0
+
+        def guide(self, e_0, e_p, e_s, memory):
+            return torch.zeros_like(e_0), memory
+
+    with pytest.raises(sld.InputError, match=r"decorate it with @dataclass\(frozen=True\)"):
+        check_guidance(Mine())
+    check_guidance(dataclass(frozen=True)(Mine)())
+
+
+def test_a_shard_is_there_once_its_index_or_count_is_corrected():
+    prompts = i2p.load_prompts("demo")
+    with pytest.raises(i2p.InputError, match="correct index= or count="):
+        i2p.shard(prompts, 2, 2)
+    assert i2p.shard(prompts, 1, 2)
+    assert i2p.shard(prompts, 2, 3)
