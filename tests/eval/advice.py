@@ -185,4 +185,18 @@ TRIALS = [
     ),
     ("eval/status.py: … is no run directory", "STATUS {empty}", "run` makes one", "STATUS {run}", ENDS),
     ("eval/stored.py: … is no run directory", "REPORT {empty}", "run` makes one", "REPORT {run}", ENDS),
+    (
+        "must be a time limit as sbatch takes it",
+        "SUBMIT slurm.time=soon",
+        "slurm.time=04:00:00",
+        "SUBMIT dry_run=true slurm.time=04:00:00",
+        ENDS,
+    ),
+    (
+        "takes a list, found several",
+        "methods=baseline,sld_max",
+        "methods=[baseline,sld_max]",
+        "methods=[baseline,sld_max]",
+        LOADED,
+    ),
 ]

@@ -59,6 +59,8 @@ def checkpoints(folder: Path) -> dict[str, Path]:
     unet = shutil.copytree(model, folder / "pickle") / "unet/diffusion_pytorch_model.safetensors"
     torch.save(load_file(unet), unet.with_suffix(".bin"))
     unet.unlink()
+    large = shutil.copytree(other, folder / "large") / "unet/diffusion_pytorch_model.safetensors"
+    save_file({key: value * 1e7 for key, value in load_file(large).items()}, large)
     original_layout = runpy.run_path(str(Path(__file__).parents[1] / "sld/original_layout.py"))["original_layout"]
     one, marks = original_layout(model, False), {name: {name: torch.zeros(0)} for name in ("v_pred", "ztsnr")}
     singles = {
@@ -67,7 +69,7 @@ def checkpoints(folder: Path) -> dict[str, Path]:
     }  # fmt: skip
     for name, weights in singles.items():
         save_file(weights, folder / f"{name}.safetensors")
-    folders = ("model", "shards", "without_betas", "zero_folder", "pickle")
+    folders = ("model", "large", "shards", "without_betas", "zero_folder", "pickle")
     places = {name: folder / name for name in folders} | {name: folder / f"{name}.safetensors" for name in singles}
     return places | {"unet": other / "unet"}
 

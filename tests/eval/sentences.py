@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 RAISED = ("InputError", "JudgeError", "StorageError", "Stopped", "WorkersLost")
-TO_TYPE = re.compile(r"[a-z_.]+=|`|--")
+TO_TYPE = re.compile(r"[\w.…]+=|`|--")
 
 
 def errors_of(path: Path):
@@ -40,10 +40,12 @@ def sentences_to_type(root: Path):
     """
     for path in sorted([*root.glob("eval/**/*.py"), *root.glob("sld/**/*.py"), *root.glob("i2p/*.py")]):
         for _, text, declared in errors_of(path):
-            if not TO_TYPE.search(advice_of(text)):
+            if not declared and not TO_TYPE.search(advice_of(text)):
                 continue
             pattern = re.escape(text)
             for argument in declared:
+                if argument.startswith("…"):  # filled in, with the text
+                    continue
                 name, _, value = argument.partition("=")
                 value = value.replace("True", "true").replace("False", "false")
                 pattern = pattern.replace(re.escape(argument), rf"(?:[\w.]*{name}|[\w.]+)={re.escape(value)}")
