@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from huggingface_hub import constants
 
 import i2p
 import sld
@@ -90,6 +91,8 @@ def type_words(files, call, tmp_path, monkeypatch):
         if "{published}" in line and not files["published"].is_file():
             pytest.skip("the published pair is not here")
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a user's own may hold what is not to be found
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         words = [word.format(**files) for word in line.split()]
         command = COMMANDS[words.pop(0)] if words and words[0] in COMMANDS else run
         if command in (run, submit) and "--help" not in words and not any(word.startswith("out=") for word in words):

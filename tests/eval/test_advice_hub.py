@@ -30,6 +30,9 @@ def refuse_then_accept(call, capsys, monkeypatch, tmp_path):
     def refuse_then_accept(typed: str, advice: str, then: str, place: str = "eval.opening.open_models"):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(place, accept)
+        monkeypatch.setattr(
+            huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache")
+        )  # a user's own may hold it
         assert call(main, *typed.split(), "out=fresh") == 2
         sentence = capsys.readouterr().err.splitlines()[-1]
         assert re.search(advice, sentence), sentence
