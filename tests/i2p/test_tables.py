@@ -89,7 +89,7 @@ def test_the_header_shows_the_separator_and_an_ambiguous_one_is_refused(tmp_path
     ("name", "data"),
     [
         ("café list.csv", "prompt\ncafé\n".encode("latin-1")),
-        ("p.tsv.gz", gzip.compress("prompt\ncafé\n".encode("cp1252"))),
+        ("p.tsv.gz", gzip.compress("prompt\ncafé\n".encode("cp1252"), mtime=0)),
         ("p.jsonl", '{"prompt": "café"}\n'.encode("cp1252")),
         ("p.csv", "prompt\ncafé\n".encode("utf-16-le")),
         ("q.csv", "prompt\ncafé\n".encode("utf-16-be")),
