@@ -115,6 +115,7 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
 
     class Report:
         folder, missing, report, under = tmp_path, 0, None, type("Under", (), {"definitions": ()})
+        remedy, metrics, manifest = None, (), {}
 
         def terminal(self):
             return ""
