@@ -86,7 +86,7 @@ def _left(aside: Sequence[str]) -> list[str]:
 def _other_unet(settings: Settings, base: Path, digests: bool) -> Check:
     from sld.models.weights_check import check_replacement, configured
 
-    paths, place = _unet(settings), Path(settings.model.unet).expanduser()
+    paths, place = _unet(settings), Path(settings.model.unet)
     unet = configured("unet", base / "unet")
     check_replacement("unet", unet, paths, place, settings.model.allow_pickle)
     said = f"{settings.model.unet}: {described(paths, digests)}"
@@ -132,7 +132,7 @@ def _weights(settings: Settings) -> tuple[Path, list[Path]]:
 
 def _unet(settings: Settings) -> list[Path]:
     chosen = settings.model
-    paths = unet_files(Path(chosen.unet).expanduser(), chosen.allow_pickle)
+    paths = unet_files(Path(chosen.unet), chosen.allow_pickle)
     for path in paths:
         files.check_weights(path, chosen.allow_pickle)
     return paths

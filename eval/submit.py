@@ -47,13 +47,13 @@ def _submit(config: DictConfig) -> int:
         again = typed("report", [str(run)])
         say(f"Nothing to submit: every image of {run} is made and judged. The report again: {again}")
         return COMPLETE
+    size = _array_size() if config.dry_run else slurm.largest_array_size()
+    jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
     if config.dry_run:
-        jobs = plan_jobs(run / "slurm", settings.shard.count, _array_size(), chosen.at_once, shard, report)
         _write(chosen, settings, run, shard, report)
         say(f"Written, not submitted: {', '.join(dict.fromkeys(str(job.script) for job in jobs))}. This submits them:")
         say("\n".join(typed_commands(jobs)))
         return COMPLETE
-    jobs = plan_jobs(run / "slurm", settings.shard.count, slurm.largest_array_size(), chosen.at_once, shard, report)
     check_default_time(chosen)
     with locked(run / "slurm"):
         check_not_queued(run / "slurm")

@@ -1,5 +1,7 @@
 """The one error a user of this package is meant to read."""
 
+from collections.abc import Sequence
+
 
 class InputError(ValueError):
     """Something that was given cannot be used: one sentence says what was expected, what was found, where, what to do.
@@ -18,3 +20,8 @@ class InputError(ValueError):
 def first_line(error: Exception) -> str:
     """The first line of another library's message, short enough to stand in a sentence; its type if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def first_three(names: Sequence[str]) -> str:
+    """The first three of some names, and whether there are more."""
+    return ", ".join(names[:3]) + " …" * (len(names) > 3)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from sld.errors import InputError
-from sld.models.weights_check import TITLES, first_three
+from sld.errors import InputError, first_three
+from sld.models.weights_check import TITLES
 
 
 def check_finite(parts: Mapping[str, torch.nn.Module], dtype: torch.dtype, places: Mapping[str, Path]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from sld.devices import checked_device
-from sld.errors import InputError
+from sld.errors import InputError, first_three
 from sld.models import files
 from sld.models.classes import check_classes
 from sld.models.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
@@ -21,7 +21,7 @@ from sld.models.replaced import replace
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.text import read_tokenizer
 from sld.models.variants import STEMS, left_aside
-from sld.models.weights_check import check_components, check_replacement, configured, first_three, unmade
+from sld.models.weights_check import check_components, check_replacement, configured, unmade
 from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
 

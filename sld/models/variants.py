@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sld.errors import InputError
+from sld.errors import InputError, first_three
 from sld.models.files import PICKLES, check_safetensors, pickle_refused, read_json
 
 # Of each component how its weight files begin, as safetensors and as pickles.
@@ -45,8 +45,7 @@ def weight_files(folder: Path, part: str, allow_pickle: bool) -> list[Path]:
     if chosen.lacking:
         raise InputError(
             f"All {len(chosen.files) + len(chosen.lacking)} shards of the weights were expected, found no "
-            f"{', '.join(chosen.lacking[:3])}{' …' if len(chosen.lacking) > 3 else ''} in {folder}; complete the "
-            "checkpoint."
+            f"{first_three(chosen.lacking)} in {folder}; complete the checkpoint."
         )
     for path in chosen.files:
         if path.suffix == ".safetensors":
@@ -87,7 +86,7 @@ def _choose(folder: Path, part: str, allow_pickle: bool) -> Variant:
     pickles = [path for path in others if path.suffix in PICKLES]
     if pickles and len(pickles) == len(others) and not allow_pickle:
         raise pickle_refused(pickles[0])
-    found = f"only {', '.join(path.name for path in others[:3])}{' …' if len(others) > 3 else ''}" if others else ""
+    found = f"only {first_three([path.name for path in others])}" if others else ""
     wanted = f"{STEMS[part][0]}.safetensors"
     raise InputError(
         f"The weights {wanted} were expected, found {found or 'no such file'} in {folder}; "
@@ -150,8 +149,8 @@ def _listed(index: Path, part: str) -> list[str]:
     sets = {match and (match["name"], match["last"], match["total"], Path(match[0]).suffix) for match in parsed}
     if len(sets) > 1:
         raise InputError(
-            f"An index of the shards of one set of weights was expected, found files of several ({', '.join(names[:3])}"
-            f"{' …' if len(names) > 3 else ''}) in {index}; download it again."
+            f"An index of the shards of one set of weights was expected, found files of several "
+            f"({first_three(names)}) in {index}; download it again."
         )
     if parsed[0] and parsed[0]["total"] and len(names) != int(parsed[0]["total"]):
         raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sld.errors import InputError, first_line
+from sld.errors import InputError, first_line, first_three
 from sld.models.components import COMPONENTS
 from sld.models.files import Header, read_headers, read_json
 from sld.models.unet import check_text_to_image
@@ -173,11 +173,6 @@ def refuse(
     if found and not any(misfit.values()):
         mend, arguments = "merge LoRAs and adapters into the weights, or remove them", ()
     raise InputError(f"{expected} were expected, found {', '.join(said)} in {place}; {mend}.", *arguments)
-
-
-def first_three(names: Sequence[str]) -> str:
-    """The first three of some names, and whether there are more."""
-    return ", ".join(names[:3]) + " …" * (len(names) > 3)
 
 
 def is_harmless(where: str, name: str, config: Any) -> bool:
