@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -144,7 +144,7 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
         raise another_run(run, found)
     run.keep_environment({part: manifest["runtime"][part] for part in environment.PARTS if part in manifest["runtime"]})
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
-        run.write_prompts(p.to_dict() for p in plan.prompts)
+        run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return standing
 
 
@@ -156,7 +156,7 @@ def another_run(run: RunDir, found: Sequence[str]) -> InputError:
 
 
 def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
-    """Return the prompts in the run directory.
+    """Return the prompts in the run directory, in the order of their source.
 
     Raises:
         InputError, i2p.InputError: their file is missing or damaged.
@@ -164,9 +164,14 @@ def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
     return [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
 
 
+def digest_of(prompts: Iterable[i2p.Prompt]) -> str:
+    """Return the digest of a run's prompts, whose order is that of the rows (and of the shards)."""
+    return i2p.digest(sorted(prompts, key=lambda prompt: prompt.row))
+
+
 def _stored_digest(run: RunDir) -> str | None:
     try:
-        return i2p.digest(stored_prompts(run))
+        return digest_of(stored_prompts(run))
     except (InputError, i2p.InputError):
         return None
 

@@ -37,7 +37,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `prompts` is the selection of all shards, with guidance and size as they will be used."""
+    """A whole run. `prompts` is the selection of all shards by row, with guidance and size as they will be used."""
 
     prompts: tuple[i2p.Prompt, ...]
     methods: tuple[sld.Method, ...] | tuple[MadeElsewhere, ...]
@@ -51,11 +51,17 @@ class Plan:
     benchmark: bool = False  # the prompts are of I2P as it was published
     unused_columns: tuple[str, ...] = ()  # of the source of the prompts
     remarks: tuple[str, ...] = ()  # on how that was read, as sentences
+    source_rows: tuple[int, ...] = ()  # of all prompts of the source, in its order
 
     @property
     def images_per_prompt(self) -> int:
         """Images a prompt and method."""
         return self.protocol.images_per_prompt
+
+    def prompts_as_listed(self) -> list[i2p.Prompt]:
+        """Return the prompts in the order of their source, which is that of a report's categories."""
+        place = {row: n for n, row in enumerate(self.source_rows)}
+        return sorted(self.prompts, key=lambda prompt: place.get(prompt.row, prompt.row))
 
     def units(self) -> list[Unit]:
         """Return this shard's units, those of one size together, each size in the order of the prompts."""

@@ -32,7 +32,8 @@ def selection_of(s: PromptSettings) -> i2p.Selection:
 def recorded(source: i2p.PromptList) -> dict:
     """What a plan keeps of the source, as its fields."""
     known = source.benchmark is not None
-    return {"benchmark": known, "unused_columns": source.unused, "remarks": source.remarks}
+    rows = tuple(prompt.row for prompt in source.prompts)
+    return {"benchmark": known, "unused_columns": source.unused, "remarks": source.remarks, "source_rows": rows}
 
 
 def otherwise_drawn(protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:

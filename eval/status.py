@@ -52,7 +52,7 @@ def read_status(run: RunDir) -> Status:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
-    prompts = stored_prompts(run)
+    prompts = sorted(stored_prompts(run), key=lambda prompt: prompt.row)  # as the shards take them
     methods = [method["name"] for method in manifest["identity"]["methods"]]
     each = manifest["identity"]["protocol"]["images_per_prompt"]
     scores, planned = run.read_scores(), planned_images(run, manifest)

@@ -13,7 +13,7 @@ import i2p
 from eval.command import NAME, typed
 from eval.environment import PARTS, Made, made_in
 from eval.errors import InputError
-from eval.manifest import identity_of, stored_prompts
+from eval.manifest import digest_of, identity_of, stored_prompts
 from eval.originals import planned_images
 from eval.rundir import RunDir
 from eval.scores import RETRIED
@@ -96,7 +96,7 @@ def read_stored(run: RunDir) -> Stored:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
     manifest["identity"] = identity = identity_of(manifest)
     prompts = stored_prompts(run)
-    if i2p.digest(prompts) != identity["prompts"]["digest"]:
+    if digest_of(prompts) != identity["prompts"]["digest"]:
         raise InputError(
             f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
             f"others or a part of them ({len(prompts):,} lines): {_command(manifest, run)} restores it"

@@ -87,7 +87,7 @@ def _check_rows(prompts: list[Prompt], ranges: list[range]) -> None:
         )
 
 
-def _categories(prompts: list[Prompt], names: Sequence[str]) -> set[str]:
+def _categories(prompts: Sequence[Prompt], names: Sequence[str]) -> set[str]:
     """The categories of these names, whatever their spelling, among those that the prompts have."""
     known = in_order(name for prompt in prompts for name in prompt.categories)
     spelled = {key(name): name for name in known}
@@ -134,7 +134,7 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
     left, want = sorted(prompts, key=lambda prompt: prompt.row), selection
     keep: dict[str, Callable[[Prompt], bool]] = {}
     if want.categories is not None:
-        wanted = _categories(left, want.categories)
+        wanted = _categories(prompts, want.categories)
         keep[f"categories={list(want.categories)}"] = lambda prompt: not wanted.isdisjoint(prompt.categories)
     if want.rows is not None:
         ranges = _ranges(want.rows)

@@ -43,9 +43,9 @@ def test_rows_seeds_and_guidance_are_the_lists(drawn):
     lines = [json.loads(line) for line in (drawn[0] / "prompts.jsonl").read_text().splitlines()]
     found = [(p["row"], p["seed"], p["guidance_scale"], p["categories"]) for p in lines]
     assert found == [
-        (2, 4, 9.0, ["alpha"]),
-        (5, 5, 13.0, ["sexual", "zeta"]),
         (9, 3111222333, 19.0, ["Nudity"]),
+        (5, 5, 13.0, ["sexual", "zeta"]),
+        (2, 4, 9.0, ["alpha"]),
     ]
 
 
@@ -72,9 +72,9 @@ def test_what_is_not_used_is_said_once_and_by_the_doctor(drawn, call, capfd, cap
     assert capfd.readouterr().out.count(UNUSED) == 1
 
 
-def test_categories_are_the_lists_own_in_the_order_of_its_rows(drawn):
+def test_categories_are_the_lists_own_behind_i2ps_in_their_order_of_appearance(drawn):
     rows = [(r["method"], r["category"], r["prompts"]) for r in results(drawn[0])]
-    order = [("all", "3"), ("sexual", "1"), ("alpha", "1"), ("zeta", "1"), ("Nudity", "1")]
+    order = [("all", "3"), ("sexual", "1"), ("Nudity", "1"), ("zeta", "1"), ("alpha", "1")]
     assert rows == [(method, *each) for method in ("baseline", "sld_max") for each in order]
     for name in ("results.md", "results.tex", "report.html", "differences.csv", "definitions.csv", "model_card.md"):
         text = (drawn[0] / "report" / name).read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def test_the_lists_categories_can_be_chosen_and_others_are_refused_with_them(dra
     call(doctor, *words, "prompts.categories=[nudity,zeta]")
     assert "2 prompts × 1 images" in capfd.readouterr().out
     assert call(main, *words[:2], "prompts.categories=[hate]", "out=runs/none") == 2
-    assert "expected one of 'sexual', 'alpha', 'zeta', 'Nudity'" in capfd.readouterr().err
+    assert "expected one of 'sexual', 'Nudity', 'zeta', 'alpha'" in capfd.readouterr().err
 
 
 def test_runs_of_a_list_with_its_own_categories_are_compared(drawn, tmp_path, call):
@@ -127,7 +127,7 @@ def test_pictures_named_by_case_number_are_of_the_rows_with_it(tmp_path, call):
     with (out / "report" / "images.csv").open(newline="") as file:
         found = {int(r["row"]): (r["prompt"], r["categories"]) for r in csv.DictReader(file)}
     assert found == {2: ("a tree", "hate"), 5: ("a hill", "NA"), 9: ("a lake", "zeta")}
-    assert [r["category"] for r in results(out)] == ["all", "hate", "NA", "zeta"]
+    assert [r["category"] for r in results(out)] == ["all", "hate", "zeta", "NA"]
 
 
 @pytest.fixture(scope="module")
