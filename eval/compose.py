@@ -16,6 +16,7 @@ from eval.cli import exit_code_of, say
 from eval.command import typed
 from eval.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.errors import InputError
+from eval.hydra_words import in_our_words
 from eval.overrides import HELP, MULTIRUN, check_arguments, groups
 from eval.settings import Settings
 from eval.texts import CHOICE, text_keys
@@ -94,8 +95,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
             f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets and quotes"
         ) from error
     except (HydraException, OmegaConfBaseException) as error:
-        sentence = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"{sentence}: see `{typed(name)} --help` for the groups and keys there are") from error
+        raise InputError(in_our_words(error, name, given[1:])) from error
     except SystemExit:  # it has been asked for something else than a run
         if (folder := config_dir(given)) and set(HELP[:2]) & set(given):
             names = "".join(f"\n  {group:<14}{', '.join(found)}" for group, found in choices(folder).items())

@@ -69,4 +69,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
                 f"{word}: leave it out"
             )
         if (name in names or "/" in name) and value and not _CHOICE.fullmatch(value.strip()):
-            raise InputError(f"{name} chooses by a name, or by several with commas, found {value!r}: see --help")
+            raise InputError(
+                f"{name} chooses by a name, or with -m by several between commas, found {value!r}: give {name}=NAME, "
+                "one of those that --help lists"
+            )

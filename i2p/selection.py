@@ -156,8 +156,8 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
             raise InputError(
                 f"selection: expected at least one prompt, found that {name} leaves none of {before}"
                 + (f" (after {others})" if others else "")
-                + f"; loosen {name}=",
-                f"{name}=",
+                + f"; loosen {name.partition('=')[0]}=",
+                f"{name.partition('=')[0]}=",
             )
     if want.sample is not None:
         left = sorted(_draw(left, want.sample, want.sample_seed), key=lambda prompt: prompt.row)

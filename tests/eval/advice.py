@@ -35,7 +35,6 @@ TRIALS = [
         "COMPARE {run} {weak} method_a=baseline method_b=sld_weak",
         ENDS,
     ),
-    ("for the groups and keys there are", "promts=demo", "run --help`", "--help", ENDS),
     (
         "expected a label set",
         "protocol.nude_labels=none",
@@ -137,7 +136,7 @@ TRIALS = [
         READ,
     ),
     ("--resolve goes with --cfg", "--resolve", "add --cfg job", "--resolve --cfg job", ENDS),
-    ("chooses by a name, or by several", "prompts=a:b", "see --help", "--help", ENDS),
+    ("chooses by a name, or with -m by several", "prompts=a:b", "give prompts=NAME", "prompts=demo", LOADED),
     ("which can't (…): set out=", "out=/proc/run", "set out= to another place", "out=new", LOADED),
     (
         "expected SLURM's … on the PATH",

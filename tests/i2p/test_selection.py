@@ -189,3 +189,10 @@ def test_every_shard_of_i2p_holds_the_same_mix_of_categories(i2p_csv):
 def test_a_shard_that_does_not_exist_is_refused(index, count):
     with pytest.raises(i2p.InputError, match=f"found index {index} of count {count}"):
         i2p.shard(PROMPTS, index, count)
+
+
+def test_a_filter_that_leaves_nothing_is_named_without_its_value():
+    prompts = i2p.load_prompts("harmless")
+    with pytest.raises(i2p.InputError, match=r"categories=\[\] leaves none of .*; loosen categories=$") as refused:
+        i2p.select(prompts, i2p.Selection(categories=[]))
+    assert refused.value.arguments == ("categories=",)
