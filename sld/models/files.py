@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sld.errors import InputError, first_line
+from sld.errors import InputError, first_line, first_three
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".p")
 # What a checkpoint of this family consists of; hub repositories hold the same weights in several more formats.
@@ -195,7 +195,18 @@ def _unpickled(path: Path) -> dict:
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"Named tensors were expected, found something else in {path}; convert it to safetensors.")
+    if odd := [repr(name) for name, x in content.items() if not _is_dense(x)]:
+        raise InputError(
+            f"Dense tensors with their numbers were expected, found {len(odd)} sparse, nested or without numbers "
+            f"({first_three(odd)}) in {path}; save it again as dense ones."
+        )
     return content
+
+
+def _is_dense(x) -> bool:
+    import torch
+
+    return x.layout == torch.strided and not x.is_nested and not x.is_meta
 
 
 def read_json(path: Path) -> dict:

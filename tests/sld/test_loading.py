@@ -135,6 +135,26 @@ def test_pickles_are_refused_and_read_weights_only_on_request(copy, model):
     assert pickled.exists()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, on what is beta there
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda x: x.flatten(1).to_sparse(),
+        lambda x: x.flatten(1).to_sparse_csr(),
+        lambda x: x.to("meta"),
+        lambda x: torch.nested.nested_tensor([x[0, 0], x[1, 0]]),
+    ],
+)
+def test_pickled_tensors_without_a_number_in_each_place_are_refused(copy, checkpoint, odd):
+    weights = load_file(copy / UNET)
+    pickled = (copy / UNET).with_suffix(".bin")
+    torch.save(weights | {"conv_in.weight": odd(weights["conv_in.weight"])}, pickled)
+    words = "found 1 sparse, nested or without numbers ('conv_in.weight')"
+    assert words in refusal(checkpoint, unet=pickled, allow_pickle=True)
+    (copy / UNET).unlink()
+    assert words in refusal(copy, allow_pickle=True)
+
+
 def test_missing_weights_are_not_replaced_by_random_ones(copy):
     for name, key in ((UNET, "conv_out.weight"), ("text_encoder/model.safetensors", None)):
         weights = load_file(copy / name)
