@@ -16,17 +16,34 @@ INCOMPLETE = 3
 ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
 
 
-def requeue_this_job() -> None:
-    """Put the job that this process is in back into SLURM's queue, if our script asks for it, and say so."""
+def requeue_this_job(*, stored: bool) -> None:
+    """Put the job that this process is in back into SLURM's queue, if our script asks for it, and say so.
+
+    A job that has been started again and has `stored` nothing since is not put back: what it loads or measures takes
+    all of its time, and it would start for ever.
+    """
     job, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     if not os.environ.get(slurm.REQUEUE) or not job or not task:
         return
     try:
-        back = slurm.requeue(f"{job}_{task}")
+        if slurm.is_ending(f"{job}_{task}"):
+            _say(ENDED)
+        elif not stored and (restarts := _restarts()):
+            _say(
+                f"not put back into SLURM's queue: this was start {restarts + 1}, and no image was made before it was "
+                "stopped again; submit again with more time, slurm.time=…"
+            )
+        else:
+            slurm.requeue(f"{job}_{task}")
+            _say("put back into SLURM's queue, to go on from here")
     except InputError as error:  # what was stopped is what counts
         _say(f"not put back into SLURM's queue: {error}; submit again to go on")
-        return
-    _say("put back into SLURM's queue, to go on from here" if back else ENDED)
+
+
+def _restarts() -> int:
+    """How often SLURM has started this job again."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(count) if count.isdecimal() else 0
 
 
 def _say(sentence: str) -> None:
@@ -36,7 +53,7 @@ def _say(sentence: str) -> None:
 def main() -> None:
     """Requeue this job, and exit with 3: incomplete."""
     _say("stopped: a signal asked for it before the run had begun")
-    requeue_this_job()
+    requeue_this_job(stored=False)
     sys.exit(INCOMPLETE)
 
 

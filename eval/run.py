@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sld
 from eval.checks import check_settings
@@ -53,34 +53,43 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     Raises:
         Stopped, StoppedAtOnce: a signal ended it early; under SLURM its job is back in the queue.
     """
+    directory, before = None, set()
     with Stop(at_once=True) as stop:
         try:
             stop.check()
-            return _run(settings, methods, stop)
+            check_settings(settings)
+            from eval.rundir import RunDir
+
+            directory = RunDir(settings.out)
+            before = directory.part_names(settings.shard.index)
+            return _run(settings, methods, directory, stop)
         except (Stopped, StoppedAtOnce):
-            requeue_this_job()
+            _requeue(directory, settings, before)
             raise
         except Exception as error:
             if not stop.raised:
                 raise
-            requeue_this_job()  # some library made an error of its own of it
+            _requeue(directory, settings, before)  # some library made an error of its own of it
             raise Stopped(stop.sentence) from error
 
 
-def _run(settings: Settings, methods: Sequence[sld.Method], stop: Stop) -> int:
-    check_settings(settings)
+def _requeue(directory, settings: Settings, before: Collection[str]) -> None:
+    """Under SLURM put this job back into the queue; `before` are the shard's parts of scores that it began with."""
+    now = directory.part_names(settings.shard.index) if directory is not None else set()
+    requeue_this_job(stored=any(name.endswith(".parquet") for name in now.difference(before)))
+
+
+def _run(settings: Settings, methods: Sequence[sld.Method], directory, stop: Stop) -> int:
     from eval.paths import check_paths
     from eval.plan import make_plan
     from eval.prompt_source import log_remarks
     from eval.report import finish, make_report
     from eval.rerun import check_rerun, other_versions
-    from eval.rundir import RunDir
     from eval.sheet import write_sheet
 
     check_paths(settings)
     plan = make_plan(settings, methods)
     log_remarks(plan)
-    directory = RunDir(settings.out)
     standing = check_rerun(directory, settings, plan)  # another run's is said before a model is loaded
     directory.check_writable()
     if standing and (changed := other_versions(directory, standing)):

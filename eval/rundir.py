@@ -163,8 +163,14 @@ class RunDir:
 
     def _first_free_part(self, shard: int) -> int:
         # Trying them from 0 on would write a file for each that is there.
-        names = (path.name for path in (self.root / "scores").glob(f"{shard:05d}-*"))
-        return max((int(name[6:12]) for name in names if name[6:12].isdigit()), default=-1) + 1
+        return max((int(name[6:12]) for name in self.part_names(shard) if name[6:12].isdigit()), default=-1) + 1
+
+    def part_names(self, shard: int) -> set[str]:
+        """Return the names of a shard's parts, whichever process has written them."""
+        names = set()
+        with contextlib.suppress(OSError):  # no path at all, which others say in words
+            names.update(path.name for path in (self.root / "scores").glob(f"{shard:05d}-*"))
+        return names
 
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable part of the scores, in this order."""

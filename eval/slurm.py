@@ -115,14 +115,20 @@ def default_time(partition: str | None) -> tuple[str, str] | None:
     return None
 
 
-def requeue(job: str) -> bool:
-    """Put a job back into the queue; False where SLURM itself is ending it, cancelled or preempted."""
+def is_ending(job: str) -> bool:
+    """Whether SLURM itself is ending a job, cancelled or preempted."""
+    return "JobState=COMPLETING" in _call("scontrol", *_this_cluster(), "--oneliner", "show", "job", job)
+
+
+def requeue(job: str) -> None:
+    """Put a job back into the queue."""
+    _call("scontrol", *_this_cluster(), "requeue", job)
+
+
+def _this_cluster() -> list[str]:
+    """What scontrol needs in a job: of several clusters it is on this one."""
     name = os.environ.get("SLURM_CLUSTER_NAME")
-    chosen = [f"--clusters={name}"] if name and _clusters() else []  # of several it is on this one
-    if "JobState=COMPLETING" in _call("scontrol", *chosen, "--oneliner", "show", "job", job):
-        return False
-    _call("scontrol", *chosen, "requeue", job)
-    return True
+    return [f"--clusters={name}"] if name and _clusters() else []
 
 
 def _clusters() -> list[str]:

@@ -15,6 +15,7 @@ import eval.plan
 import eval.report
 from eval.requeue import main as requeue_main
 from eval.run import main as run_main
+from eval.rundir import RunDir
 from eval.stop import Stop, Stopped, StoppedAtOnce, held_back
 from eval.submit import main
 
@@ -170,6 +171,43 @@ def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(
     assert (out / "report" / "results.csv").exists() == whole
     if not whole:
         assert "stopped: SIGUSR2 asked for it" in errors
+
+
+def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_path, call, capsys, monkeypatch):
+    """Its time ends while it loads, at every start. One that has stored something since it was started goes on."""
+    for key, value in (shard[1] | {"I2P_BENCH_REQUEUE": "1"}).items():
+        monkeypatch.setenv(key, value)
+    out = tmp_path / "run"
+    ended = f"out={out}", *SMALL, "batch_size=2"
+    with pytest.MonkeyPatch.context() as patch:
+        real = eval.opening.open_models
+        patch.setattr(eval.opening, "open_models", lambda *each: (os.kill(os.getpid(), signal.SIGUSR2), real(*each)))
+        assert call(run_main, *ended) == 3
+        assert requeues(shard) == ["7_0"]
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        assert call(run_main, *ended) == 3
+        assert requeues(shard) == []
+        assert call(requeue_main) == 3  # where Python had not begun to listen
+        assert requeues(shard) == []
+    sentence = (
+        "not put back into SLURM's queue: this was start 2, and no image was made before it was stopped again; "
+        "submit again with more time, slurm.time=…"
+    )
+    assert capsys.readouterr().err.count(sentence) == 2
+    with pytest.MonkeyPatch.context() as patch:
+        real_write = RunDir.write_scores
+
+        def write(*each):
+            real_write(*each)
+            os.kill(os.getpid(), signal.SIGUSR2)
+
+        patch.setattr(RunDir, "write_scores", write)
+        assert call(run_main, *ended) == 3
+    assert len(RunDir(out).done()) == 2
+    assert requeues(shard) == ["7_0"]
+    monkeypatch.setenv("STATE", "COMPLETING")  # preempted while it loads: SLURM itself puts it back
+    assert call(requeue_main) == 3
+    assert "preempted, it comes back" in capsys.readouterr().err
 
 
 def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
