@@ -1,14 +1,15 @@
 """How this machine runs the model: what the settings say, and for `auto` what suits the device.
 
 What was measured is kept in the run directory, a file a kind of device: a shard or a resumed run that measured again
-could choose otherwise, and its pictures would differ in their last bits.
+could choose otherwise, and its pictures would differ in their last bits. So is what became of a batch size that was
+asked for, since how much memory is free changes too.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 COMPILED_FROM = 2000  # images of a run, all shards: below it a minute of compiling is not won back
 CPU_BATCH = 8  # larger batches gain little on a CPU
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
+ASKED = "asked_batch_size"  # what a batch size was chosen for
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the other one writes all scores to memory
 
 
@@ -60,16 +62,13 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     check_attention(asked.attention, device)
     layout = pick("channels_last", asked.channels_last, lambda: cuda)
     model.tune(Tuning(channels_last=layout, attention="math" if asked.attention == "math" else None))
-    batch_size = pick("batch_size", settings.batch_size, lambda: _fitting(model, plan) if cuda else CPU_BATCH)
-    if settings.batch_size != AUTO:
-        batch_size = filled_batch(plan, batch_size)
-    if settings.batch_size != AUTO or not cuda:  # else it has been measured
-        batch_size = fitting_batch(model, plan, batch_size, settings.workers if settings.workers != AUTO else 1)
+    batch_size = _batch_size(settings, model, plan, standing)
     attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
     tuning = Tuning(layout, None if attention == "default" else attention)
     long = cuda and plan.image_count >= COMPILED_FROM
     compiled = pick("compile", asked.compile, lambda: long and _compiles(model, plan, tuning, batch_size))
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
+    chosen[ASKED] = settings.batch_size
     if not standing and not run.create_engine(kind_of(device), chosen):
         if _standing(run, device):  # another process was first: its choices are in force
             return choose_engine(settings, model, plan, run)
@@ -79,6 +78,21 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
 
 
+def _batch_size(settings: Settings, model, plan: Plan, standing: Mapping) -> int:
+    """The rows of a denoiser call: those of a former process that was asked the same, else what is chosen now."""
+    asked, cuda = settings.batch_size, model.device.type == "cuda"
+    if standing and asked in (AUTO, standing[ASKED]):
+        size = standing["batch_size"]
+        if asked not in (AUTO, size):
+            log.warning("batch_size=%d came to %d where this run was begun: going on with that.", asked, size)
+        # Others of the run may share the memory by now, and have taken theirs: the whole of what is left is this one's.
+        return size if cuda else fitting_batch(model, plan, size)
+    if asked == AUTO and cuda:
+        return _fitting(model, plan)  # measured, so it fits
+    size = CPU_BATCH if asked == AUTO else filled_batch(plan, asked)
+    return fitting_batch(model, plan, size, settings.workers if settings.workers != AUTO else 1)
+
+
 def check_attention(attention: str, device: torch.device) -> None:
     """Raise InputError for a kind of attention that a device does not have."""
     if device.type != "cuda" and attention in ("cudnn", "efficient"):
@@ -86,9 +100,9 @@ def check_attention(attention: str, device: torch.device) -> None:
 
 
 def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:
-    """Have later processes of the run start with the batch size that fitted, unless the user names one."""
+    """Have later processes of the run start with the batch size that fitted, unless the user names another one."""
     standing = _standing(run, model.device)
-    if settings.batch_size == AUTO and standing and batch_size < standing["batch_size"]:
+    if standing and settings.batch_size in (AUTO, standing[ASKED]) and batch_size < standing["batch_size"]:
         run.replace_engine(kind_of(model.device), standing | {"batch_size": batch_size})
 
 
@@ -103,7 +117,10 @@ def _standing(run: RunDir, device: torch.device) -> dict:
     found = run.read_engine(kind_of(device)) or {}
     size, layout, attention, compiled = (found.get(key) for key in CHOICES)
     usable = type(size) is int and size > 0 and type(layout) is type(compiled) is bool and attention in ATTENTION
-    return {key: found[key] for key in CHOICES} if usable and attention != AUTO else {}
+    if not usable or attention == AUTO:
+        return {}
+    # Before it was on record what was asked for, it was taken as it was.
+    return {key: found[key] for key in CHOICES} | {ASKED: found.get(ASKED, size)}
 
 
 def _fitting(model, plan: Plan) -> int:

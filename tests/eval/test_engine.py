@@ -56,7 +56,8 @@ def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
     model = Model()
     assert choose_engine(settings(), model, plan(), run) == Engine(8, Tuning(), False)
     assert model.tuned == (Tuning(), 64, 64)
-    assert kept(run) == {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
+    chosen = {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
+    assert kept(run) == chosen | {"asked_batch_size": "auto"}
 
 
 def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(run):
@@ -121,6 +122,31 @@ def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_o
     assert choose_engine(settings(), Model(), plan(), run).batch_size == 2
 
 
+def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch):
+    """The memory that is free when a run goes on, or that other workers have left, decides no bit of its pictures."""
+    asked, shares = [], []
+
+    def half_fits(model, plan, batch_size, processes=1):
+        asked.append(batch_size)
+        shares.append(processes)
+        return batch_size // 2 if len(asked) == 1 else batch_size
+
+    monkeypatch.setattr(engine, "fitting_batch", half_fits)
+    few = dataclasses.replace(settings(16), workers=2)
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
+    assert (asked, shares) == ([16, 8], [2, 1])
+    keep_smaller_batch(few, Model(), run, 2)
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 2
+    assert choose_engine(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_with(run):
+    run.create_engine("cpu", CHOICES | {"batch_size": 16})
+    assert choose_engine(settings(16), Model(), plan(), run).batch_size == 16
+    assert choose_engine(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
+
+
 @pytest.fixture
 def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
@@ -168,7 +194,7 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at
     assert card.chunks == [(8, 4, 8, 8)]
     assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
     chosen = {"batch_size": 64, "channels_last": True, "attention": "cudnn", "compile": False}
-    assert kept(run, "nvidia-h100-80gb-hbm3") == chosen
+    assert kept(run, "nvidia-h100-80gb-hbm3") == chosen | {"asked_batch_size": "auto"}
 
 
 def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, card):
