@@ -12,6 +12,7 @@ import pandas as pd
 from eval import tables
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.definitions import own_definition
+from eval.environment import between, several
 from eval.errors import InputError, first_of
 from eval.escape import csv_cell, markdown
 from eval.files import write_atomic
@@ -162,6 +163,9 @@ def _notes(
             yield f"Images of {letter} that are not `ok`, and in no number: {', '.join(bad)}."
         for deviation in stored.manifest["deviations"]:
             yield f"{letter} deviates from its protocol: {deviation}."
+        yield from (f"{letter}: {note}" for note in several(stored.made))
+    if clauses := between(first.made, second.made):
+        yield f"Drawn and judged in other environments, which can change numbers: {'; '.join(clauses)}."
     counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
     if paired:
         common = len(common_prompts(first, second))

@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from eval.files import json_digest
 
-PARTS = ("versions", "platform", "gpu")
+PARTS = ("versions", "platform", "gpu", "judges")
 PACKAGES = (
     "i2p-bench",
     "torch",
+    "torchvision",
     "diffusers",
     "transformers",
     "open_clip_torch",
@@ -30,7 +32,13 @@ PACKAGES = (
     "opencv-python-headless",
     "safetensors",
 )
-NO_RECORD = "an earlier i2p-bench, which kept no record"
+# Other distributions of the same modules, which are installed in their place or over them.
+INSTEAD = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm"),
+    "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+}
+NO_RECORD = "software that is not on record"
+FEW = 8  # environments that a note describes; a report's tables have all
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Made:
             found["platform"] = record["platform"]
         for name, value in (record.get("gpu") or {}).items():
             found[name if name in ("cuda", "cudnn") else f"gpu {name}"] = value
-        return found
+        return found | {f"{name} on": place for name, place in (record.get("judges") or {}).items()}
 
     def document(self) -> dict:
         """Return it for a file; null for what is not on record."""
@@ -57,33 +65,58 @@ class Made:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of each of `PACKAGES`."""
+    """Return the versions of Python and of each of `PACKAGES`; of other builds by their own names."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
+        others = [f"{other} {version}" for other in INSTEAD.get(name, ()) if (version := _version(other))]
+        found[name] = ", ".join(filter(None, [_version(name), *others])) or "absent"
     return found
 
 
-def describe(device: str) -> dict:
-    """Return `PARTS` of this process: versions, platform, and of a CUDA device the GPU, its driver, CUDA and cuDNN."""
-    described = {"versions": versions(), "platform": platform.platform()}
-    if device.partition(":")[0] == "cuda":
-        import torch
+def _version(package: str) -> str | None:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
 
-        described["gpu"] = {
-            "name": torch.cuda.get_device_name(device),
-            "driver": _driver(),
-            "cuda": torch.version.cuda or "absent",
-            "cudnn": str(torch.backends.cudnn.version() or "absent"),
-        }
-    return described
+
+def describe(device: str, judges: Mapping[str, Mapping]) -> dict:
+    """Return `PARTS` of this process: versions, platform, GPU with its driver, CUDA and cuDNN, and what judges run on.
+
+    Args:
+        device: that pictures are drawn or judged on.
+        judges: name → the judge's own description.
+    """
+    return {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "gpu": _gpu(device),
+        "judges": {name: place for name, judge in judges.items() if (place := _place(judge))},
+    }
+
+
+def _gpu(device: str) -> dict[str, str]:
+    kind = device.partition(":")[0]
+    if kind != "cuda":
+        return {"name": "none" if kind == "cpu" else kind}
+    import torch
+
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "driver": _driver(),
+        "cuda": torch.version.cuda or "absent",
+        "cudnn": str(torch.backends.cudnn.version() or "absent"),
+    }
+
+
+def _place(judge: Mapping) -> str:
+    """What a judge computes on: onnxruntime's providers, or torch's kind of device."""
+    return ", ".join(judge.get("providers", ())) or str(judge.get("device", "")).partition(":")[0]
 
 
 def _driver() -> str:
-    """NVIDIA's driver as its own tool says, for torch does not."""
+    """NVIDIA's driver as its kernel module or its own tool says, for torch does not."""
+    with contextlib.suppress(OSError):
+        return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip()
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
@@ -91,48 +124,78 @@ def _driver() -> str:
     return "not known"
 
 
+def record_of(manifest: Mapping) -> dict:
+    """Return the record of the process that began a run, which its manifest has."""
+    return {part: manifest["runtime"][part] for part in PARTS if part in manifest["runtime"]}
+
+
 def key_of(record: Mapping) -> str:
     """Return the name under which a record is kept: the beginning of its digest."""
     return json_digest(dict(record))[:16]
 
 
-def made_in(keys: Iterable[str | None], records: Mapping[str, Mapping]) -> tuple[Made, ...]:
+def made_in(keys: Iterable[str | None], records: Mapping[str | None, Mapping]) -> tuple[Made, ...]:
     """Return how many images were made in each environment, in the order of the scores, by the key of each image."""
     return tuple(Made(count, records.get(key)) for key, count in Counter(keys).items())
 
 
 def apart(made: Sequence[Made]) -> list[str]:
-    """Return the names of what differs between environments."""
-    known = [one.values for one in made if one.record is not None]
-    names = dict.fromkeys(name for values in known for name in values)
-    return [name for name in names if len({values.get(name) for values in known}) > 1]
+    """Return the names of what differs between environments, of what is on record of them."""
+    return [name for name in _names(made) if len(_values(made, name)) > 1]
 
 
 def rows(made: Sequence[Made]) -> list[tuple[str, str]]:
     """Return every name and value on record; one that differs is there for each environment, with its images."""
     found, different = [], apart(made)
-    for name in dict.fromkeys(name for one in made for name in one.values):
+    for name in _names(made):
+        known = [one for one in made if name in one.values]
         if name in different:
-            found += [(f"{name}, {one.images:,} images", one.values.get(name, "absent")) for one in made if one.record]
+            found += [(f"{name}, {one.images:,} images", one.values[name]) for one in known]
         else:
-            found.append((name, next(one.values[name] for one in made if name in one.values)))
+            found.append((name, known[0].values[name]))
     lost = sum(one.images for one in made if one.record is None)
     return found + ([("versions not on record", f"{lost:,} images")] if lost else [])
 
 
-def in_words(one: Made, names: Sequence[str]) -> str:
-    """Return what an environment is, by these names."""
-    values = one.values
-    return ", ".join(f"{name} {values[name]}" for name in names if name in values) or NO_RECORD
-
-
 def several(made: Sequence[Made]) -> list[str]:
-    """Return a note on images that were made in different environments; nothing where all were made in one."""
-    if len(made) < 2:
+    """Return a note on images that were made in different environments; nothing where no difference is known."""
+    names, counts = apart(made), Counter()
+    for one in made:
+        counts[_in_words(one, names)] += one.images
+    if len(counts) < 2:
         return []
-    names = apart(made) or ["i2p-bench"]
-    each = "; ".join(f"{one.images:,} images by {in_words(one, names)}" for one in made)
-    return [f"Drawn and judged in {len(made)} environments, which can change numbers: {each}."]
+    shown = [f"{images:,} images by {words}" for words, images in list(counts.items())[:FEW]]
+    if others := list(counts.values())[FEW:]:
+        shown.append(f"{sum(others):,} images by {len(others):,} others")
+    return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(shown)}."]
+
+
+def _in_words(one: Made, names: Sequence[str]) -> str:
+    """What an environment is, by these names; by this project's version where nothing of it has one of them."""
+    if one.record is None:
+        return NO_RECORD
+    values = one.values
+    different = ", ".join(f"{name} {values[name]}" for name in names if name in values)
+    return different or f"i2p-bench {values.get('i2p-bench', 'of a version not on record')}"
+
+
+def between(first: Sequence[Made], second: Sequence[Made]) -> list[str]:
+    """Return in what the environments of two runs, A and B, differ, of what both have on record, a clause each."""
+    found = []
+    for name in _names([*first, *second]):
+        here, there = _values(first, name), _values(second, name)
+        if here and there and set(here) != set(there):
+            found.append(f"{name} {' and '.join(here)} in A, {' and '.join(there)} in B")
+    return found
+
+
+def _names(made: Sequence[Made]) -> list[str]:
+    return list(dict.fromkeys(name for one in made for name in one.values))
+
+
+def _values(made: Sequence[Made], name: str) -> list[str]:
+    """The different values on record of a name."""
+    return list(dict.fromkeys(one.values[name] for one in made if name in one.values))
 
 
 def newer(records: Iterable[Mapping], ours: Mapping[str, str]) -> list[str]:

@@ -69,11 +69,16 @@ def make_manifest(
         "lossy": list(plan.lossy),
         "settings": asdict(settings),
         "runtime": {
-            **environment.describe("cpu" if settings.model.kind == "published" else str(device_of(settings.device))),
+            **environment.describe(_device(settings), judges),
             "command": _command(plan.own_methods),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
     }
+
+
+def _device(settings: Settings) -> str:
+    """What pictures are drawn or judged on; results that are replayed take none."""
+    return "cpu" if settings.model.kind == "published" else str(device_of(settings.device))
 
 
 def _other_precision(plan: Plan, model: Mapping) -> list[str]:
@@ -142,7 +147,7 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     found = list(differences(identity_of(standing), as_json(manifest["identity"])))
     if found:
         raise another_run(run, found)
-    run.keep_environment({part: manifest["runtime"][part] for part in environment.PARTS if part in manifest["runtime"]})
+    run.keep_environment(environment.record_of(manifest))
     if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return standing

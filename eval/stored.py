@@ -11,7 +11,7 @@ import pyarrow as pa
 
 import i2p
 from eval.command import NAME, typed
-from eval.environment import PARTS, Made, made_in
+from eval.environment import Made, made_in, record_of
 from eval.errors import InputError
 from eval.manifest import digest_of, identity_of, stored_prompts
 from eval.originals import planned_images
@@ -72,12 +72,10 @@ class Stored:
     def made(self) -> tuple[Made, ...]:
         """How many images were drawn and judged in each environment.
 
-        Of a run from before there were records, its manifest's stands for all: it is of the process that came first.
+        Of parts from before there were records, the manifest's stands for all: it is of the process that came first.
         """
-        made = made_in(self.scores["environment"].to_pylist(), self.run.read_environments())
-        if [one.record for one in made] != [None]:
-            return made
-        return (Made(made[0].images, {part: self.manifest["runtime"].get(part) for part in PARTS}),)
+        records = {None: record_of(self.manifest), **self.run.read_environments()}
+        return made_in(self.scores["environment"].to_pylist(), records)
 
     @property
     def command(self) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
 
 from eval import environment
-from eval.environment import Made, apart, key_of, made_in, newer, rows, several
+from eval.compare import main as compare
+from eval.environment import Made, apart, between, key_of, made_in, newer, rows, several
 from eval.report import main as report
 from eval.run import main as run
 from eval.rundir import MADE_IN, RunDir
@@ -15,7 +17,12 @@ from eval.scores import OK, Score
 
 OLD = {"versions": {"python": "3.11.7", "torch": "2.15.0"}, "platform": "Linux-6.1"}
 NEW = {"versions": {"python": "3.11.7", "torch": "99.0"}, "platform": "Linux-6.1"}
-GPU = {**OLD, "gpu": {"name": "H100", "driver": "570.1", "cuda": "12.8", "cudnn": "91002"}}
+CPU = {**OLD, "gpu": {"name": "none"}, "judges": {"q16": "cpu", "nudenet": "CPUExecutionProvider"}}
+GPU = {
+    **OLD,
+    "gpu": {"name": "H100", "driver": "570.1", "cuda": "12.8", "cudnn": "91002"},
+    "judges": {"q16": "cuda", "nudenet": "CPUExecutionProvider"},
+}
 
 
 def test_images_are_counted_by_the_environment_that_made_them():
@@ -30,11 +37,35 @@ def test_a_note_says_what_differs_and_only_that():
     assert "3.11.7" not in note
     assert several([Made(100, OLD)]) == []
     [note] = several([Made(4, OLD), Made(2, None)])
-    assert "2 images by an earlier i2p-bench, which kept no record" in note
+    assert "2 images by software that is not on record" in note
 
 
-def test_a_gpu_and_its_driver_are_part_of_it():
-    assert apart([Made(1, OLD), Made(1, GPU)]) == ["gpu name", "gpu driver", "cuda", "cudnn"]
+def test_what_is_not_on_record_of_one_is_no_difference():
+    """An earlier version looked at fewer packages, and at no GPU."""
+    more = OLD["versions"] | {"torchvision": "0.29"}
+    assert several([Made(4, OLD), Made(2, GPU | {"versions": more})]) == []
+
+
+def test_environments_that_differ_in_nothing_told_are_told_once_and_many_are_counted():
+    nodes = [Made(2, OLD | {"platform": f"node {n // 2}"}) for n in range(40)]
+    [note] = several(nodes)
+    assert note.startswith("Drawn and judged in 20 environments, which can change numbers: 4 images by platform ")
+    assert note.endswith("4 images by platform node 7; 48 images by 12 others.")
+
+
+def test_two_runs_differ_in_what_both_have_on_record():
+    found = between([Made(3, OLD), Made(1, NEW)], [Made(2, NEW), Made(2, GPU | {"versions": NEW["versions"]})])
+    assert found == ["torch 2.15.0 and 99.0 in A, 99.0 in B"]
+    assert between([Made(3, CPU)], [Made(3, GPU)]) == ["gpu name none in A, H100 in B", "q16 on cpu in A, cuda in B"]
+    assert between([Made(3, OLD)], [Made(3, None)]) == []
+
+
+def test_a_gpu_its_driver_and_what_judges_run_on_are_part_of_it():
+    assert apart([Made(1, CPU), Made(1, GPU)]) == ["gpu name", "q16 on"]
+    [note] = several([Made(1, CPU), Made(3, GPU)])
+    assert note.endswith("1 images by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
+    newer_driver = GPU | {"gpu": GPU["gpu"] | {"driver": "580.0"}}
+    assert apart([Made(1, GPU), Made(1, newer_driver)]) == ["gpu driver"]
     listed = rows([Made(7, GPU)])
     assert ("gpu driver", "570.1") in listed
     assert ("torch", "2.15.0") in listed
@@ -49,12 +80,34 @@ def test_only_versions_that_no_former_process_had_are_warned_of():
 
 
 def test_what_this_process_is():
-    found = environment.describe("cpu")
-    assert set(found) == {"versions", "platform"}
+    judges = {
+        "q16": {"device": "cuda:1"},
+        "nudenet": {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]},
+        "mine": {},
+    }
+    found = environment.describe("cpu", judges)
+    assert set(found) == set(environment.PARTS)
     import torch
 
     assert found["versions"]["torch"] == torch.__version__.partition("+")[0] or "+" in found["versions"]["torch"]
     assert {"python", "i2p-bench", "nudenet", "onnxruntime", "diffusers", "transformers"} < set(found["versions"])
+    assert found["gpu"] == {"name": "none"}
+    assert found["judges"] == {"q16": "cuda", "nudenet": "CUDAExecutionProvider, CPUExecutionProvider"}
+
+
+def test_another_build_of_a_package_is_on_record_by_its_own_name(monkeypatch):
+    installed = {"onnxruntime-gpu": "1.30", "opencv-python": "4.9", "opencv-python-headless": "5.0"}
+
+    def version(name):
+        if name not in installed:
+            raise environment.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(environment.metadata, "version", version)
+    found = environment.versions()
+    assert found["onnxruntime"] == "onnxruntime-gpu 1.30"
+    assert found["opencv-python-headless"] == "5.0, opencv-python 4.9"
+    assert found["torch"] == "absent"
 
 
 def scores(row):
@@ -132,3 +185,38 @@ def test_a_run_from_before_there_were_records_reports_its_manifests(two, call, t
     results = json.loads((other / "report/results.json").read_text())
     assert [(one["images"], one["versions"]["torch"]) for one in results["environments"]] == [(7, torch)]
     assert "environments, which" not in (other / "report/results.md").read_text()
+
+
+def test_a_run_from_before_that_goes_on_has_its_manifests_record_for_what_was_there(two, tmp_path):
+    """Half of the parts name no record; the manifest is of the process that came first."""
+    from eval.stored import read_stored
+
+    out, _ = two
+    other = tmp_path / "mixed"
+    (other / "scores").mkdir(parents=True)
+    shutil.copytree(out / "environments", other / "environments")
+    for name in ("manifest.json", "prompts.jsonl"):
+        shutil.copy(out / name, other / name)
+    for number, part in enumerate(sorted((out / "scores").iterdir())):
+        table = pq.read_table(part)
+        metadata = {key: value for key, value in table.schema.metadata.items() if number or key != MADE_IN}
+        pq.write_table(table.replace_schema_metadata(metadata), other / "scores" / part.name)
+    torch = environment.versions()["torch"]
+    assert [(one.images, one.values["torch"]) for one in read_stored(RunDir(other)).made] == [(4, torch), (3, "99.0")]
+
+
+def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, capsys, tmp_path):
+    out, _ = two
+    words = ["prompts.rows=0-6", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]
+    assert call(run, *words) == 0
+    capsys.readouterr()
+    assert call(compare, out, tmp_path / "r") == 0
+    printed = capsys.readouterr().out
+    torch, nudenet = (environment.versions()[name] for name in ("torch", "nudenet"))
+    assert "A: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
+    assert (
+        "Drawn and judged in other environments, which can change numbers: "
+        f"torch {torch} and 99.0 in A, {torch} in B; nudenet {nudenet} and 98.0 in A, {nudenet} in B." in printed
+    )
+    assert call(compare, tmp_path / "r", tmp_path / "r") == 0
+    assert "environments" not in capsys.readouterr().out
