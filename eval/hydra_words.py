@@ -37,7 +37,9 @@ def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
         key = next(filter(None, found.groups()))
         return f"{key} is there already and can't be added by +: give {key}=…, without it"
     if found := _NO_KEY.search(sentence):
-        return _no_key(found[1], name, groups(arguments), see)
+        within = getattr(error.__cause__, "full_key", None) or ""  # of what a key was given in braces
+        key = max(found[1], within, key=len)
+        return _no_key(key, name, groups(arguments), see)
     return f"{sentence}: {see} for the groups and keys there are"
 
 

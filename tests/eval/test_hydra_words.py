@@ -78,3 +78,7 @@ def test_the_choices_of_a_group_are_named_and_accepted(refused, is_accepted):
     names = re.search(r"protocol must be one of (.*), found 'edd': choose one of these", sentence)[1].split(", ")
     assert {"esd", "heim", "official"} <= set(names)
     assert all(is_accepted(run, f"protocol={name}") for name in names)
+
+
+def test_a_wrong_key_within_braces_is_the_one_that_is_named(refused):
+    assert "found 'slurm.partitoin': give slurm.partition=…" in refused(submit, "slurm={partitoin:gpu}")
