@@ -39,6 +39,8 @@ HARMLESS = {
 # Names of the attention in old VAEs, which diffusers reads.
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
+# What a UNet that takes more than latents is for, by how many channels it takes.
+_OTHER_TASKS = {5: "depth to image", 7: "upscaling", 8: "editing a picture", 9: "inpainting"}
 # Of a UNet's configuration, what the shapes of its weights do not tell.
 _COMPUTED_BY = (
     *("act_fn", "attention_head_dim", "center_input_sample", "downsample_padding", "flip_sin_to_cos", "freq_shift"),
@@ -88,9 +90,22 @@ def check_replacement(
     They are at `place`; where that is a folder, its configuration is to compute as the component's does.
     """
     mend = "choose the matching base checkpoint, or convert the file to diffusers' names"
-    _check_named(part, model, headers(paths, allow_pickle), mend, partly=True)
+    given = headers(paths, allow_pickle)
+    if part == "unet" and "conv_in.weight" in given:
+        _check_task(given["conv_in.weight"][0].shape, model.config["in_channels"], place)
+    _check_named(part, model, given, mend, partly=True)
     if place.is_dir():
         _check_same_configuration(part, model.config, paths[0].parent)
+
+
+def _check_task(first: tuple[int, ...], channels: int, place: Path) -> None:
+    """Raise `InputError` where the first convolution takes other channels: no base would match."""
+    if len(first) == 4 and first[1] != channels and first[1] in _OTHER_TASKS:
+        raise InputError(
+            f"A text-to-image UNet with {channels} input channels was expected, found one with {first[1]}, which is of "
+            f"a model for {_OTHER_TASKS[first[1]]}, in {place}; give the UNet of a text-to-image model, fine-tuned "
+            "from SD 1.x or 2.x itself."
+        )
 
 
 def _check_same_configuration(part: str, config: Mapping[str, Any], folder: Path) -> None:

@@ -121,3 +121,14 @@ def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint,
     monkeypatch.setattr("sld.models.loading._pretrained", lambda *_: pytest.fail("the base was read"))
     with pytest.raises(sld.InputError, match=r"1 that the model has no place for \('x'\)"):
         sld.load_model(checkpoint, unet=saved({"conv_in.bias": torch.ones(8), "x": torch.ones(1)}))
+
+
+@pytest.mark.parametrize(("channels", "task"), [(9, "inpainting"), (8, "editing a picture"), (5, "depth to image")])
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_a_unet_for_another_task_is_called_by_it(checkpoint, base, saved, tmp_path, channels, task, as_folder):
+    given = saved(base | {"conv_in.weight": torch.zeros(8, channels, 3, 3)})
+    if as_folder:
+        folder = shutil.copytree(checkpoint / "unet", tmp_path / "unet")
+        given = given.rename(folder / "diffusion_pytorch_model.safetensors").parent
+    with pytest.raises(sld.InputError, match=rf"found one with {channels}, .* for {task}, in .*; give the UNet of a"):
+        sld.load_model(checkpoint, unet=given)
