@@ -27,6 +27,8 @@ _NOT_FOR_SBATCH = {
     **dict.fromkeys(("--test-only", "--help", "-h", "--usage", "--version", "-V"), "dry_run=true submits nothing"),
     "--wrap": "slurm.setup takes commands",
 }
+# Of the report's: its own would come after it, and win.
+_NOT_FOR_THE_REPORT = dict.fromkeys(("--dependency", "-d"), "its job waits for the shards, and for nothing else")
 _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
@@ -139,11 +141,17 @@ def option_words(options: list[str], key: str) -> list[str]:
                 "slurm.setup for commands"
             )
         words += read
+    refused = _NOT_FOR_SBATCH | (_NOT_FOR_THE_REPORT if key == "slurm.report.options" else {})
     for word in words:
         name = word.partition("=")[0] if word.startswith("--") else word[:2]
-        if why := _NOT_FOR_SBATCH.get(name):
+        if why := next((why for option, why in refused.items() if _is_short_for(name, option)), None):
             raise InputError(f"{key} can't hold {name}, found {word!r}: leave it out, {why}")
     return words
+
+
+def _is_short_for(name: str, option: str) -> bool:
+    """Whether sbatch may take a name for an option: it knows a long one by its beginning, too."""
+    return name == option or (len(name) > len("--x") and option.startswith(name))
 
 
 def _check(slurm: SlurmSettings) -> None:

@@ -204,13 +204,26 @@ def test_the_time_limit_that_counts_is_the_one_that_sbatch_heeds(tmp_path, call,
     assert call(main, *words, "slurm.warning=100") == 0
 
 
-@pytest.mark.parametrize("option", ["--array=0-3", "-a0-3", "--wait", "-W", "--test-only", "--wrap=true", "-h"])
+@pytest.mark.parametrize(
+    "option", ["--array=0-3", "-a0-3", "--wait", "-W", "--test-only", "--wrap=true", "-h", "--arr=3"]
+)
 def test_an_option_with_which_sbatch_would_do_something_else_is_refused(option):
     for given in ({"options": [option]}, {"report": {"options": ["--nice", option]}}):
         with pytest.raises(InputError, match=r"options can't hold -.*leave it out, "):
             read_slurm(OmegaConf.create(given))
     taken = ["--wait-all-nodes=1", "-w node1", "-H", "--dependency=afterok:7"]
     assert read_slurm(OmegaConf.create({"options": taken})).options == taken
+
+
+@pytest.mark.parametrize(
+    "option", ["--dependency=afterok:7", "--dependency afterok:7", "-d afterok:7", "--dep=singleton"]
+)
+def test_a_dependency_of_the_reports_own_is_refused_as_it_waits_for_the_shards(option):
+    with pytest.raises(
+        InputError, match=r"slurm\.report\.options can't hold -.*leave it out, its job waits for the shards"
+    ):
+        read_slurm(OmegaConf.create({"report": {"options": [option]}}))
+    assert read_slurm(OmegaConf.create({"report": {"options": ["--deadline=now+1hour", "-D /tmp"]}}))
 
 
 @pytest.mark.parametrize(
