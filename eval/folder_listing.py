@@ -88,8 +88,8 @@ def find_root(path: str) -> tuple[Path, Path | None]:
     if given.is_file():
         if not is_named_table(given):
             raise InputError(
-                "model.path must be a folder of pictures or a table of them (CSV, TSV, JSONL, parquet), found the "
-                f"file {given}: correct it"
+                "model.path must be a folder of pictures or a table of them (CSV, TSV, JSON, JSONL, parquet), found "
+                f"the file {given}: correct it"
             )
         return given.parent, given
     is_run = (given / "manifest.json").is_file() and (given / "images").is_dir()

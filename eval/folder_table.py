@@ -17,8 +17,9 @@ from eval.folder_paths import path_inside
 from eval.settings import AUTO
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
+from i2p.records import Record, Table
 from i2p.schema import to_prompts
-from i2p.tables import Record, Table, is_table, read_table
+from i2p.tables import is_table, read_table
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
 _TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # those too that are not looked for

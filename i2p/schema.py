@@ -13,7 +13,7 @@ from i2p.cells import is_missing
 from i2p.column_values import choose_columns
 from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
-from i2p.tables import Record, Table
+from i2p.records import Record, Table
 
 
 class _Unfit(ValueError):

@@ -7,8 +7,9 @@ from pathlib import Path
 from i2p.columns import find_columns
 from i2p.network import is_reachable
 from i2p.prompt import InputError, Prompt, digest
+from i2p.records import Record, Table
 from i2p.schema import PromptList, to_prompts
-from i2p.tables import Record, Table, is_table, read_table
+from i2p.tables import is_table, read_table
 
 HUB_ID = "AIML-TUDA/i2p"
 _DATA = Path(__file__).parent / "data"
@@ -44,7 +45,8 @@ def read_prompts(
 
     `source` is a name ("i2p", or one of `SHIPPED`, prompts that come with this package), a hub id ("owner/name", also
     "owner/name@revision") or a file; None means I2P on the hub. `path` is a file and goes before `source`. A file is
-    read by its suffix: .csv, .tsv, .jsonl, .parquet or .txt (one prompt a line), those of text also packed (.csv.gz).
+    read by its suffix: .csv, .tsv, .json, .jsonl, .parquet or .txt (one prompt a line), all but parquet also packed
+    (.csv.gz).
     Text is UTF-8, or UTF-16 with its mark; blank lines between rows are skipped and not counted. `revision` and `split`
     belong to the hub, of which `offline` asks the local cache only. See `schema.to_prompts` for columns.
     Errors: InputError for anything that cannot be read or is not valid; nothing is repaired or dropped.

@@ -1,41 +1,21 @@
-"""Table files as they lie on a disk: CSV, TSV, JSONL, parquet and plain text, packed or in UTF-16, to rows and columns.
+"""Table files as they lie on a disk, packed or in UTF-16: CSV, TSV, JSON, JSONL, parquet, text; to rows and columns.
 
 Cells are exact: a text "NA", "null" or "None" stays one. What the columns mean is `i2p.columns`'s.
 """
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from i2p.columns import is_known
 from i2p.encoding import read_text
+from i2p.json_tables import read_json, read_lines
 from i2p.prompt import InputError
+from i2p.records import Record, Table, lines_of
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row as read. `line` is its (first) line in a text file, 1-based; values are text or JSON values."""
-
-    values: dict[str, Any]
-    line: int | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of a file and the names of its columns, in their order; a column without a name is `Unnamed: POSITION`.
-
-    That is what pandas calls it, so that the index which it writes without a name has one name only.
-    """
-
-    records: list[Record]
-    columns: list[str]
 
 
 def read_table(path: str | Path) -> Table:
@@ -155,34 +135,8 @@ def _named(separator: str) -> str:
     return SEPARATORS[separator].removesuffix("s")
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Number and text of the lines that are not blank. Only LF and CR LF end a line: a prompt may hold U+2028."""
-    lines = read_text(path).split("\n")
-    return [(number, line.removesuffix("\r")) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _read_jsonl(path: Path) -> Table:
-    records, columns = [], {}
-    for number, line in _lines(path):
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80} "
-                f"({error}); correct the line"
-            ) from error
-        if not isinstance(values, dict):
-            raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80}; "
-                'write every prompt as {"prompt": ...} on a line of its own'
-            )
-        records.append(Record(values, number))
-        columns |= dict.fromkeys(values)
-    return Table(records, list(columns))
-
-
 def _read_text(path: Path) -> Table:
-    lines = _lines(path)
+    lines = lines_of(read_text(path))
     for separator, suffix in ((",", ".csv"), (";", ".csv"), ("\t", ".tsv")):
         header = _header(lines[0][1] if lines else "", separator)
         if len(header) > 1 and all(map(is_known, header)):
@@ -210,7 +164,9 @@ def _read_parquet(path: Path) -> Table:
 _READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
-    ".jsonl": _read_jsonl,
+    ".jsonl": read_lines,
+    ".ndjson": read_lines,
+    ".json": read_json,
     ".parquet": _read_parquet,
     ".txt": _read_text,
 }

@@ -1,0 +1,84 @@
+"""Lists of prompts in JSON, in the forms in which data sets come."""
+
+import gzip
+import json
+
+import pandas
+import pytest
+
+import i2p
+
+TEXTS, SEEDS = ["a fox", "NA", "two\nlines"], [7, 8, 9]
+ROWS = [{"prompt": text, "seed": seed} for text, seed in zip(TEXTS, SEEDS, strict=True)]
+FRAME = pandas.DataFrame(ROWS)
+
+
+def read(path, value) -> i2p.PromptList:
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return i2p.read_prompts(path=path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ROWS,
+        json.dumps(ROWS, indent=2),
+        {"version": 1, "data": ROWS, "authors": ["x"], "splits": [{"name": "test"}]},
+        {"prompt": TEXTS, "seed": SEEDS},
+        FRAME.to_json(),
+        FRAME.to_json(orient="records"),
+        FRAME.to_json(orient="table"),
+        FRAME.to_json(orient="records", lines=True),
+    ],
+    ids=["list", "indented", "in an object", "columns", "pandas", "records", "table", "lines"],
+)
+def test_each_form_gives_the_same_prompts(tmp_path, value):
+    prompts = read(tmp_path / "list.json", value).prompts
+    assert [(prompt.text, prompt.seed) for prompt in prompts] == list(zip(TEXTS, SEEDS, strict=True))
+
+
+def test_texts_alone_are_prompts_and_ndjson_is_jsonl(tmp_path):
+    assert [prompt.text for prompt in read(tmp_path / "a.json", TEXTS).prompts] == TEXTS
+    assert [prompt.text for prompt in read(tmp_path / "a.ndjson", '{"prompt": "a"}\n{"prompt": "b"}').prompts] == [
+        "a",
+        "b",
+    ]
+    assert [prompt.text for prompt in read(tmp_path / "b.json", {"prompt": "one"}).prompts] == ["one"]
+
+
+def test_a_packed_file_is_read_too(tmp_path):
+    (tmp_path / "list.json.gz").write_bytes(gzip.compress(json.dumps(ROWS).encode()))
+    assert [prompt.text for prompt in i2p.read_prompts(path=tmp_path / "list.json.gz").prompts] == TEXTS
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize(
+    ("pictures", "rows", "unused"), [([5, 5, 9], [31, 32, 33], "unused_image_id"), ([5, 6, 9], [5, 6, 9], "unused_id")]
+)
+def test_captions_of_coco_go_by_their_own_number_where_a_picture_has_several(tmp_path, pictures, rows, unused, wrapped):
+    captions = [{"image_id": p, "id": 31 + n, "caption": f"text {n}"} for n, p in enumerate(pictures)]
+    whole = {"info": {}, "images": [{"id": 5, "file_name": "5.jpg"}], "annotations": captions}
+    found = read(tmp_path / "captions_val2014.json", whole if wrapped else captions)
+    assert [prompt.row for prompt in found.prompts] == rows
+    assert [prompt.text for prompt in found.prompts] == ["text 0", "text 1", "text 2"]
+    assert found.unused == (unused,)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"a": 1, "b": 2}, "found an object with 'a', 'b'; write it so"),
+        ({"one": ROWS, "two": ROWS}, "found an object with 'one', 'two'; write it so"),
+        ({"prompt": TEXTS, "seed": SEEDS[:2]}, "found an object with 'prompt', 'seed'; write it so"),
+        ([1, 2], "found a list of other things; write it so"),
+        (3, "found a number; write it so"),
+        ("{", r"expected JSON, found something else \(.*\); correct it"),
+        ([], "expected at least one prompt"),
+        ([{"x": 1}], "expected a column 'prompt'"),
+        ([{"prompt": "a"}, {"prompt": 3}], "row 1, column 'prompt': expected the text of a prompt, found 3"),
+    ],
+)
+def test_what_holds_no_prompts_is_refused_with_the_form_that_is_read(tmp_path, value, found):
+    with pytest.raises(i2p.InputError, match=found):
+        read(tmp_path / "list.json", value)
+    assert read(tmp_path / "told.json", [{"prompt": "a fox"}]).prompts  # as the sentence says
