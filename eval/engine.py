@@ -84,7 +84,7 @@ def _batch_size(settings: Settings, model, plan: Plan, standing: Mapping) -> int
     if standing and asked in (AUTO, standing[ASKED]):
         size = standing["batch_size"]
         if asked not in (AUTO, size):
-            log.warning("batch_size=%d came to %d where this run was begun: going on with that.", asked, size)
+            log.info("batch_size=%d came to %d where this run was begun: going on with that.", asked, size)
         # Others of the run may share the memory by now, and have taken theirs: the whole of what is left is this one's.
         return size if cuda else fitting_batch(model, plan, size)
     if asked == AUTO and cuda:

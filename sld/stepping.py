@@ -65,7 +65,8 @@ def _dry_pass(kind: _Kind, steps: int) -> str | None:
     try:
         scheduler = _begun(kind.scheduler, steps)
         generators = [torch.Generator().manual_seed(0)] if is_stochastic(scheduler) else None
-        latents, prediction = torch.ones(1, 4, 1, 1) * scheduler.init_noise_sigma, torch.ones(1, 4, 1, 1)
+        # Not the same number in both, or a difference that a scheduler divides and clips could be 0 / 0 here alone.
+        latents, prediction = torch.ones(1, 4, 1, 1) * scheduler.init_noise_sigma, torch.full((1, 4, 1, 1), 0.5)
         for timestep in scheduler.timesteps:
             scheduler.scale_model_input(latents, timestep)
             latents = step(scheduler, prediction, timestep, latents, generators)
