@@ -102,6 +102,14 @@ def test_a_model_of_zero_terminal_snr_begins_with_pure_noise_or_is_refused():
             make_scheduler(name, model)
 
 
+def test_a_division_by_zero_that_a_scheduler_clips_is_no_obstacle():
+    """Of pure noise the picture is predicted as ±infinity, which is clipped to ±1; unclipped it is the end."""
+    pure = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    assert len(start(own("DDIMScheduler", **pure, clip_sample=True), 10).timesteps) == 10
+    with pytest.raises(sld.InputError, match="timestep 999 gives NaN or infinity"):
+        start(own("DDIMScheduler", **pure, clip_sample=False), 10)
+
+
 def test_a_model_without_betas_has_no_scheduler_by_name():
     with pytest.raises(sld.InputError, match="EDMEulerScheduler, which has none"):
         make_scheduler("ddim", diffusers.EDMEulerScheduler())
