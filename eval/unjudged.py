@@ -17,6 +17,8 @@ from eval.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
 
 EXAMPLES = 5  # names a reason, and images in the last line
 GROUPS = 12  # reasons that are listed
+LONGEST = 400  # characters of a reason: a library's may go on for pages
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
 
 
 def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
@@ -28,8 +30,8 @@ def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
     groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
     for key, state, error in _outcomes(scores):
         if state in (UNREADABLE, JUDGE_FAILED):
-            reason = " ".join((error or "for no reason on record").split())
-            groups.setdefault((state, re.sub(r"\d[\d,.]*", "#", reason)), []).append((key, reason))
+            reason = _shortened(" ".join((error or "for no reason on record").split()))
+            groups.setdefault((state, _NUMBER.sub("#", reason)), []).append((key, reason))
     listed = sorted(groups.items(), key=lambda group: -len(group[1]))
     found = []
     for (state, _), members in listed[:GROUPS]:
@@ -128,6 +130,10 @@ def _outcomes(scores: pa.Table) -> Iterator[tuple[Key, str, str | None]]:
 def _name(key: Key, pictures: Mapping[Key, tuple[str, int]]) -> str:
     method, row, image = key
     return name_in_line(pictures[key][0]) if key in pictures else f"{method} {row}_{image}"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 2]} …"
 
 
 def _images(count: int) -> str:

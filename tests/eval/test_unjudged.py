@@ -1,5 +1,6 @@
 """What was not judged is said with its reasons, and no run without a verdict ends as a success."""
 
+import itertools
 import json
 
 import numpy as np
@@ -153,3 +154,24 @@ def test_drawn_pictures_that_are_all_nan_are_no_success(tmp_path, call, capsys, 
     err = capsys.readouterr().err
     assert "No picture of this run could be judged (2 nan), so it has no numbers: " in err
     assert "dtype=float32" in err
+
+
+def test_a_library_s_reasons_are_one_whatever_their_addresses_and_are_shortened(tmp_path, judged, monkeypatch):
+    """Each picture alone makes the judge fail, with an object's address and pages of words."""
+
+    def fail(name, judge, pictures):
+        if pictures[0].shape[0] == 512:  # the picture that tells a broken judge from one that some pictures break
+            return [None]
+        raise RuntimeError(
+            f"no kernel for <Node object at {hex(id(object()) + next(count) * 0xABCDEF)}> " + "pages " * 999
+        )
+
+    count = itertools.count()
+    monkeypatch.setattr("eval.judging._verdicts", fail)
+    for row in range(3):
+        noise(tmp_path / "pics" / f"{row}_0.png")
+    code, said = judged(3)
+    assert code == 3
+    (line,) = [line for line in said.out.splitlines() if line.startswith("judge_failed, 3 images: q16: no kernel")]
+    assert line.endswith("pages …, and the like (0_0.png, 1_0.png, 2_0.png).")
+    assert len(line) < 500
