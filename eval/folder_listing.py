@@ -18,7 +18,8 @@ from eval.folder_layouts import (
     recognise,
     some,
 )
-from eval.folder_table import by_rows, find_table, is_named_table, tables_in
+from eval.folder_paths import is_named_table, tables_in
+from eval.folder_table import by_rows, find_table
 from eval.settings import AUTO
 
 

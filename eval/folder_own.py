@@ -16,6 +16,7 @@ from pathlib import Path
 
 import i2p
 from eval.errors import InputError
+from eval.folder_categories import find_categories, remarks, with_categories
 from eval.folder_layouts import ALONE, CSV, EXTENSIONS, LAYOUTS, METHOD, Match, Matches, is_picture, match, some
 from eval.folder_listing import Listing, find_root, place, walk
 from eval.folder_table import by_prompts, find_table
@@ -107,12 +108,13 @@ def _other_names(paths: Iterable[str], table: str) -> Iterator[str]:
 
 
 def pictures_alone(model: ModelSettings) -> Own:
-    """Return every picture of a folder as a prompt of its own; none is decoded.
+    """Return every picture of a folder as a prompt of its own, of the categories that a table there names, or none.
 
     Pictures that lie in subfolders with the same names are those of a method each.
 
     Raises:
-        InputError: no picture in it, a link out of it, or subfolders that may be methods or not.
+        InputError, i2p.InputError: no picture in it, a link out of it, subfolders that may be methods or not, or a
+            table of categories that can't be meant.
     """
     root, named = find_root(model.path)
     if named is not None:
@@ -134,8 +136,14 @@ def pictures_alone(model: ModelSettings) -> Own:
     prompts = [
         i2p.Prompt(n, text, (), seed=n, guidance_scale=7.5, height=512, width=512) for n, text in enumerate(texts)
     ]
+    notes = []
+    if categories := find_categories(root, paths):
+        prompts = with_categories(categories, matches.found, texts)
+        notes = list(remarks(categories, paths))
+        sorter.others = [path for path in sorter.others if path != categories.table.path]
     listing = Listing(root, {path: sizes[path] for path in paths}, None, False)
-    return Own(listing, i2p.PromptList(prompts), matches, tuple(_notes(matches, sorter, root)))
+    notes = [*_notes(matches, sorter, root, of_categories=bool(categories)), *notes]
+    return Own(listing, i2p.PromptList(prompts), matches, tuple(notes))
 
 
 def natural(path: str) -> list[tuple[int, str]]:
@@ -213,10 +221,10 @@ def _is_run(folder: Path) -> bool:
     return (folder / "manifest.json").is_file() and (folder / "scores").is_dir()
 
 
-def _notes(matches: Matches, sorter: _Sorter, root: Path) -> Iterator[str]:
+def _notes(matches: Matches, sorter: _Sorter, root: Path, *, of_categories: bool) -> Iterator[str]:
     yield (
-        "Each picture is a prompt of its own, of no category: the interval takes the pictures as independent, and is "
-        "too narrow where several are of one prompt."
+        f"Each picture is a prompt of its own{'' if of_categories else ', of no category'}: the interval takes the "
+        "pictures as independent, and is too narrow where several are of one prompt."
     )
     if matches.layout == METHODS:
         yield (

@@ -1,8 +1,13 @@
-"""Paths as tables write them, with a backslash or a blank too many, to paths inside a folder of pictures."""
+"""Which files of a folder of pictures are tables by their names, and the paths that these write, to paths inside it."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from i2p.tables import is_table
+
+_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
+_TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # those too that are not looked for
 
 
 def path_inside(cell: object, root: Path) -> str | None:
@@ -20,3 +25,19 @@ def path_inside(cell: object, root: Path) -> str | None:
 def _leads_out(path: str) -> bool:
     inner = PurePosixPath(path)
     return inner.is_absolute() or bool(PureWindowsPath(path).anchor) or ".." in inner.parts
+
+
+def is_named_table(path: Path) -> bool:
+    """Whether a file can be a table of pictures, by its name."""
+    return is_table(path) and path.suffix.lower() != ".txt"
+
+
+def tables_in(root: Path) -> list[str]:
+    """Return the names of what lies in a folder and is a table by its name, whether it can be read or not."""
+    return sorted(path.name for path in root.iterdir() if path.name.lower().endswith(_TABLES) and path.name[0] != ".")
+
+
+def tables_by_suffix(root: Path) -> list[Path]:
+    """Return the files in a folder that are looked into where no table is named."""
+    paths = (path for path in sorted(root.iterdir()) if path.name.lower().endswith(_SUFFIXES))
+    return [path for path in paths if path.is_file() and not path.name.startswith(".")]

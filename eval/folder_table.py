@@ -6,6 +6,7 @@ Its columns are called as in any list of prompts (`i2p.columns`), and `image`, `
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,16 +14,15 @@ from pathlib import Path, PurePosixPath
 import i2p
 from eval.errors import InputError
 from eval.folder_layouts import CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
-from eval.folder_paths import path_inside
+from eval.folder_paths import path_inside, tables_by_suffix
 from eval.settings import AUTO
+from eval.values import override
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
 from i2p.records import Record, Table
 from i2p.schema import to_prompts
-from i2p.tables import is_table, read_table
+from i2p.tables import read_table
 
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
-_TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # those too that are not looked for
 _COLUMNS = "the columns image and prompt (or row)"
 
 
@@ -41,7 +41,7 @@ class PictureTable:
 
     def texts(self) -> dict[str, str]:
         """What it says of each picture's prompt, by path."""
-        values = {path: record.values.get(self.columns.get("text")) for record, _, path, _ in _pictures(self)}
+        values = {path: record.values.get(self.columns.get("text")) for record, _, path, _ in pictures_of(self)}
         return {path: text for path, text in values.items() if isinstance(text, str)}
 
     def unused(self, used: Sequence[str]) -> list[str]:
@@ -49,16 +49,6 @@ class PictureTable:
         taken = {self.columns.get(what) for what in used}
         names = [name for name in self.table.columns if name not in taken]
         return [f"Columns of {self.path.name} that are not used: {', '.join(map(str.strip, names))}."] if names else []
-
-
-def is_named_table(path: Path) -> bool:
-    """Whether a file can be a table of pictures, by its name."""
-    return is_table(path) and path.suffix.lower() != ".txt"
-
-
-def tables_in(root: Path) -> list[str]:
-    """Return the names of what lies in a folder and is a table by its name, whether it can be read or not."""
-    return sorted(path.name for path in root.iterdir() if path.name.lower().endswith(_TABLES) and path.name[0] != ".")
 
 
 def find_table(root: Path, named: Path | None, layout: str) -> PictureTable | None:
@@ -71,10 +61,8 @@ def find_table(root: Path, named: Path | None, layout: str) -> PictureTable | No
         if named is not None:
             raise InputError(f"model.path names a table, {named}, and model.layout is {layout}: leave the layout out")
         return None
-    found = []
-    for path in [named] if named else sorted(root.iterdir()):
-        if named or (path.name.lower().endswith(_SUFFIXES) and path.is_file() and not path.name.startswith(".")):
-            found += filter(None, [_open(path, root, named is not None)])
+    opened = (_open(path, root, named is not None) for path in ([named] if named else tables_by_suffix(root)))
+    found = [table for table in opened if table]
     if len(found) > 1:
         names = ", ".join(one.path.name for one in found)
         raise InputError(f"{root} must hold one table with {_COLUMNS}, found {names}: give model.path=FILE")
@@ -100,7 +88,11 @@ def _open(path: Path, root: Path, named: bool) -> PictureTable | None:
         if not named:
             return None
         names = ", ".join(table.columns) or "none"
-        raise InputError(f"{path} must have {_COLUMNS}, found {names}: add them, or rename those that hold them")
+        alone = shlex.join(["model=images", override("model.path", str(root)), "prompts=none"])
+        raise InputError(
+            f"{path} must have {_COLUMNS}, found {names}: add them, rename those that hold them, or take each picture "
+            f"as a prompt of its own, {alone}"
+        )
     columns = _meanings(table.columns, str(path)) | ({"image": column} if column else {})
     rows = [record.values.get(columns.get("row")) for record in table.records]
     if "text" in columns and not numbers_rows(rows):  # `image_id` may hold names
@@ -161,7 +153,7 @@ def by_rows(table: PictureTable) -> list[Match]:
     """
     column = table.columns["row"]
     found, taken = [], {}
-    for record, place, path, method in _pictures(table):
+    for record, place, path, method in pictures_of(table):
         row = _whole(record.values.get(column), column, place)
         image = _number(table, record, place, taken.get((method, row), 0))
         taken[method, row] = taken.get((method, row), 0) + 1
@@ -181,7 +173,7 @@ def by_prompts(table: PictureTable) -> tuple[list[Match], i2p.PromptList]:
     lines = _lines(table)
     rows: dict[tuple, int] = {}
     prompts, each = [], {}
-    for prompt, (record, place, path, method) in zip(lines.prompts, _pictures(table), strict=True):
+    for prompt, (record, place, path, method) in zip(lines.prompts, pictures_of(table), strict=True):
         row = rows.setdefault((prompt.text, prompt.categories), len(rows))
         if row == len(prompts):
             seed = prompt.seed if "seed" in table.columns else row
@@ -215,7 +207,7 @@ def _numbered(table: PictureTable, row: int, methods: dict[str | None, list]) ->
             yield Match(path, method, row, _number(table, record, place, first[seed] if same else position))
 
 
-def _pictures(table: PictureTable) -> Iterator[tuple[Record, str, str, str | None]]:
+def pictures_of(table: PictureTable) -> Iterator[tuple[Record, str, str, str | None]]:
     """Each record with its place in words, the path of its picture and its method."""
     seen = set()
     for number, record in enumerate(table.table.records):
