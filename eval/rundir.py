@@ -130,9 +130,7 @@ class RunDir:
             with path.open(encoding="utf-8", newline="\n") as file:
                 return [json.loads(line) for line in file]
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path} can't be read ({error}): run the run's own command again to restore it"
-            ) from error
+            raise InputError(f"{path} can't be read ({error})") from error  # `eval.run_prompts` says what restores it
 
     def image_path(self, method: str, row: int, image: int) -> Path:
         """Where image `image` of a row is, if it is kept."""

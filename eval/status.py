@@ -14,8 +14,8 @@ import i2p
 from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
 from eval.command import typed
 from eval.errors import InputError
-from eval.manifest import stored_prompts
 from eval.originals import planned_images
+from eval.run_prompts import read_run_prompts
 from eval.rundir import RunDir
 from eval.scores import OK, RETRIED
 
@@ -47,12 +47,12 @@ def read_status(run: RunDir) -> Status:
     """Return what the scores say.
 
     Raises:
-        InputError: there is no run.
+        InputError: there is no run, or its prompts are not whole.
     """
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
-    prompts = sorted(stored_prompts(run), key=lambda prompt: prompt.row)  # as the shards take them
+    prompts = sorted(read_run_prompts(run, manifest), key=lambda prompt: prompt.row)  # as the shards take them
     methods = [method["name"] for method in manifest["identity"]["methods"]]
     each = manifest["identity"]["protocol"]["images_per_prompt"]
     scores, planned = run.read_scores(), planned_images(run, manifest)

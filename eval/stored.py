@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
 import i2p
-from eval.command import NAME, typed
+from eval.command import typed
 from eval.environment import Made, made_in, record_of
 from eval.errors import InputError
-from eval.manifest import digest_of, identity_of, stored_prompts
+from eval.manifest import identity_of
 from eval.originals import planned_images
+from eval.run_prompts import read_run_prompts, run_command
 from eval.rundir import RunDir
 from eval.scores import RETRIED
-from eval.values import override
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Stored:
     @property
     def command(self) -> str:
         """The run's own command, for all shards at once and for where the directory is now."""
-        return _command(self.manifest, self.run)
+        return run_command(self.run, self.manifest)
 
 
 def read_stored(run: RunDir) -> Stored:
@@ -92,23 +91,9 @@ def read_stored(run: RunDir) -> Stored:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
-    manifest["identity"] = identity = identity_of(manifest)
-    prompts = stored_prompts(run)
-    if digest_of(prompts) != identity["prompts"]["digest"]:
-        raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {identity['prompts']['count']:,} prompts of the run, found "
-            f"others or a part of them ({len(prompts):,} lines): {_command(manifest, run)} restores it"
-        )
+    manifest["identity"] = identity_of(manifest)
+    prompts = read_run_prompts(run, manifest)
     scores = run.read_scores()
     if not scores.num_rows:
-        raise InputError(f"{run.root} holds no scores yet: {_command(manifest, run)} makes some")
+        raise InputError(f"{run.root} holds no scores yet: {run_command(run, manifest)} makes some")
     return Stored(run, manifest, tuple(prompts), scores, planned_images(run, manifest))
-
-
-def _command(manifest: dict, run: RunDir) -> str:
-    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
-    words.append(override("out", str(run.root.resolve())))
-    for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
-        if words[: len(program)] == program:
-            return typed("run", words[len(program) :])
-    return shlex.join(words)  # a script with methods of its own

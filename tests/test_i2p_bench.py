@@ -147,11 +147,11 @@ def test_a_subcommand_is_the_module_of_its_name(monkeypatch, capfd):
 
 
 def test_what_completes_an_older_run_is_todays_command(tmp_path):
+    from eval.run_prompts import run_command
     from eval.rundir import RunDir
-    from eval.stored import _command
 
     for words in (["python", "-m", "eval.run"], [NAME, "run"]):
         manifest = {"runtime": {"command": [*words, "methods=[baseline]", "shard.count=2", "out=old"]}}
-        assert _command(manifest, RunDir(tmp_path)) == f"{typed('run')} 'methods=[baseline]' out={tmp_path}"
+        assert run_command(RunDir(tmp_path), manifest) == f"{typed('run')} 'methods=[baseline]' out={tmp_path}"
     script = {"runtime": {"command": ["python", "/x/mine.py", "out=old"]}}
-    assert _command(script, RunDir(tmp_path)) == f"python /x/mine.py out={tmp_path}"
+    assert run_command(RunDir(tmp_path), script) == f"python /x/mine.py out={tmp_path}"
