@@ -6,9 +6,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import TypeVar
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import i2p
 import sld
@@ -38,7 +39,7 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
 
     def task(config: DictConfig) -> None:
         # Here, not around Hydra: it would print the error of a job in its own way first.
-        codes.append(exit_code_of(lambda: command(config)))
+        codes.append(exit_code_of(lambda: command(_placed(config))))
 
     _compose(name, task)
     return max(codes)
@@ -62,7 +63,9 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
         from hydra.core.hydra_config import HydraConfig
 
         try:
-            jobs.append((tuple(HydraConfig.get().overrides.task), read(config)))
+            # Unresolved, or a ${ that is part of a text would lose the backslash before it.
+            words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+            jobs.append((tuple(words), read(_placed(config))))
         except (InputError, i2p.InputError, sld.InputError) as error:
             errors.append(error)  # Hydra would print it in its own way
 
@@ -74,6 +77,25 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
     return jobs
 
 
+def _placed(config: DictConfig) -> DictConfig:
+    """The config, of which every key that a file of the user's sets is the run's.
+
+    Raises:
+        InputError: a chosen file keeps its keys to itself.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    folder, keys = config_dir(sys.argv[1:]), {*(each.name for each in fields(Settings)), "slurm"}
+    for group, name in HydraConfig.get().runtime.choices.items() if folder else ():
+        own, key = folder / group / f"{name}.yaml", group.partition("/")[0]
+        if own.is_file() and key in config and key not in keys:
+            raise InputError(
+                f"{own} must have # @package _global_ as its first line, without which its keys are {key}'s and not "
+                "the run's: put it there"
+            )
+    return config
+
+
 def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     # From here on the folder of one's own configurations is one word with its whole path, for other processes too.
     sys.argv = given = [sys.argv[0], *with_config_dir(sys.argv[1:])]
@@ -82,19 +104,28 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    at_work: list[DictConfig] = []
+
     def as_given(config: DictConfig) -> None:
+        at_work.append(config)
         sys.argv = given  # what goes on record is what was typed
         task(config)
+        at_work.clear()
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
-    sys.argv = [given[0], *_for_hydra(given[1:], more)]
+    words = _for_hydra(given[1:])
+    sys.argv = [given[0], *_in_order(words, more)]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(as_given)()
     except OverrideParseException as error:
+        found = dict(zip(words, given[1:], strict=True)).get(error.override, error.override)
         raise InputError(
-            f"expected KEY=VALUE as Hydra reads it, found {error.override!r}: check its brackets and quotes"
+            f"expected KEY=VALUE as Hydra reads it, found {found!r}: check its brackets and quotes"
         ) from error
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
+        # The last two are Hydra's too, of a file with defaults that are none, say, unless they are the command's.
+        if at_work and not isinstance(error, HydraException | OmegaConfBaseException):
+            raise
         raise InputError(in_our_words(error, name, given[1:])) from error
     except SystemExit:  # it has been asked for something else than a run
         if (folder := config_dir(given)) and set(HELP[:2]) & set(given):
@@ -105,14 +136,19 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         sys.argv = given
 
 
-def _for_hydra(arguments: Sequence[str], more: Sequence[str]) -> list[str]:
-    """The command line as Hydra is to get it, with overrides of our own behind the user's."""
+def _for_hydra(arguments: Sequence[str]) -> list[str]:
+    """Each word of the command line as Hydra is to get it."""
     from eval.slurm_settings import SlurmSettings
 
     sweep = any(word in MULTIRUN for word in arguments)
     kinds = dict.fromkeys(groups(arguments), CHOICE)
     kinds |= text_keys(Settings) | text_keys(SlurmSettings, "slurm.")
-    words = [*completed_config_dir(arguments), *(as_typed(word, kinds, sweep=sweep) for word in arguments)]
+    return [as_typed(word, kinds, sweep=sweep) for word in arguments]
+
+
+def _in_order(words: Sequence[str], more: Sequence[str]) -> Sequence[str]:
+    """The words as Hydra takes them, with overrides of our own behind the user's."""
+    words = [*completed_config_dir(words), *words]
     if not more:
         return words
     # Hydra takes overrides from one place only, so a flag between them goes to the front.

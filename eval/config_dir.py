@@ -19,6 +19,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 FLAG, SHORT = "--config-dir", "-cd"
 MOST = 10_000  # files and folders in it: more is no folder of configs
 _PARTS = re.compile(r"[\s/@:.$\{\}]+")
+_ELSEWHERE = re.compile(r"\.\.|\$|//|/$")  # of a default: what may lead out of the folder
 
 
 def with_config_dir(arguments: Sequence[str]) -> list[str]:
@@ -67,14 +68,14 @@ def completed_config_dir(arguments: Sequence[str]) -> list[str]:
 def choices(folder: Path) -> dict[str, list[str]]:
     """Return the names of each group's configurations in a folder; partial ones in no group are left out."""
     found: dict[str, list[str]] = {}
-    for path in sorted(_yaml_files(folder)):
+    for path in sorted(yaml_files(folder)):
         if (group := path.relative_to(folder).parent.as_posix()) != ".":
             found.setdefault(group, []).append(path.stem)
     return found
 
 
 def _check(folder: Path) -> None:
-    files = list(_yaml_files(folder))
+    files = list(yaml_files(folder))
     if not any(path.parent != folder for path in files):
         raise InputError(
             f"{FLAG} must hold GROUP/NAME.yaml such as experiment/mine.yaml, found none in {folder}: put one there"
@@ -88,7 +89,12 @@ def _check(folder: Path) -> None:
         _check_file(path)
 
 
-def _yaml_files(folder: Path) -> Iterator[Path]:
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """Yield every configuration in a folder and the folders in it, links followed.
+
+    Raises:
+        InputError: a name that Hydra would not read, or far too many files.
+    """
     seen, count = set(), 0
     for root, folders, names in os.walk(folder, followlinks=True):
         real, count = os.path.realpath(root), count + len(folders) + len(names)
@@ -106,24 +112,40 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def _check_file(path: Path) -> None:
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{path} can't be read as YAML ({' '.join(str(error).split())}): correct it") from error
-    if content is not None and not isinstance(content, dict):
-        raise InputError(f"{path} must hold KEY: VALUE, found a {type(content).__name__}: correct it")
+    text, content = _read(path)
     places = re.findall(r"^\s*#+\s*@(.*)$", text, re.MULTILINE)
-    defaults = (content or {}).get("defaults", [])
-    words = [*places, *_words(defaults), *(str(key) for key in content or {})]
+    defaults = content.get("defaults", [])
+    words = [*places, *_words(defaults), *map(str, content)]
     if any("hydra" in _PARTS.split(word.strip()) for word in words):
         raise InputError(f"{path} sets something of Hydra's own, which may name code to be called: leave it out")
-    if any(re.search(r"\.\.|\$|^/.*/", word.removeprefix("override").strip()) for word in _words(defaults)):
+    if any(_ELSEWHERE.search(word.split()[-1] if word.split() else "/") for word in _words(defaults)):
         raise InputError(f"{path} may name groups and choices in its defaults, and no paths or references: correct it")
     if "_target_" in _keys(content):
         raise InputError(f"{path} names code to be called (_target_), which nothing here does: leave it out")
+    if isinstance(content.get("methods"), dict):
+        raise InputError(f"{path} must have a list as its methods, found a mapping: put it in brackets, [{{…}}]")
+
+
+def _read(path: Path) -> tuple[str, dict]:
+    """A file's text and what it holds, read as Hydra does."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    errors = (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        if isinstance(content, dict):
+            OmegaConf.load(path)  # a key that stands twice, `${` without an end
+    except errors as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} can't be read as YAML ({why}): correct it") from error
+    if text.startswith("\N{BYTE ORDER MARK}"):
+        raise InputError(f"{path} begins with a byte order mark, behind which no first line is seen: save it without")
+    if content is not None and not isinstance(content, dict):
+        raise InputError(f"{path} must hold KEY: VALUE, found a {type(content).__name__}: correct it")
+    return text, content or {}
 
 
 def _words(content: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from eval.command import typed
-from eval.config_dir import CONF
+from eval.config_dir import CONF, FLAG, config_dir
 from eval.overrides import groups
 from eval.settings import Settings
 
@@ -19,17 +19,22 @@ _ADDED = re.compile(
     r"An item is already at '([^']*)'"
 )
 _SEVERAL = re.compile(r"Ambiguous value for argument '([^=]*)=(.*?)' 1\. ")
-_NO_CHOICE = re.compile(r"Could not find '([\w/]+)/([^/']*)' Available options in '[^']*': (.*?) Config search path")
 _PARTIAL = "base"  # what the configurations of a group have in common, and none to be chosen
 
 
 def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
     """Return what is wrong with the command line of `eval.NAME` in one sentence; `error` is Hydra's or OmegaConf's."""
-    sentence, see = " ".join(str(error).split()).rstrip("."), f"see `{typed(name)} --help`"
-    if found := _NO_CHOICE.search(sentence):
-        group, choice, options = found.groups()
-        named = ", ".join(option for option in options.split() if option != _PARTIAL)
-        return f"{group} must be one of {named}, found {choice!r}: choose one of these"
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error, RecursionError):
+        return "the chosen configurations name each other as defaults, in a circle: correct them"
+    sentence = " ".join(str(error).partition("Config search path:")[0].split()).rstrip(".") or type(error).__name__
+    see = f"see `{typed(name)} --help`"
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        named = ", ".join(option for option in error.options if option != _PARTIAL)
+        own = "" if config_dir(arguments) else f", or give the folder of yours that holds it with {FLAG} FOLDER"
+        return f"{group} must be one of {named}, found {choice!r}: choose one of these{own}"
     if found := _SEVERAL.search(sentence):
         each = ", or add -m, for a run of each" if name == "run" else ""
         return f"{found[1]} takes one value, found several, {found[2]}: choose one{each}"
@@ -45,6 +50,10 @@ def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
 
 def _no_key(key: str, name: str, names: Iterable[str], see: str) -> str:
     known = list(_keys(Settings))
+    if key in names or "/" in key:  # of the user's, which no run has by itself
+        return f"{key} is a group that is added: give +{key}=NAME"
+    if key.partition(".")[0] == "slurm" and name != "submit":
+        return f"{key} is how SLURM is to run this: leave it out, or give it to `{typed('submit')}`"
     if name == "submit":
         from eval.slurm_settings import SlurmSettings
 

@@ -26,7 +26,7 @@ from eval.overrides import asks, key_of
 from eval.rundir import RunDir
 from eval.settings import Settings, read_settings
 from eval.stop import SIGNALS, Stop
-from eval.values import override
+from eval.values import override, typed_again
 
 LONGEST = 120  # characters of a folder's name
 GRACE = 10  # seconds that a job has to hear a terminal's ctrl-C by itself
@@ -94,7 +94,8 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     with Stop() as stop:  # a signal between two jobs, whose processes hear it themselves
         for number, job in enumerate(jobs, 1):
             print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
-            code, asked = _run([*program, *folder, *job.overrides, override("out", str(job.folder))])
+            words = [*map(typed_again, job.overrides), override("out", str(job.folder))]
+            code, asked = _run([*program, *folder, *words])
             done.append(Done(job, code))
             if asked := asked or stop.asked or "":
                 break

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from eval.config_dir import CONF, FLAG, config_dir
+from eval.config_dir import CONF, FLAG, config_dir, yaml_files
 from eval.errors import InputError
 
 HELP = ("--help", "-h", "--hydra-help")
@@ -22,7 +23,7 @@ FLAGS = (
 # Of these Hydra takes one; its own word on two of them is a traceback.
 ONE_OF = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
 _QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", FLAG, *MULTIRUN}
-_CHOICE = re.compile(r"[\w-][\w.-]*(,[\w-][\w.-]*)*")
+_CHOICE = re.compile(r"[\w-][\w.-]*")
 
 
 def key_of(word: str) -> str:
@@ -68,8 +69,31 @@ def check_arguments(arguments: Sequence[str]) -> None:
                 f"Hydra's own settings and packages can't be set here, for they may name code to be called, found "
                 f"{word}: leave it out"
             )
-        if (name in names or "/" in name) and value and not _CHOICE.fullmatch(value.strip()):
+        if name in names or "/" in name:
+            _check_choice(name, value.strip(), arguments)
+
+
+def _check_choice(group: str, value: str, arguments: Sequence[str]) -> None:
+    """Raise InputError for what is no name of a choice, whose configuration could lie anywhere."""
+    own, sweep = _own_names(config_dir(arguments), group), bool(set(arguments) & set(MULTIRUN))
+    several = [part.strip() for part in value.split(",")]
+    for choice in [value] if value in own or not sweep else several:
+        quoted = choice[:1] in ("'", '"') and choice[:1] == choice[-1:]  # as a sweep hands it on
+        name = choice[1:-1].replace("\\'", "'") if quoted else choice
+        if choice == "null":
+            raise InputError(f"{group} chooses by a name, found null: leave it out for what is usual")
+        if choice and name not in own and not _CHOICE.fullmatch(name):
+            if len(several) > 1 and all(map(_CHOICE.fullmatch, several)):
+                return  # which Hydra takes for several values, and says so
             raise InputError(
-                f"{name} chooses by a name, or with -m by several between commas, found {value!r}: give {name}=NAME, "
+                f"{group} chooses by a name, or with -m by several between commas, found {value!r}: give {group}=NAME, "
                 "one of those that --help lists"
             )
+
+
+def _own_names(folder: Path | None, group: str) -> set[str]:
+    """The names of a group's configurations in the user's own folder, those in folders of it with their paths."""
+    if folder is None:
+        return set()
+    above = folder / group
+    return {path.relative_to(above).with_suffix("").as_posix() for path in yaml_files(folder) if above in path.parents}

@@ -47,6 +47,32 @@ def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
     return f"{key}={_value(name, value, kinds)}"
 
 
+def typed_again(word: str) -> str:
+    r"""Return an override as a user types it, of one as Hydra writes a job's, in which `\ ` is a blank.
+
+    What was typed is no longer known there, but what it meant is.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if "=" not in word:
+        return word
+    parsed = OverridesParser.create().parse_override(word)
+    parsed._value = _all_quoted(parsed._value)
+    return f"{word.partition('=')[0]}={parsed.get_value_element_as_str()}"
+
+
+def _all_quoted(value: object) -> object:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(value, list):
+        return [_all_quoted(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _all_quoted(each) for key, each in value.items()}
+    if not isinstance(value, str) or (_PLAIN.fullmatch(value) and ":" not in value):  # Hydra would escape a colon
+        return value
+    return QuotedString(text=value, quote=Quote.single)
+
+
 def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
     """A job's value; `range(0,3)` and the like are several, and Hydra's."""
     from hydra.core.override_parser.types import Sweep
@@ -55,6 +81,8 @@ def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
 
 
 def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
+    from hydra.core.override_parser.types import QuotedString
+
     kind, inner = kinds.get(key), value.strip()
     if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
         whole = inner.endswith("]")
@@ -67,12 +95,12 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
             "list, and with -m each is a run of its own"
         )
     if kind is None and inner.startswith("{") and inner.endswith("}"):
-        inside = {name.removeprefix(f"{key}."): one for name, one in kinds.items() if name.startswith(f"{key}.")}
-        return _mapping(inner, inside)
+        return _mapping(inner, _inside(key, kinds))
     if kind == ROWS and ("," not in value or inner.startswith("[")):
         return value
     if kind == CHOICE:
-        return value if "," in value or value in ("", "null") or isinstance(_read(value), str) else _quoted(value)
+        whole = "," in value or value in ("", "null") or isinstance(_read(value), str | QuotedString)
+        return value if whole else _quoted(value)
     return value if kind is None or (kind == OPTIONAL and value == "null") else _text(value, exact=True)
 
 
@@ -86,11 +114,16 @@ def _element(value: str, kind: str) -> str:
 def _mapping(value: str, kinds: Mapping[str, str]) -> str:
     entries = []
     for part in _split(value[1:-1]):
-        key, colon, inner = part.partition(":")
-        given = inner.strip()
-        whole = not colon or isinstance(_read(given), dict)  # a preset's own numbers, say
-        entries.append(part if whole else f"{key}: {_value(key.strip(), given, kinds)}")
+        key, colon, given = (word.strip() for word in part.partition(":"))
+        nested = isinstance(_read(given), dict)  # slurm's report, or a preset's own numbers
+        inner = _mapping(given, _inside(key, kinds)) if nested else _value(key, given, kinds)
+        entries.append(f"{key}: {inner}" if colon else part)
     return f"{{{','.join(entries)}}}"
+
+
+def _inside(key: str, kinds: Mapping[str, str]) -> dict[str, str]:
+    """What the keys within a key are."""
+    return {name.removeprefix(f"{key}."): kind for name, kind in kinds.items() if name.startswith(f"{key}.")}
 
 
 def _text(value: str, *, exact: bool = False) -> str:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from eval.compose import compose_and_call, compose_jobs
 from eval.config_dir import choices, with_config_dir
 from eval.doctor import main as doctor
 from eval.errors import InputError
 from eval.run import main
+from eval.settings import read_settings
 from eval.submit import main as submit
+from eval.values import typed_again
 
 ROOT = Path(__file__).resolve().parents[2]
 MINE = """# @package _global_
@@ -104,6 +107,14 @@ REFUSED = {
     "another suffix": ("experiment/x.yml", "methods: [baseline]", "must end in .yaml"),
     "no YAML": ("experiment/x.yaml", "methods: [baseline", "can't be read as YAML"),
     "a list": ("experiment/x.yaml", "[1, 2]", "must hold KEY: VALUE"),
+    "a tab": ("experiment/x.yaml", "prompts:\n\tsample: 3", "can't be read as YAML"),
+    "a key twice": ("experiment/x.yaml", "prompts:\n  sample: 3\n  sample: 4", "duplicate key sample"),
+    "half a reference": ("experiment/x.yaml", "out: ${nope", "can't be read as YAML"),
+    "another encoding": ("experiment/x.yaml", "out: gr\udcfcn", "can't be read as YAML"),
+    "a byte order mark": ("experiment/x.yaml", "\ufeff# @package _global_\nmethods: [baseline]", "byte order mark"),
+    "a default at the root": ("experiment/x.yaml", "defaults: [{/: tmp/x}]", "no paths"),
+    "a default from the root": ("experiment/x.yaml", "defaults: [//tmp/x]", "no paths"),
+    "a method that is no list": ("experiment/x.yaml", "methods: {name: a, negative_prompt: b}", "put it in brackets"),
 }
 
 
@@ -112,7 +123,7 @@ def test_what_could_reach_hydra_or_hide_ours_is_refused_wherever_it_stands(folde
     name, text, word = REFUSED[case]
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(InputError) as error:
         with_config_dir(["--config-dir", str(folder)])
     assert str(path) in str(error.value)
@@ -148,4 +159,61 @@ def test_what_is_no_such_folder_is_one_sentence(tmp_path, monkeypatch, call, cap
 def test_keys_and_values_are_held_to_the_same_as_on_the_command_line(folder, tmp_path, call, capfd, text, said):
     (folder / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
     assert call(main, "--config-dir", folder, "experiment=mine") == 2
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("methods: [baseline]\n", "must have # @package _global_ as its first line"),
+        ("# mine\n# @package _global_\nmethods: [baseline]\n", "must have # @package _global_ as its first line"),
+        ("# @package _global_\ndefaults: paper\n", "defaults must be a list"),
+        ("# @package _global_\ndefaults: [mine, _self_]\n", "in a circle"),
+        ("# @package _global_\ndefaults: [{override /modle: sd14}]\n", "modle"),
+        ("# @package _global_\ndefaults: [{override /model: sd99}]\n", "model must be one of checkpoint, demo"),
+    ],
+)
+def test_what_can_not_be_composed_is_one_sentence_that_names_it(folder, call, capfd, text, said):
+    (folder / "experiment" / "mine.yaml").write_text(text)
+    assert call(main, "--config-dir", folder, "experiment=mine") == 2
+    printed = capfd.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert "Config search path" not in printed
+
+
+def test_a_default_may_be_named_from_the_top(folder, call, capfd):
+    text = "# @package _global_\ndefaults:\n  - /experiment/mine\n  - _self_\nprompts: {rows: 0-2}\n"
+    (folder / "experiment" / "more.yaml").write_text(text)
+    assert call(main, "--config-dir", folder, "experiment=more", "--cfg", "job") == 0
+    assert "rows: 0-2" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["my exp", "2 (x)", "it's", "1.10", "sub/mine"])
+def test_a_file_is_chosen_by_its_name_whatever_that_is_and_in_a_sweep_too(folder, monkeypatch, name):
+    path = folder / "experiment" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("# @package _global_\nprompts: {rows: 0-6}\n")
+    monkeypatch.setattr("sys.argv", ["eval.run", "--config-dir", str(folder), "-m", f"experiment={name},quick"])
+    ((words, settings), _) = compose_jobs("run", read_settings)
+    assert settings.prompts.rows == "0-6"
+    monkeypatch.setattr("sys.argv", ["eval.run", f"--config-dir={folder}", *map(typed_again, words)])
+    again = []
+    compose_and_call("run", lambda config: again.append(read_settings(config)) or 0)
+    assert again == [settings]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("modle=sd14", "give model=…"),
+        ("prompts.row=3", "give prompts.rows=…"),
+        ("slurm.time=1", "is how SLURM is to run this"),
+        ("experiment=mine", "that holds it with --config-dir FOLDER"),
+        ("experiment=null", "leave it out"),
+        ("model=demo,sd14", "add -m, for a run of each"),
+    ],
+)
+def test_a_choice_or_key_that_there_is_not_is_said_with_what_there_is(call, capfd, word, said):
+    assert call(main, word) == 2
     assert said in capfd.readouterr().err

@@ -1,14 +1,17 @@
 """Values arrive as they were typed, whatever Hydra would have made of them: read back through its real composition."""
 
+import sys
+
 import pytest
 from hydra import compose, initialize_config_dir
 
+from eval.compose import compose_and_call, compose_jobs
 from eval.config_dir import CONF
 from eval.errors import InputError
 from eval.settings import Settings, read_settings
 from eval.slurm_settings import SlurmSettings
 from eval.texts import CHOICE, text_keys
-from eval.values import as_typed, override
+from eval.values import as_typed, override, typed_again
 
 KINDS = text_keys(Settings) | text_keys(SlurmSettings, "slurm.") | {"experiment": CHOICE}
 ODD = [
@@ -126,6 +129,8 @@ def test_texts_for_slurm_are_as_typed_in_a_key_and_in_a_mapping():
         slurm = composed(as_typed(word, KINDS, sweep=False), name="submit").slurm
         assert slurm.account == "2024_10"
     assert slurm.cpus == 8
+    nested = as_typed("slurm={report: {partition: 1e3, cpus: 2}}", KINDS, sweep=False)
+    assert dict(composed(nested, name="submit").slurm.report)["partition"] == "1e3"
     option = as_typed("slurm.options=--exclude=node7,node8", KINDS, sweep=False)
     assert composed(option, name="submit").slurm.options == "--exclude=node7,node8"
 
@@ -148,6 +153,25 @@ def test_with_several_jobs_commas_are_between_their_values(word, values):
     sweep = parser.parse_override(as_typed(word, KINDS, sweep=True))
     jobs = [parser.parse_override(text).value() for text in (f"k={v}" for v in sweep.sweep_string_iterator())]
     assert jobs == values
+
+
+JOBS = [
+    *("model.path=a b,c", "prompts.categories=sexual,illegal activity", "device=cuda:0,cuda:1", "out=it's,(x)"),
+    *("out=x ${model.kind} y,z", "out=\\\\${model.kind} x,z", "out=${nope},z", "prompts.rows='0-9,11',3"),
+    *("methods={name: a, negative_prompt: ugly hands},sld_max", "methods=[{name: a, concept: 'x, y z'},b],c"),
+    *("report={gallery: off},{gallery: clear}", "prompts.revision=1.10,end\\,'true'", "protocol.steps=range(1,3)"),
+]
+
+
+@pytest.mark.parametrize("word", JOBS)
+def test_a_jobs_own_process_reads_what_the_sweep_meant(word, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["eval.run", "-m", "+model.path=p" if "model.path" not in word else "dtype=auto"])
+    sys.argv.append(f"+{word}" if word.startswith("model.path") else word)
+    for words, settings in compose_jobs("run", read_settings):
+        read_again = []
+        monkeypatch.setattr("sys.argv", ["eval.run", *map(typed_again, words)])
+        compose_and_call("run", lambda config, into=read_again: into.append(read_settings(config)) or 0)
+        assert read_again == [settings]
 
 
 def test_a_choice_by_a_name_like_a_number_is_that_name():
