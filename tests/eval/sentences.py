@@ -30,7 +30,7 @@ def constant(node: ast.AST) -> str:
 
 def advice_of(text: str) -> str:
     """What a sentence says to do: all behind its last ; or :."""
-    return re.split(r"[;:] ", text)[-1]
+    return re.split(r"[;:] (?![A-Z]{2})", text)[-1]  # not within {name: NAME}
 
 
 def sentences_to_type(root: Path):
@@ -50,3 +50,25 @@ def sentences_to_type(root: Path):
                 value = value.replace("True", "true").replace("False", "false")
                 pattern = pattern.replace(re.escape(argument), rf"(?:[\w.]*{name}|[\w.]+)={re.escape(value)}")
             yield f"{path.relative_to(root)}: {text}", re.compile(pattern.replace("…", ".*"), re.DOTALL)
+
+
+def as_told(typed: str, advice: str, values: str) -> str:
+    """What is typed when somebody does as told, and changes nothing else.
+
+    Each KEY=VALUE of the advice takes the place of that key's word, or is added; each "leave KEY= out" takes it away.
+    `values` are given for what stands for one (FILE, …, or nothing), in turn; behind > there is a whole line.
+    """
+    if values.startswith("> "):
+        return values.removeprefix("> ")
+    words, given = typed.split(), values.split()
+    left = re.search(r"\bleave (.*) out", advice)
+    for key, value in re.findall(r"([\w.]+)=(\[[^\]]*\]|[^\s,)`]*)", advice):
+        if re.fullmatch(r"[A-Z]*|…", value):
+            value = "" if left else given.pop(0)
+        if value or not left:
+            words.append(f"{key}={value}")
+        words = [
+            word for n, word in enumerate(words) if not word.startswith(f"{key}=") or (value and n == len(words) - 1)
+        ]
+    assert not given, given
+    return " ".join(words)

@@ -25,15 +25,17 @@ from sld.safety import check_guidance
 ROOT = Path(sld.__file__).parents[1]
 HERE = Path(__file__)
 pytestmark = pytest.mark.xdist_group("advice")  # one process makes the files
-SENTENCES = dict(runpy.run_path(str(HERE.with_name("sentences.py")))["sentences_to_type"](ROOT))
+READING = runpy.run_path(str(HERE.with_name("sentences.py")))
+SENTENCES, as_told = dict(READING["sentences_to_type"](ROOT)), READING["as_told"]
 HARNESS, JUDGES, LIBRARIES, MAKERS = (
     runpy.run_path(str(HERE.with_name(f"advice{part}.py"))) for part in ("", "_judges", "_libraries", "_files")
 )
 TRIALS = [trial for part in (HARNESS, JUDGES, LIBRARIES) for trial in part["TRIALS"]]
 EXCEPTIONS = LIBRARIES["EXCEPTIONS"]
-# What only a script can have raised, and not the command line; below.
+# What only a script can have raised, and not the command line, or needs blanks in a word; below.
 IN_PYTHON = (
     "A scheduler for … was expected, as",
+    "expected prompts without negative prompts of their own",
     "A scheduler that ends without signal",
     "Safety guidance must be a frozen dataclass",
     "correct index= or count=",
@@ -88,12 +90,12 @@ def type_words(files, call, tmp_path, monkeypatch):
         raise SystemExit(ACCEPTED)
 
     def type_words(line: str, place: str):
-        if "{published}" in line and not files["published"].is_file():
+        if str(files["published"]) in line and not files["published"].is_file():
             pytest.skip("the published pair is not here")
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a user's own may hold what is not to be found
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        words = [word.format(**files) for word in line.split()]
+        words = line.split()
         command = COMMANDS[words.pop(0)] if words and words[0] in COMMANDS else run
         if command in (run, submit) and "--help" not in words and not any(word.startswith("out=") for word in words):
             words.append("out=fresh")
@@ -109,17 +111,19 @@ def type_words(files, call, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("source", "typed", "advice", "then", "place"), TRIALS, ids=[f"{n}-{trial[0]}" for n, trial in enumerate(TRIALS)]
+    ("source", "typed", "advice", "values", "place"), TRIALS, ids=[f"{n}-{trial[0]}" for n, trial in enumerate(TRIALS)]
 )
 def test_what_a_sentence_says_to_type_is_accepted(
-    source, typed, advice, then, place, type_words, files, accepted, capsys
+    source, typed, advice, values, place, type_words, files, accepted, capsys
 ):
     capsys.readouterr()
-    assert type_words(typed, place) == 2
+    assert type_words(typed.format(**files), place) == 2
     sentence = capsys.readouterr().err.splitlines()[-1]
     [pattern] = [pattern for text, pattern in SENTENCES.items() if source in text]
     assert pattern.search(sentence), sentence
-    assert re.search(re.escape(advice.format(**files)).replace("…", ".*"), sentence), sentence
+    told = re.search(re.escape(advice.format(**files)).replace("…", ".*"), sentence)
+    assert told, sentence
+    then = as_told(typed.format(**files), told[0], values.format(**files))
     if (then, place) not in accepted:  # many sentences lead to the same words
         accepted[then, place] = type_words(then, place)
     code = accepted[then, place]
@@ -172,3 +176,19 @@ def test_nudenet_takes_its_default_once_a_setting_is_left_out():
     with pytest.raises(InputError, match="leave threads= out for the default"):
         judge_class("nudenet")(threads=0)
     assert judge_class("nudenet")()
+
+
+def test_a_list_with_negative_prompts_is_taken_once_their_column_is_renamed_and_one_is_a_methods(
+    tmp_path, call, capsys, monkeypatch
+):
+    def accept(*_):
+        raise SystemExit(ACCEPTED)
+
+    monkeypatch.setattr("eval.opening.open_models", accept)
+    (path := tmp_path / "list.csv").write_text("prompt,negative\na fox,blurry\n")
+    words = ["prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/run"]
+    assert call(run, *words) == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    path.write_text(path.read_text().replace("negative", re.search(r"call it '(\w+)'", sentence)[1]))
+    assert call(run, *words) == ACCEPTED
+    assert call(run, *words, re.search(r"methods=.*", sentence)[0]) == ACCEPTED
