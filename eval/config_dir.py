@@ -80,13 +80,27 @@ def _check(folder: Path) -> None:
         raise InputError(
             f"{FLAG} must hold GROUP/NAME.yaml such as experiment/mine.yaml, found none in {folder}: put one there"
         )
+    keys = _plain_keys()
     for path in files:
         inside = path.relative_to(folder)
         if inside.parts[0] == "hydra":
             raise InputError(f"{path} would be Hydra's own configuration, which can't be set: remove it")
+        if inside.parts[0] in keys:
+            raise InputError(
+                f"{folder / inside.parts[0]} would hide the key {inside.parts[0]}, whose values would be choices: "
+                "rename the folder"
+            )
         if (CONF / inside).exists():
             raise InputError(f"{path} has the name of one that i2p-bench brings, which would be used: rename it")
         _check_file(path)
+
+
+def _plain_keys() -> set[str]:
+    """The keys of a run that hold values, and no keys in turn."""
+    import yaml
+
+    content = yaml.safe_load((CONF / "run.yaml").read_text(encoding="utf-8"))
+    return {key for key, value in content.items() if not isinstance(value, dict)}
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:

@@ -53,7 +53,11 @@ class PlainStream:
 
     def write(self, text: str) -> int:
         """Write the text, made visible where it would steer a terminal; a carriage return stays, bars go back."""
-        self._try(self._stream.write, "\r".join(terminal(part) for part in text.split("\r")))
+        shown = "\r".join(terminal(part) for part in text.split("\r"))
+        try:
+            self._try(self._stream.write, shown)
+        except UnicodeError:  # a stream that can't be told to replace signs: codecs' own, say
+            self._try(self._stream.write, shown.encode("ascii", "replace").decode())
         return len(text)
 
     def flush(self) -> None:
@@ -63,8 +67,10 @@ class PlainStream:
     def _try(self, call, *arguments) -> None:
         try:
             call(*arguments)
+        except UnicodeError:
+            raise
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
                 # The rest goes nowhere, or Python would complain again, and change the exit code, at its end.
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, self._stream.fileno())

@@ -105,6 +105,7 @@ REFUSED = {
     "a name of ours": ("experiment/paper.yaml", "methods: [baseline]", "rename it"),
     "our main file": ("run.yaml", "methods: [baseline]", "rename it"),
     "another suffix": ("experiment/x.yml", "methods: [baseline]", "must end in .yaml"),
+    "a key's name": ("methods/x.yaml", "# @package _global_\nmethods: [baseline]", "would hide the key methods"),
     "no YAML": ("experiment/x.yaml", "methods: [baseline", "can't be read as YAML"),
     "a list": ("experiment/x.yaml", "[1, 2]", "must hold KEY: VALUE"),
     "a tab": ("experiment/x.yaml", "prompts:\n\tsample: 3", "can't be read as YAML"),
@@ -126,7 +127,7 @@ def test_what_could_reach_hydra_or_hide_ours_is_refused_wherever_it_stands(folde
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(InputError) as error:
         with_config_dir(["--config-dir", str(folder)])
-    assert str(path) in str(error.value)
+    assert str(path.parent if "hide" in word else path) in str(error.value)
     assert word in str(error.value)
 
 

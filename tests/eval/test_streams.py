@@ -1,11 +1,15 @@
 """Printing neither raises nor costs a report: other encodings, a full disk, a reader that has left, a closed stream."""
 
+import codecs
+import io
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+
+from eval.streams import PlainStream
 
 SIGNS = "≥ 0.9 – 64×64 … é"
 CODE = f"""
@@ -45,6 +49,14 @@ def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_
         first = done.stdout.splitlines()[0]
         expected = SIGNS.encode(encoding.partition(":")[0], errors="replace")
         assert first == expected
+
+
+def test_a_stream_that_can_not_be_told_to_replace_signs_gets_them_replaced_and_loses_nothing_else():
+    taken = io.BytesIO()
+    stream = PlainStream(codecs.getwriter("ascii")(taken))
+    stream.write("a – b\n")
+    stream.write("c\n")
+    assert taken.getvalue() == b"a ? b\nc\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
