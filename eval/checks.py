@@ -76,10 +76,10 @@ def check_settings(s: Settings) -> None:
         raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
 
 
-def check_report(report: ReportSettings) -> None:
-    """Raise InputError for what a report can't show."""
-    _one_of("report.gallery", report.gallery, GALLERIES)
-    _at_least("report.gallery_prompts", report.gallery_prompts, 1)
+def check_report(report: ReportSettings, part: str = "report.") -> None:
+    """Raise InputError for what a report can't show; `part` begins its keys, which have none for `eval.report`."""
+    _one_of(f"{part}gallery", report.gallery, GALLERIES)
+    _at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
 
 
 def _folder(s: Settings) -> None:

@@ -21,6 +21,7 @@ from eval.plan import Plan
 from eval.rerun import check_rerun, check_weights, other_files, other_versions
 from eval.rundir import RunDir
 from eval.settings import AUTO, Settings
+from eval.values import shell_override
 
 PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
 SCORE_BYTES = 400  # an image, detections included
@@ -74,7 +75,7 @@ def devices(settings: Settings) -> list[Check]:
 def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[[], dict[str, str] | None]) -> Check:
     """Whether the run directory is new, goes on, or holds another run, by weights too where these are read."""
     run = RunDir(settings.out)
-    elsewhere, found = f"out={_free_name(run.root)}", {}
+    elsewhere, found = shell_override("out", _free_name(run.root)), {}
     try:
         manifest = check_rerun(run, settings, plan)
         run.check_writable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import i2p
@@ -116,7 +117,9 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
         return not_cached(name, clip_hub.OPENAI_REPOSITORY, size_in_words(clip_hub.OPENAI_BYTES), by_file)
     files.check_weights(file, allow_pickle)
     if digests and files.sha256(file) not in (clip_hub.OPENAI_SHA256, clip_hub.OPENAI_SAFETENSORS_SHA256):
-        return Check(name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", f"rm {file.resolve()}")
+        return Check(
+            name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", shlex.join(["rm", str(file.resolve())])
+        )
     known = ", the known sha256" if digests else ""
     return Check(name, OK, f"{clip_hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{known}")
 

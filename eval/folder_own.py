@@ -21,6 +21,7 @@ from eval.folder_layouts import ALONE, CSV, EXTENSIONS, LAYOUTS, METHOD, Match, 
 from eval.folder_listing import Listing, find_root, place, walk
 from eval.folder_table import by_prompts, find_table
 from eval.settings import AUTO, NO_PROMPTS, ModelSettings, PromptSettings
+from eval.values import shell_override
 from i2p.sources import HUB_ID
 
 PICTURES, METHODS = ALONE  # layouts without prompts: one method, or one a subfolder
@@ -120,7 +121,7 @@ def pictures_alone(model: ModelSettings) -> Own:
     if named is not None:
         raise InputError(
             f"model.path must be a folder where prompts=none takes its pictures as they are, found the file {named}: "
-            f"give its folder, model.path={root}, or leave prompts=none out"
+            f"give its folder, {shell_override('model.path', str(root))}, or leave prompts=none out"
         )
     sorter = _Sorter(root)
     sizes = walk(root, sorter.takes, skip=_is_run)

@@ -7,11 +7,13 @@ errors name the arguments that their advice is about, and who passes a setting o
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 
 import i2p
 import sld
 from eval.errors import InputError
+from eval.values import shell_override
 
 _SHARED = {"device": "device", "dtype": "dtype", "scheduler": "protocol.scheduler", "steps": "protocol.steps"}
 MODEL = {
@@ -42,6 +44,7 @@ PROMPTS = {
     )
 }
 PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.nude_labels", "index": "shard.index", "count": "shard.count"}
+_UNSAFE = re.compile(r"[\s'\"$\\#;&|<>()*?~]")  # of a path that an argument's advice holds
 _VALUES = {"True": "true", "False": "false", "None": "null"}
 
 
@@ -68,5 +71,7 @@ def in_keys(error: InputError | i2p.InputError | sld.InputError, keys: Mapping[s
         # The advice ends a sentence: what stands before may be anybody's text.
         before, found, behind = sentence.rpartition(argument)
         if name in keys and found:
-            sentence = f"{before}{keys[name]}={_VALUES.get(value, value)}{behind}"
+            value = _VALUES.get(value, value)
+            word = shell_override(keys[name], value) if _UNSAFE.search(value) else f"{keys[name]}={value}"
+            sentence = f"{before}{word}{behind}"
     return sentence

@@ -113,7 +113,7 @@ def main() -> None:
 def _report(path: Path, flags: str | None = None, **words: str) -> int:
     run = RunDir(path)
     options = replace(stored_options(run.read_manifest() or {"settings": {}}), **_options(words))
-    check_report(options)
+    check_report(options, "")
     return finish(run, make_report(run, flags=flags, options=options))
 
 

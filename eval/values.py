@@ -8,6 +8,7 @@ already is Hydra's to read.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
@@ -25,6 +26,11 @@ _PAIRS = {"[": "]", "(": ")", "{": "}"}
 def override(key: str, value: str) -> str:
     """Return KEY=VALUE as Hydra reads it back, quoted where it would read another value."""
     return f"{key}={value if _PLAIN.fullmatch(value) else _quoted(value)}"
+
+
+def shell_override(key: str, value: str) -> str:
+    """Return KEY=VALUE as a shell hands it to Hydra, which reads the value back: paths may hold blanks and quotes."""
+    return shlex.quote(override(key, value))
 
 
 def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
