@@ -175,7 +175,7 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
     for item in given:
         if isinstance(item, str) and item not in METHODS:
             close = difflib.get_close_matches(item.lower(), METHODS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "name one of these or give an sld.Method."
+            hint = f"did you mean {close[0]!r}?" if close else "name one of these, or describe one of your own."
             raise InputError(f"A method must be one of {', '.join(METHODS)}, found {item!r}; {hint}")
         if not isinstance(item, str | Method):
             raise InputError(f"A method must be a name or an sld.Method, found a {type(item).__name__}: {item!r}.")
