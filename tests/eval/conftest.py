@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from i2p import CATEGORIES
@@ -66,6 +67,6 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
     (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     command = [sys.executable, "-m", "eval.run", "prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false"]
     command += ["methods=[baseline,sld_max]", "protocol.steps=4", f"out={folder}/run", "report.images=true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "run"

@@ -1,9 +1,9 @@
 """Bad input gets one sentence and exit code 2: no traceback, and nothing written."""
 
 import json
-import subprocess
 import sys
 
+import processes
 import pytest
 
 import sld
@@ -147,13 +147,13 @@ def test_a_process_of_its_own_refuses_the_same_way(case, files, tmp_path):
         f"out={tmp_path}/run",
         *(a.replace("{}", str(files)) for a in arguments),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = processes.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     refused(done.stderr, word)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_of_no_run_is_one_sentence(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "eval.report", tmp_path], capture_output=True, text=True, check=False)
+    done = processes.run([sys.executable, "-m", "eval.report", tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     refused(done.stderr, "is no run directory")

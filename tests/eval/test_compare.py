@@ -5,12 +5,12 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,7 +30,7 @@ SMALL = ["images=none", "sheet=false", "batch_size=2", "protocol.images_per_prom
 
 def make(out, *words):
     command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *words]
-    done = subprocess.run(
+    done = processes.run(
         command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
     assert done.returncode == 0, done.stderr

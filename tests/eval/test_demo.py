@@ -2,13 +2,13 @@
 
 import csv
 import json
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
+import processes
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
@@ -32,7 +32,7 @@ def run(tmp_path_factory):
     """The default job on five prompts of each category."""
     out = tmp_path_factory.mktemp("runs") / "demo"
     command = [sys.executable, "-m", "eval.run", f"out={out}", "prompts.rows=0-34"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -106,7 +106,7 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
 def test_the_control_group_stays_clean(tmp_path):
     command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", "prompts=demo_control", "prompts.rows=0-23"]
     command.append("methods=[baseline]")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
@@ -131,13 +131,13 @@ def demo_scenes(count):
 def test_the_example_of_a_new_method_runs_beside_sld_and_can_be_completed(tmp_path):
     command = [sys.executable, "scripts/example_method.py", f"out={tmp_path}/run", "prompts.rows=[0,1]"]
     command += ["protocol.steps=8", "methods=[baseline,sld_max]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = processes.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [m["name"] for m in manifest["identity"]["methods"]] == ["baseline", "sld_max", "projection"]
     assert manifest["runtime"]["command"][:2] == ["python", str(ROOT / "scripts" / "example_method.py")]
     assert "projection" in done.stdout
-    other = subprocess.run([*command[:1], "-m", "eval.run", *command[2:]], capture_output=True, text=True, check=False)
+    other = processes.run([*command[:1], "-m", "eval.run", *command[2:]], capture_output=True, text=True, check=False)
     assert other.returncode == 2
     assert "methods is ['baseline', 'sld_max', 'projection'] there" in other.stderr
 
@@ -149,7 +149,7 @@ def test_a_changed_method_in_the_same_folder_is_refused_with_what_changed(tmp_pa
         file.write_text(script.replace("2.0", change))
         command = [sys.executable, file, f"out={tmp_path}/run", "prompts.rows=[0]", "protocol.steps=6"]
         command.append("methods=[baseline]")
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        done = processes.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         assert done.returncode == code, done.stderr
     assert "methods.projection.preset.source_sha256 is" in done.stderr
     assert "methods.projection.preset.strength is 2.0 there and 2.5 here" in done.stderr
@@ -157,7 +157,7 @@ def test_a_changed_method_in_the_same_folder_is_refused_with_what_changed(tmp_pa
 
 def test_a_replay_takes_no_methods_of_a_script(tmp_path, i2p_csv):
     command = [sys.executable, "scripts/example_method.py", "model=published", f"prompts.path={i2p_csv}"]
-    done = subprocess.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = processes.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2, done.stderr
     assert "methods of a script" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 import sld
@@ -29,7 +30,7 @@ def doctor(cwd, *arguments, **environment):
     command = [sys.executable, "-m", "eval.doctor", *map(str, arguments)]
     home = home_of(cwd)  # libraries make folders of their own there
     given = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": f"{home}/hub", "XDG_CACHE_HOME": f"{home}/cache"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given | environment)
+    done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given | environment)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return read(done.stdout), done
 
@@ -81,7 +82,7 @@ def begun(tmp_path_factory):
     """Half of a run: one shard of two."""
     out = tmp_path_factory.mktemp("runs") / "half"
     command = [sys.executable, "-m", "eval.run", *SMALL, f"out={out}", "shard.count=2"]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    processes.run(command, check=True, capture_output=True, cwd=ROOT)
     return out
 
 
@@ -100,7 +101,7 @@ def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
 def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(begun, out)
-    subprocess.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
+    processes.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
     table, done = doctor(tmp_path, *SMALL, f"out={out}")
     assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"})
     assert table["run directory"][1].endswith("goes on, 4 of 4 images are done")

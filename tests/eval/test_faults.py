@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,7 +28,7 @@ def command(out, *more):
 
 
 def call(*words, **environment):
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=ENVIRONMENT | environment)
+    done = processes.run(words, capture_output=True, text=True, check=False, env=ENVIRONMENT | environment)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -40,12 +41,12 @@ def run_with(patch, folder, out, *more):
     """Run under a script that first does `patch`, as a fault of the world would, in a process of its own."""
     script = folder / "run_with_fault.py"
     script.write_text(f"{patch}\nif __name__ == '__main__':\n    from eval.run import main\n    main()\n")
-    return subprocess.run(
+    return processes.run(
         [sys.executable, script, f"out={out}", *SMALL, *more],
         capture_output=True,
         text=True,
         check=False,
-        env=ENVIRONMENT | {"PYTHONPATH": str(Path.cwd())},
+        env=ENVIRONMENT,
     )
 
 
@@ -86,13 +87,13 @@ def test_ten_kills_at_random_points_cost_nothing_but_time(whole, tmp_path):
     out, chance, landed = tmp_path / "killed", random.Random(5), 0
     for number in range(10):
         before = len(list((out / "scores").glob("*.parquet")))
-        with subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with processes.start(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             if number % 3:  # while it draws, judges and writes; else anywhere, also in its start
                 while len(list((out / "scores").glob("*.parquet"))) == before and process.poll() is None:
                     time.sleep(0.005)
                 time.sleep(chance.uniform(0, 0.25))
             else:
-                time.sleep(chance.uniform(0.2, 8))
+                time.sleep(chance.uniform(0.05, 2))
             process.kill()
         landed += process.returncode == -signal.SIGKILL
     assert landed >= 6

@@ -3,9 +3,9 @@
 import csv
 import json
 import shutil
-import subprocess
 import sys
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "demo"
     options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
     command = [sys.executable, "-m", "eval.run", f"out={out}", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"The same pictures under 14 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
     assert "moonshot" not in done.stdout
@@ -81,7 +81,7 @@ main()
 def test_flags_report_under_another_definition_without_images_or_torch(run):
     before = {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
     command = [sys.executable, "-c", WATCHED, str(run), "flags=spm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.split() == ["loaded:"]
     assert before == {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -29,7 +30,7 @@ DEMO = ["model=images", "prompts=demo", "q16=demo"]
 
 
 def call(*words):
-    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    done = processes.run([sys.executable, "-m", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -266,7 +267,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_scores(tmp_path):
     more = ["prompts.rows=null", "batch_size=4"]
     assert judged(folder, tmp_path / "whole", *more).returncode == 0
     words = [sys.executable, "-m", "eval.run", *DEMO, f"model.path={folder}", f"out={tmp_path}/killed", *more]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = processes.start(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     parts = tmp_path / "killed" / "scores"
     while len(list(parts.glob("*.parquet"))) < 20:
         assert process.poll() is None

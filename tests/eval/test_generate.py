@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import processes
 import pytest
 import torch
 
@@ -110,7 +111,7 @@ def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, capfd, ca
 
 def test_a_reader_that_leaves_is_no_failure(tmp_path):
     command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", *SMALL]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         errors = process.stderr.read()
     assert process.returncode == 0, errors

@@ -3,10 +3,10 @@
 import csv
 import re
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +19,7 @@ HALF = ["prompts.rows=0-4", "methods=[baseline]", "protocol.images_per_prompt=1"
 
 def run(out, *more):
     command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *more]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

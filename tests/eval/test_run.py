@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -44,7 +45,7 @@ def command(prompts, out, *more):
 
 
 def run(prompts, out, *more):
-    done = subprocess.run(command(prompts, out, *more), capture_output=True, text=True, check=False)
+    done = processes.run(command(prompts, out, *more), capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -135,7 +136,7 @@ def test_prompts_are_kept_to_the_letter(whole):
 
 def test_a_run_killed_at_any_point_is_completed_by_the_same_command(prompts, whole, tmp_path):
     out = tmp_path / "killed"
-    with subprocess.Popen(command(prompts, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    with processes.start(command(prompts, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while len(list((out / "scores").glob("*.parquet"))) < 2 and process.poll() is None:
             assert time.monotonic() < deadline
@@ -174,7 +175,7 @@ def test_a_report_of_an_incomplete_run_says_what_is_missing_and_exits_3(prompts,
     out = tmp_path / "part"
     assert run(prompts, out, "shard.count=7", "methods=[baseline]", "images=none").returncode == 0
     assert not (out / "images").exists()
-    done = subprocess.run([sys.executable, "-m", "eval.report", str(out)], capture_output=True, text=True, check=False)
+    done = processes.run([sys.executable, "-m", "eval.report", str(out)], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "12 of 14 images are not made" in done.stderr
     assert "INCOMPLETE" in done.stdout
@@ -196,9 +197,7 @@ def test_another_run_in_the_same_folder_is_refused_with_the_difference(prompts, 
 
 def test_two_processes_on_one_run_do_no_harm(prompts, whole, tmp_path):
     out = tmp_path / "two"
-    pair = [
-        subprocess.Popen(command(prompts, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)
-    ]
+    pair = [processes.start(command(prompts, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
     errors = [process.communicate()[1] for process in pair]
     assert [p.returncode for p in pair] == [0, 0], errors
     assert digests(out) == digests(whole[0])
@@ -207,7 +206,7 @@ def test_two_processes_on_one_run_do_no_harm(prompts, whole, tmp_path):
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(prompts, tmp_path):
     out = tmp_path / "stopped"
-    with subprocess.Popen(command(prompts, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with processes.start(command(prompts, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while not list((out / "scores").glob("*.parquet")) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

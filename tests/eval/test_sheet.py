@@ -1,10 +1,10 @@
 """The contact sheet: a column a method, a row a prompt, odd texts and odd sizes."""
 
 import io
-import subprocess
 import sys
 
 import numpy as np
+import processes
 import pytest
 from PIL import Image
 
@@ -50,9 +50,9 @@ def test_a_damaged_picture_is_named_and_an_empty_tile(tmp_path, caplog):
 def test_a_run_writes_its_sheet_where_it_says(tmp_path):
     command = [sys.executable, "-m", "eval.run", "sheet=true", "prompts.rows=[0,1]", "protocol.steps=2"]
     command += ["protocol.images_per_prompt=1", "methods=[baseline,sld_max]", "batch_size=2"]
-    done = subprocess.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=True)
+    done = processes.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=True)
     assert f"{tmp_path}/run/report/sheet.png" in done.stdout
     data = (tmp_path / "run" / "report" / "sheet.png").read_bytes()
     assert Image.open(io.BytesIO(data)).height == TEXT + 2 * (TEXT + TILE + GAP)
-    none = subprocess.run([*command, f"out={tmp_path}/none", "images=none"], capture_output=True, text=True, check=True)
+    none = processes.run([*command, f"out={tmp_path}/none", "images=none"], capture_output=True, text=True, check=True)
     assert "sheet.png" not in none.stdout

@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
 import sys
 
+import processes
 import pytest
 
 from eval.errors import InputError
@@ -20,7 +20,7 @@ def begun(tmp_path):
     """The first of three shards of a run of six prompts and two methods: four of twelve images."""
     out = tmp_path / "run"
     command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, "shard.count=3", "shard.index=0"]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    processes.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return RunDir(out)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,13 +22,13 @@ def command(out, *more):
 
 
 def run(out, *more):
-    done = subprocess.run(command(out, *more), capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    done = processes.run(command(out, *more), capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
 def start(out, *more):
-    return subprocess.Popen(
+    return processes.start(
         command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
 
