@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "before a run: what is here, what is missing, how long it takes",
 }
 INTERNAL = ("requeue",)  # for job scripts
+_MODULES = {"run": "eval.run", "status": "eval.status", "requeue": "eval.submit.requeue"}  # the rest are folders
 COMPOSED = ("run", "submit", "doctor")  # which take KEY=VALUE of Hydra's
 COMPLETION = ("--shell-completion", "-sc")
 
@@ -41,7 +42,7 @@ sys.meta_path.insert(0, _BesideThisFile)
 
 def main() -> None:
     """Call the subcommand that the first argument names; exit 2 where there is none of that name."""
-    importlib.import_module("eval.streams").open_streams()
+    importlib.import_module("eval.base.streams").open_streams()
     name, *arguments = sys.argv[1:] or [""]
     if name in ("-h", "--help", "help"):
         print(usage())
@@ -57,12 +58,12 @@ def main() -> None:
     sys.argv[1:] = arguments
     if name == "run":
         run()
-    importlib.import_module(f"eval.{name}").main()
+    importlib.import_module(_MODULES.get(name, f"eval.{name}.__main__")).main()
 
 
 def run() -> None:
     """`i2p-eval …`, which is `i2p-bench run …`."""
-    importlib.import_module("eval.stop").listen()  # a signal may come before all is imported
+    importlib.import_module("eval.base.signals").listen()  # a signal may come before all is imported
     importlib.import_module("eval.run").main()
 
 

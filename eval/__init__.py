@@ -1,5 +1,5 @@
 """The harness: plan, generate, judge, measure, report."""
 
-from eval.names import check_names
+from eval.base.names import check_names
 
 check_names()  # first of all: what is imported below would already be theirs

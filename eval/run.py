@@ -5,7 +5,8 @@ Nothing heavy is imported before it is needed, so that `--help` and a mistyped k
 
 from __future__ import annotations
 
-from eval.stop import Stop, Stopped, StoppedAtOnce, end_listening, listen
+from eval.base.errors import Stopped, StoppedAtOnce
+from eval.base.signals import Stop, end_listening, listen
 
 if __name__ == "__main__":
     listen()  # a signal may come before the imports below are done
@@ -15,14 +16,14 @@ import sys
 from collections.abc import Collection, Sequence
 
 import sld
-from eval.checks import check_settings
-from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say
-from eval.compose import compose_and_call, is_multirun
-from eval.errors import first_of
-from eval.escape import terminal
-from eval.requeue import requeue_this_job
-from eval.settings import ELSEWHERE, Settings, read_settings
-from eval.trackers import track
+from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say
+from eval.base.errors import first_of
+from eval.base.escape import terminal
+from eval.config.checks import check_settings
+from eval.config.compose import compose_and_call, is_multirun
+from eval.config.settings import ELSEWHERE, Settings, read_settings
+from eval.report.trackers import track
+from eval.submit.requeue import requeue_this_job
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def main(methods: Sequence[sld.Method] = ()) -> None:
 
 def _start(methods: Sequence[sld.Method]) -> int:
     if is_multirun():
-        from eval.multirun import run_jobs
+        from eval.sweep.run import run_jobs
 
         return run_jobs(methods)
     return compose_and_call("run", lambda config: run(read_settings(config), methods))
@@ -58,7 +59,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         try:
             stop.check()
             check_settings(settings)
-            from eval.rundir import RunDir
+            from eval.store.rundir import RunDir
 
             directory = RunDir(settings.out)
             before = directory.part_names(settings.shard.index)
@@ -80,12 +81,13 @@ def _requeue(directory, settings: Settings, before: Collection[str]) -> None:
 
 
 def _run(settings: Settings, methods: Sequence[sld.Method], directory, stop: Stop) -> int:
-    from eval.paths import check_paths
-    from eval.plan import make_plan
-    from eval.prompt_source import log_remarks
-    from eval.report import finish, make_report
-    from eval.rerun import check_rerun, other_versions
-    from eval.sheet import write_sheet
+    from eval.config.paths import check_paths
+    from eval.plan.make import make_plan
+    from eval.plan.prompts import log_remarks
+    from eval.plan.same_run import check_rerun, other_versions
+    from eval.report.files import finish
+    from eval.report.make import make_report
+    from eval.report.sheet import write_sheet
 
     check_paths(settings)
     plan = make_plan(settings, methods)
@@ -110,7 +112,7 @@ def _run(settings: Settings, methods: Sequence[sld.Method], directory, stop: Sto
 
 def _say_shard(directory, plan) -> int | None:
     """Say how far this shard and the others are; return its exit code, None where it is the last and reports."""
-    from eval.unjudged import remedy_of_shard
+    from eval.report.unjudged import remedy_of_shard
 
     done = directory.done()
     ours, all_missing = plan.missing_images(done), plan.image_count - len(done)
@@ -126,7 +128,7 @@ def _say_shard(directory, plan) -> int | None:
 
 def _shard_code(directory, plan) -> int:
     """The exit code of a shard that is complete: it is no success where none of its pictures could be judged."""
-    from eval.unjudged import nothing_judged_of
+    from eval.report.unjudged import nothing_judged_of
 
     if plan.shard_count > 1 and (sentence := nothing_judged_of(directory.read_scores(), plan)):
         print(terminal(sentence), file=sys.stderr)
@@ -137,24 +139,24 @@ def _shard_code(directory, plan) -> int:
 def _make(settings: Settings, methods: Sequence[sld.Method], plan, directory) -> None:
     """Make what is left: replayed, judged where it lies, or drawn, in processes of their own or here."""
     if settings.model.kind == "published":
-        from eval.replay import write_missing
+        from eval.generate.replay import write_missing
 
         write_missing(directory, settings, plan)
         return
     if settings.model.kind == ELSEWHERE:
-        from eval.judge_folder import judge_missing
+        from eval.generate.judge_folder import judge_missing
 
         judge_missing(directory, settings, plan)
         return
-    from eval.workers import count_workers, make_with_workers
+    from eval.generate.pool import count_workers, make_with_workers
 
     count = count_workers(settings)
     if count > 1:
         make_with_workers(directory, plan, settings, methods, count)
         return
-    from eval.engine import choose_engine
-    from eval.make import make_missing
-    from eval.opening import open_models
+    from eval.generate.engine import choose_engine
+    from eval.generate.loop import make_missing
+    from eval.generate.models import open_models
 
     model, judges = open_models(settings, plan, directory)
     make_missing(directory, plan, model, judges, settings, choose_engine(settings, model, plan, directory))

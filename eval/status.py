@@ -11,13 +11,13 @@ from pathlib import Path
 from tabulate import tabulate
 
 import i2p
-from eval.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
-from eval.command import typed
-from eval.errors import InputError
-from eval.originals import planned_images
-from eval.run_prompts import read_run_prompts
-from eval.rundir import RunDir
-from eval.scores import OK, RETRIED
+from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
+from eval.base.command import typed
+from eval.base.errors import InputError
+from eval.store.pictures import planned_images
+from eval.store.prompts import read_run_prompts
+from eval.store.rundir import RunDir
+from eval.store.scores import OK, RETRIED
 
 WINDOW = 1800.0  # seconds that the rate is taken over: long enough for a slow batch, short enough for what is now
 LEAST = 10.0  # seconds below which a rate says nothing

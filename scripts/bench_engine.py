@@ -23,8 +23,8 @@ from engine_bench import meter, ours, table, world
 from engine_bench.reference import Reference
 from engine_bench.world import World
 
-from eval.engine import FUSED
-from sld.models.tuning import Tuning, fastest_attention
+from eval.generate.engine import FUSED
+from sld.tuning import Tuning, fastest_attention
 
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 MOST = 48  # prompts of a round, of which a row takes the first ones

@@ -19,12 +19,12 @@ import pandas as pd
 from safetensors.numpy import load_file
 from tabulate import tabulate
 
-from eval import statistics
 from eval.judges.q16 import Q16
-from eval.measure import verdicts
-from eval.paired import paired
-from eval.rundir import RunDir
-from eval.scores import OK
+from eval.measure import estimates
+from eval.measure.metrics import verdicts
+from eval.measure.paired import paired
+from eval.store.rundir import RunDir
+from eval.store.scores import OK
 from i2p import CATEGORIES, load_prompts
 from i2p.demo import trained
 from i2p.demo.render import render
@@ -103,10 +103,10 @@ def apart(one: np.ndarray, other: np.ndarray | None) -> float:
     return np.nan if other is None else float(np.abs(one.astype(int) - other).mean())
 
 
-def share(frame: pd.DataFrame, column: str) -> statistics.Estimate:
+def share(frame: pd.DataFrame, column: str) -> estimates.Estimate:
     """Part of the images for which a column is true, with its prompt-clustered interval."""
     sums = frame.groupby("row")[column].agg(["sum", "count"])
-    return statistics.probability(sums["sum"].to_numpy(int), sums["count"].to_numpy(int))
+    return estimates.probability(sums["sum"].to_numpy(int), sums["count"].to_numpy(int))
 
 
 def agreement(judge: Q16) -> list[list[str]]:
@@ -122,7 +122,7 @@ def agreement(judge: Q16) -> list[list[str]]:
     ):
         logits = judge.judge([render(scene) for scene in drawn])
         right = (logits[:, 1] > logits[:, 0]) == np.array([scene.symbol is not None for scene in drawn])
-        rows.append([name, len(drawn), percent(statistics.probability(right.astype(int), np.ones(len(drawn), int)))])
+        rows.append([name, len(drawn), percent(estimates.probability(right.astype(int), np.ones(len(drawn), int)))])
     return rows
 
 
@@ -183,7 +183,7 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
     return "\n\n".join(parts) + "\n"
 
 
-def percent(e: statistics.Estimate) -> str:
+def percent(e: estimates.Estimate) -> str:
     return f"{100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"
 
 

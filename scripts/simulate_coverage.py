@@ -19,10 +19,10 @@ import numpy as np
 from scipy import special
 from tabulate import tabulate
 
-from eval import effects
-from eval.measure import DRAWS
-from eval.significance import mcnemar_p, sign_flip_p, unpaired_p
-from eval.statistics import paired_difference, probability
+from eval.measure import effects
+from eval.measure.estimates import paired_difference, probability
+from eval.measure.metrics import DRAWS
+from eval.measure.significance import mcnemar_p, sign_flip_p, unpaired_p
 
 POPULATION = 200_000
 LEVEL = 0.05

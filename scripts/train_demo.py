@@ -15,8 +15,8 @@ from pathlib import Path
 from i2p.demo import trained
 from i2p.demo.world import CORNERS, training_pairs
 from i2p.prompt import CATEGORIES
-from sld.models.files import sha256
-from sld.models.layout import write_json
+from sld.checkpoints.files import sha256
+from sld.checkpoints.layout import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip")

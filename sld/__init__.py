@@ -23,10 +23,10 @@ from sld.safety import SafetyGuidance
 
 _LAZY = {
     "Result": "sld.sampler",
-    "load_model": "sld.models.loading",
+    "load_model": "sld.checkpoints.loading",
     "sample": "sld.sampler",
     "unit_noise": "sld.noise",
-    "write_tiny_checkpoint": "sld.models.tiny",
+    "write_tiny_checkpoint": "sld.checkpoints.tiny",
 }
 
 __all__ = [

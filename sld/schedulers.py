@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from sld.checkpoints.classes import named_class
+from sld.checkpoints.files import read_json
 from sld.errors import InputError, first_line
-from sld.models.classes import named_class
-from sld.models.files import read_json
 
 # The first name of each is the one shown to users.
 _CLASSES = {

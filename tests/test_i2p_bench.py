@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import i2p_bench
-from eval.command import NAME, command_line, typed
+from eval.base.command import NAME, command_line, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["prompts.rows=0-1", "methods=[baseline]", "judges=[q16]", "protocol.steps=2", "images=none", "sheet=false"]
@@ -147,8 +147,8 @@ def test_a_subcommand_is_the_module_of_its_name(monkeypatch, capfd):
 
 
 def test_what_completes_an_older_run_is_todays_command(tmp_path):
-    from eval.run_prompts import run_command
-    from eval.rundir import RunDir
+    from eval.store.prompts import run_command
+    from eval.store.rundir import RunDir
 
     for words in (["python", "-m", "eval.run"], [NAME, "run"]):
         manifest = {"runtime": {"command": [*words, "methods=[baseline]", "shard.count=2", "out=old"]}}

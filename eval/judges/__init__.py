@@ -1,4 +1,4 @@
-"""Judges: each looks at pictures and returns one raw record an image; `eval.flags` turns records into yes or no.
+"""Judges: each looks at pictures and returns one raw record an image; `eval.measure.flags` turns them into yes or no.
 
 A judge sees the very bytes that are saved and decides nothing: thresholds and label sets are applied later, so every
 definition in the field can be computed from one run. Judges are found by name and imported when asked for, because
@@ -13,18 +13,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from eval.errors import InputError
+from eval.base.errors import InputError
 
 # Since 1.32 onnxruntime reports to its makers what it runs, and keeps a name for the machine, unless told before it is
 # imported that it must not. Who sets it is obeyed.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+
 _MODULES = {"nudenet": ("eval.judges.nudenet", "NudeNet"), "q16": ("eval.judges.q16", "Q16")}
 JUDGES = tuple(_MODULES)
-
-
-class JudgeError(RuntimeError):
-    """A judge could not score a picture: the image is in state `judge_failed`, never "safe"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from eval.errors import InputError
-from eval.judges import Detection, JudgeError
-from eval.judges.pictures import check_pictures, check_shape
+from eval.base.errors import InputError, JudgeError
+from eval.judges import Detection
+from eval.judges.inputs import check_pictures, check_shape
 
 SIDE = 320  # pixels, height and width of the network's input
 SCORE_FLOOR = 0.25  # upstream's suppression drops everything at or below it

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from huggingface_hub import constants
 
-from eval.errors import InputError
-from eval.files import write_atomic
+from eval.base.errors import InputError
+from eval.base.files import write_atomic
 
 PUBLISHED_URL = "https://raw.githubusercontent.com/ml-research/Q16/main/data/ViT-L-14/prompts.p"
 PUBLISHED_SHA256 = "9b6c411824c2f64e0f847aa3c9f2b15b8e3a6c75e0efd82f2f672670c97ccad5"

@@ -1,7 +1,7 @@
 """Q16: whether CLIP finds a picture nearer to "inappropriate" than to "appropriate".
 
 Logits are 100 * cos(image embedding, prompt), one for each row of the prompt pair. Their softmax is Q16's probability;
-the I2P protocol decides by the larger one, which is done in `eval.flags`.
+the I2P protocol decides by the larger one, which is done in `eval.measure.flags`.
 """
 
 import json
@@ -20,14 +20,13 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from eval.errors import InputError
-from eval.judges import JudgeError
-from eval.judges.clip_input import ClipInput, reproducible, upload
-from eval.judges.clip_weights import Architecture, check_openai_digest, find_architecture, find_weights
-from eval.judges.pictures import check_pictures, check_shape, check_tensor
+from eval.base.errors import InputError, JudgeError
+from eval.judges.clip.preprocessing import ClipInput, reproducible, upload
+from eval.judges.clip.weights import Architecture, check_openai_digest, find_architecture, find_weights
+from eval.judges.inputs import check_pictures, check_shape, check_tensor
 from eval.judges.prompt_pair import PromptPair, load_prompt_pair
+from sld.checkpoints.files import sha256
 from sld.devices import checked_device
-from sld.models.files import sha256
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.judges import Detection, JudgeError
+from eval.base.errors import JudgeError
+from eval.judges import Detection
 
 _PARTS = ("ANUS", "ARMPITS", "BELLY", "BUTTOCKS", "FEET", "FEMALE_BREAST", "FEMALE_GENITALIA")
 # NudeNet v3's labels. Of a label that is none of these no definition would know whether it counts.

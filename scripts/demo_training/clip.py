@@ -17,8 +17,8 @@ from demo_training.autoencoder import encode
 from demo_training.common import batches, normalised, plot, train
 from i2p.demo.world import SUBJECTS, Scene
 from i2p.prompt import CATEGORIES
+from sld.checkpoints.layout import write_json
 from sld.decoding import quantise
-from sld.models.layout import write_json
 
 BATCH = 64
 CONFIG = {

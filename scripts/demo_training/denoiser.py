@@ -14,9 +14,9 @@ from transformers import CLIPTextConfig, CLIPTextModel
 import sld
 from demo_training.autoencoder import CHANNELS, encode
 from demo_training.common import batches, plot, sheet, train
-from sld.models.layout import write_index
+from sld.checkpoints.layout import write_index
+from sld.checkpoints.tokenizer import write_clip_tokenizer
 from sld.models.text import load_tokenizer
-from sld.models.tokenizer import write_clip_tokenizer
 
 BATCH, LENGTH, WIDTH = 64, 56, 96
 SNAPSHOT = 1000  # steps between two writes: a training that is stopped leaves a model behind

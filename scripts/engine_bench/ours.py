@@ -15,14 +15,14 @@ import i2p
 import sld
 from engine_bench import meter
 from engine_bench.world import World
-from eval.engine import Engine
-from eval.make import make_missing
-from eval.measure import verdicts
-from eval.plan import Plan
-from eval.rundir import RunDir
-from eval.scores import OK
-from eval.settings import AUTO
-from sld.models.tuning import Tuning
+from eval.config.settings import AUTO
+from eval.generate.engine import Engine
+from eval.generate.loop import make_missing
+from eval.measure.metrics import verdicts
+from eval.plan.plan import Plan
+from eval.store.rundir import RunDir
+from eval.store.scores import OK
+from sld.tuning import Tuning
 
 
 @dataclass(frozen=True)

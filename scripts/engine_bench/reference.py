@@ -19,8 +19,8 @@ import i2p
 import sld
 from engine_bench import meter
 from engine_bench.world import World
-from eval import flags
 from eval.judges import Detection
+from eval.measure import flags
 
 diffusers.utils.logging.set_verbosity_error()  # each of its deprecations would be said at every start
 

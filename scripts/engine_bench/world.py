@@ -19,9 +19,9 @@ import sld
 from eval.judges.nudenet import NudeNet
 from eval.judges.q16 import Q16
 from i2p.demo import trained
-from sld.models.layout import SD1_SCHEDULER, write_index
-from sld.models.quiet import quiet
-from sld.models.tokenizer import write_clip_tokenizer
+from sld.checkpoints.layout import SD1_SCHEDULER, write_index
+from sld.checkpoints.quiet import quiet
+from sld.checkpoints.tokenizer import write_clip_tokenizer
 
 SCHEDULER = "ddim"  # 50 calls in 50 steps, so the evaluations are those of the facts: 604 shared, 700 naive
 

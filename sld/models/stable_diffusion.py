@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sld.checkpoints.files import Source, sha256
 from sld.errors import InputError
-from sld.models.files import Source, sha256
 from sld.models.sizes import default_size
 from sld.models.text import Texts
-from sld.models.tuning import Tuning, attention_order, compiled
 from sld.models.unet import StagedUNet, check_text_to_image
+from sld.tuning import Tuning, attention_order, compiled
 
 # Texts whose keys and values are kept: 4 MB each for SD 1.x in half precision. The images of a prompt come together.
 _KEPT_TEXTS = 64

@@ -184,7 +184,7 @@ TRIALS = [
         ENDS,
     ),
     ("eval/status.py: … is no run directory", "STATUS {empty}", "run` makes one", "> STATUS {run}", ENDS),
-    ("eval/stored.py: … is no run directory", "REPORT {empty}", "run` makes one", "> REPORT {run}", ENDS),
+    ("eval/store/stored_run.py: … is no run directory", "REPORT {empty}", "run` makes one", "> REPORT {run}", ENDS),
     (
         "must be a time limit as sbatch takes it",
         "SUBMIT dry_run=true slurm.time=soon",

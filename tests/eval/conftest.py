@@ -52,7 +52,7 @@ HOSTILE_HTML = [
 @pytest.fixture(scope="session")
 def hostile_texts() -> list[str]:
     """Hostile texts that can be prompts: those of `test_escape`, and those that a page could take for its own."""
-    shared = runpy.run_path(str(Path(__file__).with_name("test_escape.py")))["HOSTILE"]
+    shared = runpy.run_path(str(Path(__file__).parent / "base/test_escape.py"))["HOSTILE"]
     return [text.replace("\ud800", "") for text in shared if text.strip()] + HOSTILE_HTML
 
 

@@ -13,13 +13,13 @@ from huggingface_hub import constants
 
 import i2p
 import sld
-from eval.compare import main as compare
-from eval.errors import InputError
+from eval.base.errors import InputError
+from eval.compare.__main__ import main as compare
 from eval.judges import judge_class
-from eval.report import main as report
+from eval.report.__main__ import main as report
 from eval.run import main as run
 from eval.status import main as status
-from eval.submit import main as submit
+from eval.submit.__main__ import main as submit
 from sld.safety import check_guidance
 
 ROOT = Path(sld.__file__).parents[1]
@@ -50,13 +50,13 @@ ON_THE_HUB = (
 ACCEPTED = "accepted"
 # Where a command is accepted, by how far it has to come for that.
 PLACES = {
-    "loaded": ("eval.opening.open_models", "eval.judge_folder.judge_missing"),
-    "drawn": ("eval.make.make_missing",),
-    "fetched": ("eval.judges.clip_weights._fetch_from_hub", "i2p.sources._from_hub"),
-    "weighed": ("sld.models.single_file.check_original",),
+    "loaded": ("eval.generate.models.open_models", "eval.generate.judge_folder.judge_missing"),
+    "drawn": ("eval.generate.loop.make_missing",),
+    "fetched": ("eval.judges.clip.weights._fetch_from_hub", "i2p.sources._from_hub"),
+    "weighed": ("sld.checkpoints.single_file.check_original",),
     "fitted": ("eval.judges.q16._load_model",),
-    "judged": ("eval.opening.load_model",),
-    "read": ("eval.judge_folder._read_ahead",),
+    "judged": ("eval.generate.models.load_model",),
+    "read": ("eval.generate.judge_folder._read_ahead",),
     "ends": (),
 }
 
@@ -184,7 +184,7 @@ def test_a_list_with_negative_prompts_is_taken_once_their_column_is_renamed_and_
     def accept(*_):
         raise SystemExit(ACCEPTED)
 
-    monkeypatch.setattr("eval.opening.open_models", accept)
+    monkeypatch.setattr("eval.generate.models.open_models", accept)
     (path := tmp_path / "list.csv").write_text("prompt,negative\na fox,blurry\n")
     words = ["prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/run"]
     assert call(run, *words) == 2

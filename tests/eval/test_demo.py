@@ -15,10 +15,10 @@ from safetensors.numpy import load_file
 
 import i2p
 from eval.judges.q16 import Q16
-from eval.manifest import stored_prompts
-from eval.measure import verdicts
-from eval.paired import paired
-from eval.rundir import RunDir
+from eval.measure.metrics import verdicts
+from eval.measure.paired import paired
+from eval.store.prompts import stored_prompts
+from eval.store.rundir import RunDir
 from i2p.demo import trained
 from i2p.demo.render import render
 from i2p.demo.world import CORNERS, STYLES, SUBJECTS, Scene, combinations, subject_of

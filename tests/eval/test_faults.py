@@ -105,7 +105,7 @@ def test_a_kill_between_pictures_and_their_scores_has_them_drawn_again(whole, tm
     out = tmp_path / "between"
     patch = """
 import os, signal
-from eval.rundir import RunDir
+from eval.store.rundir import RunDir
 write = RunDir.write_scores
 def write_or_die(self, shard, scores):
     if len(list((self.root / "scores").glob("*.parquet"))) == 3:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from eval.compare import main as compare
-from eval.definitions import NOBODY, definition_of
-from eval.report import main as report
+from eval.compare.__main__ import main as compare
+from eval.measure.definitions import NOBODY, definition_of
+from eval.report.__main__ import main as report
 from eval.run import main
 
 
@@ -16,7 +16,7 @@ def older(tmp_path_factory, call):
     run = tmp_path_factory.mktemp("older") / "run"
     words = ["judges=[q16]", "prompts.rows=0-1", "model.size=64", "protocol=esd", "protocol.steps=2", "images=none"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eval.plan._check_asked", lambda settings, protocol: None)
+        patch.setattr("eval.plan.make._check_asked", lambda settings, protocol: None)
         assert call(main, *words, "methods=[baseline]", "sheet=false", f"out={run}") == 2
     return run
 

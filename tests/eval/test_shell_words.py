@@ -8,10 +8,10 @@ import subprocess
 import pytest
 from PIL import Image
 
-from eval.doctor import main as doctor
-from eval.errors import InputError
-from eval.keys import MODEL, in_keys
-from eval.report import main as report
+from eval.base.errors import InputError
+from eval.config.keys import MODEL, in_keys
+from eval.doctor.__main__ import main as doctor
+from eval.report.__main__ import main as report
 from eval.run import main as run
 
 ODD = "a $HOME's (1) \\ #x"
@@ -28,7 +28,7 @@ def accept(monkeypatch):
     def accept(*_, **__):
         raise SystemExit("accepted")
 
-    monkeypatch.setattr("eval.judge_folder.judge_missing", accept)
+    monkeypatch.setattr("eval.generate.judge_folder.judge_missing", accept)
 
 
 def test_the_folder_of_a_table_is_typed_as_printed(tmp_path, call, capsys, accept):

@@ -7,10 +7,10 @@ import sys
 import processes
 import pytest
 
-from eval.errors import InputError
-from eval.rundir import RunDir
-from eval.scores import BLANK, JUDGE_FAILED, OK, Score
+from eval.base.errors import InputError
 from eval.status import main, read_status, show
+from eval.store.rundir import RunDir
+from eval.store.scores import BLANK, JUDGE_FAILED, OK, Score
 
 SMALL = ["protocol.steps=1", "prompts.rows=0-5", "methods=[baseline,sld_max]", "batch_size=2", "sheet=false"]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sld
-from sld.models.layout import SD1_SCHEDULER
+from sld.checkpoints.layout import SD1_SCHEDULER
 from sld.schedulers import NAMES, from_config, make_scheduler, own_settings
 from sld.stepping import _dry_pass, start
 

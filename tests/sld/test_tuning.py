@@ -14,8 +14,8 @@ import torch
 from diffusers import UNet2DConditionModel
 
 import sld
-from sld.models import tuning
-from sld.models.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
+from sld import tuning
+from sld.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
 
 TIMESTEP = torch.tensor(321)
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
@@ -156,7 +156,7 @@ def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own)
 def test_without_a_compiler_compiling_is_one_sentence_that_says_why(tmp_path):
     code = """
 import sld, torch
-from sld.models.tuning import compiled
+from sld.tuning import compiled
 try:
     compiled(torch.sin, torch.device("cpu"))(torch.ones(3))
 except sld.InputError as error:

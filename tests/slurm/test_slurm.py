@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from eval.values import override
+from eval.base.quoting import override
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 

@@ -98,7 +98,8 @@ def become(request: dict) -> None:
     if words[0] == "-m":
         sys.path[0] = request["cwd"]
         sys.argv = words[1:]
-        sys.modules.pop(words[1], None)
+        main = f"{words[1]}.__main__"  # of a command that is a folder; found imported, it would be warned of
+        sys.modules.pop(main if main in sys.modules else words[1], None)
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = os.path.dirname(os.path.realpath(words[0]))

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from eval.errors import InputError
+from eval.base.errors import InputError
 from eval.judges import JUDGES, judge_class
 
 
@@ -23,6 +23,6 @@ def test_an_unknown_judge_is_answered_with_the_names():
 
 def test_the_registry_and_the_flags_import_no_heavy_library():
     heavy = "{'torch', 'onnxruntime', 'cv2', 'open_clip', 'nudenet', 'PIL', 'safetensors'}"
-    program = f"import sys, eval.judges, eval.flags; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, eval.judges, eval.measure.flags; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

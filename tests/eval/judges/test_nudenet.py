@@ -13,12 +13,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from eval.errors import InputError
-from eval.flags import ALL_EXPOSED
-from eval.judges import Detection, JudgeError
+from eval.base.errors import InputError, JudgeError
+from eval.judges import Detection
 from eval.judges import nudenet as ours
 from eval.judges.nudenet import NudeNet
 from eval.judges.records import LABELS
+from eval.measure.flags import ALL_EXPOSED
 
 skimage_data = pytest.importorskip("skimage.data")
 ROOT = Path(__file__).resolve().parents[3]
@@ -228,7 +228,7 @@ def test_a_missing_wheel_is_said_in_one_sentence(monkeypatch):
 
 def test_onnxruntime_reports_nothing_and_keeps_no_name_for_the_machine(tmp_path):
     """Whether by a run or by the doctor: it does where nobody told it not to."""
-    for code in ("from eval.judges.nudenet import NudeNet; NudeNet()", "import eval.doctor_parts, onnxruntime"):
+    for code in ("from eval.judges.nudenet import NudeNet; NudeNet()", "import eval.doctor.judges, onnxruntime"):
         home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
         here = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
         subprocess.run([sys.executable, "-c", code], check=True, env=here | home, cwd=ROOT)

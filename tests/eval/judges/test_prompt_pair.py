@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save
 
-from eval.errors import InputError
+from eval.base.errors import InputError
 from eval.judges import prompt_pair
 from eval.judges.prompt_pair import fetch_published, load_prompt_pair
 

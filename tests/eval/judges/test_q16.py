@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sld
-from eval.errors import InputError
-from eval.judges import JudgeError, clip_weights
-from eval.judges.pictures import check_pictures
+from eval.base.errors import InputError, JudgeError
+from eval.judges.clip import weights as clip_weights
+from eval.judges.inputs import check_pictures
 from eval.judges.q16 import Q16
-from sld.models.files import sha256
+from sld.checkpoints.files import sha256
 
 
 @pytest.fixture(scope="module")

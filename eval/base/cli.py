@@ -1,0 +1,111 @@
+"""What every command line here shares: exit codes, and errors as one sentence on stderr."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import i2p
+import sld
+from eval.base.command import expanded, typed
+from eval.base.errors import InputError, JudgeError, Stopped, StoppedAtOnce, StorageError, WorkersLost
+from eval.base.escape import terminal
+from eval.base.streams import open_streams
+
+COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
+
+
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; an expected failure is one sentence, a bug keeps its traceback."""
+    log_plainly("%(levelname)s: %(message)s")
+    try:
+        return command()
+    except (Exception, KeyboardInterrupt) as error:
+        code, sentence = explain(error)
+        if code == BUG:
+            raise
+        print(f"{'error' if code == BAD_INPUT else 'stopped'}: {terminal(sentence)}", file=sys.stderr)
+        return code
+
+
+def log_plainly(layout: str) -> None:
+    """Have warnings go to stderr in this layout; what this process prints neither raises nor steers the terminal."""
+    open_streams()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain(layout))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _Plain(logging.Formatter):
+    """What is quoted in a warning, a file's name say, may hold anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal(super().format(record))
+
+
+def give_up(sentence: str) -> NoReturn:
+    """End this process at once, whatever its threads are at; what is stored is whole."""
+    try:
+        # Nobody may be reading, and a full pipe would hold up who writes to it.
+        said = {"file": sys.stderr, "flush": True}
+        speaker = threading.Thread(target=print, args=[f"stopped: {terminal(sentence)}"], kwargs=said, daemon=True)
+        speaker.start()
+        speaker.join(5)
+    finally:
+        os._exit(INCOMPLETE)
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Return an error's exit code and its sentence in one line."""
+    if isinstance(error, StoppedAtOnce):
+        return INCOMPLETE, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INCOMPLETE, "interrupted; the same command goes on from here"
+    sentence = " ".join(str(error).split())
+    if isinstance(error, InputError | i2p.InputError | sld.InputError):
+        return BAD_INPUT, sentence
+    if isinstance(error, StorageError | JudgeError | Stopped | WorkersLost):
+        return INCOMPLETE, sentence
+    return BUG, f"{type(error).__name__}: {sentence}"
+
+
+def with_run(
+    command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "", runs: str = "RUN"
+) -> int:
+    """Call a command on the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
+
+    `runs` are their names in the usage. Raises:
+        InputError: an argument behind the run directories that is no KEY=VALUE of these keys.
+    """
+    count = len(runs.split())
+    folders, given = sys.argv[1 : 1 + count], sys.argv[1 + count :]
+    options = "".join(f" [{key}=…]" for key in keys)
+    usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
+    usage += f"\n    or: {typed(command.rpartition('.')[2])} …, from any folder"
+    if {"-h", "--help"} & {*folders, *(given if len(given) == 1 else ())}:
+        say(f"{usage}\n\n{explanation}".rstrip())
+        return COMPLETE
+    unusable = [folder for folder in folders if not folder or folder.startswith("-")]
+    if len(folders) < count or unusable or (given and not keys):
+        print(usage, file=sys.stderr)
+        return BAD_INPUT
+    values = {}
+    for word in given:
+        key, _, value = word.partition("=")
+        if key not in keys or not value:
+            raise InputError(
+                f"expected {' or '.join(f'{key}=…' for key in keys)} behind the run directory, found {word!r}: see "
+                f"`{typed(command.rpartition('.')[2])} --help`"
+            )
+        values[key] = expanded(key, value) if key == "out" else value
+    return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
+
+
+def say(text: str) -> None:
+    """Print results to stdout at once; what would steer a terminal is made visible (`eval.base.streams`)."""
+    print(terminal(text), flush=True)

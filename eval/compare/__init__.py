@@ -1,0 +1,1 @@
+"""`python -m eval.compare`: two runs side by side."""

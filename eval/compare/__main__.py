@@ -1,0 +1,60 @@
+"""Two runs side by side: `python -m eval.compare RUN_A RUN_B` says how their settings and their numbers differ."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
+from eval.base.errors import InputError
+from eval.base.files import write_atomic
+from eval.compare.compared import compare_runs
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_stored
+
+HELP = """Compare two runs, A minus B: each method that both have, pair by pair on the same prompts and noise.
+
+  paired=false              without pairs, for runs on other prompts, noise, judges or definitions
+  method_a=X method_b=Y     these two methods, X of RUN_A and Y of RUN_B (which may be one run)
+  out=FOLDER                write comparison.md and comparison.csv there, too
+
+Exit codes: 0 compared, 2 can't be compared, 3 compared, but images are missing."""
+
+
+def main() -> None:
+    """`python -m eval.compare RUN_A RUN_B …`: print how two runs differ."""
+    keys = ("paired", "method_a", "method_b", "out")
+    sys.exit(exit_code_of(lambda: with_run("eval.compare", _compare, keys, HELP, "RUN_A RUN_B")))
+
+
+def _compare(
+    first: Path,
+    second: Path,
+    paired: str = "true",
+    method_a: str | None = None,
+    method_b: str | None = None,
+    out: str | None = None,
+) -> int:
+    if paired not in ("true", "false"):
+        raise InputError(f"paired must be true or false, found {paired!r}: leave it out for pairs")
+    if (method_a is None) != (method_b is None):
+        raise InputError("method_a and method_b must both be named, or neither, found one of them: name the other too")
+    methods = None if method_a is None else (method_a, method_b)
+    stored = [read_stored(RunDir(path)) for path in (first, second)]
+    found = compare_runs(*stored, methods, paired=paired == "true")
+    try:
+        if out is not None:
+            write_atomic(Path(out) / "comparison.md", found.markdown().encode())
+            write_atomic(Path(out) / "comparison.csv", found.csv().encode())
+    finally:
+        say(found.terminal())
+    if out is not None:
+        say(f"\nWritten to {out}: comparison.md, comparison.csv")
+    for run, count in zip(stored, found.missing, strict=True):
+        if count:
+            print(f"{count:,} images of {run.run.root} are missing; this completes it: {run.command}", file=sys.stderr)
+    return INCOMPLETE if any(found.missing) else COMPLETE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Two runs side by side: how their settings and their numbers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from eval.base.errors import InputError, first_of
+from eval.base.escape import csv_cell, markdown
+from eval.compare.pairing import common_prompts, no_pairs, settings_apart
+from eval.measure.definitions import own_definition
+from eval.measure.metrics import verdicts
+from eval.measure.paired import Paired, differences, pair_up
+from eval.measure.unpaired import Side, Unpaired, unpaired
+from eval.report import tables
+from eval.store.environment import between, several
+from eval.store.scores import NOT_OK
+from eval.store.stored_run import Stored
+from i2p.categories import ALL
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What two runs differ in. `differences` are A's numbers minus B's; `missing` counts the images of each to come."""
+
+    first: Stored
+    second: Stored
+    differences: tuple[Paired, ...] | tuple[Unpaired, ...]
+    settings: tuple[str, ...]
+    notes: tuple[str, ...]
+    missing: tuple[int, int]
+
+    def terminal(self) -> str:
+        """Return it as text for a terminal: all categories of one method, of several what is over all prompts."""
+        rows, notes = self._named(), self.notes
+        if len({(row.method, row.against) for row in rows}) > 1:
+            rows = [row for row in rows if row.category == ALL]
+            notes = (
+                *notes,
+                "By category: out=FOLDER writes all rows, method_a=… method_b=… shows those of two methods.",
+            )
+        table = tables.narrow_differences_table(rows).text("simple")
+        return "\n\n".join([self._headline(), "\n".join(self.settings), table, "\n".join(notes)])
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        listed = ["\n".join(f"- {markdown(line)}" for line in lines) for lines in (self.settings, self.notes)]
+        table = tables.differences_table(self._named()).text("github")
+        head = ["# Two runs compared", markdown(self._headline()), "## Settings", listed[0]]
+        return "\n\n".join([*head, "## A minus B", table, "## Notes", listed[1]]) + "\n"
+
+    def csv(self) -> str:
+        """Return the differences as a tidy table, fractions in [0, 1]."""
+        runs = {"run": self.first, "against_run": self.second}
+        return tables.tidy_csv(self.differences, **{key: csv_cell(str(s.run.root)) for key, s in runs.items()})
+
+    def _headline(self) -> str:
+        one, other = (f"{s.run.root} ({s.identity['model'].get('source')})" for s in (self.first, self.second))
+        return f"A is {one}, B is {other}."
+
+    def _named(self) -> list:
+        return [replace(d, method=f"A: {d.method}", against=f"B: {d.against}") for d in self.differences]
+
+
+def compare_runs(
+    first: Stored, second: Stored, methods: tuple[str, str] | None = None, *, paired: bool = True
+) -> Compared:
+    """Return what differs between two runs.
+
+    Args:
+        first: A; a difference is its number minus B's.
+        second: B.
+        methods: one of A and one of B; None for each method that both have.
+        paired: whether by pairs of the same prompt and noise, or as two samples that have nothing in common.
+
+    Raises:
+        InputError: there is no such method, no method or picture to compare, or, if `paired`, the pictures are no
+            pairs, of one prompt, noise and definition.
+    """
+    names = _names(first, second, methods)
+    for each in (first, second):
+        own_definition(each.protocol, each.judges, f"choose another run than {each.run.root}")
+    if paired and (obstacles := list(no_pairs(first, second))):
+        raise InputError(
+            f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
+            f"to be compared pair by pair, found that {first_of(obstacles)}: choose other runs, or compare "
+            "without pairs, paired=false"
+        )
+    frames = [verdicts(s.scores, s.protocol, s.judges) for s in (first, second)]
+    chosen = [[frame[frame["method"] == name] for frame, name in zip(frames, both, strict=True)] for both in names]
+    if paired:
+        common = common_prompts(first, second)
+        found = differences([pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common)
+    else:
+        found = tuple(
+            row
+            for (a, b), (x, y) in zip(names, chosen, strict=True)
+            for row in unpaired(_side(a, x, first), _side(b, y, second))
+        )
+    if not found:
+        raise InputError(
+            f"{first.run.root} and {second.run.root} must both have pictures in state ok"
+            f"{' of one row and image' if paired else ''} to be compared, found none: complete them first"
+        )
+    missing = tuple(
+        sum(key[0] in {both[side] for both in names} for key in s.left(frame))
+        for side, (s, frame) in enumerate(zip((first, second), frames, strict=True))
+    )
+    settings = settings_apart(first, second)
+    return Compared(
+        first,
+        second,
+        found,
+        tuple(f"{clause}." for clause in settings) or ("The settings of both are the same.",),
+        tuple(_notes(first, second, names, frames, missing, paired=paired)),
+        missing,
+    )
+
+
+def _side(method: str, images: pd.DataFrame, stored: Stored) -> Side:
+    return Side(method, images, stored.prompts, stored.protocol["images_per_prompt"])
+
+
+def _names(first: Stored, second: Stored, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
+    if methods is None:
+        found = [(name, name) for name in first.methods if name in second.methods]
+        if not found:
+            raise InputError(
+                f"{first.run.root} and {second.run.root} must have a method in common, found "
+                f"{', '.join(first.methods)} and {', '.join(second.methods)}: name one of each, method_a=… method_b=…"
+            )
+        return found
+    for key, name, stored in zip(("method_a", "method_b"), methods, (first, second), strict=True):
+        if name not in stored.methods:
+            raise InputError(
+                f"{key} must be a method of {stored.run.root}, one of {', '.join(stored.methods)}, found {name!r}: "
+                "choose one of these"
+            )
+    return [methods]
+
+
+def _notes(
+    first: Stored,
+    second: Stored,
+    names: list[tuple[str, str]],
+    frames: list[pd.DataFrame],
+    missing: tuple[int, ...],
+    *,
+    paired: bool,
+) -> Iterator[str]:
+    for side, (letter, stored) in enumerate((("A", first), ("B", second))):
+        if missing[side]:
+            yield f"INCOMPLETE: {missing[side]:,} images of {letter} are not made or not judged; they are in no number."
+        images = frames[side][frames[side]["method"].isin({both[side] for both in names})]
+        counts = images["state"].value_counts()
+        if bad := [f"{counts[state]:,} {state}" for state in NOT_OK if state in counts]:
+            yield f"Images of {letter} that are not `ok`, and in no number: {', '.join(bad)}."
+        for deviation in stored.manifest["deviations"]:
+            yield f"{letter} deviates from its protocol: {deviation}."
+        yield from (f"{letter}: {note}" for note in several(stored.made))
+    if clauses := between(first.made, second.made):
+        yield f"Drawn and judged in other environments, which can change numbers: {'; '.join(clauses)}."
+    counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
+    if paired:
+        common = len(common_prompts(first, second))
+        yield f"Paired by row and image, on the same noise: {common:,} rows in common."
+        for letter, stored in (("A", first), ("B", second)):
+            if alone := len(stored.prompts) - common:
+                yield f"Left out: {alone:,} rows that only {letter} has."
+        if counts[0] != counts[1]:
+            yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
+    else:
+        yield (
+            "UNPAIRED: the runs are taken for samples without prompts or noise in common; where they have some, "
+            "intervals and p are larger than need be."
+        )
+        if counts[0] != counts[1]:
+            yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; p is of the first {min(counts)}."
+        for clause in no_pairs(first, second):
+            yield f"No pairs, since {clause}."
+    yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
+    yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
+    moved = (
+        "all images of a prompt change sides together" if paired else "whole prompts are dealt anew between the runs"
+    )
+    yield f"p: {moved}; Holm's correction is over categories."

@@ -1,0 +1,105 @@
+"""What sets two runs apart, and whether they share prompts, noise and judges, so that their pictures are pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import i2p
+import sld
+from eval.measure.definitions import definition_of
+from eval.store.manifest import differences, made_elsewhere, not_drawn
+from eval.store.stored_run import Stored
+
+PLACES = "in A", "in B"
+# Noise is drawn from the row's seed in the shape of the latents, which follow from these and the picture's size.
+MODEL = "family", "latents"
+
+
+def settings_apart(first: Stored, second: Stored) -> list[str]:
+    """Return in what the settings of two runs differ, a clause each.
+
+    Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
+    """
+    elsewhere = [made_elsewhere(stored.manifest) for stored in (first, second)]
+    if all(elsewhere):
+        unknown = (
+            "The pictures of both were made elsewhere: of how, and what the names of methods mean, nothing is known"
+        )
+        return [unknown, *differences(first.identity, second.identity, places=PLACES)]
+    if not any(elsewhere):
+        by_name = ({**stored.identity, "methods": stored.methods} for stored in (first, second))
+        return [*differences(*by_name, places=PLACES), *_methods_apart(first, second)]
+    here, there = ("B", "A") if elsewhere[0] else ("A", "B")
+    said = f"The pictures of {there} were made elsewhere: how is not known, and not compared with those of {here}"
+    judged = [_as_judged(stored.identity) for stored in (first, second)]
+    return [said, *differences(*judged, places=PLACES)]
+
+
+def _methods_apart(first: Stored, second: Stored) -> Iterator[str]:
+    """Of each method that both runs name, in what it is another one."""
+    there = {method["name"]: method for method in second.identity["methods"]}
+    for method in first.identity["methods"]:
+        if other := there.get(method["name"]):
+            both = [_in_full(each) for each in (method, other)]
+            if not all(each["preset"] for each in both):  # a concept is of no use without one
+                both = [{**each, "concept": None} for each in both]
+            yield from differences(*both, f"methods.{method['name']}", PLACES)
+
+
+def _in_full(method: Mapping) -> dict:
+    """A method's description with the numbers of its preset in the place of their name."""
+    preset = method.get("preset")
+    known = sld.PRESETS.get(preset) if isinstance(preset, str) else None
+    return {**method, "preset": preset if known is None else asdict(known)}
+
+
+def _as_judged(identity: Mapping) -> dict:
+    """An identity without what says how pictures were drawn; a prompt's guidance and size are in its digest."""
+    return {
+        "prompts": {"count": identity["prompts"]["count"]},
+        "protocol": not_drawn(identity["protocol"]),
+        "methods": [method["name"] for method in identity["methods"]],
+        "judges": identity["judges"],
+    }
+
+
+def common_prompts(first: Stored, second: Stored) -> list[i2p.Prompt]:
+    """Return the prompts of `first` whose row both runs have."""
+    rows = {prompt.row for prompt in second.prompts}
+    return [prompt for prompt in first.prompts if prompt.row in rows]
+
+
+def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
+    """Yield why pictures of one row and number in both runs are no pairs, a clause each; nothing where they are."""
+    there = {prompt.row: prompt for prompt in second.prompts}
+    common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
+    if not common:
+        yield "they have no row in common"
+    drawn = not any(made_elsewhere(stored.manifest) for stored in (first, second))
+    noise = (("seed", ("seed",)), ("size", ("height", "width"))) if drawn else ()
+    for what, names in (("text", ("text",)), ("categories", ("categories",)), *noise):
+        other = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
+        if other:
+            yield f"{what} differs in {len(other):,} of {len(common):,} common rows, the first {other[0]}"
+    for name, stored in (("A", first), ("B", second)):
+        if not stored.judges:
+            yield f"{name} is a replay, whose pictures come from no known noise"
+        if made_elsewhere(stored.manifest):
+            yield f"{name} judged pictures made elsewhere, whose noise is not known"
+    if drawn:
+        yield from _other_noise(first, second)
+    yield from differences(first.judges, second.judges, "judges", PLACES)
+    one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
+    if not one.same_as(other):
+        yield f"inappropriate is {one.counts} in A and {other.counts} in B"
+
+
+def _other_noise(first: Stored, second: Stored) -> Iterator[str]:
+    models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
+    for key in MODEL:
+        if None in (models[0][key], models[1][key]):
+            yield f"model.{key} is not on record in {'A' if models[0][key] is None else 'B'}, so the noise is not known"
+        elif models[0][key] != models[1][key]:
+            yield f"model.{key} is {models[0][key]} in A and {models[1][key]} in B, so the noise has another shape"
+    yield from differences(first.protocol["noise"], second.protocol["noise"], "protocol.noise", PLACES)

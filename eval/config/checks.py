@@ -1,0 +1,181 @@
+"""Whether the settings make sense together: nothing is ignored in silence."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import fields
+
+import i2p
+from eval.base.errors import InputError
+from eval.config.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
+from eval.folder.layouts import ALONE, METHOD, METHOD_IS, NAMES, NO_PROMPTS
+from eval.judges import JUDGES
+from eval.report.trackers import check_installed
+from i2p.protocols import DRAWN
+
+KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
+GALLERIES = ("off", "pixelated", "clear")
+IMAGES = ("all", "sample", "flagged", "none")
+DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
+CHANNELS = ("bgr", "rgb")
+Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
+MOST_STEPS = 10_000  # ten times those that models of this family were trained with
+ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
+
+
+def check_settings(s: Settings) -> None:
+    """Raise InputError for the first value that is out of its range, contradicts another or would have no effect."""
+    _one_of("model.kind", s.model.kind, KINDS)
+    _one_of("images", s.images, IMAGES)
+    _one_of("dtype", s.dtype, DTYPES)
+    _one_of("q16.dtype", s.q16.dtype, Q16_DTYPES)
+    _one_of("nudenet.channels", s.nudenet.channels, CHANNELS)
+    for name in s.judges:
+        _one_of("judges", name, JUDGES)
+    _used(s)
+    if s.model.kind != "published" and not s.judges:
+        raise InputError("judges is empty, so nothing could be measured: name at least one of q16 and nudenet")
+    if len(set(s.judges)) < len(s.judges):
+        raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
+    if s.model.kind == "checkpoint" and not s.model.path:
+        raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+    for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
+        if value == "":
+            raise InputError(f"{key} is empty: give a path, or leave it out")
+    if s.nudenet.providers == []:
+        raise InputError("nudenet.providers is empty: name an execution provider of onnxruntime, or leave it out")
+    if s.model.kind == ELSEWHERE:
+        _folder(s)
+    if not s.out.strip():
+        raise InputError("out is empty: name the run directory, out=runs/NAME")
+    _at_least("images_sample", s.images_sample, 1)
+    check_installed(s.track)
+    if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
+        raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
+    _engine(s)
+    check_report(s.report)
+    _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
+    for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
+        _at_least(f"protocol.{key}", value, 1)
+        if value is not None and value > MOST_STEPS:
+            raise InputError(f"protocol.{key} must be at most {MOST_STEPS:,}, found {value:,}: lower it")
+    if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
+        # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
+        raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")
+    _at_least("nudenet.workers", s.nudenet.workers, 1)
+    _at_least("shard.count", s.shard.count, 1)
+    if not 0 <= s.shard.index < s.shard.count:
+        raise InputError(
+            f"shard.index must be from 0 to {s.shard.count - 1} (shard.count={s.shard.count}), found {s.shard.index}"
+        )
+    rule, threshold = s.protocol.q16_rule, s.protocol.nude_threshold
+    if rule not in (None, "argmax") and not (isinstance(rule, float) and 0 < rule < 1):
+        raise InputError(f"protocol.q16_rule must be argmax or a least probability such as 0.9, found {rule!r}")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
+
+
+def check_report(report: ReportSettings, part: str = "report.") -> None:
+    """Raise InputError for what a report can't show; `part` begins its keys, which have none for `eval.report`."""
+    _one_of(f"{part}gallery", report.gallery, GALLERIES)
+    _at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
+
+
+def _folder(s: Settings) -> None:
+    alone = s.prompts.source == NO_PROMPTS
+    _one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
+    if not s.model.path:
+        raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
+    if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
+        raise InputError(f"model.method must be {METHOD_IS}, found {s.model.method!r}: rename it")
+
+
+def _engine(s: Settings) -> None:
+    for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
+        if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(f"{key} must be auto or a whole number from 1 up, found {value!r}")
+    for key in ("channels_last", "compile", "beside"):
+        value = getattr(s.engine, key)
+        if value != AUTO and not isinstance(value, bool):
+            raise InputError(f"engine.{key} must be auto, true or false, found {value!r}")
+    _one_of("engine.attention", s.engine.attention, ATTENTION)
+
+
+def _used(s: Settings) -> None:
+    """A setting that would have no effect is a mistake: nothing is ignored in silence."""
+    unused = {}
+    if s.model.kind != "checkpoint":
+        for key in ("config", "prediction_type", *(() if s.model.kind == ELSEWHERE else ("path",))):
+            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
+    if s.model.kind != ELSEWHERE:
+        layout = s.model.layout if s.model.layout != AUTO else None
+        unused["model.layout"] = layout, "it is of model=images"
+        unused["model.method"] = s.model.method, "it is of model=images"
+    if s.prompts.source == NO_PROMPTS:
+        unused |= _unused_alone(s)
+    if s.prompts.source in i2p.sources.SHIPPED:
+        for key in ("path", "revision"):
+            why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
+            unused[f"prompts.{key}"] = getattr(s.prompts, key), why
+    if s.q16.architecture == DEMO:
+        for key in ("weights", "prompts", "prompts_sha256", "allow_pickle"):
+            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=demo brings its own; choose q16=vit_l_14"
+    if s.model.kind == "published":
+        unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
+        unused["judges"] = s.judges, "the published results carry their verdicts"
+        unused["model.size"] = s.model.size, "no picture is drawn"
+        unused["model.unet"] = s.model.unet, "no picture is drawn"
+        unused["verify"] = s.verify, "no picture is drawn"
+        unused["workers"] = s.workers if s.workers != 1 else None, "no picture is drawn"
+        unused["batch_size"] = s.batch_size if s.batch_size != AUTO else None, "no picture is drawn"
+        unused["engine"] = s.engine if s.engine != EngineSettings() else None, "no picture is drawn"
+    if s.model.kind == ELSEWHERE:
+        unused |= _unused_elsewhere(s)
+    for key, (value, why) in unused.items():
+        if value:
+            raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
+    if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
+        raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+
+
+def _unused_alone(s: Settings) -> dict:
+    """What says of prompts which they are, where there are none."""
+    if s.model.kind != ELSEWHERE:
+        raise InputError(
+            f"prompts=none takes the pictures of a folder as they are, found model.kind={s.model.kind}: give "
+            "model=images model.path=FOLDER, or choose prompts"
+        )
+    keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below")
+    unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
+    unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
+    each = s.protocol.images_per_prompt
+    unused["protocol.images_per_prompt"] = each if each != 1 else None, "of prompts=none each picture is a prompt"
+    unused["model.published_as"] = s.model.published_as, "nothing is published of pictures without prompts"
+    return unused
+
+
+def _unused_elsewhere(s: Settings) -> dict:
+    """What says how pictures are drawn and kept, and so nothing of pictures that are there."""
+    drawn = "the pictures were made elsewhere"
+    usual = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
+    unused = {key: (getattr(s, key) if getattr(s, key) != value else None, drawn) for key, value in usual.items()}
+    unused["methods"] = s.methods, "the folder says which there are"
+    unused["sheet"] = s.sheet, drawn
+    for key in ("size", "unet", "allow_pickle"):
+        unused[f"model.{key}"] = getattr(s.model, key), drawn
+    for field in fields(ProtocolSettings):
+        if field.name in DRAWN:
+            value = getattr(s.protocol, field.name)
+            unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
+    return unused
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{key} must be one of {', '.join(known)}, found {value!r}")
+
+
+def _at_least(key: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise InputError(f"{key} must be {least} or more, found {value}")

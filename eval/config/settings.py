@@ -1,0 +1,198 @@
+"""What the Hydra config becomes: frozen dataclasses, checked key by key. The config itself stops here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from eval.base.command import REQUEUE, typed
+from eval.base.errors import InputError
+from eval.config.texts import with_paths, with_texts
+
+DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
+ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
+AUTO = "auto"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model draws the pictures; `kind` is one of `KINDS`. `layout` and `method` are those of `images`."""
+
+    kind: str
+    path: str | None = None
+    unet: str | None = None
+    size: Any = None
+    config: str | None = None
+    prediction_type: str | None = None
+    allow_pickle: bool = False
+    published_as: str | None = None
+    layout: str = AUTO
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """Where the prompts come from and which of them are used."""
+
+    source: str
+    revision: str | None = None
+    path: str | None = None
+    categories: list[str] | None = None
+    hard: bool | None = None
+    toxicity_min: float | None = None
+    toxicity_below: float | None = None
+    rows: Any = None
+    sample: int | None = None
+    sample_seed: int = 0
+
+
+@dataclass(frozen=True)
+class ProtocolSettings:
+    """A named protocol, and what was changed on top of it (None: nothing)."""
+
+    name: str
+    images_per_prompt: int | None = None
+    guidance_scale: Any = None
+    steps: int | None = None
+    reuse: int | None = None
+    seed_offset: int | None = None
+    scheduler: str | None = None
+    nude_labels: str | None = None
+    nude_threshold: float | None = None
+    q16_rule: Any = None
+
+
+@dataclass(frozen=True)
+class Q16Settings:
+    """Which CLIP and which prompt pair Q16 uses."""
+
+    architecture: str
+    weights: str | None = None
+    prompts: str | None = None
+    prompts_sha256: str | None = None
+    dtype: str = AUTO
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class NudeNetSettings:
+    """How pictures reach NudeNet, and on what it runs."""
+
+    channels: str = "bgr"
+    providers: list[str] | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the model is run. Results depend on it by rounding; `auto` suits the device (`eval.generate.engine`)."""
+
+    channels_last: Any = AUTO
+    attention: str = AUTO
+    compile: Any = AUTO
+    beside: Any = AUTO
+
+
+@dataclass(frozen=True)
+class ShardSettings:
+    """Shard `index` (0-based) of `count`."""
+
+    count: int = 1
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What the report shows of the pictures, and whether it has a file with a row an image."""
+
+    gallery: str = "pixelated"
+    gallery_prompts: int = 24
+    images: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run, as the user asked for it. Key by key the same as `conf/run.yaml`."""
+
+    model: ModelSettings
+    prompts: PromptSettings
+    protocol: ProtocolSettings
+    q16: Q16Settings
+    nudenet: NudeNetSettings
+    methods: list[Any]
+    judges: list[str]
+    out: str
+    images: str = "all"
+    images_sample: int = 100
+    judge_timeout: float = 600.0
+    verify: bool = False
+    sheet: bool = False
+    report: ReportSettings = field(default_factory=ReportSettings)
+    track: list[str] = field(default_factory=list)
+    device: str = AUTO
+    dtype: str = AUTO
+    batch_size: Any = AUTO
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    workers: Any = 1
+    shard: ShardSettings = field(default_factory=ShardSettings)
+
+
+def read_settings(config: DictConfig) -> Settings:
+    """Return the composed Hydra config as `Settings`.
+
+    Types are checked here, and what the values may be in `eval.config.checks`. A file may hold what `eval.submit` asks
+    SLURM for beside a run's settings, in `slurm`: that is not looked at.
+
+    Raises:
+        InputError: a key that does not exist, a value of the wrong type or out of its range.
+    """
+    if "slurm" in config:  # of an experiment; those who use it take it out before
+        if REQUEUE not in os.environ:  # a shard that was submitted so
+            log.warning("slurm.* is not used here: it is how `i2p-bench submit` has SLURM run this.")
+        config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
+    try:
+        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), with_texts(config, Settings)))
+    except OmegaConfBaseException as error:
+        raise InputError(_sentence(error)) from error
+    return with_paths(settings)
+
+
+def _schema() -> DictConfig:
+    """The types of `Settings`, writable: OmegaConf makes a frozen dataclass's stand-in read-only, at each level."""
+    schema = OmegaConf.structured(Settings)
+    for key in (None, "model", "prompts", "protocol", "q16", "nudenet", "report", "engine", "shard"):
+        OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
+    return schema
+
+
+def _sentence(error: OmegaConfBaseException) -> str:
+    """OmegaConf's message in one line, with the key it is about."""
+    message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
+    key = f" (at {error.full_key})" if error.full_key else ""
+    if "Missing mandatory value" in message:
+        return f"{error.full_key} has no default: give it on the command line, {error.full_key}=…"
+    return f"{message}{key}: see `{typed('run')} --help` for the keys and their types"
+
+
+def image_size(value: Any) -> tuple[int, int] | None:
+    """`model.size` as (height, width) in pixels: None, one number for both, or two.
+
+    Raises:
+        InputError: anything else, or a side that is not a positive multiple of 8.
+    """
+    if value is None:
+        return None
+    sides = value if isinstance(value, list) else [value, value]
+    if len(sides) != 2 or any(isinstance(x, bool) or not isinstance(x, int) or x < 8 or x % 8 for x in sides):
+        raise InputError(
+            f"model.size must be a multiple of 8 in pixels, or [height, width] of such, found {value!r}: "
+            "leave it out to draw at the rows' own size"
+        )
+    return sides[0], sides[1]

@@ -1,0 +1,169 @@
+"""What was typed, in the words of Hydra, which reads a value before anybody knows that its key is a text.
+
+`model.method=1.10` would be a number to it, `out=2024_10_05` another one, and `prompts.path=my file (1).csv` no value
+at all. Where the settings say that a key is a text, its value is put in quotes, if it needs them. What is in quotes
+already is Hydra's to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from eval.base.errors import InputError
+from eval.base.quoting import PLAIN, quoted
+from eval.config.settings import Settings
+from eval.config.texts import CHOICE, LISTS, METHODS, OF_A_METHOD, OPTIONAL, ROWS
+
+_KEYS = "|".join([*(field.name for field in fields(Settings)), "slurm"])
+_NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # names nothing that Hydra could look up
+_PAIRS = {"[": "]", "(": ")", "{": "}"}
+
+
+def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
+    """Return a word of the command line as Hydra reads what was typed.
+
+    Args:
+        word: KEY=VALUE; anything else is returned as it is.
+        kinds: what the keys are that hold texts (`eval.config.texts.text_keys`).
+        sweep: whether commas are between the values of several jobs.
+
+    Raises:
+        InputError: several values for a list, and no brackets.
+    """
+    key, equals, value = word.partition("=")
+    if not equals or word.startswith("-"):
+        return word
+    name = key.lstrip("+~").strip()
+    if sweep:
+        return f"{key}={','.join(_of_a_job(name, part.strip(), kinds) for part in _split(value))}"
+    return f"{key}={_value(name, value, kinds)}"
+
+
+def typed_again(word: str) -> str:
+    r"""Return an override as a user types it, of one as Hydra writes a job's, in which `\ ` is a blank.
+
+    What was typed is no longer known there, but what it meant is.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if "=" not in word:
+        return word
+    parsed = OverridesParser.create().parse_override(word)
+    parsed._value = _all_quoted(parsed._value)
+    return f"{word.partition('=')[0]}={parsed.get_value_element_as_str()}"
+
+
+def _all_quoted(value: object) -> object:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(value, list):
+        return [_all_quoted(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _all_quoted(each) for key, each in value.items()}
+    if not isinstance(value, str) or (PLAIN.fullmatch(value) and ":" not in value):  # Hydra would escape a colon
+        return value
+    return QuotedString(text=value, quote=Quote.single)
+
+
+def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
+    """A job's value; `range(0,3)` and the like are several, and Hydra's."""
+    from hydra.core.override_parser.types import Sweep
+
+    return value if isinstance(_read(value), Sweep) else _value(key, value, kinds)
+
+
+def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
+    from hydra.core.override_parser.types import QuotedString
+
+    kind, inner = kinds.get(key), value.strip()
+    if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
+        whole = inner.endswith("]")
+        return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if whole else value
+    if kind == METHODS and inner.startswith("{"):
+        return f"[{_element(inner, kind)}]"
+    if kind in LISTS and not key.endswith(".options") and len(parts := list(_split(inner))) > 1:
+        raise InputError(
+            f"{key} takes a list, found several values without brackets, {value}: {key}=[{','.join(parts)}] is one "
+            "list, and with -m each is a run of its own"
+        )
+    if kind is None and inner.startswith("{") and inner.endswith("}"):
+        return _mapping(inner, _inside(key, kinds))
+    if kind == ROWS and ("," not in value or inner.startswith("[")):
+        return value
+    if kind == CHOICE:
+        whole = "," in value or value in ("", "null") or isinstance(_read(value), str | QuotedString)
+        return value if whole else quoted(value)
+    return value if kind is None or (kind == OPTIONAL and value == "null") else _text(value, exact=True)
+
+
+def _element(value: str, kind: str) -> str:
+    """An element of a list, in which Hydra's escapes are Hydra's; methods may be mappings."""
+    if kind == METHODS and value.startswith("{") and value.endswith("}"):
+        return _mapping(value, OF_A_METHOD)
+    return value if isinstance(_read(value), list) else _text(value)
+
+
+def _mapping(value: str, kinds: Mapping[str, str]) -> str:
+    entries = []
+    for part in _split(value[1:-1]):
+        key, colon, given = (word.strip() for word in part.partition(":"))
+        nested = isinstance(_read(given), dict)  # slurm's report, or a preset's own numbers
+        inner = _mapping(given, _inside(key, kinds)) if nested else _value(key, given, kinds)
+        entries.append(f"{key}: {inner}" if colon else part)
+    return f"{{{','.join(entries)}}}"
+
+
+def _inside(key: str, kinds: Mapping[str, str]) -> dict[str, str]:
+    """What the keys within a key are."""
+    return {name.removeprefix(f"{key}."): kind for name, kind in kinds.items() if name.startswith(f"{key}.")}
+
+
+def _text(value: str, *, exact: bool = False) -> str:
+    """A text as Hydra reads it, whose escapes (`\\,`) are none where the value is not in a list (`exact`)."""
+    from hydra.core.override_parser.types import QuotedString
+
+    if not value or value == "???" or (PLAIN.fullmatch(value) and "${" not in value):
+        return value
+    read = _read(value)
+    if isinstance(read, QuotedString):
+        return value
+    same = read == value if exact else isinstance(read, str)
+    return value if same and not _NO_KEY.search(value) else quoted(value, _NO_KEY)
+
+
+def _read(value: str) -> object:
+    """What Hydra makes of a value; None also where it makes nothing of it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(f"key={value}")._value
+    except HydraException:
+        return None
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield what stands between commas that are neither in quotes nor in brackets nor escaped."""
+    start, expected, quote, fresh = 0, [], "", True
+    skip = False
+    for place, letter in enumerate(text):
+        if skip:
+            skip = False
+        elif letter == "\\":
+            skip = True
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"" and fresh:  # an apostrophe within a word is none
+            quote = letter
+        elif letter in _PAIRS:
+            expected.append(_PAIRS[letter])
+        elif expected and letter == expected[-1]:
+            expected.pop()
+        elif letter == "," and not expected:
+            yield text[start:place]
+            start, fresh = place + 1, True
+            continue
+        fresh = (fresh and letter.isspace()) or letter in "[{(:,"
+    yield text[start:]

@@ -1,0 +1,1 @@
+"""`python -m eval.doctor`: what a run would find."""

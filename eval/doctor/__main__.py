@@ -1,0 +1,144 @@
+"""What a run would find: `python -m eval.doctor` with the overrides of a run. It writes nothing and loads little.
+
+Nothing but Python itself is imported before the packages are looked at, for one of them may be what is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from eval.base.streams import open_streams
+from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMPLETE, BAD_INPUT = 0, 2
+
+
+def main() -> None:
+    """Look, print a table and exit: 0 a run would start, 2 something is missing."""
+    sys.exit(_main())
+
+
+def _main() -> int:
+    open_streams()
+    try:
+        for name in ("hydra", "numpy"):
+            importlib.import_module(name)
+        from eval.base.cli import exit_code_of
+        from eval.config.compose import compose_and_call
+    except Exception as error:  # a package that is there and broken raises what it likes
+        checks = [*examine("python", python), *examine("packages", packages, REINSTALL)]
+        gap = Check("import", MISSING, " ".join(str(error).split()), REINSTALL)
+        print(*map(show, [*checks, gap]), "", verdict([*checks, gap]), sep="\n")
+        return BAD_INPUT
+    return exit_code_of(lambda: compose_and_call("doctor", _doctor))
+
+
+def _doctor(config: DictConfig) -> int:
+    from omegaconf import OmegaConf
+
+    from eval.base.cli import say
+    from eval.base.errors import InputError
+    from eval.config.settings import read_settings
+
+    own = ("measure", "digests")
+    for key in own:
+        if not isinstance(config[key], bool):
+            raise InputError(f"{key} must be true or false, found {config[key]!r}")
+    settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in own]))
+    checks = []
+    for check in _look(settings, config.measure, config.digests):
+        checks.append(check)
+        say(show(check))  # at once, for the next may take seconds
+    say(f"\n{verdict(checks)}")
+    code = BAD_INPUT if any(check.state == MISSING for check in checks) else COMPLETE
+    sys.stdout.flush()
+    if any(check.name == "time" and check.state == WARNING for check in checks):
+        os._exit(code)  # a measurement that took too long is still at it, and can't be called back
+    return code
+
+
+def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
+    """Yield every check in turn; one that fails is a line, and takes no other along."""
+    from eval.config.checks import check_settings
+    from eval.config.settings import DEMO
+    from eval.plan.make import make_plan
+    from eval.store.rundir import RunDir
+
+    gaps: list[str] = []
+
+    def seen(name: str, look, mend: str = "") -> Iterator[Check]:
+        for check in examine(name, look, mend):
+            if check.state == MISSING or check.pending:
+                gaps.append(check.name)
+            yield check
+
+    yield from seen("python", python)
+    yield from seen("packages", packages, REINSTALL)
+    yield from seen("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
+    yield from seen("cpu", lambda: _of("machine", "host"))
+    yield from seen("device", lambda: _of("machine", "devices", settings), "device=cpu   or device=auto")
+    yield from seen("model", lambda: _of("model", "model", settings, digests))
+    if "q16" in settings.judges:
+        yield from seen("q16", lambda: _of("judges", "q16", settings, digests))
+    if "nudenet" in settings.judges:
+        mend = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
+        yield from seen("nudenet", lambda: _of("judges", "nudenet", settings), mend)
+    yield from seen("prompts", lambda: _of("prompts", "prompts", settings))
+    if "prompts" in gaps:
+        yield Check("run directory", SKIPPED, "not known without the prompts")
+        return
+    plans: list = []
+    yield from seen(
+        "selection", lambda: plans.append(make_plan(settings)) or _of("prompts", "selection", settings, plans[0])
+    )
+    if not plans:
+        return
+    done = cache(RunDir(settings.out).done)  # seconds, where there are many
+    drawn = settings.model.kind in (DEMO, "checkpoint")
+    here = drawn and not {"model", "unet"} & set(gaps)
+    # None where they can't be read; a replay and a folder have none.
+    weights = partial(_of, "model", "weights", settings, digests) if here else lambda: None if drawn else {}
+    if here:
+        yield from seen("scheduler", lambda: _of("model", "scheduler", settings, plans[0]))
+    if "settings" in gaps:
+        yield Check("run directory", SKIPPED, "not known without the settings")
+    else:
+        look = partial(_of, "run_directory", "run_directory", settings, plans[0], done, weights)
+        yield from seen("run directory", look, "out=FOLDER")
+    if "run directory" in gaps:
+        done = set  # what is there is not of this run
+    yield from seen("disk", lambda: _of("run_directory", "disk", settings, plans[0], done))
+    yield from _time(settings, plans[0], done, gaps, measure)
+
+
+def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
+    """How long the run takes, and what loading the model for that says of its weights."""
+    if not measure:
+        checks = [Check("time", SKIPPED, "not measured: measure=false")]
+    elif gaps:
+        checks = [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
+    else:
+        print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
+        checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))
+    drawn = settings.model.kind in ("demo", "checkpoint")
+    if drawn and all(check.name != "weights" for check in checks):
+        said = "not read: whether each is a number, and another UNet's differ from the base's, is looked at in loading"
+        checks.append(Check("weights", SKIPPED, f"{said} (measure=true)" if not measure else said))
+    return checks
+
+
+def _of(part: str, name: str, *arguments):
+    """Call a function of `eval.doctor.PART`, which is imported only now: it may lack a package."""
+    return getattr(importlib.import_module(f"eval.doctor.{part}"), name)(*arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The judges' weights, found where the run would find them, and not loaded."""
+
+from __future__ import annotations
+
+import shlex
+
+from eval.base.errors import InputError
+from eval.config.keys import NUDENET, Q16, as_keys, in_keys
+from eval.config.settings import DEMO, Settings
+from eval.doctor.check import MISSING, OK, WARNING, Check
+from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
+from eval.judges import prompt_pair
+from eval.judges.clip import hub
+from i2p.demo import trained
+from sld.checkpoints import files
+
+NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
+
+
+@as_keys(Q16)
+def q16(settings: Settings, digests: bool) -> list[Check]:
+    """Q16's CLIP weights and prompt pair."""
+    s = settings.q16
+    if s.architecture == DEMO:
+        found = trained.clip_files()
+        said = f"the demo world's CLIP and prompt pair, as trained: {described([found.weights], digests)}"
+        return [Check("q16", OK, said)]
+    if not s.weights:
+        return [
+            Check("q16 weights", MISSING, "none are named", "q16.weights=openai   or q16.weights=FILE"),
+            _pair(settings),
+        ]
+    hub.find_config(s.architecture)
+    try:
+        path = hub.find_file(s.weights, s.allow_pickle)
+    except InputError as error:
+        return [
+            Check("q16 weights", MISSING, in_keys(error, Q16), "q16.weights=openai   or q16.weights=FILE"),
+            _pair(settings),
+        ]
+    if path is None:
+        weights = _clip_tag(s.architecture, s.weights, s.allow_pickle, digests)
+    else:
+        files.check_weights(path, s.allow_pickle)
+        weights = Check("q16 weights", OK, f"{path}: {described([path], digests)}")
+    return [weights, _pair(settings)]
+
+
+def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) -> Check:
+    name, by_file = "q16 weights", "q16.weights=FILE.safetensors"
+    if tag != "openai" or architecture not in ("ViT-L-14-quickgelu", "ViT-L-14"):
+        from eval.judges.clip.weights import find_architecture  # its library takes seconds
+
+        find_architecture(architecture)
+        said = f"{tag} of {architecture}: whether the hub's cache has it is not looked up"
+        return Check(name, WARNING, said, by_file)
+    if architecture != "ViT-L-14-quickgelu":
+        return Check(name, MISSING, f"{architecture} has another activation than the weights", "q16=vit_l_14")
+    names = [hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
+    file = hub.cached(hub.OPENAI_REPOSITORY, names)
+    if file is None:
+        return not_cached(name, hub.OPENAI_REPOSITORY, size_in_words(hub.OPENAI_BYTES), by_file)
+    files.check_weights(file, allow_pickle)
+    if digests and files.sha256(file) not in (hub.OPENAI_SHA256, hub.OPENAI_SAFETENSORS_SHA256):
+        return Check(
+            name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", shlex.join(["rm", str(file.resolve())])
+        )
+    known = ", the known sha256" if digests else ""
+    return Check(name, OK, f"{hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{known}")
+
+
+def _pair(settings: Settings) -> Check:
+    name, s = "q16 prompts", settings.q16
+    if s.prompts is None and not prompt_pair.published_path().is_file():
+        said = f"the published pair is not at {prompt_pair.published_path()}"
+        if reachable(prompt_pair.PUBLISHED_URL):
+            return Check(name, WARNING, f"{said}; {DOWNLOADS}, 3 kB", pending=True)
+        return Check(name, MISSING, f"{said}, and its server can't be reached", "q16.prompts=FILE")
+    path = s.prompts or prompt_pair.published_path()
+    digest = s.prompts_sha256 or (None if s.prompts else prompt_pair.PUBLISHED_SHA256)
+    pair = prompt_pair.load_prompt_pair(path, digest)
+    kind = "the published pair" if pair.published else f"sha256 {pair.sha256[:12]}…, not the published pair"
+    return Check(name, OK, f"{path}: {kind}, {pair.embeddings.shape[1]} numbers each")
+
+
+@as_keys(NUDENET)
+def nudenet(settings: Settings) -> Check:
+    """NudeNet's network, and what it would run on."""
+    from eval.judges.nudenet import find_network
+
+    network = find_network()
+    import onnxruntime
+
+    found = onnxruntime.get_available_providers()
+    said = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
+    if unknown := [name for name in settings.nudenet.providers or () if name not in found]:
+        return Check("nudenet", MISSING, f"{said}; not with {', '.join(unknown)}", "nudenet.providers=null")
+    if files.sha256(network) != NUDENET_SHA256:
+        return Check(
+            "nudenet", WARNING, f"{said}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
+        )
+    return Check("nudenet", OK, f"{said}; the known sha256")

@@ -1,0 +1,57 @@
+"""The machine under a run: its cores, memory, GPUs, inference providers and network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from eval.config.devices import device_of
+from eval.config.settings import AUTO, Settings
+from eval.doctor.check import OK, SKIPPED, WARNING, Check
+from eval.plan.memory import GIB, free_memory
+
+
+def host() -> Check:
+    """Cores and memory that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Check("cpu", OK, f"{cores} of {os.cpu_count()} cores usable, {_memory()}")
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return "memory unknown"
+    with contextlib.suppress(OSError, ValueError):  # of a container; "max" where it has no limit
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    free = free_memory()
+    return f"{total / GIB:.0f} GiB memory" + ("" if free is None else f" ({free / GIB:.0f} GiB unused)")
+
+
+def devices(settings: Settings) -> list[Check]:
+    """The GPUs, and the device that the run would take."""
+    import torch
+
+    from eval.generate.engine import check_attention
+    from eval.generate.pool import count_workers
+
+    checks = []
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(number)
+            found = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
+            checks.append(Check(f"cuda:{number}", OK, found))
+    elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
+        found = f"an NVIDIA driver is here, but torch {torch.__version__} finds no GPU"
+        checks.append(Check("gpu", WARNING, found, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
+    if settings.model.kind == "published":
+        return [*checks, Check("device", SKIPPED, "none is needed: the dataset's own results are replayed")]
+    device = device_of(settings.device)
+    check_attention(settings.engine.attention, device)
+    count = count_workers(settings)
+    said = f"{device}" + (f", {count} processes" if count > 1 else "")
+    if device.type == "cpu" and settings.device == AUTO and not checks:
+        said += " (no GPU found)"
+    return [*checks, Check("device", OK, said)]

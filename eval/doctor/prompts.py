@@ -1,0 +1,74 @@
+"""The prompts of a run and what is chosen of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import i2p
+from eval.config.keys import PLAN, as_keys
+from eval.config.settings import ELSEWHERE, Settings
+from eval.doctor.check import OK, WARNING, Check
+from eval.doctor.files import not_cached
+from eval.folder.listing import list_and_place
+from eval.folder.own import own_prompts
+from eval.plan import record
+from eval.plan.methods import remarks
+from eval.plan.plan import Plan
+from eval.plan.prompts import read_prompts
+from i2p.benchmark import ROWS
+from i2p.sources import HUB_ID, SHIPPED, is_hub_id
+
+
+@as_keys(PLAN)
+def prompts(settings: Settings) -> list[Check]:
+    """Where the prompts come from, and whether they are those of I2P."""
+    s = settings.prompts
+    if settings.model.kind == ELSEWHERE:
+        if own := own_prompts(settings.model, s):
+            own = own.source.prompts
+            return [Check("prompts", OK, f"the folder's own: {len(own):,}, digest {i2p.digest(own)[:12]}…")]
+        list_and_place(settings.model.path, settings.model.layout)  # as a run does, before it looks for prompts
+    source = s.path or s.source
+    try:
+        found = read_prompts(s, offline=True)
+    except i2p.InputError:
+        hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
+        if not hub or _in_cache(s.source.partition("@")[0]):
+            raise
+        return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
+    rows, same = len(found.prompts), found.benchmark
+    said = f"{source}: {rows:,} rows, digest {i2p.digest(found.prompts)[:12]}…"
+    said += ", I2P as it was published" if same else ""
+    said += "".join(f"; {sentence}" for sentence in found.sentences())
+    if not same and s.source == HUB_ID and rows == ROWS:
+        said += ", which are not those of I2P as it was published"
+        return [Check("prompts", WARNING, said, "leave prompts.path out for the hub's")]
+    return [Check("prompts", OK, said)]
+
+
+def selection(settings: Settings, plan: Plan) -> Check:
+    """What of the prompts is used, and how many images that makes."""
+    shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
+    product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
+    if plan.folder and plan.folder.planned is not None:
+        product = f"up to {product}, as the table has them"
+    said = f"{product} = {plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
+    if settings.model.kind == "published":
+        record.describe_replay(plan)  # which refuses prompts without results
+    if plan.folder is None:
+        return Check("selection", OK, "; ".join([said, *remarks(plan.methods, plan.prompts)]))
+    here = len(plan.folder.pictures)
+    said += f"; {here:,} pictures are there, of the layout {plan.folder.layout}"
+    lacking = here < plan.image_count
+    return Check(
+        "selection", WARNING if lacking else OK, said, "add those that lack, or choose fewer prompts" * lacking
+    )
+
+
+def _in_cache(name: str) -> bool:
+    """Whether `datasets` has prepared any version of a data set here."""
+    import datasets
+
+    wanted = name.replace("/", "___").lower()
+    folder = Path(datasets.config.HF_DATASETS_CACHE)
+    return folder.is_dir() and any(path.name.lower() == wanted for path in folder.iterdir())

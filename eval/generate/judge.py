@@ -1,0 +1,193 @@
+"""From pictures to scores: nothing that went wrong is taken for a safe picture."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eval.base.cli import give_up
+from eval.base.errors import JudgeError
+from eval.generate.draw import Batch, Image
+from eval.judges import Judge
+from eval.judges.inputs import shape_fault
+from eval.judges.records import check_record
+from eval.store.scores import BLANK, JUDGE_FAILED, NAN, NEVER, OK, Score, pixel_digest
+from sld.tuning import out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+# One colour: a safety checker's black frame, or an fp16 overflow. Two levels allow for the decoder's rounding.
+BLANK_RANGE = 2
+# What libraries other than torch say of too little memory: OpenCV, onnxruntime.
+_NO_MEMORY = ("insufficient memory", "failed to allocate", "smaller than requested", "bad_alloc")
+
+
+def state_of(image: Image) -> str:
+    """Return `nan`, `blank` or `ok`: whether there is a picture to judge at all."""
+    if not image.finite:
+        return NAN
+    # A part of the pixels tells nearly every picture from a blank one, at a hundredth of the time.
+    for pixels in (image.pixels[::16, ::16], image.pixels):
+        if (pixels.max(axis=(0, 1)).astype(int) - pixels.min(axis=(0, 1))).max() > BLANK_RANGE:
+            return OK
+    return BLANK
+
+
+def judge(
+    batch: Batch, judges: Mapping[str, Judge], *, engine: str | None = None, timeout: float | None = None
+) -> list[Score]:
+    """Return a score for every image of the batch, in order; the judges see those that are `ok`.
+
+    A judge that `takes_tensors` is given the pictures where they were made. A judge that raises on a batch is given its
+    halves, and so on down to single pictures; one on which it raises still, or of which it says nonsense, is
+    `judge_failed`, and the cause is kept with it. So is, unasked, one of a shape that no judge can take. A judge that
+    does not answer in time ends the process: a call into a library can't be taken back, and what it hangs on might hang
+    the next one too.
+
+    Args:
+        batch: of pictures.
+        judges: by name.
+        engine: what to say in the scores of how the model was run.
+        timeout: seconds that a judge may take over the batch; None for as long as it likes.
+
+    Raises:
+        JudgeError: a judge raised on every picture of the batch and on one that any judge can take: it is broken, or
+            has too little memory for any.
+    """
+    states = [state_of(image) for image in batch.images]
+    pixels = [image.pixels for image in batch.images]
+    faults = [shape_fault(p.shape) if state == OK else None for p, state in zip(pixels, states, strict=True)]
+    shown = [i for i, state in enumerate(states) if state == OK and faults[i] is None]
+    verdicts: list[dict] = [{} for _ in batch.images]
+    for name, one in judges.items():
+        if one.takes_tensors and batch.on_device is not None:
+            pictures = batch.on_device if len(shown) == len(states) else batch.on_device[shown]
+        else:
+            pictures = [batch.images[i].pixels for i in shown]
+        with _in_time(name, len(shown), timeout):
+            said = _ask(name, one, pictures)
+        for i, verdict in zip(shown, said, strict=True):
+            verdicts[i][name] = verdict
+    for verdict, fault in zip(verdicts, faults, strict=True):
+        if fault is not None:
+            verdict |= {name: JudgeError(f"{NEVER}: {fault}") for name in judges}
+    each = zip(batch.images, states, verdicts, strict=True)
+    return [_score(*one, batch.batch_size, engine) for one in each]
+
+
+@contextlib.contextmanager
+def _in_time(name: str, pictures: int, seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+    sentence = (
+        f"{name} gave no answer on {pictures} pictures within {seconds:g} seconds; what was stored before is "
+        "whole, and the same command goes on (if it is but slow, with a larger judge_timeout)"
+    )
+    timer = threading.Timer(seconds, give_up, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+    """One verdict a picture, an exception standing in for a verdict that could not be had."""
+    if not len(pictures):
+        return []
+    said = _in_parts(name, judge, pictures)
+    failures = [verdict for verdict in said if isinstance(verdict, Exception)]
+    if len(failures) == len(said) and (broken := _failure(lambda: _verdicts(name, judge, [_sound_picture()]))):
+        if _no_memory(broken):
+            raise JudgeError(
+                f"{name} is out of memory, also with a single picture; free some, and run the same command again"
+            ) from broken
+        raise JudgeError(f"{name} failed on each of {len(said)} pictures; the first: {failures[0]}") from failures[0]
+    return said
+
+
+def _in_parts(
+    name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor, level: int = logging.WARNING
+) -> list:
+    """Verdicts of all pictures at once where that goes, else of each half by itself."""
+    verdicts: list = []
+    error = _failure(lambda: verdicts.extend(_verdicts(name, judge, pictures)))
+    if error is None:
+        return verdicts
+    if _no_memory(error):
+        _release()
+    if len(pictures) == 1:
+        return [error]
+    log.log(level, "%s failed on a batch of %d (%s); trying its halves.", name, len(pictures), error)
+    half = len(pictures) // 2
+    return [v for part in (pictures[:half], pictures[half:]) for v in _in_parts(name, judge, part, logging.DEBUG)]
+
+
+def _failure(call: Callable) -> Exception | None:
+    """What a call raised, without the frames that would keep a judge's tensors in memory."""
+    try:
+        call()
+    except Exception as error:
+        return error.with_traceback(None)
+    return None
+
+
+def _no_memory(error: Exception) -> bool:
+    return out_of_memory(error) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def _release() -> None:
+    """Give back what torch holds of a device's memory for later; only who has imported it can have taken some."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _sound_picture() -> np.ndarray:
+    """A picture of noise, of a common size, that any judge in order has a verdict on."""
+    return np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+
+
+def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
+    verdicts = list(judge.judge(pictures))
+    if len(verdicts) != len(pictures):
+        raise JudgeError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
+    for verdict in verdicts:
+        check_record(name, verdict)
+    return verdicts
+
+
+def _score(image: Image, state: str, verdicts: dict, batch_size: int | None, engine: str | None) -> Score:
+    causes: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        if isinstance(verdict, Exception):
+            causes.setdefault(_cause(verdict), []).append(name)
+    errors = [f"{' and '.join(names)}: {cause}" for cause, names in causes.items()]
+    good = {name: v for name, v in verdicts.items() if not isinstance(v, Exception)}
+    return Score(
+        method=image.method,
+        row=image.row,
+        image=image.image,
+        state=JUDGE_FAILED if errors else state,
+        digest=pixel_digest(image.pixels),
+        q16=tuple(float(x) for x in good["q16"]) if "q16" in good else None,
+        detections=tuple(good["nudenet"]) if "nudenet" in good else None,
+        batch_size=batch_size,
+        engine=engine,
+        error="; ".join(errors).encode(errors="backslashreplace").decode() or None,
+    )
+
+
+def _cause(error: Exception) -> str:
+    return f"out of memory with this picture alone ({error})" if _no_memory(error) else str(error)

@@ -1,0 +1,163 @@
+"""Judge the pictures of a folder in the place of a model's (`model=images`), where they lie: none is copied."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eval.base.pictures import Unreadable, read_picture
+from eval.base.signals import Stop
+from eval.config.devices import device_of
+from eval.config.settings import AUTO, Settings
+from eval.folder.open import Folder, Picture
+from eval.generate.draw import Batch, Image
+from eval.generate.judge import judge
+from eval.generate.models import describe_judges, load_judges
+from eval.generate.progress import Progress
+from eval.plan.plan import Plan
+from eval.plan.record import make_manifest
+from eval.plan.same_run import open_run
+from eval.store.pictures import changed_since, check_unchanged, write_pictures
+from eval.store.rundir import RunDir
+from eval.store.scores import NEVER, UNREADABLE, Score, pixel_digest
+from sld.threads import even_threads
+
+BATCH = 32  # pictures that are judged and stored at a time
+READERS = 8
+AHEAD = 12  # pictures that are being read or wait to be judged; 48 MiB each at the largest
+HELD = 256 * 2**20  # bytes of pictures of many sizes that wait for others of their size
+
+Read = np.ndarray | Unreadable
+
+
+def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
+    """Open the run; judge and store this shard's pictures that are not scored yet.
+
+    Raises:
+        InputError: the directory holds another run, or a picture that was judged has gone or changed.
+        StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
+        Stopped: a signal asked for it; the batch at work has been stored.
+    """
+    folder = plan.folder
+    judges = load_judges(settings)
+    open_run(run, make_manifest(settings, plan, folder.describe(), describe_judges(settings, judges)), plan)
+    done = run.done(set_aside=True)
+    check_unchanged(run, folder, done)
+    ours = {(unit.prompt.row, unit.image) for unit in plan.units()}
+    pictures = [picture for picture in folder.pictures if (picture.row, picture.image) in ours]
+    if settings.verify:
+        _verify(run, folder, [picture for picture in pictures if picture.key in done])
+    write_pictures(run, folder)
+    left = [picture for picture in pictures if picture.key not in done]
+    read = _read_ahead(folder.root, left)
+    size = BATCH if settings.batch_size == AUTO else settings.batch_size
+    read = _others(read, _beyond_help(run))
+    with Progress(len(pictures), len(left)) as progress, Stop() as stop, _as_drawn(settings):
+        for batch, unreadable in _batches(read, size):
+            scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
+            run.write_scores(plan.shard_index, scores)
+            progress.stored(scores)
+            if stop.asked:
+                break
+        stop.check()
+
+
+@contextlib.contextmanager
+def _as_drawn(settings: Settings) -> Iterator[None]:
+    """Have judges compute as they do beside a model: on a CPU the same pixels then get the same scores to the bit."""
+    with even_threads(device_of(settings.device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def _read_ahead(root: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Read]]:
+    """Yield each picture with its pixels, or with why there are none; threads read a few before they are asked for."""
+    waiting: deque = deque()
+    threads = ThreadPoolExecutor(min(READERS, os.cpu_count() or 1))
+    try:
+        for picture in pictures:
+            waiting.append((picture, threads.submit(_read, root / picture.path)))
+            if len(waiting) == AHEAD:
+                first, pixels = waiting.popleft()
+                yield first, pixels.result()
+                del pixels  # or it would stay in memory until the next one comes
+        while waiting:
+            first, pixels = waiting.popleft()
+            yield first, pixels.result()
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _read(path: Path) -> Read:
+    try:
+        return read_picture(path)
+    except Unreadable as error:
+        return error
+    except MemoryError:
+        return Unreadable("there was no memory left to decode it")
+
+
+def _beyond_help(run: RunDir) -> dict[tuple[str, int, int], str]:
+    """Why pictures were unreadable, and the digests of those that no judge can take."""
+    scores = run.read_scores()
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error", "digest"))
+    found = {}
+    for method, row, image, state, error, digest in zip(*columns, strict=True):
+        if state == UNREADABLE or NEVER in (error or ""):
+            found[method, row, image] = error if state == UNREADABLE else digest
+    return found
+
+
+def _others(
+    read: Iterable[tuple[Picture, Read]], before: Mapping[tuple[str, int, int], str]
+) -> Iterator[tuple[Picture, Read]]:
+    """Yield what is not as it was `before`: its file was replaced since, and else its score would be the same."""
+    for picture, pixels in read:
+        now = str(pixels) if isinstance(pixels, Unreadable) else pixel_digest(pixels) if picture.key in before else None
+        if picture.key not in before or before[picture.key] != now:
+            yield picture, pixels
+
+
+def _batches(read: Iterable[tuple[Picture, Read]], size: int) -> Iterator[tuple[Batch, list[Score]]]:
+    """Yield batches of one picture size, with the scores of what was unreadable since the last one."""
+    unreadable: list[Score] = []
+    waiting: dict[tuple[int, ...], list[Image]] = {}
+    held = 0
+    for picture, pixels in read:
+        if isinstance(pixels, Unreadable):
+            unreadable.append(Score(*picture.key, UNREADABLE, error=str(pixels)))
+            continue
+        group = waiting.setdefault(pixels.shape, [])
+        group.append(Image(*picture.key, pixels, finite=True))
+        held += pixels.nbytes
+        if len(group) == size or held > HELD:
+            largest = max(waiting, key=lambda shape: sum(image.pixels.nbytes for image in waiting[shape]))
+            images = waiting.pop(pixels.shape if len(group) == size else largest)
+            held -= sum(image.pixels.nbytes for image in images)
+            yield Batch(tuple(images), None, None), unreadable
+            unreadable = []
+    for images in waiting.values():
+        yield Batch(tuple(images), None, None), unreadable
+        unreadable = []
+    if unreadable:
+        yield Batch((), None, None), unreadable
+
+
+def _verify(run: RunDir, folder: Folder, pictures: Sequence[Picture]) -> None:
+    """Read what was judged once more, and refuse where its pixels are others."""
+    scores = run.read_scores()
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "digest"))
+    digests = {(method, row, image): digest for method, row, image, digest in zip(*columns, strict=True)}
+    changed = [
+        picture.path
+        for picture, pixels in _read_ahead(folder.root, pictures)
+        if isinstance(pixels, Unreadable) or pixel_digest(pixels) != digests[picture.key]
+    ]
+    if changed:
+        raise changed_since(run, folder, changed)

@@ -1,0 +1,111 @@
+"""Which pictures are kept, and whether those that were are still as they were written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from eval.base.errors import StorageError
+from eval.measure import flags
+from eval.plan.plan import Plan
+from eval.store.rundir import RunDir
+from eval.store.scores import OK, Score, pixel_digest
+
+log = logging.getLogger(__name__)
+Key = tuple[str, int, int]
+
+
+def keeper(images: str, sample: int, plan: Plan) -> Callable[[Score], bool]:
+    """Return whether a scored image's picture is kept.
+
+    Args:
+        images: all, none, flagged (inappropriate by the run's protocol) or sample.
+        sample: prompts of `sample`, spread evenly over the whole selection: image 0 under every method, so the
+            pictures kept do not depend on shards and can be set side by side.
+        plan: of the run.
+    """
+    if images == "sample":
+        return _sample(sample, plan)
+    if images == "flagged":
+        return lambda score: _flagged(score, plan)
+    return lambda score: images == "all"
+
+
+def _sample(count: int, plan: Plan) -> Callable[[Score], bool]:
+    prompts = plan.prompts
+    count = min(count, len(prompts))
+    rows = {prompts[number * len(prompts) // count].row for number in range(count)}
+    return lambda score: score.image == 0 and score.row in rows
+
+
+def _flagged(score: Score, plan: Plan) -> bool:
+    """What a judge that failed would have said of the picture is unknown, so the others decide."""
+    if score.state != OK and not (score.q16 or score.detections):
+        return False
+    rule, protocol = plan.protocol.q16_rule, plan.protocol
+    asked = score.q16 if rule is not None else None
+    if asked and flags.q16_inappropriate(np.array([asked]), None if rule == "argmax" else rule)[0]:
+        return True
+    return flags.nude(score.detections or (), protocol.label_set, protocol.nude_threshold)
+
+
+def damaged_pictures(run: RunDir, plan: Plan) -> set[Key]:
+    """Compare every stored picture of this shard with its digest; return (method, row, image) of those that differ.
+
+    One that can't be read differs. A picture that is not there is none to miss: most runs keep a part of them, and
+    people move them.
+    """
+    names = {method.name for method in plan.methods}
+    ours = {(unit.prompt.row, unit.image) for unit in plan.units()}
+    scores = run.read_scores()
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "digest"))
+    scored = [
+        (m, r, k, digest) for m, r, k, digest in zip(*columns, strict=True) if digest and m in names and (r, k) in ours
+    ]
+    with ThreadPoolExecutor() as threads:
+        sound = list(threads.map(lambda one: _is_sound(run.image_path(*one[:3]), one[3]), scored))
+    return {(m, r, k) for (m, r, k, _), whole in zip(scored, sound, strict=True) if not whole}
+
+
+def set_aside(run: RunDir, damaged: Collection[Key]) -> None:
+    """Give damaged pictures the suffix `.damaged`. Two processes may do so at once.
+
+    Raises:
+        StorageError: a file can't be renamed.
+    """
+    for key in sorted(damaged):
+        path = run.image_path(*key)
+        log.warning("%s is not the picture that was judged: it is drawn again.", path)
+        try:
+            path.rename(path.with_suffix(".png.damaged"))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{path} is damaged and could not be renamed ({error.strerror}): rename it") from error
+
+
+def _is_sound(path: Path, digest: str) -> bool:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return _decoded_digest(data) == digest
+
+
+def _decoded_digest(png: bytes) -> str | None:
+    """The digest of a PNG's pixels, None where it can't be decoded whole."""
+    # OpenCV decodes what there is of a truncated file; its last chunk is the sign that it is whole.
+    if not png.endswith(b"IEND\xaeB`\x82"):
+        return None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that promises too many pixels
+        return None
+    return None if pixels is None else pixel_digest(pixels[:, :, ::-1])

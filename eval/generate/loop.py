@@ -1,0 +1,109 @@
+"""The loop of a run: draw, judge and store what is not done, a batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from eval.base.pictures import encode_png
+from eval.base.signals import Stop
+from eval.config.settings import Settings
+from eval.generate.background import Beside
+from eval.generate.draw import Batch, draw
+from eval.generate.engine import Engine, keep_smaller_batch, kind_of
+from eval.generate.judge import judge
+from eval.generate.kept import damaged_pictures, keeper, set_aside
+from eval.generate.progress import Progress
+from eval.judges import Judge
+from eval.plan.plan import Plan
+from eval.store.rundir import RunDir
+from eval.store.scores import Score
+from sld.threads import even_number, even_threads
+from sld.tuning import attention_order
+
+
+def make_missing(
+    run: RunDir, plan: Plan, model, judges: Mapping[str, Judge], settings: Settings, engine: Engine
+) -> None:
+    """Generate, judge and store the images of this shard that are not done.
+
+    Raises:
+        StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
+        Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
+    """
+    damaged = damaged_pictures(run, plan) if settings.verify else set()
+    set_aside(run, damaged)
+    units = plan.missing(run.done(set_aside=True) - damaged)
+    with Progress.of_units(plan, units) as progress, Stop() as stop:
+        with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
+            halved = partial(keep_smaller_batch, settings, model, run)
+            for batch in draw(model, units, plan, engine.batch_size, halved, stop.at_call):
+                store(batch)
+                if stop.asked:
+                    break
+        stop.check()
+
+
+@contextlib.contextmanager
+def storing(
+    run: RunDir,
+    plan: Plan,
+    judges: Mapping[str, Judge],
+    settings: Settings,
+    engine: Engine,
+    model,
+    on_stored: Callable[[Sequence[Score]], None],
+) -> Iterator[Callable[[Batch], None]]:
+    """Give a function that judges a batch and stores what is kept of it, beside the loop where the engine says so.
+
+    A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
+    """
+    timeout = settings.judge_timeout
+    keeps = keeper(settings.images, settings.images_sample, plan)
+    streams: list = []
+
+    def store(batch: Batch) -> None:
+        with _own_stream(batch, streams), even_threads(model.device):
+            scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine), timeout=timeout)
+        kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
+        encoded = threads.map(lambda image: encode_png(image.pixels), kept)
+        names = ((image.method, image.row, image.image) for image in kept)
+        run.write_images((*name, png) for name, png in zip(names, encoded, strict=True))
+        run.write_scores(plan.shard_index, scores)
+        on_stored(scores)
+
+    with _process_wide(engine), ThreadPoolExecutor() as threads, Beside(store, threaded=engine.beside) as beside:
+        yield beside.put
+
+
+@contextlib.contextmanager
+def _process_wide(engine: Engine) -> Iterator[None]:
+    """Have the denoiser and the judges agree in what a process has once, or one's thread would change the other's bits.
+
+    Attention is the denoiser's, and convolutions are without TensorFloat-32, as Q16 needs them.
+    """
+    with attention_order(engine.tuning.attention), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def _provenance(batch: Batch, plan: Plan, model, engine: Engine) -> str:
+    """On what and how a batch was drawn. On a CPU the last bits depend on the number of threads too."""
+    device = model.device
+    where = kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
+    usual = batch.images[0].pixels.shape[:2] == plan.usual_size  # the one that is compiled
+    tuning = replace(engine.tuning, compiled=engine.tuning.compiled and usual)
+    return f"{where}, {str(model.dtype).removeprefix('torch.')}, {tuning}"
+
+
+def _own_stream(batch: Batch, streams: list):
+    """On a GPU the judges get a stream of their own: on the denoiser's they would wait for all that is queued there."""
+    if batch.on_device is None or not batch.on_device.is_cuda:
+        return contextlib.nullcontext()
+    if not streams:
+        streams.append(torch.cuda.Stream(batch.on_device.device))
+    return torch.cuda.stream(streams[0])

@@ -1,0 +1,250 @@
+"""Many processes, one run: each has a model on a device of its own and pulls small units of work from this one.
+
+The processes write their scores themselves. What travels through the pipes is what to draw and what became of it, so
+that a process which dies costs the batch it was at, which others then draw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import sld
+from eval.base.cli import BAD_INPUT, BUG
+from eval.base.command import safe_path
+from eval.base.errors import InputError, WorkersLost
+from eval.base.signals import held_back
+from eval.config.settings import AUTO, Settings
+from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
+from eval.plan.memory import GIB, free_memory
+from eval.plan.plan import Plan, Unit, next_batch
+from eval.store.rundir import RunDir
+
+log = logging.getLogger(__name__)
+
+FEW = 8  # processes that are no harm on any CPU, though they may be more than its cores
+LIBRARIES = GIB  # bytes that a process takes before it has a model
+TRIES = 2  # a unit at which so many workers died is left alone: it may be what kills them
+
+
+@dataclass(eq=False)
+class _Worker:
+    name: str
+    process: Any
+    pipe: Connection
+    batch_size: int = 0
+    waiting: bool = False
+    units: list[Unit] = field(default_factory=list)  # given to it and not stored yet
+    failure: tuple[int, str] | None = None
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many processes draw: what the user says, or with `auto` one a GPU.
+
+    Raises:
+        InputError: more than one a GPU.
+    """
+    asked = settings.workers
+    if asked == 1 or settings.model.kind == "published":
+        return 1
+    if settings.device == "cpu":
+        return 1 if asked == AUTO else _on_cpu(asked)
+    if settings.device not in (AUTO, "cuda"):
+        if asked == AUTO:
+            return 1
+        raise InputError(f"workers={asked} need a device each, found device={settings.device}: leave device at auto")
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if gpus and asked != AUTO and asked > gpus:
+        raise InputError(f"workers must be at most the number of GPUs here, {gpus}, found {asked}: leave it at auto")
+    if asked == AUTO:
+        return max(1, gpus)
+    return asked if gpus else _on_cpu(asked)
+
+
+def _on_cpu(asked: int) -> int:
+    """Return how many processes draw on a CPU. InputError for more than it has any use, or memory, for."""
+    free, most = free_memory(), max(FEW, os.cpu_count() or 1)
+    if free is not None:
+        most = max(1, min(most, free // LIBRARIES))
+    if asked > most:
+        held = "" if free is None else f" and {free // GIB} GiB of free memory, of which each takes one"
+        raise InputError(
+            f"workers must be at most {most} on a machine of {os.cpu_count()} cores{held}, found {asked}: lower it"
+        )
+    return asked
+
+
+def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
+    """Have `count` processes generate, judge and store the images of this shard that are not done.
+
+    Raises:
+        WorkersLost: some images could not be made because workers died.
+        InputError: what the first worker that found it said.
+        Stopped: a signal asked for it.
+        RuntimeError: every worker failed with a bug.
+    """
+    from eval.base.signals import Stop
+    from eval.generate.kept import damaged_pictures, set_aside
+    from eval.generate.progress import Progress
+
+    damaged = damaged_pictures(run, plan) if settings.verify else set()
+    units = plan.missing(run.done() - damaged)
+    with Progress.of_units(plan, units) as progress, Stop() as stop:
+        # Nothing is set aside before a worker has found that this is the same run.
+        pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
+        whole = False
+        try:
+            pool.start(settings, methods, min(count, max(1, len(units))))
+            pool.share_out(deque(units), stop)
+            whole = not stop.asked
+        finally:
+            pool.end(whole=whole)
+        stop.check()
+        pool.check()
+
+
+class _Pool:
+    """The workers and what each of them has to do."""
+
+    def __init__(self, progress, on_ready: Callable[[], None]):
+        self._progress = progress
+        self._on_ready: Callable[[], None] | None = on_ready
+        self._deaths: Counter[tuple[int, int]] = Counter()
+        self._lost: list[Unit] = []
+        self._cause = ""
+        self._bugs_only = True
+        self._workers: list[_Worker] = []
+
+    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
+        """Start the workers; they take some seconds until they wait for units."""
+        for number in range(count):
+            self._workers.append(_start(settings, methods, number, count))
+
+    def share_out(self, pending: deque[Unit], stop) -> None:
+        """Give units to whoever waits for some, until all are stored or `stop` is asked for."""
+        while self._workers and not stop.asked and (pending or any(worker.units for worker in self._workers)):
+            for worker in self._workers:
+                if worker.waiting and pending:
+                    _give(worker, pending)
+            # Not for ever: a signal is only seen between two waits.
+            for pipe in wait([worker.pipe for worker in self._workers], timeout=0.5):
+                worker = next(w for w in self._workers if w.pipe is pipe)
+                if not self._hear(worker):
+                    self._workers.remove(worker)
+                    pending.extendleft(reversed(self._bury(worker)))
+        self._lost += pending
+
+    def end(self, *, whole: bool) -> None:
+        """Have every worker store what it has and go, and wait for it; a second ctrl-C kills them.
+
+        Where the run breaks off, one that is still loading is killed: it has nothing to store, and may take minutes.
+        """
+        try:
+            for worker in self._workers:
+                if not whole and not worker.batch_size:
+                    worker.process.kill()
+                with contextlib.suppress(OSError):  # it is gone already
+                    worker.pipe.send(None)
+            for worker in self._workers:
+                while self._hear(worker):
+                    pass
+                worker.process.join()
+        except KeyboardInterrupt:
+            for worker in self._workers:
+                worker.process.kill()
+            raise
+
+    def check(self) -> None:
+        """Raise what a worker gave up with, or `WorkersLost` if some units were not made."""
+        for worker in self._workers:
+            self._lost += self._bury(worker)
+        if self._lost and self._bugs_only:
+            raise RuntimeError(f"every worker failed, the last with {self._cause}")
+        if self._lost:
+            raise WorkersLost(
+                f"{len(self._lost):,} prompts × images were not made because workers died, the last of {self._cause}; "
+                "the same command tries them again"
+            )
+
+    def _hear(self, worker: _Worker) -> bool:
+        """Take one message; False where the worker has gone."""
+        try:
+            kind, content = worker.pipe.recv()
+        except (EOFError, OSError):
+            return False
+        if kind == READY:
+            worker.batch_size, worker.waiting = content, True
+            if self._on_ready:
+                self._on_ready()
+                self._on_ready = None
+        elif kind == DRAWN:
+            worker.waiting = True
+        elif kind == STORED:
+            keys, states = content
+            worker.units = [unit for unit in worker.units if _key(unit) not in keys]
+            self._progress.count(states)
+        elif kind == FAILED:
+            worker.failure = content
+        return True
+
+    def _bury(self, worker: _Worker) -> list[Unit]:
+        """Return the units of a worker that has gone, for others; what all would meet ends the run."""
+        worker.process.join()
+        if worker.failure is None and worker.process.exitcode == 0:
+            self._bugs_only &= not worker.units
+            return worker.units
+        code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
+        if code != BUG:  # bad input, a full disk, a broken judge
+            raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
+        log.warning("%s died (%s) with %d prompts × images to do.", worker.name, sentence, len(worker.units))
+        self._cause = sentence
+        self._bugs_only &= worker.failure is not None
+        self._deaths.update(_key(unit) for unit in worker.units)
+        again = [unit for unit in worker.units if self._deaths[_key(unit)] < TRIES]
+        self._lost += [unit for unit in worker.units if unit not in again]
+        return again
+
+
+def _key(unit: Unit) -> tuple[int, int]:
+    return unit.prompt.row, unit.image
+
+
+def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count: int) -> _Worker:
+    # Spawned: a forked process could not use CUDA.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // count)
+    process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
+    with safe_path(), held_back():
+        process.start()
+    theirs.close()
+    return _Worker(f"worker {number}", process, ours)
+
+
+def _give(worker: _Worker, pending: deque[Unit]) -> None:
+    batch = next_batch(list(islice(pending, worker.batch_size)), 0, worker.batch_size)
+    for _ in batch:
+        pending.popleft()
+    worker.units += batch
+    worker.waiting = False
+    with contextlib.suppress(OSError):  # it died just now: its pipe ends, and its units go to others
+        worker.pipe.send(batch)
+
+
+def _cause(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        with contextlib.suppress(ValueError):  # a real-time signal has no name
+            return signal.Signals(-exit_code).name
+    return f"exit code {exit_code}"

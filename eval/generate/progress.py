@@ -1,0 +1,49 @@
+"""How far a run or shard is, as a bar on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from tqdm import tqdm
+
+from eval.plan.plan import Plan, Unit
+from eval.store.scores import OK, Score
+
+
+class Progress:
+    """The bar of a run or shard on stderr, and what became of its images."""
+
+    def __init__(self, total: int, left: int):
+        """Both in images."""
+        self._states: Counter[str] = Counter()
+        self._bar = tqdm(
+            total=total,
+            initial=total - left,
+            unit="image",
+            disable=not left,
+            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
+        )
+
+    @classmethod
+    def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
+        """Return that of a run or shard that has these units left, which are made anew under each method."""
+        each = len(plan.methods)
+        return cls(len(plan.units()) * each, len(units) * each)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def stored(self, scores: Sequence[Score]) -> None:
+        """Count images that are stored."""
+        self.count(Counter(score.state for score in scores))
+
+    def count(self, states: Mapping[str, int]) -> None:
+        """Count images by their state."""
+        self._states.update(states)
+        self._bar.set_postfix({state: n for state, n in self._states.items() if state != OK}, refresh=False)
+        self._bar.update(sum(states.values()))

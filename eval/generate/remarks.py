@@ -1,0 +1,57 @@
+"""What the loaded model tells of the pictures to come: texts that are cut, methods that never act, its scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eval.plan import methods
+from eval.plan.plan import Plan
+
+
+def drawing_remarks(plan: Plan, model) -> list[str]:
+    """Return, as sentences for a report, what a run's pictures are not, though they seem to be.
+
+    Args:
+        plan: the whole run, all shards.
+        model: from `sld.load_model`.
+    """
+    return [*methods.remarks(plan.methods, plan.prompts), *_cut(plan, model.texts), *_never_acting(plan, model)]
+
+
+def drawing_deviations(plan: Plan, model) -> list[str]:
+    """Return, in words, which settings the checkpoint's own scheduler was saved with that are not Stable Diffusion's.
+
+    A protocol that names a scheduler fixes them; one that takes the checkpoint's does not mean these.
+    """
+    from sld.schedulers import own_settings
+
+    if plan.protocol.scheduler is not None:
+        return []
+    name = type(model.scheduler).__name__
+    return [
+        f"{name} with {key} {here} instead of {usual}, as the checkpoint was saved"
+        for key, (here, usual) in own_settings(model.scheduler).items()
+    ]
+
+
+def _cut(plan: Plan, texts) -> Iterator[str]:
+    cut = sum(texts.are_cut([prompt.text for prompt in plan.prompts]))
+    if cut:
+        yield (
+            f"Prompts that are cut, for the text encoder reads {texts.length} tokens: {cut:,} of {len(plan.prompts):,}."
+        )
+    concepts = {method.name: method.concept for method in plan.methods if method.safety is not None}
+    negatives = {method.name: method.negative_prompt for method in plan.methods if method.negative_prompt}
+    for what, named in (("Safety concepts", concepts), ("Negative prompts", negatives)):
+        names = [name for name, is_cut in zip(named, texts.are_cut([*named.values()]), strict=True) if is_cut]
+        if names:
+            yield f"{what} that are cut at {texts.length} tokens: of {', '.join(names)}."
+
+
+def _never_acting(plan: Plan, model) -> Iterator[str]:
+    from sld.stepping import start
+
+    calls = len(start(model.scheduler, plan.protocol.steps).timesteps)
+    names = [m.name for m in plan.methods if m.safety is not None and m.safety.warmup_steps >= calls]
+    if names:
+        yield f"{', '.join(names)}: safety guidance never acts, its warm-up is not over within {calls} denoiser calls."

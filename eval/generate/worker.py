@@ -1,0 +1,93 @@
+"""One of several processes of a run: it draws what it is given and says what it has stored.
+
+Nothing heavy is imported before the work begins, and the signals that end a run are the parent's to hear: it lets the
+workers finish their batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import sld
+from eval.config.settings import AUTO, Settings
+
+READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a worker says
+
+
+def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
+    """Draw batches of units from the pipe until it gives None or ends."""
+    from eval.base.cli import BUG, explain, log_plainly
+    from eval.base.signals import be_deaf
+
+    be_deaf()
+    log_plainly(f"%(levelname)s: worker {number}: %(message)s")
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    try:
+        _work(settings, methods, number, threads, pipe)
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            pipe.send((FAILED, explain(error)))
+        if explain(error)[0] == BUG:
+            raise
+
+
+def _work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
+    import torch
+
+    from eval.base.signals import Stop
+    from eval.generate.draw import draw
+    from eval.generate.engine import choose_engine, keep_smaller_batch
+    from eval.generate.loop import storing
+    from eval.generate.models import open_models
+    from eval.plan.make import make_plan
+    from eval.store.rundir import RunDir
+
+    if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
+        settings = replace(settings, device=f"cuda:{number}")
+    torch.set_num_threads(threads)
+    if settings.nudenet.workers is None:
+        settings = replace(settings, nudenet=replace(settings.nudenet, workers=threads))
+    run, plan = RunDir(settings.out), make_plan(settings, methods)
+    model, judges = open_models(settings, plan, run)
+    engine = choose_engine(settings, model, plan, run)
+    size, lock = [engine.batch_size], threading.Lock()
+    stop = Stop()
+
+    def halved(smaller: int) -> None:
+        size[0] = smaller
+        keep_smaller_batch(settings, model, run, smaller)
+
+    def at_call() -> None:
+        if pipe.poll():  # while a batch is drawn the parent has nothing to say but that the run is to end
+            stop.ask("the run's end")
+        stop.at_call()
+
+    def tell(kind: str, content) -> None:
+        # What is stored is said by the thread beside the loop. A parent that is gone is noticed at the next `recv`.
+        with lock, contextlib.suppress(OSError):
+            pipe.send((kind, content))
+
+    def stored(scores) -> None:
+        keys = {(score.row, score.image) for score in scores}
+        tell(STORED, (keys, Counter(score.state for score in scores)))
+
+    tell(READY, engine.batch_size)
+    with storing(run, plan, judges, settings, engine, model, stored) as store:
+        while units := _next(pipe):
+            for batch in draw(model, units, plan, size[0], halved, at_call):
+                store(batch)
+            tell(DRAWN, None)
+    run.read_scores()  # what has been written is there
+
+
+def _next(pipe: Connection):
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):  # the parent is gone: store what there is, and go
+        return None

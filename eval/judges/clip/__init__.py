@@ -1,0 +1,1 @@
+"""The CLIP that Q16 looks through."""

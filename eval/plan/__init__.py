@@ -1,0 +1,1 @@
+"""What a run is to make, and whether a folder holds that run."""

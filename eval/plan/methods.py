@@ -1,0 +1,95 @@
+"""The methods of a run: those that are asked for, each with an effect of its own, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import i2p
+import sld
+from eval.base.errors import InputError
+
+PLAIN = "baseline"
+
+
+def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[sld.Method, ...]:
+    """Return the methods that settings name or describe, and those that a script added.
+
+    Args:
+        values: names, descriptions as dictionaries, or methods.
+        added: that can be named beside sld's own; those that `values` don't name come last.
+
+    Raises:
+        InputError, sld.InputError: one does not exist, is no method, or changes nothing.
+    """
+    own = {method.name: method for method in sld.resolve_methods(added)} if added else {}
+    made = [_custom(v) if isinstance(v, dict) else own.get(v, v) if isinstance(v, str) else v for v in values]
+    methods = sld.resolve_methods([*made, *(method for name, method in own.items() if name not in values)])
+    for method in methods:
+        if method.name != PLAIN and (why := _changes_nothing(method)):
+            raise InputError(
+                f"methods: {method.name} must change something, found that {why}: correct it, or name {PLAIN} for "
+                "plain pictures"
+            )
+    return methods
+
+
+def _custom(value: dict) -> sld.Method:
+    preset = value.get("preset")
+    try:
+        fields = {**value, "preset": sld.SafetyPreset(**preset) if isinstance(preset, dict) else preset}
+        return sld.Method(**fields)
+    except TypeError as error:
+        raise InputError(
+            f"methods holds an entry that is no method ({error}): expected name, preset (a name or "
+            "warmup_steps, guidance_scale, threshold, momentum_scale, momentum_beta), concept, negative_prompt"
+        ) from error
+
+
+def _changes_nothing(method: sld.Method) -> str | None:
+    """Why a method, or the preset in it, has no effect, as a clause; None where it has one.
+
+    One of neither a preset nor a negative prompt is refused by `sld.resolve_methods`.
+    """
+    negative, safety = (method.negative_prompt or "").strip(), method.safety
+    if method.preset is not None and safety is None:
+        scale = getattr(method.preset, "guidance_scale", None)
+        return "its preset does not act" + ("" if scale is None else f" (guidance_scale {scale:g} is not above 1)")
+    if isinstance(safety, sld.SafetyPreset) and _as_read(method.concept) == _as_read(negative):
+        # The safety concept is set against the unconditional branch, which sees this very text.
+        return f"its concept is {'its negative prompt' if negative else 'empty'}, so its preset takes nothing away"
+    if safety is None and negative and method.concept != sld.CONCEPT:
+        return "it has a concept without a preset, which alone looks at it"
+    return None
+
+
+def _as_read(text: str) -> str:
+    """A text without what CLIP's tokenizer takes no notice of."""
+    return " ".join(text.lower().split())
+
+
+def check_guided(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> None:
+    """Raise InputError where no prompt is guided, so that no method but the baseline has an effect."""
+    others = [method.name for method in methods if method.name != PLAIN]
+    if others and all(prompt.guidance_scale <= 1 for prompt in prompts):
+        raise InputError(
+            f"methods: {', '.join(others)} must have a prompt with a guidance scale above 1, without which nothing is "
+            f"guided, found none in {len(prompts):,}: set protocol.guidance_scale=7.5, choose other rows, or name "
+            f"{PLAIN} alone"
+        )
+
+
+def remarks(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> Iterator[str]:
+    """Yield, as sentences, which methods are one, and on how many prompts none has an effect."""
+    alike: dict[tuple, list[str]] = {}
+    for method in methods:
+        key = (method.negative_prompt or "", method.safety, method.concept if method.safety else None)
+        alike.setdefault(key, []).append(method.name)
+    for names in alike.values():
+        if len(names) > 1:
+            yield f"{' and '.join(names)} have one definition, so their pictures are the same."
+    plain = sum(prompt.guidance_scale <= 1 for prompt in prompts)
+    if plain and any(method.name != PLAIN for method in methods):
+        yield (
+            f"Prompts with a guidance scale of 1 or less, which every method draws as the baseline does: {plain:,} of "
+            f"{len(prompts):,}."
+        )

@@ -1,0 +1,82 @@
+"""The protocol of a run: the named one with the user's changes, and in words how it deviates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import i2p
+from eval.base.errors import InputError
+from eval.config.settings import PromptSettings, ProtocolSettings, Settings
+from eval.folder.layouts import NO_PROMPTS
+from eval.measure.flags import get_label_set
+from eval.plan.prompts import selection_of
+from i2p.sources import SHIPPED
+
+
+def other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
+    """Where other rows were chosen than the protocol takes, in words."""
+    if protocol.selection is None:
+        return ()
+    own, asked = asdict(protocol.selection), asdict(selection_of(prompts))
+    words = {key: [_in_words(rows[key]) for rows in (asked, own)] for key in own if asked[key] != own[key]}
+    return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
+
+
+def otherwise_counted(
+    settings: Settings, protocol: i2p.Protocol, source: i2p.PromptList, table: str | None = None
+) -> tuple[str, ...]:
+    """Where other prompts are used, or a judge is not asked that the protocol asks, in words.
+
+    Prompts that ship with `i2p` say by their name that they are others.
+    """
+    found = []
+    if settings.prompts.source == NO_PROMPTS:
+        found.append("no prompts, each picture one of its own, instead of I2P as it was published")
+    elif not source.benchmark and settings.prompts.source not in SHIPPED:
+        name = table or (Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source)
+        found.append(f"prompts of {name} instead of I2P as it was published")
+    asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
+    lacking = [name for name in asked if name not in settings.judges]
+    if lacking and settings.model.kind != "published":
+        found.append(f"judged without {' and '.join(lacking)}")
+    return tuple(found)
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else "any" if value is None else str(value)
+
+
+def changed_protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:
+    """The named protocol with the user's changes, these changes in words, and those of them that are lossy."""
+    named = i2p.get_protocol(s.name)
+    asked = {
+        "images_per_prompt": s.images_per_prompt,
+        "guidance_scale": s.guidance_scale,
+        "steps": s.steps,
+        "reuse": s.reuse,
+        "seed_offset": s.seed_offset,
+        "scheduler": s.scheduler,
+        "label_set": s.nude_labels,
+        "nude_threshold": s.nude_threshold,
+        "q16_rule": s.q16_rule,
+    }
+    if s.nude_labels is not None and s.nude_threshold is None:  # a label set brings its own threshold
+        asked["nude_threshold"] = get_label_set(s.nude_labels).threshold
+    if s.scheduler is not None:
+        from sld.schedulers import check_name  # torch takes seconds, which only who names one waits for here
+
+        check_name(s.scheduler)
+    changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
+    guidance = changes.get("guidance_scale", 1.0)
+    number = isinstance(guidance, int | float) and not isinstance(guidance, bool)
+    if guidance != "row" and not (number and 0 <= guidance < math.inf):
+        raise InputError(
+            f"protocol.guidance_scale must be a finite number from 0 up, or row for each row's own, found {guidance!r}"
+        )
+    usual = {"scheduler": named.scheduler or "the checkpoint's own", "q16_rule": named.q16_rule or "none"}
+    words = {key: f"{key} {value} instead of {usual.get(key, getattr(named, key))}" for key, value in changes.items()}
+    protocol = replace(named, **changes)
+    lossy = {"steps": protocol.steps < named.steps, "reuse": protocol.reuse > named.reuse}
+    return protocol, tuple(words.values()), tuple(words[key] for key, is_lossy in lossy.items() if is_lossy)

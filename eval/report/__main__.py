@@ -1,0 +1,60 @@
+"""From a run directory to its report: `python -m eval.report RUN` merges what is there, whoever wrote it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from eval.base.cli import exit_code_of, with_run
+from eval.base.errors import InputError
+from eval.config.checks import check_report
+from eval.measure.definitions import DEFINITIONS
+from eval.report.files import finish
+from eval.report.make import make_report, stored_options
+from eval.store.rundir import RunDir
+
+HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
+
+  flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
+  gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
+  gallery_prompts=N             prompts shown there
+  images=true|false             images.parquet and images.csv, a row an image; where they are, they are written anew
+
+What is left out is as the run was told (report.gallery=…). Without flags=, what is there in report/flags-NAME/ is
+written anew too. The definitions:
+
+"""
+KEYS = ("flags", "gallery", "gallery_prompts", "images")
+
+
+def main() -> None:
+    """`python -m eval.report RUN [KEY=VALUE …]`: print the report of a run directory and write it there."""
+    names = "\n".join(f"    {name:<20}{one.counts}" for name, one in DEFINITIONS.items())
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
+
+
+def _report(path: Path, flags: str | None = None, **words: str) -> int:
+    run = RunDir(path)
+    options = replace(stored_options(run.read_manifest() or {"settings": {}}), **_options(words))
+    check_report(options, "")
+    return finish(run, make_report(run, flags=flags, options=options))
+
+
+def _options(words: Mapping[str, str]) -> dict[str, object]:
+    """Fields of `ReportSettings` as typed on the command line."""
+    options: dict[str, object] = dict(words)
+    if "gallery_prompts" in words:
+        if not words["gallery_prompts"].isdecimal():
+            raise InputError(f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}")
+        options["gallery_prompts"] = int(words["gallery_prompts"])
+    if "images" in words:
+        if words["images"] not in ("true", "false"):
+            raise InputError(f"images must be true or false, found {words['images']!r}")
+        options["images"] = words["images"] == "true"
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""A run in words: what one must know to repeat it, and what a reader must not overlook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from eval.base.escape import one_line
+from eval.measure.by_definition import ByDefinition
+from eval.measure.metrics import DRAWS, Metrics
+from eval.report.published import Comparison, remarks
+from eval.store import environment
+from eval.store.environment import Made
+from eval.store.manifest import made_elsewhere, prompts_of
+from eval.store.scores import NOT_OK
+from i2p.categories import ALL
+
+ELSEWHERE = "not known here: the pictures were made elsewhere"
+REPLAYED = "none here: the dataset's own results, replayed"
+FEW = 10  # categories that a sentence names
+TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
+
+
+def facts(manifest: Mapping, counts: str, made: Sequence[Made] = ()) -> list[tuple[str, str]]:
+    """Return name and value of what a reader must know to repeat a run.
+
+    Args:
+        manifest: of the run.
+        counts: what is counted as inappropriate, in words.
+        made: how many images were drawn and judged in which environment.
+    """
+    identity, runtime = manifest["identity"], manifest["runtime"]
+    model, protocol, prompts = identity["model"], identity["protocol"], identity["prompts"]
+    drawn, seeds = _drawn(manifest)
+    found = {
+        "Model": ", ".join(str(x) for x in (model["source"], model.get("revision"), model.get("dtype")) if x),
+        **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
+        "Prompts": f"{prompts['count']:,} of {prompts_of(manifest)}, digest {prompts['digest']}",
+        "Protocol": f"{protocol['name']}: {protocol['source']}",
+        "Drawn with": drawn,
+        "Seeds": seeds,
+        "Methods": ", ".join(method["name"] for method in identity["methods"]),
+        "Judges": ", ".join(f"{name} (version {j.get('version', '–')})" for name, j in identity["judges"].items())
+        or REPLAYED,
+        "Inappropriate is": counts,
+        "Deviations": "; ".join(manifest["deviations"]) or "none from the protocol",
+        "Caveats": "; ".join(protocol.get("caveats", ())) or "none on record",
+        "Begun": f"{runtime['created']}, {runtime['platform']}",
+        "Command": " ".join(runtime["command"]),
+    }
+    if made:
+        found["Software"] = "; ".join(f"{name} {value}" for name, value in environment.rows(made))
+    return [(name, str(value)) for name, value in found.items()]
+
+
+def _drawn(manifest: Mapping) -> tuple[str, str]:
+    """How pictures were drawn, and from which seeds."""
+    model, protocol = manifest["identity"]["model"], manifest["identity"]["protocol"]
+    if made_elsewhere(manifest):
+        return ELSEWHERE, ELSEWHERE
+    if manifest["settings"]["model"]["kind"] == "published":
+        return REPLAYED, REPLAYED
+    size = protocol["size"]
+    size = "each row's" if size == "row" else "×".join(map(str, size)) if isinstance(size, list) else str(size)
+    guidance = "each row's" if protocol["guidance_scale"] == "row" else protocol["guidance_scale"]
+    scheduler = protocol["scheduler"] or model.get("scheduler") or "the checkpoint's scheduler"
+    offset = protocol.get("seed_offset", 0)
+    seeds = protocol["noise"] + (f"; {offset} is added to every row's seed" if offset else "")
+    return f"{protocol['steps']} steps of {scheduler}, guidance scale {guidance}, size {size}", seeds
+
+
+def alarms(manifest: Mapping, missing: int) -> list[str]:
+    """Return what keeps a run's numbers from meaning what they seem to, in words; most runs have nothing of it."""
+    identity = manifest["identity"]
+    judges = identity["judges"]
+    said = []
+    if missing:
+        said.append(
+            f"INCOMPLETE: {missing:,} images are not made or not judged yet; the numbers are of those that are."
+        )
+    demo = [bool(part.get("demo")) for part in (identity["model"], judges.get("q16", {}))]
+    if demo[0]:
+        said.append("The demo world: harmless symbols stand for the categories; its numbers hold for no other model.")
+    source = manifest["settings"]["prompts"]["source"]
+    if demo[0] and not source.startswith("demo"):
+        said.append("The prompts are not the demo world's: its model knows few of their words.")
+    if demo[1] and made_elsewhere(manifest):
+        said.append("Q16 is the demo world's: of pictures of any other world its verdicts mean nothing.")
+    elif "q16" in judges and demo[0] != demo[1]:
+        said.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
+    return said
+
+
+def notes(
+    manifest: Mapping, under: ByDefinition, metrics: Sequence[Metrics], comparisons: Sequence[Comparison], missing: int
+) -> list[str]:
+    """Return everything that a reader should know beside the numbers, in words; `alarms` first."""
+    identity, protocol = manifest["identity"], manifest["identity"]["protocol"]
+    said = alarms(manifest, missing)
+    said.append(f"Model: {one_line(identity['model']['source'])}.")
+    said += [one_line(sentence) for sentence in model_notes(identity["model"])]
+    said.append(
+        f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
+    )
+    said += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
+    said += [one_line(sentence) for sentence in manifest.get("prompt_remarks", ())]
+    if unused := manifest.get("unused_columns"):
+        said.append(f"Columns of {one_line(prompts_of(manifest))} that are not used: {one_line(', '.join(unused))}.")
+    said += [one_line(sentence) for sentence in manifest.get("drawing_remarks", ())]
+    said.append(f"Inappropriate: {under.counted.counts}.")
+    said.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
+    if len(identity["methods"]) > 1:
+        said.append("p: all images of a prompt change sides together; Holm's correction is over categories.")
+    few = sorted({m.category for m in metrics if m.expected_max is None})
+    if few:
+        named = ", ".join(few[:FEW]) + (f" and {len(few) - FEW:,} more" if len(few) > FEW else "")
+        said.append(f"Expected maximum: over {DRAWS} prompts; too few in {named}.")
+    exact = sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS})
+    if exact:
+        said.append(
+            f"Expected maximum: {', '.join(exact)} has just {DRAWS} prompts, so one maximum; ± 0.0 is no certainty."
+        )
+    bad = [
+        f"{getattr(m, state):,} {state} with {m.method}"
+        for m in metrics
+        for state in NOT_OK
+        if m.category == ALL and getattr(m, state)
+    ]
+    if bad:
+        said.append(f"Images that are not `ok` and in no denominator: {', '.join(bad)}.")
+    return said + remarks(comparisons, manifest, missing)
+
+
+def replacements(model: Mapping) -> Iterator[str]:
+    """Yield a clause for each part of a model that is another's: by how much it differs from the base's.
+
+    Args:
+        model: as a manifest describes it; those of older runs do not say it.
+    """
+    found = model.get("replaced") or {}
+    for part, audit in found.items():
+        change = audit["relative_change"]
+        relative = "the base's are all zero" if change is None else f"relative change ‖Δ‖/‖base‖ {change:.3g}"
+        yield (
+            f"{TITLES.get(part, part)}: {audit['given']:,} tensors given, {audit['used']:,} used, "
+            f"{audit['different']:,} of {audit['of']:,} different from the base, {relative}"
+        )
+    if "unet" not in found and any(name.startswith("unet=") for name in model.get("weights") or ()):
+        yield "UNet: by how much it differs from the base is not on record; the run began before that was looked at"
+
+
+def model_notes(model: Mapping) -> list[str]:
+    """Return what a reader should know of a model that is not what its source alone says, as sentences."""
+    said = [f"Replaced {clause}." for clause in replacements(model)]
+    said += [
+        f"Of the model's file {mark} is obeyed: {setting}." for mark, setting in (model.get("obeyed") or {}).items()
+    ]
+    if aside := model.get("left_aside"):
+        said.append(f"Weights that lie beside those of the model and were left aside: {', '.join(aside)}.")
+    return said

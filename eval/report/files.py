@@ -1,0 +1,146 @@
+"""The files of a report, and the report as it ends a command: written, printed, counted."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from eval.base.cli import COMPLETE, INCOMPLETE, say
+from eval.base.errors import InputError
+from eval.base.escape import markdown, terminal
+from eval.base.files import write_atomic
+from eval.config.settings import ReportSettings
+from eval.report import image_rows, tables
+from eval.report.figures import forest_figure, probability_figure
+from eval.report.latex import results_tex
+from eval.report.make import make_report
+from eval.report.model_card import model_card
+from eval.report.page.page import report_page
+from eval.report.report import Report
+from eval.report.unjudged import nothing_judged
+from eval.store.rundir import RunDir
+
+IMAGES = ("images.parquet", "images.csv")
+# What a report may lack that an earlier one in its folder had.
+SOMETIMES = (
+    "differences.csv",
+    "definitions.csv",
+    "body_parts.csv",
+    "figures/differences.svg",
+    "figures/differences.png",
+)
+log = logging.getLogger(__name__)
+
+
+def write(report: Report, run: RunDir) -> list[str]:
+    """Write the files of a report into its folder; return their names. No table of an earlier one stays beside them.
+
+    Raises:
+        StorageError: the disk refused one.
+    """
+    names = []
+    for name, content in _files(report, run):
+        write_atomic(report.folder / name, content if isinstance(content, bytes) else content.encode())
+        names.append(name)
+    for name in set(SOMETIMES) - set(names):
+        (report.folder / name).unlink(missing_ok=True)
+    return names
+
+
+def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
+    """The tables first: a page is of no use to who waits for a number."""
+    about = {
+        "run": report.manifest["identity"],
+        "deviations": report.manifest["deviations"],
+        "notes": list(report.notes),
+        "images": report.images,
+        "missing": report.missing,
+        "environments": [one.document() for one in report.made],
+        **report.under.documents(),
+    }
+    yield "results.csv", tables.tidy_csv(report.metrics)
+    yield "results.md", report.markdown()
+    yield "results.json", tables.results_json(report.metrics, report.differences, report.comparisons, about)
+    yield "results.tex", results_tex(report.metrics, _about(report))
+    if report.differences:
+        yield "differences.csv", tables.tidy_csv(report.differences, definition=report.under.counted.name)
+    for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
+        if rows:
+            yield name, tables.tidy_csv(rows)
+    notes = [markdown(note) for note in report.notes]
+    yield "model_card.md", model_card(report.manifest, report.metrics, report.under.counted.name, notes)
+    if report.options.images or any((report.folder / name).exists() for name in IMAGES):
+        rows = image_rows.image_rows(report.scores, report.frame, report.prompts, report.under.counted)
+        yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
+    said = _in_short(report)
+    for form in ("svg", "png"):
+        yield f"figures/probability.{form}", probability_figure(report.metrics, form, said)
+        if report.differences:
+            yield f"figures/differences.{form}", forest_figure(report.differences, report.methods, form, said)
+    yield "report.html", report_page(report, run)
+
+
+def _about(report: Report) -> str:
+    """Of what the numbers are, in sentences of plain text, for a table that is shown without its report."""
+    identity, deviations = report.manifest["identity"], "; ".join(report.manifest["deviations"])
+    protocol, count = identity["protocol"], identity["prompts"]["count"]
+    sentences = [
+        f"Model: {identity['model']['source']}",
+        f"{count:,} prompts, images a prompt: {protocol['images_per_prompt']}, protocol {protocol['name']}",
+        f"Inappropriate: {report.under.counted.counts}",
+        *([f"Deviations from the protocol: {deviations}{report.lossy()}"] if deviations else []),
+        *([f"INCOMPLETE: {report.missing:,} of {report.images:,} images are missing"] if report.missing else []),
+    ]
+    return " ".join(f"{sentence}." for sentence in sentences)
+
+
+def _in_short(report: Report) -> str:
+    """The same in a line or two, for a figure."""
+    deviations, counted = len(report.manifest["deviations"]), report.under.counted
+    changed = f" with {deviations} deviation{'s' if deviations > 1 else ''}" if deviations else ""
+    missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
+    protocol = report.manifest["identity"]["protocol"]["name"]
+    return f"{missing}Protocol {protocol}{changed}, definition {counted.name}: {counted.counts}"
+
+
+def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
+    """Write a report to its folder, print it, say where it and the contact sheet are.
+
+    With the run's own report, those under other definitions that lie in its folder are written anew. Returns 3 where
+    images are missing or none could be judged, else 0.
+
+    Raises:
+        StorageError: it can't be written there; it is printed by then.
+    """
+    try:
+        names = write(report, run)
+    finally:  # after, or a terminal could cost the files; and in any case, or a full disk would cost the numbers
+        say(report.terminal())
+    say(f"\nWritten to {report.folder}: {', '.join(names)}")
+    if report.folder == run.report and (anew := _write_anew(run, report.options)):
+        say(f"Written anew under other definitions, in the same folder: {', '.join(anew)}")
+    if report.under.definitions:
+        count = len(report.under.definitions)
+        say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
+    if sheet is not None:
+        say(f"The same prompts and noise under every method, side by side: {sheet}")
+    lacks = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
+    for sentence in lacks:
+        print(terminal(sentence), file=sys.stderr)
+    return INCOMPLETE if lacks else COMPLETE
+
+
+def _write_anew(run: RunDir, options: ReportSettings) -> list[str]:
+    """Write every report under another definition again, from what is there now; return the names of their folders."""
+    names = []
+    for folder in sorted(path for path in run.report.glob("flags-*") if path.is_dir()):
+        try:
+            report = make_report(run, flags=folder.name.removeprefix("flags-"), options=options)
+        except InputError as error:
+            log.warning("%s keeps its earlier numbers, since it can't be written anew: %s", folder, error)
+            continue
+        write(report, run)
+        names.append(folder.name)
+    return names

@@ -1,0 +1,93 @@
+"""One row an image, for who wants to look into a run or count in a way of their own: `images.parquet`, `images.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import i2p
+from eval.base.escape import csv_cell
+from eval.measure.definitions import Definition, counted, read_raw
+from eval.measure.flags import q16_probability
+from eval.store.scores import OK
+
+SCHEMA = pa.schema(
+    [
+        ("method", pa.string()),
+        ("row", pa.int64()),
+        ("image", pa.int32()),
+        ("prompt", pa.string()),
+        ("categories", pa.list_(pa.string())),
+        ("state", pa.string()),
+        ("digest", pa.string()),
+        ("q16_safe", pa.float32()),
+        ("q16_inappropriate", pa.float32()),
+        ("q16_probability", pa.float64()),
+        ("q16", pa.bool_()),
+        ("nude_labels", pa.list_(pa.string())),
+        ("nude", pa.bool_()),
+        ("inappropriate", pa.bool_()),
+        ("definition", pa.string()),
+    ]
+)
+
+
+def image_rows(
+    scores: pa.Table, frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], definition: Definition
+) -> pa.Table:
+    """Return one row of `SCHEMA` an image, in the order of the scores.
+
+    A verdict (`q16`, `nude`, `inappropriate`) is null where the image is not `ok` or its judge was not asked, and
+    `nude_labels` are those that count under the definition, each once; `definition` is its name.
+
+    Args:
+        scores: of `eval.store.scores.SCHEMA`.
+        frame: from `eval.measure.metrics.verdicts`, of the same scores.
+        prompts: of the whole run.
+        definition: the one by which the frame counts.
+    """
+    raw, of = read_raw(scores), {prompt.row: prompt for prompt in prompts}
+    asked = np.isfinite(raw.logits).all(axis=1)
+    probability = np.full(len(asked), np.nan)
+    probability[asked] = q16_probability(raw.logits[asked])
+    labels: list[list[str]] = [[] for _ in asked]
+    chosen = counted(raw, definition)
+    for image, label in zip(raw.image[chosen], raw.label[chosen], strict=True):
+        if raw.labels[label] not in labels[image]:
+            labels[image].append(raw.labels[label])
+    ok = (frame["state"] == OK).to_numpy()
+    q16, nudenet = ok & asked & (definition.q16 is not None), ok & (definition.labels is not None)
+    seen = scores["detections"].is_valid().to_numpy()
+    rows = scores["row"].to_pylist()
+    columns = {
+        "prompt": [of[row].text for row in rows],
+        "categories": [list(of[row].categories) for row in rows],
+        "q16_probability": pa.array(probability, mask=~asked),
+        "q16": pa.array(frame["q16"].to_numpy(), mask=~q16),
+        "nude_labels": pa.array(labels, type=pa.list_(pa.string()), mask=~seen),
+        "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & seen)),
+        "inappropriate": pa.array(frame["inappropriate"].to_numpy(bool), mask=~ok),
+        "definition": [definition.name] * len(rows),
+    }
+    taken = {name: scores[name] for name in SCHEMA.names if name not in columns}
+    return pa.table([(columns | taken)[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def to_parquet(rows: pa.Table) -> bytes:
+    """Return the rows as a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def to_csv(rows: pa.Table) -> str:
+    """Return the rows as CSV: lists joined by ", ", and no prompt that a spreadsheet would take for a formula."""
+    frame = rows.to_pandas()
+    frame["prompt"] = frame["prompt"].map(csv_cell)
+    for name in ("categories", "nude_labels"):
+        frame[name] = frame[name].map(lambda values: values if values is None else ", ".join(values))
+    return frame.to_csv(index=False, lineterminator="\n")

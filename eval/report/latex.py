@@ -1,0 +1,78 @@
+"""`results.tex`: the table of the paper (arXiv 2211.05105), categories × methods, both metrics, ready to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eval.base.escape import latex, replaced_in_latex
+from eval.measure.metrics import DRAWS, Metrics
+from eval.report.format import percent
+from i2p.categories import ALL
+
+_HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and no more, in any font encoding.
+% Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
+% \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
+\providecommand{\ipinterval}[2]{}
+\providecommand{\ipdeviation}[1]{}
+"""
+
+
+def results_tex(metrics: Sequence[Metrics], about: str) -> str:
+    """Return a `table*` of booktabs: a row a category, a column a method under each of the two metrics.
+
+    Args:
+        metrics: of every category and method.
+        about: of what the numbers are, as sentences of plain text; they are escaped here. The caption says what is
+            shown, and then this.
+    """
+    methods = list(dict.fromkeys(m.method for m in metrics))
+    categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL]
+    at = {(m.category, m.method): m for m in metrics}
+    maxima = any(m.expected_max is not None for m in metrics)
+    shown = ["Inappropriate probability"]
+    blocks = [(shown[0], _probability)]
+    if maxima:
+        shown.append("expected maximum inappropriateness")
+        blocks.append((f"Expected maximum over {DRAWS} prompts", _expected_max))
+    wide = len(methods)
+    groups = " & ".join(rf"\multicolumn{{{wide}}}{{c}}{{{title}}}" for title, _ in blocks)
+    rules = " ".join(rf"\cmidrule(lr){{{2 + n * wide}-{1 + (n + 1) * wide}}}" for n in range(len(blocks)))
+    names = " & ".join(latex(name) for _ in blocks for name in methods)
+    row = {c: " & ".join(cell(at[c, name]) for _, cell in blocks for name in methods) for c in [*categories, ALL]}
+    caption = latex(f"{' and '.join(shown)} in percent. {about}")
+    lines = [
+        r"\begin{table*}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        rf"  \begin{{tabular}}{{l{'r' * wide * len(blocks)}}}",
+        r"    \toprule",
+        rf"    & {groups} \\",
+        f"    {rules}",
+        rf"    Category & {names} \\",
+        r"    \midrule",
+        *(rf"    {latex(category)} & {row[category]} \\" for category in categories),
+        r"    \midrule",
+        rf"    {ALL} & {row[ALL]} \\",
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table*}",
+    ]
+    return _HEAD + _said_of_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
+
+
+def _said_of_letters(texts: Sequence[str]) -> str:
+    """A comment that names the words which are not printed as they are written; empty where all are."""
+    words = dict.fromkeys(word for text in texts for word in replaced_in_latex(text))
+    why = "% ? stands for a sign that LaTeX's standard fonts (OT1) lack; for XeLaTeX or LuaLaTeX write it back, in:"
+    return f"{why} {' '.join(words)}\n" if words else ""
+
+
+def _probability(m: Metrics) -> str:
+    interval = "" if m.low is None or m.high is None else rf"\ipinterval{{{percent(m.low)}}}{{{percent(m.high)}}}"
+    return f"{percent(m.probability, '--')}{interval if m.probability is not None else ''}"
+
+
+def _expected_max(m: Metrics) -> str:
+    if m.expected_max is None or m.expected_max_sd is None:
+        return "--"
+    return rf"{percent(m.expected_max)}\ipdeviation{{{percent(m.expected_max_sd)}}}"

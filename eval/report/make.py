@@ -1,0 +1,79 @@
+"""From a run directory to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from eval.config.settings import ReportSettings
+from eval.measure.by_definition import by_definition
+from eval.measure.definitions import get_definition, own_definition
+from eval.measure.metrics import measure, verdicts
+from eval.measure.paired import paired
+from eval.report.description import notes
+from eval.report.published import compare
+from eval.report.report import Report
+from eval.report.unjudged import reasons, remedy
+from eval.store.environment import several
+from eval.store.pictures import folder_notes
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_stored
+
+
+def make_report(
+    run: RunDir,
+    published_as: str | None = None,
+    flags: str | None = None,
+    options: ReportSettings | None = None,
+) -> Report:
+    """Read the run directory and return what it says.
+
+    Args:
+        run: the directory.
+        published_as: whose published numbers to set beside the run's; None for what the manifest says.
+        flags: a name of `eval.measure.definitions` to count by, instead of as the run's protocol says; the report
+            then is written to `report/flags-NAME/`, and marked as a deviation.
+        options: what the report shows of the pictures; None for what the manifest says.
+
+    Raises:
+        InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
+    """
+    stored = read_stored(run)
+    manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
+    protocol, judges, scores = stored.protocol, stored.judges, stored.scores
+    if flags is None:
+        counted = own_definition(protocol, judges, "count by what judged, flags=q16")
+    else:
+        counted = get_definition(flags, judges)
+    frame = verdicts(scores, protocol, judges, counted)
+    under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
+    if under.deviation:
+        manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
+    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"], stored.planned)
+    left = stored.left(frame)
+    missing = len(left)
+    comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
+    said = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, scores), *under.notes]
+    said += [*folder_notes(run, manifest), *several(stored.made)]
+    folder = run.report if flags is None else run.report / f"flags-{flags}"
+    return Report(
+        manifest,
+        tuple(metrics),
+        paired(frame, prompts, methods[1:], methods[0]),
+        tuple(comparisons),
+        under,
+        folder,
+        tuple(said),
+        stored.images,
+        missing,
+        remedy(run, manifest, scores, left, stored.images, stored.command),
+        stored.prompts,
+        scores,
+        frame,
+        options or stored_options(manifest),
+        stored.made,
+    )
+
+
+def stored_options(manifest: Mapping) -> ReportSettings:
+    """Return what the run was told to show; the defaults for a run from before there was a choice."""
+    return ReportSettings(**manifest["settings"].get("report", {}))

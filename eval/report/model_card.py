@@ -1,0 +1,55 @@
+"""`model_card.md`: the results as the `model-index` of a model card, which the Hugging Face hub reads.
+
+See https://huggingface.co/docs/hub/model-cards#evaluation-results. A metric is a method's; values are fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from eval.measure.metrics import DRAWS, Metrics
+from eval.store.manifest import is_i2p, prompts_of
+from i2p.categories import ALL
+
+
+def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, notes: Sequence[str]) -> str:
+    """Return a model card that holds the run's results and nothing else: YAML between two lines of dashes, and notes.
+
+    Args:
+        manifest: of the run.
+        metrics: of every category and method; a number that can't be had is left out.
+        definition: the name of the one by which pictures count.
+        notes: what a reader should know, as Markdown that is safe.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    identity = manifest["identity"]
+    source, real = prompts_of(manifest), is_i2p(manifest)
+    where = {
+        "task_type": "text-to-image",
+        "task_name": "Inappropriate degeneration",
+        "dataset_type": source,
+        "dataset_name": "Inappropriate Image Prompts (I2P)" if real else source,
+        "dataset_args": {"prompts": identity["prompts"]["count"], "digest": identity["prompts"]["digest"]},
+    }
+    how = {"protocol": identity["protocol"]["name"], "definition": definition}
+    found = [
+        EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
+        for m in metrics
+        for kind, value, name, arguments in _values(m, how)
+    ]
+    index = ModelCardData(model_name=identity["model"]["source"], eval_results=found).to_yaml()
+    return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def _values(m: Metrics, how: Mapping[str, str]):
+    """(type, value, name, arguments) of each number of a category and method."""
+    said = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
+    over = "all prompts" if m.category == ALL else m.category
+    if m.probability is not None:
+        interval = {} if m.low is None else {"low": m.low, "high": m.high}
+        name = f"Inappropriate probability, {m.method}, {over}"
+        yield "inappropriate_probability", m.probability, name, said | interval
+    if m.expected_max is not None:
+        name = f"Expected maximum inappropriateness over {DRAWS} prompts, {m.method}, {over}"
+        yield "expected_max_inappropriateness", m.expected_max, name, said | {"sd": m.expected_max_sd}

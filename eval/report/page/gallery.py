@@ -1,0 +1,231 @@
+"""The same prompts and noise under every method, as pixelated thumbnails: of the pictures that were judged, no others.
+
+A thumbnail is at most 8 × 8 blocks of one colour, in its bytes: what the picture showed is not in the file, and no
+style sheet, tool or model brings it back. That limits what a reader is exposed to, and removes no harm.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+import i2p
+from eval.report.format import fixed
+from eval.report.image_rows import image_rows
+from eval.report.report import Report
+from eval.store.manifest import made_elsewhere
+from eval.store.pictures import picture_path, read_pictures
+from eval.store.rundir import RunDir
+from eval.store.scores import OK, pixel_digest
+from i2p.categories import in_order
+
+BLOCKS = 8  # of the longer side
+BLOCK = 14  # pixels of a block's side
+
+Pictures = Mapping[tuple[int, int], Path]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture of a gallery: its thumbnail as a data URI, what was found, and where the original is, if linked."""
+
+    method: str
+    thumbnail: str
+    verdict: str
+    findings: tuple[str, ...]
+    labels: tuple[str, ...]
+    original: str | None
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A prompt with one picture a method, all from the same noise."""
+
+    row: int
+    image: int
+    text: str
+    categories: tuple[str, ...]
+    pictures: tuple[Shown, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What its pictures can be filtered by."""
+        return tuple(dict.fromkeys(label for picture in self.pictures for label in picture.labels))
+
+    @property
+    def categories_json(self) -> str:
+        """For the page's script."""
+        return json.dumps(self.categories)
+
+    @property
+    def labels_json(self) -> str:
+        """For the page's script."""
+        return json.dumps(self.labels)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What a page shows of the pictures, and in words what of them it does not."""
+
+    exhibits: tuple[Exhibit, ...]
+    said: tuple[str, ...]
+
+    @property
+    def categories(self) -> list[str]:
+        """Of the exhibits, in the order of a report."""
+        return in_order(c for e in self.exhibits for c in e.categories)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the exhibits."""
+        return sorted({label for e in self.exhibits for label in e.labels})
+
+
+def make_gallery(report: Report, run: RunDir) -> Gallery:
+    """Return the gallery of a report, as its options ask: the first prompts of each category in turn, of which every
+    method has a picture that is kept and is still the one that was judged.
+    """
+    options = report.options
+    if options.gallery == "off":
+        return Gallery((), ("Pictures are switched off (report.gallery=off).",))
+    kept = {name: kept_pictures(run, report.manifest, name) for name in report.methods}
+    number = report.manifest["identity"]["protocol"]["images_per_prompt"]
+    whole = [
+        (prompt, image)
+        for prompt in in_turn(report.prompts)
+        if (image := next((k for k in range(number) if all((prompt.row, k) in at for at in kept.values())), None))
+        is not None
+    ]
+    chosen, changed = _sound(report, kept, whole)
+    exhibits = _exhibits(report, kept, chosen)
+    said = []
+    if exhibits:
+        of = f"{len(exhibits):,} of the run's {len(report.prompts):,} prompts are shown"
+        noise = "" if made_elsewhere(report.manifest) else ", from the same noise"
+        said.append(f"{of}, each category's first in turn, with one picture a method{noise}.")
+    elif not changed:
+        said.append("No prompt of this run has a kept picture under every method, so none is shown.")
+    if changed:
+        said.append(
+            f"{changed:,} {'prompt is' if changed == 1 else 'prompts are'} left out, since a picture of theirs can't "
+            "be read or is not the one that was judged; see verify=true."
+        )
+    return Gallery(tuple(exhibits), tuple(said))
+
+
+def kept_pictures(run: RunDir, manifest: Mapping, method: str) -> Pictures:
+    """Return where a method's kept pictures are, by row and image, of a run's own or of those made elsewhere."""
+    if made_elsewhere(manifest):
+        found = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
+        return {(row, image): path for (_, row, image), path in found.items() if path}
+    folder = run.image_path(method, 0, 0).parent
+    names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
+    keys = (name.removesuffix(".png").split("_") for name in names if name.endswith(".png"))
+    numbers = [(int(key[0]), int(key[1])) for key in keys if len(key) == 2 and all(part.isdecimal() for part in key)]
+    return {key: run.image_path(method, *key) for key in numbers}
+
+
+def in_turn(prompts: Sequence[i2p.Prompt]) -> Iterator[i2p.Prompt]:
+    """Yield every prompt once: the first of each category, the second of each, and so on; those without come last."""
+    queues = [
+        [p for p in prompts if category in p.categories]
+        for category in in_order(c for p in prompts for c in p.categories)
+    ]
+    queues.append([p for p in prompts if not p.categories])
+    seen = set()
+    for one in itertools.zip_longest(*queues):
+        for prompt in one:
+            if prompt is not None and prompt.row not in seen:
+                seen.add(prompt.row)
+                yield prompt
+
+
+def pixelate(pixels: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) uint8 pixels as (h, w, 3) of at most 8 × 8 blocks, each of the mean colour of its part."""
+    import cv2
+
+    longest = max(pixels.shape[:2])
+    size = [max(1, round(BLOCKS * side / longest)) for side in pixels.shape[:2]]
+    small = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+    return small.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+
+
+def _sound(
+    report: Report, kept: Mapping[str, Pictures], whole: Sequence[tuple[i2p.Prompt, int]]
+) -> tuple[list[tuple[i2p.Prompt, int, dict[str, str]]], int]:
+    """The first prompts whose pictures are those that were judged, with thumbnails; and how many were passed over."""
+    chosen: list = []
+    changed = 0
+    if not whole:
+        return chosen, changed
+    keys = report.scores.select(["method", "row", "image", "digest"]).to_pandas()
+    digests = keys.set_index(["method", "row", "image"])["digest"].to_dict()
+    for prompt, image in whole:
+        if len(chosen) == report.options.gallery_prompts:
+            break
+        found = {
+            name: _thumbnail(at[prompt.row, image], digests.get((name, prompt.row, image))) for name, at in kept.items()
+        }
+        if all(found.values()):
+            chosen.append((prompt, image, found))
+        else:
+            changed += 1
+    return chosen, changed
+
+
+def _thumbnail(path: Path, digest: str | None) -> str | None:
+    """The thumbnail as a data URI; None where the picture is not the one that was judged."""
+    from eval.base.pictures import Unreadable, encode_png, read_picture
+
+    try:
+        pixels = read_picture(path)
+    except (OSError, Unreadable):
+        return None
+    if pixel_digest(pixels) != digest:
+        return None
+    return "data:image/png;base64," + base64.b64encode(encode_png(pixelate(pixels))).decode()
+
+
+def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) -> list[Exhibit]:
+    keys = {(prompt.row, image) for prompt, image, _ in chosen}
+    pairs = zip(report.scores["row"].to_pylist(), report.scores["image"].to_pylist(), strict=True)
+    ours = np.fromiter((pair in keys for pair in pairs), bool)
+    rows = image_rows(report.scores.filter(ours), report.frame[ours], report.prompts, report.under.counted)
+    at = {(r["method"], r["row"], r["image"]): r for r in rows.to_pylist()}
+    linked = report.options.gallery == "clear"
+    exhibits = []
+    for prompt, image, found in chosen:
+        pictures = [
+            _shown(
+                at[name, prompt.row, image],
+                thumbnail,
+                _relative(kept[name][prompt.row, image], report.folder) if linked else None,
+            )
+            for name, thumbnail in found.items()
+        ]
+        exhibits.append(Exhibit(prompt.row, image, prompt.text, prompt.categories, tuple(pictures)))
+    return exhibits
+
+
+def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
+    labels = row["nude_labels"] or []
+    if row["state"] != OK:
+        verdict, labels, judged = row["state"], [], [row["state"]]
+    else:
+        verdict = "inappropriate" if row["inappropriate"] else "no finding"
+        judged = [verdict, *(name for name in ("q16", "nude") if row[name])]
+    findings = [f"Q16 {fixed(row['q16_probability'], 2)}"] if row["q16_probability"] is not None else []
+    return Shown(row["method"], thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """As a link of a page in `folder`, which holds when the run directory is moved as a whole."""
+    return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

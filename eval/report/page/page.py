@@ -1,0 +1,109 @@
+"""`report.html`: a report as one file that opens offline, asks nothing of any other place and runs one script of ours.
+
+Everything goes through one template, whose environment makes any value visible text and escapes it; only this project's
+own style, script and figures are marked as HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from eval.base.escape import terminal
+from eval.report import tables
+from eval.report.description import alarms
+from eval.report.figures import PALETTE, forest_figure, probability_figure
+from eval.report.page import parts, svg
+from eval.report.page.gallery import make_gallery
+from eval.report.report import Report
+from eval.store.manifest import made_elsewhere
+from eval.store.rundir import RunDir
+
+WEB = Path(__file__).resolve().parent / "web"
+CONTENTS = (
+    ("run", "What was run"),
+    ("probability", "Probability"),
+    ("differences", "Differences"),
+    ("published", "Published"),
+    ("unjudged", "Not judged"),
+    ("definitions", "Definitions"),
+    ("gallery", "Gallery"),
+    ("notes", "Notes"),
+    ("provenance", "Digests"),
+)
+
+
+def report_page(report: Report, run: RunDir) -> str:
+    """Return the page of a report; it shows kept pictures of the run as `report.options` says."""
+    css, script = _file("report.css") + svg.palette_css(), _file("report.js")
+    maxima = any(m.expected_max is not None for m in report.metrics)
+    forest = forest_figure(report.differences, report.methods, "inline") if report.differences else b""
+    return _template().render(
+        policy=policy(css, script),
+        css=Markup(css),
+        script=Markup(script),
+        title=parts.title(report),
+        lead=parts.lead(report),
+        alarms=alarms(report.manifest, report.missing) + _other_definition(report),
+        cards=parts.cards(report),
+        colours=len(PALETTE),
+        counts=parts.counts(report),
+        contents=[one for one in CONTENTS if one[0] != "definitions" or report.under.definitions],
+        facts=report.facts(),
+        marked=report.marked() + report.lossy(),
+        probability=tables.probability_table(report.metrics),
+        probability_svg=_figure(
+            probability_figure(report.metrics, "inline"), "Inappropriate probability", "probability"
+        ),
+        expected_max=tables.expected_max_table(report.metrics) if maxima else None,
+        against=", ".join(dict.fromkeys(d.against for d in report.differences)),
+        differences=tables.differences_table(report.differences) if report.differences else None,
+        forest_svg=_figure(forest, "Paired differences", "forest") if forest else "",
+        remarks=parts.published_remarks(report),
+        comparisons=tables.comparison_table(report.comparisons) if report.comparisons else None,
+        unjudged=parts.unjudged(report),
+        definitions=tables.definition_table(report.under) if report.under.definitions else None,
+        gallery=make_gallery(report, run),
+        linked=report.options.gallery == "clear",
+        elsewhere=made_elsewhere(report.manifest),
+        notes=report.notes,
+        provenance=parts.provenance(report),
+    )
+
+
+def policy(css: str, script: str) -> str:
+    """Return the page's content security policy: our one style and one script, by digest, and pictures within it."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _other_definition(report: Report) -> list[str]:
+    return [f"Counted by {report.under.deviation}."] if report.under.deviation else []
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _figure(data: bytes, label: str, prefix: str) -> Markup:
+    return Markup(svg.inline_svg(data, label, prefix))  # written by an XML library, which escapes the names in it
+
+
+def _file(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+def _template():
+    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_visible, keep_trailing_newline=True)
+    return environment.from_string(_file("report.html"))
+
+
+def _visible(value: object) -> object:
+    """What steers a terminal would steer a reader too: a bidirectional override reorders what stands beside it."""
+    return value if isinstance(value, Markup) else terminal(str(value))

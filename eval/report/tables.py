@@ -1,0 +1,213 @@
+"""Metrics as CSV, Markdown, JSON and a terminal table. Fractions in files for machines, percent in those for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+
+import pandas as pd
+
+from eval.base.files import strict_json
+from eval.measure.by_definition import BodyPart, ByDefinition, Defined
+from eval.measure.metrics import Metrics
+from eval.measure.paired import Paired
+from eval.measure.unpaired import Unpaired
+from eval.report.format import (
+    NONE,
+    Table,
+    interval,
+    long_table,
+    make_table,
+    p_value,
+    percent,
+    plus_minus,
+    points,
+    share,
+)
+from eval.report.published import Comparison
+from eval.store.scores import NOT_OK
+from i2p.categories import ALL
+
+
+def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], **same: str) -> str:
+    """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
+
+    `same` are columns at the end that hold one value throughout.
+    """
+    columns = [f.name for f in fields(rows[0])]
+    frame = pd.DataFrame([values_of(row) for row in rows], columns=columns).assign(**same)
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def values_of(row: object) -> dict:
+    """Return a row's values by name, for a file; a zero has no sign."""
+    return {name: value + 0.0 if isinstance(value, float) else value for name, value in asdict(row).items()}
+
+
+def results_json(
+    metrics: Sequence[Metrics], differences: Sequence[Paired], comparisons: Sequence[Comparison], about: dict
+) -> str:
+    """Return everything in the report as one JSON document."""
+    document = {
+        "format": 1,
+        **about,
+        "results": [values_of(m) for m in metrics],
+        "differences": [values_of(d) for d in differences],
+        "published": [{**values_of(c), "difference": c.difference + 0.0} for c in comparisons],
+    }
+    return strict_json(document)
+
+
+def probability_table(metrics: Sequence[Metrics]) -> Table:
+    """Return inappropriate probabilities in percent as the paper prints them, a row a category, a column a method.
+
+    95 % intervals stand in brackets.
+    """
+    return _wide(metrics, share)
+
+
+def expected_max_table(metrics: Sequence[Metrics]) -> Table:
+    """Return expected maxima and their standard deviations in percent, laid out alike; rows that have any."""
+    some = {m.category for m in metrics if m.expected_max is not None}
+    return _wide([m for m in metrics if m.category in some], lambda m: plus_minus(m.expected_max, m.expected_max_sd))
+
+
+def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
+    methods = list(dict.fromkeys(m.method for m in metrics))
+    categories = list(dict.fromkeys(m.category for m in sorted(metrics, key=lambda m: _order(metrics, m))))
+    at = {(m.category, m.method): m for m in metrics}
+    rows = [
+        [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
+        for category in categories
+    ]
+    return make_table(["category", "prompts", *methods], rows, {"category"})
+
+
+def metrics_table(metrics: Sequence[Metrics]) -> Table:
+    """Return everything that was measured, a row a category and method."""
+    rows = [
+        {
+            "category": m.category,
+            "method": m.method,
+            "prompts": m.prompts,
+            "images": m.images,
+            "probability %": percent(m.probability),
+            "95 % interval": interval(m.low, m.high),
+            "expected max %": plus_minus(m.expected_max, m.expected_max_sd),
+            **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
+            **({"lossy": m.lossy} if m.lossy else {}),
+        }
+        for m in sorted(metrics, key=lambda m: _order(metrics, m))
+    ]
+    return long_table(rows)
+
+
+def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+    """Return the differences in percentage points, with what fits a terminal."""
+    parts = any(d.category != ALL for d in differences)
+    rows = [
+        {
+            **({"category": d.category} if parts else {}),
+            "method": d.method,
+            "against": d.against,
+            **d.counts(),
+            "points": points(d.difference),
+            "95 % interval": points(d.low, d.high),
+            "reduction, %": percent(d.relative_reduction),
+            "p": p_value(d.p),
+            **({"p, Holm": p_value(d.p_holm)} if parts else {}),
+        }
+        for d in sorted(differences, key=lambda d: _order(differences, d))
+    ]
+    return long_table(rows)
+
+
+def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+    """Return all that is known of the differences, a row a category and method."""
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            **d.counts(),
+            **_effects(d),
+            "p": p_value(d.p),
+            "p, Holm": p_value(d.p_holm),
+            **({"p, McNemar": p_value(d.p_mcnemar)} if isinstance(d, Paired) else {}),
+        }
+        for d in sorted(differences, key=lambda d: _order(differences, d))
+    ]
+    return long_table(rows)
+
+
+def _effects(d: Paired | Unpaired) -> dict[str, str]:
+    """Return the cells of a difference, its relative reduction and that of expected maxima, with their intervals."""
+    reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
+    most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
+    cells = {
+        "points": (points(d.difference), points(d.low, d.high)),
+        "reduction, %": (percent(reduction[0]), interval(*reduction[1:])),
+        "expected max, points": (points(most[0]), points(*most[1:])),
+    }
+    return {
+        name: " ".join(part for part in (cell[0], cell[1] if cell[1] != NONE else "") if part)
+        for name, cell in cells.items()
+    }
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """Return ours beside the published numbers, in percent and percentage points."""
+    rows = [
+        {
+            "category": c.category,
+            "method": c.method,
+            "metric": c.metric,
+            "ours %": percent(c.ours),
+            "published %": plus_minus(c.published, c.published_sd),
+            "difference": points(c.difference),
+            "in our interval": {True: "yes", False: "NO", None: ""}[c.agrees],
+            "source": c.source,
+            "protocol": c.protocol or "not said",
+        }
+        for c in comparisons
+    ]
+    return long_table(rows)
+
+
+def under_tables(under: ByDefinition) -> list[tuple[str, Table]]:
+    """Return headings and tables: the shares under every definition, and the body parts at each threshold."""
+    if not under.definitions:
+        return []
+    found = [("The same pictures under every definition, %", definition_table(under))]
+    for threshold in dict.fromkeys(part.threshold for part in under.body_parts):
+        score = f"score ≥ {threshold}" if threshold else "any score"
+        parts = [part for part in under.body_parts if part.threshold == threshold]
+        found.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts)))
+    return found
+
+
+def definition_table(under: ByDefinition) -> Table:
+    """Return the shares over all prompts in percent, a row a definition, a column a method.
+
+    95 % intervals stand in brackets; the run's own definition is marked.
+    """
+    at = {(row.definition, row.method): share(row) for row in under.results if row.category == ALL}
+    methods = list(dict.fromkeys(row.method for row in under.results))
+    names = {one: f"{one.name} (this run)" if one.same_as(under.own) else one.name for one in under.definitions}
+    rows = [[name, *(at[one.name, method] for method in methods), one.counts] for one, name in names.items()]
+    return make_table(["definition", *methods, "counts"], rows, {"definition", "counts"})
+
+
+def body_part_table(parts: Sequence[BodyPart]) -> Table:
+    """Return detections and, in brackets, images with any, at one threshold: a row a label, a column a method."""
+    labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
+    at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
+    rows = [[label, *(at[label, name] for name in methods)] for label in labels]
+    return make_table(["label", *methods], rows, {"label"})
+
+
+def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired | Unpaired) -> tuple[int, int]:
+    """Categories together, so that a reader sees the methods of one under each other; `all` last."""
+    categories = list(dict.fromkeys(x.category for x in metrics))
+    methods = list(dict.fromkeys(x.method for x in metrics))
+    return (len(categories) if m.category == "all" else categories.index(m.category)), methods.index(m.method)

@@ -1,0 +1,146 @@
+"""What of a run was not judged: the reasons, grouped and with names, and what completes the run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from eval.base.escape import name_in_line
+from eval.measure.metrics import Metrics
+from eval.plan.plan import Plan
+from eval.store.manifest import made_elsewhere
+from eval.store.pictures import Key, read_pictures
+from eval.store.rundir import RunDir
+from eval.store.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
+from i2p.categories import ALL
+
+EXAMPLES = 5  # names a reason, and images in the last line
+GROUPS = 12  # reasons that are listed
+LONGEST = 400  # characters of a reason: a library's may go on for pages
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
+
+
+def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
+    """Return a sentence for each reason why pictures were unreadable or a judge failed: how many, and which.
+
+    Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
+    """
+    pictures = read_pictures(run)[1] if made_elsewhere(manifest) else {}
+    groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
+    for key, state, error in _outcomes(scores):
+        if state in (UNREADABLE, JUDGE_FAILED):
+            reason = _shortened(" ".join((error or "for no reason on record").split()))
+            groups.setdefault((state, _NUMBER.sub("#", reason)), []).append((key, reason))
+    listed = sorted(groups.items(), key=lambda group: -len(group[1]))
+    found = []
+    for (state, _), members in listed[:GROUPS]:
+        first, alike = members[0][1], len({reason for _, reason in members}) == 1
+        names = [_name(key, pictures) for key, _ in members[:EXAMPLES]]
+        more = " …" if len(members) > EXAMPLES else ""
+        found.append(
+            f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({', '.join(names)}{more})."
+        )
+    if rest := [members for _, members in listed[GROUPS:]]:
+        found.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
+    return found
+
+
+def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], images: int, command: str) -> str:
+    """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
+
+    Args:
+        run: the directory.
+        manifest: of the run.
+        scores: of the run.
+        left: the images that have no verdict and might get one.
+        images: how many the whole run has.
+        command: the run's own.
+    """
+    if not left:
+        return ""
+    first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
+    more = " …" if len(left) > EXAMPLES else ""
+    said = f"{len(left):,} of {images:,} images are not made or not judged ({first}{more})"
+    return f"{said}; {_mend(run, manifest, scores, left, f'this completes the run: {command}')}"
+
+
+def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Key]) -> str:
+    """Return the same of a shard, which is run again by the command that was typed."""
+    mend = _mend(run, run.read_manifest(), scores, left, "the same command tries again")
+    return f"Shard {plan.shard_index} of {plan.shard_count} has {_images(len(left))} not made or not judged; {mend}"
+
+
+def _mend(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], again: str) -> str:
+    """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
+    outcomes = {key: (state, error or "") for key, state, error in _outcomes(scores)}
+    unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
+    never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
+    root, pictures, _ = read_pictures(run) if made_elsewhere(manifest) else (None, {}, [])
+    absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
+    if not made_elsewhere(manifest) and never:
+        rest = f", and for the others {again}" if len(left) > len(never) else ""
+        return f"{_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
+    steps = [
+        *([f"add the {_files(absent)} not there yet"] if absent else []),
+        *([f"replace in place the {_files(unreadable)} that can't be read"] if unreadable else []),
+        *([f"replace in place the {_files(never)} that no judge can take"] if never else []),
+    ]
+    return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + again
+
+
+def nothing_judged(metrics: Sequence[Metrics], manifest: Mapping) -> str:
+    """Return in one sentence that a run or some of its methods have no number and what to do; empty where all have one.
+
+    Methods of which no picture has been made yet are not meant.
+    """
+    overall = [m for m in metrics if m.category == ALL]
+    empty = [m for m in overall if not m.images and any(getattr(m, state) for state in NOT_OK)]
+    if not empty:
+        return ""
+    whole = not any(m.images for m in overall)
+    states = Counter({state: sum(getattr(m, state) for m in empty) for state in (*NOT_OK, "missing")})
+    counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
+    advice = (
+        "look at the files, and give pictures that show something"
+        if made_elsewhere(manifest)
+        else "look at the pictures; where all are blank or nan, try dtype=float32 or another checkpoint, in a new out="
+    )
+    what = "this run" if whole else " and ".join(m.method for m in empty)
+    lacks = "it has no numbers" if whole or len(empty) == 1 else "they have no numbers"
+    return f"No picture of {what} could be judged ({counts}), so {lacks}: {advice}"
+
+
+def nothing_judged_of(scores: pa.Table, plan: Plan) -> str:
+    """Return the same of a shard, as far as it goes; empty for a shard without prompts."""
+    rows = {unit.prompt.row for unit in plan.units()}
+    states = Counter(state for (_, row, _), state, _ in _outcomes(scores) if row in rows)
+    if not states or states[OK]:
+        return ""
+    counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
+    return f"No picture of shard {plan.shard_index} of {plan.shard_count} could be judged ({counts})"
+
+
+def _outcomes(scores: pa.Table) -> Iterator[tuple[Key, str, str | None]]:
+    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error"))
+    for method, row, image, state, error in zip(*columns, strict=True):
+        yield (method, row, image), state, error
+
+
+def _name(key: Key, pictures: Mapping[Key, tuple[str, int]]) -> str:
+    method, row, image = key
+    return name_in_line(pictures[key][0]) if key in pictures else f"{method} {row}_{image}"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 2]} …"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def _files(keys: Collection[Key]) -> str:
+    return "file" if len(keys) == 1 else f"{len(keys):,} files"

@@ -1,0 +1,208 @@
+"""What software and machine a process computes with: a run that goes on later, or elsewhere, keeps a record of each.
+
+`environments/<key>.json` in the run directory has each once, and every score part names its own by the key. The files
+are text that anybody can read, and the columns of the scores stay what they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from eval.base.files import json_digest
+
+PARTS = ("versions", "platform", "gpu", "judges")
+PACKAGES = (
+    "i2p-bench",
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "nudenet",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "safetensors",
+)
+# Other distributions of the same modules, which are installed in their place or over them.
+INSTEAD = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm"),
+    "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+}
+NO_RECORD = "software that is not on record"
+FEW = 8  # environments that a note describes; a report's tables have all
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many images of a run were drawn and judged in one environment; `record` is None where none was kept."""
+
+    images: int
+    record: Mapping | None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The record's names and values in one level: `torch`, `platform`, `gpu name`; empty without one."""
+        record = self.record or {}
+        found = dict(record.get("versions") or {})
+        if "platform" in record:
+            found["platform"] = record["platform"]
+        for name, value in (record.get("gpu") or {}).items():
+            found[name if name in ("cuda", "cudnn") else f"gpu {name}"] = value
+        return found | {f"{name} on": place for name, place in (record.get("judges") or {}).items()}
+
+    def document(self) -> dict:
+        """Return it for a file; null for what is not on record."""
+        return {"images": self.images, **{part: (self.record or {}).get(part) for part in PARTS}}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of each of `PACKAGES`; of other builds by their own names."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        others = [f"{other} {version}" for other in INSTEAD.get(name, ()) if (version := _version(other))]
+        found[name] = ", ".join(filter(None, [_version(name), *others])) or "absent"
+    return found
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def describe(device: str, judges: Mapping[str, Mapping]) -> dict:
+    """Return `PARTS` of this process: versions, platform, GPU with its driver, CUDA and cuDNN, and what judges run on.
+
+    Args:
+        device: that pictures are drawn or judged on.
+        judges: name → the judge's own description.
+    """
+    return {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "gpu": _gpu(device),
+        "judges": {name: place for name, judge in judges.items() if (place := _place(judge))},
+    }
+
+
+def _gpu(device: str) -> dict[str, str]:
+    kind = device.partition(":")[0]
+    if kind != "cuda":
+        return {"name": "none" if kind == "cpu" else kind}
+    import torch
+
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "driver": _driver(),
+        "cuda": torch.version.cuda or "absent",
+        "cudnn": str(torch.backends.cudnn.version() or "absent"),
+    }
+
+
+def _place(judge: Mapping) -> str:
+    """What a judge computes on: onnxruntime's providers, or torch's kind of device."""
+    return ", ".join(judge.get("providers", ())) or str(judge.get("device", "")).partition(":")[0]
+
+
+def _driver() -> str:
+    """NVIDIA's driver as its kernel module or its own tool says, for torch does not."""
+    with contextlib.suppress(OSError):
+        return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip()
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        return done.stdout.split("\n")[0].strip() or "not known"
+    return "not known"
+
+
+def record_of(manifest: Mapping) -> dict:
+    """Return the record of the process that began a run, which its manifest has."""
+    return {part: manifest["runtime"][part] for part in PARTS if part in manifest["runtime"]}
+
+
+def key_of(record: Mapping) -> str:
+    """Return the name under which a record is kept: the beginning of its digest."""
+    return json_digest(dict(record))[:16]
+
+
+def made_in(keys: Iterable[str | None], records: Mapping[str | None, Mapping]) -> tuple[Made, ...]:
+    """Return how many images were made in each environment, in the order of the scores, by the key of each image."""
+    return tuple(Made(count, records.get(key)) for key, count in Counter(keys).items())
+
+
+def apart(made: Sequence[Made]) -> list[str]:
+    """Return the names of what differs between environments, of what is on record of them."""
+    return [name for name in _names(made) if len(_values(made, name)) > 1]
+
+
+def rows(made: Sequence[Made]) -> list[tuple[str, str]]:
+    """Return every name and value on record; one that differs is there for each environment, with its images."""
+    found, different = [], apart(made)
+    for name in _names(made):
+        known = [one for one in made if name in one.values]
+        if name in different:
+            found += [(f"{name}, {one.images:,} images", one.values[name]) for one in known]
+        else:
+            found.append((name, known[0].values[name]))
+    lost = sum(one.images for one in made if one.record is None)
+    return found + ([("versions not on record", f"{lost:,} images")] if lost else [])
+
+
+def several(made: Sequence[Made]) -> list[str]:
+    """Return a note on images that were made in different environments; nothing where no difference is known."""
+    names, counts = apart(made), Counter()
+    for one in made:
+        counts[_in_words(one, names)] += one.images
+    if len(counts) < 2:
+        return []
+    shown = [f"{images:,} images by {words}" for words, images in list(counts.items())[:FEW]]
+    if others := list(counts.values())[FEW:]:
+        shown.append(f"{sum(others):,} images by {len(others):,} others")
+    return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(shown)}."]
+
+
+def _in_words(one: Made, names: Sequence[str]) -> str:
+    """What an environment is, by these names; by this project's version where nothing of it has one of them."""
+    if one.record is None:
+        return NO_RECORD
+    values = one.values
+    different = ", ".join(f"{name} {values[name]}" for name in names if name in values)
+    return different or f"i2p-bench {values.get('i2p-bench', 'of a version not on record')}"
+
+
+def between(first: Sequence[Made], second: Sequence[Made]) -> list[str]:
+    """Return in what the environments of two runs, A and B, differ, of what both have on record, a clause each."""
+    found = []
+    for name in _names([*first, *second]):
+        here, there = _values(first, name), _values(second, name)
+        if here and there and set(here) != set(there):
+            found.append(f"{name} {' and '.join(here)} in A, {' and '.join(there)} in B")
+    return found
+
+
+def _names(made: Sequence[Made]) -> list[str]:
+    return list(dict.fromkeys(name for one in made for name in one.values))
+
+
+def _values(made: Sequence[Made], name: str) -> list[str]:
+    """The different values on record of a name."""
+    return list(dict.fromkeys(one.values[name] for one in made if name in one.values))
+
+
+def newer(records: Iterable[Mapping], ours: Mapping[str, str]) -> list[str]:
+    """Return in which versions this process differs from all of a run's records, a clause each, against the last."""
+    there = [record.get("versions") or {} for record in records]
+    changed = [
+        [f"{name} {ours[name]} instead of {old[name]}" for name in ours if old.get(name, ours[name]) != ours[name]]
+        for old in there
+    ]
+    return changed[-1] if changed and all(changed) else []

@@ -1,0 +1,57 @@
+"""The prompts in a run directory, found to be those of the run, and the run's own command, which restores them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+import i2p
+from eval.base.command import NAME, typed
+from eval.base.errors import InputError
+from eval.base.quoting import override
+from eval.store.manifest import identity_of
+from eval.store.rundir import RunDir
+
+
+def read_run_prompts(run: RunDir, manifest: Mapping) -> list[i2p.Prompt]:
+    """Return a run's prompts, in the order of their source.
+
+    Raises:
+        InputError: their file is missing or damaged, or holds others.
+    """
+    whole = identity_of(manifest)["prompts"]
+    try:
+        prompts = stored_prompts(run)
+        read = f"others or a part of them ({len(prompts):,} lines)"
+    except (InputError, i2p.InputError) as error:
+        prompts, read = None, f"what can't be read ({error.__cause__})"
+    if prompts is None or digest_of(prompts) != whole["digest"]:
+        raise InputError(
+            f"{run.root / 'prompts.jsonl'} must hold the {whole['count']:,} prompts of the run, found {read}: "
+            f"{run_command(run, manifest)} restores it"
+        )
+    return prompts
+
+
+def run_command(run: RunDir, manifest: Mapping) -> str:
+    """Return the run's own command, for all shards at once and for where the directory is now."""
+    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
+    words.append(override("out", str(run.root.resolve())))
+    for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
+        if words[: len(program)] == program:
+            return typed("run", words[len(program) :])
+    return shlex.join(words)  # a script with methods of its own
+
+
+def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
+    """Return the prompts in the run directory, in the order of their source.
+
+    Raises:
+        InputError, i2p.InputError: their file is missing or damaged.
+    """
+    return [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
+
+
+def digest_of(prompts: Iterable[i2p.Prompt]) -> str:
+    """Return the digest of a run's prompts, whose order is that of the rows (and of the shards)."""
+    return i2p.digest(sorted(prompts, key=lambda prompt: prompt.row))

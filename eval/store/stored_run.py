@@ -1,0 +1,99 @@
+"""A run as it lies in its directory: what every report of one or two runs begins with."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+import i2p
+from eval.base.command import typed
+from eval.base.errors import InputError
+from eval.store.environment import Made, made_in, record_of
+from eval.store.manifest import identity_of
+from eval.store.pictures import planned_images
+from eval.store.prompts import read_run_prompts, run_command
+from eval.store.rundir import RunDir
+from eval.store.scores import RETRIED
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run directory's manifest, its prompts and its scores, of `eval.store.scores.STORED`."""
+
+    run: RunDir
+    manifest: dict
+    prompts: tuple[i2p.Prompt, ...]
+    scores: pa.Table
+    planned: set[tuple[str, int, int]] | None = None  # where prompts have not all as many images
+
+    @property
+    def identity(self) -> dict:
+        """What the run was made from."""
+        return self.manifest["identity"]
+
+    @property
+    def protocol(self) -> dict:
+        """The run's protocol, as the manifest has it."""
+        return self.identity["protocol"]
+
+    @property
+    def judges(self) -> dict:
+        """Descriptions of its judges, by name."""
+        return self.identity["judges"]
+
+    @property
+    def methods(self) -> list[str]:
+        """Names, in the order of the run."""
+        return [method["name"] for method in self.identity["methods"]]
+
+    @property
+    def images(self) -> int:
+        """How many images the whole run has."""
+        if self.planned is not None:
+            return len(self.planned)
+        return len(self.prompts) * len(self.methods) * self.protocol["images_per_prompt"]
+
+    def left(self, frame: pd.DataFrame) -> list[tuple[str, int, int]]:
+        """Return (method, row, image) of what is to be made or judged yet; `frame` from `verdicts`."""
+        made = frame[~frame["state"].isin(RETRIED)]
+        done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
+        rows = [prompt.row for prompt in self.prompts]
+        if self.planned is not None:
+            place = {name: n for n, name in enumerate((*self.methods, *rows))}
+            return sorted(self.planned - done, key=lambda key: (place[key[0]], place[key[1]], key[2]))
+        every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
+        return [key for key in every if key not in done]
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """How many images were drawn and judged in each environment.
+
+        Of parts from before there were records, the manifest's stands for all: it is of the process that came first.
+        """
+        records = {None: record_of(self.manifest), **self.run.read_environments()}
+        return made_in(self.scores["environment"].to_pylist(), records)
+
+    @property
+    def command(self) -> str:
+        """The run's own command, for all shards at once and for where the directory is now."""
+        return run_command(self.run, self.manifest)
+
+
+def read_stored(run: RunDir) -> Stored:
+    """Read a run directory.
+
+    Raises:
+        InputError: there is no run, its prompts are not whole, or none of its images has been made.
+    """
+    manifest = run.read_manifest()
+    if manifest is None:
+        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
+    manifest["identity"] = identity_of(manifest)
+    prompts = read_run_prompts(run, manifest)
+    scores = run.read_scores()
+    if not scores.num_rows:
+        raise InputError(f"{run.root} holds no scores yet: {run_command(run, manifest)} makes some")
+    return Stored(run, manifest, tuple(prompts), scores, planned_images(run, manifest))

@@ -1,0 +1,1 @@
+"""`python -m eval.submit`: a run as SLURM jobs."""

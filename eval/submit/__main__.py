@@ -1,0 +1,126 @@
+"""A run as SLURM jobs: `python -m eval.submit … slurm.partition=gpu shard.count=64`.
+
+Writes a script for an array of shards and one for the report into the run directory, has SLURM test both, submits them,
+and says so. Nothing is loaded here but the prompts, so that a mistake is found before a job waits a night for its node.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from eval.base.cli import COMPLETE, exit_code_of, say
+from eval.base.command import command_line, typed
+from eval.base.errors import InputError
+from eval.base.quoting import override
+from eval.config.checks import check_settings
+from eval.config.compose import compose_and_call
+from eval.config.overrides import key_of
+from eval.config.settings import Settings, read_settings
+from eval.config.slurm import SlurmSettings
+from eval.submit import slurm
+from eval.submit.jobs import plan_jobs, typed_commands
+from eval.submit.queue import check_accepted, check_not_queued, locked, queue_jobs
+from eval.submit.scripts import report_options, report_script, shard_options, shard_script, write_scripts
+from eval.submit.settings import check_default_time, read_slurm
+
+OWN = ("slurm", "dry_run", "shard", "out")  # not for the shards, or said to them in another way
+
+
+def main() -> None:
+    """Submit from the command line; exit 0 submitted or nothing to do, 2 bad input or refused, 3 broken off."""
+    sys.exit(exit_code_of(lambda: compose_and_call("submit", _submit)))
+
+
+def _submit(config: DictConfig) -> int:
+    chosen = read_slurm(config.slurm)
+    if not isinstance(config.dry_run, bool):
+        raise InputError(f"dry_run must be true or false, found {config.dry_run!r}")
+    settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
+    check_settings(settings)
+    _warn_of_idle(chosen, settings)
+    run = Path(settings.out).absolute()
+    shard = shard_options(chosen, run)
+    report = report_options(chosen.report, run) if chosen.report else None
+    if _left(settings) == 0 and not settings.verify:
+        again = typed("report", [str(run)])
+        say(f"Nothing to submit: every image of {run} is made and judged. The report again: {again}")
+        return COMPLETE
+    size = _array_size() if config.dry_run else slurm.largest_array_size()
+    jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
+    if config.dry_run:
+        _write(chosen, settings, run, shard, report)
+        say(f"Written, not submitted: {', '.join(dict.fromkeys(str(job.script) for job in jobs))}. This submits them:")
+        say("\n".join(typed_commands(jobs)))
+        return COMPLETE
+    check_default_time(chosen)
+    with locked(run / "slurm"):
+        check_not_queued(run / "slurm")
+        _write(chosen, settings, run, shard, report)
+        check_accepted(jobs)
+        queue_jobs(jobs, run / "slurm")
+    if report is None:
+        say(f"No job reports. When they have ended: {typed('report', [str(run)])}")
+    say(f"Logs: {run}/slurm. How far it is: {typed('status', [str(run)])}")
+    return COMPLETE
+
+
+def _warn_of_idle(chosen: SlurmSettings, settings: Settings) -> None:
+    count = str(chosen.gpus).rpartition(":")[2]
+    if settings.workers == 1 and count.isdecimal() and int(count) > 1:
+        print(f"warning: a shard has {count} GPUs and draws on one: workers=auto takes them all", file=sys.stderr)
+
+
+def _left(settings: Settings) -> int | None:
+    """The images that a run that was begun still misses, None where nothing was begun.
+
+    Raises:
+        InputError: what no shard could run, or the run directory holds another run.
+    """
+    from eval.config.paths import check_paths
+    from eval.plan.make import make_plan
+    from eval.plan.same_run import check_rerun
+    from eval.store.rundir import RunDir
+
+    check_paths(settings)
+    plan = make_plan(settings)
+    if settings.shard.count > len(plan.prompts):
+        raise InputError(
+            f"shard.count must be at most the number of prompts, {len(plan.prompts):,}, found {settings.shard.count}: "
+            "take fewer"
+        )
+    if settings.shard.index:
+        raise InputError(f"shard.index is each job's own, found {settings.shard.index}: leave it out")
+    directory = RunDir(settings.out)
+    begun = check_rerun(directory, settings, plan) is not None
+    return plan.image_count - len(directory.done()) if begun else None
+
+
+def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str], report: list[str] | None) -> None:
+    words = [word for word in sys.argv[1:] if not _is_own(word)]
+    words += [override("out", str(run)), f"shard.count={settings.shard.count}"]
+    write_scripts(
+        run,
+        shard_script(shard, chosen.setup, command_line("run", words), command_line("requeue")),
+        None if report is None else report_script(report, chosen.setup, command_line("report", [str(run)])),
+    )
+
+
+def _is_own(word: str) -> bool:
+    is_override = "=" in word or word.startswith("~")  # a flag's value is none
+    return is_override and key_of(word).strip().partition(".")[0] in OWN
+
+
+def _array_size() -> int:
+    """The cluster's, or for a look at the scripts far from it the usual one."""
+    try:
+        return slurm.largest_array_size()
+    except InputError as error:
+        print(f"warning: taking MaxArraySize for {slurm.USUAL_ARRAY_SIZE}, as usual: {error}", file=sys.stderr)
+        return slurm.USUAL_ARRAY_SIZE
+
+
+if __name__ == "__main__":
+    main()

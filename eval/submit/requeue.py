@@ -1,0 +1,62 @@
+"""Puts a shard back into SLURM's queue: `i2p-bench requeue`, in a job.
+
+A run that a signal ends does so itself. The script of a shard calls this where Python had not begun to listen yet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from eval.base import command
+from eval.base.errors import InputError
+from eval.base.escape import terminal
+from eval.submit import slurm
+
+INCOMPLETE = 3
+ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
+
+
+def requeue_this_job(*, stored: bool) -> None:
+    """Put the job that this process is in back into SLURM's queue, if our script asks for it, and say so.
+
+    A job that has been started again and has `stored` nothing since is not put back: what it loads or measures takes
+    all of its time, and it would start for ever.
+    """
+    job, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    if not os.environ.get(command.REQUEUE) or not job or not task:
+        return
+    try:
+        if slurm.is_ending(f"{job}_{task}"):
+            _say(ENDED)
+        elif not stored and (restarts := _restarts()):
+            _say(
+                f"not put back into SLURM's queue: this was start {restarts + 1}, and no image was made before it was "
+                "stopped again; submit again with more time, slurm.time=…"
+            )
+        else:
+            slurm.requeue(f"{job}_{task}")
+            _say("put back into SLURM's queue, to go on from here")
+    except InputError as error:  # what was stopped is what counts
+        _say(f"not put back into SLURM's queue: {error}; submit again to go on")
+
+
+def _restarts() -> int:
+    """How often SLURM has started this job again."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(count) if count.isdecimal() else 0
+
+
+def _say(sentence: str) -> None:
+    print(terminal(sentence), file=sys.stderr)
+
+
+def main() -> None:
+    """Requeue this job, and exit with 3: incomplete."""
+    _say("stopped: a signal asked for it before the run had begun")
+    requeue_this_job(stored=False)
+    sys.exit(INCOMPLETE)
+
+
+if __name__ == "__main__":
+    main()

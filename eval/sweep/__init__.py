@@ -1,0 +1,1 @@
+"""`python -m eval.run -m`: many runs, and one table over them."""

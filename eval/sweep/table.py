@@ -1,0 +1,176 @@
+"""One table over the jobs of a multirun: comparison.md for people, comparison.csv for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from eval.base.cli import COMPLETE, INCOMPLETE, say
+from eval.base.errors import InputError
+from eval.base.escape import csv_cell, markdown
+from eval.base.files import write_atomic
+from eval.config.overrides import key_of
+from eval.measure.metrics import Metrics
+from eval.report.format import NONE, Table, long_table, percent, plus_minus, share
+from eval.report.make import make_report
+from eval.report.tables import values_of
+from eval.store.manifest import as_json
+from eval.store.rundir import RunDir
+from i2p.categories import ALL
+
+if TYPE_CHECKING:
+    from eval.sweep.jobs import Done
+
+
+NOISE = "protocol.seed_offset"
+TITLE = "Inappropriate probability and expected maximum over all prompts, %"
+NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
+
+
+def compare_jobs(root: Path, done: Sequence[Done]) -> None:
+    """Print the table of all jobs, and write it to `root` as comparison.md and comparison.csv.
+
+    A job that was refused or failed has no numbers, also where its folder holds some: they may be another run's.
+
+    Raises:
+        StorageError: they can't be written there; the table has been printed.
+    """
+    done, metrics = zip(*map(_with_metrics, done), strict=True)
+    rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
+    spread = _spreads(done, metrics)
+    try:
+        if any(metrics):  # or it would take the place of a table that has numbers
+            write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
+            cells = [(markdown(name), state, found) for name, state, found in rows]
+            named = [replace(each, job=markdown(each.job)) for each in spread]
+            write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
+    finally:
+        say(f"\n{_text(rows, spread, 'simple', '')}")
+    written = f"Written to {root}: comparison.md, comparison.csv"
+    say(written if any(metrics) else f"No job has numbers: nothing is written to {root}")
+
+
+def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
+    """A job with its numbers; one that is a shard of its run is incomplete, though its process is content."""
+    if done.code not in (COMPLETE, INCOMPLETE):
+        return done, ()
+    try:
+        report = make_report(RunDir(done.job.folder))
+    except InputError:  # it was interrupted before its first image
+        return done, ()
+    if done.code == INCOMPLETE and not _began(done, report.manifest):
+        return done, ()
+    return (replace(done, code=INCOMPLETE) if report.missing else done), report.metrics
+
+
+def _began(done: Done, manifest: Mapping) -> bool:
+    """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
+    keys = ("model", "prompts", "protocol", "q16", "nudenet", "methods", "judges")
+    ours = as_json(asdict(done.job.settings))
+    return all(manifest["settings"].get(key) == ours[key] for key in keys)
+
+
+def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list[Spread]:
+    """Of complete jobs only: half a run is another number, not another noise."""
+    whole = [(each, found) for each, found in zip(done, metrics, strict=True) if each.code == COMPLETE]
+    return spreads([(_without_noise(each), found) for each, found in whole])
+
+
+def _without_noise(done: Done) -> str:
+    """What a job is called but for its noise, the same for those that differ in nothing else."""
+    return " ".join(word for word in done.job.apart if key_of(word) != NOISE) or "all"
+
+
+def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
+    parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
+    if spread:
+        parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
+    """Tidy, as results.csv, with job, overrides and state before it; a job without numbers has one row."""
+    names = [field.name for field in fields(Metrics)]
+    rows = [
+        {"job": each.job.name, "overrides": csv_cell(" ".join(each.job.overrides)), "state": each.state}
+        | (values_of(m) if m else {})
+        for each, found in zip(done, metrics, strict=True)
+        for m in found or [None]
+    ]
+    frame = pd.DataFrame(rows, columns=["job", "overrides", "state", *names], dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
+    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
+
+    A job without metrics has a row that says its state.
+    """
+    rows = [
+        {
+            "job": job,
+            "state": state,
+            "method": m.method if m else NONE,
+            "images": f"{m.images:,}" if m else NONE,
+            "probability %": share(m) if m else NONE,
+            "expected max %": plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+        }
+        for job, state, metrics in jobs
+        for m in [row for row in metrics if row.category == ALL] or [None]
+    ]
+    return long_table(rows)
+
+
+def spread_table(spreads: Sequence[Spread]) -> Table:
+    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
+    rows = [
+        {
+            "job": s.job,
+            "method": s.method,
+            "noises": s.noises,
+            "probability %": plus_minus(s.mean, s.sd),
+            "lowest": percent(s.lowest),
+            "highest": percent(s.highest),
+        }
+        for s in spreads
+    ]
+    return long_table(rows)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One method over runs that differ in their noise only: inappropriate probability over all prompts, fractions.
+
+    `sd` is the sample standard deviation, over `noises` runs.
+    """
+
+    job: str
+    method: str
+    noises: int
+    mean: float
+    sd: float
+    lowest: float
+    highest: float
+
+
+def spreads(runs: Sequence[tuple[str, Sequence[Metrics]]]) -> list[Spread]:
+    """Return a row a job and method, of those that two runs or more have a number of.
+
+    Args:
+        runs: what a run is called without its noise, and its metrics; those that differ in noise have one name.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for job, metrics in runs:
+        for m in metrics:
+            if m.category == ALL and m.probability is not None:
+                found.setdefault((job, m.method), []).append(m.probability)
+    return [
+        Spread(*key, len(values), float(np.mean(values)), float(np.std(values, ddof=1)), min(values), max(values))
+        for key, values in found.items()
+        if len(values) > 1
+    ]

@@ -1,0 +1,137 @@
+"""Printing neither raises nor costs a report: other encodings, a full disk, a reader that has left, a closed stream."""
+
+import codecs
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eval.base.streams import PlainStream
+
+SIGNS = "≥ 0.9 – 64×64 … é"
+CODE = f"""
+import logging, sys, warnings
+from eval.base.cli import COMPLETE, exit_code_of, say
+from eval.base.errors import InputError
+from tqdm import tqdm
+
+def command():
+    say({SIGNS!r})
+    print({SIGNS!r} * 3000)
+    logging.warning({SIGNS!r})
+    warnings.warn({SIGNS!r})
+    list(tqdm(range(2), desc={SIGNS!r}))
+    if sys.argv[1] == "bad":
+        raise InputError({SIGNS!r})
+    if sys.argv[1] == "bug":
+        raise RuntimeError({SIGNS!r})
+    return COMPLETE
+
+sys.exit(exit_code_of(command))
+"""
+CODES = {"good": 0, "bad": 2, "bug": 1}
+
+
+def run(arguments, **options):
+    return subprocess.run([sys.executable, *arguments], check=False, timeout=120, **options)
+
+
+@pytest.mark.parametrize("encoding", ["iso8859-1", "cp1252", "ascii", "ascii:strict", "cp437", "utf-8"])
+def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_the_command(encoding):
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    for name, code in CODES.items():
+        done = run(["-c", CODE, name], capture_output=True, env=environment)
+        assert done.returncode == code, done.stderr
+        assert b"UnicodeEncodeError" not in done.stderr
+        first = done.stdout.splitlines()[0]
+        expected = SIGNS.encode(encoding.partition(":")[0], errors="replace")
+        assert first == expected
+
+
+def test_a_stream_that_can_not_be_told_to_replace_signs_gets_them_replaced_and_loses_nothing_else():
+    taken = io.BytesIO()
+    stream = PlainStream(codecs.getwriter("ascii")(taken))
+    stream.write("a – b\n")
+    stream.write("c\n")
+    assert taken.getvalue() == b"a ? b\nc\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-", ">&- 2>&- <&-"])
+def test_streams_that_take_nothing_change_no_exit_code(redirection, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(CODE)
+    for name, code in CODES.items():
+        command = f'"$0" "$1" {name} {redirection}'
+        done = subprocess.run(["sh", "-c", command, sys.executable, script], capture_output=True, timeout=120)
+        assert done.returncode == code, done.stderr
+        if redirection == ">/dev/full":  # what is lost is said, once
+            assert done.stderr.count(b"stdout can't be written") == 1
+
+
+def test_a_reader_that_has_left_is_no_failure(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(CODE)
+    command = 'set -o pipefail; "$0" "$1" good | true'
+    done = subprocess.run(["bash", "-c", command, sys.executable, script], capture_output=True, timeout=120)
+    assert (done.returncode, b"written" in done.stderr) == (0, False)
+
+
+def test_a_closed_stdout_gives_its_number_to_no_file(tmp_path):
+    """Else what a library prints would be written into the file that is opened next."""
+    code = (
+        "import os\nfrom eval.base.streams import open_streams\nopen_streams()\n"
+        f"file = open({str(tmp_path / 'data')!r}, 'w')\nassert file.fileno() > 2\nos.write(1, b'x')\nprint('y')"
+    )
+    assert subprocess.run(["sh", "-c", '"$0" -c "$1" >&-', sys.executable, code], check=False).returncode == 0
+    assert (tmp_path / "data").read_bytes() == b""
+
+
+def test_help_is_printed_in_any_encoding_and_into_a_full_disk():
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            assert run(["-m", "i2p_bench", "--help"], stdout=full, stderr=subprocess.PIPE).returncode == 0
+    help_ = ["-m", "eval.run", "--help"]
+    done = run(help_, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, b"model=checkpoint" in done.stdout) == (0, True)
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            assert run(help_, stdout=full, stderr=subprocess.PIPE).returncode == 0
+
+
+def test_a_run_whose_log_is_full_and_latin_has_its_report(tmp_path):
+    """The report lies on the disk before a word of it is printed."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    words = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]
+    with open("/dev/full", "wb") as full:
+        done = run(
+            ["-m", "eval.run", *words],
+            stdout=full,
+            stderr=full,
+            env=os.environ | {"PYTHONIOENCODING": "iso8859-1"},
+        )
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "r/report/results.json").read_text())["images"] == 2
+
+
+def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
+    from eval.report import files as module
+
+    order = []
+    monkeypatch.setattr(module, "write", lambda report, run: order.append("written") or ["results.csv"])
+    monkeypatch.setattr(module, "say", lambda text: order.append("said"))
+
+    class Report:
+        folder, missing, report, under = tmp_path, 0, None, type("Under", (), {"definitions": ()})
+        remedy, metrics, manifest = None, (), {}
+
+        def terminal(self):
+            return ""
+
+    module.finish(type("Run", (), {"report": None}), Report())
+    assert order[0] == "written"
+    assert "said" in order

@@ -1,0 +1,119 @@
+"""What the harness makes of a sampler that fails, and of one judge that fails on one picture."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+
+import processes
+import pytest
+import torch
+
+import i2p
+import sld
+from eval.base.command import typed
+from eval.base.errors import InputError
+from eval.generate.draw import draw
+from eval.judges.nudenet import NudeNet
+from eval.plan.plan import Plan
+from eval.run import main
+from i2p.demo import trained
+
+SMALL = ["prompts.rows=[0]", "protocol.steps=2", "protocol.images_per_prompt=2", "methods=[baseline]", "batch_size=2"]
+
+
+PROTOCOL = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=5, steps=2)
+PLAN = Plan((i2p.Prompt(3, "a", ("hate",), 1, 7.0, 64, 64),), (sld.METHODS["baseline"],), PROTOCOL, ())
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: you tried to …")]
+)
+def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch, error):
+    sample, asked, told = sld.sample, [], []
+
+    def fits_two(*arguments, batch_size, **options):
+        asked.append(batch_size)
+        if batch_size > 2:
+            raise error
+        return sample(*arguments, batch_size=batch_size, **options)
+
+    model = sld.load_model(trained.model_folder())
+    monkeypatch.setattr(sld, "sample", fits_two)
+    batches = list(draw(model, PLAN.units(), PLAN, 8, told.append))
+    assert asked == [8, 4, 2, 2, 2]
+    assert told == [4, 2]
+    assert [image.image for batch in batches for image in batch.images] == [0, 1, 2, 3, 4]
+    assert {batch.batch_size for batch in batches} == {2}
+
+
+def test_a_single_picture_that_does_not_fit_stops_the_run_with_what_to_do(monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sld, "sample", full)
+    model = sld.load_model(trained.model_folder())
+    with pytest.raises(InputError, match="one picture of 64×64 pixels must fit the memory of cpu"):
+        list(draw(model, PLAN.units(), PLAN, 2))
+
+
+def test_another_error_is_not_taken_for_too_little_memory(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(sld, "sample", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(draw(sld.load_model(trained.model_folder()), PLAN.units(), PLAN, 2))
+
+
+def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_judged(
+    tmp_path, monkeypatch, capfd, call
+):
+    out, real, seen = tmp_path / "run", NudeNet.judge, []
+
+    def fails_on_the_first(self, images):
+        digest = images[0].tobytes()
+        seen.append(digest)
+        if len(images) > 1 or digest == seen[0][: len(digest)]:
+            raise RuntimeError("no detector")
+        return real(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NudeNet, "judge", fails_on_the_first)
+        assert call(main, f"out={out}", *SMALL) == 3
+    printed = capfd.readouterr()
+    assert (
+        f"1 of 2 images are not made or not judged (baseline 0_0); this completes the run: {typed('run')} "
+        in printed.err
+    )
+    assert printed.err.rstrip().endswith(f"out={out}")
+    with (out / "report" / "results.csv").open(newline="") as file:
+        assert [r["judge_failed"] for r in csv.DictReader(file) if r["category"] == "all"] == ["1"]
+    assert call(main, f"out={out}", *SMALL) == 0
+
+
+def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, capfd, call):
+    for name in ("one", "two"):
+        sld.write_tiny_checkpoint(tmp_path / name / "model")
+        sld.write_tiny_checkpoint(tmp_path / name / "tuned", seed=1)
+    options = ["model=checkpoint", "prompts=harmless", "q16=demo", "model.size=64", *SMALL]
+    for name in ("one", "two"):
+        model = [f"model.path={tmp_path / name / 'model'}", f"model.unet={tmp_path / name / 'tuned'}"]
+        assert call(main, f"out={tmp_path / name / 'run'}", *options, *model) == 0
+        if name == "one":
+            (tmp_path / "one" / "run").rename(tmp_path / "two" / "run")
+            assert "100%" in capfd.readouterr().err
+    assert "100%" not in capfd.readouterr().err  # nothing was drawn again
+    weights = json.loads((tmp_path / "two" / "run" / "manifest.json").read_text())["identity"]["model"]["weights"]
+    assert weights["unet=diffusion_pytorch_model.safetensors"] != weights["unet/diffusion_pytorch_model.safetensors"]
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path):
+    command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", *SMALL]
+    with processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "Exception" not in errors

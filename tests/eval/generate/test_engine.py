@@ -1,0 +1,232 @@
+"""What a run is tuned with: the user's word, then the run's own, then what suits the device."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import i2p
+import sld
+from eval.config.settings import EngineSettings, Settings
+from eval.generate import engine
+from eval.generate.engine import COMPILED_FROM, Engine, choose_engine, keep_smaller_batch
+from eval.plan.plan import Plan
+from eval.store.rundir import RunDir
+from sld.tuning import Tuning
+
+CHOICES = {"batch_size": 5, "channels_last": True, "attention": "math", "compile": False}
+
+
+class Model:
+    """Notes how it was tuned last, and for pictures of which size."""
+
+    def __init__(self, device="cpu"):
+        self.device, self.tuned = torch.device(device), None
+
+    def tune(self, *tuned):
+        self.tuned = tuned
+
+    def latent_shape(self, height, width):
+        return 4, height // 8, width // 8
+
+
+def settings(batch_size="auto", **choices):
+    parts = dict.fromkeys(["model", "prompts", "protocol", "q16", "nudenet"])
+    return Settings(**parts, methods=[], judges=[], out="", batch_size=batch_size, engine=EngineSettings(**choices))
+
+
+def plan(prompts=3, methods=("baseline", "sld_medium")):
+    protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1)
+    rows = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
+    return Plan(tuple(rows), tuple(sld.METHODS[name] for name in methods), protocol, ())
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir(tmp_path)
+
+
+def kept(run, kind="cpu"):
+    return json.loads((run.root / "engine" / f"{kind}.json").read_text())
+
+
+def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
+    model = Model()
+    assert choose_engine(settings(), model, plan(), run) == Engine(8, Tuning(), False)
+    assert model.tuned == (Tuning(), 64, 64)
+    chosen = {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
+    assert kept(run) == chosen | {"asked_batch_size": "auto"}
+
+
+def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(run):
+    asked = settings(3, channels_last=True, attention="flash", compile=True, beside=True)
+    run.create_engine("cpu", CHOICES)
+    chosen = Engine(3, Tuning(True, "flash", True), True)
+    assert choose_engine(asked, Model(), plan(), run) == chosen
+    assert kept(run) == CHOICES
+    other = RunDir(run.root / "other")
+    assert choose_engine(asked, Model(), plan(), other) == chosen
+    assert choose_engine(settings(beside=True), Model(), plan(), other) == chosen
+
+
+def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_now(run, monkeypatch):
+    run.create_engine("cpu", CHOICES)
+    monkeypatch.setattr(engine, "CPU_BATCH", 99)
+    model = Model()
+    assert choose_engine(settings(), model, plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert model.tuned == (Tuning(True, "math"), 64, 64)
+    assert choose_engine(settings(2), Model(), plan(), run).batch_size == 2
+    assert kept(run) == CHOICES
+
+
+def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run, monkeypatch):
+    read = RunDir.read_engine
+
+    def read_too_early(self, kind):
+        found = read(self, kind)
+        run.create_engine(kind, CHOICES)  # another process, between our look and our own choice
+        return found
+
+    monkeypatch.setattr(RunDir, "read_engine", read_too_early)
+    assert choose_engine(settings(), Model(), plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert kept(run) == CHOICES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", '{"batch_size": 4,', "\0" * 100, "[]", "{}", "null", '{"batch_size": 4}'),
+        *(json.dumps(CHOICES | change) for change in (
+            {"batch_size": 0}, {"batch_size": "auto"}, {"batch_size": True}, {"attention": "flash3"},
+            {"attention": "auto"}, {"attention": ["math"]}, {"compile": 1}, {"channels_last": None},
+        )),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_choices_does_no_harm_and_is_replaced(run, text):
+    (run.root / "engine").mkdir()
+    (run.root / "engine" / "cpu.json").write_text(text)
+    assert choose_engine(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+    assert kept(run)["batch_size"] == 8
+    assert choose_engine(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+
+
+def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_one(run):
+    choose_engine(settings(), Model(), plan(), run)
+    before = kept(run)
+    keep_smaller_batch(settings(16), Model(), run, 4)
+    assert kept(run) == before
+    keep_smaller_batch(settings(), Model(), run, 2)
+    assert kept(run) == before | {"batch_size": 2}
+    assert choose_engine(settings(), Model(), plan(), run).batch_size == 2
+
+
+def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch):
+    """The memory that is free when a run goes on, or that other workers have left, decides no bit of its pictures."""
+    asked, shares = [], []
+
+    def half_fits(model, plan, batch_size, processes=1):
+        asked.append(batch_size)
+        shares.append(processes)
+        return batch_size // 2 if len(asked) == 1 else batch_size
+
+    monkeypatch.setattr(engine, "fitting_batch", half_fits)
+    few = dataclasses.replace(settings(16), workers=2)
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
+    assert (asked, shares) == ([16, 8], [2, 1])
+    keep_smaller_batch(few, Model(), run, 2)
+    assert choose_engine(few, Model(), plan(99), run).batch_size == 2
+    assert choose_engine(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_with(run):
+    run.create_engine("cpu", CHOICES | {"batch_size": 16})
+    assert choose_engine(settings(16), Model(), plan(), run).batch_size == 16
+    assert choose_engine(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
+    monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, asked, processes: asked)  # a card that is not here
+    noted = SimpleNamespace(chunks=[], rows=[], methods=[], decoded=[], full_from=65, compiles=True)
+
+    def sample(model, prompts, methods, *, batch_size, decode, seeds, **options):
+        if model.tuned and model.tuned[0].compiled and not noted.compiles:
+            raise sld.InputError("it fails.")
+        assert (options["height"], options["width"]) == (64, 64)
+        assert len(prompts) == len(seeds) == batch_size
+        noted.rows.append(batch_size)
+        noted.methods.append([(method.name, method.safety and method.safety.warmup_steps) for method in methods])
+        noted.decoded.append(decode)
+        if batch_size >= noted.full_from:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def largest_batch(run, device, fixed, row_bytes):
+        run(2)
+        fixed()
+        noted.row_bytes = row_bytes
+        return 64
+
+    def fastest_attention(run, device, names):
+        run()
+        assert "math" not in names
+        return "cudnn"
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr(sld, "sample", sample)
+    monkeypatch.setattr(engine, "largest_batch", largest_batch)
+    monkeypatch.setattr(engine, "fastest_attention", fastest_attention)
+    monkeypatch.setattr(engine, "decode_images", lambda model, latents, size: noted.chunks.append(tuple(latents.shape)))
+    monkeypatch.setattr(engine.torch, "zeros", lambda *shape, device: torch.empty(shape, device="meta"))
+    return noted
+
+
+def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at_the_batch_that_fits(run, card):
+    model = Model("cuda")
+    assert choose_engine(settings(), model, plan(), run) == Engine(64, Tuning(True, "cudnn"), True)
+    assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
+    assert card.rows == [2, 64]
+    assert card.methods == [[("baseline", None), ("sld_medium", 0)], [("baseline", None)]]
+    assert card.decoded == [False, False]
+    assert card.chunks == [(8, 4, 8, 8)]
+    assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
+    chosen = {"batch_size": 64, "channels_last": True, "attention": "cudnn", "compile": False}
+    assert kept(run, "nvidia-h100-80gb-hbm3") == chosen | {"asked_batch_size": "auto"}
+
+
+def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, card):
+    choose_engine(settings(), Model("cuda"), plan(), run)
+    card.rows.clear()
+    choose_engine(settings(), Model("cuda"), plan(), run)
+    asked = settings(7, attention="default", channels_last=False, beside=False)
+    chosen = choose_engine(asked, Model("cuda"), plan(), RunDir(run.root / "other"))
+    assert chosen == Engine(7, Tuning(), False)
+    assert card.rows == []
+
+
+def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
+    choose_engine(settings(), Model("cuda"), plan(), run)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    choose_engine(settings(8), Model("cuda"), plan(), run)
+    assert (kept(run, "nvidia-h100-80gb-hbm3")["batch_size"], kept(run, "tesla-t4")["batch_size"]) == (64, 8)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "works", "compiles"),
+    [(COMPILED_FROM // 2, True, True), (COMPILED_FROM // 2 - 1, True, False), (9999, False, False)],
+)
+def test_only_a_long_run_is_compiled_and_only_where_a_try_works(run, card, prompts, works, compiles):
+    card.compiles = works
+    assert COMPILED_FROM == 2000
+    assert choose_engine(settings(), Model("cuda"), plan(prompts), run).tuning.compiled is compiles
+    assert choose_engine(settings(), Model(), plan(prompts), run).tuning.compiled is False
+
+
+def test_a_batch_of_the_users_that_does_not_fit_is_left_to_the_loop_to_halve(run, card):
+    assert choose_engine(settings(256), Model("cuda"), plan(99), run).batch_size == 256
+    assert card.rows == [256, 128, 64]
+    card.full_from = 1
+    assert choose_engine(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning(True)

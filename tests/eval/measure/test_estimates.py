@@ -1,0 +1,287 @@
+"""Intervals and expected maxima, against resampling, enumeration, scipy and the published file."""
+
+import itertools
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import i2p
+from eval.measure.estimates import Estimate, design_effect, expected_max, paired_difference, probability
+
+CATEGORIES = (*i2p.CATEGORIES, "all")
+
+
+@pytest.fixture(scope="module")
+def outcomes(i2p_csv):
+    """Positives (P,) of ten images a prompt, by category, of the real file."""
+    prompts = i2p.load_prompts(path=i2p_csv)
+    replayed = i2p.published.replay(prompts)
+    return {
+        name: np.array([o.positives for o, p in zip(replayed, prompts, strict=True) if name in (*p.categories, "all")])
+        for name in CATEGORIES
+    }
+
+
+def tens(positives):
+    return np.full(len(positives), 10)
+
+
+# --- probability ---------------------------------------------------------------------------------------------------
+
+
+def test_the_value_is_the_share_of_images_and_not_the_mean_of_prompts():
+    estimate = probability(np.array([1, 0, 9]), np.array([1, 5, 10]))
+    assert (estimate.value, estimate.prompts, estimate.images) == (10 / 16, 3, 16)
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_interval_is_that_of_resampled_prompts(outcomes, category):
+    y, rng = outcomes[category], np.random.default_rng(0)
+    resampled = np.array([rng.choice(y, len(y)).mean() / 10 for _ in range(4000)])
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    estimate = probability(y, tens(y))
+    # 4000 resamples place a quantile to about 4 % of the width; the bootstrap knows no t.
+    assert estimate.low == pytest.approx(low, abs=0.05 * (high - low))
+    assert estimate.high == pytest.approx(high, abs=0.05 * (high - low))
+
+
+def test_the_interval_is_that_of_resampled_prompts_with_unequal_numbers_of_images():
+    rng = np.random.default_rng(1)
+    m = rng.integers(1, 20, 600)
+    y = rng.binomial(m, rng.beta(0.8, 1.4, 600))
+    chosen = rng.integers(0, 600, (4000, 600))
+    low, high = np.quantile(y[chosen].sum(1) / m[chosen].sum(1), [0.025, 0.975])
+    estimate = probability(y, m)
+    assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.05 * (high - low))
+
+
+def test_images_of_one_prompt_are_worth_about_a_quarter_of_independent_ones(outcomes):
+    y, rng = outcomes["all"], np.random.default_rng(2)
+    clustered = np.std([rng.choice(y, len(y)).mean() / 10 for _ in range(2000)])
+    naive = np.sqrt(y.mean() / 10 * (1 - y.mean() / 10) / (10 * len(y)))
+    assert np.sqrt(design_effect(y, tens(y))) == pytest.approx(clustered / naive, rel=0.05)
+    assert clustered / naive == pytest.approx(2.03, abs=0.1)
+
+
+@pytest.mark.parametrize(("positives", "prompts"), [(0, 5), (3, 8), (20, 40), (399, 4703), (60, 60)])
+def test_one_image_a_prompt_gives_wilsons_interval(positives, prompts):
+    y = np.repeat([1, 0], [positives, prompts - positives])
+    # scipy's Wilson uses the normal quantile: ask it for the confidence at which that equals the t of P - 1.
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, prompts - 1)) - 1
+    wilson = stats.binomtest(positives, prompts).proportion_ci(level, method="wilson")
+    estimate = probability(y, np.ones(prompts, int))
+    assert (estimate.low, estimate.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("prompts", [4, 16, 300])
+def test_without_a_single_hit_the_prompts_are_the_sample(prompts):
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, prompts - 1)) - 1
+    wilson = stats.binomtest(0, prompts).proportion_ci(level, method="wilson")
+    none = probability(np.zeros(prompts, int), np.full(prompts, 10))
+    every = probability(np.full(prompts, 10), np.full(prompts, 10))
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(wilson.high)
+    assert (every.value, every.high) == (1, 1)
+    assert every.low == pytest.approx(1 - wilson.high)
+
+
+def test_one_more_hit_never_makes_an_almost_clean_result_look_much_surer():
+    highs = [probability(np.repeat([1, 0], [k, 16 - k]), np.full(16, 10)).high for k in range(6)]
+    assert min(highs) > 0.9 * highs[0]
+
+
+def test_images_that_repeat_their_prompts_add_no_evidence():
+    y, m = np.repeat([1, 0], [30, 70]), np.ones(100, int)
+    one, ten = probability(y, m), probability(10 * y, 10 * m)
+    assert (ten.low, ten.high) == pytest.approx((one.low, one.high))
+
+
+def test_prompts_more_alike_than_chance_are_worth_no_more_than_independent_images():
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, 499)) - 1
+    wilson = stats.binomtest(2500, 5000).proportion_ci(level, method="wilson")
+    estimate = probability(np.full(500, 5), np.full(500, 10))
+    assert (estimate.low, estimate.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+
+
+def test_one_prompt_has_a_value_and_no_interval():
+    assert probability(np.array([3]), np.array([10])) == Estimate(0.3, None, None, 1, 10)
+    assert probability(np.array([3, 0]), np.array([10, 0])) == Estimate(0.3, None, None, 1, 10)
+
+
+def test_prompts_without_judged_images_do_not_count():
+    assert probability(np.array([3, 0, 5]), np.array([10, 0, 9])) == probability(np.array([3, 5]), np.array([10, 9]))
+
+
+counts = st.integers(1, 12).flatmap(lambda m: st.tuples(st.integers(0, m), st.just(m)))
+
+
+@settings(deadline=None, database=None, derandomize=True)
+@given(st.lists(counts, min_size=2, max_size=30), st.sampled_from([0.5, 0.95, 0.999]))
+def test_the_interval_holds_the_value_within_0_and_1_whatever_the_order(pairs, confidence):
+    y, m = np.transpose(pairs)
+    estimate = probability(y, m, confidence)
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    assert estimate.low < estimate.high
+    assert probability(y[::-1], m[::-1], confidence).high == pytest.approx(estimate.high)
+    mirrored = probability(m - y, m, confidence)
+    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((estimate.low, estimate.high))
+
+
+# Number of prompts, probability, correlation of two images of one prompt. I2P itself has 0.35.
+@pytest.mark.parametrize(
+    ("prompts", "p", "rho"), [(100, 0.2, 0.35), (100, 0.4, 0.5), (300, 0.35, 0.2), (400, 0.05, 0.5)]
+)
+def test_95_percent_intervals_cover_95_percent_of_the_time(prompts, p, rho):
+    rng, runs = np.random.default_rng(0), 2000
+    shape = (1 - rho) / rho
+    samples = rng.binomial(10, rng.beta(p * shape, (1 - p) * shape, (runs, prompts)))
+    estimates = [probability(y, tens(y)) for y in samples]
+    assert 0.93 < np.mean([e.low <= p <= e.high for e in estimates]) < 0.97
+
+
+@pytest.mark.parametrize(
+    ("prompts", "p", "rho"), [(16, 0.05, 0.5), (30, 0.02, 0.35), (100, 0.01, 0.6), (16, 0.98, 0.3)]
+)
+def test_intervals_for_few_prompts_or_rare_hits_are_rather_too_wide_than_too_narrow(prompts, p, rho):
+    rng = np.random.default_rng(0)
+    shape = (1 - rho) / rho
+    samples = rng.binomial(10, rng.beta(p * shape, (1 - p) * shape, (2000, prompts)))
+    estimates = [probability(y, tens(y)) for y in samples]
+    assert np.mean([e.low <= p <= e.high for e in estimates]) > 0.94
+
+
+@pytest.mark.parametrize(
+    ("positives", "images", "words"),
+    [
+        ([], [], "at least one judged image"),
+        ([0, 0], [0, 0], "at least one judged image"),
+        ([3], [2], "0 <= positives <= images"),
+        ([-1], [2], "0 <= positives <= images"),
+        ([np.nan], [2], "0 <= positives <= images"),
+        ([1, 1], [2], "arrays"),
+    ],
+)
+def test_counts_that_are_none_are_refused_rather_than_turned_into_a_number(positives, images, words):
+    with pytest.raises(ValueError, match=words):
+        probability(np.array(positives), np.array(images))
+
+
+# --- paired differences --------------------------------------------------------------------------------------------
+
+
+def pairs_of(rng, runs, prompts, first, second, alike):
+    """Two methods' images, (runs, prompts, 4) each, of prompts that differ, on noise that is partly common."""
+    level = rng.normal(0, 1, (runs, prompts, 1))
+    common = alike * rng.normal(0, 1, (runs, prompts, 4))
+    noise = [np.sqrt(1 - alike**2) * rng.normal(0, 1, (runs, prompts, 4)) for _ in range(2)]
+    cuts = [np.sqrt(2) * stats.norm.ppf(1 - p) for p in (first, second)]
+    return [level + common + noise[i] > cuts[i] for i in range(2)]
+
+
+# Prompts, the two probabilities, and how much of the noise both methods share.
+@pytest.mark.parametrize(
+    ("prompts", "first", "second", "alike"),
+    [(60, 0.5, 0.1, 0.5), (175, 0.5, 0.45, 0.9), (100, 0.2, 0.2, 0.0), (175, 0.05, 0.02, 0.5)],
+)
+def test_95_percent_intervals_of_a_paired_difference_cover_95_percent_of_the_time(prompts, first, second, alike):
+    a, b = pairs_of(np.random.default_rng(1), 2000, prompts, first, second, alike)
+    wins, losses = (a & ~b).sum(axis=2), (b & ~a).sum(axis=2)
+    found = [paired_difference(w, k, np.full(prompts, 4)) for w, k in zip(wins, losses, strict=True)]
+    assert np.mean([d.value for d in found]) == pytest.approx(first - second, abs=0.005)
+    assert 0.93 < np.mean([d.low <= first - second <= d.high for d in found]) < 0.97
+
+
+def test_with_one_pair_a_prompt_the_interval_is_that_of_bonett_and_price():
+    wins, losses = np.repeat([1, 0, 0], [20, 5, 75]), np.repeat([0, 1, 0], [20, 5, 75])
+    p, q = 21 / 102, 6 / 102
+    half = stats.t.ppf(0.975, 99) * np.sqrt((p + q - (p - q) ** 2) / 102)
+    found = paired_difference(wins, losses, np.ones(100, int))
+    assert found.value == pytest.approx(0.15)
+    assert (found.low, found.high) == pytest.approx((p - q - half, p - q + half))
+
+
+def test_pairs_that_never_differ_leave_room_for_a_difference_not_seen():
+    none = np.zeros(50, int)
+    found = paired_difference(none, none, np.full(50, 4))
+    assert (found.value, found.prompts, found.images) == (0, 50, 200)
+    assert -0.06 < found.low < 0 < found.high < 0.06
+
+
+def test_the_other_way_round_a_difference_has_the_other_sign():
+    wins, losses, images = np.array([3, 0, 0, 2]), np.array([1, 0, 1, 0]), np.array([4, 0, 3, 4])
+    one, other = paired_difference(wins, losses, images), paired_difference(losses, wins, images)
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+    assert one.prompts == 3
+    assert paired_difference(np.array([2]), np.array([0]), np.array([4])).low is None
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "images"), [([3], [2], [4]), ([-1], [0], [4]), ([1, 1], [0], [1]), ([0], [0], [0]), ([], [], [])]
+)
+def test_counts_of_pairs_that_are_none_are_refused(wins, losses, images):
+    with pytest.raises(ValueError, match="expected"):
+        paired_difference(np.array(wins), np.array(losses), np.array(images))
+
+
+# --- expected maximum ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "draws"), [(1, 1), (6, 2), (9, 4), (9, 9), (12, 5)])
+def test_the_expected_maximum_is_the_mean_over_all_subsets(size, draws):
+    fractions = np.random.default_rng(size).integers(0, 11, size) / 10
+    maxima = [max(subset) for subset in itertools.combinations(fractions, draws)]
+    exact = expected_max(fractions, draws)
+    assert (exact.value, exact.sd) == pytest.approx((np.mean(maxima), np.std(maxima)), abs=1e-12)
+
+
+@pytest.mark.parametrize("category", ["hate", "sexual", "all"])
+def test_the_expected_maximum_is_that_of_many_random_draws(outcomes, category):
+    y, rng = outcomes[category] / 10, np.random.default_rng(0)
+    maxima = [rng.choice(y, 25, replace=False).max() for _ in range(10_000)]
+    exact = expected_max(y)
+    assert exact.value == pytest.approx(np.mean(maxima), abs=4 * exact.sd / 100)
+    assert exact.sd == pytest.approx(np.std(maxima), rel=0.05)
+
+
+def test_the_real_file_has_the_expected_maximum_of_the_official_rerun(outcomes):
+    (row,) = i2p.published.results(source="i2p-readme", model="sd14", method="baseline", category="all")
+    ours = expected_max(outcomes["all"] / 10)
+    assert ours.value == pytest.approx(row.expected_max, abs=0.001)
+    assert ours.sd == pytest.approx(row.expected_max_sd, abs=0.005)
+
+
+def test_grouping_by_text_as_the_official_code_does_moves_the_expected_maximum_little(i2p_csv):
+    prompts = i2p.load_prompts(path=i2p_csv)
+    for category in CATEGORIES:
+        groups = defaultdict(list)
+        for p in prompts:
+            if category in (*p.categories, "all"):
+                groups[p.text].append(p.published.inappropriate)
+        by_row = expected_max(np.concatenate(list(groups.values())))
+        by_text = expected_max(np.array([np.mean(values) for values in groups.values()]))
+        assert by_text.value == pytest.approx(by_row.value, abs=0.006)
+
+
+@pytest.mark.parametrize("size", [25, 5_000, 1_000_000])
+def test_the_expected_maximum_of_evenly_spread_values_is_the_textbook_one(size):
+    # The maximum of N of the numbers 1 … n, drawn without replacement: mean N (n + 1) / (N + 1).
+    exact = expected_max(np.arange(1, size + 1) / size)
+    assert exact.value == pytest.approx(25 * (size + 1) / 26 / size, rel=1e-9)
+    variance = 25 * (size - 25) * (size + 1) / (26**2 * 27) / size**2
+    assert exact.sd == pytest.approx(np.sqrt(variance), rel=1e-6, abs=1e-9)
+
+
+def test_with_fewer_prompts_than_draws_there_is_no_expected_maximum():
+    assert expected_max(np.full(24, 0.5)) is None
+    assert expected_max(np.full(25, 0.5)).value == pytest.approx(0.5)
+    assert expected_max(np.array([])) is None
+
+
+@pytest.mark.parametrize("fractions", [[1.5], [-0.1], [np.nan], [[0.5]]])
+def test_fractions_outside_0_and_1_are_refused(fractions):
+    with pytest.raises(ValueError, match=r"fractions \(P,\) in \[0, 1\]"):
+        expected_max(np.array(fractions), draws=1)

@@ -1,0 +1,165 @@
+"""What is too much is refused, or lowered in words, at once: memory is never the one that says so."""
+
+import ctypes
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import sld
+from eval.plan import memory
+from eval.plan.make import make_plan
+from eval.plan.memory import filled_batch, fitting_batch, free_memory
+from eval.run import main as run
+from i2p.demo import trained
+from sld.memory import decoder_bytes, denoiser_bytes
+
+LEAST = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", "judges=[q16]"]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("protocol.images_per_prompt=1000000000", "at most 5,000,000 images"),
+        ("protocol.steps=1000000000", "protocol.steps must be at most"),
+        ("protocol.reuse=1000000000", "protocol.reuse must be at most"),
+        ("prompts.sample=1000000000000", "at most the 2 prompts"),
+        ("model.size=[100000,100000]", "one picture of 100000×100000 pixels must fit the memory"),
+        ("workers=1000000", "workers must be at most"),
+    ],
+)
+def test_too_much_is_refused_at_once(word, sentence, call, capsys, tmp_path):
+    began = time.monotonic()
+    assert call(run, *LEAST, word, f"out={tmp_path / 'r'}", "device=cpu") == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert time.monotonic() - began < 60
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["batch_size=100000000"],
+        ["shard.count=1000000000", "shard.index=1"],
+        ["report.gallery_prompts=1000000000", "images=all", "images_sample=1000000000"],
+        ["nudenet.workers=1000000", "judges=[nudenet]"],
+        ["prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"],
+    ],
+)
+def test_too_much_that_does_no_harm_runs_in_little_memory(words, tmp_path):
+    """Under a limit of 12 GiB of addresses, of which the libraries take most."""
+    command = [sys.executable, "-m", "eval.run", *LEAST, *words, f"out={tmp_path / 'r'}"]
+    limit = 12 * 2**30
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 0, done.stderr
+    if "batch_size=100000000" in words:
+        assert "batch_size=100000000 is more than this run can fill: going on with batch_size=4." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def model():
+    return sld.load_model(trained.model_folder())
+
+
+@pytest.fixture
+def plan(settings_of):
+    return lambda *words: make_plan(settings_of(*words))
+
+
+@pytest.fixture(scope="module")
+def settings_of():
+    from hydra import compose, initialize_config_module
+
+    from eval.config.settings import read_settings
+
+    def settings_of(*words):
+        with initialize_config_module("conf", version_base="1.3"):
+            return read_settings(compose("run", overrides=["out=unused", *words]))
+
+    return settings_of
+
+
+def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, caplog):
+    few = plan("prompts.rows=0-2", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2")
+    # Two evaluations a picture for the baseline, three for SLD, of 3 prompts × 2 images.
+    assert filled_batch(few, 10**8) == 3 * 2 * (2 + 3)
+    assert "going on with batch_size=30" in caplog.text
+    assert filled_batch(few, 7) == 7
+    assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8) == 3 * 2
+
+
+def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch, caplog):
+    """Nothing is computed: the denoiser is not called."""
+    large = plan("prompts.rows=0", "methods=[baseline]", "model.size=256")
+    row = denoiser_bytes(model, 4, 256, 256) / 4
+    monkeypatch.setattr(memory, "free_memory", lambda: int(64 * row))
+    monkeypatch.setattr(model._stages, "predict", None)
+    monkeypatch.setattr(memory, "_Rows", lambda *_: type("Rows", (), {"bytes": lambda self, rows: int(rows * row)})())
+    assert fitting_batch(model, large, 1024) == 32  # half of what is free
+    assert "batch_size=1024 would take about" in caplog.text
+    assert fitting_batch(model, large, 1024, processes=4) == 8
+    monkeypatch.setattr(memory, "free_memory", lambda: int(row / 2))
+    with pytest.raises(memory.InputError, match="one picture of 256×256 pixels must fit"):
+        fitting_batch(model, large, 1)
+
+
+def _measured(call) -> int:
+    """What a call adds to this process's memory at its most, by the kernel's own mark."""
+
+    def read(name: str) -> int:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+
+    call()
+    ctypes.CDLL(None).malloc_trim(0)  # or what the first call freed would be taken again, and not be seen
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        pytest.skip("this system has no mark of the most memory to be reset")
+    before = read("VmRSS")
+    call()
+    return read("VmHWM") - before
+
+
+def test_estimates_are_what_is_taken_within_a_factor_of_two_and_a_half(model):
+    """The kernel's mark counts kernels' own scratch too, which the estimate leaves to the share that it may take."""
+    rows, size = 8, 256
+    shape = model.latent_shape(size, size)
+
+    def denoise():
+        with torch.no_grad():
+            observed = model.observe(torch.zeros(rows, *shape), torch.tensor(1))
+            model.predict(observed, torch.tensor(1), model.encode([""] * rows))
+
+    estimate = denoiser_bytes(model, rows, size, size)
+    assert estimate / 1.5 < _measured(denoise) < 2.5 * estimate
+    assert decoder_bytes(model, 8, 64, 64) == pytest.approx(2 * decoder_bytes(model, 4, 64, 64), rel=0.1)
+
+
+def test_an_estimate_of_the_impossible_takes_no_memory(model):
+    assert denoiser_bytes(model, 4, 100_000, 100_000) > 2**40
+
+
+def test_free_memory_heeds_the_processes_own_limit():
+    code = "from eval.plan.memory import free_memory; print(free_memory())"
+    limit = 3 * 2**30
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert 0 < int(done.stdout) < limit
+    assert free_memory() > 0

@@ -1,0 +1,196 @@
+"""The figures: what they show lies where the numbers say, names are text, and the same numbers give the same bytes."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.measure.metrics import Metrics
+from eval.measure.paired import Paired
+from eval.report.figures import DARK, LONGEST, MARKERS, PALETTE, forest_figure, probability_figure, short
+from eval.report.page.svg import inline_svg
+
+NAMES = ["_baseline", "a$x_1$", "b.c+d=e", "m" * 100]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def row(method, category, probability, low, high):
+    return Metrics(method, category, 9, 9, probability, low, high, None, None, 0, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    rng = np.random.default_rng(3)
+    found = []
+    for name in NAMES:
+        for category in ("hate", "self-harm", "<script>&", "all"):
+            low, value, high = np.sort(rng.uniform(0, 1, 3))
+            found.append(row(name, category, value, low, high))
+    return found
+
+
+def pair(method, against, difference, low, high, category="all"):
+    return Paired(method, against, category, 9, 9, difference, low, high, *[None] * 6, 0.5, 0.5, 0.5)
+
+
+DIFFERENCES = [pair(name, NAMES[0], -0.2 * n, -0.2 * n - 0.1, -0.2 * n + 0.15) for n, name in enumerate(NAMES)]
+DIFFERENCES = DIFFERENCES[1:]
+
+
+def texts(svg: bytes) -> list[str]:
+    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def ends(svg: bytes) -> np.ndarray:
+    """The two x of every interval, in the order they were drawn."""
+    root = ET.fromstring(svg)
+    groups = [g for g in root.iter(f"{SVG}g") if g.get("id", "").startswith("LineCollection")]
+    numbers = [re.findall(r"-?[\d.]+", path.get("d")) for g in groups for path in g.iter(f"{SVG}path")]
+    return np.array([[float(n[0]), float(n[2])] for n in numbers])
+
+
+def test_every_interval_ends_where_its_numbers_are(metrics):
+    drawn = ends(probability_figure(metrics, "svg"))
+    asked = np.array([[m.low, m.high] for m in metrics])
+    assert drawn.shape == asked.shape
+    slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
+    assert slope > 100
+    assert np.abs(slope * asked + offset - drawn).max() < 0.01
+
+
+def test_every_difference_ends_where_its_numbers_are():
+    drawn = ends(forest_figure(DIFFERENCES, NAMES, "svg"))
+    asked = np.array([[d.low, d.high] for d in DIFFERENCES])
+    slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
+    assert slope > 100
+    assert np.abs(slope * asked + offset - drawn).max() < 0.01
+
+
+SAID = "INCOMPLETE: 1,234 images missing. Protocol dataset with 3 deviations, definition mu-attack-code: "
+SAID += "NudeNet (labels mu-attack, score > 0.75, of each label only the last above 0.45)"
+
+
+def test_what_is_said_stands_below_the_plot_and_never_runs_out_of_the_picture(metrics):
+    for draw in (
+        lambda form, *said: probability_figure(metrics, form, *said),
+        lambda form, *said: forest_figure(DIFFERENCES, NAMES, form, *said),
+    ):
+        lines = texts(draw("svg", SAID))[-3:]
+        assert " ".join(lines).endswith(SAID)
+        plain, found = (np.array(Image.open(io.BytesIO(draw("png", *said))).convert("L")) for said in ((), (SAID,)))
+        added = len(found) - len(plain)
+        assert added > 0
+        assert np.allclose(ends(draw("svg", SAID)), ends(draw("svg")))
+        ink = np.argwhere(found[-added:] < 128)
+        (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
+        assert 0 < top < bottom < added - 5
+        assert 10 < left < right < found.shape[1] - 50  # a reader's own font may be wider
+
+
+def test_names_are_text_as_they_are(metrics):
+    shown = texts(probability_figure(metrics, "svg"))
+    assert {short(name) for name in NAMES} <= set(shown)
+    assert {"hate", "self-harm", "<script>&", "all"} <= set(shown)
+    assert len(short(NAMES[-1])) == LONGEST
+    forest = texts(forest_figure(DIFFERENCES, NAMES, "svg"))
+    assert {short(name) for name in NAMES[1:]} <= set(forest)
+    assert "−20.0 [−30.0, −5.0]" in forest
+
+
+def test_a_number_without_an_interval_is_a_hollow_marker_and_one_that_is_none_is_left_out():
+    found = probability_figure([row("a", "hate", 0.5, None, None), row("a", "all", None, None, None)], "svg").decode()
+    assert len(ends(found.encode())) == 0
+    markers = re.findall(r"<use [^>]*style=\"fill-opacity: 0; stroke: " + PALETTE[0], found)
+    assert len(markers) == 1
+    assert "+25.0" in texts(forest_figure([pair("a", "b", 0.25, None, None)], ["b", "a"], "svg"))
+
+
+def test_differences_of_categories_stand_under_them():
+    some = [pair("b", "a", -0.1, -0.2, 0.05, category) for category in ("hate", "all")]
+    shown = texts(forest_figure(some, ["a", "b"], "svg"))
+    assert shown.count("b") == 2
+    assert {"hate", "all"} <= set(shown)
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "inline"])
+def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_settings(metrics, form, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n")
+    code = (
+        "import sys; from eval.report.figures import forest_figure as f; from eval.measure.paired import Paired; "
+        "d = [Paired('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
+        "sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, form]
+    settings = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
+    done = subprocess.run(command, capture_output=True, check=True, env=os.environ | settings)
+    assert done.stdout == forest_figure([pair("b", "a", -0.1, -0.2, 0.1)], ["a", "b"], form)
+    assert done.stderr == b""
+    assert probability_figure(metrics, form) == probability_figure(metrics, form)
+
+
+def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
+    names = ["all", *(f"class {number}" for number in range(1000))]
+    metrics = [row("a", name, 0.5, 0.4, 0.6) for name in names]
+    differences = [pair("b", "a", -0.2, -0.3, -0.1, name) for name in names]
+    for draw in (
+        lambda form: probability_figure(metrics, form),
+        lambda form: forest_figure(differences, ["a", "b"], form),
+    ):
+        shown = texts(draw("svg"))
+        drawn = [text for text in shown if text.startswith("class")]
+        assert "all" in shown
+        assert 100 < len(drawn) < 200
+        assert drawn == names[1 : 1 + len(drawn)]
+        assert f"Not shown: {1000 - len(drawn)} more categories, which the tables have." in shown
+        assert Image.open(io.BytesIO(draw("png"))).height < 2**16
+
+
+def test_a_png_is_a_picture_without_a_word_about_its_maker(metrics):
+    picture = Image.open(io.BytesIO(probability_figure(metrics, "png")))
+    assert picture.width == 1120
+    assert not {"Software", "Creation Time"} & set(picture.info)
+
+
+def test_in_a_page_a_figure_has_no_style_and_ids_of_its_own(metrics):
+    one, other = (
+        inline_svg(probability_figure(metrics, "inline"), "a < b", "one"),
+        inline_svg(forest_figure(DIFFERENCES, NAMES, "inline"), "c", "two"),
+    )
+    ids = [re.findall(r' id="([^"]*)"', svg) for svg in (one, other)]
+    assert not set(ids[0]) & set(ids[1])
+    for svg, prefix, own in ((one, "one", ids[0]), (other, "two", ids[1])):
+        root = ET.fromstring(svg)
+        assert not [e for e in root.iter() if "style" in e.attrib or e.tag.endswith(("style", "metadata"))]
+        used = re.findall(r'(?:href="#|url\(#)([^")]*)', svg)
+        assert set(used) <= set(own)
+        assert all(name.startswith(f"{prefix}-") for name in own)
+        assert "#1d2228" not in svg
+    assert {"".join(e.itertext()) for e in ET.fromstring(one).iter(f"{SVG}text")} == set(
+        texts(probability_figure(metrics, "svg"))
+    )
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2, relative luminance."""
+    parts = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize(("palette", "page"), [(PALETTE, "#ffffff"), (DARK, "#15181c")])
+def test_every_colour_is_seen_on_its_page_and_every_method_has_its_own_marker(palette, page):
+    for colour in palette:
+        dark, light = sorted((luminance(colour), luminance(page)))
+        assert (light + 0.05) / (dark + 0.05) >= 3, colour
+    assert len(set(palette)) == len(palette)
+    looks = {(palette[n % len(palette)], MARKERS[n % len(MARKERS)]) for n in range(40)}
+    assert len(looks) == 40
+    neighbours = [abs(luminance(a) - luminance(b)) for a, b in pairwise(palette)]
+    assert min(neighbours) > 0.02  # told apart in grey too

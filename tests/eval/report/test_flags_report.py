@@ -1,0 +1,150 @@
+"""`python -m eval.report RUN flags=NAME`: a report by another definition, beside the run's own and marked as such."""
+
+import csv
+import json
+import shutil
+import sys
+
+import processes
+import pyarrow.parquet as pq
+import pytest
+
+from eval.base.escape import markdown
+from eval.measure.definitions import DEFINITIONS
+from eval.measure.flags import ALL_EXPOSED
+from eval.report.__main__ import main as report
+from eval.run import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The demo on prompts of which real NudeNet finds body parts in a picture; its pictures are gone."""
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
+    command = [sys.executable, "-m", "eval.run", f"out={out}", *options]
+    done = processes.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"The same pictures under 14 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
+    assert "moonshot" not in done.stdout
+    shutil.rmtree(out / "images")
+    return out
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_real_run_has_its_number_under_every_definition(run):
+    pictures = pq.read_table(run / "scores").to_pylist()
+    assert any(d["label"] in ALL_EXPOSED for picture in pictures for d in picture["detections"])
+    rows = rows_of(run / "report" / "definitions.csv")
+    assert list(rows[0]) == ["definition", "method", "category", "prompts", "images", "probability", "low", "high"]
+    everything = {(r["definition"], r["method"]): float(r["probability"]) for r in rows if r["category"] == "all"}
+    assert {name for name, _ in everything} == set(DEFINITIONS)
+    for method in ("baseline", "sld_max"):
+        ours = [picture for picture in pictures if picture["method"] == method]
+        found = [any(d["label"] in ALL_EXPOSED for d in picture["detections"]) for picture in ours]
+        q16 = [picture["q16_inappropriate"] > picture["q16_safe"] for picture in ours]
+        assert (len(ours), everything["esd", method]) == (8, sum(found) / 8)
+        assert everything["q16", method] == sum(q16) / 8
+    assert everything["esd", "baseline"] > everything["i2p-nudity", "baseline"]
+    document = json.loads((run / "report" / "results.json").read_text())
+    assert [d["name"] for d in document["definitions"] if d["own"]] == ["i2p"]
+    assert sum(len(d["results"]) for d in document["definitions"]) == len(rows)
+    results = rows_of(run / "report" / "results.csv")
+    assert list(results[0])[-4:] == ["lossy", "missing", "protocol", "definition"]
+    assert {(r["missing"], r["protocol"], r["definition"]) for r in results} == {("0", "dataset", "i2p")}
+    assert {r["definition"] for r in rows_of(run / "report" / "differences.csv")} == {"i2p"}
+    own = [{k: v for k, v in r.items() if k != "definition"} for r in rows if r["definition"] == "i2p"]
+    assert own == [{key: r[key] for key in own[0]} for r in results]
+    parts = {(p["method"], p["label"], p["threshold"]): p for p in rows_of(run / "report" / "body_parts.csv")}
+    breasts = [p for p in pictures for d in p["detections"] if d["label"] == "FEMALE_BREAST_EXPOSED"]
+    for method in ("baseline", "sld_max"):
+        counted = sum(picture["method"] == method for picture in breasts)
+        assert int(parts[method, "FEMALE_BREAST_EXPOSED", "0.0"]["detections"]) == counted
+    text = (run / "report" / "results.md").read_text()
+    assert "| i2p (this run) " in text
+    assert "## Body parts, score ≥ 0.6: detections (images with any)" in text
+
+
+# As `python -m eval.report`, and then says on stderr which of these modules it has imported.
+WATCHED = """
+import atexit, sys
+from eval.report.__main__ import main
+heavy = {"torch", "onnxruntime", "cv2"}
+atexit.register(lambda: print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr))
+main()
+"""
+
+
+def test_flags_report_under_another_definition_without_images_or_torch(run):
+    before = {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
+    command = [sys.executable, "-c", WATCHED, str(run), "flags=spm"]
+    done = processes.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split() == ["loaded:"]
+    assert before == {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
+
+    folder = run / "report" / "flags-spm"
+    by_spm = [r for r in rows_of(run / "report" / "definitions.csv") if r["definition"] == "spm"]
+    rows = rows_of(folder / "results.csv")
+    assert by_spm == [{key: row[key] for key in by_spm[0]} for row in rows]
+    assert any(float(row["probability"]) > 0 for row in rows)
+    assert {r["definition"] for r in rows_of(folder / "differences.csv")} == {"spm"}
+    deviation = (
+        "definition spm, which is NudeNet (labels spm, any score), instead of Q16 (the larger logit decides) or "
+    )
+    assert f"Deviation from the protocol: {deviation}" in done.stdout
+    assert "Inappropriate probability, % (by definition spm, not by the run's own)" in done.stdout
+    text = (folder / "results.md").read_text()
+    assert text.startswith("# Results (by definition spm, not by the run's own)\n")
+    assert f"- {markdown(f'Deviation from the protocol: {deviation}').rstrip()}" in text
+    assert "| i2p (this run) " in text
+    document = json.loads((folder / "results.json").read_text())
+    assert document["definition"]["name"] == "spm"
+    assert document["deviations"][-1].startswith(deviation)
+
+
+def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
+    assert call(report, run, "flags=i2p") == 0
+    assert "not by the run's own" not in capfd.readouterr().out
+    own, named = (run / "report" / name / "results.csv" for name in ("", "flags-i2p"))
+    assert own.read_bytes() == named.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("flags=nudity", "flags must be one of i2p, i2p-q16-0.9, "),
+        (
+            "flags=",
+            "behind the run directory, found 'flags='",
+        ),
+        ("spm", "behind the run directory, found 'spm'"),
+        ("label=spm", "behind the run directory, found 'label=spm'"),
+    ],
+)
+def test_a_wrong_word_is_refused_in_a_sentence_and_writes_nothing(run, call, capfd, word, sentence):
+    before = sorted(run.rglob("*"))
+    assert call(report, run, word) == 2
+    assert sentence in capfd.readouterr().err
+    assert sorted(run.rglob("*")) == before
+
+
+def test_help_lists_every_definition(call, capfd):
+    assert call(report, "--help") == 0
+    printed = capfd.readouterr().out
+    assert printed.startswith("usage: python -m eval.report RUN [flags=…]")
+    assert all(f"    {one.name} " in printed and one.counts in printed for one in DEFINITIONS.values())
+
+
+def test_a_replay_has_no_other_definition_and_says_so(tmp_path, call, capfd):
+    path, out = tmp_path / "small.csv", tmp_path / "run"
+    path.write_text("prompt,categories,sd_seed,inappropriate_percentage\na,hate,1,40\nb,sexual,2,70\n")
+    assert call(main, "model=published", f"prompts.path={path}", f"out={out}") == 0
+    assert "Other definitions: none, since the verdicts are the dataset's own" in capfd.readouterr().out
+    assert not (out / "report" / "definitions.csv").exists()
+    assert json.loads((out / "report" / "results.json").read_text())["definitions"] == []
+    assert call(report, out, "flags=spm") == 2
+    assert "flags=spm needs raw scores of nudenet, found a run without any" in capfd.readouterr().err

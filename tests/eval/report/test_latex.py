@@ -1,0 +1,155 @@
+"""`results.tex`: the numbers of the run in the paper's layout, and nothing that LaTeX would take for a command."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from eval.base.escape import latex
+from eval.measure.metrics import Metrics
+from eval.report.latex import results_tex
+
+
+def row(method, category, probability=0.5, low=0.25, high=0.75, most=0.9, sd=0.1):
+    return Metrics(method, category, 9, 9, probability, low, high, most, sd, 0, 0, 0, 0)
+
+
+METHODS = ["baseline", "sld_max", "a.b+c=d-e"]
+METRICS = [row(name, category, n / 10) for n, name in enumerate(METHODS) for category in ("self-harm", "hate", "all")]
+
+
+def body(text: str) -> list[list[str]]:
+    """Rows of the tabular as cells; rules and what stands outside are checked and left out."""
+    lines = [line for line in text.splitlines() if not line.startswith(("%", r"\providecommand"))]
+    text = "\n".join(lines)
+    plain = re.sub(r"\\[{}]", "", text)
+    depth = 0
+    for character in plain:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    opened = re.findall(r"\\begin\{(.*?)\}", text)
+    assert opened == ["table*", "tabular"] == re.findall(r"\\end\{(.*?)\}", text)[::-1]
+    columns = len(re.search(r"\\begin\{tabular\}\{(l*r*)\}", text)[1])
+    inside = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    inside = re.sub(r"\\midrule|\\cmidrule\(lr\)\{\d+-\d+\}", "", inside)
+    rows = [re.split(r"(?<!\\)&", one) for one in inside.split(r"\\") if one.strip()]
+    for cells in rows:
+        widths = [int(found[1]) if (found := re.match(r"\s*\\multicolumn\{(\d+)\}", cell)) else 1 for cell in cells]
+        assert sum(widths) == columns
+    return [[cell.strip() for cell in cells] for cells in rows]
+
+
+def test_categories_are_rows_and_methods_are_columns_of_both_metrics():
+    rows = body(results_tex(METRICS, "x"))
+    assert rows[0] == ["", r"\multicolumn{3}{c}{Inappropriate probability}",
+                       r"\multicolumn{3}{c}{Expected maximum over 25 prompts}"]  # fmt: skip
+    names = ["baseline", r"sld\_max", "a.b+c=d{-}e"]
+    assert rows[1] == ["Category", *names, *names]
+    assert [cells[0] for cells in rows[2:]] == ["self{-}harm", "hate", "all"]
+    interval, deviation = r"\ipinterval{25.0}{75.0}", r"\ipdeviation{10.0}"
+    assert rows[-1][1:] == [*(f"{n}.0{interval}" for n in ("0", "10", "20")), *[f"90.0{deviation}"] * 3]
+
+
+def test_what_it_uses_is_from_booktabs_or_defined_in_it():
+    text = results_tex(METRICS, "x")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    used = set(re.findall(r"\\([A-Za-z]+)", code))
+    assert used == {
+        *("providecommand", "ipinterval", "ipdeviation", "begin", "end", "centering", "caption", "multicolumn"),
+        *("toprule", "midrule", "cmidrule", "bottomrule"),
+    }
+    assert r"\providecommand{\ipinterval}[2]{}" in text
+    assert r"\usepackage{booktabs}" in text.splitlines()[0]
+
+
+def test_without_expected_maxima_there_is_one_block():
+    metrics = [row("a", category, most=None, sd=None) for category in ("hate", "all")]
+    text = results_tex(metrics, "x & y.")
+    assert body(text)[1] == ["Category", "a"]
+    assert r"\caption{Inappropriate probability in percent. x \& y.}" in text
+    assert "maximum" not in text.partition(r"\begin")[2]
+    both = r"\caption{Inappropriate probability and expected maximum inappropriateness in percent. x.}"
+    assert both in results_tex(METRICS, "x.")
+
+
+def test_what_is_not_known_is_a_dash():
+    metrics = [row("a", "hate", None, None, None, None, None), row("a", "all", 0.5, None, None)]
+    rows = body(results_tex(metrics, "x"))
+    assert rows[2] == ["hate", "--", "--"]
+    assert rows[3][1] == "50.0"
+
+
+@pytest.mark.parametrize("text", [r"\input{/etc/passwd}", "100 % & a_b #1 {}", "$x^2$ ~ \\\\", "two\nlines", "]{["])
+def test_a_caption_of_any_text_is_text(text):
+    found = results_tex(METRICS, text)
+    [caption] = re.findall(r"\\caption\{(.*)\}", found)
+    assert len(body(found)) == 5
+    assert not re.search(r"\\(input|write)", caption)
+    assert not re.search(r"(?<!\\)[%&#$_]", caption)
+
+
+NAMES = [
+    *(
+        "ąžuolas đồ",
+        "þór",
+        'the "best" ones',
+        "ŋ ħ ŧ ĸ",
+        "e\u0301 x\u0303",
+        "Ω д 猫 🦊 한",
+        "naïve café",
+        "``a'' ?`",
+        "ẩ ậ",
+    )
+]
+
+
+def compile_article(folder, text: str, *preamble: str) -> str:
+    """Compile an article that inputs the text; return its log."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here")
+    (folder / "results.tex").write_text(text, encoding="utf-8")
+    lines = [r"\documentclass{article}", *preamble, r"\begin{document}", r"\input{results.tex}", r"\end{document}"]
+    (folder / "doc.tex").write_text("\n".join(lines))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=100)
+    log = (folder / "doc.log").read_text(encoding="latin-1")
+    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith("!")]
+    assert "Missing character" not in log
+    return log
+
+
+def test_names_of_any_letters_compile_with_booktabs_alone(tmp_path):
+    metrics = [row(name, category) for name in METHODS for category in (*NAMES, "all")]
+    text = results_tex(metrics, f"Model: {' '.join(NAMES)}.")
+    compile_article(tmp_path, text, r"\usepackage{booktabs}")
+    for font in ("T1",):
+        compile_article(tmp_path, text, rf"\usepackage[{font}]{{fontenc}}", r"\usepackage{booktabs}")
+
+
+def test_every_letter_that_is_let_through_is_one_of_the_standard_fonts(tmp_path):
+    """All of Latin-1, Latin Extended A, B and Additional (Vietnamese), each by itself and with what is replaced."""
+    signs = [chr(n) for n in (*range(0x21, 0x250), *range(0x1E00, 0x1F00), *range(0x2010, 0x2040))]
+    through = [sign for sign in signs if latex(sign) != "?" and sign.isprintable()]
+    assert {*"ÀÉîõüçßøłžșőėțạÅ"} < set(through)
+    assert not {*"Ąđþŋħŧĸồ"} & set(through)
+    compile_article(tmp_path, "\n\n".join(f"[{latex(sign)}]" for sign in through))
+
+
+def test_letters_are_those_that_latex_documents():
+    """By hand, from source2e's tables of OT1."""
+    known = {
+        "é": r"\'{e}", "à": r"\`{a}", "ñ": r"\~{n}", "ü": r'\"{u}', "å": r"\r{a}", "í": r"\'{\i}", "č": r"\v{c}",
+        "ő": r"\H{o}", "ç": r"\c{c}", "ș": r"\textcommabelow{s}", "ạ": r"\d{a}", "ß": r"{\ss}", "ǽ": r"\'{\ae}",
+        "ậ": r"\d{\^{a}}", "ė": r"\.{e}", "e\u0301": r"\'{e}", '"': "{''}",
+    }  # fmt: skip
+    assert {sign: latex(sign) for sign in known} == known
+
+
+def test_words_with_replaced_letters_are_named_in_the_file():
+    metrics = [row("a", category) for category in ("đồ", "hate", "all")]
+    text = results_tex(metrics, "Prompts: 猫.txt and café. Really?")
+    [line] = [line for line in text.splitlines() if line.startswith("% ?")]
+    assert line.endswith(": đồ 猫.txt")
+    assert "% ?" not in results_tex(METRICS, "café?")

@@ -1,0 +1,67 @@
+"""`model_card.md`: what the hub's own reader finds in it is what was measured."""
+
+import yaml
+from huggingface_hub import ModelCard
+
+from eval.base.escape import markdown
+from eval.measure.metrics import Metrics
+from eval.report.model_card import model_card
+
+
+def row(method, category, probability, most):
+    return Metrics(method, category, 30, 60, probability, 0.1, 0.9, most, most and 0.05, 0, 0, 0, 0)
+
+
+METRICS = [row("baseline", "all", 0.375, 0.97), row("baseline", "hate", 0.25, None), row("x", "all", 1 / 3, 0.5)]
+METRICS += [Metrics("x", "hate", 0, 0, None, None, None, None, None, 0, 0, 0, 0)]
+
+
+def manifest(source="i2p", model="a/b: 'c' # \"d\"\n- e"):
+    return {
+        "identity": {
+            "model": {"source": model},
+            "prompts": {"count": 30, "digest": "ab" * 32},
+            "protocol": {"name": "official"},
+        },
+        "settings": {"prompts": {"source": source}},
+    }
+
+
+def test_the_hubs_reader_finds_every_number_that_there_is():
+    card = ModelCard(model_card(manifest(), METRICS, "i2p", ["x"]))
+    name, results = card.data.model_name, card.data.eval_results
+    assert name == "a/b: 'c' # \"d\"\n- e"
+    found = {(r.metric_type, r.metric_args["method"], r.metric_args["category"]): r for r in results}
+    kinds = ("inappropriate_probability", "probability"), ("expected_max_inappropriateness", "expected_max")
+    expected = {
+        (kind, m.method, m.category): getattr(m, field)
+        for m in METRICS
+        for kind, field in kinds
+        if getattr(m, field) is not None
+    }
+    assert {key: r.metric_value for key, r in found.items()} == expected
+    assert len(results) == len(expected) == 5
+    one = found["inappropriate_probability", "baseline", "all"]
+    assert (one.task_type, one.dataset_type) == ("text-to-image", "AIML-TUDA/i2p")
+    assert one.metric_args == {
+        "method": "baseline",
+        "category": "all",
+        "protocol": "official",
+        "definition": "i2p",
+        "prompts": 30,
+        "images": 60,
+        "low": 0.1,
+        "high": 0.9,
+    }
+
+
+def test_prompts_of_another_source_are_not_called_i2p():
+    card = ModelCard(model_card(manifest("demo"), METRICS, "i2p", []))
+    assert {r.dataset_type for r in card.data.eval_results} == {"demo"}
+
+
+def test_a_hostile_note_stays_a_note():
+    text = model_card(manifest(), METRICS, "i2p", [markdown("---\nmodel-index: []\n<script>")])
+    head = text.split("---\n")[1]
+    assert len(yaml.safe_load(head)["model-index"]) == 1
+    assert "<script>" not in text

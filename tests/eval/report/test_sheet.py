@@ -1,0 +1,58 @@
+"""The contact sheet: a column a method, a row a prompt, odd texts and odd sizes."""
+
+import io
+import sys
+
+import numpy as np
+import processes
+import pytest
+from PIL import Image
+
+from eval.report.sheet import GAP, TEXT, TILE, contact_sheet
+
+
+@pytest.fixture
+def picture(tmp_path):
+    def write(name, height, width, colour):
+        path = tmp_path / name
+        Image.new("RGB", (width, height), colour).save(path)
+        return path
+
+    return write
+
+
+def test_pictures_stand_under_their_method_in_whole_pixels(picture):
+    paths = [picture("a.png", 64, 64, (200, 0, 0)), picture("b.png", 512, 256, (0, 0, 200))]
+    sheet = np.asarray(contact_sheet(["baseline", "sld_max"], [("hate: a tree", paths)]))
+    assert sheet.shape == (2 * TEXT + TILE + GAP, 2 * (TILE + GAP) + GAP, 3)
+    first = sheet[2 * TEXT : 2 * TEXT + TILE, GAP : GAP + TILE]
+    assert (first == (200, 0, 0)).all()
+    second = sheet[2 * TEXT : 2 * TEXT + TILE, 2 * GAP + TILE : 2 * (GAP + TILE)]
+    assert (second[:, 40:88] == (0, 0, 200)).all()
+    assert (second[:, :30] == 235).all()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Null", "two\nlines", "🪦 ünïcödé 漢字", "<script>alert(1)</script>", "long " * 400]
+)
+def test_any_text_makes_a_sheet_of_the_same_size(picture, text):
+    paths = [picture("a.png", 64, 64, (200, 0, 0))] * 2
+    assert contact_sheet(["a", "b"], [(text, paths)]).size == contact_sheet(["a", "b"], [("x", paths)]).size
+
+
+def test_a_damaged_picture_is_named_and_an_empty_tile(tmp_path, caplog):
+    (tmp_path / "0_0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    sheet = np.asarray(contact_sheet(["a"], [("x", [tmp_path / "0_0.png"])]))
+    assert (sheet[70:-10, 10:-10] == 255).all()
+    assert "0_0.png can't be read" in caplog.text
+
+
+def test_a_run_writes_its_sheet_where_it_says(tmp_path):
+    command = [sys.executable, "-m", "eval.run", "sheet=true", "prompts.rows=[0,1]", "protocol.steps=2"]
+    command += ["protocol.images_per_prompt=1", "methods=[baseline,sld_max]", "batch_size=2"]
+    done = processes.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=True)
+    assert f"{tmp_path}/run/report/sheet.png" in done.stdout
+    data = (tmp_path / "run" / "report" / "sheet.png").read_bytes()
+    assert Image.open(io.BytesIO(data)).height == TEXT + 2 * (TEXT + TILE + GAP)
+    none = processes.run([*command, f"out={tmp_path}/none", "images=none"], capture_output=True, text=True, check=True)
+    assert "sheet.png" not in none.stdout

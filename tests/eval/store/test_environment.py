@@ -1,0 +1,222 @@
+"""Which software and machine made which images is on record, also where a run goes on by others."""
+
+import json
+import logging
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from eval.compare.__main__ import main as compare
+from eval.report.__main__ import main as report
+from eval.run import main as run
+from eval.store import environment
+from eval.store.environment import Made, apart, between, key_of, made_in, newer, rows, several
+from eval.store.rundir import MADE_IN, RunDir
+from eval.store.scores import OK, Score
+
+OLD = {"versions": {"python": "3.11.7", "torch": "2.15.0"}, "platform": "Linux-6.1"}
+NEW = {"versions": {"python": "3.11.7", "torch": "99.0"}, "platform": "Linux-6.1"}
+CPU = {**OLD, "gpu": {"name": "none"}, "judges": {"q16": "cpu", "nudenet": "CPUExecutionProvider"}}
+GPU = {
+    **OLD,
+    "gpu": {"name": "H100", "driver": "570.1", "cuda": "12.8", "cudnn": "91002"},
+    "judges": {"q16": "cuda", "nudenet": "CPUExecutionProvider"},
+}
+
+
+def test_images_are_counted_by_the_environment_that_made_them():
+    records = {"a": OLD, "b": NEW}
+    made = made_in(["b", "a", "b", None, "gone"], records)
+    assert made == (Made(2, NEW), Made(1, OLD), Made(1, None), Made(1, None))
+
+
+def test_a_note_says_what_differs_and_only_that():
+    [note] = several([Made(40, OLD), Made(60, NEW)])
+    assert "40 images by torch 2.15.0; 60 images by torch 99.0" in note
+    assert "3.11.7" not in note
+    assert several([Made(100, OLD)]) == []
+    [note] = several([Made(4, OLD), Made(2, None)])
+    assert "2 images by software that is not on record" in note
+
+
+def test_what_is_not_on_record_of_one_is_no_difference():
+    """An earlier version looked at fewer packages, and at no GPU."""
+    more = OLD["versions"] | {"torchvision": "0.29"}
+    assert several([Made(4, OLD), Made(2, GPU | {"versions": more})]) == []
+
+
+def test_environments_that_differ_in_nothing_told_are_told_once_and_many_are_counted():
+    nodes = [Made(2, OLD | {"platform": f"node {n // 2}"}) for n in range(40)]
+    [note] = several(nodes)
+    assert note.startswith("Drawn and judged in 20 environments, which can change numbers: 4 images by platform ")
+    assert note.endswith("4 images by platform node 7; 48 images by 12 others.")
+
+
+def test_two_runs_differ_in_what_both_have_on_record():
+    found = between([Made(3, OLD), Made(1, NEW)], [Made(2, NEW), Made(2, GPU | {"versions": NEW["versions"]})])
+    assert found == ["torch 2.15.0 and 99.0 in A, 99.0 in B"]
+    assert between([Made(3, CPU)], [Made(3, GPU)]) == ["gpu name none in A, H100 in B", "q16 on cpu in A, cuda in B"]
+    assert between([Made(3, OLD)], [Made(3, None)]) == []
+
+
+def test_a_gpu_its_driver_and_what_judges_run_on_are_part_of_it():
+    assert apart([Made(1, CPU), Made(1, GPU)]) == ["gpu name", "q16 on"]
+    [note] = several([Made(1, CPU), Made(3, GPU)])
+    assert note.endswith("1 images by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
+    newer_driver = GPU | {"gpu": GPU["gpu"] | {"driver": "580.0"}}
+    assert apart([Made(1, GPU), Made(1, newer_driver)]) == ["gpu driver"]
+    listed = rows([Made(7, GPU)])
+    assert ("gpu driver", "570.1") in listed
+    assert ("torch", "2.15.0") in listed
+    assert ("torch, 2 images", "99.0") in rows([Made(1, OLD), Made(2, NEW)])
+
+
+def test_only_versions_that_no_former_process_had_are_warned_of():
+    assert newer([OLD], NEW["versions"]) == ["torch 99.0 instead of 2.15.0"]
+    assert newer([OLD, NEW], NEW["versions"]) == []
+    assert newer([OLD], OLD["versions"] | {"pillow": "1"}) == []  # that record did not look at it
+    assert newer([], NEW["versions"]) == []
+
+
+def test_what_this_process_is():
+    judges = {
+        "q16": {"device": "cuda:1"},
+        "nudenet": {"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]},
+        "mine": {},
+    }
+    found = environment.describe("cpu", judges)
+    assert set(found) == set(environment.PARTS)
+    import torch
+
+    assert found["versions"]["torch"] == torch.__version__.partition("+")[0] or "+" in found["versions"]["torch"]
+    assert {"python", "i2p-bench", "nudenet", "onnxruntime", "diffusers", "transformers"} < set(found["versions"])
+    assert found["gpu"] == {"name": "none"}
+    assert found["judges"] == {"q16": "cuda", "nudenet": "CUDAExecutionProvider, CPUExecutionProvider"}
+
+
+def test_another_build_of_a_package_is_on_record_by_its_own_name(monkeypatch):
+    installed = {"onnxruntime-gpu": "1.30", "opencv-python": "4.9", "opencv-python-headless": "5.0"}
+
+    def version(name):
+        if name not in installed:
+            raise environment.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(environment.metadata, "version", version)
+    found = environment.versions()
+    assert found["onnxruntime"] == "onnxruntime-gpu 1.30"
+    assert found["opencv-python-headless"] == "5.0, opencv-python 4.9"
+    assert found["torch"] == "absent"
+
+
+def scores(row):
+    return [Score("baseline", row, 0, OK, digest="d", q16=(0.0, 1.0), detections=())]
+
+
+def test_parts_name_their_environment_and_old_parts_name_none(tmp_path):
+    first, second, old = (RunDir(tmp_path) for _ in range(3))
+    first.keep_environment(OLD)
+    second.keep_environment(NEW)
+    second.keep_environment(NEW)  # another process on the same machine
+    for number, one in enumerate((first, second, old)):
+        one.write_scores(0, scores(number))
+    table = RunDir(tmp_path).read_scores()
+    assert table["environment"].to_pylist() == [key_of(OLD), key_of(NEW), None]
+    assert RunDir(tmp_path).read_environments() == {key_of(OLD): OLD, key_of(NEW): NEW}
+    assert len(list((tmp_path / "environments").iterdir())) == 2
+    # Without this project: the metadata of a part is the name of a file.
+    part = sorted((tmp_path / "scores").iterdir())[0]
+    name = pq.read_schema(part).metadata[MADE_IN].decode()
+    assert json.loads((tmp_path / "environments" / f"{name}.json").read_text()) == OLD
+
+
+def test_a_record_that_is_damaged_is_none(tmp_path):
+    one = RunDir(tmp_path)
+    one.keep_environment(OLD)
+    path = tmp_path / "environments" / f"{key_of(OLD)}.json"
+    for text in ("{", "[]", json.dumps(NEW)):
+        path.write_text(text)
+        assert one.read_environments() == {}
+
+
+@pytest.fixture(scope="module")
+def two(call, tmp_path_factory):
+    """A run of which 3 images were made by other versions of torch and nudenet, and what was said as it went on."""
+    out = tmp_path_factory.mktemp("two") / "r"
+    words = ["prompts.rows=0-6", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={out}"]
+    assert call(run, *words, "shard.count=2", "shard.index=0") == 0
+    later = environment.versions() | {"torch": "99.0", "nudenet": "98.0"}
+    heard = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "versions", lambda: later)
+        logging.getLogger().addHandler(handler)
+        assert call(run, *words) == 0
+        logging.getLogger().removeHandler(handler)
+    return out, heard
+
+
+def test_going_on_by_other_versions_is_warned_of_and_reported(two):
+    out, heard = two
+    torch = environment.versions()["torch"]
+    assert any(f"torch 99.0 instead of {torch}" in sentence for sentence in heard)
+    results = json.loads((out / "report/results.json").read_text())
+    assert [(one["images"], one["versions"]["torch"]) for one in results["environments"]] == [(4, torch), (3, "99.0")]
+    for name in ("results.md", "report.html"):
+        text = (out / "report" / name).read_text()
+        assert "3 images by torch 99.0, nudenet 98.0" in text
+        assert "98.0" in text
+
+
+def test_a_run_from_before_there_were_records_reports_its_manifests(two, call, tmp_path):
+    out, _ = two
+    torch = environment.versions()["torch"]
+    other = tmp_path / "old"
+    (other / "scores").mkdir(parents=True)
+    for name in ("manifest.json", "prompts.jsonl"):
+        (other / name).write_bytes((out / name).read_bytes())
+    for part in (out / "scores").iterdir():
+        table = pq.read_table(part)
+        metadata = {key: value for key, value in table.schema.metadata.items() if key != MADE_IN}
+        pq.write_table(table.replace_schema_metadata(metadata), other / "scores" / part.name)
+    assert call(report, other) == 0
+    results = json.loads((other / "report/results.json").read_text())
+    assert [(one["images"], one["versions"]["torch"]) for one in results["environments"]] == [(7, torch)]
+    assert "environments, which" not in (other / "report/results.md").read_text()
+
+
+def test_a_run_from_before_that_goes_on_has_its_manifests_record_for_what_was_there(two, tmp_path):
+    """Half of the parts name no record; the manifest is of the process that came first."""
+    from eval.store.stored_run import read_stored
+
+    out, _ = two
+    other = tmp_path / "mixed"
+    (other / "scores").mkdir(parents=True)
+    shutil.copytree(out / "environments", other / "environments")
+    for name in ("manifest.json", "prompts.jsonl"):
+        shutil.copy(out / name, other / name)
+    for number, part in enumerate(sorted((out / "scores").iterdir())):
+        table = pq.read_table(part)
+        metadata = {key: value for key, value in table.schema.metadata.items() if number or key != MADE_IN}
+        pq.write_table(table.replace_schema_metadata(metadata), other / "scores" / part.name)
+    torch = environment.versions()["torch"]
+    assert [(one.images, one.values["torch"]) for one in read_stored(RunDir(other)).made] == [(4, torch), (3, "99.0")]
+
+
+def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, capsys, tmp_path):
+    out, _ = two
+    words = ["prompts.rows=0-6", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]
+    assert call(run, *words) == 0
+    capsys.readouterr()
+    assert call(compare, out, tmp_path / "r") == 0
+    printed = capsys.readouterr().out
+    torch, nudenet = (environment.versions()[name] for name in ("torch", "nudenet"))
+    assert "A: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
+    assert (
+        "Drawn and judged in other environments, which can change numbers: "
+        f"torch {torch} and 99.0 in A, {torch} in B; nudenet {nudenet} and 98.0 in A, {nudenet} in B." in printed
+    )
+    assert call(compare, tmp_path / "r", tmp_path / "r") == 0
+    assert "environments" not in capsys.readouterr().out
