@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import fields
 
 import i2p
@@ -11,7 +13,6 @@ from eval.base.errors import InputError
 from eval.config.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
 from eval.folder.layouts import ALONE, METHOD, METHOD_IS, NAMES, NO_PROMPTS
 from eval.judges import JUDGES
-from eval.report.trackers import check_installed
 from i2p.protocols import DRAWN
 
 KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
@@ -20,6 +21,8 @@ IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
 CHANNELS = ("bgr", "rgb")
 Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
+TRACKERS = ("wandb", "mlflow", "tensorboard")
+
 MOST_STEPS = 10_000  # ten times those that models of this family were trained with
 ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
@@ -50,7 +53,7 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     _at_least("images_sample", s.images_sample, 1)
-    check_installed(s.track)
+    check_trackers(s.track)
     if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
         raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
     _engine(s)
@@ -80,6 +83,20 @@ def check_report(report: ReportSettings, part: str = "report.") -> None:
     """Raise InputError for what a report can't show; `part` begins its keys, which have none for `eval.report`."""
     _one_of(f"{part}gallery", report.gallery, GALLERIES)
     _at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise InputError, before a run starts, for a tracker that is unknown, named twice or not installed."""
+    for number, name in enumerate(names):
+        if name not in TRACKERS:
+            raise InputError(f"track must be a list of {', '.join(TRACKERS)}, found {name!r}: choose from these")
+        if name in names[:number]:
+            raise InputError(f"track names {name} twice: name each tracker once")
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None:  # without a file it is a folder of that name, such as wandb's own
+            raise InputError(
+                f"track asks for {name}, found no such package installed: pip install {name}, or leave it out"
+            )
 
 
 def _folder(s: Settings) -> None:

@@ -6,7 +6,6 @@ or the user's, is the tracker's to say. A tracker that fails costs a warning: th
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import re
@@ -17,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.base.errors import InputError
-
 if TYPE_CHECKING:
     from eval.report.report import Report
 
@@ -28,20 +25,6 @@ PROJECT = "i2p-bench"
 SCALARS = ("probability", "low", "high", "expected_max", "images", "blank", "nan", "unreadable", "judge_failed")
 SUFFIX = f".{PROJECT}"  # of TensorBoard's files that are ours
 LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics at a time, that every version of MLflow takes
-
-
-def check_installed(names: Sequence[str]) -> None:
-    """Raise InputError, before a run starts, for a tracker that is unknown, named twice or not installed."""
-    for number, name in enumerate(names):
-        if name not in TRACKERS:
-            raise InputError(f"track must be a list of {', '.join(TRACKERS)}, found {name!r}: choose from these")
-        if name in names[:number]:
-            raise InputError(f"track names {name} twice: name each tracker once")
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin is None:  # without a file it is a folder of that name, such as wandb's own
-            raise InputError(
-                f"track asks for {name}, found no such package installed: pip install {name}, or leave it out"
-            )
 
 
 def track(names: Sequence[str], report: Report, folder: Path) -> None:

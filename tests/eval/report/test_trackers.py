@@ -14,6 +14,8 @@ import sys
 import pytest
 
 from eval.base.errors import InputError
+from eval.config import checks
+from eval.config.checks import check_trackers
 from eval.report import trackers
 
 SMALL = ["prompts.rows=0-2", "protocol.steps=2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
@@ -131,13 +133,17 @@ def test_a_tracker_that_can_t_be_had_is_said_before_the_run_starts(tmp_path, ask
     assert not (tmp_path / "a_run").exists()
 
 
+def test_every_tracker_that_settings_may_name_can_be_given_a_report():
+    assert set(checks.TRACKERS) == set(trackers.TRACKERS)
+
+
 def test_a_folder_of_a_tracker_s_name_is_no_package(tmp_path, monkeypatch):
     if importlib.util.find_spec("wandb"):
         pytest.skip("wandb is installed here")
     (tmp_path / "wandb").mkdir()  # as wandb leaves one behind
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match="found no such package"):
-        trackers.check_installed(["wandb"])
+        check_trackers(["wandb"])
 
 
 def test_tensorboard_reads_back_what_was_written_into_the_run_directory(tmp_path):
