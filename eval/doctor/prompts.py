@@ -10,11 +10,10 @@ from eval.config.settings import ELSEWHERE, Settings
 from eval.doctor.check import OK, WARNING, Check
 from eval.doctor.files import not_cached
 from eval.folder.listing import list_and_place
-from eval.folder.own import own_prompts
 from eval.plan import record
 from eval.plan.methods import remarks
 from eval.plan.plan import Plan
-from eval.plan.prompts import read_prompts
+from eval.plan.prompts import prompts_of_folder, read_prompts
 from i2p.benchmark import ROWS
 from i2p.sources import HUB_ID, SHIPPED, is_hub_id
 
@@ -24,7 +23,7 @@ def prompts(settings: Settings) -> list[Check]:
     """Where the prompts come from, and whether they are those of I2P."""
     s = settings.prompts
     if settings.model.kind == ELSEWHERE:
-        if own := own_prompts(settings.model, s):
+        if own := prompts_of_folder(settings.model, s):
             own = own.source.prompts
             return [Check("prompts", OK, f"the folder's own: {len(own):,}, digest {i2p.digest(own)[:12]}…")]
         list_and_place(settings.model.path, settings.model.layout)  # as a run does, before it looks for prompts

@@ -17,9 +17,8 @@ from pathlib import Path
 import i2p
 from eval.base.errors import InputError
 from eval.base.quoting import shell_override
-from eval.config.settings import AUTO, ModelSettings
 from eval.folder.categories import find_categories, remarks, with_categories
-from eval.folder.layouts import ALONE, EXTENSIONS, METHOD, Match, Matches, some
+from eval.folder.layouts import ALONE, AUTO, EXTENSIONS, METHOD, Match, Matches, some
 from eval.folder.listing import Listing, find_root, walk
 
 PICTURES, METHODS = ALONE  # layouts without prompts: one method, or one a subfolder
@@ -63,7 +62,7 @@ class _Sorter:
         return claims or begins
 
 
-def pictures_alone(model: ModelSettings) -> Own:
+def pictures_alone(path: str, layout: str, method: str | None) -> Own:
     """Return every picture of a folder as a prompt of its own, of the categories that a table there names, or none.
 
     Pictures that lie in subfolders with the same names are those of a method each.
@@ -72,7 +71,7 @@ def pictures_alone(model: ModelSettings) -> Own:
         InputError, i2p.InputError: no picture in it, a link out of it, subfolders that may be methods or not, or a
             table of categories that can't be meant.
     """
-    root, named = find_root(model.path)
+    root, named = find_root(path)
     if named is not None:
         raise InputError(
             f"model.path must be a folder where prompts=none takes its pictures as they are, found the file {named}: "
@@ -88,7 +87,7 @@ def pictures_alone(model: ModelSettings) -> Own:
             "they are, model.path=FOLDER"
         )
     paths = sorted(sizes, key=natural)
-    matches, texts = _of_methods(paths, root, model) or _of_one(paths)
+    matches, texts = _of_methods(paths, root, layout, method) or _of_one(paths)
     prompts = [
         i2p.Prompt(n, text, (), seed=n, guidance_scale=7.5, height=512, width=512) for n, text in enumerate(texts)
     ]
@@ -118,13 +117,13 @@ def _of_one(paths: Sequence[str]) -> tuple[Matches, list[str]]:
     return Matches(PICTURES, found, ()), [as_text(path) for path in paths]
 
 
-def _of_methods(paths: Sequence[str], root: Path, model: ModelSettings) -> tuple[Matches, list[str]] | None:
+def _of_methods(paths: Sequence[str], root: Path, layout: str, method: str | None) -> tuple[Matches, list[str]] | None:
     """The pictures of subfolders that hold the same names, as those of a method each; None where they are one's."""
-    if model.layout == PICTURES or (model.layout == AUTO and model.method is not None):
+    if layout == PICTURES or (layout == AUTO and method is not None):
         return None
     split = [path.partition("/") for path in paths]
     names = list(dict.fromkeys(folder for folder, slash, _ in split if slash))
-    asked = model.layout == METHODS
+    asked = layout == METHODS
     could_be = len(names) > 1 and all(slash for _, slash, _ in split) and all(re.fullmatch(METHOD, n) for n in names)
     if asked and not could_be:
         raise InputError(

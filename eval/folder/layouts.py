@@ -20,6 +20,7 @@ EXAMPLES = 5
 CSV = "csv"
 METHOD = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"  # as of `sld.Method`: it names a folder
 METHOD_IS = "up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit or _"
+AUTO = "auto"  # the layout is recognised by the names
 NO_PROMPTS = "none"  # of the prompts of a folder: each picture is one of its own
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.base.errors import InputError
-from eval.config.settings import AUTO
-from eval.folder.layouts import Match, Matches, is_picture, match, match_table, nothing_found, recognise, some
+from eval.folder.layouts import AUTO, Match, Matches, is_picture, match, match_table, nothing_found, recognise, some
 from eval.folder.paths import is_named_table, tables_in
 from eval.folder.table import by_rows, find_table
 

@@ -14,8 +14,7 @@ from pathlib import Path, PurePosixPath
 import i2p
 from eval.base.errors import InputError
 from eval.base.quoting import override
-from eval.config.settings import AUTO
-from eval.folder.layouts import CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
+from eval.folder.layouts import AUTO, CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
 from eval.folder.paths import path_inside, tables_by_suffix
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain

@@ -12,12 +12,11 @@ from eval.config.keys import PLAN, as_keys
 from eval.config.settings import ELSEWHERE, Settings, image_size
 from eval.folder.listing import list_and_place
 from eval.folder.open import open_folder
-from eval.folder.own import own_prompts
 from eval.measure.definitions import own_definition
 from eval.plan.memory import check_pictures
 from eval.plan.methods import check_guided, choose_methods
 from eval.plan.plan import Plan
-from eval.plan.prompts import otherwise_drawn, read_prompts, recorded, selection_of
+from eval.plan.prompts import otherwise_drawn, prompts_of_folder, read_prompts, recorded, selection_of
 from eval.plan.protocol import changed_protocol, other_rows, otherwise_counted
 
 MOST_IMAGES = 5_000_000  # twenty times I2P with ten images a prompt and five methods
@@ -75,7 +74,7 @@ def _plan_of_folder(settings: Settings, methods: Sequence[sld.Method]) -> Plan:
     model, (named, changed, _) = settings.model, changed_protocol(settings.protocol)
     _check_published(settings, named, changed)
     _check_asked(settings, named)
-    own = own_prompts(model, settings.prompts)
+    own = prompts_of_folder(model, settings.prompts)
     # Before prompts are looked for on the hub: names that no layout knows are refused first.
     placed = None if own else list_and_place(model.path, model.layout)
     source = own.source if own else read_prompts(settings.prompts)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.config.settings import ModelSettings, PromptSettings
-from eval.folder.layouts import NO_PROMPTS
+from eval.folder.layouts import AUTO
 from eval.folder.own import own_prompts
 from eval.run import main
 from i2p import InputError
@@ -28,7 +27,7 @@ def folder(tmp_path):
 
 
 def own(folder):
-    return own_prompts(ModelSettings(kind="images", path=str(folder)), PromptSettings(source=NO_PROMPTS))
+    return own_prompts(str(folder), AUTO, None, alone=True, chosen=None)
 
 
 def categories(folder) -> dict[str, tuple[str, ...]]:
