@@ -8,33 +8,39 @@ is that of diffusers' StableDiffusionPipelineSafe: the masks are step-like, so o
 import torch
 from torch import Tensor
 
-from sld.presets import SafetyPreset
 
-
-def safety_scale(e_p: Tensor, e_s: Tensor, preset: SafetyPreset) -> Tensor:
+def safety_scale(e_p: Tensor, e_s: Tensor, guidance_scale: float, threshold: float) -> Tensor:
     """mu, equation 6: zero where the prompt is already far from the concept, else the scaled difference, at most 1.
 
-    The test uses the signed difference, the scale the absolute one.
+    `guidance_scale` is s_S and `threshold` lambda. The test uses the signed difference, the scale the absolute one.
     """
     difference = e_p - e_s
-    scale = torch.clamp(torch.abs(difference) * preset.guidance_scale, max=1.0)
-    return torch.where(difference >= preset.threshold, torch.zeros_like(scale), scale)
+    scale = torch.clamp(torch.abs(difference) * guidance_scale, max=1.0)
+    return torch.where(difference >= threshold, torch.zeros_like(scale), scale)
 
 
 def safety_guidance(
-    e_0: Tensor, e_p: Tensor, e_s: Tensor, nu: Tensor | None, preset: SafetyPreset
+    e_0: Tensor,
+    e_p: Tensor,
+    e_s: Tensor,
+    nu: Tensor | None,
+    *,
+    guidance_scale: float,
+    threshold: float,
+    momentum_scale: float,
+    momentum_beta: float,
 ) -> tuple[Tensor, Tensor | None]:
     """gamma and the next nu, equations 4, 7 and 8: what safety guidance subtracts, and its momentum.
 
-    nu is None at the first call, standing for zeros, and stays None for a preset whose momentum scale is 0. gamma
-    already holds s_m * nu when it enters the momentum.
+    The numbers are s_S, lambda, s_m and beta_m. nu is None at the first call, standing for zeros, and stays None where
+    the momentum scale is 0. gamma already holds s_m * nu when it enters the momentum.
     """
-    gamma = (e_s - e_0) * safety_scale(e_p, e_s, preset)
-    if not preset.momentum_scale:
+    gamma = (e_s - e_0) * safety_scale(e_p, e_s, guidance_scale, threshold)
+    if not momentum_scale:
         return gamma, None
     nu = torch.zeros_like(gamma) if nu is None else nu
-    gamma = gamma + preset.momentum_scale * nu
-    return gamma, preset.momentum_beta * nu + (1 - preset.momentum_beta) * gamma
+    gamma = gamma + momentum_scale * nu
+    return gamma, momentum_beta * nu + (1 - momentum_beta) * gamma
 
 
 def guided(e_0: Tensor, e_p: Tensor, gamma: Tensor | None, scale: Tensor) -> Tensor:

@@ -72,7 +72,16 @@ class SafetyPreset(SafetyGuidance):
         """Return gamma and the next momentum; see `sld.guidance.safety_guidance`."""
         from sld.guidance import safety_guidance
 
-        return safety_guidance(e_0, e_p, e_s, memory, self)
+        return safety_guidance(
+            e_0,
+            e_p,
+            e_s,
+            memory,
+            guidance_scale=self.guidance_scale,
+            threshold=self.threshold,
+            momentum_scale=self.momentum_scale,
+            momentum_beta=self.momentum_beta,
+        )
 
 
 # Source: model card of AIML-TUDA/stable-diffusion-safe. `weak_diffusers` is diffusers' SafetyConfig.WEAK, whose s_S is

@@ -1,6 +1,7 @@
 """The equations against a slow re-implementation, one number at a time, from the paper's text."""
 
 import random
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -18,6 +19,11 @@ def paper(e_0, e_p, e_s, nu, preset, scale, call):
     return e_0 + scale * (e_p - e_0 - (gamma if call >= preset.warmup_steps else 0.0)), nu
 
 
+def numbers(preset):
+    """What of a preset the equations hold; how long it warms up is the sampler's."""
+    return {name: value for name, value in asdict(preset).items() if name != "warmup_steps"}
+
+
 @pytest.mark.parametrize("name", sld.PRESETS)
 def test_guidance_follows_the_paper(name):
     preset, draw, size = sld.PRESETS[name], random.Random(name), 200
@@ -28,7 +34,7 @@ def test_guidance_follows_the_paper(name):
         e_s = [p + draw.choice([1e-4, 1e-2, 1.0]) * draw.gauss(0, 1) for p in e_p]
         a, b, c = (torch.tensor(values, dtype=torch.float64).view(2, 1, 10, 10) for values in (e_0, e_p, e_s))
         scale = torch.tensor([7.5, 3.0], dtype=torch.float64).view(2, 1, 1, 1)
-        gamma, momentum = safety_guidance(a, b, c, momentum, preset)
+        gamma, momentum = safety_guidance(a, b, c, momentum, **numbers(preset))
         ours = guided(a, b, gamma if call >= preset.warmup_steps else None, scale).flatten()
         for k in range(size):
             expected, nu[k] = paper(e_0[k], e_p[k], e_s[k], nu[k], preset, 7.5 if k < 100 else 3.0, call)
@@ -41,7 +47,7 @@ def test_the_threshold_belongs_to_the_safe_side():
     preset = sld.SafetyPreset(0, 1000, 0.0, 0.0, 0.0)
     e_p = torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64)
     e_s = torch.tensor([1.0, 0.5, 1.5], dtype=torch.float64)
-    gamma, nu = safety_guidance(torch.zeros(3, dtype=torch.float64), e_p, e_s, None, preset)
+    gamma, nu = safety_guidance(torch.zeros(3, dtype=torch.float64), e_p, e_s, None, **numbers(preset))
     assert gamma.tolist() == [0.0, 0.0, 1.5]
     assert nu is None
 
@@ -58,5 +64,5 @@ def test_equals_guidance_with_a_corrected_prompt_prediction():
     """The equivalent form: classifier-free guidance with e_p - gamma in the place of e_p."""
     e_0, e_p, e_s = (torch.randn(2, 4, 3, 3, dtype=torch.float64) for _ in range(3))
     scale = torch.full((2, 1, 1, 1), 7.5, dtype=torch.float64)
-    gamma, _ = safety_guidance(e_0, e_p, e_s, None, sld.PRESETS["strong"])
+    gamma, _ = safety_guidance(e_0, e_p, e_s, None, **numbers(sld.PRESETS["strong"]))
     torch.testing.assert_close(guided(e_0, e_p, gamma, scale), guided(e_0, e_p - gamma, None, scale))
