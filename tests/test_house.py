@@ -1,10 +1,12 @@
-"""The rules of the house: imports point one way, nothing heavy is imported early, every config composes."""
+"""The rules of the house: imports point one way and in no circle, nothing heavy is early, every config composes."""
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,18 @@ from hydra import compose, initialize_config_module
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {"sld": {"sld"}, "i2p": {"i2p"}, "eval": {"eval", "i2p", "sld"}, "conf": set()}
+# The packages of eval: each imports itself and those of the lines above only, and nobody imports run.
+LINES = (
+    "base",
+    "judges folder",
+    "config store",
+    "measure",
+    "plan",
+    "generate report submit status",
+    "compare sweep doctor",
+    "run",
+)
+LINE = {package: number for number, packages in enumerate(LINES) for package in packages.split()}
 HEAVY = {
     "torch",
     "diffusers",
@@ -63,6 +77,79 @@ def test_importing_a_command_or_package_imports_nothing_heavy(module):
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert module == "eval.report.__main__" or not loaded  # a report always needs its tables
     assert "torch" not in loaded
+
+
+def modules(root: Path = ROOT) -> dict[str, Path]:
+    """Every module of ours by its name; a package stands for its `__init__.py`."""
+    paths = [path for package in MAY_IMPORT for path in sorted((root / package).rglob("*.py"))]
+    names = (".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in paths)
+    return dict(zip(names, paths, strict=True))
+
+
+def arrows(path: Path, known: Collection[str]) -> set[str]:
+    """The modules among `known` that a file imports: at its top, in its functions, or for its types only.
+
+    What is imported along with a module, the packages that it lies in, is not among them.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in known else node.module for name in inner}
+    return found & set(known)
+
+
+def package_of(module: str) -> str:
+    """The package of eval, or the command in one file, that a module is of; what any import of eval runs is of base."""
+    return module.split(".")[1] if "." in module else "base"
+
+
+def upward(path: Path, module: str, known: Collection[str]) -> list[str]:
+    """The modules that one of eval imports against the order."""
+    own = package_of(module)
+    others = [name for name in arrows(path, known) if name.split(".")[0] == "eval" and package_of(name) != own]
+    return sorted(name for name in others if LINE[package_of(name)] >= LINE[own])
+
+
+def test_the_packages_of_eval_import_those_of_lower_lines_only():
+    known = modules()
+    of_eval = {name: path for name, path in known.items() if name.split(".")[0] == "eval"}
+    assert {package_of(name) for name in of_eval} == set(LINE)
+    for name, path in of_eval.items():
+        assert not upward(path, name, known), f"{name} imports {upward(path, name, known)}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    known = modules()
+    graph = {name: arrows(path, known) - {name} for name, path in known.items()}
+    assert sum(map(len, graph.values())) > 300
+    list(graphlib.TopologicalSorter(graph).static_order())  # CycleError, which names the circle
+
+
+def test_the_order_of_packages_sees_what_is_imported_late_or_for_types(tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from eval.base import errors\n"
+        "from eval.store.scores import OK\n"
+        "if TYPE_CHECKING:\n"
+        "    from eval.plan.plan import Plan\n"
+        "def f():\n"
+        "    import eval.run\n"
+        "    from eval import status\n"
+    )
+    known = modules()
+    assert arrows(path, known) == {"eval.base.errors", "eval.store.scores", "eval.plan.plan", "eval.run", "eval.status"}
+    assert upward(path, "eval.store.wrong", known) == ["eval.plan.plan", "eval.run", "eval.status"]
+    assert upward(path, "eval.config.wrong", known) == [
+        "eval.plan.plan",
+        "eval.run",
+        "eval.status",
+        "eval.store.scores",
+    ]
+    assert upward(path, "eval.run", known) == []
 
 
 def test_help_explains_the_groups_and_imports_nothing_heavy():
