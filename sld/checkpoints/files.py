@@ -6,6 +6,7 @@ import os
 import re
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sld.errors import InputError, first_line, first_three
@@ -68,10 +69,15 @@ def hub_id(source: str | Path) -> tuple[str, str | None] | None:
 
 def _fetch(repository: str, revision: str | None, allow_pickle: bool, local: bool) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     patterns = _WANTED + _WEIGHTS + (_PICKLED if allow_pickle else [])
+    fetch = partial(snapshot_download, repository, revision=revision, allow_patterns=patterns)
     try:
-        path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=local))
+        try:
+            path = Path(fetch(local_files_only=local))
+        except OfflineModeIsEnabled:  # of some versions, which ask the hub for a commit that is in the cache
+            path = Path(fetch(local_files_only=True))
     except Exception as error:  # the hub, its proxies and its cache fail in many ways, and none is our bug
         raise InputError(
             f"The checkpoint {repository!r} at revision {revision or 'main'!r} was expected on the hub or in its local "
