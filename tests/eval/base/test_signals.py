@@ -156,7 +156,7 @@ def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(
 
     def signalled(*words, **more):
         try:
-            os.kill(os.getpid(), signal.SIGUSR2)
+            signal.raise_signal(signal.SIGUSR2)
             return real(*words, **more)
         except KeyboardInterrupt:
             raise RuntimeError("could not load") from None
@@ -184,7 +184,7 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         real = eval.generate.models.open_models
         patch.setattr(
-            eval.generate.models, "open_models", lambda *each: (os.kill(os.getpid(), signal.SIGUSR2), real(*each))
+            eval.generate.models, "open_models", lambda *each: (signal.raise_signal(signal.SIGUSR2), real(*each))
         )
         assert call(run_main, *ended) == 3
         assert requeues(shard) == ["7_0"]
@@ -203,7 +203,7 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
 
         def write(*each):
             real_write(*each)
-            os.kill(os.getpid(), signal.SIGUSR2)
+            signal.raise_signal(signal.SIGUSR2)
 
         patch.setattr(RunDir, "write_scores", write)
         assert call(run_main, *ended) == 3
@@ -217,15 +217,15 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
 def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
     with Stop(at_once=True) as outer:
         with Stop() as inner:
-            os.kill(os.getpid(), signal.SIGUSR2)
+            signal.raise_signal(signal.SIGUSR2)
             assert inner.asked == "SIGUSR2"
             assert outer.asked is None
         with pytest.raises(Stopped, match="SIGUSR2 asked for it"):
             outer.check()
     with Stop(at_once=True):
         with pytest.raises(StoppedAtOnce):
-            os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)  # what the first one set going is not broken off
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # what the first one set going is not broken off
         with Stop() as late:
             assert late.asked == "SIGTERM"
 
@@ -233,6 +233,6 @@ def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
 def test_a_signal_that_is_held_back_is_heard_afterwards():
     with Stop() as stop:
         with held_back():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # at this thread: another one, of a library say, holds nothing back
             assert stop.asked is None
         assert stop.asked == "SIGTERM"
