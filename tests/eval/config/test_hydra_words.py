@@ -49,7 +49,7 @@ def test_another_key_is_given_as_it_is_advised(command, key, value, advised, ref
 
 
 def test_nothing_is_advised_that_is_refused_here(refused):
-    for words in (["foo=1"], ["measure=false"], ["slurm.time=1"]):
+    for words in (["foo=1"], ["measure=false"]):
         sentence = refused(run, *words)
         assert words[0].partition("=")[0] in sentence
         assert "+" not in sentence
