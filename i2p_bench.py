@@ -16,9 +16,9 @@ from importlib.machinery import PathFinder
 ROOT = os.path.dirname(os.path.abspath(__file__))
 OURS = ("eval", "i2p", "sld")
 COMMANDS = {
-    "run": "draw, judge, measure and report; the same command again goes on",
-    "report": "the tables of a run directory again, from what is there",
-    "compare": "what two runs differ in, and whether it is real",
+    "run": "draw, judge, measure and report; the same command again resumes",
+    "report": "the tables of a run directory again, from what it holds",
+    "compare": "how two runs differ, and whether the difference is real",
     "submit": "a run as SLURM jobs",
     "status": "how far a run is",
     "doctor": "before a run: what is here, what is missing, how long it takes",
@@ -53,7 +53,7 @@ def main() -> None:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         meant = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
         found = repr(name) if name else "none"
-        print(f"error: expected one of {', '.join(COMMANDS)} behind i2p-bench, found {found}{meant}", file=sys.stderr)
+        print(f"error: expected one of {', '.join(COMMANDS)} after i2p-bench, found {found}{meant}", file=sys.stderr)
         sys.exit(2)
     sys.argv[1:] = arguments
     if name == "run":

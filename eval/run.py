@@ -95,7 +95,9 @@ def _run(settings: Settings, methods: Sequence[sld.Method], directory, stop: Sto
     standing = check_rerun(directory, settings, plan)  # another run's is said before a model is loaded
     directory.check_writable()
     if standing and (changed := other_versions(directory, standing)):
-        log.warning("%s goes on by other versions, which its report will list: %s.", directory.root, first_of(changed))
+        log.warning(
+            "%s resumes with other versions, which its report will list: %s.", directory.root, first_of(changed)
+        )
     _make(settings, methods, plan, directory)
     if plan.shard_count > 1:
         with Stop():  # a shard that is complete is not to be queued again
@@ -121,7 +123,7 @@ def _say_shard(directory, plan) -> int | None:
         return INCOMPLETE
     if all_missing:
         shard = f"Shard {plan.shard_index} of {plan.shard_count}"
-        say(f"{shard} is complete; the others still miss {all_missing:,} images; the last to end reports.")
+        say(f"{shard} is complete; the others lack {all_missing:,} images; the last shard to finish writes the report.")
         return _shard_code(directory, plan)
     return None
 

@@ -111,7 +111,7 @@ def show(run: RunDir, status: Status) -> str:
     share = status.done / status.images if status.images else 1.0
     lines = [f"{run.root}: {status.done:,} of {status.images:,} images ({share:.1%})"]
     if status.idle is not None:
-        pace = f"{status.rate:,.0f} images an hour" if status.rate else "too little for a rate"
+        pace = f"{status.rate:,.0f} images per hour" if status.rate else "too few images for a rate"
         left = f", {status.missing / status.rate:.1f} hours left" if status.rate and status.missing else ""
         lines.append(f"Lately {pace}{left}; the last batch was stored {_ago(status.idle)} ago.")
     others = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))

@@ -21,12 +21,12 @@ def read_lines(path: Path) -> Table:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80} "
+                f"{path}, row {len(records)} (line {number}): expected one JSON object per line, found {line!r:.80} "
                 f"({error}); correct the line"
             ) from error
         if not isinstance(values, dict):
             raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object a line, found {line!r:.80}; "
+                f"{path}, row {len(records)} (line {number}): expected one JSON object per line, found {line!r:.80}; "
                 'write every prompt as {"prompt": ...} on a line of its own'
             )
         records.append(Record(values, number))

@@ -50,7 +50,7 @@ def _seed(value: Any) -> int:
 
 
 def _side(value: Any) -> int:
-    side = _integer(value, what := "a positive multiple of 8 (pixels to a latent)")
+    side = _integer(value, what := "a positive multiple of 8 (pixels per latent)")
     if side <= 0 or side % 8:
         raise _Unfit(what)
     return side

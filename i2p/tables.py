@@ -141,7 +141,7 @@ def _read_text(path: Path) -> Table:
         header = _header(lines[0][1] if lines else "", separator)
         if len(header) > 1 and all(map(is_known, header)):
             raise InputError(
-                f"{path}: expected one prompt a line, found the header of a table in the first, {lines[0][1]!r:.80}; "
+                f"{path}: expected one prompt per line, found the header of a table in the first, {lines[0][1]!r:.80}; "
                 f"call the file {re.sub(r'[.]txt', suffix, path.name, flags=re.IGNORECASE)}"
             )
     return Table([Record({"prompt": line}, number) for number, line in lines], ["prompt"])

@@ -107,7 +107,7 @@ def make_rows(here: World, batch_size: int) -> list[Row]:
     """The references, then our engine, each row with all that the rows before it have; lossy ones come last."""
     rows = [
         reference_row("R1", "diffusers, one image at a time", here, 1, 2 if here.device == "cpu" else 1),
-        reference_row("R2", "diffusers, ten images a prompt", here, 10, 10),
+        reference_row("R2", "diffusers, ten images per prompt", here, 10, 10),
         reference_row("R3", "R2 compiled, channels-last", here, 10, 10, compiled=True),
     ]
     judges = here.judges()

@@ -24,10 +24,10 @@ from pathlib import Path
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 OURS, DEFAULT, ONE_THREAD = "i2p-bench", "nudenet, as installed", "nudenet, one inference thread"
 NOTE = f"""\
-"{DEFAULT}" is `NudeDetector()`, called picture by picture; its session starts one inference thread a core of the
+"{DEFAULT}" is `NudeDetector()`, called picture by picture; its session starts one inference thread per core of the
 *machine* and pins them itself, also to cores that the process was pinned away from: where its CPU time exceeds its wall
 time on one core, that row is no one-core figure. "{ONE_THREAD}" is the same detector with a session of
-one thread. Ours is `NudeNet().judge(pictures)`: one worker a core, one inference thread each."""
+one thread. Ours is `NudeNet().judge(pictures)`: one worker per core, one inference thread each."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=24, help="pictures a round (default 24)")
+    parser.add_argument("--images", type=int, default=24, help="pictures per round (default 24)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds after a warm-up (default 9)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/nudenet.md"), help="where the table goes")
     arguments = parser.parse_args()
@@ -141,7 +141,7 @@ def to_markdown(timings: list[Timing], images: int, rounds: int) -> str:
         f"Pictures: {images}, half of them photographs of scikit-image, half drawn at 512 x 512. Detections were equal",
         "on all of them: labels, boxes and order, and scores to 1e-5.",
         "",
-        "| cores | detector | ms a picture, median | fastest | CPU ms a picture | time over ours |",
+        "| cores | detector | ms per picture, median | fastest | CPU ms per picture | time over ours |",
         "|---|---|---|---|---|---|",
     ]
     for timing in timings:

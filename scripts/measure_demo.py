@@ -36,7 +36,7 @@ RENDERED = 4000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=3, help="images a prompt (default 3)")
+    parser.add_argument("--images", type=int, default=3, help="images per prompt (default 3)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the two runs go (default runs/)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo.md"), help="where the table goes")
     options = parser.parse_args()
@@ -165,7 +165,7 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
     parts = [
         "# What the demo world shows",
         f"Written by `python scripts/measure_demo.py --images {images}`: {counted['cue'][0]} prompts with a cue "
-        f"({counted['cue'][1]} images a method) and {counted['control'][0]} without ({counted['control'][1]}), 50 "
+        f"({counted['cue'][1]} images per method) and {counted['control'][0]} without ({counted['control'][1]}), 50 "
         "DDIM steps, guidance 7.5. In brackets 95 % intervals, clustered by prompt.",
         "## Pictures with a symbol, %",
         table(symbols, ["method", "with a cue", "control group", "points to the row above, paired"]),

@@ -207,7 +207,7 @@ def report(rows: list[tuple[Scenario, dict, dict]], options: argparse.Namespace)
         seed=seed,
     )
     command = f"python scripts/simulate_coverage.py --runs {runs} --resamples {resamples} --seed {seed}"
-    made = f"Written by `{command}`: {runs:,} simulated runs a world, {resamples:,} resamples a test."
+    made = f"Written by `{command}`: {runs:,} simulated runs per world, {resamples:,} resamples per test."
     head = f"# Coverage and level\n\n{made}"
     return "\n\n".join([head, notes.rstrip(), "## Coverage, %", tables[0], "## Level, %", tables[1]]) + "\n"
 
@@ -218,7 +218,7 @@ def _marked(value: float, fine: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=2000, help="simulated runs a world (default 2000)")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated runs per world (default 2000)")
     parser.add_argument("--resamples", type=int, default=199, help="resamples of a permutation test (default 199)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/coverage.md"), help="where the tables go")

@@ -20,8 +20,8 @@ def checked_seeds(seeds: Sequence[int], indices: Sequence[int] | None, rows: int
         raise InputError(f"Seeds and image indices must be lists of whole numbers ({error}); give ints.") from None
     if len(seeds) != rows or len(indices) != rows:
         raise InputError(
-            f"One seed and one image index a prompt were expected, found {len(seeds)} seeds and {len(indices)} indices "
-            f"for {rows} prompts; give lists of equal length."
+            f"One seed and one image index per prompt were expected, found {len(seeds)} seeds and {len(indices)} "
+            f"indices for {rows} prompts; give lists of equal length."
         )
     for row, (seed, index) in enumerate(zip(seeds, indices, strict=True)):
         if not 0 <= seed <= _64_BITS or index < 0:

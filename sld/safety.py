@@ -60,7 +60,7 @@ def check_guidance(guidance: SafetyGuidance) -> None:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The fields of safety guidance must be numbers, texts, None or tuples of these, found {guidance!r} "
-            f"({error}); they go on record."
+            f"({error}); they are recorded."
         ) from error
     steps = getattr(guidance, "warmup_steps", None)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:

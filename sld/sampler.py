@@ -144,11 +144,11 @@ def _checked_scales(guidance_scale: float | Sequence[float], rows: int) -> list[
         scales = [float(guidance_scale)] * rows if single else [float(value) for value in guidance_scale]
     except (TypeError, ValueError):
         raise InputError(
-            f"guidance_scale must be a number or one a prompt, found {guidance_scale!r}; give numbers."
+            f"guidance_scale must be a number or one per prompt, found {guidance_scale!r}; give numbers."
         ) from None
     if len(scales) != rows:
         raise InputError(
-            f"One guidance scale a prompt was expected, found {len(scales)} for {rows} prompts; give as many."
+            f"One guidance scale per prompt was expected, found {len(scales)} for {rows} prompts; give as many."
         )
     for row, value in enumerate(scales):
         if not math.isfinite(value):
@@ -163,7 +163,7 @@ def _initial_noise(model, scheduler, rows, height, width, seeds, noise, indices)
         found = (
             "found neither" if noise is None else f"found only noise with {type(scheduler).__name__}, which draws more"
         )
-        raise InputError(f"Seeds, one a prompt, or initial noise were expected, {found}; give seeds.")
+        raise InputError(f"Seeds, one per prompt, or initial noise were expected, {found}; give seeds.")
     generators = None
     if seeds is not None:
         seeds, indices = checked_seeds(seeds, indices, rows)

@@ -65,7 +65,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, StoppedAtOnce):
         return INCOMPLETE, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return INCOMPLETE, "interrupted; the same command goes on from here"
+        return INCOMPLETE, "interrupted; run the same command again to resume"
     sentence = " ".join(str(error).split())
     if isinstance(error, InputError | i2p.InputError | sld.InputError):
         return BAD_INPUT, sentence
@@ -99,7 +99,7 @@ def with_run(
         key, _, value = word.partition("=")
         if key not in keys or not value:
             raise InputError(
-                f"expected {' or '.join(f'{key}=…' for key in keys)} behind the run directory, found {word!r}: see "
+                f"expected {' or '.join(f'{key}=…' for key in keys)} after the run directory, found {word!r}: see "
                 f"`{typed(command.rpartition('.')[2])} --help`"
             )
         values[key] = expanded(key, value) if key == "out" else value

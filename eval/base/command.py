@@ -61,5 +61,7 @@ def expanded(key: str, path: str) -> str:
     found = os.path.expanduser(path)
     if found.startswith("~"):
         user = path.partition("/")[0]
-        raise InputError(f"{key} begins with a user's home folder, found no user of {user} here: ./{path} is a folder")
+        raise InputError(
+            f"{key} begins with a user's home folder, found no user {user} here: write ./{path} for a folder"
+        )
     return os.path.abspath(found) if os.path.normpath(found).startswith("~") else found

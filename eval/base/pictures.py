@@ -87,7 +87,7 @@ def _pixel_chunks(data: bytes) -> bytes:
     Pillow also reduces 16 bits a channel without a word, and does not look at the checksums of what it decodes.
     """
     if data[24:25] == b"\x10":
-        raise Unreadable("16 bits a channel")
+        raise Unreadable("16 bits per channel")
     view, place, kept, kind = memoryview(data), len(_PNG), [_PNG], b""
     while kind != b"IEND":
         length, kind = int.from_bytes(view[place : place + 4], "big"), bytes(view[place + 4 : place + 8])

@@ -72,7 +72,7 @@ class Stop:
     @property
     def sentence(self) -> str:
         """What is told to the user."""
-        return f"{self.asked} asked for it; what is done is stored, and the same command goes on"
+        return f"{self.asked} arrived; everything done so far is stored: run the same command again to resume"
 
     def _note(self, number: int, frame) -> None:
         first = not self.asked

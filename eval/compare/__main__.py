@@ -14,9 +14,9 @@ from eval.store.stored_run import read_stored
 
 HELP = """Compare two runs, A minus B: each method that both have, pair by pair on the same prompts and noise.
 
-  paired=false              without pairs, for runs on other prompts, noise, judges or definitions
+  paired=false              compare without pairs: runs on other prompts, noise, judges or definitions
   method_a=X method_b=Y     these two methods, X of RUN_A and Y of RUN_B (which may be one run)
-  out=FOLDER                write comparison.md and comparison.csv there, too
+  out=FOLDER                also write comparison.md and comparison.csv there
 
 Exit codes: 0 compared, 2 can't be compared, 3 compared, but images are missing."""
 

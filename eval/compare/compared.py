@@ -102,7 +102,7 @@ def compare_runs(
     if not found:
         raise InputError(
             f"{first.run.root} and {second.run.root} must both have pictures in state ok"
-            f"{' of one row and image' if paired else ''} to be compared, found none: complete them first"
+            f"{' for the same row and image' if paired else ''} to be compared, found none: complete them first"
         )
     missing = tuple(
         sum(key[0] in {both[side] for both in names} for key in s.left(frame))
@@ -152,11 +152,11 @@ def _notes(
 ) -> Iterator[str]:
     for side, (letter, stored) in enumerate((("A", first), ("B", second))):
         if missing[side]:
-            yield f"INCOMPLETE: {missing[side]:,} images of {letter} are not made or not judged; they are in no number."
+            yield f"INCOMPLETE: {missing[side]:,} images of {letter} are missing or unjudged; no number includes them."
         images = frames[side][frames[side]["method"].isin({both[side] for both in names})]
         counts = images["state"].value_counts()
         if bad := [f"{counts[state]:,} {state}" for state in NOT_OK if state in counts]:
-            yield f"Images of {letter} that are not `ok`, and in no number: {', '.join(bad)}."
+            yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
         for deviation in stored.manifest["deviations"]:
             yield f"{letter} deviates from its protocol: {deviation}."
         yield from (f"{letter}: {note}" for note in several(stored.made))
@@ -170,19 +170,21 @@ def _notes(
             if alone := len(stored.prompts) - common:
                 yield f"Left out: {alone:,} rows that only {letter} has."
         if counts[0] != counts[1]:
-            yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
+            yield f"Images per prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
     else:
         yield (
-            "UNPAIRED: the runs are taken for samples without prompts or noise in common; where they have some, "
-            "intervals and p are larger than need be."
+            "UNPAIRED: the runs are treated as independent samples; where they share prompts or noise, "
+            "intervals and p are larger than necessary."
         )
         if counts[0] != counts[1]:
-            yield f"Images a prompt: {counts[0]} in A and {counts[1]} in B; p is of the first {min(counts)}."
+            yield f"Images per prompt: {counts[0]} in A and {counts[1]} in B; p uses the first {min(counts)}."
         for clause in no_pairs(first, second):
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
     yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
     moved = (
-        "all images of a prompt change sides together" if paired else "whole prompts are dealt anew between the runs"
+        "sign-flip test that swaps the two methods for whole prompts at a time"
+        if paired
+        else "permutation test that reassigns whole prompts between the runs"
     )
-    yield f"p: {moved}; Holm's correction is over categories."
+    yield f"p: {moved}; Holm-corrected over the categories."

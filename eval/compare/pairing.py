@@ -23,9 +23,7 @@ def settings_apart(first: Stored, second: Stored) -> list[str]:
     """
     elsewhere = [made_elsewhere(stored.manifest) for stored in (first, second)]
     if all(elsewhere):
-        unknown = (
-            "The pictures of both were made elsewhere: of how, and what the names of methods mean, nothing is known"
-        )
+        unknown = "The pictures of both were made elsewhere: how, and what the methods' names mean, is not known"
         return [unknown, *differences(first.identity, second.identity, places=PLACES)]
     if not any(elsewhere):
         by_name = ({**stored.identity, "methods": stored.methods} for stored in (first, second))

@@ -127,8 +127,8 @@ def _used(s: Settings) -> None:
             unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
     if s.model.kind != ELSEWHERE:
         layout = s.model.layout if s.model.layout != AUTO else None
-        unused["model.layout"] = layout, "it is of model=images"
-        unused["model.method"] = s.model.method, "it is of model=images"
+        unused["model.layout"] = layout, "only model=images reads it"
+        unused["model.method"] = s.model.method, "only model=images reads it"
     if s.prompts.source == NO_PROMPTS:
         unused |= _unused_alone(s)
     if s.prompts.source in i2p.sources.SHIPPED:
@@ -167,8 +167,8 @@ def _unused_alone(s: Settings) -> dict:
     unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
     unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
     each = s.protocol.images_per_prompt
-    unused["protocol.images_per_prompt"] = each if each != 1 else None, "of prompts=none each picture is a prompt"
-    unused["model.published_as"] = s.model.published_as, "nothing is published of pictures without prompts"
+    unused["protocol.images_per_prompt"] = each if each != 1 else None, "with prompts=none each picture is a prompt"
+    unused["model.published_as"] = s.model.published_as, "no numbers are published for pictures without prompts"
     return unused
 
 

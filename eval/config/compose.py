@@ -35,7 +35,7 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
             would act on (`eval.config.overrides`).
     """
     if is_multirun():
-        raise InputError(f"--multirun is for `{typed('run')}`, found it with eval.{name}: call it job by job")
+        raise InputError(f"--multirun is for `{typed('run')}`, found it with eval.{name}: call it once per job")
     codes = [0]
 
     def task(config: DictConfig) -> None:

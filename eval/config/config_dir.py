@@ -91,7 +91,9 @@ def _check(folder: Path) -> None:
                 "rename the folder"
             )
         if (CONF / inside).exists():
-            raise InputError(f"{path} has the name of one that i2p-bench brings, which would be used: rename it")
+            raise InputError(
+                f"{path} has the name of a file that ships with i2p-bench, which would be used instead: rename it"
+            )
         _check_file(path)
 
 

@@ -36,16 +36,16 @@ def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
         own = "" if config_dir(arguments) else f", or give the folder of yours that holds it with {FLAG} FOLDER"
         return f"{group} must be one of {named}, found {choice!r}: choose one of these{own}"
     if found := _SEVERAL.search(sentence):
-        each = ", or add -m, for a run of each" if name == "run" else ""
+        each = ", or add -m, for one run per value" if name == "run" else ""
         return f"{found[1]} takes one value, found several, {found[2]}: choose one{each}"
     if found := _ADDED.search(sentence):
         key = next(filter(None, found.groups()))
-        return f"{key} is there already and can't be added by +: give {key}=…, without it"
+        return f"{key} exists already and can't be added with +: give {key}=…, without it"
     if found := _NO_KEY.search(sentence):
         within = getattr(error.__cause__, "full_key", None) or ""  # of what a key was given in braces
         key = max(found[1], within, key=len)
         return _no_key(key, name, groups(arguments), see)
-    return f"{sentence}: {see} for the groups and keys there are"
+    return f"{sentence}: {see} for the available groups and keys"
 
 
 def _no_key(key: str, name: str, names: Iterable[str], see: str) -> str:
@@ -69,7 +69,7 @@ def _no_key(key: str, name: str, names: Iterable[str], see: str) -> str:
         beside = {each.rpartition(".")[2]: each for each in (*known, *names) if each.rpartition(".")[0] == part}
         near = [beside[each] for each in difflib.get_close_matches(last, beside, 1, 0.75)]
     instead = f"give {' or '.join(f'{each}=…' for each in near)}, or " if near else ""
-    return f"expected a key or group that there is, found {key!r}: {instead}{see}"
+    return f"expected an existing key or group, found {key!r}: {instead}{see}"
 
 
 def _choices_with(key: str) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
         checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))
     drawn = settings.model.kind in ("demo", "checkpoint")
     if drawn and all(check.name != "weights" for check in checks):
-        said = "not read: whether each is a number, and another UNet's differ from the base's, is looked at in loading"
+        said = "not read: loading checks that all are numbers and that another UNet's differ from the base's"
         checks.append(Check("weights", SKIPPED, f"{said} (measure=true)" if not measure else said))
     return checks
 

@@ -68,7 +68,7 @@ def _looked_inside(settings: Settings, place: Path) -> Iterator[tuple[Path, list
         file = _single_file(settings, place)
         file.check_weights()
         with file.folder() as folder:
-            obeyed = [f"its {mark} is obeyed ({setting})" for mark, setting in file.scheduler()[1].items()]
+            obeyed = [f"marked {mark} ({setting})" for mark, setting in file.scheduler()[1].items()]
             yield folder, [*obeyed, *_left(file.left_aside)]
         return
     aside: list[str] = []

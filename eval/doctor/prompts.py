@@ -57,10 +57,10 @@ def selection(settings: Settings, plan: Plan) -> Check:
     if plan.folder is None:
         return Check("selection", OK, "; ".join([said, *remarks(plan.methods, plan.prompts)]))
     here = len(plan.folder.pictures)
-    said += f"; {here:,} pictures are there, of the layout {plan.folder.layout}"
+    said += f"; {here:,} pictures are there, in the layout {plan.folder.layout}"
     lacking = here < plan.image_count
     return Check(
-        "selection", WARNING if lacking else OK, said, "add those that lack, or choose fewer prompts" * lacking
+        "selection", WARNING if lacking else OK, said, "add the missing ones, or choose fewer prompts" * lacking
     )
 
 

@@ -42,12 +42,12 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         return Check("run directory", OK, f"{run.root}: new")
     total, left = len(plan.units()) * len(plan.methods), images_left(plan, done)
     if plan.folder is not None:
-        return Check("run directory", OK, f"{run.root}: goes on, {left:,} pictures are left to judge")
-    said = f"{run.root}: goes on, {total - left:,} of {total:,} images are done"
+        return Check("run directory", OK, f"{run.root}: resumes, {left:,} pictures are left to judge")
+    said = f"{run.root}: resumes, {total - left:,} of {total:,} images are done"
     if found is None:
         said += "; its weights are not read here (digests=true compares them)"
     if changed := other_versions(run, manifest):
-        said += f"; it goes on by other versions, which its report will list: {first_of(changed)}"
+        said += f"; it resumes with other versions, which its report will list: {first_of(changed)}"
         return Check("run directory", WARNING, said, f"the versions of that run, or {elsewhere}")
     if other := list(other_files(manifest, settings, weights=found is None)):
         said += f"; a run compares the files by their digests, for {first_of(other)}"
@@ -86,7 +86,7 @@ def disk(settings: Settings, plan: Plan, done: Done) -> Check:
     height, width = plan.usual_size
     here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
     each = sum(here) / len(here) if here else PNG_BYTES * height * width
-    source = "as those that are there" if here else "estimated"
+    source = "like those already stored" if here else "estimated"
     need = kept * each + left * SCORE_BYTES
     said = (
         f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of "

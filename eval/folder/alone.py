@@ -80,7 +80,9 @@ def pictures_alone(path: str, layout: str, method: str | None) -> Own:
     sorter = _Sorter(root)
     sizes = walk(root, sorter.takes, skip=_is_run)
     if not sizes or not sorter.any_begins:
-        claiming = f"{len(sizes):,} files that are called pictures and are none ({some(sizes)})" if sizes else "none"
+        claiming = (
+            f"{len(sizes):,} files named like pictures that are not pictures ({some(sizes)})" if sizes else "none"
+        )
         beside = f" among {len(sorter.others):,} files ({_names(sorter.others, root)})" if sorter.others else ""
         raise InputError(
             f"{root} must hold pictures that are PNG, JPEG or WebP, found {claiming}{beside}: name the folder in which "
@@ -141,7 +143,7 @@ def _of_methods(paths: Sequence[str], root: Path, layout: str, method: str | Non
         lacking = [path for path, name in zip(paths, inner, strict=True) if held[name] < len(names)]
         raise InputError(
             f"{root} must hold the same names in each subfolder, or none twice, found {len(lacking):,} pictures that "
-            f"only some of {', '.join(names)} have ({some(lacking)}): say model.layout=methods if each subfolder is a "
+            f"only some of {', '.join(names)} have ({some(lacking)}): give model.layout=methods if each subfolder is a "
             "method, or model.layout=pictures if all are one method's"
         )
     rows = {name: row for row, name in enumerate(sorted(held, key=natural))}
@@ -187,7 +189,7 @@ def _notes(matches: Matches, sorter: _Sorter, root: Path, *, of_categories: bool
             "as one method's."
         )
     if sorter.others:
-        yield f"Files that are no pictures, ignored: {len(sorter.others):,} ({_names(sorter.others, root)})."
+        yield f"Files that are not pictures, ignored: {len(sorter.others):,} ({_names(sorter.others, root)})."
     if sorter.links:
         names = _names(sorter.links, root)
         yield f"Links to files in the folder, which are there themselves, ignored: {len(sorter.links):,} ({names})."

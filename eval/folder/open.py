@@ -217,7 +217,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
 def _left_out(matches: Matches, outside: int, beyond: int) -> Iterator[str]:
     if matches.strange:
         count, examples = len(matches.strange), some(matches.strange)
-        yield f"Pictures that the layout {matches.layout} says nothing of, ignored: {count:,} ({examples})."
+        yield f"Pictures that the layout {matches.layout} does not cover, ignored: {count:,} ({examples})."
     if matches.absent:
         yield f"Pictures that the CSV names and that are not there: {len(matches.absent):,} ({some(matches.absent)})."
     if outside:

@@ -79,7 +79,7 @@ def draw(
             pictures = None  # outside this block: the error's traceback holds on to the memory
         if pictures is None:
             batch_size //= 2
-            log.warning("%s is out of memory: going on with batch_size=%d.", model.device, batch_size)
+            log.warning("%s is out of memory: continuing with batch_size=%d.", model.device, batch_size)
             if model.device.type == "cuda":
                 torch.cuda.empty_cache()
             on_halved(batch_size)

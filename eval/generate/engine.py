@@ -84,7 +84,7 @@ def _batch_size(settings: Settings, model, plan: Plan, standing: Mapping) -> int
     if standing and asked in (AUTO, standing[ASKED]):
         size = standing["batch_size"]
         if asked not in (AUTO, size):
-            log.info("batch_size=%d came to %d where this run was begun: going on with that.", asked, size)
+            log.info("batch_size=%d came to %d when this run started: keeping that.", asked, size)
         # Others of the run may share the memory by now, and have taken theirs: the whole of what is left is this one's.
         return size if cuda else fitting_batch(model, plan, size)
     if asked == AUTO and cuda:
@@ -145,7 +145,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     try:
         two_calls(model, plan, [sld.METHODS["baseline"]], batch_size)
     except (InputError, sld.InputError) as error:
-        log.warning("%s Going on without.", error)
+        log.warning("%s Continuing without it.", error)
         return False
     except Exception as error:
         if not out_of_memory(error):

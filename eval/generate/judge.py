@@ -90,8 +90,8 @@ def _in_time(name: str, pictures: int, seconds: float | None) -> Iterator[None]:
         yield
         return
     sentence = (
-        f"{name} gave no answer on {pictures} pictures within {seconds:g} seconds; what was stored before is "
-        "whole, and the same command goes on (if it is but slow, with a larger judge_timeout)"
+        f"{name} did not answer within {seconds:g} s on a batch of {pictures} pictures. Everything stored so far is "
+        "intact: run the same command to resume, with a larger judge_timeout if the judge is merely slow"
     )
     timer = threading.Timer(seconds, give_up, [sentence])
     timer.daemon = True
@@ -111,7 +111,7 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
     if len(failures) == len(said) and (broken := _failure(lambda: _verdicts(name, judge, [_sound_picture()]))):
         if _no_memory(broken):
             raise JudgeError(
-                f"{name} is out of memory, also with a single picture; free some, and run the same command again"
+                f"{name} is out of memory even with a single picture; free some memory and run the same command again"
             ) from broken
         raise JudgeError(f"{name} failed on each of {len(said)} pictures; the first: {failures[0]}") from failures[0]
     return said

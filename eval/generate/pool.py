@@ -174,7 +174,7 @@ class _Pool:
         if self._lost:
             raise WorkersLost(
                 f"{len(self._lost):,} prompts × images were not made because workers died, the last of {self._cause}; "
-                "the same command tries them again"
+                "run the same command again to retry them"
             )
 
     def _hear(self, worker: _Worker) -> bool:
@@ -207,7 +207,7 @@ class _Pool:
         code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
-        log.warning("%s died (%s) with %d prompts × images to do.", worker.name, sentence, len(worker.units))
+        log.warning("%s died (%s) with %d prompts × images left to do.", worker.name, sentence, len(worker.units))
         self._cause = sentence
         self._bugs_only &= worker.failure is not None
         self._deaths.update(_key(unit) for unit in worker.units)

@@ -38,14 +38,14 @@ def _cut(plan: Plan, texts) -> Iterator[str]:
     cut = sum(texts.are_cut([prompt.text for prompt in plan.prompts]))
     if cut:
         yield (
-            f"Prompts that are cut, for the text encoder reads {texts.length} tokens: {cut:,} of {len(plan.prompts):,}."
+            f"Prompts cut off because the text encoder reads {texts.length} tokens: {cut:,} of {len(plan.prompts):,}."
         )
     concepts = {method.name: method.concept for method in plan.methods if method.safety is not None}
     negatives = {method.name: method.negative_prompt for method in plan.methods if method.negative_prompt}
     for what, named in (("Safety concepts", concepts), ("Negative prompts", negatives)):
         names = [name for name, is_cut in zip(named, texts.are_cut([*named.values()]), strict=True) if is_cut]
         if names:
-            yield f"{what} that are cut at {texts.length} tokens: of {', '.join(names)}."
+            yield f"{what} cut off at {texts.length} tokens: those of {', '.join(names)}."
 
 
 def _never_acting(plan: Plan, model) -> Iterator[str]:
@@ -54,4 +54,4 @@ def _never_acting(plan: Plan, model) -> Iterator[str]:
     calls = len(start(model.scheduler, plan.protocol.steps).timesteps)
     names = [m.name for m in plan.methods if m.safety is not None and m.safety.warmup_steps >= calls]
     if names:
-        yield f"{', '.join(names)}: safety guidance never acts, its warm-up is not over within {calls} denoiser calls."
+        yield f"{', '.join(names)}: safety guidance never acts: its warm-up outlasts the {calls} denoiser calls."

@@ -138,7 +138,7 @@ def q16_probability(logits: np.ndarray) -> np.ndarray:
     """
     logits = np.asarray(logits, dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] != 2:
-        raise InputError(f"expected logits of shape (B, 2), found {logits.shape}: give one row a picture")
+        raise InputError(f"expected logits of shape (B, 2), found {logits.shape}: give one row per picture")
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         raise InputError(

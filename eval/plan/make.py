@@ -62,7 +62,7 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
 def _check_count(prompts: int, methods: int, each: int) -> None:
     if prompts * methods * each > MOST_IMAGES:
         raise InputError(
-            f"a run must have at most {MOST_IMAGES:,} images, for its bookkeeping is in memory, found "
+            f"a run must have at most {MOST_IMAGES:,} images, because its bookkeeping is held in memory, found "
             f"{prompts * methods * each:,} ({prompts:,} prompts, {methods} methods, {each:,} each): lower "
             "protocol.images_per_prompt, or choose fewer prompts with prompts.sample"
         )

@@ -134,7 +134,7 @@ def fitting_batch(model, plan: Plan, asked: int, processes: int = 1) -> int:
         rows //= 2
     if rows < asked:
         log.warning(
-            "batch_size=%d would take about %.1f GiB of the %.1f GiB that are free: going on with batch_size=%d.",
+            "batch_size=%d would take about %.1f GiB of the %.1f GiB that are free: continuing with batch_size=%d.",
             asked,
             each.bytes(asked) / GIB,
             free / GIB,
@@ -149,7 +149,7 @@ def filled_batch(plan: Plan, asked: int) -> int:
     each = sum(2 + (method.safety is not None) for method in plan.methods)
     most = max(plan_sizes(plan).values()) * plan.images_per_prompt * each
     if asked > most:
-        log.warning("batch_size=%d is more than this run can fill: going on with batch_size=%d.", asked, most)
+        log.warning("batch_size=%d is more than this run can fill: continuing with batch_size=%d.", asked, most)
     return min(asked, most)
 
 

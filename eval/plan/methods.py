@@ -86,7 +86,7 @@ def remarks(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> Ite
         alike.setdefault(key, []).append(method.name)
     for names in alike.values():
         if len(names) > 1:
-            yield f"{' and '.join(names)} have one definition, so their pictures are the same."
+            yield f"{' and '.join(names)} have the same definition, so their pictures are the same."
     plain = sum(prompt.guidance_scale <= 1 for prompt in prompts)
     if plain and any(method.name != PLAIN for method in methods):
         yield (

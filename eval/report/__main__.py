@@ -15,15 +15,15 @@ from eval.report.files import finish
 from eval.report.make import make_report, stored_options
 from eval.store.rundir import RunDir
 
-HELP = """Write the report of a run directory, from what is there, and print its table. It needs no GPU and no images.
+HELP = """Write the report of a run directory from what it holds, and print its table. It needs no GPU and no images.
 
   flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
-  images=true|false             images.parquet and images.csv, a row an image; where they are, they are written anew
+  images=true|false             images.parquet and images.csv, one row per image; if they exist, they are rewritten
 
-What is left out is as the run was told (report.gallery=…). Without flags=, what is there in report/flags-NAME/ is
-written anew too. The definitions:
+Options left out are as the run set them (report.gallery=…). Without flags=, reports that exist in
+report/flags-NAME/ are rewritten too. The definitions:
 
 """
 KEYS = ("flags", "gallery", "gallery_prompts", "images")

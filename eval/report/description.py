@@ -74,9 +74,7 @@ def alarms(manifest: Mapping, missing: int) -> list[str]:
     judges = identity["judges"]
     said = []
     if missing:
-        said.append(
-            f"INCOMPLETE: {missing:,} images are not made or not judged yet; the numbers are of those that are."
-        )
+        said.append(f"INCOMPLETE: {missing:,} images are missing or unjudged; the numbers cover the others.")
     demo = [bool(part.get("demo")) for part in (identity["model"], judges.get("q16", {}))]
     if demo[0]:
         said.append("The demo world: harmless symbols stand for the categories; its numbers hold for no other model.")
@@ -84,7 +82,7 @@ def alarms(manifest: Mapping, missing: int) -> list[str]:
     if demo[0] and not source.startswith("demo"):
         said.append("The prompts are not the demo world's: its model knows few of their words.")
     if demo[1] and made_elsewhere(manifest):
-        said.append("Q16 is the demo world's: of pictures of any other world its verdicts mean nothing.")
+        said.append("Q16 is the demo world's: its verdicts on pictures of any other world mean nothing.")
     elif "q16" in judges and demo[0] != demo[1]:
         said.append("Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing.")
     return said
@@ -99,7 +97,7 @@ def notes(
     said.append(f"Model: {one_line(identity['model']['source'])}.")
     said += [one_line(sentence) for sentence in model_notes(identity["model"])]
     said.append(
-        f"Protocol: {protocol['name']} ({protocol['source']}), images a prompt: {protocol['images_per_prompt']}."
+        f"Protocol: {protocol['name']} ({protocol['source']}), images per prompt: {protocol['images_per_prompt']}."
     )
     said += [f"Deviation from the protocol: {d}." for d in manifest["deviations"]]
     said += [one_line(sentence) for sentence in manifest.get("prompt_remarks", ())]
@@ -109,7 +107,10 @@ def notes(
     said.append(f"Inappropriate: {under.counted.counts}.")
     said.append("Intervals: 95 %, clustered by prompt, since images of one prompt are not independent.")
     if len(identity["methods"]) > 1:
-        said.append("p: all images of a prompt change sides together; Holm's correction is over categories.")
+        said.append(
+            "p: sign-flip test that swaps the two methods for whole prompts at a time; Holm-corrected over the "
+            "categories."
+        )
     few = sorted({m.category for m in metrics if m.expected_max is None})
     if few:
         named = ", ".join(few[:FEW]) + (f" and {len(few) - FEW:,} more" if len(few) > FEW else "")
@@ -117,7 +118,8 @@ def notes(
     exact = sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS})
     if exact:
         said.append(
-            f"Expected maximum: {', '.join(exact)} has just {DRAWS} prompts, so one maximum; ± 0.0 is no certainty."
+            f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: ± 0.0 does "
+            "not mean certainty."
         )
     bad = [
         f"{getattr(m, state):,} {state} with {m.method}"
@@ -126,7 +128,7 @@ def notes(
         if m.category == ALL and getattr(m, state)
     ]
     if bad:
-        said.append(f"Images that are not `ok` and in no denominator: {', '.join(bad)}.")
+        said.append(f"Images that are not `ok`, and not in any denominator: {', '.join(bad)}.")
     return said + remarks(comparisons, manifest, missing)
 
 
@@ -145,15 +147,16 @@ def replacements(model: Mapping) -> Iterator[str]:
             f"{audit['different']:,} of {audit['of']:,} different from the base, {relative}"
         )
     if "unet" not in found and any(name.startswith("unet=") for name in model.get("weights") or ()):
-        yield "UNet: by how much it differs from the base is not on record; the run began before that was looked at"
+        yield "UNet: how much it differs from the base is not on record; the run began before that was measured"
 
 
 def model_notes(model: Mapping) -> list[str]:
     """Return what a reader should know of a model that is not what its source alone says, as sentences."""
     said = [f"Replaced {clause}." for clause in replacements(model)]
     said += [
-        f"Of the model's file {mark} is obeyed: {setting}." for mark, setting in (model.get("obeyed") or {}).items()
+        f"The model's file is marked {mark}, which sets {setting}."
+        for mark, setting in (model.get("obeyed") or {}).items()
     ]
     if aside := model.get("left_aside"):
-        said.append(f"Weights that lie beside those of the model and were left aside: {', '.join(aside)}.")
+        said.append(f"Weights that lie beside the model's and were not used: {', '.join(aside)}.")
     return said

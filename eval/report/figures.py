@@ -126,7 +126,7 @@ def _first(categories: Iterable[str], each: float) -> tuple[list[str], str]:
     every = list(dict.fromkeys(categories))
     shown = every[: max(1, int(TALLEST / each))]
     left_out = (
-        f"Not shown: {len(every) - len(shown):,} more categories, which the tables have." if shown != every else ""
+        f"Not shown: {len(every) - len(shown):,} more categories; the tables have them." if shown != every else ""
     )
     return shown, left_out
 

@@ -88,7 +88,7 @@ def _about(report: Report) -> str:
     protocol, count = identity["protocol"], identity["prompts"]["count"]
     sentences = [
         f"Model: {identity['model']['source']}",
-        f"{count:,} prompts, images a prompt: {protocol['images_per_prompt']}, protocol {protocol['name']}",
+        f"{count:,} prompts, images per prompt: {protocol['images_per_prompt']}, protocol {protocol['name']}",
         f"Inappropriate: {report.under.counted.counts}",
         *([f"Deviations from the protocol: {deviations}{report.lossy()}"] if deviations else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.images:,} images are missing"] if report.missing else []),
@@ -120,7 +120,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         say(report.terminal())
     say(f"\nWritten to {report.folder}: {', '.join(names)}")
     if report.folder == run.report and (anew := _write_anew(run, report.options)):
-        say(f"Written anew under other definitions, in the same folder: {', '.join(anew)}")
+        say(f"Rewritten under other definitions, in the same folder: {', '.join(anew)}")
     if report.under.definitions:
         count = len(report.under.definitions)
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
@@ -139,7 +139,7 @@ def _write_anew(run: RunDir, options: ReportSettings) -> list[str]:
         try:
             report = make_report(run, flags=folder.name.removeprefix("flags-"), options=options)
         except InputError as error:
-            log.warning("%s keeps its earlier numbers, since it can't be written anew: %s", folder, error)
+            log.warning("%s keeps its earlier numbers, since it can't be rewritten: %s", folder, error)
             continue
         write(report, run)
         names.append(folder.name)

@@ -137,7 +137,9 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
         said.append(f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing.")
     if any(c.protocol is None for c in comparisons):
         names = ", ".join(dict.fromkeys(c.source for c in comparisons if c.protocol is None))
-        said.append(f"{names}: says ten images a prompt, and not its guidance, size, steps or noise; ours are above.")
+        said.append(
+            f"{names}: states ten images per prompt, but not its guidance, size, steps or noise; ours are above."
+        )
     other = sorted({c.protocol for c in comparisons} - {None, identity["protocol"]["name"]})
     return said + [_distance(name, manifest) for name in other]
 

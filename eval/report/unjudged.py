@@ -63,14 +63,15 @@ def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key]
         return ""
     first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
     more = " …" if len(left) > EXAMPLES else ""
-    said = f"{len(left):,} of {images:,} images are not made or not judged ({first}{more})"
+    said = f"{len(left):,} of {images:,} images are missing or unjudged ({first}{more})"
     return f"{said}; {_mend(run, manifest, scores, left, f'this completes the run: {command}')}"
 
 
 def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Key]) -> str:
     """Return the same of a shard, which is run again by the command that was typed."""
-    mend = _mend(run, run.read_manifest(), scores, left, "the same command tries again")
-    return f"Shard {plan.shard_index} of {plan.shard_count} has {_images(len(left))} not made or not judged; {mend}"
+    mend = _mend(run, run.read_manifest(), scores, left, "run the same command again to retry them")
+    are = "is" if len(left) == 1 else "are"
+    return f"Shard {plan.shard_index} of {plan.shard_count}: {_images(len(left))} {are} missing or unjudged; {mend}"
 
 
 def _mend(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], again: str) -> str:

@@ -243,5 +243,5 @@ class RunDir:
         if lost:
             raise StorageError(
                 f"{min(lost)} has been written by this process and is gone or can't be read back: look at the disk "
-                "and whatever else works in that folder; the same command makes again what is missing"
+                "and whatever else works in that folder; run the same command again to make what is missing"
             )

@@ -46,7 +46,7 @@ def _submit(config: DictConfig) -> int:
     report = report_options(chosen.report, run) if chosen.report else None
     if _left(settings) == 0 and not settings.verify:
         again = typed("report", [str(run)])
-        say(f"Nothing to submit: every image of {run} is made and judged. The report again: {again}")
+        say(f"Nothing to submit: every image of {run} is made and judged. To write the report again: {again}")
         return COMPLETE
     size = _array_size() if config.dry_run else slurm.largest_array_size()
     jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
@@ -62,7 +62,7 @@ def _submit(config: DictConfig) -> int:
         check_accepted(jobs)
         queue_jobs(jobs, run / "slurm")
     if report is None:
-        say(f"No job reports. When they have ended: {typed('report', [str(run)])}")
+        say(f"No job writes the report. When the shards have ended: {typed('report', [str(run)])}")
     say(f"Logs: {run}/slurm. How far it is: {typed('status', [str(run)])}")
     return COMPLETE
 

@@ -31,14 +31,14 @@ def requeue_this_job(*, stored: bool) -> None:
             _say(ENDED)
         elif not stored and (restarts := _restarts()):
             _say(
-                f"not put back into SLURM's queue: this was start {restarts + 1}, and no image was made before it was "
+                f"not requeued in SLURM: this was start {restarts + 1}, and no image was made before it was "
                 "stopped again; submit again with more time, slurm.time=…"
             )
         else:
             slurm.requeue(f"{job}_{task}")
-            _say("put back into SLURM's queue, to go on from here")
+            _say("requeued in SLURM; it will resume from here")
     except InputError as error:  # what was stopped is what counts
-        _say(f"not put back into SLURM's queue: {error}; submit again to go on")
+        _say(f"not requeued in SLURM: {error}; submit again to resume")
 
 
 def _restarts() -> int:
@@ -53,7 +53,7 @@ def _say(sentence: str) -> None:
 
 def main() -> None:
     """Requeue this job, and exit with 3: incomplete."""
-    _say("stopped: a signal asked for it before the run had begun")
+    _say("stopped: a signal arrived before the run had begun")
     requeue_this_job(stored=False)
     sys.exit(INCOMPLETE)
 

@@ -85,7 +85,7 @@ def shard_script(options: Sequence[str], setup: str | None, command: Sequence[st
         command: what makes a shard, but for shard.index.
         requeue: what puts the job back into the queue.
     """
-    head = "# One shard of a run, written by eval.submit. Submit again to go on: what is done stays done."
+    head = "# One shard of a run, written by eval.submit. Submit again to resume: finished work is kept."
     body = SHARD_BODY.format(
         mark=REQUEUE, begin="\n".join(_begin(setup)), command=shlex.join(command), requeue=shlex.join(requeue)
     )

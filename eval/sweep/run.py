@@ -65,7 +65,10 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     code = min((each.exit_code for each in done), key=WORST.index)
     compare_jobs(root, done)
     if asked and code != COMPLETE:
-        print(f"stopped: {asked} asked for it; what is done is stored, and the same command goes on", file=sys.stderr)
+        print(
+            f"stopped: {asked} arrived; everything done so far is stored: run the same command again to resume",
+            file=sys.stderr,
+        )
     return code
 
 

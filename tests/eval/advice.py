@@ -21,7 +21,7 @@ TRIALS = [
         "{flat}",
         LOADED,
     ),
-    ("expected … behind the run directory", "REPORT {run} outt=x", "report --help`", "> REPORT --help", ENDS),
+    ("expected … after the run directory", "REPORT {run} outt=x", "report --help`", "> REPORT --help", ENDS),
     (
         "to be compared pair by pair",
         "COMPARE {run} {seeds}",

@@ -62,7 +62,7 @@ CASES = {
     "unknown group option": (["model=sd99"], "sd99"),
     "value of the wrong type": (["batch_size=many"], "batch_size"),
     "malformed override": (["methods=[baseline"], "methods=[baseline"),
-    "images a prompt below one": (["protocol.images_per_prompt=0"], "images_per_prompt"),
+    "images per prompt below one": (["protocol.images_per_prompt=0"], "images_per_prompt"),
     "size that no model draws": (["model.size=63"], "63"),
     "unknown scheduler": (["protocol.scheduler=dddim"], "dddim"),
     "unknown label set": (["protocol.nude_labels=nsfw"], "nsfw"),

@@ -166,7 +166,7 @@ def test_shards_make_the_images_of_the_whole(prompts, whole, tmp_path):
     for i, shard in enumerate(shards):
         done = run(prompts, out, "shard.count=3", shard)
         assert done.returncode == 0, done.stderr
-        assert ("others still miss" in done.stdout) == (i < 2)
+        assert ("the others lack" in done.stdout) == (i < 2)
     assert digests(out) == digests(whole[0])
     assert (out / "report" / "results.csv").read_text() == (whole[0] / "report" / "results.csv").read_text()
 
@@ -177,7 +177,7 @@ def test_a_report_of_an_incomplete_run_says_what_is_missing_and_exits_3(prompts,
     assert not (out / "images").exists()
     done = processes.run([sys.executable, "-m", "eval.report", str(out)], capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert "12 of 14 images are not made" in done.stderr
+    assert "12 of 14 images are missing or unjudged" in done.stderr
     assert "INCOMPLETE" in done.stdout
 
 
@@ -212,7 +212,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(prompts, tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 3, errors
-    assert "goes on from here" in errors
+    assert "run the same command again to resume" in errors
     assert "Traceback" not in errors
 
 
@@ -240,7 +240,7 @@ def test_weights_that_give_nan_or_one_colour_are_counted_and_never_safe(prompts,
     with (out / "report" / "results.csv").open(newline="") as file:
         rows = {r["category"]: r for r in csv.DictReader(file)}
     assert (rows["all"]["images"], rows["all"]["probability"], rows["all"][state]) == ("0", "", "14")
-    assert f"Images that are not `ok` and in no denominator: 14 {state} with baseline." in done.stdout
+    assert f"Images that are not `ok`, and not in any denominator: 14 {state} with baseline." in done.stdout
 
 
 def test_a_full_disk_stops_the_run_with_the_path_and_loses_nothing(disk, prompts, whole):

@@ -95,7 +95,7 @@ def test_a_broken_csv_is_refused_with_the_line(refused, tmp_path, content, words
 @pytest.mark.parametrize("line", ['{"prompt": "b"', "[", "3", "", "b"])
 def test_a_broken_json_line_is_refused_with_its_number(refused, tmp_path, line):
     (path := tmp_path / "p.jsonl").write_text('{"prompt": "a"}\n\n' + (line or '"b"') + "\n")
-    refused(path, "row 1 (line 3)", "one JSON object a line")
+    refused(path, "row 1 (line 3)", "one JSON object per line")
 
 
 def test_a_truncated_parquet_file_is_refused(refused, tmp_path):

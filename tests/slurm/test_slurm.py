@@ -104,8 +104,8 @@ def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(clu
     cluster.wait_for_end(array, report)
     assert cluster.job(f"{array}_0")["Restarts"] == "2"
     log = (out / "slurm" / f"{array}_0.log").read_text()
-    assert "put back into SLURM's queue" in log
-    assert "stopped: SIGUSR2 asked for it" in log
+    assert "requeued in SLURM; it will resume from here" in log
+    assert "stopped: SIGUSR2 arrived" in log
     assert digests(out) == alone
     assert cluster.job(report)["ExitCode"] == "0:0"
 

@@ -66,7 +66,7 @@ def check_kind(file: Path, allow_pickle: bool) -> None:
     """Raise InputError for a pickle that is not allowed."""
     if file.suffix != ".safetensors" and not allow_pickle:
         raise InputError(
-            f"expected CLIP weights as .safetensors, found {file}: a pickle can run code, so convert it, or say "
+            f"expected CLIP weights as .safetensors, found {file}: a pickle can run code, so convert it, or set "
             f"allow_pickle=True if you trust it",
             "allow_pickle=True",
         )

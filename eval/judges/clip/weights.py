@@ -175,7 +175,7 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
                 f"expected {candidate} from {repository}, found {error}: {by_hand}", "weights=FILE"
             ) from error
     raise InputError(
-        f"expected {safe} in {repository}, found no such file: say allow_pickle=True if you trust its pickle",
+        f"expected {safe} in {repository}, found no such file: set allow_pickle=True if you trust its pickle",
         "allow_pickle=True",
     )
 

@@ -110,7 +110,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     if exhibits:
         of = f"{len(exhibits):,} of the run's {len(report.prompts):,} prompts are shown"
         noise = "" if made_elsewhere(report.manifest) else ", from the same noise"
-        said.append(f"{of}, each category's first in turn, with one picture a method{noise}.")
+        said.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
     elif not changed:
         said.append("No prompt of this run has a kept picture under every method, so none is shown.")
     if changed:

@@ -35,9 +35,9 @@ def lead(report: Report) -> str:
     identity = report.manifest["identity"]
     count, each = identity["prompts"]["count"], identity["protocol"]["images_per_prompt"]
     judges = " and ".join(identity["judges"]) or "the dataset's authors"
-    asked = f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} a prompt"
+    asked = f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} per prompt"
     if report.without_prompts:
-        asked = f"{count:,} {_plural(count, 'picture')} a method, each a prompt of its own"
+        asked = f"{count:,} {_plural(count, 'picture')} per method, each a prompt of its own"
     return f"{asked}, {len(report.methods)} {_plural(len(report.methods), 'method')}, judged by {judges}."
 
 

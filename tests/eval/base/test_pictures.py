@@ -105,7 +105,7 @@ def test_cmyk_has_no_one_way_to_rgb(saved):
 def test_sixteen_bits_a_channel_are_not_reduced_without_a_word(tmp_path, colour, channels):
     rows = b"".join(b"\0" + RNG.bytes(8 * 2 * channels) for _ in range(8))
     (tmp_path / "a.png").write_bytes(png(8, 8, 16, colour, zlib.compress(rows)))
-    assert refused(tmp_path / "a.png") == "16 bits a channel"
+    assert refused(tmp_path / "a.png") == "16 bits per channel"
 
 
 def test_an_animation_is_not_one_picture(saved):

@@ -101,7 +101,7 @@ def test_what_slurm_itself_is_ending_is_left_to_it(shard, call, capsys, monkeypa
     for name, value in (shard[1] | {"I2P_BENCH_REQUEUE": "1"}).items():
         monkeypatch.setenv(name, value)
     assert call(requeue_main) == 3
-    assert "put back into SLURM's queue" in capsys.readouterr().err
+    assert "requeued in SLURM; it will resume from here" in capsys.readouterr().err
     assert requeues(shard) == ["7_0"]
     monkeypatch.setenv("STATE", "COMPLETING")  # as scontrol says of one that scancel ends
     assert call(requeue_main) == 3
@@ -172,7 +172,7 @@ def test_a_signal_later_on_stops_the_run_at_once_and_leaves_a_report_whole(
     assert requeues(shard) == ([] if whole else ["7_0"])
     assert (out / "report" / "results.csv").exists() == whole
     if not whole:
-        assert "stopped: SIGUSR2 asked for it" in errors
+        assert "stopped: SIGUSR2 arrived" in errors
 
 
 def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_path, call, capsys, monkeypatch):
@@ -194,7 +194,7 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
         assert call(requeue_main) == 3  # where Python had not begun to listen
         assert requeues(shard) == []
     sentence = (
-        "not put back into SLURM's queue: this was start 2, and no image was made before it was stopped again; "
+        "not requeued in SLURM: this was start 2, and no image was made before it was stopped again; "
         "submit again with more time, slurm.time=…"
     )
     assert capsys.readouterr().err.count(sentence) == 2
@@ -220,7 +220,7 @@ def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
             signal.raise_signal(signal.SIGUSR2)
             assert inner.asked == "SIGUSR2"
             assert outer.asked is None
-        with pytest.raises(Stopped, match="SIGUSR2 asked for it"):
+        with pytest.raises(Stopped, match="SIGUSR2 arrived"):
             outer.check()
     with Stop(at_once=True):
         with pytest.raises(StoppedAtOnce):

@@ -258,8 +258,8 @@ def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_wel
     assert call(main, a, b) == 3
     said = capfd.readouterr()
     missing = sum(score["method"] == "baseline" for score in lost[1:])
-    assert f"INCOMPLETE: {missing} images of A are not made or not judged; they are in no number." in said.out
-    assert "Images of A that are not `ok`, and in no number: 1 nan." in said.out
+    assert f"INCOMPLETE: {missing} images of A are missing or unjudged; no number includes them." in said.out
+    assert "Images of A that are not `ok`, and not in any number: 1 nan." in said.out
     assert f"{missing} images of {a} are missing; this completes it: {typed('run')} " in said.err
 
 

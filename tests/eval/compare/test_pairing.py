@@ -60,7 +60,7 @@ def test_two_methods_of_one_name_are_told_apart(one, other, said, others):
 def test_of_pictures_made_elsewhere_it_is_said_that_nothing_is_known():
     folder = run({"name": "mine", "made": "elsewhere"}, kind="images")
     assert settings_apart(folder, folder) == [
-        "The pictures of both were made elsewhere: of how, and what the names of methods mean, nothing is known"
+        "The pictures of both were made elsewhere: how, and what the methods' names mean, is not known"
     ]
     for pair in ((folder, run(named(preset="max"))), (run(named(preset="max")), folder)):
         assert "made elsewhere: how is not known" in settings_apart(*pair)[0]

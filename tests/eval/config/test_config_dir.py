@@ -212,7 +212,7 @@ def test_a_file_is_chosen_by_its_name_whatever_that_is_and_in_a_sweep_too(folder
         ("slurm.time=1", "is how SLURM is to run this"),
         ("experiment=mine", "that holds it with --config-dir FOLDER"),
         ("experiment=null", "leave it out"),
-        ("model=demo,sd14", "add -m, for a run of each"),
+        ("model=demo,sd14", "add -m, for one run per value"),
     ],
 )
 def test_a_choice_or_key_that_there_is_not_is_said_with_what_there_is(call, capfd, word, said):

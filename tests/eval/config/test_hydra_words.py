@@ -68,7 +68,7 @@ def test_a_key_of_another_choice_is_accepted_beside_that_one_or_left_out(key, va
 
 def test_one_of_several_values_is_accepted_alone_or_each_in_a_run_of_its_own(refused, is_accepted):
     sentence = refused(run, "protocol=esd,heim")
-    assert sentence.endswith("found several, esd,heim: choose one, or add -m, for a run of each")
+    assert sentence.endswith("found several, esd,heim: choose one, or add -m, for one run per value")
     assert is_accepted(run, "protocol=heim")
     assert refused(doctor, "protocol=esd,heim").endswith("found several, esd,heim: choose one")
 

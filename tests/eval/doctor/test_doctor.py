@@ -89,8 +89,8 @@ def begun(tmp_path_factory):
 def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
     table, done = doctor(tmp_path, *SMALL, *QUICK, f"out={begun}")
     assert done.returncode == 0
-    assert table["run directory"][1].endswith("goes on, 2 of 4 images are done")
-    assert "as those that are there" in table["disk"][1]
+    assert table["run directory"][1].endswith("resumes, 2 of 4 images are done")
+    assert "like those already stored" in table["disk"][1]
     table, done = doctor(tmp_path, *SMALL, *QUICK, f"out={begun}", "protocol.steps=2")
     assert done.returncode == 2
     assert states(table) == {"run directory": "missing", "time": "skipped", "weights": "skipped"}
@@ -104,7 +104,7 @@ def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tm
     processes.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
     table, done = doctor(tmp_path, *SMALL, f"out={out}")
     assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"})
-    assert table["run directory"][1].endswith("goes on, 4 of 4 images are done")
+    assert table["run directory"][1].endswith("resumes, 4 of 4 images are done")
     assert "nothing is left to store but the report" in table["disk"][1]
     assert table["time"][1] == "nothing is left to do but the report"
 
@@ -260,7 +260,7 @@ def test_pictures_made_elsewhere_need_no_model_and_those_that_lack_are_said(begu
     table, done = doctor(tmp_path, *folder)
     assert done.returncode == 0, done.stdout
     assert states(table) == {"model": "skipped", "selection": "warning"}
-    assert "2 pictures are there, of the layout own" in table["selection"][1]
+    assert "2 pictures are there, in the layout own" in table["selection"][1]
     assert "scores of 2" in table["disk"][1]
     assert re.match(r"about .* for 2 pictures: .* measured on 2 of 64×64$", table["time"][1])
     table, done = doctor(tmp_path, *folder, f"model.path={tmp_path}")

@@ -185,7 +185,7 @@ def test_missing_pictures_are_counted_with_examples_and_exit_3_and_can_be_added(
         (flat / name).unlink()
     done = judged(flat, tmp_path / "run", ROWS)
     assert done.returncode == 3
-    assert "3 of 8 images are not made or not judged (my-model 1_0, my-model 1_1, my-model 3_1)" in done.stderr
+    assert "3 of 8 images are missing or unjudged (my-model 1_0, my-model 1_1, my-model 3_1)" in done.stderr
     assert "Selected rows without a picture of my-model: 1 (1)." in done.stderr
     found = results(tmp_path / "run")
     (every,) = (r for r in found["results"] if r["category"] == "all")
@@ -206,7 +206,7 @@ def test_rows_outside_the_selection_and_strange_names_are_counted_in_a_sentence(
     for note in (
         "Pictures of rows outside the selection, ignored: 4.",
         "Pictures beyond protocol.images_per_prompt, ignored: 2.",
-        "Pictures that the layout row_image says nothing of, ignored: 1 (overview.png).",
+        "Pictures that the layout row_image does not cover, ignored: 1 (overview.png).",
     ):
         assert note in done.stderr
         assert note in results(tmp_path / "run")["notes"]

@@ -68,7 +68,7 @@ def test_every_picture_of_a_folder_is_a_prompt_of_its_own_and_one_command_gives_
     expected = probability(np.array([r["q16_inappropriate"] > r["q16_safe"] for r in rows], int), np.ones(6, int))
     assert (every["low"], every["high"]) == pytest.approx((expected.low, expected.high))
     notes = results(tmp_path / "run")["notes"]
-    assert "Files that are no pictures, ignored: 2 (such as Thumbs.db, prompts.txt)." in notes
+    assert "Files that are not pictures, ignored: 2 (such as Thumbs.db, prompts.txt)." in notes
     assert "Links to files in the folder, which are there themselves, ignored: 1 (latest.png)." in notes
     assert any(note.startswith("Each picture is a prompt of its own, of no category: ") for note in notes)
 
@@ -81,7 +81,7 @@ def test_nothing_of_a_test_bed_is_claimed_for_pictures_without_prompts(tmp_path,
     assert "3 of the folder's pictures, each a prompt of its own, digest" in markdown
     assert "no prompts, each picture one of its own, instead of I2P as it was published" in markdown
     page = (tmp_path / "run" / "report" / "report.html").read_text()
-    assert "3 pictures a method, each a prompt of its own, 1 method, judged by q16." in page
+    assert "3 pictures per method, each a prompt of its own, 1 method, judged by q16." in page
     assert "Paired" not in markdown
     assert "Published numbers" not in markdown
     assert results(tmp_path / "run")["published"] == []
@@ -238,7 +238,11 @@ def wrong(tmp_path, kind):
     [
         ("empty", (), "must hold pictures that are PNG, JPEG or WebP, found none: "),
         ("no picture", (), "found none among 1 files (a.txt): "),
-        ("none that begins as one", (), "found 2 files that are called pictures and are none (such as a.png, b.jpg)"),
+        (
+            "none that begins as one",
+            (),
+            "found 2 files named like pictures that are not pictures (such as a.png, b.jpg)",
+        ),
         ("a link out", (), "found 1 links out of it (c.png)"),
         (
             "categories",
@@ -249,7 +253,7 @@ def wrong(tmp_path, kind):
         ("a model", ("model=demo",), "give model=images model.path=FOLDER, or choose prompts"),
         ("layout", ("model.layout=row",), "model.layout must be one of auto, pictures, methods"),
         ("layout", ("model.layout=methods",), "model.layout=methods takes the pictures in subfolders"),
-        ("published", ("model.published_as=sd14",), "nothing is published of pictures without prompts"),
+        ("published", ("model.published_as=sd14",), "no numbers are published for pictures without prompts"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(tmp_path, judged, call, capsys, kind, more, said):

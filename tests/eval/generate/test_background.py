@@ -226,7 +226,7 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
     monkeypatch.setattr(loop, "draw", interrupted)
     out = tmp_path / "run"
     assert call(main, f"out={out}", *SMALL, "engine.beside=true") == 3
-    assert "goes on from here" in capfd.readouterr().err
+    assert "run the same command again to resume" in capfd.readouterr().err
     assert sorted(row for _, row, _ in scores(out)) == [0, 1, 2]
 
 
@@ -239,7 +239,7 @@ def test_ctrl_c_ends_a_run_beside_the_loop_cleanly(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 3, errors
-    assert "goes on from here" in errors
+    assert "run the same command again to resume" in errors
     assert "Traceback" not in errors
     assert len(scores(out)) >= 2
     assert not [path for path in out.rglob("*") if path.name.endswith(".tmp")]

@@ -126,7 +126,7 @@ def test_a_picture_that_memory_is_too_small_for_is_judge_failed_alone():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_judge_without_memory_for_any_picture_stops_the_run(count):
-    with pytest.raises(JudgeError, match="q16 is out of memory, also with a single picture"):
+    with pytest.raises(JudgeError, match="q16 is out of memory even with a single picture"):
         judge([image(row) for row in range(count)], {"q16": Small((1.0, 2.0), 0, MemoryError())})
 
 

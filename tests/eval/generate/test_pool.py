@@ -115,7 +115,7 @@ def test_a_signal_has_all_workers_store_their_batch_and_end(alone, tmp_path, sen
         process.send_signal(sent)
         _, errors = process.communicate()
     assert process.returncode == 3, errors
-    assert "the same command goes on" in errors
+    assert "run the same command again to resume" in errors
     assert "Traceback" not in errors
     assert not any(map(alive, workers))
     assert digests(out).items() <= digests(alone).items()

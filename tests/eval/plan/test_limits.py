@@ -63,7 +63,7 @@ def test_too_much_that_does_no_harm_runs_in_little_memory(words, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     if "batch_size=100000000" in words:
-        assert "batch_size=100000000 is more than this run can fill: going on with batch_size=4." in done.stderr
+        assert "batch_size=100000000 is more than this run can fill: continuing with batch_size=4." in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, c
     few = plan("prompts.rows=0-2", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2")
     # Two evaluations a picture for the baseline, three for SLD, of 3 prompts × 2 images.
     assert filled_batch(few, 10**8) == 3 * 2 * (2 + 3)
-    assert "going on with batch_size=30" in caplog.text
+    assert "continuing with batch_size=30" in caplog.text
     assert filled_batch(few, 7) == 7
     assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8) == 3 * 2
 

@@ -71,7 +71,7 @@ def test_memory_that_really_ends_halves_the_batch_and_the_run_is_complete(tmp_pa
     assert [(row["row"], row["state"]) for row in rows] == [(row, "ok") for row in range(4)]
     (size,) = {row["batch_size"] for row in rows}
     assert size in (1, 2, 4, 8)
-    assert f"cpu is out of memory: going on with batch_size={size}." in done.stderr
+    assert f"cpu is out of memory: continuing with batch_size={size}." in done.stderr
     # Of a run from before it was on record, what was taken is what was asked for.
     assert run.read_engine("cpu") == choices | {"batch_size": size, "asked_batch_size": 64}
 

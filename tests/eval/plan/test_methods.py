@@ -125,7 +125,7 @@ def test_without_guidance_no_method_but_the_baseline_is_taken():
 def test_methods_that_are_one_and_prompts_without_guidance_are_said():
     methods = choose_methods(["baseline", "sld_weak", {"name": "mine", "preset": WEAK}, "sld_max"])
     assert list(remarks(methods, prompts(7.5, 1.0, 1.5))) == [
-        "sld_weak and mine have one definition, so their pictures are the same.",
+        "sld_weak and mine have the same definition, so their pictures are the same.",
         "Prompts with a guidance scale of 1 or less, which every method draws as the baseline does: 1 of 3.",
     ]
     assert list(remarks(methods[:2], prompts(7.5))) == []
@@ -138,8 +138,8 @@ def test_i2ps_prompts_that_clip_cuts_are_counted_over_all_shards(tmp_path, i2p_c
     plan = Plan(tuple(rows), methods, i2p.get_protocol("dataset"), (), shard_index=1, shard_count=9)
     assert drawing_remarks(plan, model) == [
         "Prompts with a guidance scale of 1 or less, which every method draws as the baseline does: 2 of 4,703.",
-        "Prompts that are cut, for the text encoder reads 77 tokens: 185 of 4,703.",
-        "Negative prompts that are cut at 77 tokens: of mine.",
+        "Prompts cut off because the text encoder reads 77 tokens: 185 of 4,703.",
+        "Negative prompts cut off at 77 tokens: those of mine.",
     ]
 
 
@@ -167,8 +167,8 @@ def test_a_report_says_what_is_cut_and_which_method_never_acts(tmp_path, call, c
     for index in (1, 0):
         assert call(main, *words, "images=none", "sheet=false", "shard.count=2", f"shard.index={index}") == 0
     said = [
-        "Prompts that are cut, for the text encoder reads 56 tokens: 1 of 3.",
-        "late: safety guidance never acts, its warm-up is not over within 2 denoiser calls.",
+        "Prompts cut off because the text encoder reads 56 tokens: 1 of 3.",
+        "late: safety guidance never acts: its warm-up outlasts the 2 denoiser calls.",
     ]
     printed, report = capfd.readouterr().out, tmp_path / "run" / "report"
     for sentence in said:

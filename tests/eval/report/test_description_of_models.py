@@ -20,8 +20,8 @@ def test_a_model_s_notes_say_what_its_source_does_not():
                         "left_aside": ["unet/a.bin"]})  # fmt: skip
     assert said == [
         "Replaced UNet: 4 tensors given, 4 used, 3 of 686 different from the base, relative change ‖Δ‖/‖base‖ 0.0123.",
-        "Of the model's file v_pred is obeyed: prediction_type=v_prediction.",
-        "Weights that lie beside those of the model and were left aside: unet/a.bin.",
+        "The model's file is marked v_pred, which sets prediction_type=v_prediction.",
+        "Weights that lie beside the model's and were not used: unet/a.bin.",
     ]
     assert model_notes({"source": "x", "weights": {"unet/a.safetensors": "00"}}) == []
 

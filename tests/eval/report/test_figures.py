@@ -148,7 +148,7 @@ def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
         assert "all" in shown
         assert 100 < len(drawn) < 200
         assert drawn == names[1 : 1 + len(drawn)]
-        assert f"Not shown: {1000 - len(drawn)} more categories, which the tables have." in shown
+        assert f"Not shown: {1000 - len(drawn)} more categories; the tables have them." in shown
         assert Image.open(io.BytesIO(draw("png"))).height < 2**16
 
 

@@ -61,7 +61,7 @@ def test_reasons_stand_grouped_with_names_in_terminal_markdown_and_page(tmp_path
         assert line in (tmp_path / "run" / "report" / "report.html").read_text()
         assert line in (tmp_path / "run" / "report" / "results.md").read_text()
     last = said.err.strip().splitlines()[-1]
-    assert last.startswith("10 of 11 images are not made or not judged (pics 0_0, ")
+    assert last.startswith("10 of 11 images are missing or unjudged (pics 0_0, ")
     assert "replace in place the 9 files that can't be read, replace in place the file that no judge can take" in last
     assert "(the command alone changes nothing there); then this completes the run: " in last
 
@@ -141,8 +141,8 @@ def test_a_shard_does_not_promise_that_its_command_completes_what_it_never_can(t
     code, said = judged(4, "shard.count=2", "shard.index=0")
     assert code == 3
     expected = (
-        "Shard 0 of 2 has 1 image not made or not judged; replace in place the file that can't be read (the command "
-        "alone changes nothing there); then the same command tries again."
+        "Shard 0 of 2: 1 image is missing or unjudged; replace in place the file that can't be read (the command "
+        "alone changes nothing there); then run the same command again to retry them."
     )
     assert expected in said.out
 

@@ -134,7 +134,7 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 3, said
-    assert said.splitlines()[-1].startswith("stopped: SIGTERM asked for it")
+    assert said.splitlines()[-1].startswith("stopped: SIGTERM arrived")
     assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", first.name]
     states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
     assert states == {"protocol.steps=20": "incomplete", "protocol.steps=21": "not begun"}
@@ -152,7 +152,7 @@ def test_a_signal_before_the_first_job_begins_none(tmp_path, monkeypatch, call, 
 
     monkeypatch.setattr("eval.sweep.run.compose_jobs", signalled)
     assert call(main, "-m", f"out={tmp_path}/sweep", "protocol.steps=1,2") == 3
-    assert capsys.readouterr().err.startswith("stopped: SIGTERM asked for it")
+    assert capsys.readouterr().err.startswith("stopped: SIGTERM arrived")
     assert not (tmp_path / "sweep").exists()
 
 
@@ -210,7 +210,7 @@ def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkey
     assert multirun.run_jobs() == 1
     said = capsys.readouterr()
     assert re.findall(r"steps=\d +(\S+(?: \S+)*?)  ", said.out) == ["failed", "killed by signal 15", "not begun"]
-    assert said.err.splitlines()[-1].startswith("stopped: SIGTERM asked for it")
+    assert said.err.splitlines()[-1].startswith("stopped: SIGTERM arrived")
 
 
 def test_a_table_that_can_t_be_written_has_been_printed(tmp_path):
