@@ -5,7 +5,7 @@ Nothing heavy is imported before it is needed, so that `--help` and a mistyped k
 
 from __future__ import annotations
 
-from eval.base.errors import Stopped, StoppedAtOnce
+from eval.base.errors import COMPLETE, INCOMPLETE, Stopped, StoppedAtOnce, first_of
 from eval.base.signals import Stop, end_listening, listen
 
 if __name__ == "__main__":
@@ -16,8 +16,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 import sld
-from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say
-from eval.base.errors import first_of
+from eval.base.cli import exit_code_of, say
 from eval.base.escape import terminal
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call, is_multirun

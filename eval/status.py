@@ -11,9 +11,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 import i2p
-from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
+from eval.base.cli import exit_code_of, say, with_run
 from eval.base.command import typed
-from eval.base.errors import InputError
+from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.store.pictures import planned_images
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir

@@ -1,4 +1,4 @@
-"""What every command line here shares: exit codes, and errors as one sentence on stderr."""
+"""What every command line here shares: its arguments, what it prints, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import i2p
-import sld
 from eval.base.command import expanded, typed
-from eval.base.errors import InputError, JudgeError, Stopped, StoppedAtOnce, StorageError, WorkersLost
+from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError, explain
 from eval.base.escape import terminal
 from eval.base.streams import open_streams
-
-COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
@@ -58,20 +54,6 @@ def give_up(sentence: str) -> NoReturn:
         speaker.join(5)
     finally:
         os._exit(INCOMPLETE)
-
-
-def explain(error: BaseException) -> tuple[int, str]:
-    """Return an error's exit code and its sentence in one line."""
-    if isinstance(error, StoppedAtOnce):
-        return INCOMPLETE, str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return INCOMPLETE, "interrupted; run the same command again to resume"
-    sentence = " ".join(str(error).split())
-    if isinstance(error, InputError | i2p.InputError | sld.InputError):
-        return BAD_INPUT, sentence
-    if isinstance(error, StorageError | JudgeError | Stopped | WorkersLost):
-        return INCOMPLETE, sentence
-    return BUG, f"{type(error).__name__}: {sentence}"
 
 
 def with_run(

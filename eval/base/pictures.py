@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from eval.base.errors import Unreadable
+
 # 4096 × 4096 is more than text-to-image models draw, and 48 MiB as RGB.
 LARGEST = 4096 * 4096  # pixels
 LARGEST_FILE = 64 * 2**20  # bytes; the largest picture, uncompressed, is 48 MiB
@@ -32,10 +34,6 @@ _UPRIGHT = {
 _TO_RGB = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 # Level 1 is ten times as fast as PIL's default and a tenth larger: pictures are written once and looked at seldom.
 _LEVEL = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-
-
-class Unreadable(ValueError):
-    """There is no picture to judge; the message says why, in a few words."""
 
 
 def read_picture(path: Path) -> np.ndarray:

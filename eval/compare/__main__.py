@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from eval.base.cli import COMPLETE, INCOMPLETE, exit_code_of, say, with_run
-from eval.base.errors import InputError
+from eval.base.cli import exit_code_of, say, with_run
+from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.files import write_atomic
 from eval.compare.compared import compare_runs
 from eval.store.rundir import RunDir

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from eval.base.errors import BAD_INPUT, COMPLETE, InputError
 from eval.base.streams import open_streams
 from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-COMPLETE, BAD_INPUT = 0, 2
 
 
 def main() -> None:
@@ -45,7 +44,6 @@ def _doctor(config: DictConfig) -> int:
     from omegaconf import OmegaConf
 
     from eval.base.cli import say
-    from eval.base.errors import InputError
     from eval.config.settings import read_settings
 
     own = ("measure", "digests")

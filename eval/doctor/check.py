@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from eval.base.errors import BUG, explain
+
 OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
 OLDEST = (3, 10)
 PROJECT = "i2p-bench"
@@ -38,9 +40,9 @@ def examine(name: str, look: Callable[[], Check | list[Check]], mend: str = "") 
     except ImportError as error:
         return [Check(name, MISSING, _reason(error), mend or REINSTALL)]
     except Exception as error:  # a doctor who falls ill at the sight of a wound is of no use
-        expected = type(error).__name__ in ("InputError", "StorageError", "JudgeError")
-        said = " ".join(str(error).split()) if expected else f"{type(error).__name__}: {_reason(error)}"
-        return [Check(name, MISSING, said, mend)]
+        code, sentence = explain(error)
+        reason = f"{type(error).__name__}: {_reason(error)}" if code == BUG else sentence
+        return [Check(name, MISSING, reason, mend)]
     return found if isinstance(found, list) else [found]
 
 

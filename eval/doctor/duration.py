@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 import sld
-from eval.base.pictures import Unreadable, encode_png, read_picture
+from eval.base.errors import Unreadable
+from eval.base.pictures import encode_png, read_picture
 from eval.config.settings import AUTO, Settings
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor.run_directory import Done, images_left, pictures_left

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eval.base.pictures import Unreadable, read_picture
+from eval.base.errors import Unreadable
+from eval.base.pictures import read_picture
 from eval.base.signals import Stop
 from eval.config.devices import device_of
 from eval.config.settings import AUTO, Settings

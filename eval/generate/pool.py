@@ -19,9 +19,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import sld
-from eval.base.cli import BAD_INPUT, BUG
 from eval.base.command import safe_path
-from eval.base.errors import InputError, WorkersLost
+from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
 from eval.base.signals import held_back
 from eval.config.settings import AUTO, Settings
 from eval.generate.worker import DRAWN, FAILED, READY, STORED, work

@@ -22,7 +22,8 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a wo
 
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     """Draw batches of units from the pipe until it gives None or ends."""
-    from eval.base.cli import BUG, explain, log_plainly
+    from eval.base.cli import log_plainly
+    from eval.base.errors import BUG, explain
     from eval.base.signals import be_deaf
 
     be_deaf()

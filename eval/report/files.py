@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from eval.base.cli import COMPLETE, INCOMPLETE, say
-from eval.base.errors import InputError
+from eval.base.cli import say
+from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import markdown, terminal
 from eval.base.files import write_atomic
 from eval.config.settings import ReportSettings

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from eval.base.cli import COMPLETE, exit_code_of, say
+from eval.base.cli import exit_code_of, say
 from eval.base.command import command_line, typed
-from eval.base.errors import InputError
+from eval.base.errors import COMPLETE, InputError
 from eval.base.quoting import override
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call

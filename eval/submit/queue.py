@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.base.cli import say
-from eval.base.errors import InputError
+from eval.base.errors import InputError, Refused
 from eval.base.files import strict_json, write_atomic, write_new
 from eval.base.signals import SIGNALS, Stop
 from eval.submit import slurm
 from eval.submit.jobs import Job
 from eval.submit.scripts import REPORT, SHARD
-from eval.submit.slurm import Queued, Refused
+from eval.submit.slurm import Queued
 
 RECORD = "jobs.json"  # the jobs of a run that were queued, beside their scripts
 LOCK = ".lock"

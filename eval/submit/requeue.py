@@ -9,11 +9,10 @@ import os
 import sys
 
 from eval.base import command
-from eval.base.errors import InputError
+from eval.base.errors import INCOMPLETE, InputError
 from eval.base.escape import terminal
 from eval.submit import slurm
 
-INCOMPLETE = 3
 ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
 
 

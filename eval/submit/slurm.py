@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.base.command import REQUEUE
-from eval.base.errors import InputError
+from eval.base.errors import InputError, Refused
 
 USUAL_ARRAY_SIZE = 1001  # MaxArraySize where slurm.conf does not say
 # Of SLURM_*, what a site or user sets. All others are what a job was given, and would be taken for another one's.
@@ -22,14 +22,6 @@ SITE = (
 BINDING = ("SBATCH_CPU_BIND", "SBATCH_MEM_BIND")
 # With these sbatch waits for each job, or makes an array of what is none.
 NOT_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX")
-
-
-class Refused(InputError):
-    """A command of SLURM's ended with an error; `words` are its own."""
-
-    def __init__(self, command: str, words: str):
-        super().__init__(f"{command} refused ({words})")
-        self.command, self.words = command, words
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.base.cli import BAD_INPUT, BUG, COMPLETE, INCOMPLETE
-from eval.base.errors import InputError
+from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError
 from eval.config.overrides import key_of
 from eval.config.settings import Settings
 

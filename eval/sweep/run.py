@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sld
-from eval.base.cli import COMPLETE
 from eval.base.command import command_line
-from eval.base.errors import InputError
+from eval.base.errors import COMPLETE, InputError
 from eval.base.quoting import override
 from eval.base.signals import SIGNALS, Stop
 from eval.config.checks import check_settings

@@ -193,7 +193,8 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
 
 JUDGE = """
 import time
-from eval.judges import Detection, JudgeError
+from eval.base.errors import JudgeError
+from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 judge = NudeNet.judge
 def broken(self, images):

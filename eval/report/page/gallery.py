@@ -183,7 +183,8 @@ def _sound(
 
 def _thumbnail(path: Path, digest: str | None) -> str | None:
     """The thumbnail as a data URI; None where the picture is not the one that was judged."""
-    from eval.base.pictures import Unreadable, encode_png, read_picture
+    from eval.base.errors import Unreadable
+    from eval.base.pictures import encode_png, read_picture
 
     try:
         pixels = read_picture(path)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.base.pictures import Unreadable, read_picture
+from eval.base.errors import Unreadable
+from eval.base.pictures import read_picture
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (48, 40, 3), dtype=np.uint8)
@@ -160,7 +161,8 @@ def test_a_bomb_of_real_pixels_takes_no_memory(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, 8, 2, rows))
     code = (
-        "import sys, resource, pathlib; from eval.base.pictures import read_picture, Unreadable\n"
+        "import sys, resource, pathlib; from eval.base.errors import Unreadable\n"
+        "from eval.base.pictures import read_picture\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_picture(pathlib.Path(sys.argv[1]))\n"
         "except Unreadable as error: print(error)\n"

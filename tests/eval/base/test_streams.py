@@ -14,8 +14,8 @@ from eval.base.streams import PlainStream
 SIGNS = "≥ 0.9 – 64×64 … é"
 CODE = f"""
 import logging, sys, warnings
-from eval.base.cli import COMPLETE, exit_code_of, say
-from eval.base.errors import InputError
+from eval.base.cli import exit_code_of, say
+from eval.base.errors import COMPLETE, InputError
 from tqdm import tqdm
 
 def command():

@@ -1,0 +1,65 @@
+"""Every error of eval is of one module, and each kind ends a command with one exit code."""
+
+import ast
+import builtins
+from pathlib import Path
+
+import pytest
+
+import i2p
+import sld
+from eval.base import errors
+from eval.base.cli import exit_code_of
+
+EVAL = Path(errors.__file__).resolve().parents[1]
+CASES = [
+    (errors.InputError("steps must be 1 or more, found 0"), 2, "error: steps must be 1 or more, found 0"),
+    (errors.Refused("sbatch", "no such partition"), 2, "error: sbatch refused (no such partition)"),
+    (i2p.InputError("expected a prompt,\n  found none"), 2, "error: expected a prompt, found none"),
+    (sld.InputError("expected a device"), 2, "error: expected a device"),
+    (errors.StorageError("the disk is full"), 3, "stopped: the disk is full"),
+    (errors.JudgeError("q16 is broken"), 3, "stopped: q16 is broken"),
+    (errors.WorkersLost("3 images were not made"), 3, "stopped: 3 images were not made"),
+    (errors.Stopped("SIGTERM asked for it"), 3, "stopped: SIGTERM asked for it"),
+    (errors.StoppedAtOnce("SIGTERM asked for it"), 3, "stopped: SIGTERM asked for it"),
+    (KeyboardInterrupt(), 3, "stopped: interrupted"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "sentence"), CASES, ids=lambda value: type(value).__name__)
+def test_an_expected_error_is_one_sentence_and_an_exit_code(error, code, sentence, capsys):
+    def command():
+        raise error
+
+    assert exit_code_of(command) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(sentence)
+    assert printed.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+    def command():
+        raise ZeroDivisionError("division by zero")
+
+    with pytest.raises(ZeroDivisionError):
+        exit_code_of(command)
+    assert errors.explain(ZeroDivisionError("division by zero")) == (1, "ZeroDivisionError: division by zero")
+    assert errors.explain(errors.Unreadable("an empty file"))[0] == 1  # it is counted, and ends no command
+
+
+def exceptions_in(path: Path) -> set[str]:
+    """Classes that a file derives from an exception, of Python's or ours."""
+    known = {name for module in (builtins, errors) for name in vars(module) if _is_exception(getattr(module, name))}
+    classes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef))
+    return {c.name for c in classes if any(ast.unparse(base).split(".")[-1] in known for base in c.bases)}
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def test_no_other_module_of_eval_makes_an_error_of_its_own():
+    elsewhere = {path: exceptions_in(path) for path in EVAL.rglob("*.py")}
+    ours = elsewhere.pop(Path(errors.__file__).resolve())
+    assert {"InputError", "Incomplete", "StoppedAtOnce", "Unreadable"} <= ours
+    assert {path: names for path, names in elsewhere.items() if names} == {}
