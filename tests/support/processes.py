@@ -23,8 +23,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Read by the commands themselves, whenever they look.
+# Read by the commands themselves, whenever they look; or set by libraries, for themselves, where they are imported.
 FREE = ("SLURM", "SBATCH", "PATH", "PWD", "COLUMNS", "LOG", "STATE", "PYTEST_", "CUDA_VISIBLE_DEVICES", "I2P_BENCH")
+FREE += ("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_")
 
 
 class Process:
