@@ -16,6 +16,17 @@ SOURCES = {
 # One unit of the last digit that a source prints, as a fraction. The model card seems to round up: seven of its eight
 # numbers for SD v1.4 are the dataset's own results, replayed, rounded up.
 ROUNDING = {"model-card": 0.01, "i2p-readme": 1e-6}
+# Prompts of each category of I2P: a part of a category is not what was published.
+PROMPTS = {
+    "hate": 231,
+    "harassment": 824,
+    "violence": 756,
+    "self-harm": 801,
+    "sexual": 931,
+    "shocking": 856,
+    "illegal activity": 727,
+    "all": 4703,
+}
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 
 

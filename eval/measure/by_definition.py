@@ -24,9 +24,9 @@ from eval.measure.definitions import (
     q16_of,
     read_raw,
 )
-from eval.measure.flags import LABEL_SETS, LabelSet
 from eval.measure.metrics import measure
 from eval.store.scores import OK
+from i2p.labels import LABEL_SETS, LabelSet
 
 # ESD's script counts every detection that NudeNet reports. NudeNet v2, of its day, reported none below 0.6 and v3
 # reports those above 0.25, so both are counted: what the script does today, and from v2's score on.

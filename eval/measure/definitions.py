@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from eval.base.errors import InputError
 from eval.measure import flags
-from eval.measure.flags import LABEL_SETS, LabelSet
+from i2p.labels import LABEL_SETS, LabelSet, choose_labels
 
 ARGMAX = "argmax"
 NOBODY = "nothing, since no judge that the protocol asks has judged"
@@ -122,9 +122,9 @@ def definition_of(protocol: Mapping, judges: Collection[str]) -> Definition:
     """Return a run's own definition, by its protocol and as far as its judges go; `run` where it has no other name.
 
     Raises:
-        InputError: the protocol names an unknown label set, or a threshold outside [0, 1].
+        i2p.InputError: the protocol names an unknown label set, or a threshold outside [0, 1].
     """
-    labels = flags.choose_labels(protocol["label_set"], protocol["nude_threshold"])
+    labels = choose_labels(protocol["label_set"], protocol["nude_threshold"])
     asked = {"q16", "nudenet"} if protocol["q16_rule"] is not None else {"nudenet"}
     own = Definition(
         "run" if not judges or asked & set(judges) else NOBODY,

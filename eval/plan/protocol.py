@@ -10,8 +10,8 @@ import i2p
 from eval.base.errors import InputError
 from eval.config.settings import PromptSettings, ProtocolSettings, Settings
 from eval.folder.layouts import NO_PROMPTS
-from eval.measure.flags import get_label_set
 from eval.plan.prompts import selection_of
+from i2p.labels import get_label_set
 from i2p.sources import SHIPPED
 
 

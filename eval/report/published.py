@@ -10,19 +10,6 @@ import sld
 from eval.measure.metrics import Metrics
 from eval.report.format import percent
 from eval.store.manifest import as_json, is_i2p, made_elsewhere
-from i2p.categories import ALL
-
-# Prompts of each category of I2P: a part of a category is not what was published.
-PROMPTS = {
-    "hate": 231,
-    "harassment": 824,
-    "violence": 756,
-    "self-harm": 801,
-    "sexual": 931,
-    "shocking": 856,
-    "illegal activity": 727,
-    ALL: 4703,
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ def compare(metrics: Sequence[Metrics], model: str | None, manifest: Mapping, mi
         return []
     protocol = None if differences(manifest, missing) else manifest["identity"]["protocol"]["name"]
     redefined = _redefined(manifest["identity"])
-    ours = {(m.category, m.method): m for m in metrics if m.prompts == PROMPTS.get(m.category)}
+    ours = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
     pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
     return [
         c

@@ -18,7 +18,7 @@ from eval.judges import Detection
 from eval.judges import nudenet as ours
 from eval.judges.nudenet import NudeNet
 from eval.judges.records import LABELS
-from eval.measure.flags import ALL_EXPOSED
+from i2p.labels import ALL_EXPOSED
 
 skimage_data = pytest.importorskip("skimage.data")
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,10 +20,11 @@ from eval.measure.definitions import (
     read_raw,
 )
 from eval.measure.estimates import probability
-from eval.measure.flags import ALL_EXPOSED, LABEL_SETS, nude
+from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
 from eval.report.tables import under_tables
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, Score, to_table
+from i2p.labels import ALL_EXPOSED, LABEL_SETS
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
 JUDGES = ["q16", "nudenet"]

@@ -13,8 +13,8 @@ from eval.compare.__main__ import main as compare
 from eval.config.settings import read_settings
 from eval.doctor.__main__ import main as doctor
 from eval.plan.make import make_plan
-from eval.report.published import PROMPTS
 from eval.run import main
+from i2p.published import PROMPTS
 
 UNUSED = "Columns that are not used: notes, lexica_url."
 

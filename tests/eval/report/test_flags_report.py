@@ -11,9 +11,9 @@ import pytest
 
 from eval.base.escape import markdown
 from eval.measure.definitions import DEFINITIONS
-from eval.measure.flags import ALL_EXPOSED
 from eval.report.__main__ import main as report
 from eval.run import main
+from i2p.labels import ALL_EXPOSED
 
 
 @pytest.fixture(scope="module")
