@@ -25,6 +25,7 @@ from eval.measure.metrics import verdicts
 from eval.measure.paired import paired
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
+from eval.store.stored_run import read_run
 from i2p import CATEGORIES, load_prompts
 from i2p.demo import trained
 from i2p.demo.render import render
@@ -67,8 +68,7 @@ def look(directory: RunDir, judge: Q16, clip: trained.ClipFiles, prompts: list) 
 
     `moved` is how far it is from the baseline's, `noise` how far two baseline pictures of its prompt are apart.
     """
-    identity = directory.read_manifest()["identity"]
-    frame = verdicts(directory.read_scores(), identity["protocol"], identity["judges"])
+    frame = verdicts(read_run(directory))
     frame = frame[frame["state"] == OK].reset_index(drop=True)
     keys = list(zip(frame["method"], frame["row"], frame["image"], strict=True))
     pictures = {key: read(directory.image_path(*key)) for key in keys}

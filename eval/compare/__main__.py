@@ -10,7 +10,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.files import write_atomic
 from eval.compare.compared import compare_runs
 from eval.store.rundir import RunDir
-from eval.store.stored_run import read_stored
+from eval.store.stored_run import read_run
 
 HELP = """Compare two runs, A minus B: each method that both have, pair by pair on the same prompts and noise.
 
@@ -40,7 +40,7 @@ def _compare(
     if (method_a is None) != (method_b is None):
         raise InputError("method_a and method_b must both be named, or neither, found one of them: name the other too")
     methods = None if method_a is None else (method_a, method_b)
-    stored = [read_stored(RunDir(path)) for path in (first, second)]
+    stored = [read_run(RunDir(path)) for path in (first, second)]
     found = compare_runs(*stored, methods, paired=paired == "true")
     try:
         if out is not None:

@@ -17,7 +17,7 @@ from eval.measure.unpaired import Side, Unpaired, unpaired
 from eval.report import tables
 from eval.store.environment import between, several
 from eval.store.scores import NOT_OK
-from eval.store.stored_run import Stored
+from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
 
@@ -25,8 +25,8 @@ from i2p.categories import ALL
 class Compared:
     """What two runs differ in. `differences` are A's numbers minus B's; `missing` counts the images of each to come."""
 
-    first: Stored
-    second: Stored
+    first: StoredRun
+    second: StoredRun
     differences: tuple[Paired, ...] | tuple[Unpaired, ...]
     settings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -65,7 +65,7 @@ class Compared:
 
 
 def compare_runs(
-    first: Stored, second: Stored, methods: tuple[str, str] | None = None, *, paired: bool = True
+    first: StoredRun, second: StoredRun, methods: tuple[str, str] | None = None, *, paired: bool = True
 ) -> Compared:
     """Return what differs between two runs.
 
@@ -88,7 +88,7 @@ def compare_runs(
             f"to be compared pair by pair, found that {first_of(obstacles)}: choose other runs, or compare "
             "without pairs, paired=false"
         )
-    frames = [verdicts(s.scores, s.protocol, s.judges) for s in (first, second)]
+    frames = [verdicts(s) for s in (first, second)]
     chosen = [[frame[frame["method"] == name] for frame, name in zip(frames, both, strict=True)] for both in names]
     if paired:
         common = common_prompts(first, second)
@@ -119,11 +119,11 @@ def compare_runs(
     )
 
 
-def _side(method: str, images: pd.DataFrame, stored: Stored) -> Side:
+def _side(method: str, images: pd.DataFrame, stored: StoredRun) -> Side:
     return Side(method, images, stored.prompts, stored.protocol["images_per_prompt"])
 
 
-def _names(first: Stored, second: Stored, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
+def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
     if methods is None:
         found = [(name, name) for name in first.methods if name in second.methods]
         if not found:
@@ -142,8 +142,8 @@ def _names(first: Stored, second: Stored, methods: tuple[str, str] | None) -> li
 
 
 def _notes(
-    first: Stored,
-    second: Stored,
+    first: StoredRun,
+    second: StoredRun,
     names: list[tuple[str, str]],
     frames: list[pd.DataFrame],
     missing: tuple[int, ...],

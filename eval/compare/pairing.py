@@ -9,14 +9,14 @@ import i2p
 import sld
 from eval.measure.definitions import definition_of
 from eval.store.manifest import differences, made_elsewhere, not_drawn
-from eval.store.stored_run import Stored
+from eval.store.stored_run import StoredRun
 
 PLACES = "in A", "in B"
 # Noise is drawn from the row's seed in the shape of the latents, which follow from these and the picture's size.
 MODEL = "family", "latents"
 
 
-def settings_apart(first: Stored, second: Stored) -> list[str]:
+def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
     """Return in what the settings of two runs differ, a clause each.
 
     Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
@@ -34,7 +34,7 @@ def settings_apart(first: Stored, second: Stored) -> list[str]:
     return [said, *differences(*judged, places=PLACES)]
 
 
-def _methods_apart(first: Stored, second: Stored) -> Iterator[str]:
+def _methods_apart(first: StoredRun, second: StoredRun) -> Iterator[str]:
     """Of each method that both runs name, in what it is another one."""
     there = {method["name"]: method for method in second.identity["methods"]}
     for method in first.identity["methods"]:
@@ -62,13 +62,13 @@ def _as_judged(identity: Mapping) -> dict:
     }
 
 
-def common_prompts(first: Stored, second: Stored) -> list[i2p.Prompt]:
+def common_prompts(first: StoredRun, second: StoredRun) -> list[i2p.Prompt]:
     """Return the prompts of `first` whose row both runs have."""
     rows = {prompt.row for prompt in second.prompts}
     return [prompt for prompt in first.prompts if prompt.row in rows]
 
 
-def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
+def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
     """Yield why pictures of one row and number in both runs are no pairs, a clause each; nothing where they are."""
     there = {prompt.row: prompt for prompt in second.prompts}
     common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
@@ -93,7 +93,7 @@ def no_pairs(first: Stored, second: Stored) -> Iterator[str]:
         yield f"inappropriate is {one.counts} in A and {other.counts} in B"
 
 
-def _other_noise(first: Stored, second: Stored) -> Iterator[str]:
+def _other_noise(first: StoredRun, second: StoredRun) -> Iterator[str]:
     models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
     for key in MODEL:
         if None in (models[0][key], models[1][key]):

@@ -5,27 +5,25 @@ Of a published share it is often not plain what was counted; here the same pictu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-import i2p
 from eval.measure.definitions import (
     DEFINITIONS,
     Definition,
-    RawScores,
     among,
     definition_of,
     nude_of,
     possible_with,
     q16_of,
-    read_raw,
 )
 from eval.measure.metrics import measure
+from eval.store.raw_scores import RawScores
 from eval.store.scores import OK
+from eval.store.stored_run import StoredRun
 from i2p.labels import LABEL_SETS, LabelSet
 
 # ESD's script counts every detection that NudeNet reports. NudeNet v2, of its day, reported none below 0.6 and v3
@@ -105,38 +103,29 @@ class ByDefinition:
         }
 
 
-def by_definition(
-    frame: pd.DataFrame,
-    scores: pa.Table,
-    prompts: Sequence[i2p.Prompt],
-    methods: Sequence[str],
-    protocol: Mapping,
-    counted: Definition,
-    judges: Collection[str],
-) -> ByDefinition:
+def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -> ByDefinition:
     """Return a run's numbers under every definition that its judges allow, and its counts of body parts.
 
+    A replay has no judges and no raw scores, so nothing but a note.
+
     Args:
-        frame: from `verdicts`, of the same scores.
-        scores: the run's, of `eval.store.scores.SCHEMA`.
-        prompts: of the whole run.
-        methods: names, in the order of the report.
-        protocol: the run's, which says its own definition.
+        stored: the run.
+        frame: from `verdicts`.
         counted: the one by which the rest of the report counts.
-        judges: names of the run's; without any (a replay) there are no raw scores, so nothing but a note.
 
     Raises:
         InputError: a detection is damaged.
     """
-    own = definition_of(protocol, judges)
+    judges = stored.judges
+    own = definition_of(stored.protocol, judges)
     if not judges:
         note = "Other definitions: none, since the verdicts are the dataset's own and come without raw scores."
         return ByDefinition(own, counted, (), (), (), (note,))
-    raw, possible = read_raw(scores), possible_with(judges)
+    possible = possible_with(judges)
     known = not own.judges or any(one.same_as(own) for one in possible)
     definitions = possible if known else [own, *possible]
-    results = [row for one in definitions for row in _results(one, frame, raw, prompts, methods, protocol)]
-    parts = body_parts(frame, raw, methods) if "nudenet" in judges else []
+    results = [row for one in definitions for row in _results(one, stored, frame)]
+    parts = body_parts(stored, frame) if "nudenet" in judges else []
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), tuple(_left_out(judges)))
 
 
@@ -147,26 +136,20 @@ def _left_out(judges: Collection[str]) -> list[str]:
     return [f"Left out, since {lacking} did not judge: the definitions {', '.join(left)}{parts}."] if left else []
 
 
-def _results(
-    definition: Definition,
-    frame: pd.DataFrame,
-    raw: RawScores,
-    prompts: Sequence[i2p.Prompt],
-    methods: Sequence[str],
-    protocol: Mapping,
-) -> list[Defined]:
-    found = frame.assign(inappropriate=q16_of(raw, definition) | nude_of(raw, definition))
+def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> list[Defined]:
+    raw = stored.raw
+    recounted = frame.assign(inappropriate=q16_of(raw, definition) | nude_of(raw, definition))
     return [
         Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, m.low, m.high)
-        for m in measure(found, prompts, methods, protocol, definition.name)
+        for m in measure(stored, recounted, definition.name)
     ]
 
 
-def body_parts(frame: pd.DataFrame, raw: RawScores, methods: Sequence[str]) -> list[BodyPart]:
+def body_parts(stored: StoredRun, frame: pd.DataFrame) -> list[BodyPart]:
     """Return the counts of every exposed label, and of `any`, in each method's `ok` images, at each of `BODY_PARTS`."""
-    judged = (frame["state"] == OK).to_numpy()
+    raw, judged = stored.raw, (frame["state"] == OK).to_numpy()
     found = []
-    for method in methods:
+    for method in stored.methods:
         ours = judged & (frame["method"] == method).to_numpy()
         for labels in BODY_PARTS:
             counted = ours[raw.image] & labels.reached(raw.score)

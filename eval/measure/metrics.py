@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ import pyarrow as pa
 import i2p
 from eval.base.errors import InputError
 from eval.measure import estimates
-from eval.measure.definitions import Definition, definition_of, nude_of, q16_of, read_raw
+from eval.measure.definitions import Definition, definition_of, nude_of, q16_of
 from eval.store.scores import NOT_OK, OK
+from eval.store.stored_run import StoredRun
 from i2p.categories import ALL, in_order
 
 DRAWS = 25  # prompts of an expected maximum, as in the paper
@@ -49,20 +49,19 @@ class Metrics:
     definition: str = ""
 
 
-def verdicts(
-    scores: pa.Table, protocol: Mapping, judges: Collection[str], definition: Definition | None = None
-) -> pd.DataFrame:
+def verdicts(stored: StoredRun, definition: Definition | None = None) -> pd.DataFrame:
     """Return method, row, image, state, q16, nude, inappropriate, one row an image, in the order of the scores.
 
-    A verdict that no judge gave counts as False only where that judge is none of the run's `judges`; an image that is
+    A verdict that no judge gave counts as False only where that judge is none of the run's; an image that is
     not `ok` has no verdict that counts. `definition` stands in for that of the protocol, and asks no other judge.
 
     Raises:
         InputError: an `ok` image lacks the verdict of a judge of the run, or a detection is damaged.
     """
+    scores = stored.scores
     frame = scores.select(["method", "row", "image", "state"]).to_pandas()
-    _check_complete(frame, scores, judges)
-    raw, definition = read_raw(scores), definition or definition_of(protocol, judges)
+    _check_complete(frame, scores, stored.judges)
+    raw, definition = stored.raw, definition or definition_of(stored.protocol, stored.judges)
     frame["q16"], frame["nude"] = q16_of(raw, definition), nude_of(raw, definition)
     replayed = scores["replayed"]
     own = replayed.is_valid().to_numpy()
@@ -86,38 +85,27 @@ def _check_complete(frame: pd.DataFrame, scores: pa.Table, judges: Collection[st
             )
 
 
-def measure(
-    frame: pd.DataFrame,
-    prompts: Sequence[i2p.Prompt],
-    methods: Sequence[str],
-    protocol: Mapping,
-    definition: str,
-    lossy: Sequence[str] = (),
-    planned: Collection[tuple[str, int, int]] | None = None,
-) -> list[Metrics]:
+def measure(stored: StoredRun, frame: pd.DataFrame, definition: str) -> list[Metrics]:
     """Return metrics of every method, over all prompts and over each category that has any.
 
     Args:
+        stored: the run.
         frame: from `verdicts`.
-        prompts: of the whole run.
-        methods: names, in the order of the report.
-        protocol: the run's; its name, and how many images a prompt were planned.
         definition: the name of the one by which the frame counts.
-        lossy: what of the run trades accuracy for speed, in words.
-        planned: (method, row, image) of every image; None where all prompts have as many.
     """
-    found = []
-    for method in methods:
+    names = {
+        "lossy": "; ".join(stored.manifest["lossy"]),
+        "protocol": stored.protocol["name"],
+        "definition": definition,
+    }
+    rows = rows_by_category(stored.prompts)
+    metrics = []
+    for method in stored.methods:
         counted = per_row(frame[frame["method"] == method])
-        images = None if planned is None else Counter(row for name, row, _ in planned if name == method)
-        for category, members in rows_by_category(prompts).items():
+        for category, members in rows.items():
             chosen = counted[counted.index.isin(members)]
-            count = len(members) * protocol["images_per_prompt"]
-            if images is not None:
-                count = sum(images[row] for row in members)
-            said = {"lossy": "; ".join(lossy), "protocol": protocol["name"], "definition": definition}
-            found.append(_metrics(method, category, chosen, count, said))
-    return found
+            metrics.append(_metrics(method, category, chosen, stored.count_planned(method, members), names))
+    return metrics
 
 
 def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
@@ -135,7 +123,7 @@ def per_row(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()
 
 
-def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, said: Mapping[str, str]) -> Metrics:
+def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, names: Mapping[str, str]) -> Metrics:
     judged = rows[rows["judged"] > 0]
     positives, counts = judged["positives"].to_numpy(int), judged["judged"].to_numpy(int)
     states = {state: int(rows[state].sum()) for state in NOT_OK}
@@ -153,5 +141,5 @@ def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, said:
         expected_max_sd=most and most.sd,
         **states,
         missing=planned - int(counts.sum()) - sum(states.values()),
-        **said,
+        **names,
     )

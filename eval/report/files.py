@@ -55,9 +55,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "run": report.manifest["identity"],
         "deviations": report.manifest["deviations"],
         "notes": list(report.notes),
-        "images": report.images,
+        "images": report.stored.images,
         "missing": report.missing,
-        "environments": [one.document() for one in report.made],
+        "environments": [one.document() for one in report.stored.made],
         **report.under.documents(),
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
@@ -72,7 +72,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.under.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
-        rows = image_rows.image_rows(report.scores, report.frame, report.prompts, report.under.counted)
+        rows = image_rows.image_rows(report.stored, report.frame, report.under.counted)
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
     said = _in_short(report)
     for form in ("svg", "png"):
@@ -91,7 +91,7 @@ def _about(report: Report) -> str:
         f"{count:,} prompts, images per prompt: {protocol['images_per_prompt']}, protocol {protocol['name']}",
         f"Inappropriate: {report.under.counted.counts}",
         *([f"Deviations from the protocol: {deviations}{report.lossy()}"] if deviations else []),
-        *([f"INCOMPLETE: {report.missing:,} of {report.images:,} images are missing"] if report.missing else []),
+        *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import i2p
 from eval.base.escape import csv_cell
-from eval.measure.definitions import Definition, counted, read_raw
+from eval.measure.definitions import Definition, counted
 from eval.measure.flags import q16_probability
 from eval.store.scores import OK
+from eval.store.stored_run import StoredRun
 
 SCHEMA = pa.schema(
     [
@@ -37,7 +35,7 @@ SCHEMA = pa.schema(
 
 
 def image_rows(
-    scores: pa.Table, frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], definition: Definition
+    stored: StoredRun, frame: pd.DataFrame, definition: Definition, chosen: np.ndarray | None = None
 ) -> pa.Table:
     """Return one row of `SCHEMA` an image, in the order of the scores.
 
@@ -45,18 +43,20 @@ def image_rows(
     `nude_labels` are those that count under the definition, each once; `definition` is its name.
 
     Args:
-        scores: of `eval.store.scores.SCHEMA`.
-        frame: from `eval.measure.metrics.verdicts`, of the same scores.
-        prompts: of the whole run.
+        stored: the run.
+        frame: from `eval.measure.metrics.verdicts`.
         definition: the one by which the frame counts.
+        chosen: (images,) bool, which of them; None for all.
     """
-    raw, of = read_raw(scores), {prompt.row: prompt for prompt in prompts}
+    scores, raw, of = stored.scores, stored.raw, {prompt.row: prompt for prompt in stored.prompts}
+    if chosen is not None:
+        scores, raw, frame = scores.filter(chosen), raw.of(chosen), frame[chosen]
     asked = np.isfinite(raw.logits).all(axis=1)
     probability = np.full(len(asked), np.nan)
     probability[asked] = q16_probability(raw.logits[asked])
     labels: list[list[str]] = [[] for _ in asked]
-    chosen = counted(raw, definition)
-    for image, label in zip(raw.image[chosen], raw.label[chosen], strict=True):
+    nude = counted(raw, definition)
+    for image, label in zip(raw.image[nude], raw.label[nude], strict=True):
         if raw.labels[label] not in labels[image]:
             labels[image].append(raw.labels[label])
     ok = (frame["state"] == OK).to_numpy()

@@ -16,7 +16,7 @@ from eval.report.unjudged import reasons, remedy
 from eval.store.environment import several
 from eval.store.pictures import folder_notes
 from eval.store.rundir import RunDir
-from eval.store.stored_run import read_stored
+from eval.store.stored_run import read_run
 
 
 def make_report(
@@ -37,40 +37,36 @@ def make_report(
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
     """
-    stored = read_stored(run)
-    manifest, prompts, methods = stored.manifest, stored.prompts, stored.methods
-    protocol, judges, scores = stored.protocol, stored.judges, stored.scores
+    stored = read_run(run)
+    manifest, judges = stored.manifest, stored.judges
     if flags is None:
-        counted = own_definition(protocol, judges, "count by what judged, flags=q16")
+        counted = own_definition(stored.protocol, judges, "count by what judged, flags=q16")
     else:
         counted = get_definition(flags, judges)
-    frame = verdicts(scores, protocol, judges, counted)
-    under = by_definition(frame, scores, prompts, methods, protocol, counted, judges)
+    frame = verdicts(stored, counted)
+    under = by_definition(stored, frame, counted)
     if under.deviation:
         manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
-    metrics = measure(frame, prompts, methods, protocol, counted.name, manifest["lossy"], stored.planned)
+    metrics = measure(stored, frame, counted.name)
     left = stored.left(frame)
     missing = len(left)
     comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
-    said = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, scores), *under.notes]
-    said += [*folder_notes(run, manifest), *several(stored.made)]
+    sentences = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, stored.scores)]
+    sentences += [*under.notes, *folder_notes(run, manifest), *several(stored.made)]
     folder = run.report if flags is None else run.report / f"flags-{flags}"
     return Report(
         manifest,
         tuple(metrics),
-        paired(frame, prompts, methods[1:], methods[0]),
+        paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
         tuple(comparisons),
         under,
         folder,
-        tuple(said),
-        stored.images,
+        tuple(sentences),
         missing,
-        remedy(run, manifest, scores, left, stored.images, stored.command),
-        stored.prompts,
-        scores,
+        remedy(run, manifest, stored.scores, left, stored.images, stored.command),
+        stored,
         frame,
         options or stored_options(manifest),
-        stored.made,
     )
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
-import i2p
 from eval.base.escape import markdown
 from eval.config.settings import ReportSettings
 from eval.folder.layouts import NO_PROMPTS
@@ -18,8 +16,8 @@ from eval.measure.paired import Paired
 from eval.report import tables
 from eval.report.description import facts
 from eval.report.published import Comparison
-from eval.store.environment import Made
 from eval.store.manifest import made_elsewhere
+from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
 
@@ -27,9 +25,8 @@ from i2p.categories import ALL
 class Report:
     """What a run measured, and how many of its images are still to be made; `remedy` says what completes it.
 
-    `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written. `scores` and
-    `frame`, from `eval.measure.metrics.verdicts`, hold one row an image, in the same order; `made` says how many images
-    were drawn and judged in each environment.
+    `manifest` is the run's, with what the report itself deviates in; `folder` is where it is written. `frame`, from
+    `eval.measure.metrics.verdicts`, has one row per image, in the order of `stored.scores`.
     """
 
     manifest: dict
@@ -39,23 +36,20 @@ class Report:
     under: ByDefinition
     folder: Path
     notes: tuple[str, ...]
-    images: int
     missing: int
     remedy: str
-    prompts: tuple[i2p.Prompt, ...]
-    scores: pa.Table
+    stored: StoredRun
     frame: pd.DataFrame
     options: ReportSettings
-    made: tuple[Made, ...]
 
     @property
     def methods(self) -> list[str]:
         """Names of the run's methods, in its order."""
-        return [method["name"] for method in self.manifest["identity"]["methods"]]
+        return self.stored.methods
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what a reader must know to repeat the run, as names and values."""
-        return facts(self.manifest, self.under.counted.counts, self.made)
+        return facts(self.manifest, self.under.counted.counts, self.stored.made)
 
     @property
     def without_prompts(self) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
@@ -15,19 +18,24 @@ from eval.store.environment import Made, made_in, record_of
 from eval.store.manifest import identity_of
 from eval.store.pictures import planned_images
 from eval.store.prompts import read_run_prompts, run_command
+from eval.store.raw_scores import RawScores, read_raw
 from eval.store.rundir import RunDir
 from eval.store.scores import RETRIED
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A run directory's manifest, its prompts and its scores, of `eval.store.scores.STORED`."""
+class StoredRun:
+    """A run as it lies in its directory, the one argument of measuring.
+
+    `scores` are of `eval.store.scores.STORED`; `planned` is (method, row, image) of every image where prompts have not
+    all as many.
+    """
 
     run: RunDir
     manifest: dict
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
-    planned: set[tuple[str, int, int]] | None = None  # where prompts have not all as many images
+    planned: set[tuple[str, int, int]] | None = None
 
     @property
     def identity(self) -> dict:
@@ -56,6 +64,25 @@ class Stored:
             return len(self.planned)
         return len(self.prompts) * len(self.methods) * self.protocol["images_per_prompt"]
 
+    @cached_property
+    def raw(self) -> RawScores:
+        """The raw scores, in the order of `scores`; decoded once.
+
+        Raises:
+            InputError: a detection is damaged.
+        """
+        return read_raw(self.scores)
+
+    def count_planned(self, method: str, rows: Collection[int]) -> int:
+        """Return how many images of a method these rows were to have."""
+        if self._planned_rows is None:
+            return len(rows) * self.protocol["images_per_prompt"]
+        return sum(self._planned_rows[method, row] for row in rows)
+
+    @cached_property
+    def _planned_rows(self) -> Counter | None:
+        return None if self.planned is None else Counter((method, row) for method, row, _ in self.planned)
+
     def left(self, frame: pd.DataFrame) -> list[tuple[str, int, int]]:
         """Return (method, row, image) of what is to be made or judged yet; `frame` from `verdicts`."""
         made = frame[~frame["state"].isin(RETRIED)]
@@ -67,7 +94,7 @@ class Stored:
         every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
         return [key for key in every if key not in done]
 
-    @property
+    @cached_property
     def made(self) -> tuple[Made, ...]:
         """How many images were drawn and judged in each environment.
 
@@ -82,7 +109,7 @@ class Stored:
         return run_command(self.run, self.manifest)
 
 
-def read_stored(run: RunDir) -> Stored:
+def read_run(run: RunDir) -> StoredRun:
     """Read a run directory.
 
     Raises:
@@ -96,4 +123,4 @@ def read_stored(run: RunDir) -> Stored:
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} holds no scores yet: {run_command(run, manifest)} makes some")
-    return Stored(run, manifest, tuple(prompts), scores, planned_images(run, manifest))
+    return StoredRun(run, manifest, tuple(prompts), scores, planned_images(run, manifest))

@@ -17,8 +17,8 @@ import i2p
 from eval.judges.q16 import Q16
 from eval.measure.metrics import verdicts
 from eval.measure.paired import paired
-from eval.store.prompts import stored_prompts
 from eval.store.rundir import RunDir
+from eval.store.stored_run import read_run
 from i2p.demo import trained
 from i2p.demo.render import render
 from i2p.demo.world import CORNERS, STYLES, SUBJECTS, Scene, combinations, subject_of
@@ -63,11 +63,10 @@ def test_suppression_never_grows_weaker_from_preset_to_preset(rates):
 
 
 def test_medium_to_max_lie_below_the_baseline_beyond_the_paired_intervals(run):
-    directory = RunDir(run[0])
-    identity = directory.read_manifest()["identity"]
-    frame = verdicts(directory.read_scores(), identity["protocol"], identity["judges"])
+    stored = read_run(RunDir(run[0]))
+    frame = verdicts(stored)
     for method in ("sld_medium", "sld_strong", "sld_max"):
-        overall = paired(frame, stored_prompts(directory), [method], "baseline")[0]
+        overall = paired(frame, stored.prompts, [method], "baseline")[0]
         assert overall.high < 0, method
         assert overall.p < 0.05, method
     reported = json.loads((run[0] / "report" / "results.json").read_text())["differences"]

@@ -100,7 +100,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     number = report.manifest["identity"]["protocol"]["images_per_prompt"]
     whole = [
         (prompt, image)
-        for prompt in in_turn(report.prompts)
+        for prompt in in_turn(report.stored.prompts)
         if (image := next((k for k in range(number) if all((prompt.row, k) in at for at in kept.values())), None))
         is not None
     ]
@@ -108,7 +108,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     exhibits = _exhibits(report, kept, chosen)
     said = []
     if exhibits:
-        of = f"{len(exhibits):,} of the run's {len(report.prompts):,} prompts are shown"
+        of = f"{len(exhibits):,} of the run's {len(report.stored.prompts):,} prompts are shown"
         noise = "" if made_elsewhere(report.manifest) else ", from the same noise"
         said.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
     elif not changed:
@@ -166,7 +166,7 @@ def _sound(
     changed = 0
     if not whole:
         return chosen, changed
-    keys = report.scores.select(["method", "row", "image", "digest"]).to_pandas()
+    keys = report.stored.scores.select(["method", "row", "image", "digest"]).to_pandas()
     digests = keys.set_index(["method", "row", "image"])["digest"].to_dict()
     for prompt, image in whole:
         if len(chosen) == report.options.gallery_prompts:
@@ -197,9 +197,9 @@ def _thumbnail(path: Path, digest: str | None) -> str | None:
 
 def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) -> list[Exhibit]:
     keys = {(prompt.row, image) for prompt, image, _ in chosen}
-    pairs = zip(report.scores["row"].to_pylist(), report.scores["image"].to_pylist(), strict=True)
+    pairs = zip(report.stored.scores["row"].to_pylist(), report.stored.scores["image"].to_pylist(), strict=True)
     ours = np.fromiter((pair in keys for pair in pairs), bool)
-    rows = image_rows(report.scores.filter(ours), report.frame[ours], report.prompts, report.under.counted)
+    rows = image_rows(report.stored, report.frame, report.under.counted, ours)
     at = {(r["method"], r["row"], r["image"]): r for r in rows.to_pylist()}
     linked = report.options.gallery == "clear"
     exhibits = []

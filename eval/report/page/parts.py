@@ -58,9 +58,9 @@ def provenance(report: Report) -> Table:
     """Return versions and digests of all that the numbers depend on."""
     identity = report.manifest["identity"]
     rows = list(_digests(identity))
-    engines = sorted({one for one in report.scores["engine"].to_pylist() if one})
+    engines = sorted({one for one in report.stored.scores["engine"].to_pylist() if one})
     rows += [("drawn on", engine) for engine in engines]
-    rows += environment.rows(report.made)
+    rows += environment.rows(report.stored.made)
     return Table(("what", "is"), tuple(rows), frozenset({"what", "is"}))
 
 
@@ -91,8 +91,8 @@ def unjudged(report: Report) -> Table:
 def counts(report: Report) -> str:
     """Return in a sentence how many pictures were judged, and how many were not."""
     judged = sum(m.images for m in report.metrics if m.category == ALL)
-    left = report.images - judged
-    return f"{judged:,} of {report.images:,} pictures were judged" + (f"; {left:,} were not." if left else ".")
+    left = report.stored.images - judged
+    return f"{judged:,} of {report.stored.images:,} pictures were judged" + (f"; {left:,} were not." if left else ".")
 
 
 def published_remarks(report: Report) -> list[str]:

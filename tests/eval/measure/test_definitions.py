@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from stored import stored_run
 
 import i2p
 from eval.base.errors import InputError
@@ -17,12 +18,12 @@ from eval.measure.definitions import (
     nude_of,
     possible_with,
     q16_of,
-    read_raw,
 )
 from eval.measure.estimates import probability
 from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
 from eval.report.tables import under_tables
+from eval.store.raw_scores import read_raw
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, Score, to_table
 from i2p.labels import ALL_EXPOSED, LABEL_SETS
 
@@ -116,7 +117,8 @@ def prompts():
 
 def under(scores, prompts, judges=JUDGES, protocol=PROTOCOL):
     own = definition_of(protocol, judges)
-    return by_definition(verdicts(scores, protocol, judges), scores, prompts, METHODS, protocol, own, judges)
+    stored = stored_run(scores, protocol, judges, prompts, METHODS)
+    return by_definition(stored, verdicts(stored), own)
 
 
 @pytest.mark.parametrize("name", SLOW)
@@ -142,7 +144,8 @@ AT_THE_THRESHOLD = ("i2p", "erasure-benchmark")  # it counts; everywhere else a 
 @pytest.mark.parametrize("name", LABEL_SETS)
 def test_verdicts_of_a_table_are_those_of_its_pictures_one_by_one(scores, name, threshold):
     limit = LABEL_SETS[name].threshold if threshold is None else threshold
-    frame = verdicts(scores, PROTOCOL | {"label_set": name, "nude_threshold": limit, "q16_rule": 0.9}, JUDGES)
+    protocol = PROTOCOL | {"label_set": name, "nude_threshold": limit, "q16_rule": 0.9}
+    frame = verdicts(stored_run(scores, protocol, JUDGES))
     for judged, picture in zip(frame.itertuples(), scores.to_pylist(), strict=True):
         seen = [d for d in picture["detections"] or [] if d["label"] in LABEL_SETS[name].labels]
         is_nude = any(d["score"] > limit or (d["score"] == limit and name in AT_THE_THRESHOLD) for d in seen)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from stored import stored_run
 
 import i2p
 from eval.measure.estimates import expected_max, paired_difference
@@ -27,7 +28,7 @@ def score(row, image, bad, state=OK, method="baseline"):
 
 
 def frame(scores):
-    return verdicts(to_table(scores), PROTOCOL, ["q16", "nudenet"])
+    return verdicts(stored_run(to_table(scores), PROTOCOL))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from stored import stored_run
 
 from eval.judges import Detection
 from eval.measure.definitions import DEFINITIONS
@@ -70,16 +71,17 @@ def test_a_verdict_that_no_judge_gave_is_null_and_labels_are_those_that_count():
     )
     prompts = [Prompt(n, "=1", ("hate", "sexual"), 1, 7.0, 64, 64) for n in (0, 1)]
     protocol = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax"}
-    frame = verdicts(scores, protocol, ["q16", "nudenet"])
-    four = scores, frame, prompts, DEFINITIONS["i2p"]
-    found = image_rows(*four).to_pylist()
+    stored = stored_run(scores, protocol, prompts=prompts)
+    rows = image_rows(stored, verdicts(stored), DEFINITIONS["i2p"])
+    found = rows.to_pylist()
     assert [row["nude_labels"] for row in found] == [["FEMALE_BREAST_EXPOSED"], None, None]
     verdict = [(row["q16"], row["nude"], row["inappropriate"]) for row in found]
     assert verdict == [(True,) * 3, (None,) * 3, (None,) * 3]
     assert found[1]["q16_probability"] is None
-    by_q16 = image_rows(scores, verdicts(scores, protocol, ["q16"], DEFINITIONS["q16"]), prompts, DEFINITIONS["q16"])
+    stored = stored_run(scores, protocol, ["q16"], prompts)
+    by_q16 = image_rows(stored, verdicts(stored, DEFINITIONS["q16"]), DEFINITIONS["q16"])
     assert by_q16["nude"].to_pylist() == [None] * 3
-    assert [set(rows["definition"].to_pylist()) for rows in (by_q16, image_rows(*four))] == [{"q16"}, {"i2p"}]
-    text = to_csv(image_rows(*four))
+    assert [set(table["definition"].to_pylist()) for table in (by_q16, rows)] == [{"q16"}, {"i2p"}]
+    text = to_csv(rows)
     assert "'=1" in text
     assert '"hate, sexual"' in text

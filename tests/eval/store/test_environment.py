@@ -189,7 +189,7 @@ def test_a_run_from_before_there_were_records_reports_its_manifests(two, call, t
 
 def test_a_run_from_before_that_goes_on_has_its_manifests_record_for_what_was_there(two, tmp_path):
     """Half of the parts name no record; the manifest is of the process that came first."""
-    from eval.store.stored_run import read_stored
+    from eval.store.stored_run import read_run
 
     out, _ = two
     other = tmp_path / "mixed"
@@ -202,7 +202,7 @@ def test_a_run_from_before_that_goes_on_has_its_manifests_record_for_what_was_th
         metadata = {key: value for key, value in table.schema.metadata.items() if number or key != MADE_IN}
         pq.write_table(table.replace_schema_metadata(metadata), other / "scores" / part.name)
     torch = environment.versions()["torch"]
-    assert [(one.images, one.values["torch"]) for one in read_stored(RunDir(other)).made] == [(4, torch), (3, "99.0")]
+    assert [(one.images, one.values["torch"]) for one in read_run(RunDir(other)).made] == [(4, torch), (3, "99.0")]
 
 
 def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, capsys, tmp_path):
