@@ -21,8 +21,8 @@ from tabulate import tabulate
 
 from eval.judges.q16 import Q16
 from eval.measure import estimates
+from eval.measure.differences import paired
 from eval.measure.metrics import verdicts
-from eval.measure.paired import paired
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
 from eval.store.stored_run import read_run

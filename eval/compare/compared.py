@@ -11,9 +11,8 @@ from eval.base.errors import InputError, first_of
 from eval.base.escape import csv_cell, markdown
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
 from eval.measure.definitions import own_definition
+from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
 from eval.measure.metrics import verdicts
-from eval.measure.paired import Paired, differences, pair_up
-from eval.measure.unpaired import Side, Unpaired, unpaired
 from eval.report import tables
 from eval.store.environment import between, several
 from eval.store.scores import NOT_OK
@@ -27,7 +26,7 @@ class Compared:
 
     first: StoredRun
     second: StoredRun
-    differences: tuple[Paired, ...] | tuple[Unpaired, ...]
+    differences: tuple[Difference, ...]
     settings: tuple[str, ...]
     notes: tuple[str, ...]
     missing: tuple[int, int]
@@ -92,7 +91,9 @@ def compare_runs(
     chosen = [[frame[frame["method"] == name] for frame, name in zip(frames, both, strict=True)] for both in names]
     if paired:
         common = common_prompts(first, second)
-        found = differences([pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common)
+        found = differences_of_pairs(
+            [pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common
+        )
     else:
         found = tuple(
             row

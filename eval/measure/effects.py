@@ -7,24 +7,13 @@ the prompts. So an interval near 0 or 1 keeps the shape that Wilson's has there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import special
 
 from eval.measure.estimates import Estimate, maximum_weights, probability
 
 
-@dataclass(frozen=True)
-class Effect:
-    """A number with its 95 % interval; `low` and `high` are None where there are too few prompts for one."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-def relative_reduction(first: np.ndarray, second: np.ndarray, images: np.ndarray) -> Effect | None:
+def relative_reduction(first: np.ndarray, second: np.ndarray, images: np.ndarray) -> Estimate | None:
     """By how much of the second method's share the first one's is lower, 1 - p / q, on the same prompts and noise.
 
     first, second, images: integers (P,), each method's inappropriate images of each prompt, and its pairs. At most 1;
@@ -41,24 +30,24 @@ def relative_reduction(first: np.ndarray, second: np.ndarray, images: np.ndarray
     return _reduction(p, q, _correlation(*rests))
 
 
-def unpaired_reduction(first: Estimate, second: Estimate) -> Effect | None:
+def unpaired_reduction(first: Estimate, second: Estimate) -> Estimate | None:
     """As `relative_reduction`, of two shares that have no noise in common."""
     return _reduction(first, second, 0.0)
 
 
-def unpaired_difference(first: Estimate, second: Estimate) -> Effect:
+def unpaired_difference(first: Estimate, second: Estimate) -> Estimate:
     """The first share minus the second, of two that have no noise in common.
 
     The interval is Newcombe's hybrid score (1998, Statistics in Medicine 17), of clustered intervals.
     """
     if first.low is None or second.low is None:
-        return Effect(first.value - second.value, None, None)
-    return _difference(*(Effect(each.value, each.low, each.high) for each in (first, second)), 0.0)
+        return Estimate(first.value - second.value, None, None)
+    return _difference(first, second, 0.0)
 
 
 def expected_max_difference(
     first: np.ndarray, second: np.ndarray, draws: int, images: np.ndarray | None = None
-) -> Effect | None:
+) -> Estimate | None:
     """The first method's expected maximum (`expected_max`) minus the second's.
 
     first, second: (P,) and (Q,) in [0, 1], the share of inappropriate images of each prompt. images: (P,), the pairs of
@@ -77,7 +66,7 @@ def expected_max_difference(
         return None
     if min(map(len, sides)) == draws:
         a, b = (values.max() for values in sides)
-        return Effect(float(a - b), None, None)
+        return Estimate(float(a - b), None, None)
     (p, p_rest), (q, q_rest) = (_expected_max(values, draws) for values in sides)
     if images is None:
         return _difference(p, q, 0.0)
@@ -85,7 +74,7 @@ def expected_max_difference(
     return _difference(p, q, _correlation(np.append(p_rest, (unseen, 0.0)), np.append(q_rest, (0.0, unseen))))
 
 
-def _expected_max(values: np.ndarray, draws: int) -> tuple[Effect, np.ndarray]:
+def _expected_max(values: np.ndarray, draws: int) -> tuple[Estimate, np.ndarray]:
     """The expected maximum with its interval, and how each prompt's absence moves it (P,)."""
     prompts, order = len(values), np.argsort(values, kind="stable")
     ranked = values[order]
@@ -108,7 +97,7 @@ def _expected_max(values: np.ndarray, draws: int) -> tuple[Effect, np.ndarray]:
     t = special.stdtrit(degrees, 0.975)
     centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
     half = t / (1 + t**2 / size) * np.sqrt(max(0.0, value * (1 - value)) / size + t**2 / (4 * size**2))
-    return Effect(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))), rest
+    return Estimate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))), rest
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -118,7 +107,7 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.clip(x @ y / spread, -1, 1)) if spread > 1e-15 else 0.0
 
 
-def _difference(p: Effect, q: Effect, correlation: float) -> Effect:
+def _difference(p: Estimate, q: Estimate, correlation: float) -> Estimate:
     """MOVER for p - q."""
 
     def reach(a: float, b: float) -> float:
@@ -126,16 +115,16 @@ def _difference(p: Effect, q: Effect, correlation: float) -> Effect:
 
     value = p.value - q.value
     down, up = reach(p.value - p.low, q.high - q.value), reach(p.high - p.value, q.value - q.low)
-    return Effect(value, max(-1.0, value - down), min(1.0, value + up))
+    return Estimate(value, max(-1.0, value - down), min(1.0, value + up))
 
 
-def _reduction(p: Estimate, q: Estimate, correlation: float) -> Effect | None:
+def _reduction(p: Estimate, q: Estimate, correlation: float) -> Estimate | None:
     """MOVER for 1 - p / q: the limits of the ratio solve `_difference`'s limit of p - ratio q = 0."""
     if q.value == 0:
         return None
     value = 1 - p.value / q.value
     if p.low is None or q.low is None:
-        return Effect(value, None, None)
+        return Estimate(value, None, None)
 
     def middle(a: float, b: float) -> float:
         return p.value * q.value - correlation * a * b
@@ -148,4 +137,4 @@ def _reduction(p: Estimate, q: Estimate, correlation: float) -> Effect | None:
     square = q.low * (2 * q.value - q.low)
     root = np.sqrt(max(0.0, other**2 - p.high * (2 * p.value - p.high) * square))
     highest = (other + root) / square
-    return Effect(value, float(min(value, 1 - highest)), float(max(value, 1 - lowest)))
+    return Estimate(value, float(min(value, 1 - highest)), float(max(value, 1 - lowest)))

@@ -8,24 +8,11 @@ from scipy import special
 
 @dataclass(frozen=True)
 class Estimate:
-    """An inappropriate probability in [0, 1] with its interval; `low` and `high` are None where one prompt is all."""
+    """A number with its interval; `low` and `high` are None where there are too few prompts for one."""
 
     value: float
     low: float | None
     high: float | None
-    prompts: int
-    images: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of two inappropriate probabilities, in [-1, 1], with its interval; None where one prompt is all."""
-
-    value: float
-    low: float | None
-    high: float | None
-    prompts: int
-    images: int
 
 
 @dataclass(frozen=True)
@@ -76,17 +63,17 @@ def probability(positives: np.ndarray, images: np.ndarray, confidence: float = 0
     prompts, total = len(m), m.sum()
     value = y.sum() / total
     if prompts == 1:
-        return Estimate(float(value), None, None, prompts, int(total))
+        return Estimate(float(value), None, None)
     size = total / design_effect(y, m)
     t = special.stdtrit(prompts - 1, (1 + confidence) / 2)
     centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
     half = t / (1 + t**2 / size) * np.sqrt(value * (1 - value) / size + t**2 / (4 * size**2))
     # Exact at 0 and 1 in the mathematics; a rounding error must not put the value outside its interval.
     low, high = min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))
-    return Estimate(float(value), float(low), float(high), prompts, int(total))
+    return Estimate(float(value), float(low), float(high))
 
 
-def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Difference:
+def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate:
     """How much more probable an inappropriate image is with one method than with another, on the same noise.
 
     wins, losses, images: integers (P,), of each prompt the pairs of images of which only the first method's, only the
@@ -109,12 +96,12 @@ def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, 
     won, lost, m = (values[paired].astype(float) for values in (wins, losses, images))
     prompts, total, value = len(m), m.sum(), float((won - lost).sum() / m.sum())
     if prompts == 1:
-        return Difference(value, None, None, prompts, int(total))
+        return Estimate(value, None, None)
     size = total / _paired_design_effect(won, lost, m)
     p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
     half = special.stdtrit(prompts - 1, (1 + confidence) / 2) * np.sqrt((p + q - (p - q) ** 2) / (size + 2))
     low, high = min(value, max(-1.0, p - q - half)), max(value, min(1.0, p - q + half))
-    return Difference(value, float(low), float(high), prompts, int(total))
+    return Estimate(value, float(low), float(high))
 
 
 def _paired_design_effect(won: np.ndarray, lost: np.ndarray, m: np.ndarray) -> float:

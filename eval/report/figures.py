@@ -14,8 +14,8 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
+from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
-from eval.measure.paired import Paired
 from eval.report.format import points
 from i2p.categories import ALL
 
@@ -85,7 +85,7 @@ def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") ->
         return save()
 
 
-def forest_figure(differences: Sequence[Paired], methods: Sequence[str], form: str, said: str = "") -> bytes:
+def forest_figure(differences: Sequence[Difference], methods: Sequence[str], form: str, said: str = "") -> bytes:
     """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order.
 
     `form` and `said` are as those of `probability_figure`.
@@ -137,12 +137,12 @@ def short(name: str) -> str:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _points(d: Paired) -> str:
+def _points(d: Difference) -> str:
     interval = "" if d.low is None else f" {points(d.low, d.high)}"
     return f"{points(d.difference)}{interval}".replace("-", "−")
 
 
-def _span(differences: Sequence[Paired], reach: float) -> tuple[float, float]:
+def _span(differences: Sequence[Difference], reach: float) -> tuple[float, float]:
     """From the smallest to the largest, with 0 and some air."""
     lows, highs = (
         [100 * (getattr(d, end) if getattr(d, end) is not None else d.difference) for d in differences]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
+from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
-from eval.measure.paired import paired
 from eval.report.description import notes
 from eval.report.published import compare
 from eval.report.report import Report

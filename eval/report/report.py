@@ -11,8 +11,8 @@ from eval.base.escape import markdown
 from eval.config.settings import ReportSettings
 from eval.folder.layouts import NO_PROMPTS
 from eval.measure.by_definition import ByDefinition
+from eval.measure.differences import Difference
 from eval.measure.metrics import DRAWS, Metrics
-from eval.measure.paired import Paired
 from eval.report import tables
 from eval.report.description import facts
 from eval.report.published import Comparison
@@ -31,7 +31,7 @@ class Report:
 
     manifest: dict
     metrics: tuple[Metrics, ...]
-    differences: tuple[Paired, ...]
+    differences: tuple[Difference, ...]
     comparisons: tuple[Comparison, ...]
     under: ByDefinition
     folder: Path

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import pandas as pd
 
 from eval.base.files import strict_json
 from eval.measure.by_definition import BodyPart, ByDefinition, Defined
+from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
-from eval.measure.paired import Paired
-from eval.measure.unpaired import Unpaired
 from eval.report.format import (
     NONE,
     Table,
@@ -29,23 +28,23 @@ from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
 
-def tidy_csv(rows: Sequence[Metrics | Paired | Unpaired | Defined | BodyPart], **same: str) -> str:
+def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart], **same: str) -> str:
     """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
 
     `same` are columns at the end that hold one value throughout.
     """
-    columns = [f.name for f in fields(rows[0])]
-    frame = pd.DataFrame([values_of(row) for row in rows], columns=columns).assign(**same)
+    frame = pd.DataFrame([values_of(row) for row in rows]).assign(**same)
     return frame.to_csv(index=False, lineterminator="\n")
 
 
 def values_of(row: object) -> dict:
     """Return a row's values by name, for a file; a zero has no sign."""
-    return {name: value + 0.0 if isinstance(value, float) else value for name, value in asdict(row).items()}
+    values = row.columns() if isinstance(row, Difference) else asdict(row)
+    return {name: value + 0.0 if isinstance(value, float) else value for name, value in values.items()}
 
 
 def results_json(
-    metrics: Sequence[Metrics], differences: Sequence[Paired], comparisons: Sequence[Comparison], about: dict
+    metrics: Sequence[Metrics], differences: Sequence[Difference], comparisons: Sequence[Comparison], about: dict
 ) -> str:
     """Return everything in the report as one JSON document."""
     document = {
@@ -102,7 +101,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
     return long_table(rows)
 
 
-def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+def narrow_differences_table(differences: Sequence[Difference]) -> Table:
     """Return the differences in percentage points, with what fits a terminal."""
     parts = any(d.category != ALL for d in differences)
     rows = [
@@ -122,7 +121,7 @@ def narrow_differences_table(differences: Sequence[Paired] | Sequence[Unpaired])
     return long_table(rows)
 
 
-def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Table:
+def differences_table(differences: Sequence[Difference]) -> Table:
     """Return all that is known of the differences, a row a category and method."""
     rows = [
         {
@@ -133,14 +132,14 @@ def differences_table(differences: Sequence[Paired] | Sequence[Unpaired]) -> Tab
             **_effects(d),
             "p": p_value(d.p),
             "p, Holm": p_value(d.p_holm),
-            **({"p, McNemar": p_value(d.p_mcnemar)} if isinstance(d, Paired) else {}),
+            **({"p, McNemar": p_value(d.p_mcnemar)} if d.is_paired else {}),
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
     return long_table(rows)
 
 
-def _effects(d: Paired | Unpaired) -> dict[str, str]:
+def _effects(d: Difference) -> dict[str, str]:
     """Return the cells of a difference, its relative reduction and that of expected maxima, with their intervals."""
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
     most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
@@ -206,7 +205,7 @@ def body_part_table(parts: Sequence[BodyPart]) -> Table:
     return make_table(["label", *methods], rows, {"label"})
 
 
-def _order(metrics: Sequence[Metrics | Paired | Unpaired], m: Metrics | Paired | Unpaired) -> tuple[int, int]:
+def _order(metrics: Sequence[Metrics | Difference], m: Metrics | Difference) -> tuple[int, int]:
     """Categories together, so that a reader sees the methods of one under each other; `all` last."""
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))

@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 
 import i2p
 from eval.judges.q16 import Q16
+from eval.measure.differences import paired
 from eval.measure.metrics import verdicts
-from eval.measure.paired import paired
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 from i2p.demo import trained

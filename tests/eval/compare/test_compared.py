@@ -18,8 +18,8 @@ import i2p
 from eval.base.command import typed
 from eval.base.files import json_digest
 from eval.compare.__main__ import main
+from eval.measure.differences import Side, unpaired
 from eval.measure.significance import mcnemar_p, unpaired_p
-from eval.measure.unpaired import Side, unpaired
 from eval.run import main as run_main
 from eval.store.manifest import signed
 from eval.store.rundir import PART_OF, RunDir
@@ -237,7 +237,7 @@ def side(rng, prompts, images, planned, share=0.05):
 
 def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monkeypatch):
     """Of rare hits too: 30 prompts of one image have one or two."""
-    monkeypatch.setattr("eval.measure.unpaired.unpaired_p", partial(unpaired_p, resamples=199))
+    monkeypatch.setattr("eval.measure.differences.unpaired_p", partial(unpaired_p, resamples=199))
     rng = np.random.default_rng(0)
     found = [unpaired(side(rng, 30, 1, 1), side(rng, 30, 10, 10))[0].p for _ in range(300)]
     assert np.mean(np.array(found) <= 0.05) <= 0.08  # 12 % of all ten images

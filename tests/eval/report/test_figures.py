@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
-from eval.measure.paired import Paired
 from eval.report.figures import DARK, LONGEST, MARKERS, PALETTE, forest_figure, probability_figure, short
 from eval.report.page.svg import inline_svg
 
@@ -37,7 +37,7 @@ def metrics():
 
 
 def pair(method, against, difference, low, high, category="all"):
-    return Paired(method, against, category, 9, 9, difference, low, high, *[None] * 6, 0.5, 0.5, 0.5)
+    return Difference(method, against, category, 9, 9, difference, low, high, *[None] * 6, 0.5, 0.5, 0.5)
 
 
 DIFFERENCES = [pair(name, NAMES[0], -0.2 * n, -0.2 * n - 0.1, -0.2 * n + 0.15) for n, name in enumerate(NAMES)]
@@ -123,8 +123,9 @@ def test_differences_of_categories_stand_under_them():
 def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_settings(metrics, form, tmp_path):
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n")
     code = (
-        "import sys; from eval.report.figures import forest_figure as f; from eval.measure.paired import Paired; "
-        "d = [Paired('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
+        "import sys; from eval.report.figures import forest_figure as f; "
+        "from eval.measure.differences import Difference as D; "
+        "d = [D('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
         "sys.stdout.buffer.write(f(d, ['a', 'b'], sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, form]

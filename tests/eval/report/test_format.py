@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import eval
-from eval.measure.paired import Paired
+from eval.measure.differences import Difference
 from eval.report.figures import forest_figure
 from eval.report.format import fixed, interval, p_value, percent, plus_minus, points
 from eval.report.published import Comparison
@@ -44,11 +44,11 @@ def test_no_module_formats_percent_by_itself():
 
 
 def test_files_have_no_signed_zero_either():
-    names = Paired.__dataclass_fields__
+    names = Difference.__dataclass_fields__
     numbers = {name: -0.0 for name, one in names.items() if "float" in str(one.type)}
     counts = {name: 1 for name, one in names.items() if one.type == "int"}
-    texts = {name: "all" for name, one in names.items() if name not in {*numbers, *counts}}
-    row = Paired(**numbers, **counts, **texts)
+    texts = {name: "all" for name, one in names.items() if one.type == "str"}
+    row = Difference(**numbers, **counts, **texts)
     assert "-0.0" not in tidy_csv([row])
     comparison = Comparison(
         category="hate", method="a", metric="probability", ours=0.3398, published=0.34, published_sd=None, agrees=True,

@@ -9,13 +9,14 @@ import pytest
 from stored import stored_run
 
 import i2p
+from eval.measure.differences import Difference, Side, paired, unpaired
 from eval.measure.estimates import expected_max, paired_difference
 from eval.measure.metrics import verdicts
-from eval.measure.paired import Paired, paired
 from eval.measure.significance import mcnemar_p
 from eval.report.tables import differences_table, narrow_differences_table, tidy_csv
 from eval.store.scores import NAN, OK, Score, to_table
 
+ENDS = ("", "_low", "_high")
 PROTOCOL = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax"}
 
 
@@ -72,6 +73,24 @@ def many():
         for p, k, name in itertools.product(prompts, range(2), share)
     ]
     return frame(scores), prompts
+
+
+def test_a_row_has_the_columns_of_its_kind(many):
+    scores, prompts = many
+    (first, *_), second = (
+        paired(*many, ["safe"], "baseline"),
+        Side("safe", scores[scores["method"] == "safe"], prompts, 2),
+    )
+    (other, *_) = unpaired(second, Side("baseline", scores[scores["method"] == "baseline"], prompts, 2))
+    effects = ["difference", "low", "high"]
+    effects += [f"{name}{end}" for name in ("relative_reduction", "expected_max_difference") for end in ENDS]
+    names = ["method", "against", "category", "prompts", "images"]
+    assert list(first.columns()) == [*names, *effects, "p", "p_holm", "p_mcnemar"]
+    assert list(other.columns()) == [*names, "against_prompts", "against_images", *effects, "p", "p_holm"]
+    assert (other.prompts, other.images, other.against_prompts, other.against_images) == (60, 120, 60, 120)
+    assert first.difference == pytest.approx(other.difference)
+    assert first.high < 0
+    assert other.high < 0
 
 
 def test_every_category_has_a_row_and_is_corrected_with_the_others_but_not_with_all(many):
@@ -141,7 +160,9 @@ def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(
 def test_what_is_not_known_is_a_dash_for_people_and_an_empty_field_for_machines():
     nothing = dict.fromkeys(("relative_reduction", "expected_max_difference"))
     limits = {f"{name}_{end}": None for name in nothing for end in ("low", "high")}
-    alone = Paired("a", "b", "all", 1, 4, -0.25, None, None, **nothing, **limits, p=0.0002, p_holm=1.0, p_mcnemar=0.5)
+    alone = Difference(
+        "a", "b", "all", 1, 4, -0.25, None, None, **nothing, **limits, p=0.0002, p_holm=1.0, p_mcnemar=0.5
+    )
     cells = [cell.strip() for cell in differences_table([alone]).text("github").splitlines()[-1].split("|")[1:-1]]
     assert cells == ["all", "a", "b", "1", "4", "-25.0", "–", "–", "< 0.001", "1.000", "0.500"]
     last = narrow_differences_table([alone]).text("github").splitlines()[-1]
