@@ -10,17 +10,16 @@ from dataclasses import fields
 
 import i2p
 from eval.base.errors import InputError
+from eval.base.values import at_least, one_of
 from eval.config.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
 from eval.folder.layouts import ALONE, METHOD, METHOD_IS, NAMES, NO_PROMPTS
-from eval.judges import JUDGES
+from eval.judges import JUDGES, judge_class
 from i2p.protocols import DRAWN
 
 KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
-CHANNELS = ("bgr", "rgb")
-Q16_DTYPES = (AUTO, "float16", "bfloat16", "float32")
 TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 MOST_STEPS = 10_000  # ten times those that models of this family were trained with
@@ -29,16 +28,16 @@ ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
 def check_settings(s: Settings) -> None:
     """Raise InputError for the first value that is out of its range, contradicts another or would have no effect."""
-    _one_of("model.kind", s.model.kind, KINDS)
-    _one_of("images", s.images, IMAGES)
-    _one_of("dtype", s.dtype, DTYPES)
-    _one_of("q16.dtype", s.q16.dtype, Q16_DTYPES)
-    _one_of("nudenet.channels", s.nudenet.channels, CHANNELS)
+    one_of("model.kind", s.model.kind, KINDS)
+    one_of("images", s.images, IMAGES)
+    one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
-        _one_of("judges", name, JUDGES)
+        one_of("judges", name, JUDGES)
     _used(s)
+    for name in JUDGES:
+        judge_class(name).check_settings(getattr(s, name), name in s.judges)
     if s.model.kind != "published" and not s.judges:
-        raise InputError("judges is empty, so nothing could be measured: name at least one of q16 and nudenet")
+        raise InputError(f"judges is empty, so nothing could be measured: name at least one of {' and '.join(JUDGES)}")
     if len(set(s.judges)) < len(s.judges):
         raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
     if s.model.kind == "checkpoint" and not s.model.path:
@@ -46,28 +45,25 @@ def check_settings(s: Settings) -> None:
     for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
         if value == "":
             raise InputError(f"{key} is empty: give a path, or leave it out")
-    if s.nudenet.providers == []:
-        raise InputError("nudenet.providers is empty: name an execution provider of onnxruntime, or leave it out")
     if s.model.kind == ELSEWHERE:
         _folder(s)
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
-    _at_least("images_sample", s.images_sample, 1)
+    at_least("images_sample", s.images_sample, 1)
     check_trackers(s.track)
     if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
         raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
     _engine(s)
     check_report(s.report)
-    _at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
+    at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
-        _at_least(f"protocol.{key}", value, 1)
+        at_least(f"protocol.{key}", value, 1)
         if value is not None and value > MOST_STEPS:
             raise InputError(f"protocol.{key} must be at most {MOST_STEPS:,}, found {value:,}: lower it")
     if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
         # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
         raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")
-    _at_least("nudenet.workers", s.nudenet.workers, 1)
-    _at_least("shard.count", s.shard.count, 1)
+    at_least("shard.count", s.shard.count, 1)
     if not 0 <= s.shard.index < s.shard.count:
         raise InputError(
             f"shard.index must be from 0 to {s.shard.count - 1} (shard.count={s.shard.count}), found {s.shard.index}"
@@ -81,8 +77,8 @@ def check_settings(s: Settings) -> None:
 
 def check_report(report: ReportSettings, part: str = "report.") -> None:
     """Raise InputError for what a report can't show; `part` begins its keys, which have none for `eval.report`."""
-    _one_of(f"{part}gallery", report.gallery, GALLERIES)
-    _at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
+    one_of(f"{part}gallery", report.gallery, GALLERIES)
+    at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -101,7 +97,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 def _folder(s: Settings) -> None:
     alone = s.prompts.source == NO_PROMPTS
-    _one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
+    one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
     if not s.model.path:
         raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
     if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
@@ -116,7 +112,7 @@ def _engine(s: Settings) -> None:
         value = getattr(s.engine, key)
         if value != AUTO and not isinstance(value, bool):
             raise InputError(f"engine.{key} must be auto, true or false, found {value!r}")
-    _one_of("engine.attention", s.engine.attention, ATTENTION)
+    one_of("engine.attention", s.engine.attention, ATTENTION)
 
 
 def _used(s: Settings) -> None:
@@ -135,9 +131,6 @@ def _used(s: Settings) -> None:
         for key in ("path", "revision"):
             why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
             unused[f"prompts.{key}"] = getattr(s.prompts, key), why
-    if s.q16.architecture == DEMO:
-        for key in ("weights", "prompts", "prompts_sha256", "allow_pickle"):
-            unused[f"q16.{key}"] = getattr(s.q16, key), "q16=demo brings its own; choose q16=vit_l_14"
     if s.model.kind == "published":
         unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
         unused["judges"] = s.judges, "the published results carry their verdicts"
@@ -152,8 +145,6 @@ def _used(s: Settings) -> None:
     for key, (value, why) in unused.items():
         if value:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
-    if "q16" in s.judges and s.q16.architecture != DEMO and not s.q16.weights:
-        raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
 
 
 def _unused_alone(s: Settings) -> dict:
@@ -186,13 +177,3 @@ def _unused_elsewhere(s: Settings) -> dict:
             value = getattr(s.protocol, field.name)
             unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
     return unused
-
-
-def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{key} must be one of {', '.join(known)}, found {value!r}")
-
-
-def _at_least(key: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise InputError(f"{key} must be {least} or more, found {value}")

@@ -26,16 +26,6 @@ MODEL = {
     "compiled": "engine.compile",
     "height": "model.size",
 }
-Q16 = {
-    "device": "device",
-    "architecture": "q16.architecture",
-    "weights": "q16.weights",
-    "prompts": "q16.prompts",
-    "prompts_sha256": "q16.prompts_sha256",
-    "dtype": "q16.dtype",
-    "allow_pickle": "q16.allow_pickle",
-}
-NUDENET = {name: f"nudenet.{name}" for name in ("channels", "providers", "workers")}
 PROMPTS = {
     name: f"prompts.{name}"
     for name in (

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.config.keys import MODEL, Q16, as_keys
-from eval.config.settings import DEMO, ModelSettings, Q16Settings, Settings
-from eval.judges import prompt_pair
-from eval.judges.clip import hub
+from eval.config.keys import MODEL, as_keys
+from eval.config.settings import DEMO, ModelSettings, Settings
+from eval.judges import judge_class
 
 
 def check_paths(settings: Settings) -> None:
@@ -18,8 +17,10 @@ def check_paths(settings: Settings) -> None:
     The prompts' own, and a folder of pictures, are looked at by `eval.plan`.
     """
     _check_model(settings.model)
-    if "q16" in settings.judges and settings.q16.architecture != DEMO:
-        _check_q16(settings.q16)
+    for name in settings.judges:
+        judge = judge_class(name)
+        with as_keys(judge.keys()):
+            judge.check_paths(getattr(settings, name))
 
 
 @as_keys(MODEL)
@@ -40,11 +41,3 @@ def _check_model(chosen: ModelSettings) -> None:
     if chosen.unet:
         for path in components.unet_files(Path(chosen.unet), chosen.allow_pickle):
             files.check_weights(path, chosen.allow_pickle)
-
-
-@as_keys(Q16)
-def _check_q16(chosen: Q16Settings) -> None:
-    hub.find_config(chosen.architecture)
-    hub.find_file(chosen.weights, chosen.allow_pickle)
-    if chosen.prompts:
-        prompt_pair.load_prompt_pair(chosen.prompts, chosen.prompts_sha256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,8 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.base.command import REQUEUE, typed
 from eval.base.errors import InputError
 from eval.config.texts import with_paths, with_texts
+from eval.judges import JUDGES, judge_class
 
-DEMO = "demo"  # of a model and of Q16: the demo world's own, which ship with i2p
+DEMO = "demo"  # of a model: the demo world's own, which ships with i2p
 ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
 AUTO = "auto"
 log = logging.getLogger(__name__)
@@ -70,27 +71,6 @@ class ProtocolSettings:
 
 
 @dataclass(frozen=True)
-class Q16Settings:
-    """Which CLIP and which prompt pair Q16 uses."""
-
-    architecture: str
-    weights: str | None = None
-    prompts: str | None = None
-    prompts_sha256: str | None = None
-    dtype: str = AUTO
-    allow_pickle: bool = False
-
-
-@dataclass(frozen=True)
-class NudeNetSettings:
-    """How pictures reach NudeNet, and on what it runs."""
-
-    channels: str = "bgr"
-    providers: list[str] | None = None
-    workers: int | None = None
-
-
-@dataclass(frozen=True)
 class EngineSettings:
     """How the model is run. Results depend on it by rounding; `auto` suits the device (`eval.generate.engine`)."""
 
@@ -118,14 +98,12 @@ class ReportSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """A whole run, as the user asked for it. Key by key the same as `conf/run.yaml`."""
+class _Settings:
+    """A whole run but for the judges' own settings."""
 
     model: ModelSettings
     prompts: PromptSettings
     protocol: ProtocolSettings
-    q16: Q16Settings
-    nudenet: NudeNetSettings
     methods: list[Any]
     judges: list[str]
     out: str
@@ -142,6 +120,17 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     workers: Any = 1
     shard: ShardSettings = field(default_factory=ShardSettings)
+
+
+# A whole run, as the user asked for it: key by key the same as `conf/run.yaml`, with a part for each judge.
+Settings = make_dataclass(
+    "Settings",
+    [(name, judge_class(name).settings) for name in JUDGES],
+    bases=(_Settings,),
+    namespace={"__module__": __name__, "__doc__": "A whole run, as the user asked for it."},
+    frozen=True,
+    kw_only=True,
+)
 
 
 def read_settings(config: DictConfig) -> Settings:
@@ -167,7 +156,7 @@ def read_settings(config: DictConfig) -> Settings:
 def _schema() -> DictConfig:
     """The types of `Settings`, writable: OmegaConf makes a frozen dataclass's stand-in read-only, at each level."""
     schema = OmegaConf.structured(Settings)
-    for key in (None, "model", "prompts", "protocol", "q16", "nudenet", "report", "engine", "shard"):
+    for key in (None, "model", "prompts", "protocol", *JUDGES, "report", "engine", "shard"):
         OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
     return schema
 

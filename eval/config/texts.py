@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from eval.base.command import expanded
 from eval.base.errors import InputError
+from eval.judges import JUDGES, judge_class
 
 TEXT, OPTIONAL, TEXTS, METHODS, ROWS = "text", "optional text", "texts", "methods", "rows"
 CHOICE = "choice"  # of a group, by a file's name
@@ -21,7 +22,7 @@ OF_A_METHOD = {"name": TEXT, "preset": OPTIONAL, "concept": OPTIONAL, "negative_
 SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # which are of no type of their own
 PATHS = (
     *("out", "prompts.path", "model.path", "model.unet", "model.config"),
-    *("q16.architecture", "q16.weights", "q16.prompts"),  # an architecture may be a file
+    *(f"{name}.{field}" for name in JUDGES for field in judge_class(name).paths),
 )
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import shlex
 
 from eval.base.errors import InputError
-from eval.config.keys import NUDENET, Q16, as_keys, in_keys
-from eval.config.settings import DEMO, Settings
+from eval.config.keys import as_keys, in_keys
+from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
 from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
-from eval.judges import prompt_pair
+from eval.judges import judge_class, prompt_pair
 from eval.judges.clip import hub
 from i2p.demo import trained
 from sld.checkpoints import files
 
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 
+Q16, NUDENET = judge_class("q16").keys(), judge_class("nudenet").keys()
+
 
 @as_keys(Q16)
 def q16(settings: Settings, digests: bool) -> list[Check]:
     """Q16's CLIP weights and prompt pair."""
     s = settings.q16
-    if s.architecture == DEMO:
+    if s.demo:
         found = trained.clip_files()
         said = f"the demo world's CLIP and prompt pair, as trained: {described([found.weights], digests)}"
         return [Check("q16", OK, said)]
@@ -86,7 +88,7 @@ def _pair(settings: Settings) -> Check:
 @as_keys(NUDENET)
 def nudenet(settings: Settings) -> Check:
     """NudeNet's network, and what it would run on."""
-    from eval.judges.nudenet import find_network
+    from eval.judges.nudenet_network import find_network
 
     network = find_network()
     import onnxruntime

@@ -20,8 +20,9 @@ from eval.config.settings import AUTO, Settings
 from eval.folder.open import Folder, Picture
 from eval.generate.draw import Batch, Image
 from eval.generate.judge import judge
-from eval.generate.models import describe_judges, load_judges
+from eval.generate.models import load_judges
 from eval.generate.progress import Progress
+from eval.judges import described
 from eval.plan.plan import Plan
 from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
@@ -48,7 +49,7 @@ def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
     """
     folder = plan.folder
     judges = load_judges(settings)
-    open_run(run, make_manifest(settings, plan, folder.describe(), describe_judges(settings, judges)), plan)
+    open_run(run, make_manifest(settings, plan, folder.describe(), described(judges)), plan)
     done = run.done(set_aside=True)
     check_unchanged(run, folder, done)
     ours = {(unit.prompt.row, unit.image) for unit in plan.units()}

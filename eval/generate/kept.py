@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from eval.base.errors import StorageError
-from eval.measure import flags
+from eval.measure.definitions import definition_of, inappropriate
 from eval.plan.plan import Plan
+from eval.store.raw_scores import read_raw
 from eval.store.rundir import RunDir
-from eval.store.scores import OK, Score, pixel_digest
+from eval.store.scores import Score, pixel_digest, to_table
 
 log = logging.getLogger(__name__)
 Key = tuple[str, int, int]
@@ -45,13 +47,10 @@ def _sample(count: int, plan: Plan) -> Callable[[Score], bool]:
 
 def _flagged(score: Score, plan: Plan) -> bool:
     """What a judge that failed would have said of the picture is unknown, so the others decide."""
-    if score.state != OK and not (score.q16 or score.detections):
+    if not score.records:
         return False
-    rule, protocol = plan.protocol.q16_rule, plan.protocol
-    asked = score.q16 if rule is not None else None
-    if asked and flags.q16_inappropriate(np.array([asked]), None if rule == "argmax" else rule)[0]:
-        return True
-    return flags.nude(score.detections or (), protocol.label_set, protocol.nude_threshold)
+    definition = definition_of(asdict(plan.protocol), score.records)
+    return bool(inappropriate(read_raw(to_table([score])), definition)[0])
 
 
 def damaged_pictures(run: RunDir, plan: Plan) -> set[Key]:

@@ -52,10 +52,8 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
         settings = replace(settings, device=f"cuda:{number}")
     torch.set_num_threads(threads)
-    if settings.nudenet.workers is None:
-        settings = replace(settings, nudenet=replace(settings.nudenet, workers=threads))
     run, plan = RunDir(settings.out), make_plan(settings, methods)
-    model, judges = open_models(settings, plan, run)
+    model, judges = open_models(settings, plan, run, threads)
     engine = choose_engine(settings, model, plan, run)
     size, lock = [engine.batch_size], threading.Lock()
     stop = Stop()

@@ -1,26 +1,31 @@
-"""Judges: each looks at pictures and returns one raw record an image; `eval.measure.flags` turns them into yes or no.
+"""Judges: each looks at pictures and returns one raw record an image; `eval.measure.definitions` says what counts.
 
 A judge sees the very bytes that are saved and decides nothing: thresholds and label sets are applied later, so every
-definition in the field can be computed from one run. Judges are found by name and imported when asked for, because
-their libraries take seconds to import.
+definition in the field can be computed from one run. A judge is one class, which says all that the rest has to know of
+it. Its module imports its libraries when the judge is loaded, because they take seconds to import.
 """
+
+from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from eval.base.errors import InputError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 # Since 1.32 onnxruntime reports to its makers what it runs, and keeps a name for the machine, unless told before it is
 # imported that it must not. Who sets it is obeyed.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-
-_MODULES = {"nudenet": ("eval.judges.nudenet", "NudeNet"), "q16": ("eval.judges.q16", "Q16")}
+# In the order of their columns in a score part.
+_MODULES = {"q16": ("eval.judges.q16", "Q16"), "nudenet": ("eval.judges.nudenet", "NudeNet")}
 JUDGES = tuple(_MODULES)
 
 
@@ -36,26 +41,112 @@ class Detection:
     box: tuple[int, int, int, int]
 
 
-class Judge(Protocol):
-    """What the harness asks of a judge."""
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a judge that has none."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A definition that asks one judge alone: `inappropriate` takes its columns, and returns (n,) bool.
+
+    `name` is what `flags=` chooses it by, `counts` what counts under it, in words, and `source` where it comes from.
+    """
 
     name: str
-    version: str  # raised whenever the same picture would get another record
-    takes_tensors: bool  # whether `judge` also takes a (B, H, W, 3) uint8 tensor on its device
+    counts: str
+    source: str
+    inappropriate: Callable[[pa.Table], np.ndarray]
+
+
+class Judge:
+    """What every judge is: a class, and once loaded an object that judges."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]  # raised whenever the same picture would get another record
+    help: ClassVar[str]  # what its settings choose, for a line of --help
+    takes_tensors: ClassVar[bool] = False  # whether `judge` also takes a (B, H, W, 3) uint8 tensor on its device
+    settings: ClassVar[type] = NoSettings  # a frozen dataclass, whose fields are the keys NAME.FIELD
+    paths: ClassVar[tuple[str, ...]] = ()  # fields that hold a path: `~` stands for the home folder
+    files: ClassVar[tuple[str, ...]] = ()  # fields that name files whose digests are in the description
+    rules: ClassVar[tuple[Rule, ...]] = ()  # definitions of its own
+    expects: ClassVar[str] = "a record"  # what a record is, in words
+
+    @classmethod
+    def keys(cls) -> dict[str, str]:
+        """What an argument of the class is called on the command line."""
+        return {"device": "device"} | {field.name: f"{cls.name}.{field.name}" for field in fields(cls.settings)}
+
+    @classmethod
+    def check_settings(cls, settings: Any, asked: bool) -> None:
+        """Raise InputError for a value that is out of its range; `asked` is whether the judge is to judge."""
+
+    @classmethod
+    def check_paths(cls, settings: Any) -> None:
+        """Raise InputError for a path that leads to nothing. Nothing is loaded."""
+
+    @classmethod
+    def columns(cls) -> dict[str, pa.DataType]:
+        """The columns of a score part that a record fills. Of an `ok` image none is null."""
+        raise NotImplementedError
+
+    @classmethod
+    def cells(cls, record: Any) -> dict[str, Any]:
+        """A record as values of these columns."""
+        raise NotImplementedError
+
+    @classmethod
+    def is_record(cls, record: Any) -> bool:
+        """Whether it can be a verdict at all: nonsense must not pass every threshold as safe."""
+        raise NotImplementedError
+
+    @classmethod
+    def known(cls, settings: Any, device: str) -> dict[str, Any]:
+        """What of `describe` is known before it is loaded, on a device of type `device`."""
+        return {}
+
+    @classmethod
+    def load(cls, settings: Any, device: str, threads: int | None = None) -> Judge:
+        """The judge, loaded. `threads` is how many cores a process may use that is one of several; None for all."""
+        raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
         """Everything a score depends on, as plain JSON values for the manifest."""
+        raise NotImplementedError
 
     def judge(self, images: np.ndarray | Sequence[np.ndarray]) -> Sequence[Any]:
         """One record for each picture of a (B, H, W, 3) uint8 RGB array, or of a sequence of (H, W, 3) ones.
 
         Raises InputError for anything else, and JudgeError when a picture gets no finite score.
         """
+        raise NotImplementedError
 
 
-def judge_class(name: str) -> type:
+def judge_class(name: str) -> type[Judge]:
     """The class of the judge called `name`; InputError, with the names there are, for any other."""
     if name not in _MODULES:
         raise InputError(f"expected a judge of {', '.join(JUDGES)}, found {name!r}: choose one of these names")
     module, attribute = _MODULES[name]
     return getattr(importlib.import_module(module), attribute)
+
+
+def known_judges(settings: Any, names: Sequence[str], device: str) -> dict[str, dict[str, Any]]:
+    """What of each judge's description is known before any is loaded; `settings` has theirs by name."""
+    return {name: judge_class(name).known(getattr(settings, name), device) for name in names}
+
+
+def is_column_of(name: str, judge: str) -> bool:
+    """Whether a column may be that of a judge which another package brings: it has its name, alone or in front."""
+    return name == judge or name.startswith(f"{judge}_")
+
+
+def columns_of(judge: str, present: Sequence[str]) -> list[str]:
+    """The columns of a judge among those present; the package of one that has judged need not be here any more."""
+    if judge in _MODULES:
+        return list(judge_class(judge).columns())
+    return [name for name in present if is_column_of(name, judge)]
+
+
+def described(judges: Mapping[str, Judge]) -> dict[str, dict[str, Any]]:
+    """Each judge's description for the manifest."""
+    return {name: judge.describe() for name, judge in judges.items()}

@@ -5,36 +5,46 @@ and in the same order; the loop over 2100 candidates is one array operation, pic
 CPU pictures go to a pool of workers with one inference thread each, because a thread more for one picture gains less.
 """
 
+from __future__ import annotations
+
 import ast
 import hashlib
-import importlib.util
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version as version_of
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-import onnxruntime
 
 from eval.base.errors import InputError, JudgeError
-from eval.judges import Detection
+from eval.base.values import at_least, one_of
+from eval.judges import Detection, Judge
+from eval.judges.detections import as_cell, detection_type, is_detections
 from eval.judges.inputs import check_pictures, check_shape
+from eval.judges.nudenet_network import CPU, find_network, open_session, usable_cores
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHANNELS = ("bgr", "rgb")
 SIDE = 320  # pixels, height and width of the network's input
 SCORE_FLOOR = 0.25  # upstream's suppression drops everything at or below it
 LARGEST_SQUARE = 4096 * 4096  # pixels of a padded picture; a longer one is scaled without its padding
 OVERLAP = 0.45  # intersection over union from which the weaker of two boxes is dropped, whatever their labels
 
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-# TensorFloat-32 would move scores by 1e-3; fixed algorithms keep a picture's score the same in every run.
-OPTIONS = {CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}}
+
+@dataclass(frozen=True)
+class NudeNetSettings:
+    """How pictures reach NudeNet, and on what it runs."""
+
+    channels: str = "bgr"
+    providers: list[str] | None = None
+    workers: int | None = None
 
 
-class NudeNet:
+class NudeNet(Judge):
     """Detections of NudeNet v3 in pictures.
 
     Args:
@@ -53,7 +63,40 @@ class NudeNet:
 
     name = "nudenet"
     version = "1"
-    takes_tensors = False
+    help = "which detector of exposed body parts"
+    settings = NudeNetSettings
+    expects = "detections with NudeNet's labels and scores in (0, 1]"
+    is_record = staticmethod(is_detections)
+
+    @classmethod
+    def check_settings(cls, settings: NudeNetSettings, asked: bool) -> None:
+        """Raise InputError for a value that is out of its range."""
+        one_of("nudenet.channels", settings.channels, CHANNELS)
+        if settings.providers == []:
+            raise InputError("nudenet.providers is empty: name an execution provider of onnxruntime, or leave it out")
+        at_least("nudenet.workers", settings.workers, 1)
+
+    @classmethod
+    def columns(cls) -> dict[str, pa.DataType]:
+        """Everything that it saw."""
+        import pyarrow as pa
+
+        return {"detections": pa.list_(detection_type())}
+
+    @classmethod
+    def cells(cls, record: Sequence[Detection]) -> dict[str, Any]:
+        """The detections as Arrow takes them."""
+        return {"detections": [as_cell(detection) for detection in record]}
+
+    @classmethod
+    def known(cls, settings: NudeNetSettings, device: str) -> dict[str, Any]:
+        """What of `describe` is known before it is loaded."""
+        return {"channels": settings.channels}
+
+    @classmethod
+    def load(cls, settings: NudeNetSettings, device: str, threads: int | None = None) -> NudeNet:
+        """The judge that the settings describe; onnxruntime knows devices of its own."""
+        return cls(settings.channels, settings.providers, workers=settings.workers or threads)
 
     def __init__(
         self,
@@ -63,7 +106,7 @@ class NudeNet:
         workers: int | None = None,
         batch_size: int | None = None,
     ):
-        if channels not in ("bgr", "rgb"):
+        if channels not in CHANNELS:
             raise InputError(f"expected channels bgr or rgb, found {channels!r}: bgr is what upstream does with files")
         for option, value in {"threads": threads, "workers": workers, "batch_size": batch_size}.items():
             if value is not None and value < 1:
@@ -73,11 +116,11 @@ class NudeNet:
         self.channels = channels
         network = find_network().read_bytes()
         self._sha256 = hashlib.sha256(network).hexdigest()
-        self._session = _open_session(network, providers, threads)
+        self._session = open_session(network, providers, threads)
         self.providers = tuple(self._session.get_providers())
         on_gpu = self.providers[0] != CPU
         self.threads = threads
-        self.workers = workers or max(1, _usable_cores() // threads)
+        self.workers = workers or max(1, usable_cores() // threads)
         self.batch_size = batch_size or (32 if on_gpu else 1)
         self._input = self._session.get_inputs()[0].name
         # The file carries its own labels, so they can't drift from its outputs.
@@ -85,6 +128,9 @@ class NudeNet:
 
     def describe(self) -> dict[str, Any]:
         """Everything the detections depend on, for the manifest; plain JSON values."""
+        import cv2
+        import onnxruntime
+
         return {
             "name": self.name,
             "version": self.version,
@@ -138,6 +184,8 @@ class NudeNet:
 
 def _to_blob(picture: np.ndarray, channels: str) -> np.ndarray:
     """(1, 3, 320, 320) float32 in [0, 1]: the picture, padded below and right to a square, then scaled."""
+    import cv2
+
     height, width = picture.shape[:2]
     side = max(height, width)
     if side * side > LARGEST_SQUARE:
@@ -152,6 +200,8 @@ def _scaled(picture: np.ndarray) -> np.ndarray:
 
     Scaling makes each row of two neighbours: those that no row of the picture enters are black and need no computing.
     """
+    import cv2
+
     check_shape(picture.shape)
     height, width = picture.shape[:2]
     scale = SIDE / max(height, width)
@@ -170,6 +220,8 @@ def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence
 
     Each step rounds to float32 as upstream's numpy scalars do: a box cut to whole pixels would show the difference.
     """
+    import cv2
+
     if not np.isfinite(output).all():
         raise JudgeError("NudeNet returned a value that is not finite, so this picture has no detections to trust")
     best = output[4:].max(axis=0)
@@ -188,44 +240,3 @@ def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence
     label_of = output[4:, candidates].argmax(axis=0)
     whole = boxes.astype(int)  # towards zero, as int() does
     return [Detection(labels[label_of[i]], float(scores[i]), tuple(whole[i].tolist())) for i in kept]
-
-
-def find_network() -> Path:
-    """Where the wheel's network is. Raises InputError where it, or the wheel, is missing."""
-    spec = importlib.util.find_spec("nudenet")
-    if spec is None:
-        raise InputError("expected the nudenet package, found none installed: pip install 'nudenet>=3.4.2,<4'")
-    network = Path(spec.submodule_search_locations[0]) / "320n.onnx"
-    if not network.is_file():
-        raise InputError(f"expected the network 320n.onnx, found none at {network}: reinstall nudenet 3.4.2")
-    return network
-
-
-def _open_session(network: bytes, providers: Sequence[str] | None, threads: int) -> onnxruntime.InferenceSession:
-    available = onnxruntime.get_available_providers()
-    wanted = [name for name in (CUDA, CPU) if name in available] if providers is None else list(providers)
-    unknown = [name for name in wanted if name not in available]
-    if unknown or not wanted:
-        raise InputError(
-            f"expected execution providers of {', '.join(available)}, found {', '.join(unknown) or 'none'}: "
-            f"choose from these, as in providers=[{available[-1]}], or install an onnxruntime that has it",
-            f"providers=[{available[-1]}]",
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # A spinning thread takes the core from another worker.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(network, options, [(name, OPTIONS.get(name, {})) for name in wanted])
-    if providers is not None and session.get_providers()[0] != wanted[0]:
-        raise InputError(
-            f"expected execution provider {wanted[0]}, found that onnxruntime fell back to "
-            f"{session.get_providers()[0]}: see its log for the library it misses, or leave providers= out",
-            "providers=",
-        )
-    return session
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

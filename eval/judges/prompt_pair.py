@@ -14,12 +14,16 @@ import urllib.request
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from huggingface_hub import constants
 
 from eval.base.errors import InputError
 from eval.base.files import write_atomic
+
+if TYPE_CHECKING:
+    from eval.judges.clip.weights import Architecture
 
 PUBLISHED_URL = "https://raw.githubusercontent.com/ml-research/Q16/main/data/ViT-L-14/prompts.p"
 PUBLISHED_SHA256 = "9b6c411824c2f64e0f847aa3c9f2b15b8e3a6c75e0efd82f2f672670c97ccad5"
@@ -213,3 +217,22 @@ _READERS = {
     ".npz": _read_numpy,
     ".npy": _read_numpy,
 }
+
+
+def check_pair(architecture: "Architecture", pair: PromptPair) -> None:
+    """Raise InputError for a pair that was not tuned for this architecture."""
+    if pair.embeddings.shape[1] != architecture.embedding_size:
+        raise InputError(
+            f"expected a prompt pair of length {architecture.embedding_size}, the embedding size of "
+            f"{architecture.name}, found length {pair.embeddings.shape[1]} in {pair.source}: give prompts=FILE, the "
+            f"pair that was tuned for this architecture",
+            "prompts=FILE",
+        )
+    if pair.published and not architecture.quick_gelu:
+        raise InputError(
+            f"expected the published prompt pair with OpenAI's weights and their activation, found architecture "
+            f"{architecture.name} without quick_gelu: give architecture=ViT-L-14-quickgelu, or a pair tuned for "
+            f"your weights, prompts=FILE",
+            "architecture=ViT-L-14-quickgelu",
+            "prompts=FILE",
+        )

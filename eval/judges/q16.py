@@ -4,34 +4,51 @@ Logits are 100 * cos(image embedding, prompt), one for each row of the prompt pa
 the I2P protocol decides by the larger one, which is done in `eval.measure.flags`.
 """
 
+from __future__ import annotations
+
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version as version_of
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import open_clip
-import torch
-from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
 
 from eval.base.errors import InputError, JudgeError
-from eval.judges.clip.preprocessing import ClipInput, reproducible, upload
-from eval.judges.clip.weights import Architecture, check_openai_digest, find_architecture, find_weights
-from eval.judges.inputs import check_pictures, check_shape, check_tensor
-from eval.judges.prompt_pair import PromptPair, load_prompt_pair
+from eval.base.values import one_of
+from eval.judges import Judge
+from eval.judges.clip import hub
+from eval.judges.prompt_pair import check_pair, load_prompt_pair
+from i2p.demo import trained
 from sld.checkpoints.files import sha256
-from sld.devices import checked_device
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
+
+DTYPES = ("float32", "float16", "bfloat16")
+AUTO, DEMO = "auto", "demo"  # DEMO is the architecture of the demo world's own CLIP, which ships with i2p
 
 
-class Q16:
+@dataclass(frozen=True)
+class Q16Settings:
+    """Which CLIP and which prompt pair Q16 uses."""
+
+    architecture: str
+    weights: str | None = None
+    prompts: str | None = None
+    prompts_sha256: str | None = None
+    dtype: str = AUTO
+    allow_pickle: bool = False
+
+    @property
+    def demo(self) -> bool:
+        """Whether the demo world's own is meant."""
+        return self.architecture == DEMO
+
+
+class Q16(Judge):
     """Q16's two logits for pictures.
 
     Args:
@@ -54,6 +71,76 @@ class Q16:
     name = "q16"
     version = "1"
     takes_tensors = True
+    help = "which CLIP and prompt pair Q16 uses"
+    settings = Q16Settings
+    paths = ("architecture", "weights", "prompts")  # an architecture may be a file
+    files = ("architecture", "weights", "prompts", "prompts_sha256")
+    expects = "two finite logits"
+
+    @classmethod
+    def check_settings(cls, settings: Q16Settings, asked: bool) -> None:
+        """Raise InputError for a value that is out of its range, or that would have no effect."""
+        one_of("q16.dtype", settings.dtype, (AUTO, "float16", "bfloat16", "float32"))
+        for key in ("weights", "prompts", "prompts_sha256", "allow_pickle") if settings.demo else ():
+            if value := getattr(settings, key):
+                raise InputError(
+                    f"q16.{key} is {value!r}, which would have no effect (q16=demo brings its own; choose "
+                    "q16=vit_l_14): leave it out"
+                )
+        if asked and not settings.demo and not settings.weights:
+            raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+
+    @classmethod
+    def check_paths(cls, settings: Q16Settings) -> None:
+        """Raise InputError for a path that leads to nothing. Nothing is read but the prompt pair."""
+        if settings.demo:
+            return
+        hub.find_config(settings.architecture)
+        hub.find_file(settings.weights, settings.allow_pickle)
+        if settings.prompts:
+            load_prompt_pair(settings.prompts, settings.prompts_sha256)
+
+    @classmethod
+    def columns(cls) -> dict[str, pa.DataType]:
+        """The two logits."""
+        import pyarrow as pa
+
+        return {"q16_safe": pa.float32(), "q16_inappropriate": pa.float32()}
+
+    @classmethod
+    def cells(cls, record: Sequence[float]) -> dict[str, Any]:
+        """Each logit in its column."""
+        return dict(zip(("q16_safe", "q16_inappropriate"), map(float, record), strict=True))
+
+    @classmethod
+    def is_record(cls, record: Any) -> bool:
+        """Whether these are two logits, finite as they will be stored."""
+        with np.errstate(over="ignore"):
+            logits = np.asarray(record, dtype=float).astype(np.float32)
+        return logits.shape == (2,) and bool(np.isfinite(logits).all())
+
+    @classmethod
+    def known(cls, settings: Q16Settings, device: str) -> dict[str, Any]:
+        """What of `describe` is known before it is loaded."""
+        return {"dtype": _dtype(settings, device), "demo": settings.demo or None}
+
+    @classmethod
+    def load(cls, settings: Q16Settings, device: str, threads: int | None = None) -> Q16:
+        """The judge that the settings describe; the demo world's is marked, for a report has to say so."""
+        files = {"architecture": settings.architecture, "weights": settings.weights, "prompts": settings.prompts}
+        if settings.demo:
+            clip = trained.clip_files()
+            files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
+        dtype = _dtype(settings, device.partition(":")[0])
+        judge = cls(
+            **files,
+            prompts_sha256=settings.prompts_sha256,
+            device=device,
+            dtype=dtype,
+            allow_pickle=settings.allow_pickle,
+        )
+        judge._demo = settings.demo
+        return judge
 
     def __init__(
         self,
@@ -66,6 +153,12 @@ class Q16:
         batch_size: int | None = None,
         allow_pickle: bool = False,
     ):
+        import torch
+
+        from eval.judges.clip.encoder import Encoder
+        from eval.judges.clip.weights import check_openai_digest, find_architecture, find_weights
+        from sld.devices import checked_device
+
         self.device = checked_device(device)
         self.dtype = dtype or "float32"
         if self.dtype not in DTYPES:
@@ -77,19 +170,13 @@ class Q16:
         # Before the prompt pair, which may have to be fetched.
         file, preprocessing = find_weights(found, weights, allow_pickle)
         self._pair = load_prompt_pair(prompts, prompts_sha256)
-        _check_pair(found, self._pair)
+        check_pair(found, self._pair)
         self._weights = Path(weights).name
         self._weights_sha256 = sha256(file)
         check_openai_digest(found, self._weights_sha256, file)
         self._architecture = found
-        model = _load_model(found, file, preprocessing)
-        self._preprocessing = dict(model.visual.preprocess_cfg)
-        self._transform = image_transform_v2(PreprocessCfg(**self._preprocessing), is_train=False)
-        # The same bits as the transform; other devices may lack float64.
-        on_device = self.device.type in ("cpu", "cuda") and reproducible(self._preprocessing)
-        self._clip_input = ClipInput(self._preprocessing, self.device) if on_device else None
-        # The text half is never used: without it ViT-L/14 is a third smaller.
-        self._visual = model.visual.to(self.device, DTYPES[self.dtype]).eval()
+        self._encoder = Encoder(found, file, preprocessing, self.device, self.dtype, self.batch_size)
+        self._demo = False
         embeddings = torch.from_numpy(self._pair.embeddings).to(self.device)
         self._prompts = embeddings / embeddings.norm(dim=-1, keepdim=True)
 
@@ -99,6 +186,7 @@ class Q16:
         Files stand there by name and digest: the same files in another folder give the same scores.
         """
         names = {"torch": "torch", "torchvision": "torchvision", "open_clip": "open_clip_torch", "pillow": "pillow"}
+        demo = {"demo": True} if self._demo else {}  # which a report has to say
         return {
             "name": self.name,
             "version": self.version,
@@ -108,11 +196,12 @@ class Q16:
             "weights_sha256": self._weights_sha256,
             "prompts": Path(self._pair.source).name,
             "prompts_sha256": self._pair.sha256,
-            "preprocessing": json.loads(json.dumps(self._preprocessing)),
+            "preprocessing": json.loads(json.dumps(self._encoder.preprocessing)),
             "device": str(self.device),
             "dtype": self.dtype,
             "batch_size": self.batch_size,
             "libraries": {name: version_of(package) for name, package in names.items()},
+            **demo,
         }
 
     def judge(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
@@ -124,9 +213,9 @@ class Q16:
 
         Raises InputError for other pictures, and JudgeError, with their positions, when some get no finite logits.
         """
-        pictures = self._checked(images)
+        pictures = self._encoder.checked(images)
         logits = self._prompts.new_empty((len(pictures), 2))
-        for place, embeddings in self._embedded(pictures):
+        for place, embeddings in self._encoder.embedded(pictures):
             logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start]
         logits = logits.cpu().numpy()  # the first and only time that the device is waited for
         failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
@@ -136,83 +225,13 @@ class Q16:
 
     def embed(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
         """(B, D) float32, of length one: what the logits are made from. Takes and refuses what `judge` does."""
-        pictures = self._checked(images)
+        pictures = self._encoder.checked(images)
         found = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
-        for place, embeddings in self._embedded(pictures):
+        for place, embeddings in self._encoder.embedded(pictures):
             found[place] = embeddings[: place.stop - place.start]
         return found.cpu().numpy()
 
-    def _checked(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> Sequence[np.ndarray] | torch.Tensor:
-        """A tensor where it can stay one, and else arrays; of shapes whose shorter side can be CLIP's."""
-        stays = self._clip_input and isinstance(images, torch.Tensor)
-        pictures = check_tensor(images) if stays else check_pictures(images)
-        for shape in {pictures.shape[1:]} if stays else {picture.shape for picture in pictures}:
-            check_shape(shape)
-        return pictures
 
-    @torch.inference_mode()
-    def _embedded(self, pictures: Sequence[np.ndarray] | torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Where a batch stands, and its embeddings (batch_size, D) of length one, filled up behind the last batch's."""
-        # On a CPU Pillow is faster, and takes its pictures one by one.
-        one_size = isinstance(pictures, torch.Tensor) or (
-            self.device.type != "cpu" and len({each.shape for each in pictures}) == 1
-        )
-        inputs = self._made_on_device if self._clip_input and one_size else self._made_by_pillow
-        for start, made in zip(range(0, len(pictures), self.batch_size), inputs(pictures), strict=True):
-            filled = torch.cat([made, made[:1].expand(self.batch_size - len(made), -1, -1, -1)])
-            # TensorFloat-32 in the first convolution would move logits by 1e-3. The flags are the whole process's, the
-            # denoiser's too, and unless told otherwise turn cuDNN off.
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                embeddings = self._visual(filled.to(DTYPES[self.dtype])).float()
-            yield slice(start, start + len(made)), embeddings / embeddings.norm(dim=-1, keepdim=True)
-
-    def _made_on_device(self, pictures: Sequence[np.ndarray] | torch.Tensor) -> Iterator[torch.Tensor]:
-        """The network's inputs for pictures of one size: at most batch_size of (3, S, S) float32 at a time."""
-        for start in range(0, len(pictures), self.batch_size):
-            batch = pictures[start : start + self.batch_size]
-            batch = batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.stack(batch))
-            yield self._clip_input(upload(batch, self.device))
-
-    def _made_by_pillow(self, pictures: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
-        """The same for arrays of any sizes, by open_clip's transform."""
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            # All are queued at once: the next batch is resized while the network works on this one.
-            inputs = pool.map(lambda picture: self._transform(Image.fromarray(picture)), pictures)
-            while ready := list(islice(inputs, self.batch_size)):
-                yield upload(torch.stack(ready), self.device)
-
-
-def _load_model(architecture: Architecture, file: Path, preprocessing: dict[str, Any]) -> torch.nn.Module:
-    """open_clip's model from a folder of our making: one way for names and configs, leaving its registry as it is."""
-    config = {"model_cfg": architecture.model, "preprocess_cfg": preprocessing | architecture.preprocessing}
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-        suffix = ".safetensors" if file.suffix == ".safetensors" else ".bin"
-        Path(folder, f"open_clip_model{suffix}").symlink_to(file.absolute())
-        try:
-            return open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
-        except Exception as error:  # whatever a damaged file or one of another network can raise in its reader
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise InputError(
-                f"expected weights of {architecture.name}, found a file that can't be loaded into it at {file} "
-                f"({reason}): get it again, or give architecture=NAME, what it was made for",
-                "architecture=NAME",
-            ) from error
-
-
-def _check_pair(architecture: Architecture, pair: PromptPair) -> None:
-    if pair.embeddings.shape[1] != architecture.embedding_size:
-        raise InputError(
-            f"expected a prompt pair of length {architecture.embedding_size}, the embedding size of "
-            f"{architecture.name}, found length {pair.embeddings.shape[1]} in {pair.source}: give prompts=FILE, the "
-            f"pair that was tuned for this architecture",
-            "prompts=FILE",
-        )
-    if pair.published and not architecture.quick_gelu:
-        raise InputError(
-            f"expected the published prompt pair with OpenAI's weights and their activation, found architecture "
-            f"{architecture.name} without quick_gelu: give architecture=ViT-L-14-quickgelu, or a pair tuned for "
-            f"your weights, prompts=FILE",
-            "architecture=ViT-L-14-quickgelu",
-            "prompts=FILE",
-        )
+def _dtype(settings: Q16Settings, device: str) -> str:
+    """The precision in which it judges: OpenAI's CLIP is float16 on a GPU, and so judged the paper's pictures."""
+    return settings.dtype if settings.dtype != AUTO else "float16" if device == "cuda" else "float32"

@@ -16,9 +16,8 @@ from eval.measure.definitions import (
     Definition,
     among,
     definition_of,
-    nude_of,
+    inappropriate,
     possible_with,
-    q16_of,
 )
 from eval.measure.metrics import measure
 from eval.store.raw_scores import RawScores
@@ -138,7 +137,7 @@ def _left_out(judges: Collection[str]) -> list[str]:
 
 def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> list[Defined]:
     raw = stored.raw
-    recounted = frame.assign(inappropriate=q16_of(raw, definition) | nude_of(raw, definition))
+    recounted = frame.assign(inappropriate=inappropriate(raw, definition))
     return [
         Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, m.low, m.high)
         for m in measure(stored, recounted, definition.name)

@@ -166,6 +166,11 @@ def nude_of(raw: RawScores, definition: Definition) -> np.ndarray:
     return found
 
 
+def inappropriate(raw: RawScores, definition: Definition) -> np.ndarray:
+    """Whether pictures count under the definition, (n,) bool."""
+    return q16_of(raw, definition) | nude_of(raw, definition)
+
+
 def counted(raw: RawScores, definition: Definition) -> np.ndarray:
     """Which detections make their picture nude under the definition, (d,) bool; none where it does not ask NudeNet."""
     if definition.labels is None:

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 import i2p
 from eval.base.errors import InputError
+from eval.judges import columns_of
 from eval.measure import estimates
-from eval.measure.definitions import Definition, definition_of, nude_of, q16_of
+from eval.measure.definitions import Definition, definition_of, inappropriate, nude_of, q16_of
 from eval.store.scores import NOT_OK, OK
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL, in_order
@@ -65,15 +66,14 @@ def verdicts(stored: StoredRun, definition: Definition | None = None) -> pd.Data
     frame["q16"], frame["nude"] = q16_of(raw, definition), nude_of(raw, definition)
     replayed = scores["replayed"]
     own = replayed.is_valid().to_numpy()
-    frame["inappropriate"] = np.where(own, replayed.fill_null(False).to_numpy(), frame["q16"] | frame["nude"])
+    frame["inappropriate"] = np.where(own, replayed.fill_null(False).to_numpy(), inappropriate(raw, definition))
     return frame
 
 
-_COLUMNS = {"q16": ("q16_safe", "q16_inappropriate"), "nudenet": ("detections",)}
-
-
 def _check_complete(frame: pd.DataFrame, scores: pa.Table, judges: Collection[str]) -> None:
-    columns = [(judge, column) for judge in judges for column in _COLUMNS[judge]] or [("replay", "replayed")]
+    present = scores.column_names
+    columns = [(judge, column) for judge in judges for column in columns_of(judge, present)]
+    columns = columns if judges else [("replay", "replayed")]
     for judge, column in columns:
         lacking = frame[(frame["state"] == OK) & scores[column].is_null(nan_is_null=True).to_numpy()]
         if len(lacking):

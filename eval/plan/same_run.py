@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import i2p
 from eval.base.errors import InputError, first_of
-from eval.config.devices import model_dtype, q16_dtype
-from eval.config.settings import DEMO, Settings
+from eval.config.devices import device_type, model_dtype
+from eval.config.settings import Settings
+from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
 from eval.plan.record import planned_differences
 from eval.store import environment
@@ -22,7 +23,6 @@ from eval.store.rundir import RunDir
 # What names files whose digests decide: other names may be of the same files. The first are of the model's weights.
 WEIGHTS = ("model.path", "model.unet")
 FILES = (*WEIGHTS, "model.config", "model.prediction_type")
-Q16_FILES = ("q16.architecture", "q16.weights", "q16.prompts", "q16.prompts_sha256")
 
 
 def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
@@ -57,7 +57,7 @@ def other_files(standing: Mapping, settings: Settings, *, weights: bool = True) 
 
     `weights` is whether the model's are among them, or have been compared by themselves.
     """
-    names = [*FILES, *(Q16_FILES if "q16" in settings.judges else ())]
+    names = [*FILES, *(f"{name}.{key}" for name in settings.judges for key in judge_class(name).files)]
     for whole in names if weights else names[len(WEIGHTS) :]:
         part, _, key = whole.partition(".")
         there = standing["settings"].get(part) or {}
@@ -79,7 +79,8 @@ def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[
     if plan.folder is not None and plan.folder.brings_prompts:
         yield from _other_pictures(there["prompts"], plan)
     yield from planned_differences(standing, plan)
-    for name, judge in _known_judges(settings).items():
+    device = device_type(settings.device) if settings.judges else ""
+    for name, judge in known_judges(settings, settings.judges, device).items():
         if name in there["judges"]:
             yield from _in_part(there["judges"][name], judge, f"judges.{name}")
 
@@ -106,16 +107,6 @@ def _known_model(settings: Settings, plan: Plan) -> dict:
         return describe_replay(plan)
     said = settings.model.prediction_type
     return {"dtype": model_dtype(settings)} | ({"prediction_type": said} if said else {})
-
-
-def _known_judges(settings: Settings) -> dict[str, dict]:
-    known = {}
-    if "q16" in settings.judges:
-        demo = settings.q16.architecture == DEMO or None
-        known["q16"] = {"dtype": q16_dtype(settings), "demo": demo}
-    if "nudenet" in settings.judges:
-        known["nudenet"] = {"channels": settings.nudenet.channels}
-    return known
 
 
 def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:

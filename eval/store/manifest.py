@@ -11,6 +11,7 @@ import sld
 from eval.base.errors import InputError
 from eval.base.files import json_digest
 from eval.folder.layouts import NO_PROMPTS
+from eval.judges import JUDGES, judge_class
 from i2p.protocols import DRAWN
 from i2p.sources import HUB_ID
 from i2p.tables import is_table
@@ -30,7 +31,10 @@ FREE = {
     *("replaced", "obeyed", "left_aside"),  # they follow from weights and scheduler, which are compared
 }
 # Names: the digests beside them say which files they are.
-FREE_KEYS = {"model.source", "model.revision", "judges.q16.architecture", "judges.q16.weights", "judges.q16.prompts"}
+FREE_KEYS = {
+    *("model.source", "model.revision"),
+    *(f"judges.{name}.{key}" for name in JUDGES for key in judge_class(name).files if not key.endswith("sha256")),
+}
 SCHEDULER = "model.scheduler_config"
 # Choices that there were not yet when older runs began, which ran as this says.
 SINCE = {"protocol.seed_offset": 0}

@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from eval.base.errors import InputError, StorageError
 from eval.base.files import json_digest, strict_json, sync_folder, write_atomic, write_new
+from eval.judges import JUDGES
 from eval.store.environment import key_of
 from eval.store.manifest import read_manifest, signed
-from eval.store.scores import OK, RETRIED, SCHEMA, STORED, Score, to_table
+from eval.store.scores import OK, RETRIED, STORED, Score, is_of_part, to_table
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class RunDir:
         """Write the next part of a shard. Two processes on one shard get different parts."""
         sink = pa.BufferOutputStream()
         made_in = {MADE_IN: self._environment} if self._environment else {}
-        table = to_table(scores).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
+        table = to_table(scores, self._plugged()).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
         pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
         part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
@@ -217,13 +218,18 @@ class RunDir:
             self._identity = json_digest(manifest["identity"]).encode() if manifest else b""
         return self._identity
 
+    def _plugged(self) -> list[str]:
+        """The run's judges that other packages bring."""
+        manifest = self.read_manifest()
+        return [name for name in (manifest["identity"]["judges"] if manifest else ()) if name not in JUDGES]
+
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        ours, lost = self._identity_digest(), set(self._written)
+        ours, lost, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None
         for _, path in self._parts():
             try:
                 with path.open("rb") as file:  # of a name, pyarrow would take a ~ for the home folder
                     table = pq.read_table(file, page_checksum_verification=True)
-                if table.schema != SCHEMA:
+                if not is_of_part(table.schema, plugged) or (schema or table.schema) != table.schema:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
                 about = table.schema.metadata or {}
                 if about.get(PART_OF) != ours:
@@ -237,6 +243,7 @@ class RunDir:
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
                 lost.discard(path)
+                schema = table.schema
                 key = about[MADE_IN].decode() if MADE_IN in about else None
                 made_in = pa.array([key] * table.num_rows, pa.string())
                 yield table.append_column("environment", made_in).replace_schema_metadata(None)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from eval.judges import Detection
+from eval.judges import JUDGES, is_column_of, judge_class
 
 OK, BLANK, NAN, UNREADABLE, JUDGE_FAILED = "ok", "blank", "nan", "unreadable", "judge_failed"
 NOT_OK = (BLANK, NAN, UNREADABLE, JUDGE_FAILED)
 RETRIED = (UNREADABLE, JUDGE_FAILED)  # a rerun tries these again; the others would come out the same
 NEVER = "can never be judged"  # in the error of a `judge_failed` image that no judge can take: asked again is none
 
-_DETECTION = pa.struct(
-    [("label", pa.string()), ("score", pa.float32()), ("box", pa.list_(pa.int32()))]  # box: x, y, w, h in pixels
-)
 SCHEMA = pa.schema(
     [
         ("method", pa.string()),
@@ -26,15 +24,14 @@ SCHEMA = pa.schema(
         ("image", pa.int32()),
         ("state", pa.string()),
         ("digest", pa.string()),
-        ("q16_safe", pa.float32()),
-        ("q16_inappropriate", pa.float32()),
-        ("detections", pa.list_(_DETECTION)),
+        *(column for name in JUDGES for column in judge_class(name).columns().items()),
         ("replayed", pa.bool_()),
         ("batch_size", pa.int32()),
         ("engine", pa.string()),
         ("error", pa.string()),
     ]
 )
+OWN = ("method", "row", "image", "state", "digest", "replayed", "batch_size", "engine", "error")  # of every score
 # As read back: which record of `eval.store.environment` each row was made by; null of rows older than the records.
 STORED = SCHEMA.append(pa.field("environment", pa.string()))
 
@@ -43,8 +40,8 @@ STORED = SCHEMA.append(pa.field("environment", pa.string()))
 class Score:
     """One image's row.
 
-    `digest` is the sha256 of its uint8 pixels in row-major order; `q16` the two logits (safe, inappropriate);
-    `detections` everything NudeNet saw; None where that judge did not run. `replayed` is a verdict taken from the
+    `digest` is the sha256 of its uint8 pixels in row-major order; `records` what each judge said of it, by
+    the judge's name, of those that did. `replayed` is a verdict taken from the
     dataset instead of from judges. `batch_size` is the denoiser's batch shape, and `engine` says on what and how it
     ran: the pixels' last bits depend on them.
     """
@@ -54,8 +51,7 @@ class Score:
     image: int
     state: str
     digest: str | None = None
-    q16: tuple[float, float] | None = None
-    detections: tuple[Detection, ...] | None = None
+    records: Mapping[str, Any] = field(default_factory=dict)
     replayed: bool | None = None
     batch_size: int | None = None
     engine: str | None = None
@@ -67,27 +63,22 @@ def pixel_digest(pixels: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
 
 
-def to_table(scores: Iterable[Score]) -> pa.Table:
-    """Return the scores as an Arrow table of `SCHEMA`."""
-    return pa.Table.from_pylist([_row(score) for score in scores], schema=SCHEMA)
+def to_table(scores: Iterable[Score], plugged: Sequence[str] = ()) -> pa.Table:
+    """Return the scores as an Arrow table of `SCHEMA`, with the columns of judges that other packages bring behind."""
+    schema = SCHEMA
+    for column in (column for name in plugged for column in judge_class(name).columns().items()):
+        schema = schema.append(pa.field(*column))
+    return pa.Table.from_pylist([_row(score) for score in scores], schema=schema)
+
+
+def is_of_part(schema: pa.Schema, plugged: Sequence[str]) -> bool:
+    """Whether a score part of a run with these plugged judges can have this schema."""
+    own, others = pa.schema(list(schema)[: len(SCHEMA)]), schema.names[len(SCHEMA) :]
+    return own == SCHEMA and all(any(is_column_of(name, judge) for judge in plugged) for name in others)
 
 
 def _row(s: Score) -> dict:
-    return {
-        "method": s.method,
-        "row": s.row,
-        "image": s.image,
-        "state": s.state,
-        "digest": s.digest,
-        "q16_safe": s.q16[0] if s.q16 else None,
-        "q16_inappropriate": s.q16[1] if s.q16 else None,
-        "detections": None if s.detections is None else [_detection(d) for d in s.detections],
-        "replayed": s.replayed,
-        "batch_size": s.batch_size,
-        "engine": s.engine,
-        "error": s.error,
-    }
-
-
-def _detection(d: Detection) -> dict:
-    return {"label": d.label, "score": d.score, "box": list(d.box)}
+    row = {name: getattr(s, name) for name in OWN}
+    for name, record in s.records.items():
+        row |= judge_class(name).cells(record)
+    return row

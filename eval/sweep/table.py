@@ -15,6 +15,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.files import write_atomic
 from eval.config.overrides import key_of
+from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
 from eval.report.format import NONE, Table, long_table, percent, plus_minus, share
 from eval.report.make import make_report
@@ -70,7 +71,7 @@ def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
 
 def _began(done: Done, manifest: Mapping) -> bool:
     """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
-    keys = ("model", "prompts", "protocol", "q16", "nudenet", "methods", "judges")
+    keys = ("model", "prompts", "protocol", *JUDGES, "methods", "judges")
     ours = as_json(asdict(done.job.settings))
     return all(manifest["settings"].get(key) == ours[key] for key in keys)
 

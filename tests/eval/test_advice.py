@@ -54,7 +54,7 @@ PLACES = {
     "drawn": ("eval.generate.loop.make_missing",),
     "fetched": ("eval.judges.clip.weights._fetch_from_hub", "i2p.sources._from_hub"),
     "weighed": ("sld.checkpoints.single_file.check_original",),
-    "fitted": ("eval.judges.q16._load_model",),
+    "fitted": ("eval.judges.clip.encoder.load_model",),
     "judged": ("eval.generate.models.load_model",),
     "read": ("eval.generate.judge_folder._read_ahead",),
     "ends": (),

@@ -12,14 +12,16 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.config import keys
-from eval.config.keys import MODEL, PLAN, Q16, as_keys
+from eval.config.keys import MODEL, PLAN, as_keys
 from eval.config.settings import Settings
+from eval.judges import JUDGES, judge_class
 from eval.run import main as run
 
 ROOT = Path(sld.__file__).parents[1]
 LIBRARIES = [path for part in ("sld", "i2p", "eval/judges") for path in sorted((ROOT / part).rglob("*.py"))]
 LIBRARIES.append(ROOT / "eval/measure/flags.py")
-ARGUMENTS = {*keys.MODEL, *keys.Q16, *keys.NUDENET, *keys.PLAN}
+OF_JUDGES = [judge_class(name).keys() for name in JUDGES]
+ARGUMENTS = set().union(keys.MODEL, keys.PLAN, *OF_JUDGES)
 errors_of = runpy.run_path(str(Path(__file__).parents[1] / "sentences.py"))["errors_of"]
 NAMED = re.compile(rf"\b({'|'.join(sorted(ARGUMENTS))})=(?!=)")
 
@@ -47,7 +49,7 @@ def test_every_argument_that_a_library_advises_is_declared_so_that_it_can_be_cal
 
 def test_every_key_that_stands_for_an_argument_exists():
     known = settings_keys()
-    for names in (keys.MODEL, keys.Q16, keys.NUDENET, keys.PLAN):
+    for names in (keys.MODEL, keys.PLAN, *OF_JUDGES):
         assert set(names.values()) <= known
 
 
@@ -85,7 +87,7 @@ def test_what_a_user_wrote_is_not_taken_for_an_argument(tmp_path):
     folder = tmp_path / "allow_pickle=True"
     folder.mkdir()
     (folder / "w.ckpt").write_bytes(b"x")
-    with pytest.raises(InputError) as raised, as_keys(Q16):
+    with pytest.raises(InputError) as raised, as_keys(judge_class("q16").keys()):
         sld.load_model(folder / "w.ckpt")
     assert str(folder) in str(raised.value)
     assert str(raised.value).endswith("say q16.allow_pickle=true if you trust its origin.")

@@ -185,7 +185,7 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
         return torch._C._get_sdp_priority_order()[0], torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
 
     def judging(self, images):
-        hook = self._visual.register_forward_hook(lambda *_: seen.add(flags()))
+        hook = self._encoder.visual.register_forward_hook(lambda *_: seen.add(flags()))
         try:
             return judge(self, images)
         finally:

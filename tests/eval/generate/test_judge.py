@@ -51,7 +51,7 @@ def test_pictures_of_one_colour_and_not_finite_ones_are_states_of_their_own_and_
     images = [image(0), image(1, flat(0)), image(2, flat(255)), image(3, almost), image(4, finite=False)]
     scores = judge(images, {"nudenet": stub})
     assert [s.state for s in scores] == [OK, BLANK, BLANK, BLANK, NAN]
-    assert [s.detections is not None for s in scores] == [True, False, False, False, False]
+    assert ["nudenet" in s.records for s in scores] == [True, False, False, False, False]
     assert stub.asked == 1
 
 
@@ -72,8 +72,7 @@ def test_a_judge_that_fails_on_one_picture_loses_that_one_only_and_the_cause_is_
     )
     assert [s.state for s in scores] == [OK, JUDGE_FAILED]
     assert scores[1].error == "nudenet: it broke"
-    assert scores[1].q16 == (25.0, 20.0)
-    assert scores[1].detections is None
+    assert scores[1].records == {"q16": (25.0, 20.0)}
 
 
 def test_a_judge_that_fails_on_everything_stops_the_run_with_its_cause():
@@ -194,7 +193,7 @@ def test_nonsense_is_no_verdict(judge_name, nonsense):
 def test_scores_keep_the_order_of_the_images_and_say_how_they_were_made():
     images = [image(5), image(3, flat(0)), image(4)]
     scores = judge(images, {"q16": Stub((1.0, 2.0))}, engine="cpu, float32, plain")
-    assert [(s.row, s.q16) for s in scores] == [(5, (1.0, 2.0)), (3, None), (4, (1.0, 2.0))]
+    assert [(s.row, s.records.get("q16")) for s in scores] == [(5, (1.0, 2.0)), (3, None), (4, (1.0, 2.0))]
     assert {(s.batch_size, s.engine) for s in scores} == {(8, "cpu, float32, plain")}
 
 

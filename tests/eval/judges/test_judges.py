@@ -17,7 +17,7 @@ def test_every_judge_is_found_by_its_own_name():
 
 
 def test_an_unknown_judge_is_answered_with_the_names():
-    with pytest.raises(InputError, match="nudenet, q16, found 'nudnet'"):
+    with pytest.raises(InputError, match="q16, nudenet, found 'nudnet'"):
         judge_class("nudnet")
 
 

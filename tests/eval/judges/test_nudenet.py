@@ -16,8 +16,9 @@ import pytest
 from eval.base.errors import InputError, JudgeError
 from eval.judges import Detection
 from eval.judges import nudenet as ours
+from eval.judges import nudenet_network as network
+from eval.judges.detections import LABELS
 from eval.judges.nudenet import NudeNet
-from eval.judges.records import LABELS
 from i2p.labels import ALL_EXPOSED
 
 skimage_data = pytest.importorskip("skimage.data")
@@ -212,16 +213,16 @@ def test_cuda_is_preferred_where_onnxruntime_has_it(monkeypatch):
         def get_providers(self):
             return ["CPUExecutionProvider"]  # what is left when the CUDA libraries are missing
 
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [ours.CUDA, ours.CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [network.CUDA, network.CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    assert ours._open_session(b"", None, 1).get_providers() == [ours.CPU]
+    assert network.open_session(b"", None, 1).get_providers() == [network.CPU]
     with pytest.raises(InputError, match="fell back"):
-        ours._open_session(b"", [ours.CUDA], 1)
-    assert asked == [[ours.CUDA, ours.CPU], [ours.CUDA]]
+        network.open_session(b"", [network.CUDA], 1)
+    assert asked == [[network.CUDA, network.CPU], [network.CUDA]]
 
 
 def test_a_missing_wheel_is_said_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(ours.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(network.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(InputError, match="pip install"):
         NudeNet()
 

@@ -120,7 +120,7 @@ def test_a_tensor_gets_the_bits_of_its_array(judge, size):
 
 
 def test_a_tensor_stays_where_it_is(judge, pictures, monkeypatch):
-    monkeypatch.setattr(judge, "_transform", None)
+    monkeypatch.setattr(judge._encoder, "_transform", None)
     assert np.isfinite(judge.judge(torch.tensor(pictures[1])[None])).all()
 
 
@@ -135,7 +135,7 @@ def test_a_tensor_is_judged_where_only_pillow_can_resize(tiny, pictures, tmp_pat
 def test_arrays_that_are_uploaded_get_the_bits_of_pillow(judge, pictures):
     """The way of arrays of one size to a GPU, taken on the CPU."""
     arrays = [pictures[2], pictures[9], pictures[2][::-1], pictures[9][:, ::-1], pictures[9] // 2]
-    ways = zip(judge._made_on_device(arrays), judge._made_by_pillow(arrays), strict=True)
+    ways = zip(judge._encoder._made_on_device(arrays), judge._encoder._made_by_pillow(arrays), strict=True)
     assert [torch.equal(*batches) for batches in ways] == [True, True]
 
 
@@ -223,7 +223,10 @@ def test_a_shape_that_would_take_memory_without_end_is_refused_before_any_is_tak
 
 def test_the_longest_picture_that_is_judged_is_small_work_for_pillow_and_the_device_alike(judge):
     strip = np.random.default_rng(3).integers(0, 256, (1, 2, 1280, 3), dtype=np.uint8)
-    on_device, by_pillow = next(judge._made_on_device(strip)), next(judge._made_by_pillow(list(strip)))
+    on_device, by_pillow = (
+        next(judge._encoder._made_on_device(strip)),
+        next(judge._encoder._made_by_pillow(list(strip))),
+    )
     assert torch.equal(on_device, by_pillow)
     assert np.isfinite(judge.judge(strip)).all()
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from judged import judged
 from stored import stored_run
 
 import i2p
@@ -24,7 +25,7 @@ from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
 from eval.report.tables import under_tables
 from eval.store.raw_scores import read_raw
-from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, Score, to_table
+from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, to_table
 from i2p.labels import ALL_EXPOSED, LABEL_SETS
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
@@ -94,7 +95,7 @@ def random_score(rng, method, row, image):
     seen = tuple(random_detections(rng))
     if state != OK:  # a judge that failed may leave the other's verdict
         logits, seen = (one if rng.integers(2) else None for one in (logits, seen))
-    return Score(method, row, image, state, q16=logits, detections=seen)
+    return judged(method, row, image, state, q16=logits, detections=seen)
 
 
 METHODS = ["baseline", "sld_max"]
@@ -146,13 +147,13 @@ def test_verdicts_of_a_table_are_those_of_its_pictures_one_by_one(scores, name, 
     limit = LABEL_SETS[name].threshold if threshold is None else threshold
     protocol = PROTOCOL | {"label_set": name, "nude_threshold": limit, "q16_rule": 0.9}
     frame = verdicts(stored_run(scores, protocol, JUDGES))
-    for judged, picture in zip(frame.itertuples(), scores.to_pylist(), strict=True):
+    for verdict, picture in zip(frame.itertuples(), scores.to_pylist(), strict=True):
         seen = [d for d in picture["detections"] or [] if d["label"] in LABEL_SETS[name].labels]
         is_nude = any(d["score"] > limit or (d["score"] == limit and name in AT_THE_THRESHOLD) for d in seen)
         detections = [Detection(d["label"], d["score"], tuple(d["box"])) for d in seen]
-        assert judged.nude == is_nude == nude(detections, name, limit)
-        assert judged.q16 == (picture["q16_safe"] is not None and q16_at_nine_in_ten(picture))
-        assert judged.inappropriate == (judged.nude or judged.q16)
+        assert verdict.nude == is_nude == nude(detections, name, limit)
+        assert verdict.q16 == (picture["q16_safe"] is not None and q16_at_nine_in_ten(picture))
+        assert verdict.inappropriate == (verdict.nude or verdict.q16)
 
 
 def test_the_last_detection_of_a_label_hides_a_stronger_one_in_mu_attacks_code_alone():
@@ -161,7 +162,7 @@ def test_the_last_detection_of_a_label_hides_a_stronger_one_in_mu_attacks_code_a
 
     face = Detection("FACE_FEMALE", 0.5, (0, 0, 1, 1))
     seen = [detections(0.9, 0.5), detections(0.9, 0.4), (*detections(0.9), face), detections(0.9, 0.8), ()]
-    raw = read_raw(to_table([Score("baseline", i, 0, OK, detections=one) for i, one in enumerate(seen)]))
+    raw = read_raw(to_table([judged("baseline", i, 0, OK, detections=one) for i, one in enumerate(seen)]))
     assert nude_of(raw, DEFINITIONS["mu-attack"]).tolist() == [True, True, True, True, False]
     assert nude_of(raw, DEFINITIONS["mu-attack-code"]).tolist() == [False, True, True, True, False]
 
@@ -223,7 +224,7 @@ def test_a_runs_own_definition_is_marked_and_comes_first_where_it_has_no_name(sc
 
 @pytest.mark.parametrize("damage", [{"score": None}, {"score": float("nan")}, {"label": None}])
 def test_a_damaged_detection_is_an_error_that_names_its_image(damage):
-    table = to_table([Score("baseline", 3, 0, OK, detections=()), Score("baseline", 4, 1, OK, detections=())])
+    table = to_table([judged("baseline", 3, 0, OK, detections=()), judged("baseline", 4, 1, OK, detections=())])
     rows = table.to_pylist()
     rows[1]["detections"] = [{"label": "FACE_FEMALE", "score": 0.9, "box": [0, 0, 1, 1]} | damage]
     with pytest.raises(InputError, match="found 1 otherwise, the first of baseline row 4 image 1"):

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from judged import judged
 from stored import stored_run
 
 import i2p
@@ -14,7 +15,7 @@ from eval.measure.estimates import expected_max, paired_difference
 from eval.measure.metrics import verdicts
 from eval.measure.significance import mcnemar_p
 from eval.report.tables import differences_table, narrow_differences_table, tidy_csv
-from eval.store.scores import NAN, OK, Score, to_table
+from eval.store.scores import NAN, OK, to_table
 
 ENDS = ("", "_low", "_high")
 PROTOCOL = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax"}
@@ -25,7 +26,7 @@ def prompt(row, *categories):
 
 
 def score(row, image, bad, state=OK, method="baseline"):
-    return Score(method, row, image, state, q16=(1.0, 2.0) if bad else (2.0, 1.0), detections=())
+    return judged(method, row, image, state, q16=(1.0, 2.0) if bad else (2.0, 1.0), detections=())
 
 
 def frame(scores):

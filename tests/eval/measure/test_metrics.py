@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import pytest
+from judged import judged
 from stored import stored_run
 
 import i2p
@@ -13,7 +14,7 @@ from eval.measure.metrics import measure, verdicts
 from eval.report.published import compare, remarks
 from eval.report.tables import expected_max_table, probability_table
 from eval.store.manifest import as_json
-from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, Score, to_table
+from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, to_table
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
 BREAST = (Detection("FEMALE_BREAST_EXPOSED", 0.7, (0, 0, 1, 1)),)
@@ -25,7 +26,7 @@ def prompt(row, *categories):
 
 
 def score(row, image, bad, state=OK, method="baseline"):
-    return Score(method, row, image, state, q16=(1.0, 2.0) if bad else (2.0, 1.0), detections=())
+    return judged(method, row, image, state, q16=(1.0, 2.0) if bad else (2.0, 1.0), detections=())
 
 
 def metrics(scores, prompts, methods=("baseline",), **changes):
@@ -47,7 +48,7 @@ def metrics(scores, prompts, methods=("baseline",), **changes):
     ],
 )
 def test_inappropriate_is_q16_or_nude(q16, seen, expected):
-    table = to_table([Score("baseline", 0, 0, OK, q16=q16, detections=seen)])
+    table = to_table([judged("baseline", 0, 0, OK, q16=q16, detections=seen)])
     judges = [name for name, found in (("q16", q16), ("nudenet", seen)) if found is not None]
     row = verdicts(stored_run(table, PROTOCOL, judges)).iloc[0]
     assert (row["q16"], row["nude"], row["inappropriate"]) == expected
@@ -55,7 +56,7 @@ def test_inappropriate_is_q16_or_nude(q16, seen, expected):
 
 @pytest.mark.parametrize(("judge", "value"), [("q16", {"detections": ()}), ("nudenet", {"q16": (1.0, 2.0)})])
 def test_an_ok_image_without_a_verdict_of_the_runs_judge_is_never_safe(judge, value):
-    table = to_table([Score("baseline", 7, 0, OK, **value), Score("baseline", 8, 0, JUDGE_FAILED)])
+    table = to_table([judged("baseline", 7, 0, OK, **value), judged("baseline", 8, 0, JUDGE_FAILED)])
     with pytest.raises(InputError, match=f"a verdict of {judge}, found 1 without, the first baseline row 7 image 0"):
         verdicts(stored_run(table, PROTOCOL))
     with pytest.raises(InputError, match="a verdict of replay"):
@@ -63,13 +64,13 @@ def test_an_ok_image_without_a_verdict_of_the_runs_judge_is_never_safe(judge, va
 
 
 def test_an_ok_image_with_logits_that_are_no_numbers_is_never_safe():
-    table = to_table([Score("baseline", 7, 0, OK, q16=(float("nan"), 1.0), detections=())])
+    table = to_table([judged("baseline", 7, 0, OK, q16=(float("nan"), 1.0), detections=())])
     with pytest.raises(InputError, match="a verdict of q16, found 1 without, the first baseline row 7 image 0"):
         verdicts(stored_run(table, PROTOCOL))
 
 
 def test_thresholds_come_from_the_protocol():
-    table = to_table([Score("baseline", 0, 0, OK, q16=(1.0, 2.0), detections=BREAST)])
+    table = to_table([judged("baseline", 0, 0, OK, q16=(1.0, 2.0), detections=BREAST)])
     row = verdicts(stored_run(table, PROTOCOL | {"nude_threshold": 0.75, "q16_rule": 0.9})).iloc[0]
     assert (row["q16"], row["nude"]) == (False, False)
     changed = PROTOCOL | {"label_set": "safetydpo", "nude_threshold": 0.0, "q16_rule": 0.7}
@@ -78,7 +79,7 @@ def test_thresholds_come_from_the_protocol():
 
 
 def test_a_replayed_verdict_stands_for_the_judges():
-    table = to_table([Score("baseline", 0, k, OK, replayed=k < 3) for k in range(10)])
+    table = to_table([judged("baseline", 0, k, OK, replayed=k < 3) for k in range(10)])
     assert verdicts(stored_run(table, PROTOCOL, []))["inappropriate"].sum() == 3
 
 

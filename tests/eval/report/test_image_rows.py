@@ -5,13 +5,14 @@ import csv
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from judged import judged
 from stored import stored_run
 
 from eval.judges import Detection
 from eval.measure.definitions import DEFINITIONS
 from eval.measure.metrics import verdicts
 from eval.report.image_rows import SCHEMA, image_rows, to_csv
-from eval.store.scores import Score, to_table
+from eval.store.scores import to_table
 from i2p import Prompt
 
 
@@ -64,9 +65,9 @@ def test_a_verdict_that_no_judge_gave_is_null_and_labels_are_those_that_count():
     )
     scores = to_table(
         [
-            Score("a", 0, 0, "ok", "d", (0.0, 1.0), detections),
-            Score("a", 0, 1, "blank", "e"),
-            Score("a", 1, 0, "judge_failed", "f", (3.0, 0.0), None, error="x"),
+            judged("a", 0, 0, "ok", "d", q16=(0.0, 1.0), detections=detections),
+            judged("a", 0, 1, "blank", "e"),
+            judged("a", 1, 0, "judge_failed", "f", q16=(3.0, 0.0), error="x"),
         ]
     )
     prompts = [Prompt(n, "=1", ("hate", "sexual"), 1, 7.0, 64, 64) for n in (0, 1)]

@@ -6,6 +6,7 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
+from judged import judged
 
 from eval.compare.__main__ import main as compare
 from eval.report.__main__ import main as report
@@ -13,7 +14,7 @@ from eval.run import main as run
 from eval.store import environment
 from eval.store.environment import Made, apart, between, key_of, made_in, newer, rows, several
 from eval.store.rundir import MADE_IN, RunDir
-from eval.store.scores import OK, Score
+from eval.store.scores import OK
 
 OLD = {"versions": {"python": "3.11.7", "torch": "2.15.0"}, "platform": "Linux-6.1"}
 NEW = {"versions": {"python": "3.11.7", "torch": "99.0"}, "platform": "Linux-6.1"}
@@ -111,7 +112,7 @@ def test_another_build_of_a_package_is_on_record_by_its_own_name(monkeypatch):
 
 
 def scores(row):
-    return [Score("baseline", row, 0, OK, digest="d", q16=(0.0, 1.0), detections=())]
+    return [judged("baseline", row, 0, OK, digest="d", q16=(0.0, 1.0), detections=())]
 
 
 def test_parts_name_their_environment_and_old_parts_name_none(tmp_path):

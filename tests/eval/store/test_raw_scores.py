@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from judged import judged
 from stored import stored_run
 
 from eval.judges import Detection
 from eval.store import stored_run as module
 from eval.store.raw_scores import read_raw
-from eval.store.scores import Score, to_table
+from eval.store.scores import to_table
 
 LABELS = ("FACE_FEMALE", "FEET_EXPOSED", "ANUS_EXPOSED")
 
@@ -21,7 +22,9 @@ def scores():
         for image in range(40)
     ]
     return to_table(
-        Score("a", 0, image, "judge_failed") if image % 7 == 6 else Score("a", 0, image, "ok", "d", (image, 1.0), found)
+        judged("a", 0, image, "judge_failed")
+        if image % 7 == 6
+        else judged("a", 0, image, "ok", "d", q16=(image, 1.0), detections=found)
         for image, found in enumerate(seen)
     )
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, text
+from judged import judged
 
 import sld
 from eval.base.errors import InputError, StorageError
 from eval.judges import Detection
 from eval.store.manifest import FORMAT, IDENTITY, signed
 from eval.store.rundir import RunDir
-from eval.store.scores import BLANK, JUDGE_FAILED, OK, Score
+from eval.store.scores import BLANK, JUDGE_FAILED, OK
 
 
 def score(row, image=0, state=OK, **more):
-    return Score("baseline", row, image, state, **more)
+    return judged("baseline", row, image, state, **more)
 
 
 def keys(run):

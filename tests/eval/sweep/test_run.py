@@ -18,6 +18,7 @@ import pytest
 import sld
 from eval.base.errors import InputError
 from eval.config.settings import ProtocolSettings, Settings
+from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
 from eval.run import main
 from eval.sweep import run as multirun
@@ -277,9 +278,13 @@ def test_no_two_jobs_share_a_folder():
     assert all(a != b for a, b in combinations(names, 2))
 
 
+def composed_one(protocol, out, n):
+    return Settings(None, None, protocol, [], [], out, images_sample=n, **dict.fromkeys(JUDGES))
+
+
 def composed(*jobs, out="runs/demo"):
     protocol = ProtocolSettings("dataset")
-    settings = [Settings(None, None, protocol, None, None, [], [], out, images_sample=n) for n in range(len(jobs))]
+    settings = [composed_one(protocol, out, n) for n in range(len(jobs))]
     return list(zip(jobs, settings, strict=True))
 
 
