@@ -15,6 +15,7 @@ from eval.base.command import REQUEUE, typed
 from eval.base.errors import InputError
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
+from sld.devices import device_type
 
 DEMO = "demo"  # of a model: the demo world's own, which ships with i2p
 ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
@@ -185,3 +186,10 @@ def image_size(value: Any) -> tuple[int, int] | None:
             "leave it out to draw at the rows' own size"
         )
     return sides[0], sides[1]
+
+
+def model_dtype(settings: Settings) -> str:
+    """Return the precision in which the model draws."""
+    if settings.dtype != AUTO:
+        return settings.dtype
+    return "float32" if device_type(settings.device) == "cpu" else "float16"

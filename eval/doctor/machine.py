@@ -7,10 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
-from eval.config.devices import device_of
 from eval.config.settings import AUTO, Settings
 from eval.doctor.check import OK, SKIPPED, WARNING, Check
 from eval.plan.memory import GIB, free_memory
+from sld.devices import device_of
 
 
 def host() -> Check:

@@ -15,7 +15,6 @@ import torch
 from eval.base.errors import Unreadable
 from eval.base.pictures import read_picture
 from eval.base.signals import Stop
-from eval.config.devices import device_of
 from eval.config.settings import AUTO, Settings
 from eval.folder.open import Folder, Picture
 from eval.generate.draw import Batch, Image
@@ -29,6 +28,7 @@ from eval.plan.same_run import open_run
 from eval.store.pictures import changed_since, check_unchanged, write_pictures
 from eval.store.rundir import RunDir
 from eval.store.scores import NEVER, UNREADABLE, Score, pixel_digest
+from sld.devices import device_of
 from sld.threads import even_threads
 
 BATCH = 32  # pictures that are judged and stored at a time

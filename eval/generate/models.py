@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import i2p
 import sld
-from eval.config.devices import device_of, model_dtype
 from eval.config.keys import MODEL, as_keys
-from eval.config.settings import Settings
+from eval.config.settings import Settings, model_dtype
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
 from eval.plan.plan import Plan
@@ -16,6 +15,7 @@ from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
 from eval.store.rundir import RunDir
 from i2p.demo import trained
+from sld.devices import device_of
 
 
 @as_keys(MODEL)

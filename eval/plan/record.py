@@ -12,13 +12,13 @@ from pathlib import Path
 
 import i2p
 from eval.base.command import NAME
-from eval.config.devices import device_of
 from eval.config.settings import Settings
 from eval.plan.plan import Plan
 from eval.store import environment
 from eval.store.manifest import FORMAT, as_json, differences, identity_of, not_drawn
 from i2p.protocols import PRECISION
 from i2p.sources import HUB_ID
+from sld.devices import device_of
 
 SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images a prompt"
 

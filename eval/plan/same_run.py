@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import i2p
 from eval.base.errors import InputError, first_of
-from eval.config.devices import device_type, model_dtype
-from eval.config.settings import Settings
+from eval.config.settings import Settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
 from eval.plan.record import planned_differences
@@ -19,6 +18,7 @@ from eval.store import environment
 from eval.store.manifest import as_json, differences, identity_of
 from eval.store.prompts import digest_of, stored_prompts
 from eval.store.rundir import RunDir
+from sld.devices import device_type
 
 # What names files whose digests decide: other names may be of the same files. The first are of the model's weights.
 WEIGHTS = ("model.path", "model.unet")
