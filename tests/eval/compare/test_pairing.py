@@ -5,7 +5,7 @@ import pytest
 
 import sld
 from eval.compare.pairing import settings_apart
-from eval.store.stored_run import Stored
+from eval.store.stored_run import StoredRun
 
 WEAK = {"warmup_steps": 15, "guidance_scale": 200, "threshold": 0.0, "momentum_scale": 0.0, "momentum_beta": 0.0}
 OWN = WEAK | {"class": "Mine", "source_sha256": "a" * 64}
@@ -18,7 +18,7 @@ def run(*methods, kind="checkpoint"):
     prompts = {"count": 3, "digest": "d"}
     identity = {"model": model, "protocol": protocol, "prompts": prompts, "judges": {"q16": {}}, "methods": [*methods]}
     settings = {"model": {"kind": kind}}
-    return Stored(None, {"identity": identity, "settings": settings, "deviations": []}, (), pa.table({}))
+    return StoredRun(None, {"identity": identity, "settings": settings, "deviations": []}, (), pa.table({}))
 
 
 def named(name="mine", preset=None, concept=sld.CONCEPT, negative_prompt=None):
