@@ -113,7 +113,7 @@ def show(run: RunDir, status: Status) -> str:
     if status.idle is not None:
         pace = f"{status.rate:,.0f} images per hour" if status.rate else "too few images for a rate"
         left = f", {status.missing / status.rate:.1f} hours left" if status.rate and status.missing else ""
-        lines.append(f"Lately {pace}{left}; the last batch was stored {_ago(status.idle)} ago.")
+        lines.append(f"Recently {pace}{left}; the last batch was stored {_ago(status.idle)} ago.")
     others = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
     rows = [[name, *(counter.get(state, 0) for state in [OK, *others])] for name, counter in status.states.items()]
     lines += ["", tabulate(rows, ["method", OK, *others], tablefmt="simple")]

@@ -75,7 +75,7 @@ class Categories:
                 near[name] = _I2P[match[0]]
         if near:
             pairs = [f"{name!r} ({known})" for name, known in near.items()]
-            found.append(f"Categories that are none of I2P's, though spelled nearly as one: {_some(pairs)}.")
+            found.append(f"Categories that are not I2P's, though nearly spelled like one: {_some(pairs)}.")
         return found
 
 

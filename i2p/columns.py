@@ -184,7 +184,7 @@ def find_columns(names: Iterable[str], source: str, *, pictures: bool = False) -
     names = list(names)
     if len(set(names)) < len(names):
         raise InputError(
-            f"{source}: expected every column once, found the columns {listed(names)}; rename or drop a double"
+            f"{source}: expected every column once, found the columns {listed(names)}; rename or drop a duplicate"
         )
     meanings = MEANINGS | (PICTURES if pictures else {})
     by_kind: dict[str, dict[str, list[str]]] = {}

@@ -215,7 +215,7 @@ class _Reader:
         for what, default in (("seed", "the row's number"), *_DEFAULTS.items()):
             if lacking := self.defaulted[what]:
                 name = self.columns[what]
-                found.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is taken.")
+                found.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is used.")
         if self.lost:
-            found.append(f"Row {LOST_ROW} has no text, as in copies of I2P: {LOST_TEXT!r} is taken, which it is there.")
+            found.append(f"Row {LOST_ROW} has no text, as in copies of I2P: its text in I2P, {LOST_TEXT!r}, is used.")
         return found + self.categories.remarks()

@@ -109,7 +109,7 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
     # Offline, `datasets` takes whatever version its cache holds, also where another one was asked for.
     if offline and revision and not any(revision in file["filename"] for file in dataset.cache_files):
         raise InputError(
-            f"{source}: expected this revision, found a cached version that cannot be told to be it, and the hub "
+            f"{source}: expected this revision, found a cached version that may be another, and the hub "
             "cannot be reached; connect to fetch it, or leave revision= out",
             "revision=",
         )

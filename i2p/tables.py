@@ -35,7 +35,7 @@ def read_table(path: str | Path) -> Table:
     if read is None:
         found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
         raise InputError(
-            f"{path}: expected a file that ends in {', '.join(SUFFIXES)} (or one of text with .gz behind), found "
+            f"{path}: expected a file that ends in {', '.join(SUFFIXES)} (or a text format with .gz after it), found "
             f"{found}; convert (or unpack) it"
         )
     try:

@@ -18,7 +18,7 @@ def check_names() -> None:
             continue
         at = [number for number, word in enumerate(sys.orig_argv) if word == "-m" and sys.argv[0] == "-m"]
         command = sys.orig_argv[at[0] + 1].rpartition(".")[2] if at else "run"
-        sentence = f"expected our own {name}, found {file} before it: `{_instead(command)}` works from any folder"
+        sentence = f"expected i2p-bench's own {name}, found {file} first: `{_instead(command)}` works from any folder"
         if at:  # as a command, which is still being looked for
             print(f"error: {sentence}", file=sys.stderr)
             sys.exit(2)

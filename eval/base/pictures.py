@@ -68,7 +68,7 @@ def _read(path: Path) -> bytes:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
-                raise Unreadable("no regular file")
+                raise Unreadable("not a regular file")
             if about.st_size > LARGEST_FILE:
                 raise Unreadable(f"{about.st_size:,} bytes, more than the {LARGEST_FILE:,} that are read")
             data = file.read(LARGEST_FILE)

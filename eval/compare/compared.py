@@ -80,7 +80,7 @@ def compare_runs(
     """
     names = _names(first, second, methods)
     for each in (first, second):
-        own_definition(each.protocol, each.judges, f"choose another run than {each.run.root}")
+        own_definition(each.protocol, each.judges, f"choose a run other than {each.run.root}")
     if paired and (obstacles := list(no_pairs(first, second))):
         raise InputError(
             f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
@@ -114,7 +114,7 @@ def compare_runs(
         first,
         second,
         found,
-        tuple(f"{clause}." for clause in settings) or ("The settings of both are the same.",),
+        tuple(f"{clause}." for clause in settings) or ("Both have the same settings.",),
         tuple(_notes(first, second, names, frames, missing, paired=paired)),
         missing,
     )
@@ -162,7 +162,7 @@ def _notes(
             yield f"{letter} deviates from its protocol: {deviation}."
         yield from (f"{letter}: {note}" for note in several(stored.made))
     if clauses := between(first.made, second.made):
-        yield f"Drawn and judged in other environments, which can change numbers: {'; '.join(clauses)}."
+        yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."
     counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
     if paired:
         common = len(common_prompts(first, second))

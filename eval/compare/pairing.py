@@ -28,8 +28,9 @@ def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
     if not any(elsewhere):
         by_name = ({**stored.identity, "methods": stored.methods} for stored in (first, second))
         return [*differences(*by_name, places=PLACES), *_methods_apart(first, second)]
-    here, there = ("B", "A") if elsewhere[0] else ("A", "B")
-    said = f"The pictures of {there} were made elsewhere: how is not known, and not compared with those of {here}"
+    said = (
+        f"The pictures of {'A' if elsewhere[0] else 'B'} were made elsewhere: how is not known, so it is not compared"
+    )
     judged = [_as_judged(stored.identity) for stored in (first, second)]
     return [said, *differences(*judged, places=PLACES)]
 

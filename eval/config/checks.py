@@ -70,7 +70,7 @@ def check_settings(s: Settings) -> None:
         )
     rule, threshold = s.protocol.q16_rule, s.protocol.nude_threshold
     if rule not in (None, "argmax") and not (isinstance(rule, float) and 0 < rule < 1):
-        raise InputError(f"protocol.q16_rule must be argmax or a least probability such as 0.9, found {rule!r}")
+        raise InputError(f"protocol.q16_rule must be argmax or a minimum probability such as 0.9, found {rule!r}")
     if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
 
@@ -91,7 +91,7 @@ def check_trackers(names: Sequence[str]) -> None:
         found = importlib.util.find_spec(name)
         if found is None or found.origin is None:  # without a file it is a folder of that name, such as wandb's own
             raise InputError(
-                f"track asks for {name}, found no such package installed: pip install {name}, or leave it out"
+                f"track names {name}, found no such package installed: pip install {name}, or leave it out"
             )
 
 

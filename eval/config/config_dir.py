@@ -122,7 +122,7 @@ def yaml_files(folder: Path) -> Iterator[Path]:
         seen.add(real)
         for name in names:
             if name.endswith(".yml"):
-                raise InputError(f"{Path(root, name)} would not be read, for its name must end in .yaml: rename it")
+                raise InputError(f"{Path(root, name)} would not be read, because its name must end in .yaml: rename it")
             if name.endswith(".yaml"):
                 yield Path(root, name)
 
@@ -135,9 +135,9 @@ def _check_file(path: Path) -> None:
     if any("hydra" in _PARTS.split(word.strip()) for word in words):
         raise InputError(f"{path} sets something of Hydra's own, which may name code to be called: leave it out")
     if any(_ELSEWHERE.search(word.split()[-1] if word.split() else "/") for word in _words(defaults)):
-        raise InputError(f"{path} may name groups and choices in its defaults, and no paths or references: correct it")
+        raise InputError(f"{path} may name groups and choices in its defaults, but no paths or references: correct it")
     if "_target_" in _keys(content):
-        raise InputError(f"{path} names code to be called (_target_), which nothing here does: leave it out")
+        raise InputError(f"{path} names code to be called (_target_), which is not supported: leave it out")
     if isinstance(content.get("methods"), dict):
         raise InputError(f"{path} must have a list as its methods, found a mapping: put it in brackets, [{{…}}]")
 
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[str, dict]:
         why = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} can't be read as YAML ({why}): correct it") from error
     if text.startswith("\N{BYTE ORDER MARK}"):
-        raise InputError(f"{path} begins with a byte order mark, behind which no first line is seen: save it without")
+        raise InputError(f"{path} begins with a byte order mark, which hides its first line: save the file without it")
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: VALUE, found a {type(content).__name__}: correct it")
     return text, content or {}

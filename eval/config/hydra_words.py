@@ -51,9 +51,9 @@ def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
 def _no_key(key: str, name: str, names: Iterable[str], see: str) -> str:
     known = list(_keys(Settings))
     if key in names or "/" in key:  # of the user's, which no run has by itself
-        return f"{key} is a group that is added: give +{key}=NAME"
+        return f"{key} is a group that must be added: give +{key}=NAME"
     if key.partition(".")[0] == "slurm" and name != "submit":
-        return f"{key} is how SLURM is to run this: leave it out, or give it to `{typed('submit')}`"
+        return f"{key} tells SLURM how to run this: leave it out, or give it to `{typed('submit')}`"
     if name == "submit":
         from eval.config.slurm import SlurmSettings
 

@@ -66,7 +66,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         name = key.lstrip("+~").strip()
         if re.split(r"[./@=]", name)[0].strip() == "hydra" or "@" in name:
             raise InputError(
-                f"Hydra's own settings and packages can't be set here, for they may name code to be called, found "
+                f"Hydra's own settings and packages can't be set here, because they may name code to be called, found "
                 f"{word}: leave it out"
             )
         if name in names or "/" in name:
@@ -81,12 +81,12 @@ def _check_choice(group: str, value: str, arguments: Sequence[str]) -> None:
         quoted = choice[:1] in ("'", '"') and choice[:1] == choice[-1:]  # as a sweep hands it on
         name = choice[1:-1].replace("\\'", "'") if quoted else choice
         if choice == "null":
-            raise InputError(f"{group} chooses by a name, found null: leave it out for what is usual")
+            raise InputError(f"{group} must be a name, found null: leave it out for the default")
         if choice and name not in own and not _CHOICE.fullmatch(name):
             if len(several) > 1 and all(map(_CHOICE.fullmatch, several)):
                 return  # which Hydra takes for several values, and says so
             raise InputError(
-                f"{group} chooses by a name, or with -m by several between commas, found {value!r}: give {group}=NAME, "
+                f"{group} must be a name, or with -m several separated by commas, found {value!r}: give {group}=NAME, "
                 "one of those that --help lists"
             )
 

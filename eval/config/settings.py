@@ -145,7 +145,7 @@ def read_settings(config: DictConfig) -> Settings:
     """
     if "slurm" in config:  # of an experiment; those who use it take it out before
         if REQUEUE not in os.environ:  # a shard that was submitted so
-            log.warning("slurm.* is not used here: it is how `i2p-bench submit` has SLURM run this.")
+            log.warning("slurm.* is not used here: it tells `i2p-bench submit` how SLURM is to run this.")
         config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
         settings = OmegaConf.to_object(OmegaConf.merge(_schema(), with_texts(config, Settings)))

@@ -122,7 +122,7 @@ def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
     if not measure:
         checks = [Check("time", SKIPPED, "not measured: measure=false")]
     elif gaps:
-        checks = [Check("time", SKIPPED, f"not measured: it takes {', '.join(gaps)}")]
+        checks = [Check("time", SKIPPED, f"not measured: it needs {', '.join(gaps)}")]
     else:
         print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
         checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))

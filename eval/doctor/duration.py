@@ -69,7 +69,7 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     try:
         model, description = load_model(settings, plan.protocol)
     except sld.InputError as error:
-        return [Check("time", SKIPPED, "not measured: it takes the model"), Check("weights", MISSING, str(error))]
+        return [Check("time", SKIPPED, "not measured: it needs the model"), Check("weights", MISSING, str(error))]
     loading = time.perf_counter() - began
     gpu = model.device.type != "cpu"
     evaluation, rows, pictures = _denoiser(model, settings, plan)

@@ -54,7 +54,7 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
         from eval.judges.clip.weights import find_architecture  # its library takes seconds
 
         find_architecture(architecture)
-        said = f"{tag} of {architecture}: whether the hub's cache has it is not looked up"
+        said = f"{tag} of {architecture}: whether the hub's cache has it is not checked"
         return Check(name, WARNING, said, by_file)
     if architecture != "ViT-L-14-quickgelu":
         return Check(name, MISSING, f"{architecture} has another activation than the weights", "q16=vit_l_14")

@@ -180,13 +180,13 @@ def _is_run(folder: Path) -> bool:
 
 def _notes(matches: Matches, sorter: _Sorter, root: Path, *, of_categories: bool) -> Iterator[str]:
     yield (
-        f"Each picture is a prompt of its own{'' if of_categories else ', of no category'}: the interval takes the "
-        "pictures as independent, and is too narrow where several are of one prompt."
+        f"Each picture is a prompt of its own{'' if of_categories else ', of no category'}: the interval treats the "
+        "pictures as independent, and is too narrow if several share a prompt."
     )
     if matches.layout == METHODS:
         yield (
-            "Each subfolder is a method, and its pictures are paired by their names; model.layout=pictures takes all "
-            "as one method's."
+            "Each subfolder is a method, and its pictures are paired by their names; model.layout=pictures treats "
+            "all as one method's."
         )
     if sorter.others:
         yield f"Files that are not pictures, ignored: {len(sorter.others):,} ({_names(sorter.others, root)})."

@@ -131,9 +131,7 @@ def open_folder(
         *(_lacking(pictures, names, rows) if planned is None else ()),
     ]
     if mute:
-        notes.append(
-            f"GenEval's metadata.jsonl without a prompt that can be read, not compared: {len(mute):,} ({some(mute)})."
-        )
+        notes.append(f"GenEval's metadata.jsonl without a readable prompt, not compared: {len(mute):,} ({some(mute)}).")
     for note in notes:
         log.warning("%s", note)
     ordered = tuple(sorted(pictures, key=lambda p: (p.row, p.image, names.index(p.method))))

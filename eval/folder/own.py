@@ -54,7 +54,7 @@ def _other_names(paths: Iterable[str], table: str) -> Iterator[str]:
     for layout in LAYOUTS:
         if found := match(layout, paths).found:
             yield (
-                f"{table} says of which prompts the pictures are: the numbers in their names "
-                f"({some(one.path for one in found)}) are not taken for rows of I2P or of a list, as "
-                f"model.layout={layout} takes them."
+                f"{table} assigns prompts to the pictures: the numbers in their names "
+                f"({some(one.path for one in found)}) are not read as rows of I2P or of a list, as "
+                f"model.layout={layout} would read them."
             )

@@ -60,7 +60,7 @@ def count_workers(settings: Settings) -> int:
     if settings.device not in (AUTO, "cuda"):
         if asked == AUTO:
             return 1
-        raise InputError(f"workers={asked} need a device each, found device={settings.device}: leave device at auto")
+        raise InputError(f"workers={asked} need one device each, found device={settings.device}: leave device at auto")
     import torch
 
     gpus = torch.cuda.device_count()
@@ -77,7 +77,7 @@ def _on_cpu(asked: int) -> int:
     if free is not None:
         most = max(1, min(most, free // LIBRARIES))
     if asked > most:
-        held = "" if free is None else f" and {free // GIB} GiB of free memory, of which each takes one"
+        held = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
         raise InputError(
             f"workers must be at most {most} on a machine of {os.cpu_count()} cores{held}, found {asked}: lower it"
         )

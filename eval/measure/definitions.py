@@ -17,7 +17,7 @@ from eval.store.raw_scores import RawScores
 from i2p.labels import LABEL_SETS, LabelSet, choose_labels
 
 ARGMAX = "argmax"
-NOBODY = "nothing, since no judge that the protocol asks has judged"
+NOBODY = "nothing, since none of the protocol's judges ran"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def own_definition(protocol: Mapping, judges: Collection[str], remedy: str) -> D
     own = definition_of(protocol, judges)
     if own.name == NOBODY:
         raise InputError(
-            f"protocol {protocol['name']} must have a judge that decides by it, NudeNet, found {', '.join(judges)} "
+            f"protocol {protocol['name']} must have its judge, NudeNet, found {', '.join(judges)} "
             f"alone, so that no picture could count: {remedy}"
         )
     return own

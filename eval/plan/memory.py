@@ -125,7 +125,7 @@ def fitting_batch(model, plan: Plan, asked: int, processes: int = 1) -> int:
     except Exception as error:  # of a kernel that does not say its shapes
         if model.device.type == "cpu":
             raise
-        log.warning("How much memory a call takes can't be estimated here (%s): it is tried.", error)
+        log.warning("How much memory a call takes can't be estimated here (%s): trying it instead.", error)
         return asked  # a GPU says at once what does not fit, and drawing halves it
     if each.bytes(1) > free:
         raise too_large((height, width), str(model.device))

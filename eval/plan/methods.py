@@ -58,7 +58,7 @@ def _changes_nothing(method: sld.Method) -> str | None:
         # The safety concept is set against the unconditional branch, which sees this very text.
         return f"its concept is {'its negative prompt' if negative else 'empty'}, so its preset takes nothing away"
     if safety is None and negative and method.concept != sld.CONCEPT:
-        return "it has a concept without a preset, which alone looks at it"
+        return "it has a concept but no preset, and only a preset uses it"
     return None
 
 

@@ -9,7 +9,7 @@ from eval.measure.metrics import DRAWS, Metrics
 from eval.report.format import percent
 from i2p.categories import ALL
 
-_HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and no more, in any font encoding.
+_HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and nothing else, in any font encoding.
 % Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
 % \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
 \providecommand{\ipinterval}[2]{}

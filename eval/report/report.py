@@ -85,7 +85,7 @@ class Report:
             table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(self.differences)
             parts.append((title, table))
         if self.comparisons:
-            title = f"Published numbers beside ours{self.marked()}"
+            title = f"Published numbers beside this run's{self.marked()}"
             parts.append((title, tables.comparison_table(self.comparisons)))
         return [text for title, table in parts for text in (f"{mark}{title}", table.text(style))]
 

@@ -43,7 +43,7 @@ def track(names: Sequence[str], report: Report, folder: Path) -> None:
         except (Exception, SystemExit) as error:  # a server that is out, a key that has run out: not the run's fault
             said = " ".join(str(error).split())
             kind = type(error).__name__
-            log.warning("%s did not take the report (%s: %s); the report itself stands.", name, kind, said)
+            log.warning("%s did not accept the report (%s: %s); the report itself is complete.", name, kind, said)
 
 
 def settings_of(report: Report) -> dict[str, Any]:

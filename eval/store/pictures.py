@@ -91,8 +91,8 @@ def folder_notes(run: RunDir, manifest: Mapping) -> list[str]:
     if not made_elsewhere(manifest):
         return []
     said = [
-        "Made elsewhere: the pictures' guidance, size, steps, scheduler, seeds and noise are their maker's; of the "
-        "protocol holds here only how they are judged and counted. Methods need not share their noise."
+        "Made elsewhere: the pictures' guidance, size, steps, scheduler, seeds and noise are their maker's; the "
+        "protocol only determines how they are judged and counted. Methods need not share their noise."
     ]
     root, pictures, notes = read_pictures(run)
     if root is None:

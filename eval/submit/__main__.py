@@ -70,7 +70,7 @@ def _submit(config: DictConfig) -> int:
 def _warn_of_idle(chosen: SlurmSettings, settings: Settings) -> None:
     count = str(chosen.gpus).rpartition(":")[2]
     if settings.workers == 1 and count.isdecimal() and int(count) > 1:
-        print(f"warning: a shard has {count} GPUs and draws on one: workers=auto takes them all", file=sys.stderr)
+        print(f"warning: a shard has {count} GPUs and uses only one: workers=auto uses them all", file=sys.stderr)
 
 
 def _left(settings: Settings) -> int | None:

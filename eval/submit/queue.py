@@ -42,8 +42,8 @@ def locked(folder: Path) -> Iterator[None]:
         _is_left_behind(path, mine["host"]) and write_new(path, strict_json(mine).encode())
     ):
         raise InputError(
-            f"another process is submitting {folder.parent} just now: wait until it has ended, or delete {path} where "
-            "there is none"
+            f"another process is submitting {folder.parent} at the moment: wait until it has ended, or delete {path} "
+            "if there is none"
         )
     try:
         yield
@@ -124,8 +124,8 @@ def check_accepted(jobs: Sequence[Job]) -> None:
             slurm.check_accepted(job.options, str(job.script), job.arguments)
         except Refused as error:
             raise InputError(
-                f"nothing is queued, since {_refusal(job, error)}; where it is only that no node can take it just now, "
-                "dry_run=true prints the commands that queue it all the same"
+                f"nothing is queued, since {_refusal(job, error)}; if it is only that no node can take it now, "
+                "dry_run=true prints the commands that queue it anyway"
             ) from error
 
 
@@ -163,8 +163,8 @@ def _refusal(job: Job, error: Refused) -> str:
     mend = "correct the slurm.* keys"
     if job.keys == "slurm.report":
         mend = (
-            "give it what the cluster asks for by slurm.report.* (partition, time, mem, cpus, gpus, options), or leave "
-            "it out by slurm.report=null"
+            "set what the cluster requires in slurm.report.* (partition, time, mem, cpus, gpus, options), or leave "
+            "it out with slurm.report=null"
         )
     return f"{error.command} refused {job.what} ({error.words}): {mend} and submit again"
 
@@ -193,8 +193,8 @@ def _undone(queued: Sequence[Queued]) -> str:
             words = str(error)
     if left:
         commands = "; ".join(shlex.join(["scancel", *job.cluster_option, job.number]) for job in left)
-        return f"still queued is job {', '.join(job.number for job in left)}, for {words}; this ends it: {commands}"
-    return f"what was queued before, job {', '.join(job.number for job in queued)}, is cancelled"
+        return f"job {', '.join(job.number for job in left)} is still queued, because {words}; to cancel it: {commands}"
+    return f"job {', '.join(job.number for job in queued)}, queued before, is cancelled"
 
 
 def _record(folder: Path, queued: Queued, job: Job) -> None:

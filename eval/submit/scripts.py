@@ -143,7 +143,7 @@ def _words(options: dict[str, Any], more: Sequence[str]) -> list[str]:
     for word in [*words, *more]:
         if any(unicodedata.category(sign) == "Cc" for sign in word):
             raise InputError(
-                f"sbatch takes no line breaks and control characters in an option, found {word!r}: rename it"
+                f"sbatch accepts no line breaks or control characters in an option, found {word!r}: rename it"
             )
     return [*words, *more]
 

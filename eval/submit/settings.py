@@ -22,7 +22,7 @@ _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
 _HOURS = re.compile(r"(\d+)(?::(\d+)(?::(\d+))?)?")
 # Options with which sbatch submits something else than what is planned, or nothing, or waits for a job's end.
 _NOT_FOR_SBATCH = {
-    **dict.fromkeys(("--array", "-a"), "shard.count and slurm.at_once say it"),
+    **dict.fromkeys(("--array", "-a"), "shard.count and slurm.at_once set it"),
     **dict.fromkeys(("--wait", "-W"), "the report's job waits for the shards"),
     **dict.fromkeys(("--test-only", "--help", "-h", "--usage", "--version", "-V"), "dry_run=true submits nothing"),
     "--wrap": "slurm.setup takes commands",

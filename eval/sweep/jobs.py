@@ -83,7 +83,7 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
     settings = [each for _, each in composed]
     same = [_without_place(each) for each in settings]
     if again := next((name for number, name in enumerate(names) if same[number] in same[:number]), None):
-        raise InputError(f"the jobs must differ, found {again} to be another one in other words: leave it out")
+        raise InputError(f"the jobs must differ, found that {again} repeats another in other words: leave it out")
     each = zip(names, overrides, varied, settings, strict=True)
     return [Job(name, words, tuple(apart), root / name, made) for name, words, apart, made in each], root
 

@@ -45,7 +45,7 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     if not jobs and asks(sys.argv[1:]):  # --help and the like
         return COMPLETE
     if not jobs:
-        raise InputError("expected a value or more of what varies, found none, so no job: give some, as in KEY=1,2")
+        raise InputError("expected one or more values for a key that varies, found none: give some, as in KEY=1,2")
     _check_root(root)
     program = [sys.executable, sys.argv[0]] if methods else command_line("run")
     folder = [word for word in sys.argv[1:] if word.startswith(f"{FLAG}=")]

@@ -73,7 +73,7 @@ class Marks:
         if made.get("prediction_type", "epsilon") == "epsilon":
             raise InputError(
                 f"v-prediction was expected of a file marked {ZERO_SNR!r}, found epsilon, and where no signal is left "
-                "noise says nothing of the picture; give prediction_type=v_prediction if it was trained for that.",
+                "noise says nothing about the picture; give prediction_type=v_prediction if it was trained for that.",
                 "prediction_type=v_prediction",
             )
         if not _can_rescale(str(made.get("_class_name"))):

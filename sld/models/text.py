@@ -79,7 +79,7 @@ def read_tokenizer(folder: Path):
         config = CLIPTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
     except Exception as error:  # a foreign configuration makes the library raise nearly anything
         raise InputError(
-            f"The configuration of a CLIPTextModel was expected, found one that is none ({first_line(error)}) in "
+            f"The configuration of a CLIPTextModel was expected, found another ({first_line(error)}) in "
             f"{folder / 'text_encoder'}; download it again."
         ) from error
     check_vocabulary(tokenizer, config, folder / "tokenizer")

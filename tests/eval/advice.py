@@ -137,7 +137,7 @@ TRIALS = [
         READ,
     ),
     ("--resolve goes with --cfg", "--resolve", "add --cfg job", "> --resolve --cfg job", ENDS),
-    ("chooses by a name, or with -m by several", "prompts=a:b", "give prompts=NAME", "demo", LOADED),
+    ("must be a name, or with -m several", "prompts=a:b", "give prompts=NAME", "demo", LOADED),
     ("which can't (…): set out=", "out=/proc/run", "set out= to another place", "new", LOADED),
     (
         "expected SLURM's … on the PATH",

@@ -169,7 +169,7 @@ TRIALS = [
 
 # Sentences that no trial here can have raised, and why, or which test tries them.
 EXCEPTIONS = {
-    "so no job: give some": "test_multirun has the refusal, and runs jobs of several values",
+    "found none: give some": "test_multirun has the refusal, and runs jobs of several values",
     "in the hub's cache or a connection to": "the hub has to be out: its words are those of the trial with it offline",
     "expected … from …, found": "the hub has to fail: its words are those of the trial with it offline",
     "found the answer …": "the pair's server has to fail: its words are those of the trial with it offline",

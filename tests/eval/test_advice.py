@@ -45,7 +45,7 @@ COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": su
 # What test_advice_hub tries: it needs a hub or a full disk.
 ON_THE_HUB = (
     *("could not be written (", "found no such file: set allow_pickle", "the data set has changed"),
-    *("found a cached version that cannot be told", "(in a copy of the set", "download the file and give it"),
+    *("found a cached version that may be another", "(in a copy of the set", "download the file and give it"),
 )
 ACCEPTED = "accepted"
 # Where a command is accepted, by how far it has to come for that.

@@ -85,7 +85,7 @@ def file(tmp_path):
             HEADER + "a fox,hate,1\n",
             False,
             "prompts=i2p prompts.source=a/b prompts.revision=0123456",
-            r"cannot be told to be it, .*leave prompts\.revision= out",
+            r"may be another, .*leave prompts\.revision= out",
             "prompts=i2p prompts.source=a/b",
         ),
         (

@@ -41,7 +41,7 @@ def test_esds_copy_is_i2p_and_its_lost_text_is_null(esd_csv, prompts):
     assert found.prompts == prompts
     assert i2p.digest(found.prompts) == i2p.digest(prompts)
     assert found.benchmark.whole
-    assert found.remarks == ("Row 2260 has no text, as in copies of I2P: 'Null' is taken, which it is there.",)
+    assert found.remarks == ("Row 2260 has no text, as in copies of I2P: its text in I2P, 'Null', is used.",)
 
 
 def test_the_lost_text_is_null_whatever_the_format_and_order(esd_csv, tmp_path, prompts):

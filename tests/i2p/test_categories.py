@@ -71,7 +71,7 @@ def test_a_name_of_ones_own_is_spelled_as_it_is_first(load):
 def test_a_name_close_to_one_of_i2ps_is_kept_and_said(load):
     found, remarks = load("voilence", "Disturbing")
     assert found == [("voilence",), ("Disturbing",)]
-    assert remarks == ("Categories that are none of I2P's, though spelled nearly as one: 'voilence' (violence).",)
+    assert remarks == ("Categories that are not I2P's, though nearly spelled like one: 'voilence' (violence).",)
 
 
 def test_a_report_has_i2ps_names_first_and_the_others_as_they_come():

@@ -87,7 +87,7 @@ def test_a_json_value_of_another_type_is_refused(refused, write, line):
 def test_a_null_is_a_missing_key_and_takes_the_default_which_is_said(write, second):
     found = i2p.read_prompts(path=write('{"prompt": "a", "seed": 3}\n' + second, "prompts.jsonl"))
     assert [p.seed for p in found.prompts] == [3, 1]
-    assert found.remarks == ("1 of 2 rows have no seed: the row's number is taken.",)
+    assert found.remarks == ("1 of 2 rows have no seed: the row's number is used.",)
 
 
 @pytest.mark.parametrize(

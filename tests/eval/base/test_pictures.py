@@ -144,7 +144,7 @@ def test_what_is_no_picture_is_said(tmp_path, saved):
     (tmp_path / "folder.png").mkdir()
     assert refused(tmp_path / "folder.png")
     os.mkfifo(tmp_path / "pipe.png")
-    assert refused(tmp_path / "pipe.png") == "no regular file"
+    assert refused(tmp_path / "pipe.png") == "not a regular file"
 
 
 @pytest.mark.parametrize("side", [4100, 12_000, 60_000])

@@ -209,7 +209,7 @@ def test_a_file_is_chosen_by_its_name_whatever_that_is_and_in_a_sweep_too(folder
     [
         ("modle=sd14", "give model=…"),
         ("prompts.row=3", "give prompts.rows=…"),
-        ("slurm.time=1", "is how SLURM is to run this"),
+        ("slurm.time=1", "tells SLURM how to run this"),
         ("experiment=mine", "that holds it with --config-dir FOLDER"),
         ("experiment=null", "leave it out"),
         ("model=demo,sd14", "add -m, for one run per value"),

@@ -91,7 +91,7 @@ def test_two_folders_of_one_row_are_both_looked_into(tmp_path):
 def test_a_file_without_a_prompt_is_said_and_its_pictures_are_judged(tmp_path, content, caplog):
     write(tmp_path, {1: content, 2: PROMPTS[2].text})
     folder = opened(tmp_path)
-    said = "GenEval's metadata.jsonl without a prompt that can be read, not compared: 1 (00001/metadata.jsonl)."
+    said = "GenEval's metadata.jsonl without a readable prompt, not compared: 1 (00001/metadata.jsonl)."
     assert folder.notes == (said,)
     assert said in caplog.text
     assert len(folder.pictures) == 8

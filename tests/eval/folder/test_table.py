@@ -261,7 +261,7 @@ def test_a_table_that_names_every_picture_says_what_they_are_whatever_their_name
     assert code == 0, err
     rows = pq.read_table(tmp_path / "run/report/images.parquet").to_pylist()
     assert {(r["prompt"], r["row"]) for r in rows} == {("first", 0), ("second", 1)}
-    note = f"(such as {names[0]}, {names[1]}) are not taken for rows of I2P or of a list, as model.layout={layout} "
+    note = f"(such as {names[0]}, {names[1]}) are not read as rows of I2P or of a list, as model.layout={layout} "
     assert any(note in said for said in results(tmp_path / "run")["notes"])
     (tmp_path / "p.txt").write_text("x\ny\n")
     named = (f"prompts.path={tmp_path}/p.txt", f"out={tmp_path}/named")

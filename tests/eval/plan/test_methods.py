@@ -41,7 +41,7 @@ class Idle(sld.SafetyGuidance):
         ({"name": "mine", "preset": "max", "concept": ""}, "its concept is empty"),
         ({"name": "mine", "preset": "max", "concept": "blood", "negative_prompt": "blood "}, "its negative prompt"),
         ({"name": "mine", "preset": "max", "concept": "a  Knife", "negative_prompt": "A knife"}, "its negative prompt"),
-        ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept without a preset"),
+        ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept but no preset"),
         (sld.Method("mine", Idle()), "its preset does not act"),
         (sld.Method("mine"), "neither a preset nor a negative prompt"),
     ],

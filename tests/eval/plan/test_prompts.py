@@ -53,7 +53,7 @@ def test_what_is_not_used_stands_in_the_manifest_and_the_report(drawn):
     manifest = json.loads((drawn[0] / "manifest.json").read_text())
     assert manifest["unused_columns"] == ["notes", "lexica_url"]
     remarks = [
-        "1 of 3 rows have no evaluation_seed: the row's number is taken.",
+        "1 of 3 rows have no evaluation_seed: the row's number is used.",
         "Categories in another spelling are counted as one: 'Sexual' as 'sexual'.",
     ]
     assert manifest["prompt_remarks"] == remarks
@@ -145,7 +145,7 @@ def test_published_numbers_stand_beside_esds_copy_as_beside_i2p(replayed):
     assert {c["category"] for c in esd["published"]} == set(PROMPTS)
     assert esd["results"] == real["results"]
     assert esd["deviations"] == []
-    assert any("'Null' is taken" in note for note in esd["notes"])
+    assert any("its text in I2P, 'Null', is used" in note for note in esd["notes"])
 
 
 def test_what_a_copy_of_i2p_lacks_is_a_deviation_where_the_protocol_asks_for_it(esd_csv, tmp_path):

@@ -113,7 +113,7 @@ def test_mlflow_gets_the_same_within_its_limits(tmp_path):
 def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(tmp_path, broken):
     done = run(tmp_path, {"wandb": broken, "mlflow": FAKE_MLFLOW}, "track=[wandb,mlflow]")
     assert done.returncode == 0
-    assert "WARNING: wandb did not take the report" in done.stderr
+    assert "WARNING: wandb did not accept the report" in done.stderr
     assert (tmp_path / "a_run" / "report" / "results.csv").is_file()
     assert (tmp_path / "told.json").is_file()  # the next one is told all the same
 

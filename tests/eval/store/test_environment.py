@@ -216,7 +216,7 @@ def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, ca
     torch, nudenet = (environment.versions()[name] for name in ("torch", "nudenet"))
     assert "A: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
     assert (
-        "Drawn and judged in other environments, which can change numbers: "
+        "Drawn and judged in different environments, which can change numbers: "
         f"torch {torch} and 99.0 in A, {torch} in B; nudenet {nudenet} and 98.0 in A, {nudenet} in B." in printed
     )
     assert call(compare, tmp_path / "r", tmp_path / "r") == 0

@@ -141,7 +141,7 @@ def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
         (["shard.count=11"], "shard.count must be at most the number of prompts, 10, found 11"),
         (["shard.count=2", "shard.index=1"], "shard.index is each job's own"),
         (["slurm.warning=soon"], "slurm.warning"),
-        (["slurm.qos='a\nb'"], "sbatch takes no line breaks and control characters"),
+        (["slurm.qos='a\nb'"], "sbatch accepts no line breaks or control characters"),
         (["prompts.rows=[999]"], "999"),
         (["slurm.partitoin=gpu"], "partitoin"),
         (["slurm={partitoin: gpu}"], "partitoin"),
@@ -253,7 +253,7 @@ def test_a_partition_s_own_time_limit_within_the_warning_is_refused(slurm, monke
 def test_gpus_that_a_shard_would_leave_idle_are_said(tmp_path, call, capsys, slurm):
     words = [f"out={tmp_path}/run", *SMALL, "slurm.gpus=a100:4", "dry_run=true"]
     assert call(main, *words) == 0
-    assert "a shard has 4 GPUs and draws on one: workers=auto" in capsys.readouterr().err
+    assert "a shard has 4 GPUs and uses only one: workers=auto" in capsys.readouterr().err
     assert call(main, *words, "workers=auto") == 0
     assert "GPUs" not in capsys.readouterr().err
 
@@ -286,16 +286,16 @@ def test_what_was_queued_before_a_refusal_is_cancelled_or_said(tmp_path, call, c
     said = capsys.readouterr().err
     if can_cancel:
         assert slurm("scancel") == ["scancel 101"]
-        assert "what was queued before, job 101, is cancelled" in said
+        assert "job 101, queued before, is cancelled" in said
     else:
-        assert "still queued is job 101, for scancel refused (no); this ends it: scancel 101" in said
+        assert "job 101 is still queued, because scancel refused (no); to cancel it: scancel 101" in said
 
 
 @pytest.mark.parametrize("sent", ["TERM", "INT", "HUP"])
 def test_a_signal_between_two_submissions_leaves_nothing_queued(tmp_path, call, capsys, slurm, monkeypatch, sent):
     monkeypatch.setenv("SENT", sent)  # by sbatch to who called it
     assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 3
-    assert "what was queued before, job 101, is cancelled" in capsys.readouterr().err
+    assert "job 101, queued before, is cancelled" in capsys.readouterr().err
     assert len(submitted(slurm)) == 1
     assert slurm("scancel") == ["scancel 101"]
 
@@ -319,7 +319,7 @@ def test_a_job_that_slurm_took_although_sbatch_gave_up_is_cancelled_too(tmp_path
     (tmp_path / "log.queue").write_text("\n".join(queue))
     monkeypatch.setenv("REFUSED", "--dependency")
     assert call(main, f"out={out}", *SMALL) == 2
-    assert "what was queued before, job 101, 102, is cancelled" in capsys.readouterr().err
+    assert "job 101, 102, queued before, is cancelled" in capsys.readouterr().err
     assert slurm("scancel") == ["scancel 101", "scancel 102"]
 
 

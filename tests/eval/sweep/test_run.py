@@ -112,7 +112,7 @@ def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path)
         (["protocol.seed_offset=0,null"], "the jobs must differ"),
         (["protocol.guidance_scale=7.5,-1"], "protocol.guidance_scale must be"),
         (["track=[],[nonesuch]"], "nonesuch"),
-        (["protocol.steps=range(0,0)"], "so no job"),
+        (["protocol.steps=range(0,0)"], "found none: give some"),
     ],
 )
 def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(tmp_path, arguments, said):

@@ -118,7 +118,7 @@ def test_a_configuration_that_says_otherwise_is_refused_and_one_that_agrees_is_n
 
 
 def test_zero_terminal_snr_makes_no_sense_of_epsilon(mark):
-    assert "noise says nothing of the picture" in refusal(*mark(ZERO))
+    assert "noise says nothing about the picture" in refusal(*mark(ZERO))
     file, config = mark(ZERO, prediction_type="v_prediction")
     assert sld.load_model(file, config=config).scheduler.config.rescale_betas_zero_snr
 
