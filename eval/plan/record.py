@@ -20,7 +20,7 @@ from i2p.protocols import PRECISION
 from i2p.sources import HUB_ID
 from sld.devices import device_of
 
-SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images a prompt"
+SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images per prompt"
 
 
 def make_manifest(

@@ -10,7 +10,7 @@ from eval.measure.metrics import DRAWS, Metrics
 from eval.report.published import Comparison, remarks
 from eval.store import environment
 from eval.store.environment import Made
-from eval.store.manifest import made_elsewhere, prompts_of
+from eval.store.manifest import as_worded, made_elsewhere, prompts_of
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
@@ -64,7 +64,7 @@ def _drawn(manifest: Mapping) -> tuple[str, str]:
     guidance = "each row's" if protocol["guidance_scale"] == "row" else protocol["guidance_scale"]
     scheduler = protocol["scheduler"] or model.get("scheduler") or "the checkpoint's scheduler"
     offset = protocol.get("seed_offset", 0)
-    seeds = protocol["noise"] + (f"; {offset} is added to every row's seed" if offset else "")
+    seeds = str(as_worded(protocol["noise"])) + (f"; {offset} is added to every row's seed" if offset else "")
     return f"{protocol['steps']} steps of {scheduler}, guidance scale {guidance}, size {size}", seeds
 
 

@@ -9,7 +9,7 @@ import i2p
 import sld
 from eval.measure.metrics import Metrics
 from eval.report.format import percent
-from eval.store.manifest import as_json, is_i2p, made_elsewhere
+from eval.store.manifest import as_json, as_worded, is_i2p, made_elsewhere
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
     if any(c.protocol is None for c in comparisons):
         names = ", ".join(dict.fromkeys(c.source for c in comparisons if c.protocol is None))
         said.append(
-            f"{names}: states ten images per prompt, but not its guidance, size, steps or noise; ours are above."
+            f"{names}: states ten images per prompt, but not its guidance, size, steps or noise; this run's are above."
         )
     other = sorted({c.protocol for c in comparisons} - {None, identity["protocol"]["name"]})
     return said + [_distance(name, manifest) for name in other]
@@ -134,14 +134,16 @@ def remarks(comparisons: Sequence[Comparison], manifest: Mapping, missing: int =
 def _distance(name: str, manifest: Mapping) -> str:
     """How far a published number's protocol is from the run's, in words."""
     theirs, ours = i2p.get_protocol(name), manifest["identity"]["protocol"]
-    known = {key: _in_words(value) for key, value in ours.items() if key not in ("name", "source", "caveats")}
+    known = {
+        key: _in_words(as_worded(value)) for key, value in ours.items() if key not in ("name", "source", "caveats")
+    }
     wanted = {key: _in_words(value) for key, value in as_json(asdict(theirs)).items() if key in known}
     apart = [f"{key} {wanted[key]} there and {known[key]} here" for key in wanted if wanted[key] != known[key]]
     if made_elsewhere(manifest):
         apart.append("how the pictures were drawn is not known here")
     return (
-        f"Numbers of the protocol {name} stand beside ours for orientation, and test nothing: {'; '.join(apart)}. "
-        f"Of {name} cannot be matched: {'; '.join(theirs.caveats)}."
+        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(apart)}. "
+        f"What cannot be matched of {name}: {'; '.join(theirs.caveats)}."
     )
 
 

@@ -12,7 +12,7 @@ from eval.base.errors import InputError
 from eval.base.files import json_digest
 from eval.folder.layouts import NO_PROMPTS
 from eval.judges import JUDGES, judge_class
-from i2p.protocols import DRAWN
+from i2p.protocols import DRAWN, NOISE
 from i2p.sources import HUB_ID
 from i2p.tables import is_table
 
@@ -33,8 +33,11 @@ FREE = {
 # Names: the digests beside them say which files they are.
 FREE_KEYS = {
     *("model.source", "model.revision"),
+    *("protocol.source", "protocol.caveats"),  # sentences about what the protocol's name and values say
     *(f"judges.{name}.{key}" for name in JUDGES for key in judge_class(name).files if not key.endswith("sha256")),
 }
+# Sentences of older runs in the words of today.
+REWORDED = {"one CPU generator a prompt, seeded with the row's seed; image k is its k-th draw": NOISE}
 SCHEDULER = "model.scheduler_config"
 # Choices that there were not yet when older runs began, which ran as this says.
 SINCE = {"protocol.seed_offset": 0}
@@ -144,8 +147,13 @@ def differences(
             yield from differences(one, other, f"{key}.{one['name']}", places)
     elif key and (there, here).count(None) == 1 and isinstance(there or here, dict):
         yield f"{key} is {places[there is None]} only"
-    elif there != here and key not in FREE_KEYS:
+    elif as_worded(there) != as_worded(here) and key not in FREE_KEYS:
         yield f"{key} is {_short(there)} {places[0]} and {_short(here)} {places[1]}"
+
+
+def as_worded(value: object) -> object:
+    """Return a sentence of an older run in the words of today; anything else as it is."""
+    return REWORDED.get(value, value) if isinstance(value, str) else value
 
 
 def _short(value: object) -> str:

@@ -1,5 +1,6 @@
 """Another run in a run directory is refused before anything is loaded, and the doctor says so in the same words."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from hydra import compose, initialize_config_module
 
 import sld
 from eval.base.errors import InputError
+from eval.compare.__main__ import main as compare
 from eval.config.settings import read_settings
 from eval.doctor import __main__ as doctor
 from eval.doctor import files
@@ -16,6 +18,7 @@ from eval.generate import models
 from eval.plan.make import make_plan
 from eval.plan.same_run import check_rerun, other_files
 from eval.run import main
+from eval.store.manifest import signed
 from eval.store.rundir import RunDir
 
 SMALL = ["prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "sheet=false"]
@@ -164,3 +167,21 @@ def test_what_q16_is_read_from_by_another_name_is_told_where_it_is_asked(begun):
     said = "q16.architecture is demo there and ViT-L-14-quickgelu here"
     assert said in list(other_files(standing, settings, weights=False))
     assert not list(other_files(standing, replace(settings, judges=["nudenet"]), weights=False))
+
+
+def test_a_run_that_an_older_version_began_resumes_though_its_protocol_is_worded_otherwise(begun, tmp_path, call):
+    out = shutil.copytree(begun, tmp_path / "run")
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["identity"]["protocol"] |= {
+        "source": "AIML-TUDA/i2p: how the columns inappropriate_, nudity_ and q16_percentage came to be",
+        "noise": "one CPU generator a prompt, seeded with the row's seed; image k is its k-th draw",
+        "caveats": ["judged with another NudeNet"],
+    }
+    (out / "manifest.json").write_text(json.dumps(signed(manifest)))
+    for part in (out / "scores").iterdir():
+        part.unlink()  # they belong to the manifest as it was
+    assert call(main, *SMALL, f"out={out}") == 0
+    assert json.loads((out / "manifest.json").read_text())["identity"] == manifest["identity"]
+    assert "one CPU generator per prompt" in (out / "report" / "results.md").read_text()
+    assert call(compare, str(out), str(begun), f"out={tmp_path}/compared") == 0
+    assert "Both have the same settings." in (tmp_path / "compared" / "comparison.md").read_text()
