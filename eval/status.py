@@ -35,7 +35,7 @@ class Status:
     idle: float | None
     """Seconds since the last part was written."""
     shards: dict[int, int] | None
-    """Images missing, by shard; None of a run that was begun without."""
+    """Missing images per shard; None if the run has one shard."""
 
     @property
     def missing(self) -> int:

@@ -1,4 +1,4 @@
-"""What a command line may say to Hydra: choices and values of this project, and nothing that Hydra itself would act on.
+"""Which overrides are allowed: this project's own keys, and nothing that Hydra itself acts on.
 
 Hydra calls code that a config names (callbacks, launchers, logging handlers), unpickles with one of its flags, and
 reads configs from wherever it is told. So its own settings are not for the command line, and configs come from `conf/`

@@ -1,4 +1,4 @@
-"""Work beside the loop: one thread behind a short queue, so that a slow disk slows the loop and fills no memory."""
+"""A background thread behind a bounded queue: a slow disk slows the loop down instead of filling the memory."""
 
 from __future__ import annotations
 

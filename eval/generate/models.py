@@ -1,4 +1,4 @@
-"""The model and the judges that the settings name, loaded, and the run opened: what every process does first."""
+"""Load the model and the judges and open the run directory: the first step of every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run in words: what one must know to repeat it, and what a reader must not overlook."""
+"""A run in words: what is needed to reproduce it, as (name, value) pairs, and the caveats for a reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiment trackers, for who has one: after a report its settings and numbers go there as names and scalars.
+"""Optional experiment trackers: after each report, log its settings as parameters and its numbers as scalars.
 
 No prompt, no picture and no text of a method is given to a tracker. What it adds of its own, such as the machine's name
 or the user's, is the tracker's to say. A tracker that fails costs a warning: the report stands by then.

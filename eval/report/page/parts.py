@@ -1,4 +1,4 @@
-"""What `report.html` says beside the tables: a run in a sentence, digests and counts."""
+"""The parts of `report.html` that are not tables: headline, counts and digests."""
 
 from __future__ import annotations
 
