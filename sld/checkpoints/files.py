@@ -120,7 +120,7 @@ def check_safetensors(path: Path) -> None:
 def pickle_refused(path: Path) -> InputError:
     """The error for weights that only a pickle reader could read."""
     return InputError(
-        f"Weights as safetensors were expected, found a pickle, {path.name}, in {path.parent}; convert it, or say "
+        f"Weights as safetensors were expected, found a pickle, {path.name}, in {path.parent}; convert it, or set "
         "allow_pickle=True if you trust its origin.",
         "allow_pickle=True",
     )

@@ -127,7 +127,7 @@ def test_weights_that_the_hub_has_as_a_pickle_are_taken_once_that_is_allowed(tmp
         f"q16=vit_l_14 q16.architecture=ViT-L-14-quickgelu q16.weights=openai q16.prompts={tmp_path}/pair.safetensors"
     )
     refuse_then_accept(
-        words, r"say q16\.allow_pickle=true", f"{words} q16.allow_pickle=true", "eval.judges.clip.encoder.load_model"
+        words, r"set q16\.allow_pickle=true", f"{words} q16.allow_pickle=true", "eval.judges.clip.encoder.load_model"
     )
 
 

@@ -72,9 +72,9 @@ def test_every_key_that_the_harness_advises_exists():
 def test_a_library_speaks_of_arguments_and_the_command_line_of_keys(tmp_path):
     weights = tmp_path / "w.ckpt"
     weights.write_bytes(b"x")
-    with pytest.raises(sld.InputError, match=r"say allow_pickle=True if"):
+    with pytest.raises(sld.InputError, match=r"set allow_pickle=True if"):
         sld.load_model(weights)
-    with pytest.raises(InputError, match=r"say model\.allow_pickle=true if"), as_keys(MODEL):
+    with pytest.raises(InputError, match=r"set model\.allow_pickle=true if"), as_keys(MODEL):
         sld.load_model(weights)
     with pytest.raises(i2p.InputError, match=r"take them out of rows=$"):
         i2p.select(i2p.load_prompts("demo"), i2p.Selection(rows="999"))
@@ -90,7 +90,7 @@ def test_what_a_user_wrote_is_not_taken_for_an_argument(tmp_path):
     with pytest.raises(InputError) as raised, as_keys(judge_class("q16").keys()):
         sld.load_model(folder / "w.ckpt")
     assert str(folder) in str(raised.value)
-    assert str(raised.value).endswith("say q16.allow_pickle=true if you trust its origin.")
+    assert str(raised.value).endswith("set q16.allow_pickle=true if you trust its origin.")
 
 
 def test_errors_that_name_no_argument_pass_as_they_are():

@@ -351,7 +351,7 @@ def test_a_run_that_is_queued_is_not_queued_twice(tmp_path, call, capsys, slurm)
 def test_of_two_submissions_at_once_one_is_refused(tmp_path, call, capsys, slurm):
     with locked(tmp_path / "run/slurm"):
         assert call(main, f"out={tmp_path}/run", *SMALL) == 2
-        assert f"another process is submitting {tmp_path}/run just now" in capsys.readouterr().err
+        assert f"another process is submitting {tmp_path}/run at the moment" in capsys.readouterr().err
         assert not slurm("sbatch")
     assert call(main, f"out={tmp_path}/run", *SMALL) == 0
 
