@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 import i2p
+from eval.base import plugins
 from eval.base.errors import InputError
 from eval.base.values import at_least, one_of
 from eval.config.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
@@ -32,9 +33,9 @@ def check_settings(s: Settings) -> None:
     one_of("images", s.images, IMAGES)
     one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
-        one_of("judges", name, JUDGES)
+        one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
     _used(s)
-    for name in JUDGES:
+    for name in dict.fromkeys((*JUDGES, *s.judges)):
         judge_class(name).check_settings(getattr(s, name), name in s.judges)
     if s.model.kind != "published" and not s.judges:
         raise InputError(f"judges is empty, so nothing could be measured: name at least one of {' and '.join(JUDGES)}")

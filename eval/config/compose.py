@@ -20,9 +20,11 @@ from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import in_our_words
 from eval.config.overrides import HELP, MULTIRUN, check_arguments, groups
+from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
 from eval.config.texts import CHOICE, text_keys
 from eval.config.values import as_typed
+from eval.judges import judge_class
 
 T = TypeVar("T")
 
@@ -132,6 +134,8 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         if (folder := config_dir(given)) and set(HELP[:2]) & set(given):
             names = "".join(f"\n  {group:<14}{', '.join(found)}" for group, found in choices(folder).items())
             say(f"\nIn {folder}\n{names}")
+        if set(HELP[:2]) & set(given) and (brought := help_lines(given)):
+            say(f"\n{brought}")
         raise
     finally:
         sys.argv = given
@@ -141,9 +145,12 @@ def _for_hydra(arguments: Sequence[str]) -> list[str]:
     """Each word of the command line as Hydra is to get it."""
     from eval.config.slurm import SlurmSettings
 
+    arguments, plugged = with_plugged(arguments)
     sweep = any(word in MULTIRUN for word in arguments)
     kinds = dict.fromkeys(groups(arguments), CHOICE)
     kinds |= text_keys(Settings) | text_keys(SlurmSettings, "slurm.")
+    for name in plugged:
+        kinds |= text_keys(judge_class(name).settings, f"{name}.")
     return [as_typed(word, kinds, sweep=sweep) for word in arguments]
 
 

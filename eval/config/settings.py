@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass, field, make_dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from eval.base import plugins
 from eval.base.command import REQUEUE, typed
 from eval.base.errors import InputError
 from eval.config.texts import with_paths, with_texts
@@ -20,6 +22,8 @@ from sld.devices import device_type
 DEMO = "demo"  # of a model: the demo world's own, which ships with i2p
 ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
 AUTO = "auto"
+# Keys and groups of the commands beside those of a run.
+RESERVED = ("defaults", "digests", "experiment", "hydra", "measure", "slurm")
 log = logging.getLogger(__name__)
 
 
@@ -134,6 +138,42 @@ Settings = make_dataclass(
 )
 
 
+def settings_with(names: Sequence[str]) -> type[Settings]:
+    """Return `Settings` with parts for judges that other packages bring."""
+    if not names:
+        return Settings
+    parts = [(name, judge_class(name).settings, field(default_factory=judge_class(name).settings)) for name in names]
+    namespace = {"__module__": __name__, "__reduce__": lambda self: (_restored, (tuple(names), vars(self)))}
+    return make_dataclass("Settings", parts, bases=(Settings,), namespace=namespace, frozen=True, kw_only=True)
+
+
+def _restored(names: Sequence[str], values: dict[str, Any]) -> Settings:
+    """Settings of `settings_with` in another process, which makes the class anew."""
+    return settings_with(names)(**values)
+
+
+def plugged_judges(config: DictConfig) -> list[str]:
+    """Return the judges of a config that other packages bring.
+
+    Raises:
+        InputError: the config sets a judge's keys that is not to judge, or one has the name of one of ours.
+    """
+    chosen = OmegaConf.to_container(config, resolve=False).get("judges") or []
+    chosen = [chosen] if isinstance(chosen, str) else [name for name in chosen if isinstance(name, str)]
+    for name in (name for name in chosen if name in JUDGES):
+        plugins.check_free(plugins.JUDGES, name)
+    others = plugins.names(plugins.JUDGES)
+    known = {*(each.name for each in fields(Settings)), *RESERVED}
+    for name in (name for name in config if name in others and name not in known and name not in chosen):
+        raise InputError(
+            f"{name} has keys set, which would have no effect (it is not among judges): leave them out, or add it, "
+            f"judges=[{','.join([*chosen, name])}]"
+        )
+    if taken := [name for name in chosen if name in others and name in known - set(JUDGES)]:
+        raise plugins.misfit(plugins.JUDGES, taken[0], "its name is a key of every run")
+    return [name for name in dict.fromkeys(chosen) if name in others and name not in JUDGES]
+
+
 def read_settings(config: DictConfig) -> Settings:
     """Return the composed Hydra config as `Settings`.
 
@@ -148,16 +188,17 @@ def read_settings(config: DictConfig) -> Settings:
             log.warning("slurm.* is not used here: it tells `i2p-bench submit` how SLURM is to run this.")
         config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
-        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), with_texts(config, Settings)))
+        kind = settings_with(plugged_judges(config))
+        settings = OmegaConf.to_object(OmegaConf.merge(_schema(kind), with_texts(config, kind)))
     except OmegaConfBaseException as error:
         raise InputError(_sentence(error)) from error
     return with_paths(settings)
 
 
-def _schema() -> DictConfig:
+def _schema(kind: type[Settings]) -> DictConfig:
     """The types of `Settings`, writable: OmegaConf makes a frozen dataclass's stand-in read-only, at each level."""
-    schema = OmegaConf.structured(Settings)
-    for key in (None, "model", "prompts", "protocol", *JUDGES, "report", "engine", "shard"):
+    schema = OmegaConf.structured(kind)
+    for key in (None, *(name for name, hint in get_type_hints(kind).items() if is_dataclass(hint))):
         OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
     return schema
 

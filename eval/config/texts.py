@@ -103,7 +103,8 @@ def _is_interpolation(value: object) -> bool:
 
 def with_paths(settings):
     """Return `Settings` with every path expanded; after this none of them is again."""
-    for key in PATHS:
+    plugged = [name for name in settings.judges if name not in JUDGES and hasattr(settings, name)]
+    for key in (*PATHS, *(f"{name}.{field}" for name in plugged for field in judge_class(name).paths)):
         part, _, name = key.rpartition(".")
         holder = getattr(settings, part) if part else settings
         path = getattr(holder, name)

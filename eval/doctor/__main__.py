@@ -19,6 +19,9 @@ from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, e
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+# What installs a judge's libraries anew.
+MENDED = {"nudenet": "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"}
+
 
 def main() -> None:
     """Look, print a table and exit: 0 a run would start, 2 something is missing."""
@@ -67,6 +70,7 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     """Yield every check in turn; one that fails is a line, and takes no other along."""
     from eval.config.checks import check_settings
     from eval.config.settings import DEMO
+    from eval.judges import JUDGES
     from eval.plan.make import make_plan
     from eval.store.rundir import RunDir
 
@@ -84,11 +88,8 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("cpu", lambda: _of("machine", "host"))
     yield from seen("device", lambda: _of("machine", "devices", settings), "device=cpu   or device=auto")
     yield from seen("model", lambda: _of("model", "model", settings, digests))
-    if "q16" in settings.judges:
-        yield from seen("q16", lambda: _of("judges", "q16", settings, digests))
-    if "nudenet" in settings.judges:
-        mend = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
-        yield from seen("nudenet", lambda: _of("judges", "nudenet", settings), mend)
+    for name in sorted(settings.judges, key=lambda name: JUDGES.index(name) if name in JUDGES else len(JUDGES)):
+        yield from seen(name, partial(_of, "judges", "look", settings, name, digests), MENDED.get(name, ""))
     yield from seen("prompts", lambda: _of("prompts", "prompts", settings))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from eval.base import plugins
 from eval.base.errors import InputError
 from eval.config.keys import as_keys, in_keys
 from eval.config.settings import Settings
@@ -17,6 +18,15 @@ from sld.checkpoints import files
 NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 
 Q16, NUDENET = judge_class("q16").keys(), judge_class("nudenet").keys()
+
+
+def look(settings: Settings, name: str, digests: bool) -> Check | list[Check]:
+    """What of the judge of this name is here."""
+    if name in LOOKS:
+        return LOOKS[name](settings, digests)
+    judge = judge_class(name)
+    judge.check_paths(getattr(settings, name))
+    return Check(name, OK, f"{plugins.package_of(plugins.JUDGES, name)}: {judge.help}")
 
 
 @as_keys(Q16)
@@ -86,7 +96,7 @@ def _pair(settings: Settings) -> Check:
 
 
 @as_keys(NUDENET)
-def nudenet(settings: Settings) -> Check:
+def nudenet(settings: Settings, digests: bool) -> Check:
     """NudeNet's network, and what it would run on."""
     from eval.judges.nudenet_network import find_network
 
@@ -102,3 +112,6 @@ def nudenet(settings: Settings) -> Check:
             "nudenet", WARNING, f"{said}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
         )
     return Check("nudenet", OK, f"{said}; the known sha256")
+
+
+LOOKS = {"q16": q16, "nudenet": nudenet}

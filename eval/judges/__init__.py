@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from eval.base import plugins
 from eval.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,11 +125,51 @@ class Judge:
 
 
 def judge_class(name: str) -> type[Judge]:
-    """The class of the judge called `name`; InputError, with the names there are, for any other."""
-    if name not in _MODULES:
-        raise InputError(f"expected a judge of {', '.join(JUDGES)}, found {name!r}: choose one of these names")
-    module, attribute = _MODULES[name]
-    return getattr(importlib.import_module(module), attribute)
+    """The class of the judge called `name`: one of ours, or one that an installed package brings.
+
+    Raises:
+        InputError: there is none, or that of a package is broken; the sentence says which there are.
+    """
+    if name in _MODULES:
+        module, attribute = _MODULES[name]
+        return getattr(importlib.import_module(module), attribute)
+    if name not in (others := plugins.names(plugins.JUDGES)):
+        raise InputError(
+            f"expected a judge of {', '.join((*JUDGES, *others))}, found {name!r}: choose one of these names"
+        )
+    return _sound(name, plugins.load(plugins.JUDGES, name))
+
+
+def _sound(name: str, found: Any) -> type[Judge]:
+    """The class that a package brings. Raises InputError where it is none, or would take the place of another part."""
+    for why in _faults(name, found):
+        raise plugins.misfit(plugins.JUDGES, name, why)
+    return found
+
+
+def _faults(name: str, found: Any) -> Iterator[str]:
+    if not (isinstance(found, type) and issubclass(found, Judge)):
+        yield f"it is no class that derives from {Judge.__module__}.{Judge.__name__}"
+        return
+    texts = {key: getattr(found, key, None) for key in ("name", "version", "help")}
+    if lacking := [key for key, value in texts.items() if not (isinstance(value, str) and value)]:
+        yield f"its {lacking[0]} is no text"
+    if found.name != name:
+        yield f"its name is {found.name!r}"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        yield "its name must be of small letters, digits and _"
+    if not (is_dataclass(found.settings) and found.settings.__dataclass_params__.frozen):
+        yield "its settings are no frozen dataclass"
+    try:
+        columns = list(found.columns())
+    except Exception as error:  # whatever another's code can raise
+        yield f"its columns can't be told ({type(error).__name__}: {error})"
+        return
+    if not columns:
+        yield "it has no columns"
+    for column in columns:
+        if not is_column_of(column, name):
+            yield f"its column {column} does not begin with {name}_"
 
 
 def known_judges(settings: Any, names: Sequence[str], device: str) -> dict[str, dict[str, Any]]:
@@ -149,4 +191,12 @@ def columns_of(judge: str, present: Sequence[str]) -> list[str]:
 
 def described(judges: Mapping[str, Judge]) -> dict[str, dict[str, Any]]:
     """Each judge's description for the manifest."""
-    return {name: judge.describe() for name, judge in judges.items()}
+    return {name: {**_by(name), **judge.describe()} for name, judge in judges.items()}
+
+
+def _by(name: str) -> dict[str, Any]:
+    """What is said of every judge that another package brings; ours say it themselves."""
+    if name in _MODULES:
+        return {}
+    judge = judge_class(name)
+    return {"name": name, "version": judge.version}

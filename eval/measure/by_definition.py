@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 
+from eval.base import plugins
+from eval.judges import JUDGES
 from eval.measure.definitions import (
     DEFINITIONS,
     Definition,
@@ -125,7 +127,8 @@ def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -
     definitions = possible if known else [own, *possible]
     results = [row for one in definitions for row in _results(one, stored, frame)]
     parts = body_parts(stored, frame) if "nudenet" in judges else []
-    return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), tuple(_left_out(judges)))
+    notes = (*_left_out(judges), *_not_here(judges))
+    return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), notes)
 
 
 def _left_out(judges: Collection[str]) -> list[str]:
@@ -133,6 +136,15 @@ def _left_out(judges: Collection[str]) -> list[str]:
     lacking = " and ".join(sorted(set().union(*(DEFINITIONS[name].judges for name in left)) - set(judges)))
     parts = "" if "nudenet" in judges else ", and the counts of body parts"
     return [f"Left out, since {lacking} did not judge: the definitions {', '.join(left)}{parts}."] if left else []
+
+
+def _not_here(judges: Collection[str]) -> list[str]:
+    """A sentence for each judge of the run whose package has gone: its records stay, its definitions go with it."""
+    here = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
+    gone = [name for name in judges if name not in JUDGES and name not in here]
+    return [
+        f"The package that brings the judge {name} is not installed: its definitions are left out." for name in gone
+    ]
 
 
 def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> list[Defined]:

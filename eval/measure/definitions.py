@@ -10,8 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
+import sld
+from eval.base import plugins
 from eval.base.errors import InputError
+from eval.judges import JUDGES, Rule, columns_of, judge_class
 from eval.measure import flags
 from eval.store.raw_scores import RawScores
 from i2p.labels import LABEL_SETS, LabelSet, choose_labels
@@ -26,7 +30,8 @@ class Definition:
 
     `q16` is `argmax` (the larger logit decides) or the least probability that counts; `labels` the label set with its
     threshold; None where that judge is not asked. With `last_above`, of each label only the last detection above that
-    score is looked at, in NudeNet's order, which is by falling score.
+    score is looked at, in NudeNet's order, which is by falling score. A judge that another package brings has a `rule`
+    of its own, and is named by `judge`.
     """
 
     name: str
@@ -34,16 +39,21 @@ class Definition:
     labels: LabelSet | None
     source: str
     last_above: float | None = None
+    judge: str = ""
+    rule: Rule | None = None
 
     @property
     def judges(self) -> set[str]:
         """The judges it asks."""
-        return {name for name, part in (("q16", self.q16), ("nudenet", self.labels)) if part is not None}
+        parts = (("q16", self.q16), ("nudenet", self.labels), (self.judge, self.rule))
+        return {name for name, part in parts if part is not None}
 
     @property
     def counts(self) -> str:
         """What counts, in words."""
         parts = [part for part in (self._q16_words(), self._nude_words()) if part]
+        if self.rule is not None:
+            return self.rule.counts
         return " or ".join(parts) or (NOBODY if self.name == NOBODY else "the dataset's own verdicts, replayed")
 
     def same_as(self, other: Definition) -> bool:
@@ -52,7 +62,7 @@ class Definition:
 
     def _key(self) -> tuple:
         labels = self.labels and (self.labels.labels, self.labels.threshold, self.labels.inclusive)
-        return self.q16, labels, self.last_above
+        return self.q16, labels, self.last_above, self.rule and self.rule.name
 
     def _q16_words(self) -> str:
         if self.q16 is None:
@@ -98,23 +108,40 @@ def get_definition(name: str, judges: Collection[str]) -> Definition:
     Raises:
         InputError: there is none, or it asks a judge that is not among `judges`; the sentence lists those there are.
     """
-    possible = possible_with(judges)
-    names = ", ".join(definition.name for definition in possible or DEFINITIONS.values())
-    if name not in DEFINITIONS:
+    known, possible = definitions_with(judges), possible_with(judges)
+    names = ", ".join(definition.name for definition in possible or known.values())
+    if name not in known:
         raise InputError(f"flags must be one of {names}, found {name!r}: choose one of these names")
-    lacking = " and ".join(sorted(DEFINITIONS[name].judges - set(judges)))
+    lacking = " and ".join(sorted(known[name].judges - set(judges)))
     if lacking and not possible:
         raise InputError(
             f"flags={name} needs raw scores of {lacking}, found a run without any, such as a replay: leave flags out"
         )
     if lacking:
         raise InputError(f"flags={name} needs raw scores of {lacking}, found a run without: choose one of {names}")
-    return DEFINITIONS[name]
+    return known[name]
+
+
+def definitions_with(judges: Collection[str]) -> dict[str, Definition]:
+    """Return the field's definitions by name, and those of judges that installed packages bring.
+
+    Raises:
+        InputError: one of these is broken, or has a definition whose name is another's.
+    """
+    here = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
+    known = dict(DEFINITIONS)
+    for name in (name for name in judges if name not in JUDGES and name in here):
+        for rule in judge_class(name).rules:
+            if rule.name in known or not sld.is_method_name(rule.name):
+                why = "there is another" if rule.name in known else "it is no name of a folder"
+                raise plugins.misfit(plugins.JUDGES, name, f"{why} (its definition {rule.name!r})")
+            known[rule.name] = Definition(rule.name, None, None, rule.source, judge=name, rule=rule)
+    return known
 
 
 def possible_with(judges: Collection[str]) -> list[Definition]:
     """Return the definitions that ask none but these judges."""
-    return [definition for definition in DEFINITIONS.values() if definition.judges <= set(judges)]
+    return [definition for definition in definitions_with(judges).values() if definition.judges <= set(judges)]
 
 
 def definition_of(protocol: Mapping, judges: Collection[str]) -> Definition:
@@ -168,7 +195,29 @@ def nude_of(raw: RawScores, definition: Definition) -> np.ndarray:
 
 def inappropriate(raw: RawScores, definition: Definition) -> np.ndarray:
     """Whether pictures count under the definition, (n,) bool."""
-    return q16_of(raw, definition) | nude_of(raw, definition)
+    found = q16_of(raw, definition) | nude_of(raw, definition)
+    if definition.rule is not None:
+        found |= _by_rule(raw.scores, definition)
+    return found
+
+
+def _by_rule(scores: pa.Table, definition: Definition) -> np.ndarray:
+    """The finding of a judge that another package brings, (n,) bool; False where it was not asked."""
+    said = scores.select(columns_of(definition.judge, scores.column_names))
+    asked = np.ones(len(scores), dtype=bool)
+    for column in said.columns:
+        asked &= column.is_valid().to_numpy()
+    try:
+        flagged = np.asarray(definition.rule.inappropriate(said.filter(pa.array(asked))))
+    except Exception as error:  # whatever another's code can raise
+        why = f"its definition {definition.name} failed ({type(error).__name__}: {error})"
+        raise plugins.misfit(plugins.JUDGES, definition.judge, why) from error
+    if flagged.dtype != bool or flagged.shape != (asked.sum(),):
+        why = f"its definition {definition.name} gave {flagged.dtype} of shape {flagged.shape}, no bool per picture"
+        raise plugins.misfit(plugins.JUDGES, definition.judge, why)
+    found = np.zeros(len(scores), dtype=bool)
+    found[asked] = flagged
+    return found
 
 
 def counted(raw: RawScores, definition: Definition) -> np.ndarray:

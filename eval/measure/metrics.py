@@ -73,9 +73,10 @@ def verdicts(stored: StoredRun, definition: Definition | None = None) -> pd.Data
 def _check_complete(frame: pd.DataFrame, scores: pa.Table, judges: Collection[str]) -> None:
     present = scores.column_names
     columns = [(judge, column) for judge in judges for column in columns_of(judge, present)]
-    columns = columns if judges else [("replay", "replayed")]
-    for judge, column in columns:
-        lacking = frame[(frame["state"] == OK) & scores[column].is_null(nan_is_null=True).to_numpy()]
+    columns += [(judge, None) for judge in judges if not columns_of(judge, present)]  # one that another package brings
+    for judge, column in columns if judges else [("replay", "replayed")]:
+        null = True if column is None else scores[column].is_null(nan_is_null=True).to_numpy()
+        lacking = frame[(frame["state"] == OK) & null]
         if len(lacking):
             method, row, image, _ = lacking.iloc[0]
             raise InputError(

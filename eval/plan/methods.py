@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import i2p
 import sld
+from eval.base import plugins
 from eval.base.errors import InputError
 
 PLAIN = "baseline"
@@ -22,7 +23,7 @@ def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[
         InputError, sld.InputError: one does not exist, is no method, or changes nothing.
     """
     own = {method.name: method for method in sld.resolve_methods(added)} if added else {}
-    made = [_custom(v) if isinstance(v, dict) else own.get(v, v) if isinstance(v, str) else v for v in values]
+    made = [_custom(v) if isinstance(v, dict) else own.get(v) or _named(v) if isinstance(v, str) else v for v in values]
     methods = sld.resolve_methods([*made, *(method for name, method in own.items() if name not in values)])
     for method in methods:
         if method.name != PLAIN and (why := _changes_nothing(method)):
@@ -31,6 +32,25 @@ def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[
                 "plain pictures"
             )
     return methods
+
+
+def _named(name: str) -> str | sld.Method:
+    """The name of one of sld's methods, or the method that an installed package brings under it.
+
+    Raises:
+        InputError: a package brings one under the name of one of sld's, or one that is broken.
+    """
+    if name in sld.METHODS:
+        plugins.check_free(plugins.METHODS, name)
+        return name
+    if name not in plugins.names(plugins.METHODS):
+        return name  # which `sld` refuses
+    method = plugins.load(plugins.METHODS, name)
+    if not isinstance(method, sld.Method):
+        raise plugins.misfit(plugins.METHODS, name, f"it is no sld.Method but {type(method).__name__}")
+    if method.name != name:
+        raise plugins.misfit(plugins.METHODS, name, f"its name is {method.name!r}")
+    return method
 
 
 def _custom(value: dict) -> sld.Method:

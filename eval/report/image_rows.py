@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from eval.base.escape import csv_cell
 from eval.measure.definitions import Definition, counted
 from eval.measure.flags import q16_probability
-from eval.store.scores import OK
+from eval.store.scores import OK, STORED
 from eval.store.stored_run import StoredRun
 
 SCHEMA = pa.schema(
@@ -74,7 +74,11 @@ def image_rows(
         "definition": [definition.name] * len(rows),
     }
     taken = {name: scores[name] for name in SCHEMA.names if name not in columns}
-    return pa.table([(columns | taken)[name] for name in SCHEMA.names], schema=SCHEMA)
+    rows = pa.table([(columns | taken)[name] for name in SCHEMA.names], schema=SCHEMA)
+    for name in scores.column_names:  # of judges that other packages bring
+        if name not in STORED.names:
+            rows = rows.append_column(name, scores[name])
+    return rows
 
 
 def to_parquet(rows: pa.Table) -> bytes:
@@ -87,7 +91,13 @@ def to_parquet(rows: pa.Table) -> bytes:
 def to_csv(rows: pa.Table) -> str:
     """Return the rows as CSV: lists joined by ", ", and no prompt that a spreadsheet would take for a formula."""
     frame = rows.to_pandas()
-    frame["prompt"] = frame["prompt"].map(csv_cell)
-    for name in ("categories", "nude_labels"):
-        frame[name] = frame[name].map(lambda values: values if values is None else ", ".join(values))
+    for field in rows.schema:
+        if pa.types.is_list(field.type):
+            frame[field.name] = frame[field.name].map(_joined)
+        elif field.name == "prompt" or (field.name not in SCHEMA.names and pa.types.is_string(field.type)):
+            frame[field.name] = frame[field.name].map(csv_cell, na_action="ignore")
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _joined(values) -> str | None:
+    return values if values is None else ", ".join(map(str, values))

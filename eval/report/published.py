@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import i2p
 import sld
+from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
 from eval.report.format import percent
 from eval.store.manifest import as_json, as_worded, is_i2p, made_elsewhere
@@ -64,7 +65,7 @@ def differences(manifest: Mapping, missing: int = 0) -> list[str]:
     identity = manifest["identity"]
     judges = identity["judges"]
     found = [f"its protocol deviates ({'; '.join(manifest['deviations'])})"] if manifest["deviations"] else []
-    if "results_sha256" not in identity["model"] and set(judges) != {"q16", "nudenet"} and not found:
+    if "results_sha256" not in identity["model"] and not set(JUDGES) <= set(judges) and not found:
         found.append("not both judges ran")
     if any(part.get("demo") for part in (identity["model"], *judges.values())):
         found.append("the demo world's weights are in it")

@@ -16,7 +16,8 @@ class RawScores:
     """What the judges said of n images, with all d detections laid out one after the other.
 
     `logits` (n, 2) float32, column 1 inappropriate, NaN where Q16 was not asked; of each detection `image` (d,) is the
-    position of its image, `label` (d,) that of its label in `labels`, `score` (d,) float64.
+    position of its image, `label` (d,) that of its label in `labels`, `score` (d,) float64. `scores` is the table that
+    they are from, with what other judges said.
     """
 
     logits: np.ndarray
@@ -24,13 +25,19 @@ class RawScores:
     label: np.ndarray
     labels: tuple[str, ...]
     score: np.ndarray
+    scores: pa.Table
 
     def of(self, chosen: np.ndarray) -> RawScores:
         """Return those of the chosen images, (n,) bool, in their order."""
         position = np.cumsum(chosen) - 1
         kept = chosen[self.image]
         return RawScores(
-            self.logits[chosen], position[self.image[kept]], self.label[kept], self.labels, self.score[kept]
+            self.logits[chosen],
+            position[self.image[kept]],
+            self.label[kept],
+            self.labels,
+            self.score[kept],
+            self.scores.filter(pa.array(chosen)),
         )
 
 
@@ -54,4 +61,4 @@ def read_raw(scores: pa.Table) -> RawScores:
             "the run's own command again"
         )
     codes = label.indices.to_numpy(zero_copy_only=False)
-    return RawScores(logits, image, codes, tuple(label.dictionary.to_pylist()), score)
+    return RawScores(logits, image, codes, tuple(label.dictionary.to_pylist()), score, scores)

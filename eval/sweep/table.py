@@ -71,7 +71,8 @@ def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
 
 def _began(done: Done, manifest: Mapping) -> bool:
     """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
-    keys = ("model", "prompts", "protocol", *JUDGES, "methods", "judges")
+    judges = dict.fromkeys((*JUDGES, *done.job.settings.judges))
+    keys = ("model", "prompts", "protocol", *judges, "methods", "judges")
     ours = as_json(asdict(done.job.settings))
     return all(manifest["settings"].get(key) == ours[key] for key in keys)
 
