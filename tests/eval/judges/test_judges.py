@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from eval.base.errors import InputError
+from eval.config.config_dir import CONF
 from eval.judges import JUDGES, judge_class
 
 
@@ -14,6 +15,12 @@ def test_every_judge_is_found_by_its_own_name():
         assert found.version
         assert callable(found.judge)
         assert callable(found.describe)
+
+
+def test_the_help_says_of_its_settings_what_the_judge_says():
+    text = (CONF / "hydra" / "help" / "i2p_bench.yaml").read_text(encoding="utf-8")
+    for name in JUDGES:
+        assert f"  {name:<14}{judge_class(name).help}\n" in text
 
 
 def test_an_unknown_judge_is_answered_with_the_names():
