@@ -158,8 +158,9 @@ def plugged_judges(config: DictConfig) -> list[str]:
     Raises:
         InputError: the config sets a judge's keys that is not to judge, or one has the name of one of ours.
     """
-    chosen = OmegaConf.to_container(config, resolve=False).get("judges") or []
-    chosen = [chosen] if isinstance(chosen, str) else [name for name in chosen if isinstance(name, str)]
+    chosen = OmegaConf.to_container(config, resolve=False).get("judges")
+    chosen = chosen if isinstance(chosen, list) else [chosen]  # what is no name is refused where texts are checked
+    chosen = [name for name in chosen if isinstance(name, str)]
     for name in (name for name in chosen if name in JUDGES):
         plugins.check_free(plugins.JUDGES, name)
     others = plugins.names(plugins.JUDGES)
