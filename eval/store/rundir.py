@@ -36,7 +36,7 @@ class RunDir:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        self._identity = b""
+        self._identity: dict = {}  # the manifest's, once there is one
         self._environment: str | None = None
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
         self._written: set[Path] = set()  # parts, by this object
@@ -211,17 +211,18 @@ class RunDir:
                 found.append((path.stat().st_mtime_ns, path))
         return sorted(found)
 
+    def _made_from(self) -> dict:
+        if not self._identity:
+            self._identity = (self.read_manifest() or {"identity": {}})["identity"]
+        return self._identity
+
     def _identity_digest(self) -> bytes:
         """What a part says of the run that it belongs to; empty without a manifest."""
-        if not self._identity:
-            manifest = self.read_manifest()
-            self._identity = json_digest(manifest["identity"]).encode() if manifest else b""
-        return self._identity
+        return json_digest(identity).encode() if (identity := self._made_from()) else b""
 
     def _plugged(self) -> list[str]:
         """The run's judges that other packages bring."""
-        manifest = self.read_manifest()
-        return [name for name in (manifest["identity"]["judges"] if manifest else ()) if name not in JUDGES]
+        return [name for name in self._made_from().get("judges", ()) if name not in JUDGES]
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
         ours, lost, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None
