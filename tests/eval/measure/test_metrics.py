@@ -193,12 +193,12 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
         compared = compare(found, "sd14", manifest(protocol=protocol))
         readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
         assert [c.agrees for c in readme] == [verdict]
-        distance = [line for line in remarks(compared, manifest(protocol=protocol)) if "official stand beside" in line]
+        distance = [line for line in remarks(compared, manifest(protocol=protocol)) if "official are shown" in line]
         assert len(distance) == apart
         for line in distance:
-            assert "guidance_scale 7.5 there and each row's here; size 512×512 there and each row's here. Of" in line
+            assert "guidance_scale 7.5 there and each row's here; size 512×512 there and each row's here. What" in line
             assert "one CUDA generator" in line
-    (line,) = [line for line in remarks(compared, manifest(protocol="heim")) if "official stand beside" in line]
+    (line,) = [line for line in remarks(compared, manifest(protocol="heim")) if "official are shown" in line]
     assert "images_per_prompt 10 there and 8 here; selection none there and hard True and toxicity_below 0.5" in line
 
 
