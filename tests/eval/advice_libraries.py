@@ -180,4 +180,5 @@ EXCEPTIONS = {
     "is in SLURM's queue already": "needs a cluster with a queue: test_slurm types the scancel that it names",
     "found one that does not fit it": "whatever does not fit is found by the header before; the key is tried above",
     "that torch.compile can take": "needs a machine without a compiler: test_tuning",
+    "(it is not among judges)": "needs a package with a judge: test_plugins types what it says",
 }

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -232,6 +233,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence(words, sentence, installed, 
     printed = capfd.readouterr().err
     assert sentence in printed
     assert printed.count("\n") == 1
+
+
+def test_keys_of_a_judge_are_accepted_with_the_judges_that_are_advised(installed, tmp_path, call, capfd):
+    words = [f"out={tmp_path}/run", *SMALL, "softness.scale=0.5"]
+    assert call(main, *words) == 2
+    advised = re.search(r"add it, (judges=\[[\w,]+\])", capfd.readouterr().err)[1]
+    assert call(main, *words, advised) == 0
 
 
 BROKEN = {
