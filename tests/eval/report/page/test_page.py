@@ -227,7 +227,7 @@ def test_every_planned_picture_is_accounted_for(hostile_run):
         for m in made.metrics
     ]
     table = unjudged(replace(made, metrics=tuple(changed)))
-    planned = str(made.images // 2)
+    planned = str(made.stored.images // 2)
     assert table.rows[0] == ("baseline", planned, str(int(planned) - 6), "1", "2", "0", "1", "2")
 
 
@@ -246,8 +246,8 @@ def test_another_definition_is_said_in_the_page_and_its_links_still_hold(hostile
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("gallery=blurred", "report.gallery must be one of off, pixelated, clear, found 'blurred'"),
-        ("gallery_prompts=0", "report.gallery_prompts must be 1 or more, found 0"),
+        ("gallery=blurred", "gallery must be one of off, pixelated, clear, found 'blurred'"),
+        ("gallery_prompts=0", "gallery_prompts must be 1 or more, found 0"),
         ("gallery_prompts=ten", "gallery_prompts must be a whole number from 1 up, found 'ten'"),
         ("images=yes", "images must be true or false, found 'yes'"),
     ],
