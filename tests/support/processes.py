@@ -31,9 +31,8 @@ FREE += ("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_")
 class Process:
     """A child of the server, with what of `subprocess.Popen` the tests use."""
 
-    def __init__(self, connection: socket.socket, args: Sequence, streams: Mapping[str, io.IOBase | None]):
+    def __init__(self, connection: socket.socket, streams: Mapping[str, io.IOBase | None]):
         self._connection = connection
-        self.args = args
         self.stdout, self.stderr = streams["stdout"], streams["stderr"]
         self.returncode: int | None = None
         self.pid = json.loads(self._answer())["pid"]
@@ -51,11 +50,9 @@ class Process:
         """The exit code, negative for a signal; None while the process is alive."""
         return self._ended(0)
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit code; subprocess.TimeoutExpired after `timeout` seconds."""
-        if self._ended(timeout) is None:
-            raise subprocess.TimeoutExpired(self.args, timeout)
-        return self.returncode
+    def wait(self) -> int:
+        """Wait for the exit code."""
+        return self._ended(None)
 
     def _ended(self, timeout: float | None) -> int | None:
         if self.returncode is None:
@@ -66,25 +63,21 @@ class Process:
                     self._connection.close()
         return self.returncode
 
-    def communicate(self, timeout: float | None = None) -> tuple:
+    def communicate(self) -> tuple:
         """Everything that the process writes, and wait for its end."""
         streams = [stream for stream in (self.stdout, self.stderr) if stream]
         found = dict.fromkeys(streams, b"")
-        until = None if timeout is None else time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             for stream in streams:
                 selector.register(stream, selectors.EVENT_READ)
             while selector.get_map():
-                ready = selector.select(None if until is None else max(0, until - time.monotonic()))
-                if not ready:
-                    raise subprocess.TimeoutExpired(self.args, timeout)
-                for key, _ in ready:
+                for key, _ in selector.select():
                     part = os.read(key.fd, 1 << 16)
                     found[key.fileobj] += part
                     if not part:
                         selector.unregister(key.fileobj)
                         key.fileobj.close()
-        self.wait(None if until is None else max(0, until - time.monotonic()))
+        self.wait()
         return tuple(stream and _as_read(stream, found[stream]) for stream in (self.stdout, self.stderr))
 
     def send_signal(self, number: int) -> None:
@@ -95,10 +88,6 @@ class Process:
     def kill(self) -> None:
         """End the process at once."""
         self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        """Ask the process to end."""
-        self.send_signal(signal.SIGTERM)
 
     def __enter__(self):
         return self
@@ -115,15 +104,13 @@ def _as_read(stream: io.IOBase, written: bytes) -> str | bytes:
     return io.TextIOWrapper(io.BytesIO(written), encoding=stream.encoding).read()
 
 
-def start(words: Sequence, *, stdout=None, stderr=None, text=False, cwd=None, env=None, start_new_session=False):
+def start(words: Sequence, *, stdout=None, stderr=None, text=False, cwd=None, env=None):
     """Start a command as `subprocess.Popen` does, from the server where that is the same."""
     words = [os.fspath(word) for word in words]
     environment = dict(os.environ if env is None else env)
     if not _can_fork(words, environment):
-        return subprocess.Popen(
-            words, stdout=stdout, stderr=stderr, text=text, cwd=cwd, env=env, start_new_session=start_new_session
-        )
-    ours, theirs, opened = {}, [], []
+        return subprocess.Popen(words, stdout=stdout, stderr=stderr, text=text, cwd=cwd, env=env)
+    ours, theirs = {}, []
     for name, wanted in (("stdout", stdout), ("stderr", stderr)):
         ours[name] = None
         if wanted == subprocess.PIPE:
@@ -131,36 +118,27 @@ def start(words: Sequence, *, stdout=None, stderr=None, text=False, cwd=None, en
             ours[name] = open(reading, "r" if text else "rb", **({"encoding": "utf-8"} if text else {}))  # noqa: SIM115
         elif wanted == subprocess.DEVNULL:
             writing = os.open(os.devnull, os.O_WRONLY)
-        elif wanted == subprocess.STDOUT:
-            theirs.append(theirs[0])
-            continue
         else:
             writing = os.dup(wanted.fileno() if wanted else {"stdout": 1, "stderr": 2}[name])
         theirs.append(writing)
-        opened.append(writing)
-    request = {
-        "words": words[1:],
-        "cwd": os.fspath(cwd or os.getcwd()),
-        "environment": environment,
-        "session": start_new_session,
-    }
+    request = {"words": words[1:], "cwd": os.fspath(cwd or os.getcwd()), "environment": environment}
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(_server())
     payload = json.dumps(request).encode("utf-8", "surrogateescape")
     socket.send_fds(connection, [len(payload).to_bytes(8, "big")], theirs)
     connection.sendall(payload)
-    for writing in opened:
+    for writing in theirs:
         os.close(writing)
-    return Process(connection, words, ours)
+    return Process(connection, ours)
 
 
-def run(words: Sequence, *, capture_output=False, text=False, check=False, timeout=None, **options):
+def run(words: Sequence, *, capture_output=False, text=False, check=False, **options):
     """Run a command as `subprocess.run` does."""
     if capture_output:
         options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with start(words, text=text, **options) as process:
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate()
         except BaseException:
             process.kill()
             raise
