@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sld.errors import InputError, first_line
@@ -68,6 +67,9 @@ def attention_order(name: str | None):
 
 def compiled(function: Callable, device: torch.device) -> Callable:
     """torch.compile of a function for fixed shapes. Raises `InputError` at its first call where compiling fails."""
+    # A second of imports that is spent here alone: most runs compile nothing.
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
     # Torch's own place, set when it is imported, is lost with /tmp: every node of a cluster would compile again.
     if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"

@@ -1,0 +1,61 @@
+"""Commands called in the test's own process, which has imported everything: for what they print and their exit codes.
+
+`run` returns what `subprocess.run` does. Signals, kills and real streams need a process (`processes`).
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import logging
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+
+def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
+    """Call a command (`eval.run`), or a script by its path, as from the command line; `env` is added to the environment.
+
+    A bug's traceback reaches the test as the exception that it is.
+    """
+    words = [os.fspath(word) for word in words]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, _own_log(), contextlib.ExitStack() as streams:
+        patch.setattr("sys.argv", [os.fspath(command), *words])
+        patch.setattr("sys.orig_argv", [sys.executable, os.fspath(command), *words])
+        patch.setattr("sys.path", [os.path.dirname(os.path.realpath(command)), *sys.path])
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        streams.enter_context(contextlib.redirect_stdout(out))
+        streams.enter_context(contextlib.redirect_stderr(err))
+        with pytest.raises(SystemExit) as stopped:
+            _call(command)
+    return subprocess.CompletedProcess([command, *words], stopped.value.code or 0, out.getvalue(), err.getvalue())
+
+
+def _call(command: str | Path) -> None:
+    if os.fspath(command).endswith(".py"):
+        runpy.run_path(os.fspath(command), run_name="__main__")
+    else:
+        folder = importlib.util.find_spec(command).submodule_search_locations is not None
+        importlib.import_module(f"{command}.__main__" if folder else command).main()
+
+
+@contextlib.contextmanager
+def _own_log():
+    """No handler of pytest's: the command sets its own up, which writes to what is stderr then."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
