@@ -1,4 +1,4 @@
-"""The doctor says what a run would find, as a process of its own: no traceback whatever is broken, nothing written."""
+"""The doctor says what a run would find: no traceback whatever is broken, nothing written."""
 
 import json
 import os
@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import datasets
+import in_process
 import processes
 import pytest
+from huggingface_hub import constants
 
 import sld
 from eval.doctor.__main__ import main
@@ -21,16 +24,26 @@ SMALL = ["prompts.rows=0-3", "protocol.steps=1", "methods=[baseline]", "sheet=fa
 OWN = ["model=checkpoint", "prompts=harmless", "q16=demo"]
 
 
-def home_of(cwd) -> Path:
-    return cwd.parent / f"{cwd.name}-home"
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A cache of the hub's of this test's own, empty at first, outside the folder that the doctor is called in."""
+    home = tmp_path.with_name(f"{tmp_path.name}-home")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", home / "datasets")
+    return home / "hub"
 
 
-def doctor(cwd, *arguments, **environment):
+def doctor(cwd, *arguments):
     """The table by name as (state, found, mend), the exit code, and all that was said."""
+    done = in_process.run("eval.doctor", *arguments, cwd=cwd)
+    return read(done.stdout), done
+
+
+def doctor_process(cwd, *arguments, **environment):
+    """The same of a process of its own, which never has a traceback."""
     command = [sys.executable, "-m", "eval.doctor", *map(str, arguments)]
-    home = home_of(cwd)  # libraries make folders of their own there
-    given = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": f"{home}/hub", "XDG_CACHE_HOME": f"{home}/cache"}
-    done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given | environment)
+    given = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return read(done.stdout), done
 
@@ -81,8 +94,7 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
 def begun(tmp_path_factory):
     """Half of a run: one shard of two."""
     out = tmp_path_factory.mktemp("runs") / "half"
-    command = [sys.executable, "-m", "eval.run", *SMALL, f"out={out}", "shard.count=2"]
-    processes.run(command, check=True, capture_output=True, cwd=ROOT)
+    assert in_process.run("eval.run", *SMALL, f"out={out}", "shard.count=2").returncode == 0
     return out
 
 
@@ -101,7 +113,7 @@ def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
 def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(begun, out)
-    processes.run([sys.executable, "-m", "eval.run", *SMALL, f"out={out}"], check=True, capture_output=True, cwd=ROOT)
+    assert in_process.run("eval.run", *SMALL, f"out={out}").returncode == 0
     table, done = doctor(tmp_path, *SMALL, f"out={out}")
     assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"})
     assert table["run directory"][1].endswith("resumes, 4 of 4 images are done")
@@ -192,7 +204,7 @@ def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
 
 
 def test_a_process_of_its_own_says_a_gap_the_same_way(broken, tmp_path):
-    table, done = doctor(tmp_path, *OWN, *QUICK, f"model.path={broken}/truncated", "out=/proc/runs/x")
+    table, done = doctor_process(tmp_path, *OWN, *QUICK, f"model.path={broken}/truncated", "out=/proc/runs/x")
     assert done.returncode == 2
     assert states(table) == dict.fromkeys(["model", "run directory", "disk"], "missing") | {
         "time": "skipped",
@@ -211,8 +223,8 @@ def test_a_good_checkpoint_is_described_without_being_loaded(broken, tmp_path):
     assert f"vae/{file.name} sha256 {told}" in table["model"][1]
 
 
-def test_without_the_hub_what_is_not_in_its_cache_is_missing(tmp_path):
-    table, done = doctor(tmp_path, *QUICK, "model=sd14", HF_HUB_OFFLINE="1")
+def test_without_the_hub_what_is_not_in_its_cache_is_missing(tmp_path, hub_cache):
+    table, done = doctor(tmp_path, *QUICK, "model=sd14")
     assert done.returncode == 2
     for name in ("model", "prompts", "q16 weights"):
         assert table[name][0] == "missing"
@@ -221,12 +233,12 @@ def test_without_the_hub_what_is_not_in_its_cache_is_missing(tmp_path):
     assert table["run directory"] == ("skipped", "not known without the prompts", "")
 
 
-def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enough(tmp_path, i2p_csv):
+def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enough(tmp_path, hub_cache, i2p_csv):
     revision = "133a221b8aa7292a167afc5127cb63fb5005638b"  # of conf/model/sd14.yaml
-    model = home_of(tmp_path) / "hub" / "hub" / "models--CompVis--stable-diffusion-v1-4"
+    model = hub_cache / "models--CompVis--stable-diffusion-v1-4"
     sld.write_tiny_checkpoint(model / "snapshots" / revision)
     file = f"prompts.path={i2p_csv}"
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
     assert table["model"][0] == "ok"
     assert "in the hub's cache: 3 weight files" in table["model"][1]
     assert re.search(
@@ -236,12 +248,12 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
     words = model / "snapshots" / revision / "tokenizer" / "vocab.json"
     whole = words.read_text()
     words.write_text(whole.replace('"cat</w>"', '"dog-cat</w>"'))
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
     assert table["model"][0] == "missing"
     assert "CLIP's tokenizer was expected" in table["model"][1]
     words.write_text(whole)
     (model / "snapshots" / revision / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file, HF_HUB_OFFLINE="1")
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
     assert table["model"][0] == "missing"
 
 
@@ -288,7 +300,7 @@ def test_a_package_that_is_missing_is_a_line_and_no_traceback(tmp_path, missing,
     fakes.mkdir()
     (fakes / "sitecustomize.py").write_text(BLOCK.format(names={missing}))
     path = os.pathsep.join([str(fakes), str(ROOT)])
-    table, done = doctor(tmp_path, *QUICK, PYTHONPATH=path)
+    table, done = doctor_process(tmp_path, *QUICK, PYTHONPATH=path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert table[line][0] == "missing", done.stdout
     assert missing in table[line][1]
