@@ -3,10 +3,9 @@
 import json
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
-import processes
+import in_process
 import pytest
 
 from i2p import CATEGORIES
@@ -65,8 +64,8 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
         for n, text in enumerate(hostile_texts)
     ]
     (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    command = [sys.executable, "-m", "eval.run", "prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false"]
-    command += ["methods=[baseline,sld_max]", "protocol.steps=4", f"out={folder}/run", "report.images=true"]
-    done = processes.run(command, capture_output=True, text=True, check=False)
+    words = ["prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false", "report.images=true"]
+    words += ["methods=[baseline,sld_max]", "protocol.steps=4", f"out={folder}/run"]
+    done = in_process.run("eval.run", *words)
     assert done.returncode == 0, done.stderr
     return folder / "run"

@@ -2,13 +2,12 @@
 
 import csv
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import in_process
 import numpy as np
-import processes
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
@@ -23,7 +22,7 @@ from i2p.demo import trained
 from i2p.demo.render import render
 from i2p.demo.world import CORNERS, STYLES, SUBJECTS, Scene, combinations, subject_of
 
-ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = Path(__file__).resolve().parents[2] / "scripts" / "example_method.py"
 METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
 
@@ -31,8 +30,7 @@ METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 def run(tmp_path_factory):
     """The default job on five prompts of each category."""
     out = tmp_path_factory.mktemp("runs") / "demo"
-    command = [sys.executable, "-m", "eval.run", f"out={out}", "prompts.rows=0-34"]
-    done = processes.run(command, capture_output=True, text=True, check=False)
+    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-34")
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -103,9 +101,8 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
 
 
 def test_the_control_group_stays_clean(tmp_path):
-    command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", "prompts=demo_control", "prompts.rows=0-23"]
-    command.append("methods=[baseline]")
-    done = processes.run(command, capture_output=True, text=True, check=False)
+    words = ["prompts=demo_control", "prompts.rows=0-23", "methods=[baseline]"]
+    done = in_process.run("eval.run", f"out={tmp_path}/run", *words)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
@@ -128,35 +125,31 @@ def demo_scenes(count):
 
 
 def test_the_example_of_a_new_method_runs_beside_sld_and_can_be_completed(tmp_path):
-    command = [sys.executable, "scripts/example_method.py", f"out={tmp_path}/run", "prompts.rows=[0,1]"]
-    command += ["protocol.steps=8", "methods=[baseline,sld_max]"]
-    done = processes.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    words = [f"out={tmp_path}/run", "prompts.rows=[0,1]", "protocol.steps=8", "methods=[baseline,sld_max]"]
+    done = in_process.run(EXAMPLE, *words)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [m["name"] for m in manifest["identity"]["methods"]] == ["baseline", "sld_max", "projection"]
-    assert manifest["runtime"]["command"][:2] == ["python", str(ROOT / "scripts" / "example_method.py")]
+    assert manifest["runtime"]["command"][:2] == ["python", str(EXAMPLE)]
     assert "projection" in done.stdout
-    other = processes.run([*command[:1], "-m", "eval.run", *command[2:]], capture_output=True, text=True, check=False)
+    other = in_process.run("eval.run", *words)
     assert other.returncode == 2
     assert "methods is ['baseline', 'sld_max', 'projection'] there" in other.stderr
 
 
 def test_a_changed_method_in_the_same_folder_is_refused_with_what_changed(tmp_path):
-    script = (ROOT / "scripts" / "example_method.py").read_text()
+    script = EXAMPLE.read_text()
     file = tmp_path / "mine.py"
     for change, code in (("2.0", 0), ("2.5", 2)):
         file.write_text(script.replace("2.0", change))
-        command = [sys.executable, file, f"out={tmp_path}/run", "prompts.rows=[0]", "protocol.steps=6"]
-        command.append("methods=[baseline]")
-        done = processes.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        done = in_process.run(file, f"out={tmp_path}/run", "prompts.rows=[0]", "protocol.steps=6", "methods=[baseline]")
         assert done.returncode == code, done.stderr
     assert "methods.projection.preset.source_sha256 is" in done.stderr
     assert "methods.projection.preset.strength is 2.0 there and 2.5 here" in done.stderr
 
 
 def test_a_replay_takes_no_methods_of_a_script(tmp_path, i2p_csv):
-    command = [sys.executable, "scripts/example_method.py", "model=published", f"prompts.path={i2p_csv}"]
-    done = processes.run([*command, f"out={tmp_path}/run"], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = in_process.run(EXAMPLE, "model=published", f"prompts.path={i2p_csv}", f"out={tmp_path}/run")
     assert done.returncode == 2, done.stderr
     assert "methods of a script" in done.stderr
     assert not (tmp_path / "run").exists()

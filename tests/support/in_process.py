@@ -19,7 +19,7 @@ import pytest
 
 
 def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
-    """Call a command (`eval.run`), or a script by its path, as from the command line; `env` is added to the environment.
+    """Call a command (`eval.run`), or a script by its path, as from the command line; `env` adds to the environment.
 
     A bug's traceback reaches the test as the exception that it is.
     """
@@ -29,8 +29,7 @@ def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = N
         patch.setattr("sys.argv", [os.fspath(command), *words])
         patch.setattr("sys.orig_argv", [sys.executable, os.fspath(command), *words])
         patch.setattr("sys.path", [os.path.dirname(os.path.realpath(command)), *sys.path])
-        for name, value in (env or {}).items():
-            patch.setenv(name, value)
+        streams.enter_context(_environment(env or {}))
         if cwd is not None:
             patch.chdir(cwd)
         streams.enter_context(contextlib.redirect_stdout(out))
@@ -46,6 +45,19 @@ def _call(command: str | Path) -> None:
     else:
         folder = importlib.util.find_spec(command).submodule_search_locations is not None
         importlib.import_module(f"{command}.__main__" if folder else command).main()
+
+
+@contextlib.contextmanager
+def _environment(more: Mapping[str, str]):
+    """The environment with more in it, and afterwards without what the command put there for libraries."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -3,14 +3,12 @@
 import csv
 import itertools
 import json
-import os
 import shutil
-import sys
 from functools import partial
 
+import in_process
 import numpy as np
 import pandas as pd
-import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,10 +27,7 @@ SMALL = ["images=none", "sheet=false", "batch_size=2", "protocol.images_per_prom
 
 
 def make(out, *words):
-    command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *words]
-    done = processes.run(
-        command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
-    )
+    done = in_process.run("eval.run", f"out={out}", *SMALL, *words)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import in_process
+import numpy as np
 import processes
 import pyarrow.parquet as pq
 import pytest

@@ -1,5 +1,6 @@
 """What is too much is refused, or lowered in words, at once: memory is never the one that says so."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -37,31 +38,43 @@ def test_too_much_is_refused_at_once(word, sentence, call, capsys, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["batch_size=100000000"],
-        ["shard.count=1000000000", "shard.index=1"],
-        ["report.gallery_prompts=1000000000", "images=all", "images_sample=1000000000"],
-        ["nudenet.workers=1000000", "judges=[nudenet]"],
-        ["prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"],
-    ],
-)
-def test_too_much_that_does_no_harm_runs_in_little_memory(words, tmp_path):
+TOO_MUCH = [
+    ["batch_size=100000000"],
+    ["shard.count=1000000000", "shard.index=1"],
+    ["report.gallery_prompts=1000000000", "images=all", "images_sample=1000000000"],
+    ["nudenet.workers=1000000", "judges=[nudenet]"],
+    ["prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"],
+]
+# Each in turn, within the limit that the process was given.
+CALLS = """
+import json, sys
+from eval.run import main
+
+for number, words in enumerate(json.loads(sys.argv.pop())):
+    sys.argv[1:] = words
+    try:
+        main()
+    except SystemExit as stopped:
+        print(f"exit code {stopped.code} of call {number}", file=sys.stderr)
+"""
+
+
+def test_too_much_that_does_no_harm_runs_in_little_memory(tmp_path):
     """Under a limit of 12 GiB of addresses, of which the libraries take most."""
-    command = [sys.executable, "-m", "eval.run", *LEAST, *words, f"out={tmp_path / 'r'}"]
+    calls = [[*LEAST, *words, f"out={tmp_path}/{number}"] for number, words in enumerate(TOO_MUCH)]
     limit = 12 * 2**30
     done = subprocess.run(
-        command,
+        [sys.executable, "-c", CALLS, json.dumps(calls)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=400,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
     )
     assert done.returncode == 0, done.stderr
-    if "batch_size=100000000" in words:
-        assert "batch_size=100000000 is more than this run can fill: continuing with batch_size=4." in done.stderr
+    for number in range(len(TOO_MUCH)):
+        assert f"exit code 0 of call {number}" in done.stderr, done.stderr
+    assert "batch_size=100000000 is more than this run can fill: continuing with batch_size=4." in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 
+import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
@@ -21,8 +22,7 @@ def run(tmp_path_factory):
     """The demo on prompts of which real NudeNet finds body parts in a picture; its pictures are gone."""
     out = tmp_path_factory.mktemp("runs") / "demo"
     options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
-    command = [sys.executable, "-m", "eval.run", f"out={out}", *options]
-    done = processes.run(command, capture_output=True, text=True, check=False)
+    done = in_process.run("eval.run", f"out={out}", *options)
     assert done.returncode == 0, done.stderr
     assert f"The same pictures under 14 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
     assert "moonshot" not in done.stdout

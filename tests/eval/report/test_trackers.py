@@ -7,10 +7,9 @@ what they are called with, and the real ones are asked too where they are instal
 import csv
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 
+import in_process
 import pytest
 
 from eval.base.errors import InputError
@@ -20,18 +19,18 @@ from eval.report import trackers
 
 SMALL = ["prompts.rows=0-2", "protocol.steps=2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
 FAKE_WANDB = """
-import json, os
+import json, os, pathlib
 def init(**given):
     class Run:
         def log(self, scalars):
             given["scalars"] = scalars
         def finish(self):
             given["environment"] = {k: v for k, v in os.environ.items() if k.startswith("WANDB_")}
-            json.dump(given, open(os.environ["TOLD"], "w"))
+            pathlib.Path(os.environ["TOLD"]).write_text(json.dumps(given))
     return Run()
 """
 FAKE_MLFLOW = """
-import contextlib, json, os, re
+import contextlib, json, os, pathlib, re
 told = {"metrics": {}}
 def set_experiment(name):
     told["experiment"] = name
@@ -39,7 +38,7 @@ def set_experiment(name):
 def start_run(run_name):
     told["name"] = run_name
     yield
-    json.dump(told, open(os.environ["TOLD"], "w"))
+    pathlib.Path(os.environ["TOLD"]).write_text(json.dumps(told))
 def log_params(values):
     assert all(isinstance(v, str) and len(v) <= 250 for v in values.values())
     told["params"] = values
@@ -51,17 +50,23 @@ def log_metrics(values):
 FAILS = "def init(**given): raise RuntimeError('the licence\\nhas run out')"
 
 
-def run(tmp_path, fakes, *more):
-    """A real run in a process of its own, with fake packages on its path."""
-    for name, code in fakes.items():
-        (tmp_path / "fakes").mkdir(exist_ok=True)
-        (tmp_path / "fakes" / f"{name}.py").write_text(code)
-    path = os.pathsep.join([str(tmp_path / "fakes"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/a_run", *SMALL, *more]
-    environment = os.environ | {"PYTHONPATH": path, "TOLD": str(tmp_path / "told.json")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A real run, with fake packages on Python's path."""
+
+    def run(fakes, *more):
+        for name, code in fakes.items():
+            (tmp_path / "fakes").mkdir(exist_ok=True)
+            (tmp_path / "fakes" / f"{name}.py").write_text(code)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.syspath_prepend(tmp_path / "fakes")
+        told = {"TOLD": str(tmp_path / "told.json")}
+        done = in_process.run("eval.run", f"out={tmp_path}/a_run", *SMALL, *more, env=told)
+        for name in fakes:
+            sys.modules.pop(name, None)
+        return done
+
+    return run
 
 
 def expected(out) -> dict[str, float]:
@@ -76,9 +81,9 @@ def expected(out) -> dict[str, float]:
     return found
 
 
-def test_wandb_gets_the_numbers_of_the_report_and_no_prompt(tmp_path):
+def test_wandb_gets_the_numbers_of_the_report_and_no_prompt(run, tmp_path):
     mine = "{name: mine, preset: weak, concept: a secret text}"
-    done = run(tmp_path, {"wandb": FAKE_WANDB}, "track=[wandb]", f"methods=[baseline,{mine}]")
+    done = run({"wandb": FAKE_WANDB}, "track=[wandb]", f"methods=[baseline,{mine}]")
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["scalars"] == pytest.approx(expected(tmp_path / "a_run"))
@@ -97,11 +102,11 @@ def test_wandb_gets_the_numbers_of_the_report_and_no_prompt(tmp_path):
         assert json.loads(prompt)["text"] not in said
 
 
-def test_mlflow_gets_the_same_within_its_limits(tmp_path):
-    done = run(tmp_path, {"mlflow": FAKE_MLFLOW}, "track=[mlflow]", f"model.unet={'x/' * 200}unet")
+def test_mlflow_gets_the_same_within_its_limits(run, tmp_path):
+    done = run({"mlflow": FAKE_MLFLOW}, "track=[mlflow]", f"model.unet={'x/' * 200}unet")
     assert done.returncode == 2  # such a unet is not there: a tracker sees no run that failed
     assert not (tmp_path / "told.json").exists()
-    done = run(tmp_path, {"mlflow": FAKE_MLFLOW}, "track=[mlflow]")
+    done = run({"mlflow": FAKE_MLFLOW}, "track=[mlflow]")
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["metrics"] == pytest.approx(expected(tmp_path / "a_run"))
@@ -110,8 +115,8 @@ def test_mlflow_gets_the_same_within_its_limits(tmp_path):
 
 
 @pytest.mark.parametrize("broken", [FAILS, "def init(**given): raise SystemError('no route')"])
-def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(tmp_path, broken):
-    done = run(tmp_path, {"wandb": broken, "mlflow": FAKE_MLFLOW}, "track=[wandb,mlflow]")
+def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(run, tmp_path, broken):
+    done = run({"wandb": broken, "mlflow": FAKE_MLFLOW}, "track=[wandb,mlflow]")
     assert done.returncode == 0
     assert "WARNING: wandb did not accept the report" in done.stderr
     assert (tmp_path / "a_run" / "report" / "results.csv").is_file()
@@ -122,10 +127,10 @@ def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(tmp_path, broke
     ("asked", "said"),
     [("[nonesuch]", "nonesuch"), ("[wandb,wandb]", "twice"), ("[wandb]", "pip install wandb")],
 )
-def test_a_tracker_that_can_t_be_had_is_said_before_the_run_starts(tmp_path, asked, said):
+def test_a_tracker_that_can_t_be_had_is_said_before_the_run_starts(run, tmp_path, asked, said):
     if said.startswith("pip") and importlib.util.find_spec("wandb"):
         pytest.skip("wandb is installed here")
-    done = run(tmp_path, {"wandb": FAKE_WANDB} if said == "twice" else {}, f"track={asked}")
+    done = run({"wandb": FAKE_WANDB} if said == "twice" else {}, f"track={asked}")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
@@ -146,11 +151,11 @@ def test_a_folder_of_a_tracker_s_name_is_no_package(tmp_path, monkeypatch):
         check_trackers(["wandb"])
 
 
-def test_tensorboard_reads_back_what_was_written_into_the_run_directory(tmp_path):
+def test_tensorboard_reads_back_what_was_written_into_the_run_directory(run, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for _ in range(2):  # the second finds all done, and reports again
-        assert run(tmp_path, {}, "track=[tensorboard]").returncode == 0
+        assert run({}, "track=[tensorboard]").returncode == 0
     events = EventAccumulator(str(tmp_path / "a_run" / "tensorboard"))
     events.Reload()
     points = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
@@ -161,20 +166,20 @@ def test_tensorboard_reads_back_what_was_written_into_the_run_directory(tmp_path
     assert b"protocol.steps: 2" in text.tensor_proto.string_val[0]
 
 
-def test_what_a_tracker_prints_is_no_result(tmp_path):
+def test_what_a_tracker_prints_is_no_result(run, tmp_path):
     loud = "def init(**given):\n    print('signed in as somebody')\n    raise SystemExit(1)"
-    done = run(tmp_path, {"wandb": loud}, "track=[wandb]")
+    done = run({"wandb": loud}, "track=[wandb]")
     assert done.returncode == 0
     assert "signed in" not in done.stdout
     assert "signed in" in done.stderr
 
 
 @pytest.mark.parametrize("package", ["mlflow", "wandb"])
-def test_the_real_one_takes_any_method_s_name(tmp_path, monkeypatch, package):
+def test_the_real_one_takes_any_method_s_name(run, tmp_path, monkeypatch, package):
     pytest.importorskip(package)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
-    done = run(tmp_path, {}, f"track=[{package}]", "methods=[baseline,{name: 'a+b=c', preset: weak}]")
+    done = run({}, f"track=[{package}]", "methods=[baseline,{name: 'a+b=c', preset: weak}]")
     assert done.returncode == 0
     assert "did not take" not in done.stderr
     if package == "wandb":
