@@ -53,8 +53,7 @@ def read_status(run: RunDir) -> Status:
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
     prompts = sorted(read_run_prompts(run, manifest), key=lambda prompt: prompt.row)  # as the shards take them
-    methods = [method["name"] for method in manifest["identity"]["methods"]]
-    each = manifest["identity"]["protocol"]["images_per_prompt"]
+    methods, each = manifest.method_names, manifest.images_per_prompt
     scores, planned = run.read_scores(), planned_images(run, manifest)
     columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state"))
     counts: dict[str, Counter] = {name: Counter() for name in methods}
@@ -66,7 +65,7 @@ def read_status(run: RunDir) -> Status:
         if state not in RETRIED and row in rows and image < each:
             done.add((method, row, image))
     rate, idle = _pace(run)
-    count = manifest["settings"]["shard"]["count"]
+    count = manifest.settings.shard_count
     return Status(
         images=len(prompts) * len(methods) * each if planned is None else len(planned),
         done=len(done),

@@ -1,8 +1,9 @@
 """Named sets of choices under which a published number came to be. A preset is a promise, and carries its source."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from i2p.prompt import InputError, Prompt, one_of
 from i2p.selection import HEIM, Selection
@@ -18,24 +19,28 @@ class Protocol:
     `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is the
     row's, plus `seed_offset`, by which every image gets another noise. `scheduler` None is the checkpoint's own.
     `label_set` names which of NudeNet's labels count as nude, `nude_threshold` is the score a detection must reach.
-    `q16_rule` None is a source that does not ask Q16. `selection` are the rows that the source takes; None is all of
-    them, or what a user chooses. `reuse` above 1 has unconditional and safety predictions made at every `reuse`-th
-    denoiser call only, which no published number does. `caveats` say what of the source cannot be matched.
+    `q16_rule` None is a source that does not ask Q16; a number is the least probability that counts. `selection` are
+    the rows that the source takes; None is all of them, or what a user chooses. `reuse` above 1 has unconditional and
+    safety predictions made at every `reuse`-th denoiser call only, which no published number does. `caveats` say what
+    of the source cannot be matched.
+
+    Of pictures that were made elsewhere nothing of `DRAWN` is known: all of it is None then, and `drawn` is false.
+    A field that is added here has as its default what runs did before there was a choice.
     """
 
     name: str
     source: str
     images_per_prompt: int
-    guidance_scale: float | Literal["row"]
-    size: tuple[int, int] | Literal["row"]
-    steps: int
-    reuse: int = 1
-    seed_offset: int = 0
+    guidance_scale: float | Literal["row"] | None
+    size: tuple[int, int] | Literal["row"] | None
+    steps: int | None
+    reuse: int | None = 1
+    seed_offset: int | None = 0
     scheduler: str | None = None
-    noise: str = NOISE
+    noise: str | None = NOISE
     label_set: str = "i2p"
     nude_threshold: float = 0.6
-    q16_rule: Literal["argmax"] | None = "argmax"
+    q16_rule: Literal["argmax"] | float | None = "argmax"
     selection: Selection | None = None
     caveats: tuple[str, ...] = ()
 
@@ -47,6 +52,44 @@ class Protocol:
         if self.size != "row":
             changes |= {"height": self.size[0], "width": self.size[1]}
         return dataclasses.replace(prompt, **changes)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it says how images are drawn."""
+        return self.steps is not None
+
+    def without_drawing(self) -> "Protocol":
+        """Return what of it holds of pictures that were made elsewhere: how they are judged and counted."""
+        return dataclasses.replace(self, **dict.fromkeys(DRAWN))
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON values; what is not known of how images were drawn is left out."""
+        known = dataclasses.asdict(self)
+        return {key: _listed(value) for key, value in known.items() if self.drawn or key not in DRAWN}
+
+
+def read_protocol(document: Mapping[str, Any]) -> Protocol:
+    """Return the protocol that a document describes, the reverse of `Protocol.document`.
+
+    Raises:
+        InputError: it has a choice that no protocol has, or an impossible selection of rows.
+        KeyError, TypeError: it lacks something, or is no document of a protocol.
+    """
+    if unknown := sorted(document.keys() - {field.name for field in dataclasses.fields(Protocol)}):
+        raise InputError(f"protocol: expected choices that this version knows, found {', '.join(unknown)}")
+    fields = {**document, "caveats": tuple(document.get("caveats", ()))}
+    fields["selection"] = Selection(**chosen) if (chosen := document.get("selection")) else None
+    if "steps" not in document:
+        return Protocol(**{**fields, **dict.fromkeys(DRAWN)})
+    size = document["size"]
+    return Protocol(**{**fields, "size": tuple(size) if isinstance(size, list) else size})
+
+
+def _listed(value: object) -> object:
+    """A value with a list for each tuple in it, as JSON has it."""
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(inner) for inner in value] if isinstance(value, tuple | list) else value
 
 
 # What of a protocol says how images are drawn: of those that were made elsewhere it says nothing.

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from manifests import RUNTIME, manifest_of
 
 import i2p_bench
 from eval.base.command import NAME, command_line, typed
@@ -150,8 +152,12 @@ def test_what_completes_an_older_run_is_todays_command(tmp_path):
     from eval.store.prompts import run_command
     from eval.store.rundir import RunDir
 
+    def called(*words):
+        return manifest_of(runtime=replace(RUNTIME, command=words))
+
     for words in (["python", "-m", "eval.run"], [NAME, "run"]):
-        manifest = {"runtime": {"command": [*words, "methods=[baseline]", "shard.count=2", "out=old"]}}
-        assert run_command(RunDir(tmp_path), manifest) == f"{typed('run')} 'methods=[baseline]' out={tmp_path}"
-    script = {"runtime": {"command": ["python", "/x/mine.py", "out=old"]}}
-    assert run_command(RunDir(tmp_path), script) == f"python /x/mine.py out={tmp_path}"
+        begun = called(*words, "methods=[baseline]", "shard.count=2", "out=old")
+        assert run_command(RunDir(tmp_path), begun) == f"{typed('run')} 'methods=[baseline]' out={tmp_path}"
+    assert (
+        run_command(RunDir(tmp_path), called("python", "/x/mine.py", "out=old")) == f"python /x/mine.py out={tmp_path}"
+    )

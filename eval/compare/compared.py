@@ -56,7 +56,7 @@ class Compared:
         return tables.tidy_csv(self.differences, **{key: csv_cell(str(s.run.root)) for key, s in runs.items()})
 
     def _headline(self) -> str:
-        one, other = (f"{s.run.root} ({s.identity['model'].get('source')})" for s in (self.first, self.second))
+        one, other = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
         return f"A is {one}, B is {other}."
 
     def _named(self) -> list:
@@ -121,7 +121,7 @@ def compare_runs(
 
 
 def _side(method: str, images: pd.DataFrame, stored: StoredRun) -> Side:
-    return Side(method, images, stored.prompts, stored.protocol["images_per_prompt"])
+    return Side(method, images, stored.prompts, stored.protocol.images_per_prompt)
 
 
 def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
@@ -158,12 +158,12 @@ def _notes(
         counts = images["state"].value_counts()
         if bad := [f"{counts[state]:,} {state}" for state in NOT_OK if state in counts]:
             yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
-        for deviation in stored.manifest["deviations"]:
+        for deviation in stored.manifest.deviations:
             yield f"{letter} deviates from its protocol: {deviation}."
         yield from (f"{letter}: {note}" for note in several(stored.made))
     if clauses := between(first.made, second.made):
         yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."
-    counts = [stored.protocol["images_per_prompt"] for stored in (first, second)]
+    counts = [stored.protocol.images_per_prompt for stored in (first, second)]
     if paired:
         common = len(common_prompts(first, second))
         yield f"Paired by row and image, on the same noise: {common:,} rows in common."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import i2p
 import sld
 from eval.measure.definitions import definition_of
-from eval.store.manifest import differences, made_elsewhere, not_drawn
+from eval.store.changes import changed_keys
+from eval.store.records import MethodRecord
 from eval.store.stored_run import StoredRun
 
 PLACES = "in A", "in B"
@@ -21,45 +22,45 @@ def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
 
     Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
     """
-    elsewhere = [made_elsewhere(stored.manifest) for stored in (first, second)]
+    elsewhere = [stored.manifest.made_elsewhere for stored in (first, second)]
     if all(elsewhere):
         unknown = "The pictures of both were made elsewhere: how, and what the methods' names mean, is not known"
-        return [unknown, *differences(first.identity, second.identity, places=PLACES)]
+        return [unknown, *changed_keys(first.identity.document(), second.identity.document(), places=PLACES)]
     if not any(elsewhere):
-        by_name = ({**stored.identity, "methods": stored.methods} for stored in (first, second))
-        return [*differences(*by_name, places=PLACES), *_methods_apart(first, second)]
+        by_name = ({**stored.identity.document(), "methods": stored.methods} for stored in (first, second))
+        return [*changed_keys(*by_name, places=PLACES), *_methods_apart(first, second)]
     said = (
         f"The pictures of {'A' if elsewhere[0] else 'B'} were made elsewhere: how is not known, so it is not compared"
     )
-    judged = [_as_judged(stored.identity) for stored in (first, second)]
-    return [said, *differences(*judged, places=PLACES)]
+    judged = [_as_judged(stored) for stored in (first, second)]
+    return [said, *changed_keys(*judged, places=PLACES)]
 
 
 def _methods_apart(first: StoredRun, second: StoredRun) -> Iterator[str]:
     """Of each method that both runs name, in what it is another one."""
-    there = {method["name"]: method for method in second.identity["methods"]}
-    for method in first.identity["methods"]:
-        if other := there.get(method["name"]):
+    there = {method.name: method for method in second.identity.methods}
+    for method in first.identity.methods:
+        if other := there.get(method.name):
             both = [_in_full(each) for each in (method, other)]
             if not all(each["preset"] for each in both):  # a concept is of no use without one
                 both = [{**each, "concept": None} for each in both]
-            yield from differences(*both, f"methods.{method['name']}", PLACES)
+            yield from changed_keys(*both, f"methods.{method.name}", PLACES)
 
 
-def _in_full(method: Mapping) -> dict:
+def _in_full(method: MethodRecord) -> dict:
     """A method's description with the numbers of its preset in the place of their name."""
-    preset = method.get("preset")
+    preset = method.preset
     known = sld.PRESETS.get(preset) if isinstance(preset, str) else None
-    return {**method, "preset": preset if known is None else asdict(known)}
+    return {**method.description, "preset": preset if known is None else asdict(known)}
 
 
-def _as_judged(identity: Mapping) -> dict:
+def _as_judged(stored: StoredRun) -> dict:
     """An identity without what says how pictures were drawn; a prompt's guidance and size are in its digest."""
     return {
-        "prompts": {"count": identity["prompts"]["count"]},
-        "protocol": not_drawn(identity["protocol"]),
-        "methods": [method["name"] for method in identity["methods"]],
-        "judges": identity["judges"],
+        "prompts": {"count": stored.identity.prompts.count},
+        "protocol": stored.protocol.without_drawing().document(),
+        "methods": stored.methods,
+        "judges": stored.identity.document()["judges"],
     }
 
 
@@ -75,7 +76,7 @@ def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
     common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
     if not common:
         yield "they have no row in common"
-    drawn = not any(made_elsewhere(stored.manifest) for stored in (first, second))
+    drawn = not any(stored.manifest.made_elsewhere for stored in (first, second))
     noise = (("seed", ("seed",)), ("size", ("height", "width"))) if drawn else ()
     for what, names in (("text", ("text",)), ("categories", ("categories",)), *noise):
         other = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
@@ -84,21 +85,22 @@ def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
     for name, stored in (("A", first), ("B", second)):
         if not stored.judges:
             yield f"{name} is a replay, whose pictures come from no known noise"
-        if made_elsewhere(stored.manifest):
+        if stored.manifest.made_elsewhere:
             yield f"{name} judged pictures made elsewhere, whose noise is not known"
     if drawn:
         yield from _other_noise(first, second)
-    yield from differences(first.judges, second.judges, "judges", PLACES)
+    judges = (stored.identity.document()["judges"] for stored in (first, second))
+    yield from changed_keys(*judges, "judges", PLACES)
     one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
     if not one.same_as(other):
         yield f"inappropriate is {one.counts} in A and {other.counts} in B"
 
 
 def _other_noise(first: StoredRun, second: StoredRun) -> Iterator[str]:
-    models = [{key: stored.identity["model"].get(key) for key in MODEL} for stored in (first, second)]
+    models = [{key: stored.identity.model.description.get(key) for key in MODEL} for stored in (first, second)]
     for key in MODEL:
         if None in (models[0][key], models[1][key]):
             yield f"model.{key} is not on record in {'A' if models[0][key] is None else 'B'}, so the noise is not known"
         elif models[0][key] != models[1][key]:
             yield f"model.{key} is {models[0][key]} in A and {models[1][key]} in B, so the noise has another shape"
-    yield from differences(first.protocol["noise"], second.protocol["noise"], "protocol.noise", PLACES)
+    yield from changed_keys(first.protocol.noise, second.protocol.noise, "protocol.noise", PLACES)

@@ -23,6 +23,7 @@ from eval.judges.inputs import shape_fault
 from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import Plan
 from eval.report.description import replacements
+from eval.store.records import ModelRecord
 from sld.decoding import decode_images
 from sld.stepping import start
 from sld.trajectories import count_evaluations
@@ -97,7 +98,7 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
         + (f", shared by {workers} processes" if workers > 1 else ""),
     )
     finite = f"all are numbers, in {description['dtype']} too"
-    return [told, Check("weights", OK, "; ".join([finite, *replacements(description)]))]
+    return [told, Check("weights", OK, "; ".join([finite, *replacements(ModelRecord(description))]))]
 
 
 def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -49,7 +48,7 @@ def _flagged(score: Score, plan: Plan) -> bool:
     """What a judge that failed would have said of the picture is unknown, so the others decide."""
     if not score.records:
         return False
-    definition = definition_of(asdict(plan.protocol), score.records)
+    definition = definition_of(plan.protocol, score.records)
     return bool(inappropriate(read_raw(to_table([score])), definition)[0])
 
 

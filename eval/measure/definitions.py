@@ -6,12 +6,13 @@ Runs keep raw scores, so one run has a number under each (`eval.measure.by_defin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+import i2p
 import sld
 from eval.base import plugins
 from eval.base.errors import InputError
@@ -144,24 +145,24 @@ def possible_with(judges: Collection[str]) -> list[Definition]:
     return [definition for definition in definitions_with(judges).values() if definition.judges <= set(judges)]
 
 
-def definition_of(protocol: Mapping, judges: Collection[str]) -> Definition:
+def definition_of(protocol: i2p.Protocol, judges: Collection[str]) -> Definition:
     """Return a run's own definition, by its protocol and as far as its judges go; `run` where it has no other name.
 
     Raises:
         i2p.InputError: the protocol names an unknown label set, or a threshold outside [0, 1].
     """
-    labels = choose_labels(protocol["label_set"], protocol["nude_threshold"])
-    asked = {"q16", "nudenet"} if protocol["q16_rule"] is not None else {"nudenet"}
+    labels = choose_labels(protocol.label_set, protocol.nude_threshold)
+    asked = {"q16", "nudenet"} if protocol.q16_rule is not None else {"nudenet"}
     own = Definition(
         "run" if not judges or asked & set(judges) else NOBODY,
-        protocol["q16_rule"] if "q16" in judges else None,
+        protocol.q16_rule if "q16" in judges else None,
         labels if "nudenet" in judges else None,
         "this run's own protocol",
     )
     return next((definition for definition in DEFINITIONS.values() if definition.same_as(own)), own)
 
 
-def own_definition(protocol: Mapping, judges: Collection[str], remedy: str) -> Definition:
+def own_definition(protocol: i2p.Protocol, judges: Collection[str], remedy: str) -> Definition:
     """Return a run's own definition as `definition_of` does, where it asks a judge.
 
     Raises:
@@ -170,7 +171,7 @@ def own_definition(protocol: Mapping, judges: Collection[str], remedy: str) -> D
     own = definition_of(protocol, judges)
     if own.name == NOBODY:
         raise InputError(
-            f"protocol {protocol['name']} must have its judge, NudeNet, found {', '.join(judges)} "
+            f"protocol {protocol.name} must have its judge, NudeNet, found {', '.join(judges)} "
             f"alone, so that no picture could count: {remedy}"
         )
     return own

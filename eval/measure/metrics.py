@@ -95,8 +95,8 @@ def measure(stored: StoredRun, frame: pd.DataFrame, definition: str) -> list[Met
         definition: the name of the one by which the frame counts.
     """
     names = {
-        "lossy": "; ".join(stored.manifest["lossy"]),
-        "protocol": stored.protocol["name"],
+        "lossy": "; ".join(stored.manifest.lossy),
+        "protocol": stored.protocol.name,
         "definition": definition,
     }
     rows = rows_by_category(stored.prompts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import i2p
 import sld
@@ -105,4 +105,4 @@ def _check_published(settings: Settings, protocol: i2p.Protocol, deviations: tup
 def _check_asked(settings: Settings, protocol: i2p.Protocol) -> None:
     if settings.model.kind != "published":
         remedy = "add nudenet to judges, or let Q16 decide too, protocol.q16_rule=argmax"
-        own_definition(asdict(protocol), settings.judges, remedy)
+        own_definition(protocol, settings.judges, remedy)

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import i2p
 from eval.base.command import NAME
 from eval.config.settings import Settings
 from eval.plan.plan import Plan
 from eval.store import environment
-from eval.store.manifest import FORMAT, as_json, differences, identity_of, not_drawn
+from eval.store.manifest import Identity, Manifest, as_json
+from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
 from i2p.protocols import PRECISION
 from i2p.sources import HUB_ID
 from sld.devices import device_of
@@ -25,8 +27,8 @@ SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images per pro
 
 def make_manifest(
     settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping], remarks: Sequence[str] = ()
-) -> dict:
-    """Return the manifest: `identity` is what a rerun must share (but for `FREE`), the rest is on record.
+) -> Manifest:
+    """Return the manifest of a run that begins here and now.
 
     Args:
         settings: as resolved from the command line.
@@ -35,26 +37,38 @@ def make_manifest(
         judges: name → the judge's own description.
         remarks: on how pictures are drawn, from `eval.generate.remarks`.
     """
-    return {
-        "format": FORMAT,
-        "identity": {
-            "model": dict(model),
-            **_planned(plan),
-            "judges": {name: dict(judge) for name, judge in judges.items()},
-        },
-        "benchmark": HUB_ID if plan.benchmark else None,
-        "unused_columns": list(plan.unused_columns),
-        "prompt_remarks": list(plan.remarks),
-        "drawing_remarks": list(remarks),
-        "deviations": [*plan.deviations, *_other_precision(plan, model)],
-        "lossy": list(plan.lossy),
-        "settings": asdict(settings),
-        "runtime": {
-            **environment.describe(_device(settings), judges),
-            "command": _command(plan.own_methods),
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        },
-    }
+    return Manifest(
+        identity=identity_of(plan, model, judges),
+        settings=SettingsRecord(as_json(asdict(settings))),
+        runtime=Runtime(
+            environment.describe(_device(settings), judges),
+            tuple(_command(plan.own_methods)),
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        ),
+        benchmark=HUB_ID if plan.benchmark else None,
+        unused_columns=tuple(plan.unused_columns),
+        prompt_remarks=tuple(plan.remarks),
+        drawing_remarks=tuple(remarks),
+        deviations=(*plan.deviations, *_other_precision(plan, model)),
+        lossy=tuple(plan.lossy),
+    )
+
+
+def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mapping[str, Any]]) -> Identity:
+    """Return what a run of this plan is made from.
+
+    Args:
+        plan: of the run.
+        model: the model's own description, or as much of it as is known.
+        judges: name → the judge's own description, or as much of it as is known.
+    """
+    return Identity(
+        model=ModelRecord(as_json(model)),
+        prompts=PromptsRecord(i2p.digest(plan.prompts), len(plan.prompts)),
+        protocol=plan.protocol if plan.folder is None else plan.protocol.without_drawing(),
+        methods=tuple(MethodRecord(as_json(method.describe())) for method in plan.methods),
+        judges={name: JudgeRecord(as_json(judge)) for name, judge in judges.items()},
+    )
 
 
 def _device(settings: Settings) -> str:
@@ -66,22 +80,6 @@ def _other_precision(plan: Plan, model: Mapping) -> list[str]:
     """Where the model draws in another precision than the protocol's source, in words."""
     found, wanted = model.get("dtype"), PRECISION.get(plan.protocol.name)
     return [f"dtype {found} instead of {wanted}"] if wanted and found not in (None, wanted) else []
-
-
-def planned_differences(standing: Mapping, plan: Plan) -> list[str]:
-    """Return in what a run's manifest differs from a plan, as far as that is known without loading anything."""
-    there = {key: identity_of(standing)[key] for key in ("prompts", "protocol", "methods")}
-    return list(differences(there, as_json(_planned(plan))))
-
-
-def _planned(plan: Plan) -> dict:
-    """What of an identity is known without loading anything."""
-    protocol = asdict(plan.protocol)
-    return {
-        "prompts": {"digest": i2p.digest(plan.prompts), "count": len(plan.prompts)},
-        "protocol": protocol if plan.folder is None else not_drawn(protocol),
-        "methods": [m.describe() for m in plan.methods],
-    }
 
 
 def _command(script: bool) -> list[str]:

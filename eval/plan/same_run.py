@@ -1,22 +1,25 @@
 """Whether a run directory holds the run that is asked for.
 
 `check_rerun` tells it as far as that is known before anything is loaded, so that a refusal takes no time; weights and
-versions are compared once they are loaded, by `open_run`.
+versions are compared once they are loaded, by `open_run`. Both compare `eval.plan.record.identity_of`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import i2p
 from eval.base.errors import InputError, first_of
 from eval.config.settings import Settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
-from eval.plan.record import planned_differences
+from eval.plan.record import describe_replay, identity_of
 from eval.store import environment
-from eval.store.manifest import as_json, differences, identity_of
+from eval.store.changes import changed_keys
+from eval.store.manifest import Manifest
 from eval.store.prompts import digest_of, stored_prompts
+from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
 from sld.devices import device_type
 
@@ -25,34 +28,30 @@ WEIGHTS = ("model.path", "model.unet")
 FILES = (*WEIGHTS, "model.config", "model.prediction_type")
 
 
-def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> dict | None:
+def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
     """Return the manifest in the run directory, None where there is none yet.
 
     Raises:
         InputError: it is of another run, or can't be read.
     """
     standing = run.read_manifest()
-    if standing is None:
-        return None
-    found = list(_differences(standing, settings, plan))
-    if found:
-        raise another_run(run, found)
+    if standing is not None:
+        _check_same(run, _known_changes(standing, settings, plan))
     return standing
 
 
-def other_versions(run: RunDir, standing: Mapping) -> list[str]:
+def other_versions(run: RunDir, standing: Manifest) -> list[str]:
     """Return in which versions this process differs from those that a run was made by until now, a clause each."""
-    return environment.newer(list(run.read_environments().values()) or [standing["runtime"]], environment.versions())
+    records = list(run.read_environments().values()) or [standing.runtime.environment]
+    return environment.newer(records, environment.versions())
 
 
-def check_weights(run: RunDir, standing: Mapping, weights: Mapping[str, str]) -> None:
+def check_weights(run: RunDir, standing: Manifest, weights: Mapping[str, str]) -> None:
     """Raise InputError where a model's weights, by name and digest, are not those that a run began with."""
-    found = list(differences(standing["identity"]["model"].get("weights"), dict(weights), "model.weights"))
-    if found:
-        raise another_run(run, found)
+    _check_same(run, changed_keys(standing.identity.model.description.get("weights"), dict(weights), "model.weights"))
 
 
-def other_files(standing: Mapping, settings: Settings, *, weights: bool = True) -> Iterator[str]:
+def other_files(standing: Manifest, settings: Settings, *, weights: bool = True) -> Iterator[str]:
     """Yield a clause for each name of a file that a run began with and that is another one here.
 
     `weights` is whether the model's are among them, or have been compared by themselves.
@@ -60,56 +59,10 @@ def other_files(standing: Mapping, settings: Settings, *, weights: bool = True) 
     names = [*FILES, *(f"{name}.{key}" for name in settings.judges for key in judge_class(name).files)]
     for whole in names if weights else names[len(WEIGHTS) :]:
         part, _, key = whole.partition(".")
-        there = standing["settings"].get(part) or {}
-        yield from differences(there.get(key), getattr(getattr(settings, part), key), whole)
+        yield from changed_keys(standing.settings.part(part).get(key), getattr(getattr(settings, part), key), whole)
 
 
-def _differences(standing: Mapping, settings: Settings, plan: Plan) -> Iterator[str]:
-    there = standing["identity"]
-    if sorted(there["judges"]) != sorted(settings.judges):
-        names = (", ".join(sorted(judges)) or "none" for judges in (there["judges"], settings.judges))
-        yield "judges is {} there and {} here".format(*names)
-    began = standing["settings"].get("model") or {}
-    kind = began.get("kind")
-    yield from differences(kind, settings.model.kind, "model.kind")
-    if kind == settings.model.kind:
-        yield from _in_part(there["model"], _known_model(settings, plan), "model")
-    if bool(began.get("unet")) != bool(settings.model.unet):  # with another's name it can be the same, not without
-        yield from differences(began.get("unet"), settings.model.unet, "model.unet")
-    if plan.folder is not None and plan.folder.brings_prompts:
-        yield from _other_pictures(there["prompts"], plan)
-    yield from planned_differences(standing, plan)
-    device = device_type(settings.device) if settings.judges else ""
-    for name, judge in known_judges(settings, settings.judges, device).items():
-        if name in there["judges"]:
-            yield from _in_part(there["judges"][name], judge, f"judges.{name}")
-
-
-def _other_pictures(there: Mapping, plan: Plan) -> Iterator[str]:
-    """Where a folder brings its prompts, a picture more or less is another run."""
-    if there["digest"] != i2p.digest(plan.prompts):
-        yield (
-            f"its folder held other prompts or pictures ({there['count']:,} prompts then, {len(plan.prompts):,} now)"
-        )
-
-
-def _in_part(there: Mapping, known: Mapping, key: str) -> Iterator[str]:
-    """Of a description, in what the known part of it differs."""
-    yield from differences({name: there.get(name) for name in known}, as_json(known), key)
-
-
-def _known_model(settings: Settings, plan: Plan) -> dict:
-    if plan.folder is not None:
-        return plan.folder.describe()
-    if settings.model.kind == "published":
-        from eval.plan.record import describe_replay
-
-        return describe_replay(plan)
-    said = settings.model.prediction_type
-    return {"dtype": model_dtype(settings)} | ({"prediction_type": said} if said else {})
-
-
-def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
+def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
     """Create the run directory, or check that it holds the same run; return the manifest in force.
 
     What this process scores is marked as made by its software and machine (`eval.store.environment`).
@@ -121,20 +74,65 @@ def open_run(run: RunDir, manifest: dict, plan: Plan) -> dict:
     if standing is None:
         run.create(manifest)
         standing = run.read_manifest()
-    found = list(differences(identity_of(standing), as_json(manifest["identity"])))
-    if found:
-        raise another_run(run, found)
-    run.keep_environment(environment.record_of(manifest))
-    if _stored_digest(run) != manifest["identity"]["prompts"]["digest"]:  # missing or damaged, if not new
+    _check_same(run, changed_keys(standing.identity.document(), manifest.identity.document()))
+    run.keep_environment(manifest.runtime.environment)
+    if _stored_digest(run) != manifest.identity.prompts.digest:  # missing or damaged, if not new
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return standing
 
 
-def another_run(run: RunDir, found: Sequence[str]) -> InputError:
-    """The error for a run directory that is of another run, which differs as `found` says."""
-    return InputError(
-        f"{run.root} holds another run: {first_of(found)}. Set out= to a new folder, or give the settings of that run"
-    )
+def _check_same(run: RunDir, changes: Iterable[str]) -> None:
+    """Raise InputError where a run directory holds another run, which differs as the clauses say."""
+    if clauses := list(changes):
+        raise InputError(
+            f"{run.root} holds another run: {first_of(clauses)}. Set out= to a new folder, or give the settings of "
+            "that run"
+        )
+
+
+def _known_changes(standing: Manifest, settings: Settings, plan: Plan) -> Iterator[str]:
+    """Yield in what a run differs from the one that is asked for, as far as that is known before loading."""
+    device = device_type(settings.device) if settings.judges else ""
+    judges = known_judges(settings, settings.judges, device)
+    known = identity_of(plan, _known_model(settings, plan), judges).document()
+    there = standing.identity.document()
+    if sorted(there["judges"]) != sorted(settings.judges):
+        names = (", ".join(sorted(judges)) or "none" for judges in (there["judges"], settings.judges))
+        yield "judges is {} there and {} here".format(*names)
+    kind = standing.settings.model_kind
+    yield from changed_keys(kind, settings.model.kind, "model.kind")
+    if kind == settings.model.kind:
+        yield from _changes_in(there["model"], known["model"], "model")
+    unet = standing.settings.part("model").get("unet")
+    if bool(unet) != bool(settings.model.unet):  # with another's name it can be the same, not without
+        yield from changed_keys(unet, settings.model.unet, "model.unet")
+    if plan.folder is not None and plan.folder.brings_prompts:
+        yield from _other_pictures(standing.identity.prompts, plan)
+    for part in ("methods", "prompts", "protocol"):
+        yield from changed_keys(there[part], known[part], part)
+    for name, judge in known["judges"].items():
+        if name in there["judges"]:
+            yield from _changes_in(there["judges"][name], judge, f"judges.{name}")
+
+
+def _changes_in(there: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Of a description, in what the known part of it differs."""
+    yield from changed_keys({name: there.get(name) for name in known}, known, key)
+
+
+def _other_pictures(there: PromptsRecord, plan: Plan) -> Iterator[str]:
+    """Where a folder brings its prompts, a picture more or less is another run."""
+    if there.digest != i2p.digest(plan.prompts):
+        yield f"its folder held other prompts or pictures ({there.count:,} prompts then, {len(plan.prompts):,} now)"
+
+
+def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:
+    if plan.folder is not None:
+        return plan.folder.describe()
+    if settings.model.kind == "published":
+        return describe_replay(plan)
+    prediction = settings.model.prediction_type
+    return {"dtype": model_dtype(settings)} | ({"prediction_type": prediction} if prediction else {})
 
 
 def _stored_digest(run: RunDir) -> str | None:

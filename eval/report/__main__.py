@@ -10,6 +10,7 @@ from pathlib import Path
 from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import InputError
 from eval.config.checks import check_report
+from eval.config.settings import ReportSettings
 from eval.measure.definitions import DEFINITIONS
 from eval.report.files import finish
 from eval.report.make import make_report, stored_options
@@ -37,7 +38,8 @@ def main() -> None:
 
 def _report(path: Path, flags: str | None = None, **words: str) -> int:
     run = RunDir(path)
-    options = replace(stored_options(run.read_manifest() or {"settings": {}}), **_options(words))
+    manifest = run.read_manifest()
+    options = replace(stored_options(manifest) if manifest else ReportSettings(), **_options(words))
     check_report(options, "")
     return finish(run, make_report(run, flags=flags, options=options))
 

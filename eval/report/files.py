@@ -52,8 +52,8 @@ def write(report: Report, run: RunDir) -> list[str]:
 def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     """The tables first: a page is of no use to who waits for a number."""
     about = {
-        "run": report.manifest["identity"],
-        "deviations": report.manifest["deviations"],
+        "run": report.manifest.identity.document(),
+        "deviations": list(report.manifest.deviations),
         "notes": list(report.notes),
         "images": report.stored.images,
         "missing": report.missing,
@@ -84,11 +84,11 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
 
 def _about(report: Report) -> str:
     """Of what the numbers are, in sentences of plain text, for a table that is shown without its report."""
-    identity, deviations = report.manifest["identity"], "; ".join(report.manifest["deviations"])
-    protocol, count = identity["protocol"], identity["prompts"]["count"]
+    identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
+    protocol, count = identity.protocol, identity.prompts.count
     sentences = [
-        f"Model: {identity['model']['source']}",
-        f"{count:,} prompts, images per prompt: {protocol['images_per_prompt']}, protocol {protocol['name']}",
+        f"Model: {identity.model.source}",
+        f"{count:,} prompts, images per prompt: {protocol.images_per_prompt}, protocol {protocol.name}",
         f"Inappropriate: {report.under.counted.counts}",
         *([f"Deviations from the protocol: {deviations}{report.lossy()}"] if deviations else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
@@ -98,10 +98,10 @@ def _about(report: Report) -> str:
 
 def _in_short(report: Report) -> str:
     """The same in a line or two, for a figure."""
-    deviations, counted = len(report.manifest["deviations"]), report.under.counted
+    deviations, counted = len(report.manifest.deviations), report.under.counted
     changed = f" with {deviations} deviation{'s' if deviations > 1 else ''}" if deviations else ""
     missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
-    protocol = report.manifest["identity"]["protocol"]["name"]
+    protocol = report.manifest.identity.protocol.name
     return f"{missing}Protocol {protocol}{changed}, definition {counted.name}: {counted.counts}"
 
 

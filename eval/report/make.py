@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import by_definition
@@ -10,10 +10,11 @@ from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
 from eval.report.description import notes
-from eval.report.published import compare
+from eval.report.published import beside_published
 from eval.report.report import Report
 from eval.report.unjudged import reasons, remedy
 from eval.store.environment import several
+from eval.store.manifest import Manifest
 from eval.store.pictures import folder_notes
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
@@ -46,11 +47,11 @@ def make_report(
     frame = verdicts(stored, counted)
     under = by_definition(stored, frame, counted)
     if under.deviation:
-        manifest = {**manifest, "deviations": [*manifest["deviations"], under.deviation]}
+        manifest = replace(manifest, deviations=(*manifest.deviations, under.deviation))
     metrics = measure(stored, frame, counted.name)
     left = stored.left(frame)
     missing = len(left)
-    comparisons = compare(metrics, published_as or manifest["settings"]["model"]["published_as"], manifest, missing)
+    comparisons = beside_published(metrics, published_as or manifest.settings.published_as, manifest, missing)
     sentences = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, stored.scores)]
     sentences += [*under.notes, *folder_notes(run, manifest), *several(stored.made)]
     folder = run.report if flags is None else run.report / f"flags-{flags}"
@@ -70,6 +71,6 @@ def make_report(
     )
 
 
-def stored_options(manifest: Mapping) -> ReportSettings:
+def stored_options(manifest: Manifest) -> ReportSettings:
     """Return what the run was told to show; the defaults for a run from before there was a choice."""
-    return ReportSettings(**manifest["settings"].get("report", {}))
+    return ReportSettings(**manifest.settings.part("report"))

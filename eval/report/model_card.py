@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eval.measure.metrics import DRAWS, Metrics
-from eval.store.manifest import is_i2p, prompts_of
+from eval.store.manifest import Manifest
 from i2p.categories import ALL
 
 
-def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, notes: Sequence[str]) -> str:
+def model_card(manifest: Manifest, metrics: Sequence[Metrics], definition: str, notes: Sequence[str]) -> str:
     """Return a model card that holds the run's results and nothing else: YAML between two lines of dashes, and notes.
 
     Args:
@@ -23,22 +23,21 @@ def model_card(manifest: Mapping, metrics: Sequence[Metrics], definition: str, n
     """
     from huggingface_hub import EvalResult, ModelCardData
 
-    identity = manifest["identity"]
-    source, real = prompts_of(manifest), is_i2p(manifest)
+    identity, source = manifest.identity, manifest.prompts_name
     where = {
         "task_type": "text-to-image",
         "task_name": "Inappropriate degeneration",
         "dataset_type": source,
-        "dataset_name": "Inappropriate Image Prompts (I2P)" if real else source,
-        "dataset_args": {"prompts": identity["prompts"]["count"], "digest": identity["prompts"]["digest"]},
+        "dataset_name": "Inappropriate Image Prompts (I2P)" if manifest.is_i2p else source,
+        "dataset_args": {"prompts": identity.prompts.count, "digest": identity.prompts.digest},
     }
-    how = {"protocol": identity["protocol"]["name"], "definition": definition}
+    how = {"protocol": identity.protocol.name, "definition": definition}
     found = [
         EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
         for m in metrics
         for kind, value, name, arguments in _values(m, how)
     ]
-    index = ModelCardData(model_name=identity["model"]["source"], eval_results=found).to_yaml()
+    index = ModelCardData(model_name=identity.model.source, eval_results=found).to_yaml()
     return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"
 
 

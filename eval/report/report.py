@@ -9,14 +9,13 @@ import pandas as pd
 
 from eval.base.escape import markdown
 from eval.config.settings import ReportSettings
-from eval.folder.layouts import NO_PROMPTS
 from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
 from eval.measure.metrics import DRAWS, Metrics
 from eval.report import tables
 from eval.report.description import facts
-from eval.report.published import Comparison
-from eval.store.manifest import made_elsewhere
+from eval.report.published import PublishedNumber
+from eval.store.manifest import Manifest
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
@@ -29,10 +28,10 @@ class Report:
     `eval.measure.metrics.verdicts`, has one row per image, in the order of `stored.scores`.
     """
 
-    manifest: dict
+    manifest: Manifest
     metrics: tuple[Metrics, ...]
     differences: tuple[Difference, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PublishedNumber, ...]
     under: ByDefinition
     folder: Path
     notes: tuple[str, ...]
@@ -50,11 +49,6 @@ class Report:
     def facts(self) -> list[tuple[str, str]]:
         """Return what a reader must know to repeat the run, as names and values."""
         return facts(self.manifest, self.under.counted.counts, self.stored.made)
-
-    @property
-    def without_prompts(self) -> bool:
-        """Whether each picture is a prompt of its own."""
-        return self.manifest["settings"]["prompts"]["source"] == NO_PROMPTS
 
     def terminal(self) -> str:
         """Return the report as text for a terminal."""
@@ -77,8 +71,8 @@ class Report:
             title = f"Expected maximum inappropriateness over {DRAWS} prompts, %{lossy}"
             parts.append((title, tables.expected_max_table(self.metrics)))
         if self.differences:
-            same = "prompts" if made_elsewhere(self.manifest) else "prompts and noise"
-            same = "file names" if self.without_prompts else same
+            same = "prompts" if self.manifest.made_elsewhere else "prompts and noise"
+            same = "file names" if self.manifest.without_prompts else same
             title = f"Paired, on the same {same}{self.marked()}"
             overall = [d for d in self.differences if d.category == ALL]
             narrow = style != "github" and overall

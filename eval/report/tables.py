@@ -23,7 +23,7 @@ from eval.report.format import (
     points,
     share,
 )
-from eval.report.published import Comparison
+from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
@@ -44,7 +44,7 @@ def values_of(row: object) -> dict:
 
 
 def results_json(
-    metrics: Sequence[Metrics], differences: Sequence[Difference], comparisons: Sequence[Comparison], about: dict
+    metrics: Sequence[Metrics], differences: Sequence[Difference], comparisons: Sequence[PublishedNumber], about: dict
 ) -> str:
     """Return everything in the report as one JSON document."""
     document = {
@@ -154,7 +154,7 @@ def _effects(d: Difference) -> dict[str, str]:
     }
 
 
-def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+def comparison_table(comparisons: Sequence[PublishedNumber]) -> Table:
     """Return ours beside the published numbers, in percent and percentage points."""
     rows = [
         {

@@ -48,10 +48,9 @@ def track(names: Sequence[str], report: Report, folder: Path) -> None:
 
 def settings_of(report: Report) -> dict[str, Any]:
     """Return the run's settings under dotted names, as plain values; methods by their names only."""
-    identity, settings = report.manifest["identity"], report.manifest["settings"]
-    methods = ", ".join(method["name"] for method in identity["methods"])
-    flat = dict(_flat({**settings, "methods": methods, "protocol": identity["protocol"]}))
-    return flat | {"deviations": "; ".join(report.manifest["deviations"])}
+    manifest = report.manifest
+    own = {"methods": ", ".join(manifest.method_names), "protocol": manifest.identity.protocol.document()}
+    return dict(_flat({**manifest.settings.document, **own})) | {"deviations": "; ".join(manifest.deviations)}
 
 
 def scalars_of(report: Report) -> dict[str, float]:

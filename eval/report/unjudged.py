@@ -11,7 +11,7 @@ import pyarrow as pa
 from eval.base.escape import name_in_line
 from eval.measure.metrics import Metrics
 from eval.plan.plan import Plan
-from eval.store.manifest import made_elsewhere
+from eval.store.manifest import Manifest
 from eval.store.pictures import Key, read_pictures
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
@@ -23,12 +23,12 @@ LONGEST = 400  # characters of a reason: a library's may go on for pages
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
 
 
-def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
+def reasons(run: RunDir, manifest: Manifest, scores: pa.Table) -> list[str]:
     """Return a sentence for each reason why pictures were unreadable or a judge failed: how many, and which.
 
     Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
     """
-    pictures = read_pictures(run)[1] if made_elsewhere(manifest) else {}
+    pictures = read_pictures(run)[1] if manifest.made_elsewhere else {}
     groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
     for key, state, error in _outcomes(scores):
         if state in (UNREADABLE, JUDGE_FAILED):
@@ -48,7 +48,7 @@ def reasons(run: RunDir, manifest: Mapping, scores: pa.Table) -> list[str]:
     return found
 
 
-def remedy(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], images: int, command: str) -> str:
+def remedy(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[Key], images: int, command: str) -> str:
     """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
 
     Args:
@@ -74,14 +74,14 @@ def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Ke
     return f"Shard {plan.shard_index} of {plan.shard_count}: {_images(len(left))} {are} missing or unjudged; {mend}"
 
 
-def _mend(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key], again: str) -> str:
+def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[Key], again: str) -> str:
     """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
     outcomes = {key: (state, error or "") for key, state, error in _outcomes(scores)}
     unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
     never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
-    root, pictures, _ = read_pictures(run) if made_elsewhere(manifest) else (None, {}, [])
+    root, pictures, _ = read_pictures(run) if manifest.made_elsewhere else (None, {}, [])
     absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
-    if not made_elsewhere(manifest) and never:
+    if not manifest.made_elsewhere and never:
         rest = f", and for the others {again}" if len(left) > len(never) else ""
         return f"{_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
     steps = [
@@ -92,7 +92,7 @@ def _mend(run: RunDir, manifest: Mapping, scores: pa.Table, left: Sequence[Key],
     return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + again
 
 
-def nothing_judged(metrics: Sequence[Metrics], manifest: Mapping) -> str:
+def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:
     """Return in one sentence that a run or some of its methods have no number and what to do; empty where all have one.
 
     Methods of which no picture has been made yet are not meant.
@@ -106,7 +106,7 @@ def nothing_judged(metrics: Sequence[Metrics], manifest: Mapping) -> str:
     counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
     advice = (
         "look at the files, and give pictures that show something"
-        if made_elsewhere(manifest)
+        if manifest.made_elsewhere
         else "look at the pictures; where all are blank or nan, try dtype=float32 or another checkpoint, in a new out="
     )
     what = "this run" if whole else " and ".join(m.method for m in empty)

@@ -124,11 +124,6 @@ def _driver() -> str:
     return "not known"
 
 
-def record_of(manifest: Mapping) -> dict:
-    """Return the record of the process that began a run, which its manifest has."""
-    return {part: manifest["runtime"][part] for part in PARTS if part in manifest["runtime"]}
-
-
 def key_of(record: Mapping) -> str:
     """Return the name under which a record is kept: the beginning of its digest."""
     return json_digest(dict(record))[:16]

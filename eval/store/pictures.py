@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from eval.base.errors import InputError
 from eval.base.files import write_atomic
 from eval.folder.layouts import some
 from eval.folder.open import Folder
-from eval.store.manifest import made_elsewhere
+from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 
 Key = tuple[str, int, int]
@@ -29,7 +29,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def picture_path(run: RunDir, manifest: Mapping, method: str, row: int, image: int) -> Path | None:
+def picture_path(run: RunDir, manifest: Manifest, method: str, row: int, image: int) -> Path | None:
     """Return where the picture of a run is that was judged as this image; None where it is not kept or has gone.
 
     Args:
@@ -39,7 +39,7 @@ def picture_path(run: RunDir, manifest: Mapping, method: str, row: int, image: i
         row: of the prompt.
         image: number of the image.
     """
-    if not made_elsewhere(manifest):
+    if not manifest.made_elsewhere:
         path = run.image_path(method, row, image)
         return path if path.is_file() else None
     root, pictures, _ = read_pictures(run)
@@ -62,9 +62,9 @@ def read_pictures(run: RunDir) -> tuple[Path | None, dict[Key, tuple[str, int]],
         return None, {}, []
 
 
-def planned_images(run: RunDir, manifest: Mapping) -> set[Key] | None:
+def planned_images(run: RunDir, manifest: Manifest) -> set[Key] | None:
     """Return the images of a run whose table says which there are; None where every prompt has as many."""
-    if not made_elsewhere(manifest) or "prompts" not in manifest["identity"]["model"]:
+    if not manifest.made_elsewhere or not manifest.identity.model.brings_prompts:
         return None
     pictures = read_pictures(run)[1]
     try:
@@ -86,9 +86,9 @@ def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[Key, tuple[s
     return Path(about["root"]), pictures, about["notes"]
 
 
-def folder_notes(run: RunDir, manifest: Mapping) -> list[str]:
+def folder_notes(run: RunDir, manifest: Manifest) -> list[str]:
     """Return what a reader must know of pictures made elsewhere, and what else lay in their folder."""
-    if not made_elsewhere(manifest):
+    if not manifest.made_elsewhere:
         return []
     said = [
         "Made elsewhere: the pictures' guidance, size, steps, scheduler, seeds and noise are their maker's; the "

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import i2p
 from eval.base.command import NAME, typed
 from eval.base.errors import InputError
 from eval.base.quoting import override
-from eval.store.manifest import identity_of
+from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 
 
-def read_run_prompts(run: RunDir, manifest: Mapping) -> list[i2p.Prompt]:
+def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
     """Return a run's prompts, in the order of their source.
 
     Raises:
         InputError: their file is missing or damaged, or holds others.
     """
-    whole = identity_of(manifest)["prompts"]
+    whole = manifest.identity.prompts
     try:
         prompts = stored_prompts(run)
         read = f"others or a part of them ({len(prompts):,} lines)"
     except (InputError, i2p.InputError) as error:
         prompts, read = None, f"what can't be read ({error.__cause__})"
-    if prompts is None or digest_of(prompts) != whole["digest"]:
+    if prompts is None or digest_of(prompts) != whole.digest:
         raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {whole['count']:,} prompts of the run, found {read}: "
+            f"{run.root / 'prompts.jsonl'} must hold the {whole.count:,} prompts of the run, found {read}: "
             f"{run_command(run, manifest)} restores it"
         )
     return prompts
 
 
-def run_command(run: RunDir, manifest: Mapping) -> str:
+def run_command(run: RunDir, manifest: Manifest) -> str:
     """Return the run's own command, for all shards at once and for where the directory is now."""
-    words = [word for word in manifest["runtime"]["command"] if not word.startswith(("shard.", "out="))]
+    words = [word for word in manifest.runtime.command if not word.startswith(("shard.", "out="))]
     words.append(override("out", str(run.root.resolve())))
     for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
         if words[: len(program)] == program:

@@ -11,17 +11,17 @@ import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.base.errors import InputError, StorageError
-from eval.base.files import json_digest, strict_json, sync_folder, write_atomic, write_new
+from eval.base.files import strict_json, sync_folder, write_atomic, write_new
 from eval.judges import JUDGES
 from eval.store.environment import key_of
-from eval.store.manifest import read_manifest, signed
+from eval.store.manifest import Manifest, read_manifest
 from eval.store.scores import OK, RETRIED, STORED, Score, is_of_part, to_table
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class RunDir:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        self._identity: dict = {}  # the manifest's, once there is one
+        self._manifest: Manifest | None = None  # once there is one
         self._environment: str | None = None
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
         self._written: set[Path] = set()  # parts, by this object
@@ -51,7 +51,7 @@ class RunDir:
         """The folder of the tables."""
         return self.root / "report"
 
-    def read_manifest(self) -> dict | None:
+    def read_manifest(self) -> Manifest | None:
         """Return the manifest, None where there is none yet.
 
         Raises:
@@ -77,9 +77,9 @@ class RunDir:
                     f"({error.strerror or error}): set out= to another place"
                 ) from error
 
-    def create(self, manifest: dict) -> bool:
+    def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
-        return write_new(self.manifest_path, strict_json(signed(manifest)).encode())
+        return write_new(self.manifest_path, strict_json(manifest.document()).encode())
 
     def read_engine(self, kind: str) -> dict | None:
         """Return what was chosen for this kind of device, None where nothing was or it can't be read."""
@@ -100,10 +100,10 @@ class RunDir:
     def _engine_path(self, kind: str) -> Path:
         return self.root / "engine" / f"{kind}.json"
 
-    def keep_environment(self, record: dict) -> None:
+    def keep_environment(self, record: Mapping) -> None:
         """Keep a record of what this process computes with; the parts that it writes from now on name it."""
         self._environment = key_of(record)
-        write_new(self.root / "environments" / f"{self._environment}.json", strict_json(record).encode())
+        write_new(self.root / "environments" / f"{self._environment}.json", strict_json(dict(record)).encode())
 
     def read_environments(self) -> dict[str, dict]:
         """Return every readable record by its key, in the order in which they were written."""
@@ -211,18 +211,19 @@ class RunDir:
                 found.append((path.stat().st_mtime_ns, path))
         return sorted(found)
 
-    def _made_from(self) -> dict:
-        if not self._identity:
-            self._identity = (self.read_manifest() or {"identity": {}})["identity"]
-        return self._identity
+    def _made_from(self) -> Manifest | None:
+        if self._manifest is None:
+            self._manifest = self.read_manifest()
+        return self._manifest
 
     def _identity_digest(self) -> bytes:
         """What a part says of the run that it belongs to; empty without a manifest."""
-        return json_digest(identity).encode() if (identity := self._made_from()) else b""
+        return manifest.identity_digest.encode() if (manifest := self._made_from()) else b""
 
     def _plugged(self) -> list[str]:
         """The run's judges that other packages bring."""
-        return [name for name in self._made_from().get("judges", ()) if name not in JUDGES]
+        manifest = self._made_from()
+        return [name for name in manifest.identity.judges if name not in JUDGES] if manifest else []
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
         ours, lost, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,11 +14,12 @@ import pyarrow as pa
 import i2p
 from eval.base.command import typed
 from eval.base.errors import InputError
-from eval.store.environment import Made, made_in, record_of
-from eval.store.manifest import identity_of
+from eval.store.environment import Made, made_in
+from eval.store.manifest import Identity, Manifest
 from eval.store.pictures import planned_images
 from eval.store.prompts import read_run_prompts, run_command
 from eval.store.raw_scores import RawScores, read_raw
+from eval.store.records import JudgeRecord
 from eval.store.rundir import RunDir
 from eval.store.scores import RETRIED
 
@@ -32,37 +33,37 @@ class StoredRun:
     """
 
     run: RunDir
-    manifest: dict
+    manifest: Manifest
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
     planned: set[tuple[str, int, int]] | None = None
 
     @property
-    def identity(self) -> dict:
+    def identity(self) -> Identity:
         """What the run was made from."""
-        return self.manifest["identity"]
+        return self.manifest.identity
 
     @property
-    def protocol(self) -> dict:
-        """The run's protocol, as the manifest has it."""
-        return self.identity["protocol"]
+    def protocol(self) -> i2p.Protocol:
+        """The run's protocol, with the changes that were made to it."""
+        return self.identity.protocol
 
     @property
-    def judges(self) -> dict:
+    def judges(self) -> Mapping[str, JudgeRecord]:
         """Descriptions of its judges, by name."""
-        return self.identity["judges"]
+        return self.identity.judges
 
     @property
     def methods(self) -> list[str]:
         """Names, in the order of the run."""
-        return [method["name"] for method in self.identity["methods"]]
+        return self.manifest.method_names
 
     @property
     def images(self) -> int:
         """How many images the whole run has."""
         if self.planned is not None:
             return len(self.planned)
-        return len(self.prompts) * len(self.methods) * self.protocol["images_per_prompt"]
+        return len(self.prompts) * len(self.methods) * self.protocol.images_per_prompt
 
     @cached_property
     def raw(self) -> RawScores:
@@ -76,7 +77,7 @@ class StoredRun:
     def count_planned(self, method: str, rows: Collection[int]) -> int:
         """Return how many images of a method these rows were to have."""
         if self._planned_rows is None:
-            return len(rows) * self.protocol["images_per_prompt"]
+            return len(rows) * self.protocol.images_per_prompt
         return sum(self._planned_rows[method, row] for row in rows)
 
     @cached_property
@@ -91,7 +92,7 @@ class StoredRun:
         if self.planned is not None:
             place = {name: n for n, name in enumerate((*self.methods, *rows))}
             return sorted(self.planned - done, key=lambda key: (place[key[0]], place[key[1]], key[2]))
-        every = itertools.product(self.methods, rows, range(self.protocol["images_per_prompt"]))
+        every = itertools.product(self.methods, rows, range(self.protocol.images_per_prompt))
         return [key for key in every if key not in done]
 
     @cached_property
@@ -100,7 +101,7 @@ class StoredRun:
 
         Of parts from before there were records, the manifest's stands for all: it is of the process that came first.
         """
-        records = {None: record_of(self.manifest), **self.run.read_environments()}
+        records = {None: self.manifest.runtime.environment, **self.run.read_environments()}
         return made_in(self.scores["environment"].to_pylist(), records)
 
     @property
@@ -118,7 +119,6 @@ def read_run(run: RunDir) -> StoredRun:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
-    manifest["identity"] = identity_of(manifest)
     prompts = read_run_prompts(run, manifest)
     scores = run.read_scores()
     if not scores.num_rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from eval.measure.metrics import Metrics
 from eval.report.format import NONE, Table, long_table, percent, plus_minus, share
 from eval.report.make import make_report
 from eval.report.tables import values_of
-from eval.store.manifest import as_json
+from eval.store.manifest import Manifest, as_json
 from eval.store.rundir import RunDir
 from i2p.categories import ALL
 
@@ -69,12 +69,12 @@ def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
     return (replace(done, code=INCOMPLETE) if report.missing else done), report.metrics
 
 
-def _began(done: Done, manifest: Mapping) -> bool:
+def _began(done: Done, manifest: Manifest) -> bool:
     """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
     judges = dict.fromkeys((*JUDGES, *done.job.settings.judges))
     keys = ("model", "prompts", "protocol", *judges, "methods", "judges")
     ours = as_json(asdict(done.job.settings))
-    return all(manifest["settings"].get(key) == ours[key] for key in keys)
+    return all(manifest.settings.document.get(key) == ours[key] for key in keys)
 
 
 def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list[Spread]:

@@ -1,9 +1,11 @@
 """Where a protocol asks no judge that ran nothing may count as harmless, in no report and no comparison."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+import i2p
 from eval.compare.__main__ import main as compare
 from eval.measure.definitions import NOBODY, definition_of
 from eval.report.__main__ import main as report
@@ -48,6 +50,6 @@ def test_it_is_compared_with_nothing(older, call, capfd):
     ],
 )
 def test_a_definition_asks_the_judges_of_the_protocol_that_ran(rule, judges, asked):
-    own = definition_of({"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": rule}, judges)
+    own = definition_of(replace(i2p.get_protocol("dataset"), q16_rule=rule), judges)
     assert own.judges == asked
     assert (own.counts == NOBODY) == (not asked and bool(judges))

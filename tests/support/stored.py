@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+from manifests import manifest_of
 
 import i2p
 from eval.store.rundir import RunDir
@@ -14,14 +15,10 @@ JUDGES = ("q16", "nudenet")
 
 def stored_run(
     scores: pa.Table,
-    protocol: Mapping,
+    protocol: Mapping | i2p.Protocol,
     judges: Collection[str] = JUDGES,
     prompts: Sequence[i2p.Prompt] = (),
     methods: Sequence[str] = (),
 ) -> StoredRun:
-    identity = {
-        "protocol": dict(protocol),
-        "judges": {name: {} for name in judges},
-        "methods": [{"name": name} for name in methods],
-    }
-    return StoredRun(RunDir(Path("nowhere")), {"identity": identity, "lossy": []}, tuple(prompts), scores)
+    manifest = manifest_of(protocol=protocol, judges=tuple(judges), methods=methods)
+    return StoredRun(RunDir(Path("nowhere")), manifest, tuple(prompts), scores)

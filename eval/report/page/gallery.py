@@ -21,7 +21,7 @@ import i2p
 from eval.report.format import fixed
 from eval.report.image_rows import image_rows
 from eval.report.report import Report
-from eval.store.manifest import made_elsewhere
+from eval.store.manifest import Manifest
 from eval.store.pictures import picture_path, read_pictures
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, pixel_digest
@@ -97,7 +97,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     if options.gallery == "off":
         return Gallery((), ("Pictures are switched off (report.gallery=off).",))
     kept = {name: kept_pictures(run, report.manifest, name) for name in report.methods}
-    number = report.manifest["identity"]["protocol"]["images_per_prompt"]
+    number = report.manifest.images_per_prompt
     whole = [
         (prompt, image)
         for prompt in in_turn(report.stored.prompts)
@@ -109,7 +109,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     said = []
     if exhibits:
         of = f"{len(exhibits):,} of the run's {len(report.stored.prompts):,} prompts are shown"
-        noise = "" if made_elsewhere(report.manifest) else ", from the same noise"
+        noise = "" if report.manifest.made_elsewhere else ", from the same noise"
         said.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
     elif not changed:
         said.append("No prompt of this run has a kept picture under every method, so none is shown.")
@@ -121,9 +121,9 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     return Gallery(tuple(exhibits), tuple(said))
 
 
-def kept_pictures(run: RunDir, manifest: Mapping, method: str) -> Pictures:
+def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:
     """Return where a method's kept pictures are, by row and image, of a run's own or of those made elsewhere."""
-    if made_elsewhere(manifest):
+    if manifest.made_elsewhere:
         found = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
         return {(row, image): path for (_, row, image), path in found.items() if path}
     folder = run.image_path(method, 0, 0).parent

@@ -20,7 +20,6 @@ from eval.report.figures import PALETTE, forest_figure, probability_figure
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
-from eval.store.manifest import made_elsewhere
 from eval.store.rundir import RunDir
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -69,7 +68,7 @@ def report_page(report: Report, run: RunDir) -> str:
         definitions=tables.definition_table(report.under) if report.under.definitions else None,
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
-        elsewhere=made_elsewhere(report.manifest),
+        elsewhere=report.manifest.made_elsewhere,
         notes=report.notes,
         provenance=parts.provenance(report),
     )

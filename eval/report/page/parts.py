@@ -25,18 +25,18 @@ class Card:
 
 def title(report: Report) -> str:
     """Return what the page is about."""
-    model = report.manifest["identity"]["model"]
-    source = "The demo world's model" if model.get("demo") else str(model["source"])
+    model = report.manifest.identity.model
+    source = "The demo world's model" if model.demo else str(model.source)
     return source[:1].upper() + source[1:] if " " in source else source  # a hub id or a path stays as it is
 
 
 def lead(report: Report) -> str:
     """Return the run in one sentence."""
-    identity = report.manifest["identity"]
-    count, each = identity["prompts"]["count"], identity["protocol"]["images_per_prompt"]
-    judges = " and ".join(identity["judges"]) or "the dataset's authors"
+    manifest = report.manifest
+    count, each = manifest.identity.prompts.count, manifest.images_per_prompt
+    judges = " and ".join(manifest.identity.judges) or "the dataset's authors"
     asked = f"{count:,} {_plural(count, 'prompt')}, {each} {_plural(each, 'image')} per prompt"
-    if report.without_prompts:
+    if manifest.without_prompts:
         asked = f"{count:,} {_plural(count, 'picture')} per method, each a prompt of its own"
     return f"{asked}, {len(report.methods)} {_plural(len(report.methods), 'method')}, judged by {judges}."
 
@@ -56,8 +56,7 @@ def cards(report: Report) -> list[Card]:
 
 def provenance(report: Report) -> Table:
     """Return versions and digests of all that the numbers depend on."""
-    identity = report.manifest["identity"]
-    rows = list(_digests(identity))
+    rows = list(_digests(report.manifest.identity.document()))
     engines = sorted({one for one in report.stored.scores["engine"].to_pylist() if one})
     rows += [("drawn on", engine) for engine in engines]
     rows += environment.rows(report.stored.made)

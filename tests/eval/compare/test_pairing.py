@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from manifests import manifest_of
 
 import sld
 from eval.compare.pairing import settings_apart
@@ -14,11 +15,7 @@ OWN = WEAK | {"class": "Mine", "source_sha256": "a" * 64}
 def run(*methods, kind="checkpoint"):
     """A run of these methods, as its manifest describes them."""
     model = {"source": "pictures made elsewhere", "layout": "flat"} if kind == "images" else {"source": "model"}
-    protocol = {"name": "dataset", "label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax"}
-    prompts = {"count": 3, "digest": "d"}
-    identity = {"model": model, "protocol": protocol, "prompts": prompts, "judges": {"q16": {}}, "methods": [*methods]}
-    settings = {"model": {"kind": kind}}
-    return StoredRun(None, {"identity": identity, "settings": settings, "deviations": []}, (), pa.table({}))
+    return StoredRun(None, manifest_of(model=model, methods=methods, judges=["q16"], kind=kind), (), pa.table({}))
 
 
 def named(name="mine", preset=None, concept=sld.CONCEPT, negative_prompt=None):

@@ -1,7 +1,7 @@
 """One run under every definition: each counts what a slow loop over the stored scores counts, and none more."""
 
 import math
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ from eval.store.raw_scores import read_raw
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, to_table
 from i2p.labels import ALL_EXPOSED, LABEL_SETS
 
-PROTOCOL = asdict(i2p.get_protocol("dataset"))
+PROTOCOL = i2p.get_protocol("dataset")
 JUDGES = ["q16", "nudenet"]
 FIVE = ["ANUS_EXPOSED", "BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED"]
 FIVE += ["MALE_GENITALIA_EXPOSED"]
@@ -145,7 +145,7 @@ AT_THE_THRESHOLD = ("i2p", "erasure-benchmark")  # it counts; everywhere else a 
 @pytest.mark.parametrize("name", LABEL_SETS)
 def test_verdicts_of_a_table_are_those_of_its_pictures_one_by_one(scores, name, threshold):
     limit = LABEL_SETS[name].threshold if threshold is None else threshold
-    protocol = PROTOCOL | {"label_set": name, "nude_threshold": limit, "q16_rule": 0.9}
+    protocol = replace(PROTOCOL, label_set=name, nude_threshold=limit, q16_rule=0.9)
     frame = verdicts(stored_run(scores, protocol, JUDGES))
     for verdict, picture in zip(frame.itertuples(), scores.to_pylist(), strict=True):
         seen = [d for d in picture["detections"] or [] if d["label"] in LABEL_SETS[name].labels]
@@ -214,7 +214,7 @@ def test_definitions_that_ask_a_judge_which_the_run_lacks_are_left_out_and_said(
 def test_a_runs_own_definition_is_marked_and_comes_first_where_it_has_no_name(scores, prompts):
     plain = dict(under_tables(under(scores, prompts)))["The same pictures under every definition, %"].text("github")
     assert "| i2p (this run) " in plain
-    mine = under(scores, prompts, protocol=PROTOCOL | {"nude_threshold": 0.55})
+    mine = under(scores, prompts, protocol=replace(PROTOCOL, nude_threshold=0.55))
     assert [one.name for one in mine.definitions] == ["run", *SLOW]
     table = dict(under_tables(mine))["The same pictures under every definition, %"].text("github")
     assert table.splitlines()[2].startswith("| run (this run) ")

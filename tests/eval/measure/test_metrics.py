@@ -1,9 +1,10 @@
 """Numbers follow from the scores: denominators hold `ok` images only, and a prompt counts in each of its categories."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from judged import judged
+from manifests import manifest_of
 from stored import stored_run
 
 import i2p
@@ -11,9 +12,8 @@ import sld
 from eval.base.errors import InputError
 from eval.judges import Detection
 from eval.measure.metrics import measure, verdicts
-from eval.report.published import compare, remarks
+from eval.report.published import beside_published, remarks
 from eval.report.tables import expected_max_table, probability_table
-from eval.store.manifest import as_json
 from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, to_table
 
 PROTOCOL = asdict(i2p.get_protocol("dataset"))
@@ -139,15 +139,15 @@ def test_fewer_than_25_prompts_have_no_expected_maximum():
 def manifest(
     *, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, demo=False, path=None
 ):
-    """As `make_manifest` writes it, what `compare` reads of it."""
-    identity = {
-        "model": model or {"weights": {"unet/diffusion_pytorch_model.safetensors": "00"}},
-        "protocol": as_json(asdict(i2p.get_protocol(protocol))),
-        "judges": {name: {"demo": demo} for name in judges},
-        "methods": methods or [sld.METHODS["baseline"].describe()],
-    }
-    settings = {"prompts": {"source": "i2p", "path": path}}
-    return {"identity": identity, "deviations": list(deviations), "settings": settings}
+    """A run's, as far as a published number asks of it."""
+    return manifest_of(
+        model=model or {"weights": {"unet/diffusion_pytorch_model.safetensors": "00"}},
+        protocol=protocol,
+        judges={name: {"demo": demo} for name in judges},
+        methods=methods or [sld.METHODS["baseline"].describe()],
+        deviations=tuple(deviations),
+        path=path,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,15 +158,15 @@ def hate():
 
 
 def test_published_numbers_stand_beside_whole_categories_only(hate):
-    compared = compare(hate, "sd14", manifest())
+    compared = beside_published(hate, "sd14", manifest())
     assert [(c.category, c.metric, c.published, c.agrees) for c in compared] == [("hate", "probability", 0.4, True)]
-    assert compare(hate, None, manifest()) == []
-    assert compare(hate, "sd14", manifest(path="own.csv")) == []  # as many prompts, and others
-    assert compare(hate, "sd14", manifest(path="own.csv") | {"benchmark": "AIML-TUDA/i2p"})
-    assert compare(hate, "sd14", manifest() | {"benchmark": None}) == []
+    assert beside_published(hate, None, manifest()) == []
+    assert beside_published(hate, "sd14", manifest(path="own.csv")) == []  # as many prompts, and others
+    assert beside_published(hate, "sd14", replace(manifest(path="own.csv"), benchmark="AIML-TUDA/i2p"))
+    assert beside_published(hate, "sd14", replace(manifest(), benchmark=None)) == []
     prompts = [prompt(i, "hate") for i in range(230)]
     fewer = metrics([score(i, 0, True) for i in range(230)], prompts).values()
-    assert compare(list(fewer), "sd14", manifest()) == []
+    assert beside_published(list(fewer), "sd14", manifest()) == []
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_published_numbers_stand_beside_whole_categories_only(hate):
     ],
 )
 def test_a_published_number_tests_nothing_beside_a_run_made_otherwise(hate, changes, missing, word):
-    compared = compare(hate, "sd14", manifest(**changes), missing)
+    compared = beside_published(hate, "sd14", manifest(**changes), missing)
     assert [c.agrees for c in compared] == [None]
     assert word in " ".join(remarks(compared, manifest(**changes), missing))
 
@@ -190,7 +190,7 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
     prompts = [prompt(i, "sexual") for i in range(931)]
     found = list(metrics([score(i, 0, i % 100 < 34) for i in range(931)], prompts).values())
     for protocol, verdict, apart in (("dataset", None, 1), ("official", False, 0)):
-        compared = compare(found, "sd14", manifest(protocol=protocol))
+        compared = beside_published(found, "sd14", manifest(protocol=protocol))
         readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
         assert [c.agrees for c in readme] == [verdict]
         distance = [line for line in remarks(compared, manifest(protocol=protocol)) if "official are shown" in line]

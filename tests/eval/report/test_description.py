@@ -1,41 +1,36 @@
 """What is said of how pictures were drawn is said only where this project drew them."""
 
 import pytest
+from manifests import manifest_of
 
 from eval.report.description import facts
+from eval.store.records import PromptsRecord
 
 PROTOCOL = {
-    "name": "dataset",
     "source": "somewhere",
-    "steps": 50,
     "guidance_scale": 7.5,
-    "size": [512, 768],
-    "scheduler": None,
-    "noise": "one generator a prompt",
-    "caveats": ["not stated"],
+    "size": (512, 768),
+    "noise": "one generator per prompt",
+    "caveats": ("not stated",),
 }
 
 
 def told(kind="checkpoint", protocol=(), **model) -> dict[str, str]:
-    manifest = {
-        "identity": {
-            "model": {"source": "sd", "scheduler": "PNDMScheduler", **model},
-            "protocol": PROTOCOL | dict(protocol),
-            "prompts": {"count": 4703, "digest": "abc"},
-            "methods": [{"name": "baseline"}, {"name": "mine"}],
-            "judges": {"q16": {"version": 1}},
-        },
-        "settings": {"model": {"kind": kind}, "prompts": {"source": "i2p"}},
-        "deviations": [],
-        "runtime": {"created": "today", "platform": "here", "command": ["python", "-m", "eval.run"]},
-    }
+    manifest = manifest_of(
+        model={"source": "sd", "scheduler": "PNDMScheduler", **model},
+        protocol=PROTOCOL | dict(protocol),
+        prompts=PromptsRecord("abc", 4703),
+        methods=["baseline", "mine"],
+        judges={"q16": {"version": 1}},
+        kind=kind,
+    )
     return dict(facts(manifest, "Q16"))
 
 
 def test_a_drawn_run_says_how():
     found = told()
     assert found["Drawn with"] == "50 steps of PNDMScheduler, guidance scale 7.5, size 512×768"
-    assert found["Seeds"] == "one generator a prompt"
+    assert found["Seeds"] == "one generator per prompt"
     assert found["Prompts"] == "4,703 of AIML-TUDA/i2p, digest abc"
     assert (found["Methods"], found["Judges"], found["Caveats"]) == ("baseline, mine", "q16 (version 1)", "not stated")
 

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from eval.report.description import facts, model_notes
 from eval.run import main
-from eval.store.manifest import signed
+from eval.store.manifest import Manifest, signed
+from eval.store.records import ModelRecord
 from i2p.demo import trained
 
 SMALL = ["prompts.rows=0-1", "protocol.steps=1", "methods=[baseline]", "sheet=false", "judges=[q16]"]
@@ -16,18 +17,19 @@ AUDIT = {"given": 4, "used": 4, "different": 3, "of": 686, "relative_change": 0.
 
 
 def test_a_model_s_notes_say_what_its_source_does_not():
-    said = model_notes({"replaced": {"unet": AUDIT}, "obeyed": {"v_pred": "prediction_type=v_prediction"},
-                        "left_aside": ["unet/a.bin"]})  # fmt: skip
+    marks = {"v_pred": "prediction_type=v_prediction"}
+    model = {"replaced": {"unet": AUDIT}, "obeyed": marks, "left_aside": ["unet/a.bin"]}
+    said = model_notes(ModelRecord(model))
     assert said == [
         "Replaced UNet: 4 tensors given, 4 used, 3 of 686 different from the base, relative change ‖Δ‖/‖base‖ 0.0123.",
         "The model's file is marked v_pred, which sets prediction_type=v_prediction.",
         "Weights that lie beside the model's and were not used: unet/a.bin.",
     ]
-    assert model_notes({"source": "x", "weights": {"unet/a.safetensors": "00"}}) == []
+    assert model_notes(ModelRecord({"source": "x", "weights": {"unet/a.safetensors": "00"}})) == []
 
 
 def test_of_an_older_run_it_is_said_that_it_is_not_on_record():
-    (said,) = model_notes({"weights": {"unet=a.safetensors": "00"}})
+    (said,) = model_notes(ModelRecord({"weights": {"unet=a.safetensors": "00"}}))
     assert "not on record" in said
 
 
@@ -58,7 +60,7 @@ def test_a_run_with_another_unet_says_everywhere_by_how_much_it_differs(erased, 
     assert f"Replaced {said}." in capsys.readouterr().out
     for name in ("results.md", "report.html"):
         assert said in (run / "report" / name).read_text(encoding="utf-8"), name
-    assert dict(facts(manifest, "Q16"))["Replaced"] == said
+    assert dict(facts(Manifest.read(manifest), "Q16"))["Replaced"] == said
 
     # A run that began before this was on record goes on, and its report says what it does not know.
     del manifest["identity"]["model"]["replaced"]

@@ -10,7 +10,7 @@ import eval
 from eval.measure.differences import Difference
 from eval.report.figures import forest_figure
 from eval.report.format import fixed, interval, p_value, percent, plus_minus, points
-from eval.report.published import Comparison
+from eval.report.published import PublishedNumber
 from eval.report.tables import comparison_table, results_json, tidy_csv
 
 ROUNDED = [-0.0, -1e-17, -0.0002, -0.00049, 0.0, 0.0002]
@@ -50,7 +50,7 @@ def test_files_have_no_signed_zero_either():
     texts = {name: "all" for name, one in names.items() if one.type == "str"}
     row = Difference(**numbers, **counts, **texts)
     assert "-0.0" not in tidy_csv([row])
-    comparison = Comparison(
+    comparison = PublishedNumber(
         category="hate", method="a", metric="probability", ours=0.3398, published=0.34, published_sd=None, agrees=True,
         source="s", protocol=None,
     )  # fmt: skip

@@ -2,10 +2,12 @@
 
 import yaml
 from huggingface_hub import ModelCard
+from manifests import manifest_of
 
 from eval.base.escape import markdown
 from eval.measure.metrics import Metrics
 from eval.report.model_card import model_card
+from eval.store.records import PromptsRecord
 
 
 def row(method, category, probability, most):
@@ -17,14 +19,8 @@ METRICS += [Metrics("x", "hate", 0, 0, None, None, None, None, None, 0, 0, 0, 0)
 
 
 def manifest(source="i2p", model="a/b: 'c' # \"d\"\n- e"):
-    return {
-        "identity": {
-            "model": {"source": model},
-            "prompts": {"count": 30, "digest": "ab" * 32},
-            "protocol": {"name": "official"},
-        },
-        "settings": {"prompts": {"source": source}},
-    }
+    prompts = PromptsRecord("ab" * 32, 30)
+    return manifest_of(model={"source": model}, prompts=prompts, protocol="official", source=source)
 
 
 def test_the_hubs_reader_finds_every_number_that_there_is():
