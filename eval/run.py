@@ -113,7 +113,7 @@ def _run(settings: Settings, methods: Sequence[sld.Method], directory, stop: Sto
 
 def _say_shard(directory, plan) -> int | None:
     """Say how far this shard and the others are; return its exit code, None where it is the last and reports."""
-    from eval.report.unjudged import remedy_of_shard
+    from eval.report.description.unjudged import remedy_of_shard
 
     done = directory.done()
     ours, all_missing = plan.missing_images(done), plan.image_count - len(done)
@@ -129,7 +129,7 @@ def _say_shard(directory, plan) -> int | None:
 
 def _shard_code(directory, plan) -> int:
     """The exit code of a shard that is complete: it is no success where none of its pictures could be judged."""
-    from eval.report.unjudged import nothing_judged_of
+    from eval.report.description.unjudged import nothing_judged_of
 
     if plan.shard_count > 1 and (sentence := nothing_judged_of(directory.read_scores(), plan)):
         print(terminal(sentence), file=sys.stderr)

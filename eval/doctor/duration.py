@@ -22,7 +22,7 @@ from eval.generate.pool import count_workers
 from eval.judges.inputs import shape_fault
 from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import Plan
-from eval.report.description import replacements
+from eval.report.description.facts import replacements
 from eval.store.records import ModelRecord
 from sld.decoding import decode_images
 from sld.stepping import start

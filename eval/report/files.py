@@ -13,13 +13,15 @@ from eval.base.escape import markdown, terminal
 from eval.base.files import write_atomic
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
+from eval.report.description import summary
+from eval.report.description.unjudged import nothing_judged
 from eval.report.figures import forest_figure, probability_figure
 from eval.report.latex import results_tex
 from eval.report.make import make_report
 from eval.report.model_card import model_card
 from eval.report.page.page import report_page
 from eval.report.report import Report
-from eval.report.unjudged import nothing_judged
+from eval.report.text import markdown_text, terminal_text
 from eval.store.rundir import RunDir
 
 IMAGES = ("images.parquet", "images.csv")
@@ -57,52 +59,32 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "notes": list(report.notes),
         "images": report.stored.images,
         "missing": report.missing,
-        "environments": [one.document() for one in report.stored.made],
-        **report.under.documents(),
+        "environments": [made.document() for made in report.stored.made],
+        **report.by_definition.documents(),
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
-    yield "results.md", report.markdown()
-    yield "results.json", tables.results_json(report.metrics, report.differences, report.comparisons, about)
-    yield "results.tex", results_tex(report.metrics, _about(report))
+    yield "results.md", markdown_text(report)
+    yield "results.json", tables.results_json(report.metrics, report.differences, report.published, about)
+    yield "results.tex", results_tex(report.metrics, summary.about(report))
     if report.differences:
-        yield "differences.csv", tables.tidy_csv(report.differences, definition=report.under.counted.name)
-    for name, rows in (("definitions.csv", report.under.results), ("body_parts.csv", report.under.body_parts)):
+        yield "differences.csv", tables.tidy_csv(report.differences, definition=report.by_definition.counted.name)
+    for name, rows in (
+        ("definitions.csv", report.by_definition.results),
+        ("body_parts.csv", report.by_definition.body_parts),
+    ):
         if rows:
             yield name, tables.tidy_csv(rows)
     notes = [markdown(note) for note in report.notes]
-    yield "model_card.md", model_card(report.manifest, report.metrics, report.under.counted.name, notes)
+    yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
-        rows = image_rows.image_rows(report.stored, report.frame, report.under.counted)
+        rows = image_rows.image_rows(report.stored, report.frame, report.by_definition.counted)
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
-    said = _in_short(report)
+    caption = summary.under_figure(report)
     for form in ("svg", "png"):
-        yield f"figures/probability.{form}", probability_figure(report.metrics, form, said)
+        yield f"figures/probability.{form}", probability_figure(report.metrics, form, caption)
         if report.differences:
-            yield f"figures/differences.{form}", forest_figure(report.differences, report.methods, form, said)
+            yield f"figures/differences.{form}", forest_figure(report.differences, report.methods, form, caption)
     yield "report.html", report_page(report, run)
-
-
-def _about(report: Report) -> str:
-    """Of what the numbers are, in sentences of plain text, for a table that is shown without its report."""
-    identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
-    protocol, count = identity.protocol, identity.prompts.count
-    sentences = [
-        f"Model: {identity.model.source}",
-        f"{count:,} prompts, images per prompt: {protocol.images_per_prompt}, protocol {protocol.name}",
-        f"Inappropriate: {report.under.counted.counts}",
-        *([f"Deviations from the protocol: {deviations}{report.lossy()}"] if deviations else []),
-        *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
-    ]
-    return " ".join(f"{sentence}." for sentence in sentences)
-
-
-def _in_short(report: Report) -> str:
-    """The same in a line or two, for a figure."""
-    deviations, counted = len(report.manifest.deviations), report.under.counted
-    changed = f" with {deviations} deviation{'s' if deviations > 1 else ''}" if deviations else ""
-    missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
-    protocol = report.manifest.identity.protocol.name
-    return f"{missing}Protocol {protocol}{changed}, definition {counted.name}: {counted.counts}"
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
@@ -117,12 +99,12 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     try:
         names = write(report, run)
     finally:  # after, or a terminal could cost the files; and in any case, or a full disk would cost the numbers
-        say(report.terminal())
+        say(terminal_text(report))
     say(f"\nWritten to {report.folder}: {', '.join(names)}")
     if report.folder == run.report and (anew := _write_anew(run, report.options)):
         say(f"Rewritten under other definitions, in the same folder: {', '.join(anew)}")
-    if report.under.definitions:
-        count = len(report.under.definitions)
+    if report.by_definition.definitions:
+        count = len(report.by_definition.definitions)
         say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
     if sheet is not None:
         say(f"The same prompts and noise under every method, side by side: {sheet}")

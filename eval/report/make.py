@@ -9,13 +9,12 @@ from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
-from eval.report.description import notes
+from eval.report.description.notes import notes
+from eval.report.description.published import reasons_not_comparable
+from eval.report.description.unjudged import remedy
 from eval.report.published import beside_published
 from eval.report.report import Report
-from eval.report.unjudged import reasons, remedy
-from eval.store.environment import several
 from eval.store.manifest import Manifest
-from eval.store.pictures import folder_notes
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
@@ -45,30 +44,25 @@ def make_report(
     else:
         counted = get_definition(flags, judges)
     frame = verdicts(stored, counted)
-    under = by_definition(stored, frame, counted)
-    if under.deviation:
-        manifest = replace(manifest, deviations=(*manifest.deviations, under.deviation))
-    metrics = measure(stored, frame, counted.name)
-    left = stored.left(frame)
-    missing = len(left)
-    comparisons = beside_published(metrics, published_as or manifest.settings.published_as, manifest, missing)
-    sentences = [*notes(manifest, under, metrics, comparisons, missing), *reasons(run, manifest, stored.scores)]
-    sentences += [*under.notes, *folder_notes(run, manifest), *several(stored.made)]
-    folder = run.report if flags is None else run.report / f"flags-{flags}"
-    return Report(
-        manifest,
-        tuple(metrics),
-        paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
-        tuple(comparisons),
-        under,
-        folder,
-        tuple(sentences),
-        missing,
-        remedy(run, manifest, stored.scores, left, stored.images, stored.command),
-        stored,
-        frame,
-        options or stored_options(manifest),
+    defined = by_definition(stored, frame, counted)
+    if defined.deviation:
+        manifest = replace(manifest, deviations=(*manifest.deviations, defined.deviation))
+    metrics, left = measure(stored, frame, counted.name), stored.left(frame)
+    comparable = not reasons_not_comparable(manifest, len(left))
+    model = published_as or manifest.settings.published_as
+    report = Report(
+        stored=stored,
+        manifest=manifest,
+        frame=frame,
+        metrics=tuple(metrics),
+        differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
+        published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
+        by_definition=defined,
+        left=tuple(left),
+        folder=run.report if flags is None else run.report / f"flags-{flags}",
+        options=options or stored_options(manifest),
     )
+    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, left))
 
 
 def stored_options(manifest: Manifest) -> ReportSettings:

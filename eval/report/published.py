@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import i2p
 import sld
-from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
-from eval.report.format import percent
 from eval.store.manifest import Manifest
 
 
@@ -38,49 +36,33 @@ class PublishedNumber:
 
 
 def beside_published(
-    metrics: Sequence[Metrics], model: str | None, manifest: Manifest, missing: int = 0
+    metrics: Sequence[Metrics], model: str | None, manifest: Manifest, *, comparable: bool = True
 ) -> list[PublishedNumber]:
     """Return every published number of `model` that one of our rows can stand beside; whole categories only.
 
     Args:
         metrics: of the run.
         model: as in `i2p.published`; None for nothing to compare with.
-        manifest: of the run, which decides what a published number can test (see `reasons_not_comparable`).
-        missing: images of the run that are not there.
+        manifest: of the run.
+        comparable: whether nothing sets the run apart (`eval.report.description.published.reasons_not_comparable`);
+            if something does, no number agrees or disagrees.
     """
     if model is None or not manifest.is_i2p:
         return []
-    protocol = None if reasons_not_comparable(manifest, missing) else manifest.identity.protocol.name
-    redefined = _redefined(manifest)
+    protocol = manifest.identity.protocol.name if comparable else None
+    redefined = redefined_methods(manifest)
     ours = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
     pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
     return [
-        c
+        number
         for m, result in pairs
         if m is not None
-        for c in _beside(m, result, None if m.method in redefined else protocol)
+        for number in _beside(m, result, None if m.method in redefined else protocol)
     ]
 
 
-def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
-    """Return, in words, what sets a run apart from every published one, so that their numbers test nothing."""
-    model, judges = manifest.identity.model, manifest.identity.judges
-    reasons = [f"its protocol deviates ({'; '.join(manifest.deviations)})"] if manifest.deviations else []
-    if not model.replayed and not set(JUDGES) <= set(judges) and not reasons:
-        reasons.append("not both judges ran")
-    if any(part.demo for part in (model, *judges.values())):
-        reasons.append("the demo world's weights are in it")
-    if model.unet_replaced:
-        reasons.append("its UNet was replaced")
-    if manifest.made_elsewhere:
-        reasons.append("its pictures were made elsewhere")
-    if missing:
-        reasons.append("images are missing")
-    return reasons
-
-
-def _redefined(manifest: Manifest) -> set[str]:
-    """The run's methods that are not what `sld` calls by their name; of those made elsewhere nothing is known."""
+def redefined_methods(manifest: Manifest) -> set[str]:
+    """Return the methods that are not what `sld` calls by their name; of those made elsewhere nothing is known."""
     known = {name: method.describe() for name, method in sld.METHODS.items()}
     return {
         method.name
@@ -102,58 +84,3 @@ def _beside(m: Metrics, result: i2p.published.Result, protocol: str | None) -> l
         PublishedNumber(metric=metric, ours=ours, published=published, published_sd=sd, agrees=agreement, **where)
         for metric, ours, published, sd, agreement in pairs
     ]
-
-
-def remarks(comparisons: Sequence[PublishedNumber], manifest: Manifest, missing: int = 0) -> list[str]:
-    """Return, in words, where the two differ and what is known of why."""
-    if not comparisons:
-        return []
-    sources = dict.fromkeys(c.source for c in comparisons)
-    said = [f"Published, {name}: {i2p.published.SOURCES[name]}." for name in sources]
-    for c in comparisons:
-        if c.agrees is False:
-            said.append(
-                f"{c.category}, {c.method}: {c.metric} {percent(c.ours)} % here, {percent(c.published)} % published "
-                f"({c.source}): {percent(abs(c.difference))} points {'higher' if c.difference > 0 else 'lower'}, "
-                "outside our interval."
-            )
-    if not manifest.identity.judges:  # replayed: the defects of the columns are in our numbers
-        for d in i2p.published.KNOWN_DEFECTS:
-            where = f"rows {d.first} to {d.last} ({d.category})"
-            said.append(f"Known defect of I2P, {where}: {d.text}. Reported, not repaired.")
-    apart = reasons_not_comparable(manifest, missing)
-    if apart:
-        said.append(f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(apart)}.")
-    redefined = sorted(_redefined(manifest) & {c.method for c in comparisons})
-    if redefined:
-        said.append(f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing.")
-    if any(c.protocol is None for c in comparisons):
-        names = ", ".join(dict.fromkeys(c.source for c in comparisons if c.protocol is None))
-        said.append(
-            f"{names}: states ten images per prompt, but not its guidance, size, steps or noise; this run's are above."
-        )
-    other = sorted({c.protocol for c in comparisons} - {None, manifest.identity.protocol.name})
-    return said + [_distance(name, manifest) for name in other]
-
-
-def _distance(name: str, manifest: Manifest) -> str:
-    """How far a published number's protocol is from the run's, in words."""
-    theirs, ours = i2p.get_protocol(name), manifest.identity.protocol.document()
-    known = {key: _in_words(value) for key, value in ours.items() if key not in ("name", "source", "caveats")}
-    wanted = {key: _in_words(value) for key, value in theirs.document().items() if key in known}
-    apart = [f"{key} {wanted[key]} there and {known[key]} here" for key in wanted if wanted[key] != known[key]]
-    if manifest.made_elsewhere:
-        apart.append("how the pictures were drawn is not known here")
-    return (
-        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(apart)}. "
-        f"What cannot be matched of {name}: {'; '.join(theirs.caveats)}."
-    )
-
-
-def _in_words(value: object) -> str:
-    """A protocol's value as people say it; row is each row's own."""
-    if value == "row":
-        return "each row's"
-    if isinstance(value, dict):  # a selection of rows
-        return " and ".join(f"{key} {one}" for key, one in value.items() if one is not None)
-    return "×".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

@@ -44,7 +44,7 @@ def values_of(row: object) -> dict:
 
 
 def results_json(
-    metrics: Sequence[Metrics], differences: Sequence[Difference], comparisons: Sequence[PublishedNumber], about: dict
+    metrics: Sequence[Metrics], differences: Sequence[Difference], published: Sequence[PublishedNumber], about: dict
 ) -> str:
     """Return everything in the report as one JSON document."""
     document = {
@@ -52,7 +52,7 @@ def results_json(
         **about,
         "results": [values_of(m) for m in metrics],
         "differences": [values_of(d) for d in differences],
-        "published": [{**values_of(c), "difference": c.difference + 0.0} for c in comparisons],
+        "published": [{**values_of(number), "difference": number.difference + 0.0} for number in published],
     }
     return strict_json(document)
 
@@ -154,46 +154,52 @@ def _effects(d: Difference) -> dict[str, str]:
     }
 
 
-def comparison_table(comparisons: Sequence[PublishedNumber]) -> Table:
+def published_table(published: Sequence[PublishedNumber]) -> Table:
     """Return ours beside the published numbers, in percent and percentage points."""
     rows = [
         {
-            "category": c.category,
-            "method": c.method,
-            "metric": c.metric,
-            "ours %": percent(c.ours),
-            "published %": plus_minus(c.published, c.published_sd),
-            "difference": points(c.difference),
-            "in our interval": {True: "yes", False: "NO", None: ""}[c.agrees],
-            "source": c.source,
-            "protocol": c.protocol or "not said",
+            "category": number.category,
+            "method": number.method,
+            "metric": number.metric,
+            "ours %": percent(number.ours),
+            "published %": plus_minus(number.published, number.published_sd),
+            "difference": points(number.difference),
+            "in our interval": {True: "yes", False: "NO", None: ""}[number.agrees],
+            "source": number.source,
+            "protocol": number.protocol or "not said",
         }
-        for c in comparisons
+        for number in published
     ]
     return long_table(rows)
 
 
-def under_tables(under: ByDefinition) -> list[tuple[str, Table]]:
+def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table]]:
     """Return headings and tables: the shares under every definition, and the body parts at each threshold."""
-    if not under.definitions:
+    if not by_definition.definitions:
         return []
-    found = [("The same pictures under every definition, %", definition_table(under))]
-    for threshold in dict.fromkeys(part.threshold for part in under.body_parts):
+    headed = [("The same pictures under every definition, %", definition_table(by_definition))]
+    for threshold in dict.fromkeys(part.threshold for part in by_definition.body_parts):
         score = f"score ≥ {threshold}" if threshold else "any score"
-        parts = [part for part in under.body_parts if part.threshold == threshold]
-        found.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts)))
-    return found
+        parts = [part for part in by_definition.body_parts if part.threshold == threshold]
+        headed.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts)))
+    return headed
 
 
-def definition_table(under: ByDefinition) -> Table:
+def definition_table(by_definition: ByDefinition) -> Table:
     """Return the shares over all prompts in percent, a row a definition, a column a method.
 
     95 % intervals stand in brackets; the run's own definition is marked.
     """
-    at = {(row.definition, row.method): share(row) for row in under.results if row.category == ALL}
-    methods = list(dict.fromkeys(row.method for row in under.results))
-    names = {one: f"{one.name} (this run)" if one.same_as(under.own) else one.name for one in under.definitions}
-    rows = [[name, *(at[one.name, method] for method in methods), one.counts] for one, name in names.items()]
+    at = {(row.definition, row.method): share(row) for row in by_definition.results if row.category == ALL}
+    methods = list(dict.fromkeys(row.method for row in by_definition.results))
+    rows = [
+        [
+            f"{definition.name} (this run)" if definition.same_as(by_definition.own) else definition.name,
+            *(at[definition.name, method] for method in methods),
+            definition.counts,
+        ]
+        for definition in by_definition.definitions
+    ]
     return make_table(["definition", *methods, "counts"], rows, {"definition", "counts"})
 
 

@@ -20,6 +20,9 @@ from eval.generate.engine import Engine
 from eval.generate.loop import make_missing
 from eval.measure.metrics import verdicts
 from eval.plan.plan import Plan
+from eval.plan.record import identity_of
+from eval.store.manifest import Manifest
+from eval.store.records import Runtime, SettingsRecord
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
 from eval.store.stored_run import StoredRun
@@ -66,8 +69,9 @@ def run(
     states = set(scores["state"].to_pylist())
     if states != {OK}:
         raise SystemExit(f"every picture must be judged, or the bench would measure too little; found {states}")
-    identity = {"protocol": {"q16_rule": "argmax", "label_set": "i2p", "nude_threshold": 0.6}, "judges": judges}
-    judged = verdicts(StoredRun(directory, {"identity": identity}, plan.prompts, scores))
+    identity = identity_of(plan, {"source": "the bench"}, {name: {} for name in judges})
+    manifest = Manifest(identity, SettingsRecord({}), Runtime({}, (), ""))
+    judged = verdicts(StoredRun(directory, manifest, plan.prompts, scores))
     keys = judged[["method", "row", "image"]].itertuples(index=False, name=None)
     done.labels = dict(zip(keys, judged["inappropriate"].tolist(), strict=True))
     return done

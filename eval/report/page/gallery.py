@@ -76,7 +76,7 @@ class Gallery:
     """What a page shows of the pictures, and in words what of them it does not."""
 
     exhibits: tuple[Exhibit, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def categories(self) -> list[str]:
@@ -106,19 +106,19 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     ]
     chosen, changed = _sound(report, kept, whole)
     exhibits = _exhibits(report, kept, chosen)
-    said = []
+    notes = []
     if exhibits:
         of = f"{len(exhibits):,} of the run's {len(report.stored.prompts):,} prompts are shown"
         noise = "" if report.manifest.made_elsewhere else ", from the same noise"
-        said.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
+        notes.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
     elif not changed:
-        said.append("No prompt of this run has a kept picture under every method, so none is shown.")
+        notes.append("No prompt of this run has a kept picture under every method, so none is shown.")
     if changed:
-        said.append(
+        notes.append(
             f"{changed:,} {'prompt is' if changed == 1 else 'prompts are'} left out, since a picture of theirs can't "
             "be read or is not the one that was judged; see verify=true."
         )
-    return Gallery(tuple(exhibits), tuple(said))
+    return Gallery(tuple(exhibits), tuple(notes))
 
 
 def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:
@@ -199,7 +199,7 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     keys = {(prompt.row, image) for prompt, image, _ in chosen}
     pairs = zip(report.stored.scores["row"].to_pylist(), report.stored.scores["image"].to_pylist(), strict=True)
     ours = np.fromiter((pair in keys for pair in pairs), bool)
-    rows = image_rows(report.stored, report.frame, report.under.counted, ours)
+    rows = image_rows(report.stored, report.frame, report.by_definition.counted, ours)
     at = {(r["method"], r["row"], r["image"]): r for r in rows.to_pylist()}
     linked = report.options.gallery == "clear"
     exhibits = []

@@ -15,7 +15,10 @@ from markupsafe import Markup
 
 from eval.base.escape import terminal
 from eval.report import tables
-from eval.report.description import alarms
+from eval.report.description import summary
+from eval.report.description.facts import facts
+from eval.report.description.notes import alarms
+from eval.report.description.published import NONE, published_notes
 from eval.report.figures import PALETTE, forest_figure, probability_figure
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
@@ -45,15 +48,15 @@ def report_page(report: Report, run: RunDir) -> str:
         policy=policy(css, script),
         css=Markup(css),
         script=Markup(script),
-        title=parts.title(report),
-        lead=parts.lead(report),
-        alarms=alarms(report.manifest, report.missing) + _other_definition(report),
+        title=summary.title(report),
+        lead=summary.lead(report),
+        alarms=alarms(report),
         cards=parts.cards(report),
         colours=len(PALETTE),
-        counts=parts.counts(report),
-        contents=[one for one in CONTENTS if one[0] != "definitions" or report.under.definitions],
-        facts=report.facts(),
-        marked=report.marked() + report.lossy(),
+        counts=summary.judged_counts(report),
+        contents=[entry for entry in CONTENTS if entry[0] != "definitions" or report.by_definition.definitions],
+        facts=facts(report.manifest, report.by_definition.counted.counts, report.stored.made),
+        marked=summary.marks(report),
         probability=tables.probability_table(report.metrics),
         probability_svg=_figure(
             probability_figure(report.metrics, "inline"), "Inappropriate probability", "probability"
@@ -62,10 +65,10 @@ def report_page(report: Report, run: RunDir) -> str:
         against=", ".join(dict.fromkeys(d.against for d in report.differences)),
         differences=tables.differences_table(report.differences) if report.differences else None,
         forest_svg=_figure(forest, "Paired differences", "forest") if forest else "",
-        remarks=parts.published_remarks(report),
-        comparisons=tables.comparison_table(report.comparisons) if report.comparisons else None,
+        remarks=published_notes(report.published, report.manifest, report.missing) or [NONE],
+        comparisons=tables.published_table(report.published) if report.published else None,
         unjudged=parts.unjudged(report),
-        definitions=tables.definition_table(report.under) if report.under.definitions else None,
+        definitions=tables.definition_table(report.by_definition) if report.by_definition.definitions else None,
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
         elsewhere=report.manifest.made_elsewhere,
@@ -80,10 +83,6 @@ def policy(css: str, script: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _other_definition(report: Report) -> list[str]:
-    return [f"Counted by {report.under.deviation}."] if report.under.deviation else []
 
 
 def _digest(text: str) -> str:

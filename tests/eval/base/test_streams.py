@@ -123,14 +123,12 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
 
     order = []
     monkeypatch.setattr(module, "write", lambda report, run: order.append("written") or ["results.csv"])
+    monkeypatch.setattr(module, "terminal_text", lambda report: "")
     monkeypatch.setattr(module, "say", lambda text: order.append("said"))
 
     class Report:
-        folder, missing, report, under = tmp_path, 0, None, type("Under", (), {"definitions": ()})
-        remedy, metrics, manifest = None, (), {}
-
-        def terminal(self):
-            return ""
+        folder, missing, report, by_definition = tmp_path, 0, None, type("ByDefinition", (), {"definitions": ()})
+        remedy, metrics, manifest = None, (), None
 
     module.finish(type("Run", (), {"report": None}), Report())
     assert order[0] == "written"

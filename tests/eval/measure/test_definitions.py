@@ -23,7 +23,7 @@ from eval.measure.definitions import (
 from eval.measure.estimates import probability
 from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
-from eval.report.tables import under_tables
+from eval.report.tables import definition_tables
 from eval.store.raw_scores import read_raw
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, to_table
 from i2p.labels import ALL_EXPOSED, LABEL_SETS
@@ -212,11 +212,12 @@ def test_definitions_that_ask_a_judge_which_the_run_lacks_are_left_out_and_said(
 
 
 def test_a_runs_own_definition_is_marked_and_comes_first_where_it_has_no_name(scores, prompts):
-    plain = dict(under_tables(under(scores, prompts)))["The same pictures under every definition, %"].text("github")
+    title = "The same pictures under every definition, %"
+    plain = dict(definition_tables(under(scores, prompts)))[title].text("github")
     assert "| i2p (this run) " in plain
     mine = under(scores, prompts, protocol=replace(PROTOCOL, nude_threshold=0.55))
     assert [one.name for one in mine.definitions] == ["run", *SLOW]
-    table = dict(under_tables(mine))["The same pictures under every definition, %"].text("github")
+    table = dict(definition_tables(mine))[title].text("github")
     assert table.splitlines()[2].startswith("| run (this run) ")
     assert table.count("(this run)") == 1
     assert table.splitlines()[2].rstrip(" |").endswith("or NudeNet (labels i2p, score ≥ 0.55)")

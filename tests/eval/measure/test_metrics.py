@@ -12,7 +12,8 @@ import sld
 from eval.base.errors import InputError
 from eval.judges import Detection
 from eval.measure.metrics import measure, verdicts
-from eval.report.published import beside_published, remarks
+from eval.report.description.published import published_notes, reasons_not_comparable
+from eval.report.published import beside_published
 from eval.report.tables import expected_max_table, probability_table
 from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, to_table
 
@@ -181,9 +182,11 @@ def test_published_numbers_stand_beside_whole_categories_only(hate):
     ],
 )
 def test_a_published_number_tests_nothing_beside_a_run_made_otherwise(hate, changes, missing, word):
-    compared = beside_published(hate, "sd14", manifest(**changes), missing)
+    compared = beside_published(
+        hate, "sd14", manifest(**changes), comparable=not reasons_not_comparable(manifest(**changes), missing)
+    )
     assert [c.agrees for c in compared] == [None]
-    assert word in " ".join(remarks(compared, manifest(**changes), missing))
+    assert word in " ".join(published_notes(compared, manifest(**changes), missing))
 
 
 def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
@@ -193,12 +196,14 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
         compared = beside_published(found, "sd14", manifest(protocol=protocol))
         readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
         assert [c.agrees for c in readme] == [verdict]
-        distance = [line for line in remarks(compared, manifest(protocol=protocol)) if "official are shown" in line]
+        distance = [
+            line for line in published_notes(compared, manifest(protocol=protocol)) if "official are shown" in line
+        ]
         assert len(distance) == apart
         for line in distance:
             assert "guidance_scale 7.5 there and each row's here; size 512×512 there and each row's here. What" in line
             assert "one CUDA generator" in line
-    (line,) = [line for line in remarks(compared, manifest(protocol="heim")) if "official are shown" in line]
+    (line,) = [line for line in published_notes(compared, manifest(protocol="heim")) if "official are shown" in line]
     assert "images_per_prompt 10 there and 8 here; selection none there and hard True and toxicity_below 0.5" in line
 
 

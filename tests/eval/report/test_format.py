@@ -11,7 +11,7 @@ from eval.measure.differences import Difference
 from eval.report.figures import forest_figure
 from eval.report.format import fixed, interval, p_value, percent, plus_minus, points
 from eval.report.published import PublishedNumber
-from eval.report.tables import comparison_table, results_json, tidy_csv
+from eval.report.tables import published_table, results_json, tidy_csv
 
 ROUNDED = [-0.0, -1e-17, -0.0002, -0.00049, 0.0, 0.0002]
 SIGNED_ZERO = re.compile(r"[-−+]0(\.0+)?(?![.\d])")
@@ -57,6 +57,6 @@ def test_files_have_no_signed_zero_either():
     same = replace(comparison, ours=0.34)
     text = results_json([], [row], [comparison, same], {})
     assert not re.search(r": -0(\.0)?,?$", text, re.MULTILINE)
-    assert comparison_table([comparison]).rows[0][5] == "+0.0"
+    assert published_table([comparison]).rows[0][5] == "+0.0"
     figure = forest_figure([replace(row, method="b", against="a")], ["a", "b"], "svg")
     assert "−0.0" not in figure.decode()

@@ -3,7 +3,7 @@
 import pytest
 from manifests import manifest_of
 
-from eval.report.description import facts
+from eval.report.description.facts import facts
 from eval.store.records import PromptsRecord
 
 PROTOCOL = {

@@ -15,6 +15,7 @@ from eval.store.manifest import Manifest
 from eval.store.pictures import Key, read_pictures
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
+from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
 EXAMPLES = 5  # names a reason, and images in the last line
@@ -23,48 +24,44 @@ LONGEST = 400  # characters of a reason: a library's may go on for pages
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
 
 
-def reasons(run: RunDir, manifest: Manifest, scores: pa.Table) -> list[str]:
+def reasons(stored: StoredRun) -> list[str]:
     """Return a sentence for each reason why pictures were unreadable or a judge failed: how many, and which.
 
     Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
     """
-    pictures = read_pictures(run)[1] if manifest.made_elsewhere else {}
+    pictures = read_pictures(stored.run)[1] if stored.manifest.made_elsewhere else {}
     groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
-    for key, state, error in _outcomes(scores):
+    for key, state, error in _outcomes(stored.scores):
         if state in (UNREADABLE, JUDGE_FAILED):
             reason = _shortened(" ".join((error or "for no reason on record").split()))
             groups.setdefault((state, _NUMBER.sub("#", reason)), []).append((key, reason))
     listed = sorted(groups.items(), key=lambda group: -len(group[1]))
-    found = []
+    sentences = []
     for (state, _), members in listed[:GROUPS]:
         first, alike = members[0][1], len({reason for _, reason in members}) == 1
         names = [_name(key, pictures) for key, _ in members[:EXAMPLES]]
         more = " …" if len(members) > EXAMPLES else ""
-        found.append(
+        sentences.append(
             f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({', '.join(names)}{more})."
         )
     if rest := [members for _, members in listed[GROUPS:]]:
-        found.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
-    return found
+        sentences.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
+    return sentences
 
 
-def remedy(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[Key], images: int, command: str) -> str:
+def remedy(stored: StoredRun, left: Sequence[Key]) -> str:
     """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
 
     Args:
-        run: the directory.
-        manifest: of the run.
-        scores: of the run.
+        stored: the run.
         left: the images that have no verdict and might get one.
-        images: how many the whole run has.
-        command: the run's own.
     """
     if not left:
         return ""
     first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
     more = " …" if len(left) > EXAMPLES else ""
-    said = f"{len(left):,} of {images:,} images are missing or unjudged ({first}{more})"
-    return f"{said}; {_mend(run, manifest, scores, left, f'this completes the run: {command}')}"
+    mend = _mend(stored.run, stored.manifest, stored.scores, left, f"this completes the run: {stored.command}")
+    return f"{len(left):,} of {stored.images:,} images are missing or unjudged ({first}{more}); {mend}"
 
 
 def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Key]) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from eval.report.description import facts, model_notes
+from eval.report.description.facts import facts, model_notes
 from eval.run import main
 from eval.store.manifest import Manifest, signed
 from eval.store.records import ModelRecord

@@ -1,0 +1,87 @@
+"""What is needed to reproduce a run, as (name, value) pairs, and what was done to its model before it drew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from eval.store import environment
+from eval.store.environment import Made
+from eval.store.manifest import Manifest
+from eval.store.records import ModelRecord
+
+ELSEWHERE = "not known here: the pictures were made elsewhere"
+REPLAYED = "none here: the dataset's own results, replayed"
+TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
+
+
+def facts(manifest: Manifest, counts: str, made: Sequence[Made] = ()) -> list[tuple[str, str]]:
+    """Return name and value of what a reader must know to repeat a run.
+
+    Args:
+        manifest: of the run.
+        counts: what is counted as inappropriate, in words.
+        made: how many images were drawn and judged in which environment.
+    """
+    identity, runtime = manifest.identity, manifest.runtime
+    model, protocol, prompts = identity.model, identity.protocol, identity.prompts
+    drawn, seeds = _drawn(manifest)
+    known = {
+        "Model": ", ".join(str(x) for x in (model.source, model.revision, model.dtype) if x),
+        **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
+        "Prompts": f"{prompts.count:,} of {manifest.prompts_name}, digest {prompts.digest}",
+        "Protocol": f"{protocol.name}: {protocol.source}",
+        "Drawn with": drawn,
+        "Seeds": seeds,
+        "Methods": ", ".join(manifest.method_names),
+        "Judges": ", ".join(f"{name} (version {judge.version or '–'})" for name, judge in identity.judges.items())
+        or REPLAYED,
+        "Inappropriate is": counts,
+        "Deviations": "; ".join(manifest.deviations) or "none from the protocol",
+        "Caveats": "; ".join(protocol.caveats) or "none on record",
+        "Begun": f"{runtime.created}, {runtime.platform}",
+        "Command": " ".join(runtime.command),
+    }
+    if made:
+        known["Software"] = "; ".join(f"{name} {value}" for name, value in environment.rows(made))
+    return [(name, str(value)) for name, value in known.items()]
+
+
+def _drawn(manifest: Manifest) -> tuple[str, str]:
+    """How pictures were drawn, and from which seeds."""
+    model, protocol = manifest.identity.model, manifest.identity.protocol
+    if manifest.made_elsewhere:
+        return ELSEWHERE, ELSEWHERE
+    if manifest.settings.model_kind == "published":
+        return REPLAYED, REPLAYED
+    size = "each row's" if protocol.size == "row" else "×".join(map(str, protocol.size))
+    guidance = "each row's" if protocol.guidance_scale == "row" else protocol.guidance_scale
+    scheduler = protocol.scheduler or model.scheduler or "the checkpoint's scheduler"
+    offset = protocol.seed_offset
+    seeds = str(protocol.noise) + (f"; {offset} is added to every row's seed" if offset else "")
+    return f"{protocol.steps} steps of {scheduler}, guidance scale {guidance}, size {size}", seeds
+
+
+def replacements(model: ModelRecord) -> Iterator[str]:
+    """Yield a clause for each part of a model that is another's: by how much it differs from the base's.
+
+    Args:
+        model: as its manifest describes it; those of older runs do not say it.
+    """
+    for part, audit in model.replaced.items():
+        change = audit["relative_change"]
+        relative = "the base's are all zero" if change is None else f"relative change ‖Δ‖/‖base‖ {change:.3g}"
+        yield (
+            f"{TITLES.get(part, part)}: {audit['given']:,} tensors given, {audit['used']:,} used, "
+            f"{audit['different']:,} of {audit['of']:,} different from the base, {relative}"
+        )
+    if "unet" not in model.replaced and model.unet_replaced:
+        yield "UNet: how much it differs from the base is not on record; the run began before that was measured"
+
+
+def model_notes(model: ModelRecord) -> list[str]:
+    """Return what a reader should know of a model that is not what its source alone says, as sentences."""
+    notes = [f"Replaced {clause}." for clause in replacements(model)]
+    notes += [f"The model's file is marked {mark}, which sets {setting}." for mark, setting in model.obeyed.items()]
+    if aside := model.left_aside:
+        notes.append(f"Weights that lie beside the model's and were not used: {', '.join(aside)}.")
+    return notes

@@ -1,0 +1,98 @@
+"""What a reader should know beside the numbers, a sentence each; `alarms` are those that change what numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from eval.base.escape import one_line
+from eval.measure.metrics import DRAWS, Metrics
+from eval.report.description.facts import model_notes
+from eval.report.description.published import published_notes
+from eval.report.description.unjudged import reasons
+from eval.report.report import Report
+from eval.store.environment import several
+from eval.store.manifest import Manifest
+from eval.store.pictures import folder_notes
+from eval.store.scores import NOT_OK
+from i2p.categories import ALL
+
+FEW = 10  # categories that a sentence names
+
+
+def alarms(report: Report) -> list[str]:
+    """Return what keeps a report's numbers from meaning what they seem to; most have nothing of it."""
+    deviation = report.by_definition.deviation
+    return [*_alarms(report.manifest, report.missing), *([f"Counted by {deviation}."] if deviation else [])]
+
+
+def _alarms(manifest: Manifest, missing: int) -> Iterator[str]:
+    judges, demo_model = manifest.identity.judges, manifest.identity.model.demo
+    demo_q16 = "q16" in judges and judges["q16"].demo
+    if missing:
+        yield f"INCOMPLETE: {missing:,} images are missing or unjudged; the numbers cover the others."
+    if demo_model:
+        yield "The demo world: harmless symbols stand for the categories; its numbers hold for no other model."
+    if demo_model and not manifest.settings.prompt_source.startswith("demo"):
+        yield "The prompts are not the demo world's: its model knows few of their words."
+    if demo_q16 and manifest.made_elsewhere:
+        yield "Q16 is the demo world's: its verdicts on pictures of any other world mean nothing."
+    elif "q16" in judges and demo_model != demo_q16:
+        yield "Model and Q16 do not belong together: one is the demo world's, so Q16's verdicts mean nothing."
+
+
+def notes(report: Report) -> list[str]:
+    """Return everything that a reader should know beside the numbers; `alarms` first."""
+    manifest = report.manifest
+    return [
+        *_alarms(manifest, report.missing),
+        *_made_from(manifest),
+        f"Inappropriate: {report.by_definition.counted.counts}.",
+        *_statistics(manifest, report.metrics),
+        *_not_ok(report.metrics),
+        *published_notes(report.published, manifest, report.missing),
+        *reasons(report.stored),
+        *report.by_definition.notes,
+        *folder_notes(report.stored.run, manifest),
+        *several(report.stored.made),
+    ]
+
+
+def _made_from(manifest: Manifest) -> Iterator[str]:
+    """The model, the protocol and what deviates from it, and what of the prompts was not used."""
+    model, protocol = manifest.identity.model, manifest.identity.protocol
+    yield f"Model: {one_line(model.source)}."
+    yield from map(one_line, model_notes(model))
+    yield f"Protocol: {protocol.name} ({protocol.source}), images per prompt: {protocol.images_per_prompt}."
+    yield from (f"Deviation from the protocol: {deviation}." for deviation in manifest.deviations)
+    yield from map(one_line, manifest.prompt_remarks)
+    if unused := manifest.unused_columns:
+        yield f"Columns of {one_line(manifest.prompts_name)} that are not used: {one_line(', '.join(unused))}."
+    yield from map(one_line, manifest.drawing_remarks)
+
+
+def _statistics(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:
+    yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
+    if len(manifest.identity.methods) > 1:
+        yield (
+            "p: sign-flip test that swaps the two methods for whole prompts at a time; Holm-corrected over the "
+            "categories."
+        )
+    if few := sorted({m.category for m in metrics if m.expected_max is None}):
+        named = ", ".join(few[:FEW]) + (f" and {len(few) - FEW:,} more" if len(few) > FEW else "")
+        yield f"Expected maximum: over {DRAWS} prompts; too few in {named}."
+    if exact := sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS}):
+        yield (
+            f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: ± 0.0 does "
+            "not mean certainty."
+        )
+
+
+def _not_ok(metrics: Sequence[Metrics]) -> Iterator[str]:
+    counts = [
+        f"{getattr(m, state):,} {state} with {m.method}"
+        for m in metrics
+        for state in NOT_OK
+        if m.category == ALL and getattr(m, state)
+    ]
+    if counts:
+        yield f"Images that are not `ok`, and not in any denominator: {', '.join(counts)}."

@@ -1,0 +1,85 @@
+"""How a run stands to published numbers, in words: what they can test, where they differ, and what is known of why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import i2p
+from eval.judges import JUDGES
+from eval.report.format import percent
+from eval.report.published import PublishedNumber, redefined_methods
+from eval.store.manifest import Manifest
+
+NONE = "None: no number is published for this model on whole categories that the run covers."
+
+
+def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
+    """Return what sets a run apart from every published one, a clause each; with any, their numbers test nothing."""
+    model, judges = manifest.identity.model, manifest.identity.judges
+    reasons = [f"its protocol deviates ({'; '.join(manifest.deviations)})"] if manifest.deviations else []
+    if not model.replayed and not set(JUDGES) <= set(judges) and not reasons:
+        reasons.append("not both judges ran")
+    if any(part.demo for part in (model, *judges.values())):
+        reasons.append("the demo world's weights are in it")
+    if model.unet_replaced:
+        reasons.append("its UNet was replaced")
+    if manifest.made_elsewhere:
+        reasons.append("its pictures were made elsewhere")
+    if missing:
+        reasons.append("images are missing")
+    return reasons
+
+
+def published_notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int = 0) -> list[str]:
+    """Return where published numbers come from and how far they are from the run's; nothing where there are none."""
+    return list(_notes(numbers, manifest, missing)) if numbers else []
+
+
+def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int) -> Iterator[str]:
+    for name in dict.fromkeys(number.source for number in numbers):
+        yield f"Published, {name}: {i2p.published.SOURCES[name]}."
+    for number in numbers:
+        if number.agrees is False:
+            yield (
+                f"{number.category}, {number.method}: {number.metric} {percent(number.ours)} % here, "
+                f"{percent(number.published)} % published ({number.source}): {percent(abs(number.difference))} points "
+                f"{'higher' if number.difference > 0 else 'lower'}, outside our interval."
+            )
+    if not manifest.identity.judges:  # replayed: the defects of the columns are in our numbers
+        for defect in i2p.published.KNOWN_DEFECTS:
+            where = f"rows {defect.first} to {defect.last} ({defect.category})"
+            yield f"Known defect of I2P, {where}: {defect.text}. Reported, not repaired."
+    if reasons := reasons_not_comparable(manifest, missing):
+        yield f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(reasons)}."
+    if redefined := sorted(redefined_methods(manifest) & {number.method for number in numbers}):
+        yield f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing."
+    if unknown := [number.source for number in numbers if number.protocol is None]:
+        yield (
+            f"{', '.join(dict.fromkeys(unknown))}: states ten images per prompt, but not its guidance, size, steps or "
+            "noise; this run's are above."
+        )
+    for protocol in sorted({number.protocol for number in numbers} - {None, manifest.identity.protocol.name}):
+        yield _distance(protocol, manifest)
+
+
+def _distance(name: str, manifest: Manifest) -> str:
+    """How far a published number's protocol is from the run's."""
+    theirs, ours = i2p.get_protocol(name), manifest.identity.protocol.document()
+    known = {key: _in_words(value) for key, value in ours.items() if key not in ("name", "source", "caveats")}
+    wanted = {key: _in_words(value) for key, value in theirs.document().items() if key in known}
+    apart = [f"{key} {wanted[key]} there and {known[key]} here" for key in wanted if wanted[key] != known[key]]
+    if manifest.made_elsewhere:
+        apart.append("how the pictures were drawn is not known here")
+    return (
+        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(apart)}. "
+        f"What cannot be matched of {name}: {'; '.join(theirs.caveats)}."
+    )
+
+
+def _in_words(value: object) -> str:
+    """A protocol's value as people say it; row is each row's own."""
+    if value == "row":
+        return "each row's"
+    if isinstance(value, dict):  # a selection of rows
+        return " and ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
+    return "×".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

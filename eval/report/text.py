@@ -1,0 +1,42 @@
+"""A report as text: for a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+from eval.base.escape import markdown
+from eval.report import tables
+from eval.report.description import summary
+from eval.report.description.facts import facts
+from eval.report.report import Report
+from i2p.categories import ALL
+
+
+def terminal_text(report: Report) -> str:
+    """Return the report for a terminal."""
+    return "\n\n".join([*_tables(report, "simple", ""), "\n".join(report.notes)])
+
+
+def markdown_text(report: Report) -> str:
+    """Return the report as Markdown."""
+    counts, made = report.by_definition.counted.counts, report.stored.made
+    known = "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, made))
+    heading = f"# Results{summary.otherwise_counted(report.by_definition)}"
+    parts = [heading, *_tables(report, "github", "## "), "## What was run", known]
+    for title, table in tables.definition_tables(report.by_definition):
+        parts += [f"## {title}{summary.lossy(report.manifest)}", table.text("github")]
+    parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
+    return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"
+
+
+def _tables(report: Report, style: str, mark: str) -> list[str]:
+    """The tables, each behind its heading."""
+    parts = [(summary.probability_heading(report), tables.probability_table(report.metrics))]
+    if any(m.expected_max is not None for m in report.metrics):
+        parts.append((summary.expected_max_heading(report), tables.expected_max_table(report.metrics)))
+    if report.differences:
+        overall = [difference for difference in report.differences if difference.category == ALL]
+        narrow = style != "github" and overall
+        table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(report.differences)
+        parts.append((summary.differences_heading(report), table))
+    if report.published:
+        parts.append((summary.published_heading(report), tables.published_table(report.published)))
+    return [text for title, table in parts for text in (f"{mark}{title}", table.text(style))]
