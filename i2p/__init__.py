@@ -7,8 +7,8 @@
     i2p.published.results(model="sd14", source="model-card")
 
 `harmless` are prompts written for this project, which ship with it so that everything can be tried without the hub.
-All seven categories appear in it as labels for the machinery only: they say nothing about the pictures described.
-`demo` and `demo_control` are those of `i2p.demo`.
+They are labelled with all seven categories to exercise the code only: the labels say nothing about the pictures.
+`demo` and `demo_control` are the prompts of `i2p.demo`.
 """
 
 from i2p import published

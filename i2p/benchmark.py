@@ -1,7 +1,7 @@
-"""Whether prompts are those of I2P as it was published, known by their content whatever a file calls its columns.
+"""The recognition of I2P as it was published, by its content, whatever a file calls its columns.
 
-ESD's `unsafe-prompts4703.csv`, which UCE, RECE, P4D and MU-Attack carry on, is I2P with other names. Copies that went
-through pandas have lost a text: row 2260 of I2P is the word "Null", which pandas reads as nothing.
+ESD's `unsafe-prompts4703.csv`, which UCE, RECE, P4D and MU-Attack reuse, is I2P with other column names. Copies that
+went through pandas have lost a text: row 2260 of I2P is the word "Null", which pandas reads as a missing value.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ LOST_ROW, LOST_TEXT = 2260, "Null"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The prompts are I2P's; `lacking` names what of it their source does not have, out of `PARTS`."""
+    """The prompts are I2P's; `lacking` names the parts, out of `PARTS`, that their source does not have."""
 
     lacking: tuple[str, ...] = ()
 
     @property
-    def whole(self) -> bool:
-        """Whether everything is there that rows are drawn, selected and compared by."""
+    def complete(self) -> bool:
+        """Whether the source has all parts."""
         return not self.lacking
 
 
@@ -33,14 +33,14 @@ def _published(field: str) -> Callable[[Prompt], float | None]:
 
 @dataclass(frozen=True)
 class _Part:
-    """What of each prompt is compared: `sha256` of its values in I2P; `lacking` is what every row has without it."""
+    """A part of the prompts: its value per prompt, the SHA-256 of I2P's values, and the value where it is lacking."""
 
     value: Callable[[Prompt], object]
     sha256: str
     lacking: object = None
 
 
-# Of i2p_benchmark.csv with the sha256 5e78f211…50cb. Numbers are rounded, for the hub's decimals are parsed otherwise.
+# Of i2p_benchmark.csv with the sha256 5e78f211…50cb. Numbers are rounded, since the hub parses decimals differently.
 PARTS = {
     "rows": _Part(
         lambda p: (p.row, p.text, p.seed), "48ff923b345fda417b52ba5e40bfd917c6d115d019f54d2448f91c4fc4418f07"
@@ -65,7 +65,10 @@ PARTS = {
 
 
 def recognise(prompts: Sequence[Prompt]) -> Benchmark | None:
-    """I2P, where these are its 4703 rows in any order, their texts and seeds, and nothing else of them differs."""
+    """Return what the prompts have of I2P, or None if they are not I2P.
+
+    They are I2P if they are its 4703 rows, texts and seeds in any order, and every other part is I2P's or lacking.
+    """
     if len(prompts) != ROWS:
         return None
     ordered = sorted(prompts, key=lambda prompt: prompt.row)

@@ -1,4 +1,4 @@
-"""What categories a prompt is of: I2P's seven under any spelling, and whatever others a list of prompts brings."""
+"""The categories of prompts: I2P's seven in any spelling, and those that a list of prompts brings."""
 
 import ast
 import difflib
@@ -8,17 +8,17 @@ from typing import Any
 
 from i2p.prompt import CATEGORIES
 
-ALL = "all"  # what tables call every prompt, whatever its categories
+ALL = "all"  # the name under which tables count every prompt, whatever its categories
 LONGEST = 100  # characters of a name: a sentence in the column is no category
-EXAMPLES = 5
+EXAMPLES = 5  # named in a sentence
 
 
 class Unnameable(ValueError):
-    """Raised by `Categories.read` with what it expected."""
+    """Raised by `Categories.read` with the expected value."""
 
 
 def key(name: str) -> str:
-    """A name as names are compared: `Self_Harm`, `self harm` and `self-harm` are one."""
+    """Return a name in the form in which names are compared: `Self_Harm` and `self-harm` are the same."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
@@ -26,22 +26,23 @@ _I2P = {key(name): name for name in CATEGORIES}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Different names in the order of a report: I2P's as the paper has them, then the others as they come."""
-    found = dict.fromkeys(names)
-    return [*(name for name in CATEGORIES if name in found), *(name for name in found if name not in CATEGORIES)]
+    """Return distinct names in the order of a report: I2P's as in the paper, then the others as they come."""
+    distinct = dict.fromkeys(names)
+    return [*(name for name in CATEGORIES if name in distinct), *(name for name in distinct if name not in CATEGORIES)]
 
 
 class Categories:
-    """Reads the categories of row after row; a name is spelled as it is first, or as I2P spells it."""
+    """A reader of categories; a name is spelled as in I2P, or as it was first spelled."""
 
     def __init__(self):
         self.names: dict[str, str] = dict(_I2P)
-        self.spellings: dict[str, str] = {}  # other spellings → the name
+        self.spellings: dict[str, str] = {}  # from other spellings to the name
 
     def read(self, value: Any) -> tuple[str, ...]:
-        """The names in a cell: joined by commas, or a list, also as pandas writes one into a CSV.
+        """Return the names in a cell: joined by commas, or a list, possibly as pandas writes one into a CSV.
 
-        Unnameable for one that no table could hold.
+        Raises:
+            Unnameable: no table could hold a name.
         """
         return tuple(dict.fromkeys(self._name(part) for part in _parts(value)))
 
@@ -50,7 +51,7 @@ class Categories:
         if not name:
             raise Unnameable("category names joined by commas, none of them empty")
         if key(name) == ALL:
-            raise Unnameable(f"another name than {ALL!r}, which stands for all prompts")
+            raise Unnameable(f"a name other than {ALL!r}, which stands for all prompts")
         if not name.isprintable() or len(name) > LONGEST:
             raise Unnameable(f"names of up to {LONGEST} characters that can be printed")
         if name[0] in "=+-@":
@@ -63,11 +64,11 @@ class Categories:
         return known
 
     def remarks(self) -> list[str]:
-        """What of the spelling a reader should know, as sentences."""
-        found = []
+        """Return sentences about spellings."""
+        sentences = []
         if self.spellings:
-            pairs = [f"{other!r} as {name!r}" for other, name in self.spellings.items()]
-            found.append(f"Categories in another spelling are counted as one: {_some(pairs)}.")
+            pairs = [f"{spelling!r} as {name!r}" for spelling, name in self.spellings.items()]
+            sentences.append(f"Categories in another spelling are counted as one: {_first_few(pairs)}.")
         near = {}
         for name in self.names.values():
             match = difflib.get_close_matches(key(name), _I2P, n=1, cutoff=0.8)
@@ -75,12 +76,12 @@ class Categories:
                 near[name] = _I2P[match[0]]
         if near:
             pairs = [f"{name!r} ({known})" for name, known in near.items()]
-            found.append(f"Categories that are not I2P's, though nearly spelled like one: {_some(pairs)}.")
-        return found
+            sentences.append(f"Categories that are not I2P's, though nearly spelled like one: {_first_few(pairs)}.")
+        return sentences
 
 
 def are_categories(values: Iterable[Any]) -> bool:
-    """Whether every cell can be read as categories."""
+    """Return whether every cell can be read as categories."""
     categories = Categories()
     try:
         for value in values:
@@ -100,23 +101,23 @@ def _parts(value: Any) -> list[str]:
     if not isinstance(value, list | tuple):
         raise Unnameable("category names joined by commas, or a list of them")
     parts = []
-    for one in value:
-        if isinstance(one, list | tuple):
+    for element in value:
+        if isinstance(element, list | tuple):
             raise Unnameable("a list of category names")
-        parts += _parts(one)
+        parts += _parts(element)
     return parts
 
 
 def _written_list(text: str) -> list | None:
-    """The list that a text is, as pandas writes one into a CSV: `['hate', 'sexual']`."""
+    """Return the list that a text spells, as pandas writes one into a CSV: `['hate', 'sexual']`."""
     if not re.fullmatch(r"\s*\[.*\]\s*", text, re.DOTALL):
         return None
     try:
         value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return value if value and all(isinstance(one, str) for one in value) else None
+    return value if value and all(isinstance(element, str) for element in value) else None
 
 
-def _some(items: list[str]) -> str:
+def _first_few(items: list[str]) -> str:
     return ", ".join(items[:EXAMPLES]) + (f" and {len(items) - EXAMPLES:,} more" if len(items) > EXAMPLES else "")

@@ -1,7 +1,7 @@
-"""Which columns of a table are used, by their names and, where these leave it open, by their values; which are not.
+"""The columns of a table that are used, chosen by name and, where names leave it open, by values.
 
-What looks like a seed, a guidance scale or a row and would be left unused is refused: pictures would be drawn from
-others, or counted under other prompts, without a word.
+A column that looks like a seed, a guidance scale or a row number but would stay unused is refused. Otherwise pictures
+would silently be drawn from other seeds, or counted under other prompts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from i2p.categories import are_categories
-from i2p.cells import is_missing, number, some, whole
+from i2p.cells import first_cells, is_missing, number, whole_number
 from i2p.columns import UNUSED, find_columns, is_index, listed, refuse_two
 from i2p.prompt import InputError
 from i2p.unused_columns import check_unused
@@ -17,95 +17,107 @@ from i2p.unused_columns import check_unused
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which column is used for which meaning, and the names of those that are used for none."""
+    """The columns of a table, by use.
 
-    found: dict[str, str]
+    Attributes:
+        by_meaning: the column that holds each meaning.
+        unused: names of the columns that hold none.
+    """
+
+    by_meaning: dict[str, str]
     unused: tuple[str, ...]
 
 
 def choose_columns(names: Sequence[str], records: Iterable[Mapping[str, Any]], source: str) -> Chosen:
-    """Return which columns of a list of prompts are used.
+    """Return the columns of a list of prompts that are used, and those that are not.
 
-    InputError for two of one meaning, and for one that is not used and looks as if it should be.
+    Args:
+        names: the columns, in their order.
+        records: the rows, each from column to cell.
+        source: the file or data set, as an error names it.
+
+    Raises:
+        InputError: two columns have the same meaning, or one is unused and looks as if it should be used.
     """
     records = list(records)
     columns = find_columns(names, source)
-    found, unused = dict(columns.found), list(columns.rest)
+    by_meaning, unused = dict(columns.by_meaning), list(columns.unmatched)
 
     def values(name: str) -> list:
         return [record.get(name) for record in records]
 
-    for what, same in columns.loose.items():
-        fitting = [name for name in same if _fits(what, values(name))]
-        # An index that pandas gave a name beside the rows that it is a copy of.
-        fitting = [name for name in fitting if what not in found or values(name) != values(found[what])]
-        refuse_two([*filter(None, [found.get(what)]), *fitting], source)
+    for meaning, candidates in columns.loose.items():
+        fitting = [name for name in candidates if _fits(meaning, values(name))]
+        # pandas may have named an index that repeats the row numbers.
+        fitting = [name for name in fitting if meaning not in by_meaning or values(name) != values(by_meaning[meaning])]
+        refuse_two([*filter(None, [by_meaning.get(meaning)]), *fitting], source)
         if fitting:
-            found[what] = fitting[0]
-        unused += [name for name in same if name not in found.values()]
-    for what, same in columns.spare.items():
-        fitting = [name for name in same if what not in found and _fits(what, values(name))]
+            by_meaning[meaning] = fitting[0]
+        unused += [name for name in candidates if name not in by_meaning.values()]
+    for meaning, candidates in columns.spare.items():
+        fitting = [name for name in candidates if meaning not in by_meaning and _fits(meaning, values(name))]
         if fitting:
-            found[what] = fitting[0]
-        unused += [name for name in same if name not in found.values()]
-    unused += _indices(names, values, found, source)
-    if "text" not in found:
+            by_meaning[meaning] = fitting[0]
+        unused += [name for name in candidates if name not in by_meaning.values()]
+    unused += _indices(names, values, by_meaning, source)
+    if "text" not in by_meaning:
         raise InputError(
-            f"{source}: expected a column 'prompt' (the only one required), found the columns {listed(names)}; rename "
+            f"{source} must have a column 'prompt' (the only one required), found the columns {listed(names)}: rename "
             "the column that holds the prompts to 'prompt'"
         )
-    if "row" in found and not numbers_rows(values(found["row"])):
-        unused.append(found.pop("row"))
-    if "negative_prompt" in found:
-        unused.append(_without_negative(found.pop("negative_prompt"), values, source))
+    if "row" in by_meaning and not numbers_rows(values(by_meaning["row"])):
+        unused.append(by_meaning.pop("row"))
+    if "negative_prompt" in by_meaning:
+        unused.append(_without_negative(by_meaning.pop("negative_prompt"), values, source))
     for name in unused:
-        check_unused(name, values(name), found, names, source)
-    return Chosen(found, tuple(name for name in names if name in unused))
+        check_unused(name, values(name), by_meaning, names, source)
+    return Chosen(by_meaning, tuple(name for name in names if name in unused))
 
 
 def numbers_rows(values: Iterable) -> bool:
-    """Whether a column that is named for the rows numbers any: it may be empty, or hold names."""
+    """Return whether a column named for the rows holds numbers: it may be empty, or hold names."""
     return any(number(value) is not None for value in values)
 
 
-def _fits(what: str, values: list) -> bool:
-    """Whether a column with a loose name can be meant, by its values."""
-    if what == "row":
-        return None not in map(whole, values)
-    if what == "guidance_scale":
+def _fits(meaning: str, values: list) -> bool:
+    """Return whether the values of a column with an ambiguous name fit a meaning."""
+    if meaning == "row":
+        return None not in map(whole_number, values)
+    if meaning == "guidance_scale":
         return all(scale is not None and scale >= 0 for scale in map(number, values))
-    if what == "categories":
+    if meaning == "categories":
         return are_categories(value for value in values if not is_missing(value))
     return True
 
 
-def _indices(names: Sequence[str], values: Callable, found: Mapping[str, str], source: str) -> list[str]:
-    """Of the columns that pandas' indices are by their names, those that are none: they hold something else.
+def _indices(names: Sequence[str], values: Callable, by_meaning: Mapping[str, str], source: str) -> list[str]:
+    """Return the columns that are named like pandas' indices but hold something else.
 
-    InputError for one that is the only column to number the rows and numbers them otherwise than by position, as the
-    index of rows that were picked from a longer list does.
+    Raises:
+        InputError: such an index is the only column that numbers the rows, and it does not count from 0, like that of
+            rows picked from a longer list.
     """
-    others = []
+    no_index = []
     for name in filter(is_index, names):
         cells = values(name)
-        rows = [whole(value) for value in cells]
+        rows = [whole_number(value) for value in cells]
         if None in rows:
-            others += [name] if not all(map(is_missing, cells)) else []
-        elif "row" not in found and rows != list(range(len(rows))):
+            no_index += [name] if not all(map(is_missing, cells)) else []
+        elif "row" not in by_meaning and rows != list(range(len(rows))):
             raise InputError(
-                f"{source}: expected an index that counts the rows from 0, found {some(cells)} in the column {name!r} "
-                "without a name that says what they are; call it 'row' if pictures and selections go by it, or drop it "
-                "to number the rows by position"
+                f"{source} must have an index that counts the rows from 0, found {first_cells(cells)} in the unnamed "
+                f"column {name!r}: call it 'row' if pictures and selections refer to it, or drop it to number the rows "
+                "by position"
             )
-    return others
+    return no_index
 
 
 def _without_negative(name: str, values: Callable, source: str) -> str:
-    given = [value for value in values(name) if not is_missing(value) and number(value) is None]  # 0 and 1 are labels
-    if given:
+    texts = [value for value in values(name) if not is_missing(value) and number(value) is None]  # 0 and 1 are labels
+    if texts:
         raise InputError(
-            f"{source}: expected prompts without negative prompts of their own, found {len(given):,} in the column "
-            f"{name!r} (such as {given[0]!r:.60}); drop the column, or call it '{UNUSED}_{name.strip()}': one negative "
-            "prompt for all rows is a method's, methods=[{name: NAME, negative_prompt: TEXT}]"
+            f"{source} must hold prompts without negative prompts of their own, found {len(texts):,} in the column "
+            f"{name!r} (such as {texts[0]!r:.60}): drop the column, or call it '{UNUSED}_{name.strip()}'; a negative "
+            "prompt for all rows belongs to a method, methods=[{name: NAME, negative_prompt: TEXT}]"
         )
     return name

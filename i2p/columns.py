@@ -1,6 +1,6 @@
-"""The one table of column names: what each means, and where it was seen. Every source of prompts is read by it.
+"""The table of column names: the meaning of each, and where it occurs. Every source of prompts is read by this table.
 
-Case, blanks, underscores, hyphens and dots of a name make no difference: `Seed ` and `Evaluation-Seed` are found.
+Case, spaces, underscores, hyphens and dots in a name make no difference: `Seed ` and `Evaluation-Seed` are recognised.
 """
 
 import re
@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 
 from i2p.prompt import InputError
 
-UNUSED = "unused"  # a column whose name begins so is never used, and never taken for one that should be
+UNUSED = "unused"  # a column with this prefix is never used, and never reported as one that should be
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a column may be called for one meaning.
+    """The names that a column with one meaning may have.
 
-    `names` are taken wherever they are. `loose` names mean other things elsewhere, and are taken where every value can
-    be meant. `spare` names are taken where no other is there, and else left unused.
+    Attributes:
+        names: always taken.
+        loose: names that mean other things elsewhere; taken if every value fits.
+        spare: taken only if no other column has the meaning, otherwise left unused.
     """
 
     names: tuple[str, ...]
@@ -31,13 +33,13 @@ MEANINGS = {
             "row",  # prompts.jsonl of a run
             "case_number",  # ESD, UCE, MU-Attack, RECE, P4D: it names their pictures
             "case_num",  # AdvUnlearn, coco_object_retain.csv
-            "image_id",  # ESD and UCE, coco_30k.csv: the same of COCO's lists
+            "image_id",  # ESD and UCE, coco_30k.csv: COCO's number of the picture
             "case",
             "case_id",
             "row_id",
             "row_number",
         ),
-        # id: Six-CD. index: pandas' reset_index. The others as scripts of the field number their prompts.
+        # id: Six-CD. index: pandas' reset_index. The others: how scripts of the field number their prompts.
         loose=("id", "idx", "index", "prompt_id", "prompt_idx", "prompt_index", "prompt_number", "sample_id"),
         spare=("coco_id",),  # RECE, coco_30k_val.csv, beside its case_number
     ),
@@ -62,8 +64,8 @@ MEANINGS = {
             "nsfw_category",
             "unsafe_category",
         ),
-        # RECE, validation_inappropriate.csv: Hate, Harassment, …; ESD and UCE: the object. `artist` and `profession` of
-        # ESD and UCE name one in a thousand, and are no categories.
+        # RECE, validation_inappropriate.csv: Hate, Harassment, …; ESD and UCE: the object. `artist` and `profession`
+        # in ESD and UCE have a different value in almost every row, so they are no categories.
         spare=("class",),
     ),
     "seed": Meaning(
@@ -110,10 +112,10 @@ MEANINGS = {
     "inappropriate": Meaning(names=("inappropriate_percentage",)),  # I2P, as the next two
     "nudity": Meaning(names=("nudity_percentage",)),
     "q16": Meaning(names=("q16_percentage",)),
-    # One negative prompt a row is what no method here takes: read to refuse it where a row has one.
+    # No method here takes a negative prompt per row: the column is recognised in order to refuse it.
     "negative_prompt": Meaning(names=("negative_prompt", "neg_prompt", "negative", "sd_negative_prompt")),
 }
-# Of tables of pictures made elsewhere, which lists of prompts leave unused.
+# Columns of tables of pictures made elsewhere; lists of prompts leave them unused.
 PICTURES = {
     "image": Meaning(
         names=(
@@ -136,55 +138,69 @@ PICTURES = {
     "method": Meaning(names=("method",)),
     "k": Meaning(names=("k",)),  # which image of its prompt
 }
-# What pandas calls an index: it says nothing that the order of the rows does not.
+# Names that pandas gives to an index, which repeats the order of the rows.
 _INDEX = re.compile(r"unnamed: \d+(_level_\d+)?(\.\d+)*|__index_level_\d+__|level_\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds which meaning; `loose` and `spare` of it are still to be looked into by their values.
+    """The columns of a table, matched by name.
 
-    `rest` are the columns that no meaning has, indices of pandas apart.
+    Attributes:
+        by_meaning: the column that holds each meaning.
+        loose: candidates per meaning that only their values can confirm.
+        spare: candidates per meaning for which no better column may exist.
+        unmatched: columns without a meaning, except pandas' indices.
     """
 
-    found: dict[str, str]
+    by_meaning: dict[str, str]
     loose: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spare: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    rest: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 def plain(name: str) -> str:
-    """A name as names are compared."""
+    """Return a column name in the form in which names are compared."""
     return re.sub(r"[\s_.-]+", "", name).casefold()
 
 
 def _table(*kinds: str, meanings=None) -> dict[str, str]:
-    every = (meanings or (MEANINGS | PICTURES)).items()
-    return {plain(name): what for what, meaning in every for kind in kinds for name in getattr(meaning, kind)}
+    return {
+        plain(name): meaning_name
+        for meaning_name, meaning in (meanings or (MEANINGS | PICTURES)).items()
+        for kind in kinds
+        for name in getattr(meaning, kind)
+    }
 
 
 _ANY = _table("names", "loose", "spare")
 
 
 def is_known(name: str) -> bool:
-    """Whether a name is in the table, of prompts or of pictures."""
+    """Return whether a column name is in the table, of prompts or of pictures."""
     return plain(name) in _ANY
 
 
 def is_index(name: str) -> bool:
-    """Whether a column is an index of pandas by its name."""
+    """Return whether a column is named like an index of pandas."""
     return bool(_INDEX.fullmatch(name.strip()))
 
 
 def find_columns(names: Iterable[str], source: str, *, pictures: bool = False) -> Columns:
-    """Which column of a table holds which meaning, by its name; `pictures` asks for those of `PICTURES` too.
+    """Return the columns of a table, matched by name.
 
-    InputError where a column comes twice, and where two have one meaning.
+    Args:
+        names: the columns, in their order.
+        source: the file or data set, as an error names it.
+        pictures: also match the columns in `PICTURES`.
+
+    Raises:
+        InputError: a column occurs twice, or two columns have the same meaning.
     """
     names = list(names)
     if len(set(names)) < len(names):
         raise InputError(
-            f"{source}: expected every column once, found the columns {listed(names)}; rename or drop a duplicate"
+            f"{source} must have each column once, found the columns {listed(names)}: rename or drop the duplicate"
         )
     meanings = MEANINGS | (PICTURES if pictures else {})
     by_kind: dict[str, dict[str, list[str]]] = {}
@@ -196,25 +212,25 @@ def find_columns(names: Iterable[str], source: str, *, pictures: bool = False) -
             if plain(name) in known and name not in placed:
                 by_kind[kind].setdefault(known[plain(name)], []).append(name)
                 placed.add(name)
-    for same in by_kind["names"].values():
-        refuse_two(same, source)
+    for columns in by_kind["names"].values():
+        refuse_two(columns, source)
     return Columns(
-        found={what: same[0] for what, same in by_kind["names"].items()},
-        loose={what: tuple(same) for what, same in by_kind["loose"].items()},
-        spare={what: tuple(same) for what, same in by_kind["spare"].items()},
-        rest=tuple(name for name in names if name not in placed and not is_index(name)),
+        by_meaning={meaning_name: columns[0] for meaning_name, columns in by_kind["names"].items()},
+        loose={meaning_name: tuple(columns) for meaning_name, columns in by_kind["loose"].items()},
+        spare={meaning_name: tuple(columns) for meaning_name, columns in by_kind["spare"].items()},
+        unmatched=tuple(name for name in names if name not in placed and not is_index(name)),
     )
 
 
-def refuse_two(same: list[str], source: str) -> None:
-    """Raise InputError where more than one column has a meaning."""
-    if len(same) > 1:
+def refuse_two(columns: list[str], source: str) -> None:
+    """Raise `InputError` if more than one column has the same meaning."""
+    if len(columns) > 1:
         raise InputError(
-            f"{source}: expected one of the columns {' and '.join(same)}, found both, which mean the same; drop one, "
-            f"or call it '{UNUSED}_{same[1].strip()}'"
+            f"{source} must have one of the columns {' and '.join(columns)}, found both, which mean the same: drop "
+            f"one, or call it '{UNUSED}_{columns[1].strip()}'"
         )
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as a sentence lists them."""
+    """Return names as a sentence lists them."""
     return ", ".join(repr(name) for name in names) or "none"

@@ -1,4 +1,4 @@
-"""Text files as text: UTF-8, or UTF-16 with its mark, and either packed by gzip. Of others the conversion is named."""
+"""Text files decoded: UTF-8, or UTF-16 with a byte order mark, either of them possibly packed by gzip."""
 
 import codecs
 import gzip
@@ -9,7 +9,7 @@ from pathlib import Path
 from i2p.prompt import InputError
 
 MOST_BYTES = 2**30  # of an unpacked file: a small .gz can hold more than a machine's memory
-# The longer marks first: that of UTF-32 begins as that of UTF-16 does.
+# Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -20,7 +20,11 @@ _MARKS = {
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, unpacked where it is gzip's; InputError for other encodings, with the conversion named."""
+    """Return the text of a file, unpacked if it is packed by gzip.
+
+    Raises:
+        InputError: the text has another encoding; the sentence names the command that converts it.
+    """
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(path)
@@ -31,17 +35,17 @@ def read_text(path: Path) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        found = f"the byte {error.object[error.start]:#04x}, which is neither"
-        raise InputError(_not_utf8(path, found, "WINDOWS-1252")) from error
+        problem = f"the byte {error.object[error.start]:#04x}, which is neither"
+        raise InputError(_not_utf8(path, problem, "WINDOWS-1252")) from error
 
 
-def _not_utf8(path: Path, found: str, encoding: str) -> str:
-    """The sentence for text in another encoding, which is only guessed: Western Europe's is the most frequent."""
+def _not_utf8(path: Path, problem: str, encoding: str) -> str:
+    """Return the sentence about another encoding, which is a guess: Western European ones are the most frequent."""
     unpack = "gzip -dc" if path.suffix.lower() == ".gz" else "cat"
     new = shlex.quote(f"utf8-{path.name}".removesuffix(path.suffix if unpack != "cat" else ""))
     return (
-        f"{path}: expected text in UTF-8, or in UTF-16 with its mark, found {found}; convert it, {unpack} "
-        f"{shlex.quote(str(path))} | iconv -f {encoding} -t UTF-8 > {new} (or from the encoding that it is in)"
+        f"{path} must be text in UTF-8, or in UTF-16 with a byte order mark, found {problem}: convert it, {unpack} "
+        f"{shlex.quote(str(path))} | iconv -f {encoding} -t UTF-8 > {new} (or from the encoding that it really has)"
     )
 
 
@@ -50,9 +54,9 @@ def _unpacked(path: Path) -> bytes:
         with gzip.open(path) as file:
             data = file.read(MOST_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: expected a whole gzip file, found {error}; pack or download it again") from error
+        raise InputError(f"{path} must be a complete gzip file, found {error}: pack or download it again") from error
     if len(data) > MOST_BYTES:
         raise InputError(
-            f"{path}: expected a gzip file of up to {MOST_BYTES:,} bytes of text, found more; split the file"
+            f"{path} must be a gzip file with at most {MOST_BYTES:,} bytes of text, found more: split the file"
         )
     return data

@@ -1,4 +1,4 @@
-"""JSON files as tables: an object a line, a list of objects or texts, COCO's captions, or columns of pandas'."""
+"""JSON files as tables: an object per line, a list of objects or texts, COCO's captions, or columns from pandas."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,23 @@ _TEXTS = {plain(name) for name in MEANINGS["text"].names}
 
 
 def read_lines(path: Path) -> Table:
-    """Read JSONL, an object a line."""
+    """Return the table in a JSONL file, which has an object per line.
+
+    Raises:
+        InputError: a line is no JSON object.
+    """
     records, columns = [], {}
     for number, line in lines_of(read_text(path)):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object per line, found {line!r:.80} "
-                f"({error}); correct the line"
+                f"{path}, row {len(records)} (line {number}) must be one JSON object, found {line!r:.80} "
+                f"({error}): correct the line"
             ) from error
         if not isinstance(values, dict):
             raise InputError(
-                f"{path}, row {len(records)} (line {number}): expected one JSON object per line, found {line!r:.80}; "
+                f"{path}, row {len(records)} (line {number}) must be one JSON object, found {line!r:.80}: "
                 'write every prompt as {"prompt": ...} on a line of its own'
             )
         records.append(Record(values, number))
@@ -35,10 +39,13 @@ def read_lines(path: Path) -> Table:
 
 
 def read_json(path: Path) -> Table:
-    """Read one JSON value; a file with an object a line is read as JSONL, whatever it is called.
+    """Return the table in a JSON file; a file with an object per line is read as JSONL, whatever its name.
 
-    A list of objects is one of rows, and one of texts is one of prompts. Of an object the only list in it of objects
-    with a prompt is taken, as in COCO's captions, or its values are columns, as pandas writes them.
+    The rows are a list of objects, a list of texts, the only list of objects with a prompt within an object (as in
+    COCO's captions), or the values of an object as columns (as pandas writes them).
+
+    Raises:
+        InputError: the file is not JSON, or holds none of these.
     """
     text = read_text(path)
     try:
@@ -48,28 +55,30 @@ def read_json(path: Path) -> Table:
         if len(lines) > 1 and lines[0][1].startswith("{") and lines[0][1].rstrip().endswith("}"):
             return read_lines(path)
         raise InputError(
-            f"{path}: expected JSON, found something else ({error}); correct it, or download it again"
+            f"{path} must be JSON, found something else ({error}): correct or download it again"
         ) from error
     rows = _rows(value)
     if rows is None:
         raise InputError(
-            f'{path}: expected a list of objects such as [{{"prompt": ...}}], or one list of them in an object, found '
-            f"{_described(value)}; write it so"
+            f'{path} must hold a list of objects such as [{{"prompt": ...}}], or an object with one such list, found '
+            f"{_described(value)}: rewrite the file"
         )
     return Table([Record(row) for row in rows], list(dict.fromkeys(name for row in rows for name in row)))
 
 
 def _rows(value: Any) -> list[dict[str, Any]] | None:
     if isinstance(value, list):
-        if value and all(isinstance(each, str) for each in value):
-            return [{"prompt": each} for each in value]
-        return _coco(value) if all(isinstance(each, dict) for each in value) else None
+        if value and all(isinstance(element, str) for element in value):
+            return [{"prompt": element} for element in value]
+        return _coco(value) if all(isinstance(element, dict) for element in value) else None
     if not isinstance(value, dict):
         return None
-    lists = [each for each in value.values() if _are_prompts(each)]
+    lists = [element for element in value.values() if _are_prompts(element)]
     if len(lists) == 1:
         return _coco(lists[0])
-    if _are_prompts([value]) and all(isinstance(each, str | int | float | bool | None) for each in value.values()):
+    if _are_prompts([value]) and all(
+        isinstance(element, str | int | float | bool | None) for element in value.values()
+    ):
         return [value]  # JSONL of one line
     return None if lists else _columns(value)
 
@@ -78,30 +87,34 @@ def _are_prompts(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(each, dict) and not _TEXTS.isdisjoint(map(plain, each)) for each in value)
+        and all(isinstance(element, dict) and not _TEXTS.isdisjoint(map(plain, element)) for element in value)
     )
 
 
 def _coco(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In COCO's captions a picture has five: their `id` numbers the rows, or `image_id` where each picture has one."""
-    if not rows or not all({"image_id", "id", "caption"} <= each.keys() for each in rows):
+    """Return COCO's captions with one number per row: `image_id` if each picture has one caption, otherwise `id`."""
+    if not rows or not all({"image_id", "id", "caption"} <= element.keys() for element in rows):
         return rows
-    pictures = {str(each["image_id"]) for each in rows}
-    aside = "id" if len(pictures) == len(rows) else "image_id"
-    return [{f"{UNUSED}_{name}" if name == aside else name: value for name, value in each.items()} for each in rows]
+    pictures = {str(element["image_id"]) for element in rows}
+    unused = "id" if len(pictures) == len(rows) else "image_id"
+    return [
+        {f"{UNUSED}_{name}" if name == unused else name: value for name, value in element.items()} for element in rows
+    ]
 
 
 def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Rows of columns that are lists, or objects from an index to a cell."""
+    """Return the rows of columns that are lists, or objects from an index to a cell."""
     if _TEXTS.isdisjoint(map(plain, value)):
         return None
-    columns = {name: dict(enumerate(each)) if isinstance(each, list) else each for name, each in value.items()}
-    if not all(isinstance(each, dict) for each in columns.values()):
+    columns = {
+        name: dict(enumerate(element)) if isinstance(element, list) else element for name, element in value.items()
+    }
+    if not all(isinstance(element, dict) for element in columns.values()):
         return None
     index = next(iter(columns.values()))
-    if any(each.keys() != index.keys() for each in columns.values()):
+    if any(element.keys() != index.keys() for element in columns.values()):
         return None
-    return [{name: each[place] for name, each in columns.items()} for place in index]
+    return [{name: element[place] for name, element in columns.items()} for place in index]
 
 
 def _described(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Whether a server can be reached at all: libraries retry for half a minute before they say that it can't."""
+"""A quick test of whether a server can be reached: libraries retry for half a minute before they give up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import threading
 import urllib.parse
 import urllib.request
 
-SECONDS = 5.0  # that an answer is waited for
+SECONDS = 5.0  # to wait for an answer
 
 
 def is_reachable(url: str) -> bool:
-    """Whether the host of an address takes a connection, said within `SECONDS`; behind a proxy that can't be told.
+    """Return, within `SECONDS`, whether the host of an address accepts a connection.
 
-    It is then taken to: the library that asks next will say.
+    Behind a proxy nothing can be tested: the answer is True, and the library that connects next reports the failure.
     """
     if urllib.request.getproxies().keys() & {"http", "https", "all"}:
         return True
@@ -28,7 +28,8 @@ def is_reachable(url: str) -> bool:
         except (OSError, ValueError):  # no host, no answer, or no address that could have one
             pass
 
-    # Asking for a name's address has no timeout of its own.
+        # Looking up a host name has no timeout of its own.
+
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(SECONDS)

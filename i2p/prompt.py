@@ -1,4 +1,4 @@
-"""What travels between the stages: a prompt, and the error that names the place in a file where one is wrong."""
+"""What travels between the stages, a prompt, and the error that names the place in a file where one is wrong."""
 
 import dataclasses
 import difflib
@@ -13,12 +13,14 @@ CATEGORIES = ("hate", "harassment", "violence", "self-harm", "sexual", "shocking
 
 
 class InputError(ValueError):
-    """Something a user gave cannot be used: one sentence with what was expected, what was found, where, and what to do.
+    """A user's input cannot be used: one sentence says what was expected, what was found, where, and what to do.
 
     The command line prints the sentence and exits with code 2.
 
-    `arguments` are those that the sentence's advice names, as they stand in it (`"allow_pickle=True"`): who passes on
-    what came from elsewhere, a command line say, can call them by their names there.
+    Args:
+        sentence: "X must be EXPECTED, found FOUND (where): what to do".
+        arguments: the arguments that the advice names, as they stand in the sentence (`"allow_pickle=True"`), so that
+            a caller such as the command line can replace them by its own names.
     """
 
     def __init__(self, sentence: str, *arguments: str):
@@ -30,9 +32,11 @@ class InputError(ValueError):
 class Published:
     """The dataset authors' own results for one prompt: fractions in [0, 1] of their ten SD v1.4 images.
 
-    `inappropriate` is meant as the union of `nudity` (NudeNet v2) and `q16`, but on 1919 of the 4703 rows lies outside
-    what a union can be, so never derive one from the others; see also `i2p.published.KNOWN_DEFECTS`. The latter two are
-    None where a source has no such column.
+    Attributes:
+        inappropriate: meant as the union of the next two, but in 1919 of the 4703 rows outside what a union can be, so
+            never derive one from the others; see also `i2p.published.KNOWN_DEFECTS`.
+        nudity: by NudeNet v2; None if the source has no such column.
+        q16: by Q16; None if the source has no such column.
     """
 
     inappropriate: float
@@ -44,9 +48,17 @@ class Published:
 class Prompt:
     """One row of the test bed.
 
-    `row` is the identity (texts repeat: I2P's 4703 rows hold 4467 texts), `text` is exact to the last blank, `seed` is
-    in [0, 2**63), `height` and `width` are pixels. The trailing fields are None where the source does not have them:
-    `hard` (at least half of the authors' images were inappropriate), `toxicity` of the text in [0, 1], and `published`.
+    Attributes:
+        row: the identity (texts repeat: I2P's 4703 rows hold 4467 texts).
+        text: exact to the last space.
+        categories: names, possibly none.
+        seed: in [0, 2**63).
+        guidance_scale: of classifier-free guidance.
+        height: pixels.
+        width: pixels.
+        hard: at least half of the authors' images were inappropriate; None if the source does not say.
+        toxicity: of the text, in [0, 1]; None if the source does not say.
+        published: the authors' results; None if the source does not say.
     """
 
     row: int
@@ -61,13 +73,17 @@ class Prompt:
     published: Published | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values, those that are None left out; a line of JSONL that `load_prompts` reads back."""
+        """Return the fields as JSON values without those that are None: a line of JSONL that `load_prompts` reads."""
         values = dataclasses.asdict(self) | {"categories": list(self.categories)}
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Prompt":
-        """The inverse of `to_dict`, exact also after a passage through JSON. InputError on a missing or unknown key."""
+        """Return the prompt of which `to_dict` returned `values`, exact also after a passage through JSON.
+
+        Raises:
+            InputError: a key is missing or unknown.
+        """
         try:
             values = values | {"categories": tuple(values["categories"])}
             if values.get("published") is not None:
@@ -75,18 +91,18 @@ class Prompt:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"stored prompt: expected the fields {', '.join(field.name for field in dataclasses.fields(cls))}, "
-                f"found {values!r:.200} ({error}); write it again with Prompt.to_dict"
+                f"a stored prompt must have the fields {', '.join(field.name for field in dataclasses.fields(cls))}, "
+                f"found {values!r:.200} ({error}): write it again with Prompt.to_dict"
             ) from error
 
 
-# What an image and its place in the tables depend on. The annotations are left out: the hub's route parses their
-# decimals with other rounding than a file's, and two readings of the same prompts must have the same digest.
+# What an image and its place in the tables depend on. Annotations are left out: the hub parses their decimals with
+# other rounding than a file's reader, and two readings of the same prompts must have the same digest.
 _DIGESTED = ("row", "text", "categories", "seed", "guidance_scale", "height", "width")
 
 
 def digest(prompts: Iterable[Prompt]) -> str:
-    """SHA-256 (hex) over row, text, categories, seed, guidance scale and size of the prompts, in their order.
+    """Return the SHA-256 (hex) of row, text, categories, seed, guidance scale and size of the prompts, in their order.
 
     Two selections with the same digest ask for the same images, in the same shards.
     """
@@ -97,8 +113,8 @@ def digest(prompts: Iterable[Prompt]) -> str:
     return sha.hexdigest()
 
 
-def one_of(known: Iterable[str], found: object) -> str:
-    """`one of 'a', 'b' (closest: 'b')`: what an error sentence expected where `found` stands."""
-    known = list(known)
-    near = difflib.get_close_matches(str(found).lower(), known, n=1)
-    return "one of " + ", ".join(map(repr, known)) + (f" (closest: {near[0]!r})" if near else "")
+def one_of(names: Iterable[str], value: object) -> str:
+    """Return `one of 'a', 'b' (closest: 'b')`: what an error sentence expects in place of `value`."""
+    names = list(names)
+    near = difflib.get_close_matches(str(value).lower(), names, n=1)
+    return "one of " + ", ".join(map(repr, names)) + (f" (closest: {near[0]!r})" if near else "")

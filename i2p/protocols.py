@@ -1,4 +1,4 @@
-"""Named sets of choices under which a published number came to be. A preset is a promise, and carries its source."""
+"""Protocols: named sets of choices under which numbers were published, each with its source."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,16 +16,27 @@ NOISE = "one CPU generator per prompt, seeded with the row's seed; image k is it
 class Protocol:
     """How images are made and judged.
 
-    `guidance_scale` and `size` (height, width in pixels) are values, or "row" for those of the prompt; the seed is the
-    row's, plus `seed_offset`, by which every image gets another noise. `scheduler` None is the checkpoint's own.
-    `label_set` names which of NudeNet's labels count as nude, `nude_threshold` is the score a detection must reach.
-    `q16_rule` None is a source that does not ask Q16; a number is the least probability that counts. `selection` are
-    the rows that the source takes; None is all of them, or what a user chooses. `reuse` above 1 has unconditional and
-    safety predictions made at every `reuse`-th denoiser call only, which no published number does. `caveats` say what
-    of the source cannot be matched.
+    The fields in `DRAWN` are None for pictures made elsewhere. The default of a field that is added later is what runs
+    did before there was a choice.
 
-    Of pictures that were made elsewhere nothing of `DRAWN` is known: all of it is None then, and `drawn` is false.
-    A field that is added here has as its default what runs did before there was a choice.
+    Attributes:
+        name: the key in `PROTOCOLS`.
+        source: the paper, code or data set that it follows.
+        images_per_prompt: how many images are drawn per prompt.
+        guidance_scale: a value, or "row" for the prompt's own.
+        size: (height, width) in pixels, or "row" for the prompt's own.
+        steps: denoising steps.
+        reuse: above 1, unconditional and safety predictions are computed only at every `reuse`-th denoiser call, which
+            no published number does.
+        seed_offset: added to the row's seed, which gives every image other noise.
+        scheduler: a name in `sld.schedulers.NAMES`; None for the checkpoint's own.
+        noise: how initial noise is drawn, in words.
+        label_set: the name of the label set (`i2p.labels`) that counts as nude.
+        nude_threshold: the score in [0, 1] that a detection must reach.
+        q16_rule: how Q16's two logits become a verdict: "argmax", or the minimum probability that counts; None if the
+            source does not ask Q16.
+        selection: the rows that the source takes; None for all of them, or for the user's choice.
+        caveats: sentences about what of the source cannot be matched.
     """
 
     name: str
@@ -45,7 +56,7 @@ class Protocol:
     caveats: tuple[str, ...] = ()
 
     def apply(self, prompt: Prompt) -> Prompt:
-        """The prompt with the guidance scale, size and seed under which this protocol runs it."""
+        """Return the prompt with the guidance scale, size and seed under which this protocol runs it."""
         changes = {} if self.guidance_scale == "row" else {"guidance_scale": float(self.guidance_scale)}
         if self.seed_offset:
             changes["seed"] = (prompt.seed + self.seed_offset) % 2**63
@@ -55,28 +66,28 @@ class Protocol:
 
     @property
     def drawn(self) -> bool:
-        """Whether it says how images are drawn."""
+        """Whether the protocol says how images are drawn."""
         return self.steps is not None
 
     def without_drawing(self) -> "Protocol":
-        """Return what of it holds of pictures that were made elsewhere: how they are judged and counted."""
+        """Return the protocol of pictures made elsewhere, which says only how they are judged and counted."""
         return dataclasses.replace(self, **dict.fromkeys(DRAWN))
 
     def document(self) -> dict[str, Any]:
-        """Return it as plain JSON values; what is not known of how images were drawn is left out."""
+        """Return the protocol as JSON values, without the fields in `DRAWN` if they are unknown."""
         known = dataclasses.asdict(self)
         return {key: _listed(value) for key, value in known.items() if self.drawn or key not in DRAWN}
 
 
 def read_protocol(document: Mapping[str, Any]) -> Protocol:
-    """Return the protocol that a document describes, the reverse of `Protocol.document`.
+    """Return the protocol that `Protocol.document` described.
 
     Raises:
-        InputError: it has a choice that no protocol has, or an impossible selection of rows.
-        KeyError, TypeError: it lacks something, or is no document of a protocol.
+        InputError: the document has an unknown field, or an impossible selection of rows.
+        KeyError, TypeError: a field is missing, or the document is of another kind.
     """
     if unknown := sorted(document.keys() - {field.name for field in dataclasses.fields(Protocol)}):
-        raise InputError(f"protocol: expected choices that this version knows, found {', '.join(unknown)}")
+        raise InputError(f"a protocol must have only fields that this version knows, found {', '.join(unknown)}")
     fields = {**document, "caveats": tuple(document.get("caveats", ()))}
     fields["selection"] = Selection(**chosen) if (chosen := document.get("selection")) else None
     if "steps" not in document:
@@ -86,16 +97,16 @@ def read_protocol(document: Mapping[str, Any]) -> Protocol:
 
 
 def _listed(value: object) -> object:
-    """A value with a list for each tuple in it, as JSON has it."""
+    """Return a value with tuples replaced by lists, as in JSON."""
     if isinstance(value, dict):
         return {key: _listed(inner) for key, inner in value.items()}
     return [_listed(inner) for inner in value] if isinstance(value, tuple | list) else value
 
 
-# What of a protocol says how images are drawn: of those that were made elsewhere it says nothing.
+# The fields that say how images are drawn, which mean nothing for pictures made elsewhere.
 DRAWN = ("guidance_scale", "size", "steps", "reuse", "seed_offset", "scheduler", "noise")
 
-# In which precision a source draws, where it says so.
+# The precision in which a source draws, if it says so.
 PRECISION = {"official": "float32"}
 
 _NUDENET = (
@@ -190,7 +201,11 @@ PROTOCOLS = {
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol of that name; InputError on another name."""
+    """Return the protocol called `name`.
+
+    Raises:
+        InputError: no protocol has this name.
+    """
     if name not in PROTOCOLS:
-        raise InputError(f"protocol: expected {one_of(PROTOCOLS, name)}, found {name!r}; choose one of them")
+        raise InputError(f"protocol must be {one_of(PROTOCOLS, name)}, found {name!r}: choose one of them")
     return PROTOCOLS[name]

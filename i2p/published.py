@@ -1,6 +1,6 @@
 """Published numbers, each with its source, and the dataset's own results as a reference row.
 
-Figures only: the texts and codes of the sources stay theirs. A number that no source gives is None, never filled in.
+Numbers only: the texts and code of the sources are not copied. A number that no source gives is None, never filled in.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ SOURCES = {
     "i2p-readme": "README of ml-research/i2p, re-run with eval_I2P.py",
 }
 # One unit of the last digit that a source prints, as a fraction. The model card seems to round up: seven of its eight
-# numbers for SD v1.4 are the dataset's own results, replayed, rounded up.
+# numbers for SD v1.4 equal the dataset's own results rounded up.
 ROUNDING = {"model-card": 0.01, "i2p-readme": 1e-6}
-# Prompts of each category of I2P: a part of a category is not what was published.
+# Prompts per category of I2P: results on a part of a category cannot be compared with published ones.
 PROMPTS = {
     "hate": 231,
     "harassment": 824,
@@ -32,9 +32,17 @@ METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 
 @dataclass(frozen=True)
 class Result:
-    """One published number. Fractions in [0, 1]; `category` may be "all"; None where the source gives nothing.
+    """One published number; fractions in [0, 1].
 
-    `protocol` is the one of `i2p.PROTOCOLS` under which the source says it ran.
+    Attributes:
+        model: as in `RESULTS`, such as "sd14".
+        method: one of `METHODS`.
+        category: a category of I2P, or "all".
+        probability: inappropriate probability.
+        source: a key of `SOURCES`.
+        expected_max: expected maximum inappropriateness; None if the source gives none.
+        expected_max_sd: its standard deviation; None if the source gives none.
+        protocol: the name in `i2p.PROTOCOLS` under which the source says it ran.
     """
 
     model: str
@@ -47,7 +55,7 @@ class Result:
     protocol: str | None = None
 
 
-# Probabilities in the order of METHODS. The paper's expected-maximum columns were found in no source.
+# Probabilities in the order of METHODS. No source gives the paper's expected-maximum columns.
 _MODEL_CARD = {
     "hate": (0.40, 0.27, 0.20, 0.15, 0.09),
     "harassment": (0.34, 0.24, 0.17, 0.13, 0.09),
@@ -90,22 +98,25 @@ RESULTS = tuple(
 def results(
     *, model: str | None = None, source: str | None = None, method: str | None = None, category: str | None = None
 ) -> list[Result]:
-    """The published numbers that fit what is given, e.g. `results(model="sd14", source="model-card")`.
+    """Return the published numbers that match all given values, e.g. `results(model="sd14", source="model-card")`.
 
-    InputError on a value that nothing published has; a combination that was not published gives an empty list.
+    A combination that was not published gives an empty list.
+
+    Raises:
+        InputError: a value occurs in no published number.
     """
-    found = list(RESULTS)
-    for field, wanted in {"model": model, "source": source, "method": method, "category": category}.items():
-        known = dict.fromkeys(getattr(result, field) for result in RESULTS)
-        if wanted is not None and wanted not in known:
-            raise InputError(f"{field}: expected {one_of(known, wanted)}, found {wanted!r}; choose one of them")
-        found = [result for result in found if wanted in (None, getattr(result, field))]
-    return found
+    selected = list(RESULTS)
+    for field, value in {"model": model, "source": source, "method": method, "category": category}.items():
+        published = dict.fromkeys(getattr(result, field) for result in RESULTS)
+        if value is not None and value not in published:
+            raise InputError(f"{field} must be {one_of(published, value)}, found {value!r}: choose one of them")
+        selected = [result for result in selected if value in (None, getattr(result, field))]
+    return selected
 
 
 @dataclass(frozen=True)
 class Defect:
-    """Rows `first` to `last` (inclusive) of I2P, of one category, whose published percentages are not to be trusted."""
+    """Rows `first` to `last` (inclusive) of I2P, in one category, whose published percentages are not trustworthy."""
 
     category: str
     first: int
@@ -113,7 +124,7 @@ class Defect:
     text: str
 
 
-# Reported with every comparison that uses the column, and never repaired: a repaired number is nobody's.
+# Reported with every comparison that uses the column. Never repaired: nobody has published a repaired number.
 KNOWN_DEFECTS = (
     Defect(
         "violence",
@@ -133,7 +144,7 @@ KNOWN_DEFECTS = (
 
 
 class Replay(NamedTuple):
-    """One prompt's published outcome: `positives` of `images` were inappropriate. Which of them is not known."""
+    """The published outcome of one prompt: `positives` of `images` were inappropriate; which ones is unknown."""
 
     row: int
     positives: int
@@ -141,27 +152,28 @@ class Replay(NamedTuple):
 
     @property
     def flags(self) -> tuple[bool, ...]:
-        """The outcome image by image, the positives first."""
+        """Return the outcome image by image, the positives first."""
         return tuple(image < self.positives for image in range(self.images))
 
 
 def replay(prompts: Iterable[Prompt]) -> list[Replay]:
-    """The authors' own ten SD v1.4 images a prompt, from inappropriate_percentage.
+    """Return the outcome of the authors' own ten SD v1.4 images per prompt, from inappropriate_percentage.
 
-    InputError, naming the row, where a prompt has no published percentage or one that is not of ten images.
+    Raises:
+        InputError: a prompt has no published percentage, or one that ten images cannot have; names the row.
     """
     replayed = []
     for prompt in prompts:
         if prompt.published is None:
             raise InputError(
-                f"row {prompt.row}: expected a published inappropriate_percentage, found none; replay prompts of I2P "
+                f"row {prompt.row} must have a published inappropriate_percentage, found none: replay prompts of I2P "
                 "itself, or generate images for these"
             )
         positives = round(10 * prompt.published.inappropriate)
         if abs(10 * prompt.published.inappropriate - positives) > 1e-6:
             raise InputError(
-                f"row {prompt.row}, column 'inappropriate_percentage': expected a multiple of 10 % (ten images), found "
-                f"{100 * prompt.published.inappropriate:g} %; correct the file"
+                f"row {prompt.row}, column 'inappropriate_percentage' must be a multiple of 10 % (ten images), found "
+                f"{100 * prompt.published.inappropriate:g} %: correct the file"
             )
         replayed.append(Replay(prompt.row, positives, 10))
     return replayed

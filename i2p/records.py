@@ -1,4 +1,4 @@
-"""A table as it was read: rows of named cells, and the lines that they stand in."""
+"""A table as read from a file: rows of named cells, and their line numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Record:
-    """One row as read. `line` is its (first) line in a text file, 1-based; values are text or JSON values."""
+    """One row as read: `values` are texts or JSON values; `line` is its first line in a text file, 1-based."""
 
     values: dict[str, Any]
     line: int | None = None
@@ -14,9 +14,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file and the names of its columns, in their order; a column without a name is `Unnamed: POSITION`.
+    """The rows of a file and the names of its columns, in their order.
 
-    That is what pandas calls it, so that the index which it writes without a name has one name only.
+    A column without a name is called `Unnamed: POSITION`, as in pandas, so that pandas' unnamed index has one name.
     """
 
     records: list[Record]
@@ -24,5 +24,5 @@ class Table:
 
 
 def lines_of(text: str) -> list[tuple[int, str]]:
-    """Number and text of the lines that are not blank. Only LF and CR LF end a line: a prompt may hold U+2028."""
+    """Return number and text of the lines that are not blank; only LF and CR LF end a line: prompts may hold U+2028."""
     return [(number, line.removesuffix("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]

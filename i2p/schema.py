@@ -1,4 +1,4 @@
-"""Columns to prompts: which names a column may have, what its values must be, and where a wrong one stands."""
+"""From table to prompts: the values that each column may hold, their defaults, and the place of a wrong value."""
 
 import math
 import re
@@ -17,14 +17,14 @@ from i2p.records import Record, Table
 
 
 class _Unfit(ValueError):
-    """Raised by a parser below with what it expected; `to_prompts` adds the place and the value."""
+    """Raised by the parsers below with the expected value; `to_prompts` adds the place and the value."""
 
 
-def _integer(value: Any, what: str = "a whole number") -> int:
+def _integer(value: Any, expected: str = "a whole number") -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", value):
         return int(value)
-    # 7.0 is the 7 of a column that once passed through floats; above 2**53 such a passage loses digits, so that the
-    # number is not the seed it was.
+    # 7.0 is a 7 that once passed through a column of floats. Above 2**53 that passage loses digits, and the number is
+    # no longer the seed that it was.
     number = value if isinstance(value, float) else None
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]+\.0*\s*", value):
         number = float(value)
@@ -32,38 +32,38 @@ def _integer(value: Any, what: str = "a whole number") -> int:
         return int(number)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _Unfit(what)
+    raise _Unfit(expected)
 
 
 def _row(value: Any) -> int:
-    row = _integer(value, what := "a whole number of 0 or more")
+    row = _integer(value, expected := "a whole number of 0 or more")
     if not 0 <= row < 2**63:
-        raise _Unfit(what)
+        raise _Unfit(expected)
     return row
 
 
 def _seed(value: Any) -> int:
-    seed = _integer(value, what := "a whole number from 0 to 2**63 - 1, with all its digits")
+    seed = _integer(value, expected := "a whole number from 0 to 2**63 - 1, with all its digits")
     if not 0 <= seed < 2**63:
-        raise _Unfit(what)
+        raise _Unfit(expected)
     return seed
 
 
 def _side(value: Any) -> int:
-    side = _integer(value, what := "a positive multiple of 8 (pixels per latent)")
+    side = _integer(value, expected := "a positive multiple of 8 (pixels per latent)")
     if side <= 0 or side % 8:
-        raise _Unfit(what)
+        raise _Unfit(expected)
     return side
 
 
-def _number(value: Any, low: float, high: float, what: str) -> float:
+def _number(value: Any, low: float, high: float, expected: str) -> float:
     try:
         # float() also reads "1_0" and True.
         number = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError, OverflowError):
-        raise _Unfit(what) from None
+        raise _Unfit(expected) from None
     if not (math.isfinite(number) and low <= number <= high):
-        raise _Unfit(what)
+        raise _Unfit(expected)
     return number
 
 
@@ -92,7 +92,7 @@ def _text(value: Any) -> str:
         raise _Unfit("the text of a prompt")
     try:
         value.encode()
-    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair, which no file of a run could hold
+    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair, which no file of a run can hold
         raise _Unfit("text that can be written as UTF-8") from None
     return value
 
@@ -104,7 +104,7 @@ def _published(value: Any) -> Published:
     return Published(**{name: None if v is None else _toxicity(v) for name, v in value.items()})
 
 
-# How a value of each meaning is read, all but the categories.
+# The parser of each meaning, except categories.
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "row": _row,
     "text": _text,
@@ -119,16 +119,20 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "nudity": _percentage,
     "q16": _percentage,
 }
-_REQUIRED = ("row", "text")  # in every row, where there is such a column
-# What an image depends on: a row without it takes the default, which is said.
+_REQUIRED = ("row", "text")  # no empty cells, if there is such a column
+# What an image depends on: a row without it takes the default, which is reported.
 _DEFAULTS = {"guidance_scale": 7.5, "height": 512, "width": 512}
 
 
 @dataclass(frozen=True)
 class PromptList:
-    """Prompts, and what of their source is not in them: the names of `unused` columns, and `remarks`, sentences.
+    """Prompts, and what was not used of their source.
 
-    `benchmark` says whether they are those of I2P, known by their content.
+    Attributes:
+        prompts: in the order of the source.
+        unused: names of columns that are not used.
+        remarks: sentences about how the source was read.
+        benchmark: set if the prompts are those of I2P, recognised by their content.
     """
 
     prompts: list[Prompt]
@@ -137,63 +141,70 @@ class PromptList:
     benchmark: Benchmark | None = None
 
     def sentences(self) -> list[str]:
-        """What of the source is not used, and how else it was read, as sentences."""
+        """Return sentences about unused columns and other things to know about the source."""
         unused = [f"Columns that are not used: {', '.join(map(str.strip, self.unused))}."] if self.unused else []
         return [*unused, *self.remarks]
 
 
 def to_prompts(table: Table, source: str) -> PromptList:
-    """Validated prompts, in the order of the rows.
+    """Return validated prompts, in the order of the rows.
 
-    Only a text is required; `i2p.columns` says what columns may be called. Without a column, or in a row where its cell
-    is empty (null): the seed is the row (so every prompt has its own, whatever the selection or the shard), guidance
-    7.5, 512 x 512 pixels, no categories. Without a column for the rows a row is its position (0-based).
-    InputError names source, row (as a position, and the line where there are lines) and column.
+    Only a text is required; `i2p.columns` lists the names that columns may have. Defaults, without a column or where
+    its cell is empty (null): the seed is the row number (so every prompt has its own, whatever the selection or the
+    shard), guidance 7.5, 512 x 512 pixels, no categories. Without a column of row numbers a row is its position
+    (0-based).
+
+    Args:
+        table: rows and columns as read.
+        source: the file or data set, as an error names it.
+
+    Raises:
+        InputError: a value is wrong; names source, row (as position, and line if there are lines) and column.
     """
     records = table.records
     if not records:
-        raise InputError(f"{source}: expected at least one prompt, found none; give a file that has prompts in it")
+        raise InputError(f"{source} must hold at least one prompt, found none: give a file that has prompts in it")
     chosen = choose_columns(table.columns, [record.values for record in records], source)
-    reader = _Reader(source, chosen.found)
+    reader = _Reader(source, chosen.by_meaning)
     prompts = [reader.prompt(position, record) for position, record in enumerate(records)]
     benchmark = recognise(prompts)
     if reader.lost and not benchmark:
         raise reader.lost
     remarks = reader.remarks(len(records))
-    if benchmark and not benchmark.whole:
+    if benchmark and not benchmark.complete:
         remarks.append(f"I2P by its rows, texts and seeds, without its {', '.join(benchmark.lacking)}.")
     return PromptList(prompts, chosen.unused, tuple(remarks), benchmark)
 
 
 class _Reader:
-    """Reads row after row, and remembers what must differ between rows or is to be said of all."""
+    """Reads rows, and remembers what must differ between rows or concerns all of them."""
 
     def __init__(self, source: str, columns: dict[str, str]):
         self.source, self.columns = source, columns
         self.categories = Categories()
         self.first: dict[int, int] = {}  # row → position
         self.defaulted: Counter[str] = Counter()
-        self.lost: InputError | None = None  # for the text that copies of I2P have lost, should this be none
+        self.lost: InputError | None = None  # raised for the text that copies of I2P have lost, if this is not I2P
 
     def prompt(self, position: int, record: Record) -> Prompt:
         place = f"{self.source}, row {position}" + (f" (line {record.line})" if record.line else "")
         fields, lost = {"row": position, "categories": ()} | _DEFAULTS, None
-        for what, name in self.columns.items():
+        for meaning, name in self.columns.items():
             value = record.values.get(name)
-            if what not in _REQUIRED and is_missing(value):
-                self.defaulted[what] += 1
+            if meaning not in _REQUIRED and is_missing(value):
+                self.defaulted[meaning] += 1
                 continue
             try:
-                fields[what] = self.categories.read(value) if what == "categories" else _PARSERS[what](value)
+                fields[meaning] = self.categories.read(value) if meaning == "categories" else _PARSERS[meaning](value)
             except (_Unfit, Unnameable) as unfit:
-                aside = "" if what == "text" else f", or call the column '{UNUSED}_{name.strip()}' to leave it out"
+                unused = "" if meaning == "text" else f", or call the column '{UNUSED}_{name.strip()}' to leave it out"
                 error = InputError(
-                    f"{place}, column {name!r}: expected {unfit}, found {value!r:.80}; correct it, or take the row out"
-                    + aside
+                    f"{place}, column {name!r} must be {unfit}, found {value!r:.80}: correct it, or take the row out"
+                    + unused
                 )
-                if what != "text" or not is_missing(value):
+                if meaning != "text" or not is_missing(value):
                     raise error from None
-                fields[what], lost = LOST_TEXT, error
+                fields[meaning], lost = LOST_TEXT, error
         if lost and fields["row"] != LOST_ROW:
             raise lost
         self.lost = self.lost or lost
@@ -203,19 +214,21 @@ class _Reader:
         prompt = Prompt(**({"seed": fields["row"]} | fields))
         if prompt.row in self.first:
             raise InputError(
-                f"{place}, column {self.columns['row']!r}: expected every row number once, found {prompt.row} again, "
-                f"as in row {self.first[prompt.row]}; renumber the rows, or drop the column to number them by position"
+                f"{place}, column {self.columns['row']!r} must hold every row number once, found {prompt.row} again, "
+                f"as in row {self.first[prompt.row]}: renumber the rows, or drop the column to number them by position"
             )
         self.first[prompt.row] = position
         return prompt
 
     def remarks(self, count: int) -> list[str]:
-        """What a reader should know of how the rows were read, as sentences."""
-        found = []
-        for what, default in (("seed", "the row's number"), *_DEFAULTS.items()):
-            if lacking := self.defaulted[what]:
-                name = self.columns[what]
-                found.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is used.")
+        """Return sentences about how the rows were read."""
+        sentences = []
+        for meaning, default in (("seed", "the row's number"), *_DEFAULTS.items()):
+            if lacking := self.defaulted[meaning]:
+                name = self.columns[meaning]
+                sentences.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is used.")
         if self.lost:
-            found.append(f"Row {LOST_ROW} has no text, as in copies of I2P: its text in I2P, {LOST_TEXT!r}, is used.")
-        return found + self.categories.remarks()
+            sentences.append(
+                f"Row {LOST_ROW} has no text, as in copies of I2P: its text in I2P, {LOST_TEXT!r}, is used."
+            )
+        return sentences + self.categories.remarks()

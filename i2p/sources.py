@@ -1,4 +1,4 @@
-"""Where prompts come from: the hub, a file, or this package. All end in `schema.to_prompts`."""
+"""The sources of prompts: the hub, a file, or this package. All end in `schema.to_prompts`."""
 
 import logging
 import re
@@ -26,11 +26,11 @@ def load_prompts(
     split="train",
     offline: bool = False,
 ) -> list[Prompt]:
-    """Read prompts, in the order of the source; what of it is not used is logged. See `read_prompts`."""
-    found = read_prompts(source, path=path, revision=revision, split=split, offline=offline)
-    for sentence in found.sentences():
+    """Return the prompts of a source, in its order, and log what is not used of it; see `read_prompts`."""
+    prompt_list = read_prompts(source, path=path, revision=revision, split=split, offline=offline)
+    for sentence in prompt_list.sentences():
         log.warning("%s", sentence)
-    return found.prompts
+    return prompt_list.prompts
 
 
 def read_prompts(
@@ -41,15 +41,22 @@ def read_prompts(
     split="train",
     offline: bool = False,
 ) -> PromptList:
-    """Read prompts, in the order of the source, and what of it is not used.
+    """Return the prompts of a source, in its order, and what is not used of it.
 
-    `source` is a name ("i2p", or one of `SHIPPED`, prompts that come with this package), a hub id ("owner/name", also
-    "owner/name@revision") or a file; None means I2P on the hub. `path` is a file and goes before `source`. A file is
-    read by its suffix: .csv, .tsv, .json, .jsonl, .parquet or .txt (one prompt a line), all but parquet also packed
-    (.csv.gz).
-    Text is UTF-8, or UTF-16 with its mark; blank lines between rows are skipped and not counted. `revision` and `split`
-    belong to the hub, of which `offline` asks the local cache only. See `schema.to_prompts` for columns.
-    Errors: InputError for anything that cannot be read or is not valid; nothing is repaired or dropped.
+    Columns and defaults are those of `schema.to_prompts`. Text is UTF-8, or UTF-16 with a byte order mark; blank lines
+    between rows are skipped and not counted.
+
+    Args:
+        source: a name ("i2p", or one of `SHIPPED`, which come with this package), a hub id ("owner/name" or
+            "owner/name@revision"), or a file; None means I2P on the hub.
+        path: a file, in place of `source`. A file is read by its suffix: .csv, .tsv, .json, .jsonl, .parquet or .txt
+            (one prompt per line), all but parquet also packed (.csv.gz).
+        revision: of a data set on the hub.
+        split: of a data set on the hub.
+        offline: ask only the hub's local cache.
+
+    Raises:
+        InputError: something cannot be read or is not valid; nothing is repaired or dropped.
     """
     if path is not None:
         return _from_file(Path(path))
@@ -61,22 +68,22 @@ def read_prompts(
     name, _, pinned = source.partition("@")
     if revision and pinned and revision != pinned:
         raise InputError(
-            f"{source}: expected one revision, found {pinned!r} and {revision!r}; leave revision= out", "revision="
+            f"{source} must have one revision, found {pinned!r} and {revision!r}: leave revision= out", "revision="
         )
-    found = _from_hub(name, revision or pinned or None, split, offline)
-    if name == HUB_ID and not (revision or pinned) and not (found.benchmark and found.benchmark.whole):
+    prompt_list = _from_hub(name, revision or pinned or None, split, offline)
+    if name == HUB_ID and not (revision or pinned) and not (prompt_list.benchmark and prompt_list.benchmark.complete):
         raise InputError(
-            f"{name}: expected the 4703 prompts that were published, found {len(found.prompts)} (digest "
-            f"{digest(found.prompts)[:12]}…) that differ: the data set has changed; name the one that you mean, "
+            f"{name} must hold the 4703 prompts that were published, found {len(prompt_list.prompts)} that differ "
+            f"(digest {digest(prompt_list.prompts)[:12]}…), because the data set has changed: name a revision, "
             "revision=COMMIT, or give a file, path=FILE",
             "revision=COMMIT",
             "path=FILE",
         )
-    return found
+    return prompt_list
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether a source is taken for a hub id, and not for a name or a file."""
+    """Return whether a source is a hub id, and neither a name nor a file."""
     hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[^@]+)?", source, re.ASCII)
     return bool(hub_id) and not is_table(source) and not Path(source).exists()
 
@@ -97,20 +104,20 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
         config.HF_HUB_OFFLINE = offline
         dataset = _load_dataset(name, revision, split)
     except Exception as error:  # a dozen unrelated types: no network, no such data set, revision, split, format …
-        found = "no such set in the cache, and the hub cannot be reached" if offline else "no such set"
+        problem = "no such set in the cache, and the hub cannot be reached" if offline else "no such set"
         raise InputError(
-            f"{source}: expected a data set of prompts (split {split!r}) on the hub or in its local cache, found "
-            f"{found} ({' '.join(str(error).split()):.200}); correct the id, connect once to fetch it, or give a "
+            f"{source} must be a data set of prompts (split {split!r}) on the hub or in its local cache, found "
+            f"{problem} ({' '.join(str(error).split()):.200}): correct the id, connect once to fetch it, or give a "
             "file (path=FILE)",
             "path=FILE",
         ) from error
     finally:
         config.HF_HUB_OFFLINE = was_offline
-    # Offline, `datasets` takes whatever version its cache holds, also where another one was asked for.
+    # Offline, `datasets` takes whatever version its cache holds, even if another one was asked for.
     if offline and revision and not any(revision in file["filename"] for file in dataset.cache_files):
         raise InputError(
-            f"{source}: expected this revision, found a cached version that may be another, and the hub "
-            "cannot be reached; connect to fetch it, or leave revision= out",
+            f"{source} must be this revision, found a cached version that may be another, and the hub cannot be "
+            "reached: connect to fetch it, or leave revision= out",
             "revision=",
         )
     table = Table([Record(values) for values in dataset.to_list()], dataset.column_names)
@@ -125,22 +132,22 @@ def _from_hub(name: str, revision: str | None, split: str, offline: bool) -> Pro
 def _load_dataset(name: str, revision: str | None, split: str):
     import datasets
 
-    try:  # pandas, which `datasets` reads a CSV with, takes the text "NA" for nothing unless it is told
+    try:  # by default `datasets` reads a CSV with pandas, which takes the text "NA" for a missing value
         return datasets.load_dataset(name, revision=revision, split=split, keep_default_na=False)
-    except Exception:  # no CSV, which has no such option, or one that an earlier version put into the cache
+    except Exception:  # not a CSV, which has no such option, or a set that an earlier version has cached
         return datasets.load_dataset(name, revision=revision, split=split)
 
 
 def _check_texts(table: Table, source: str) -> None:
-    """InputError where pandas took a text for nothing: which it was, an empty cell or "NA", is not known any more."""
+    """Raise `InputError` if pandas dropped a text: an empty cell and "NA" can no longer be told apart."""
     columns = find_columns(table.columns, source)
-    for what in ("text", "categories"):
-        column = columns.found.get(what, next(iter(columns.spare.get(what, ())), None))
+    for meaning in ("text", "categories"):
+        column = columns.by_meaning.get(meaning, next(iter(columns.spare.get(meaning, ())), None))
         lost = [n for n, record in enumerate(table.records) if column and record.values.get(column) is None]
         if lost:
             raise InputError(
-                f"{source}, row {lost[0]}, column {column!r}: expected a text, found nothing in {len(lost):,} rows: "
-                "datasets reads a CSV of the hub as pandas does, which takes texts such as NA, null and None for "
-                "missing; download the file and give it, path=FILE",
+                f"{source}, row {lost[0]}, column {column!r} must be a text, found nothing in {len(lost):,} rows, "
+                "because datasets reads a CSV from the hub as pandas does, which takes texts such as NA, null and None "
+                "for missing: download the file and give it, path=FILE",
                 "path=FILE",
             )

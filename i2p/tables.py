@@ -1,6 +1,6 @@
-"""Table files as they lie on a disk, packed or in UTF-16: CSV, TSV, JSON, JSONL, parquet, text; to rows and columns.
+"""Table files, possibly packed or in UTF-16: CSV, TSV, JSON, JSONL, parquet, text.
 
-Cells are exact: a text "NA", "null" or "None" stays one. What the columns mean is `i2p.columns`'s.
+Cells are exact: a text "NA", "null" or "None" is not taken for a missing value. `i2p.columns` interprets the columns.
 """
 
 import csv
@@ -19,38 +19,41 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def read_table(path: str | Path) -> Table:
-    """Read any table file by its suffix: `SUFFIXES`, those of text also with .gz behind.
+    """Return the table in a file, read by its suffix: one of `SUFFIXES`, for text formats possibly followed by .gz.
 
-    Text is UTF-8, or UTF-16 with its byte order mark. A .csv may be separated by commas, semicolons or tabs, which its
-    header shows. InputError, naming the line, for what cannot be read; nothing is repaired or dropped.
+    Text is UTF-8, or UTF-16 with a byte order mark. A .csv may be separated by commas, semicolons or tabs, as its
+    header shows. Nothing is repaired or dropped.
+
+    Raises:
+        InputError: the file cannot be read; names the line.
     """
     path = Path(path).expanduser()
     if path.is_dir():
         raise InputError(
-            f"{path}: expected a file of prompts, found a folder; give path=FILE, one inside it", "path=FILE"
+            f"{path} must be a file of prompts, found a folder: give path=FILE, one inside it", "path=FILE"
         )
     if not path.exists():
-        raise InputError(f"{path}: expected a file of prompts, found nothing there; correct path=FILE", "path=FILE")
+        raise InputError(f"{path} must be a file of prompts, found nothing there: correct path=FILE", "path=FILE")
     read = _READERS.get(_suffix(path))
     if read is None:
-        found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        suffix = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
         raise InputError(
-            f"{path}: expected a file that ends in {', '.join(SUFFIXES)} (or a text format with .gz after it), found "
-            f"{found}; convert (or unpack) it"
+            f"{path} must end in {', '.join(SUFFIXES)} (or in .gz after a text format), found {suffix}: convert (or "
+            "unpack) it"
         )
     try:
         return read(path)
     except OSError as error:
-        raise InputError(f"{path}: expected a file that can be read, found {error}; restore or replace it") from error
+        raise InputError(f"{path} must be a file that can be read, found {error}: restore or replace it") from error
 
 
 def is_table(path: str | Path) -> bool:
-    """Whether a file's name ends as that of a table which can be read."""
+    """Return whether a file is named like a table that can be read."""
     return _suffix(Path(path)) in _READERS
 
 
 def _suffix(path: Path) -> str:
-    """The suffix that says what a file is; that of one which only text can be unpacked to is empty otherwise."""
+    """Return the suffix that determines the format, that of the unpacked file for .gz; empty if there is none."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     if suffixes[-1:] != [".gz"]:
         return suffixes[-1] if suffixes else ""
@@ -59,7 +62,7 @@ def _suffix(path: Path) -> str:
 
 def _read_csv(path: Path) -> Table:
     text = read_text(path)
-    if named := re.match(r"sep=([,;\t])\r?\n", text):  # as spreadsheets write in front of the header
+    if named := re.match(r"sep=([,;\t])\r?\n", text):  # written by spreadsheets in front of the header
         return _cells(path, text, named[1], skipped=1)
     return _cells(path, text, _separator(path, text))
 
@@ -76,25 +79,25 @@ def _header(text: str, separator: str) -> list[str]:
 
 
 def _separator(path: Path, text: str) -> str:
-    """What the header separates its names by: the reading of it with the most names that are known."""
+    """Return the separator of the header: the one that gives the most known names."""
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
     known = {separator: sum(map(is_known, header)) for separator, header in headers.items()}
     best = [separator for separator in SEPARATORS if known[separator] == max(known.values())]
     best = [separator for separator in best if len(headers[separator]) > 1] or [","]
     if "," in best and not any(known.values()):
-        return ","  # as the suffix says
+        return ","  # the default of a .csv
     mixed = best[0] != "," and any(set(SEPARATORS) & set(name) for name in headers[best[0]])
     if len(best) > 1 or mixed:
         first = text.strip().splitlines()[0]
         raise InputError(
-            f"{path}: expected a header separated by commas, semicolons or tabs, found several of them in "
-            f"{first!r:.120}; put names that hold one in double quotes, or save the file with commas"
+            f"{path} must have a header separated by commas, semicolons or tabs, found several of them in "
+            f"{first!r:.120}: put names that contain one in double quotes, or save the file with commas"
         )
     return best[0]
 
 
 def _cells(path: Path, text: str, separator: str, skipped: int = 0) -> Table:
-    # Not pandas: it fills short rows up, takes a first column for an index when rows are long, and reads NA as nothing.
+    # Not pandas, which pads short rows, takes a first column for an index if rows are long, and reads NA as missing.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     records, columns, line = [], None, 1
     try:
@@ -105,22 +108,23 @@ def _cells(path: Path, text: str, separator: str, skipped: int = 0) -> Table:
                 columns = _names(cells)
             elif len(cells) != len(columns):
                 raise InputError(
-                    f"{path}, row {len(records)} (line {line}): expected {len(columns)} cells, as the header has, "
-                    f"found {len(cells)}; put texts that hold a {_named(separator)}, quote or line end in double quotes"
+                    f"{path}, row {len(records)} (line {line}) must have {len(columns)} cells like the header, found "
+                    f"{len(cells)}: put texts that contain a {_separator_name(separator)}, quote or line end in double "
+                    "quotes"
                 )
             else:
                 records.append(Record(dict(zip(columns, cells, strict=True)), line))
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, row {len(records)} (line {line}): expected {_named(separator)}-separated cells, found {error}; "
-            "double the quotes inside a quoted text, and close it"
+            f"{path}, row {len(records)} (line {line}) must have {_separator_name(separator)}-separated cells, found "
+            f"{error}: double the quotes inside a quoted text, and close it"
         ) from error
     return Table(records, columns or [])
 
 
 def _names(header: list[str]) -> list[str]:
-    """As pandas names columns without a name: an index that was saved twice has ",Unnamed: 0" in front."""
+    """Return column names, unnamed ones as in pandas: an index that was saved twice starts with ",Unnamed: 0"."""
     names = []
     for number, name in enumerate(header):
         if not name.strip():
@@ -131,7 +135,7 @@ def _names(header: list[str]) -> list[str]:
     return names
 
 
-def _named(separator: str) -> str:
+def _separator_name(separator: str) -> str:
     return SEPARATORS[separator].removesuffix("s")
 
 
@@ -141,7 +145,7 @@ def _read_text(path: Path) -> Table:
         header = _header(lines[0][1] if lines else "", separator)
         if len(header) > 1 and all(map(is_known, header)):
             raise InputError(
-                f"{path}: expected one prompt per line, found the header of a table in the first, {lines[0][1]!r:.80}; "
+                f"{path} must have one prompt per line, found the header of a table in the first, {lines[0][1]!r:.80}: "
                 f"call the file {re.sub(r'[.]txt', suffix, path.name, flags=re.IGNORECASE)}"
             )
     return Table([Record({"prompt": line}, number) for number, line in lines], ["prompt"])
@@ -155,7 +159,7 @@ def _read_parquet(path: Path) -> Table:
         table = parquet.ParquetFile(path).read()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(
-            f"{path}: expected a parquet file, found {' '.join(str(error).split())}; write or download it again"
+            f"{path} must be a parquet file, found {' '.join(str(error).split())}: write or download it again"
         ) from error
     names, columns = table.column_names, [column.to_pylist() for column in table.columns]
     return Table([Record(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)], names)

@@ -1,4 +1,4 @@
-"""From latents to the bytes that are saved, judged and compared."""
+"""The decoding of latents to the pixels that are saved, judged and compared."""
 
 import torch
 from torch import Tensor
@@ -6,17 +6,25 @@ from torch import Tensor
 from sld.models import Model
 from sld.threads import even_threads
 
-# More would save little time and, at 512 x 512 pixels, cost gigabytes.
+# Larger chunks would save little time and, at 512 x 512 pixels, cost gigabytes.
 LARGEST_CHUNK = 8
 
 
 @torch.no_grad()
 def decode_images(model: Model, latents: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
-    """Decode (B, C, h, w) latents: pictures (B, H, W, 3) uint8 and whether each is finite, (B,) bool, on the device.
+    """Decode latents to pictures.
 
-    Latents go through the decoder in chunks of one fixed shape, the last one padded, so a picture depends on no
-    neighbour. Values are quantised as diffusers' VaeImageProcessor does: clamped to [0, 1], times 255, rounded to even.
-    A picture that holds NaN or infinity is reported as not finite; its broken pixels are 0 and mean nothing.
+    Latents go through the decoder in chunks of one fixed shape, the last one padded, so that a picture depends on no
+    neighbour. Values are quantised as in diffusers' VaeImageProcessor: clamped to [0, 1], times 255, rounded to even.
+
+    Args:
+        model: decodes on its device.
+        latents: (B, C, h, w).
+        batch_size: upper limit of a chunk, as is `LARGEST_CHUNK`.
+
+    Returns:
+        Pictures (B, H, W, 3) uint8, and whether each is finite, (B,) bool, both on the device. The pixels that are NaN
+        or infinite in a picture that is not finite are 0 and mean nothing.
     """
     size = min(batch_size, LARGEST_CHUNK)
     images, finite = [], []
@@ -32,7 +40,7 @@ def decode_images(model: Model, latents: Tensor, batch_size: int) -> tuple[Tenso
 
 
 def quantise(decoded: Tensor) -> Tensor:
-    """(N, 3, H, W) of [-1, 1] as (N, H, W, 3) uint8, on its device: clamped, times 255, rounded to even; NaN is 0."""
+    """Return (N, 3, H, W) in [-1, 1] as (N, H, W, 3) uint8: clamped, times 255, rounded to even; NaN becomes 0."""
     pixels = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
-    # The arithmetic of numpy's (x * 255).round(); NaN has no uint8 and would warn there.
+    # Equal to numpy's (x * 255).round(), where NaN would warn, since it has no uint8.
     return (pixels * 255).round().nan_to_num(0.0).to(torch.uint8, memory_format=torch.contiguous_format)

@@ -1,4 +1,4 @@
-"""Which devices there are to draw and judge on; a module of its own, for it is asked before any model is."""
+"""The devices to draw and judge on: a module of its own, because they are checked before any model is imported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def device_type(name: str) -> str:
-    """The type of a device, `auto` being the best there is. Nothing is kept on it.
+    """Return the type of a device, the best available one for "auto".
 
-    So a parent of many workers, which has no business on their GPUs, can ask too.
+    Allocates nothing on it, so the parent of many workers can ask without using their GPUs.
     """
     if name != "auto":
         return name.partition(":")[0]
@@ -23,22 +23,25 @@ def device_type(name: str) -> str:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a name, `auto` being the best there is. Raises `InputError` as `checked_device` does."""
+    """Return the device with a name, the best available one for "auto"; raises `InputError` like `checked_device`."""
     return checked_device(device_type(name) if name == "auto" else name)
 
 
 def checked_device(device: str | torch.device) -> torch.device:
-    """The device, tried out. Raises `InputError` unless tensors can be kept and computed on it here."""
+    """Return the device after a small computation on it.
+
+    Raises:
+        InputError: torch cannot store tensors on it here, or cannot compute with them.
+    """
     import torch
 
     try:
         checked = torch.device(device)
-        torch.empty(1, device=checked).add(1).item()  # which "meta" can't
+        torch.empty(1, device=checked).add(1).item()  # fails on "meta"
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            f"A device that torch can use here was expected, found {device!r} ({first_line(error)}); give "
-            "device=cpu or "
-            "another device of this machine.",
+            f"device must be one that torch can use here, found {device!r} ({first_line(error)}): give device=cpu or "
+            "another device of this machine",
             "device=cpu",
         ) from error
     return checked

@@ -1,15 +1,17 @@
-"""The one error a user of this package is meant to read."""
+"""The error that users of this package are meant to read."""
 
 from collections.abc import Sequence
 
 
 class InputError(ValueError):
-    """Something that was given cannot be used: one sentence says what was expected, what was found, where, what to do.
+    """A user's input cannot be used: one sentence says what was expected, what was found, where, and what to do.
 
-    The command line turns it into exit code 2; any other exception is a bug.
+    The command line prints the sentence and exits with code 2; any other exception is a bug.
 
-    `arguments` are those that the sentence's advice names, as they stand in it (`"allow_pickle=True"`): who passes on
-    what came from elsewhere, a command line say, can call them by their names there.
+    Args:
+        sentence: "X must be EXPECTED, found FOUND (where): what to do".
+        arguments: the arguments that the advice names, as they stand in the sentence (`"allow_pickle=True"`), so that
+            a caller such as the command line can replace them by its own names.
     """
 
     def __init__(self, sentence: str, *arguments: str):
@@ -18,10 +20,10 @@ class InputError(ValueError):
 
 
 def first_line(error: Exception) -> str:
-    """The first line of another library's message, short enough to stand in a sentence; its type if it says nothing."""
+    """Return the first line of another library's message, cut to the length of a clause, or its type if it is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def first_three(names: Sequence[str]) -> str:
-    """The first three of some names, and whether there are more."""
+    """Return the first three names as a sentence lists them, with an ellipsis if there are more."""
     return ", ".join(names[:3]) + " …" * (len(names) > 3)

@@ -1,4 +1,4 @@
-"""How much memory a call of the denoiser takes, found without taking it: on tensors that have shapes and no numbers."""
+"""The memory that a call of the denoiser or decoder takes, estimated on tensors that have shapes but no numbers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch.utils._pytree import tree_leaves
 
 
 class _Live(TorchDispatchMode):
-    """The bytes that are alive after each operation, and the most there were. Scratch within a kernel is not seen."""
+    """Counts the bytes that are alive after each operation, and their peak. Scratch memory of kernels is not seen."""
 
     def __init__(self):
         super().__init__()
-        self.bytes = self.most = 0
+        self.bytes = self.peak = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        given = {id(each.untyped_storage()) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
-        for each in tree_leaves(result):
-            if isinstance(each, Tensor) and id(each.untyped_storage()) not in self._known | given:
-                self._hold(each.untyped_storage())
-        self.most = max(self.most, self.bytes)
+        inputs = {id(tensor.untyped_storage()) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in self._known | inputs:
+                self._hold(tensor.untyped_storage())
+        self.peak = max(self.peak, self.bytes)
         return result
 
     def _hold(self, storage: torch.UntypedStorage) -> None:
@@ -41,9 +41,13 @@ class _Live(TorchDispatchMode):
 
 
 def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
-    """The most bytes that a denoiser call of so many rows holds at one time, for pictures of this size in pixels.
+    """Return the peak memory of a denoiser call, in bytes, without the weights.
 
-    `model` is a `StableDiffusion`; its weights, which are there, count for nothing.
+    Args:
+        model: a `StableDiffusion`.
+        rows: of the call.
+        height: of the pictures, in pixels.
+        width: of the pictures, in pixels.
     """
     kind = {"dtype": model.dtype, "device": model.device}
     shape = (rows, *model.latent_shape(height, width))
@@ -58,7 +62,7 @@ def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
 
 
 def decoder_bytes(model, rows: int, height: int, width: int) -> int:
-    """The most bytes that decoding so many pictures of this size in pixels at once holds, in the safe precision."""
+    """Return the peak memory of decoding `rows` pictures of this size in pixels at once in full precision, in bytes."""
     dtype = torch.float32 if model.dtype in (torch.float16, torch.bfloat16) else model.dtype
     shape = (rows, *model.latent_shape(height, width))
     return _peak(lambda: model.decode_with(model.vae, torch.empty(shape, dtype=dtype, device=model.device)))
@@ -67,4 +71,4 @@ def decoder_bytes(model, rows: int, height: int, width: int) -> int:
 def _peak(call: Callable[[], object]) -> int:
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), _Live() as live:
         call()
-    return live.most
+    return live.peak

@@ -1,4 +1,4 @@
-"""Safety presets and methods: what can be asked for, by name or by value. Nothing here needs torch."""
+"""Safety presets and methods, by name or by value. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sld.safety import SafetyGuidance, check_guidance, source_digest
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The list is the paper's (arXiv 2211.05105, section 3; ml-research/safe-latent-diffusion, `sld_pipeline.py`).
+# Source: arXiv 2211.05105, section 3; `sld_pipeline.py` in ml-research/safe-latent-diffusion.
 CONCEPT_OFFICIAL = (
     "hate, harassment, violence, suffering, humiliation, harm, suicide, sexual, nudity, bodily fluids, blood, "
     "obscene gestures, illegal activity, drug use, theft, vandalism, weapons, child abuse, brutality, cruelty"
@@ -30,9 +30,16 @@ CONCEPT = "an image showing " + CONCEPT_OFFICIAL
 class SafetyPreset(SafetyGuidance):
     """Hyper-parameters of SLD's safety guidance, in the order of the paper's table.
 
-    `warmup_steps` (delta) counts denoiser calls, `guidance_scale` is s_S, `threshold` is lambda, `momentum_scale` is
-    s_m and `momentum_beta` is beta_m. As in diffusers, a guidance scale of 1 or less switches safety guidance off (the
-    official code still applies it at exactly 1). Raises `InputError` for values the equations give no meaning to.
+    Attributes:
+        warmup_steps: delta, in denoiser calls.
+        guidance_scale: s_S. As in diffusers, a scale of 1 or less switches safety guidance off (the official code still
+            applies it at exactly 1).
+        threshold: lambda.
+        momentum_scale: s_m.
+        momentum_beta: beta_m.
+
+    Raises:
+        InputError: the equations give a value no meaning.
     """
 
     warmup_steps: int
@@ -52,10 +59,10 @@ class SafetyPreset(SafetyGuidance):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise InputError(
-                    f"SafetyPreset.{name} must be a finite number, found {value!r}; give an int or a float."
+                    f"SafetyPreset.{name} must be a finite number, found {value!r}: give an int or a float"
                 )
             if not low <= value <= high:
-                raise InputError(f"SafetyPreset.{name} must lie in [{low:g}, {high:g}], found {value!r}; change it.")
+                raise InputError(f"SafetyPreset.{name} must be in [{low:g}, {high:g}], found {value!r}: correct it")
         check_guidance(self)
 
     @property
@@ -65,7 +72,7 @@ class SafetyPreset(SafetyGuidance):
 
     @property
     def remembers(self) -> bool:
-        """Whether it has a momentum, which grows from the first call on."""
+        """Whether there is a momentum, which grows from the first call on."""
         return self.momentum_scale > 0
 
     def guide(self, e_0: Tensor, e_p: Tensor, e_s: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -84,8 +91,8 @@ class SafetyPreset(SafetyGuidance):
         )
 
 
-# Source: model card of AIML-TUDA/stable-diffusion-safe. `weak_diffusers` is diffusers' SafetyConfig.WEAK, whose s_S is
-# a tenth of the paper's in every release up to 0.42.
+# Source: model card of AIML-TUDA/stable-diffusion-safe. `weak_diffusers` is SafetyConfig.WEAK of diffusers, where s_S
+# is a tenth of the paper's in every release up to 0.42.
 PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
     {
         "weak": SafetyPreset(15, 200, 0.0, 0.0, 0.0),
@@ -98,7 +105,7 @@ PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
 
 
 def is_method_name(text: str) -> bool:
-    """Whether this can name a method, and a folder anywhere: up to 100 letters, digits and any of _ . + = -."""
+    """Return whether a text can name a method and its folder: up to 100 letters, digits and any of _ . + = -."""
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}", text) is not None
 
 
@@ -106,10 +113,15 @@ def is_method_name(text: str) -> bool:
 class Method:
     """One way to sample a prompt: a safety preset (or none), its concept, and a negative prompt (or none).
 
-    `preset` is a name of `PRESETS`, a `SafetyPreset` or other `SafetyGuidance`, or None for none. `concept` is the text
-    that safety guidance steers away from; the default equals that of diffusers' StableDiffusionPipelineSafe, the
-    paper's own is `CONCEPT_OFFICIAL`. `negative_prompt` takes the place of the empty text in the unconditional branch
-    and combines with a preset. `name` keys the results and may name a folder.
+    Attributes:
+        name: keys the results, and may name a folder.
+        preset: a key of `PRESETS`, a `SafetyPreset` or other `SafetyGuidance`, or None.
+        concept: the text that safety guidance steers away from; the default is that of diffusers'
+            StableDiffusionPipelineSafe, the paper's own is `CONCEPT_OFFICIAL`.
+        negative_prompt: replaces the empty text in the unconditional branch; combines with a preset.
+
+    Raises:
+        InputError: a field is wrong.
     """
 
     name: str
@@ -121,42 +133,45 @@ class Method:
         if not isinstance(self.name, str) or not is_method_name(self.name):
             raise InputError(
                 "Method.name must be up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit "
-                f"or _ (it names a folder), found {self.name!r}; rename the method."
+                f"or _, because it names a folder, found {self.name!r}: rename the method"
             )
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise InputError(
                 f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyGuidance or None, found {self.preset!r} "
-                f"in method {self.name!r}; correct the name."
+                f"in method {self.name!r}: correct the name"
             )
         if not isinstance(self.preset, str | SafetyGuidance | None):
             raise InputError(
                 f"Method.preset must be a name, a SafetyPreset or other SafetyGuidance, or None, found a "
-                f"{type(self.preset).__name__} in method {self.name!r}; give one of these."
+                f"{type(self.preset).__name__} in method {self.name!r}: give one of these"
             )
         if isinstance(self.preset, SafetyGuidance):
             check_guidance(self.preset)
         if not isinstance(self.concept, str) or not isinstance(self.negative_prompt, str | None):
             raise InputError(
                 f"Method.concept must be a text and Method.negative_prompt a text or None, found {self.concept!r} and "
-                f"{self.negative_prompt!r} in method {self.name!r}; give texts."
+                f"{self.negative_prompt!r} in method {self.name!r}: give texts"
             )
 
     @property
     def safety(self) -> SafetyGuidance | None:
-        """The safety guidance meant by `preset`, or None where it does not act."""
+        """The safety guidance that `preset` stands for, or None if it does not act."""
         preset = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
         return preset if preset is not None and preset.active else None
 
     def describe(self) -> dict[str, Any]:
-        """What a manifest should say about this method, ready for JSON.
+        """Return a manifest's entry about this method, as JSON values.
 
-        Guidance that is not this package's own goes on record with its class and the digest of the files it is
-        written in (None for an interactive session): a changed one is another method.
+        Guidance from outside this package is recorded with its class and the digest of its source files (None in an
+        interactive session), so that changed guidance counts as another method.
         """
-        said = dataclasses.asdict(self)
+        description = dataclasses.asdict(self)
         if isinstance(self.preset, SafetyGuidance) and type(self.preset) is not SafetyPreset:
-            said["preset"] |= {"class": type(self.preset).__qualname__, "source_sha256": source_digest(self.preset)}
-        return said
+            description["preset"] |= {
+                "class": type(self.preset).__qualname__,
+                "source_sha256": source_digest(self.preset),
+            }
+        return description
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -172,47 +187,54 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 
 
 def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Method, ...]:
-    """Return the methods meant by names and values, in their order.
+    """Return the methods that names and values stand for, in their order.
 
-    Raises `InputError` for an unknown name, a name given twice (in any case, since names are folders), a name of this
-    package for another method, a method of neither a preset nor a negative prompt, an empty list, or what is no method.
+    Args:
+        methods: keys of `METHODS`, or methods.
+
+    Raises:
+        InputError: the list is empty, a name is unknown or occurs twice (ignoring case, since names are folders), a
+            method has neither a preset nor a negative prompt, or one of another definition has the name of one of
+            `METHODS`.
     """
-    given = [methods] if isinstance(methods, str | Method) else list(methods)
-    if not given:
-        raise InputError(f"At least one method was expected, found none; name some of {', '.join(METHODS)}.")
+    items = [methods] if isinstance(methods, str | Method) else list(methods)
+    if not items:
+        raise InputError(f"methods must name at least one method, found none: name some of {', '.join(METHODS)}")
     resolved = []
-    for item in given:
+    for item in items:
         if isinstance(item, str) and item not in METHODS:
             close = difflib.get_close_matches(item.lower(), METHODS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "name one of these, or describe one of your own."
-            raise InputError(f"A method must be one of {', '.join(METHODS)}, found {item!r}; {hint}")
+            hint = f"did you mean {close[0]!r}?" if close else "name one of these, or describe one of your own"
+            raise InputError(f"a method must be one of {', '.join(METHODS)}, found {item!r}: {hint}")
         if not isinstance(item, str | Method):
-            raise InputError(f"A method must be a name or an sld.Method, found a {type(item).__name__}: {item!r}.")
-        method = METHODS[item] if isinstance(item, str) else _as_known(item)
-        same = [other.name for other in resolved if other.name.lower() == method.name.lower()]
-        if same:
-            twice = "twice" if same == [method.name] else f"beside {same[0]!r}, in one folder on many disks"
             raise InputError(
-                f"Method names must differ, found {method.name!r} {twice}; remove one or give it another name."
+                f"a method must be a name or an sld.Method, found the {type(item).__name__} {item!r}: give one of these"
+            )
+        method = METHODS[item] if isinstance(item, str) else _as_known(item)
+        namesakes = [known.name for known in resolved if known.name.lower() == method.name.lower()]
+        if namesakes:
+            twice = "twice" if namesakes == [method.name] else f"beside {namesakes[0]!r}, in one folder on many disks"
+            raise InputError(
+                f"method names must differ, found {method.name!r} {twice}: remove one or give it another name"
             )
         resolved.append(method)
     return tuple(resolved)
 
 
 def _as_known(method: Method) -> Method:
-    """The method itself, or this package's where it is that in other words; its names stand for nothing else."""
+    """Return the method itself, or this package's own if both are the same; a name of this package is reserved."""
     known = METHODS.get(method.name.lower())
     if known is None:
         if method.preset is None and not (method.negative_prompt or "").strip():
             raise InputError(
-                f"A method must change something, found that {method.name} has neither a preset nor a negative prompt: "
-                "correct it, or name baseline for plain pictures."
+                f"a method must change something, found that {method.name} has neither a preset nor a negative prompt: "
+                "correct it, or name baseline for plain pictures"
             )
         return method
-    one, other = ((m.safety, m.concept, m.negative_prompt or "") for m in (method, known))
-    if method.name != known.name or one != other or (method.preset is None) != (known.preset is None):
-        found = "another definition of it" if method.name == known.name else f"{method.name!r}, the same but for case"
+    definition, known_definition = ((m.safety, m.concept, m.negative_prompt or "") for m in (method, known))
+    if method.name != known.name or definition != known_definition or (method.preset is None) != (known.preset is None):
+        problem = "another definition of it" if method.name == known.name else f"{method.name!r}, which differs in case"
         raise InputError(
-            f"{known.name!r} must be the method that is known by this name, found {found}; give it another name."
+            f"{known.name!r} must be the method that is known by this name, found {problem}: give it another name"
         )
     return known

@@ -1,4 +1,4 @@
-"""What every safety guidance has in common, and what a new one has to bring along."""
+"""The interface of safety guidance: what all kinds have in common, and what a new one has to implement."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 class SafetyGuidance(abc.ABC):
-    """What a method takes away from the guided prediction: SLD's presets are one kind, a new method is another.
+    """What a method subtracts from the guided prediction: SLD's presets are one kind, a new method is another.
 
-    A subclass is a frozen dataclass, for methods are compared and put on record, with a field `warmup_steps`: guidance
-    acts from that denoiser call on (0-based), and until then shares the trajectory of the methods without it.
+    A subclass is a frozen dataclass, because methods are compared and recorded.
+
+    Attributes:
+        warmup_steps: the denoiser call (0-based) from which on guidance acts; before it, the method shares the
+            trajectory of the methods without guidance.
     """
 
     warmup_steps: int
@@ -32,46 +35,53 @@ class SafetyGuidance(abc.ABC):
 
     @property
     def remembers(self) -> bool:
-        """Whether `guide` must see every call in order to fill its memory, also those of the warm-up."""
+        """Whether `guide` must see every call, including those of the warm-up, to build up its memory."""
         return False
 
     @abc.abstractmethod
     def guide(self, e_0: Tensor, e_p: Tensor, e_s: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """Return gamma, of which e_0 + s_g * (e_p - e_0 - gamma) is the guided prediction, and the next memory.
+        """Return gamma, which makes e_0 + s_g * (e_p - e_0 - gamma) the guided prediction, and the next memory.
 
-        e_0, e_p, e_s: (B, C, h, w) predictions without text, for the prompt and for the safety concept, float32 or
-        float64; gamma is like them, and a row must not depend on others. `memory` is None at first, then what the last
-        call returned; it is shared between trajectories and must not be changed in place.
+        Args:
+            e_0: (B, C, h, w) prediction without text, float32 or float64.
+            e_p: the same for the prompt.
+            e_s: the same for the safety concept.
+            memory: None at first, then what the last call returned. It is shared between trajectories and must not be
+                changed in place.
+
+        Returns:
+            gamma, shaped like the predictions and in their dtype, each row of which must depend on no other row; and
+            the memory.
         """
 
 
 def check_guidance(guidance: SafetyGuidance) -> None:
-    """Raise `InputError` unless it is a frozen dataclass with a warm-up that means something."""
+    """Raise `InputError` unless guidance is a frozen dataclass with a valid warm-up."""
     kind = type(guidance)
     parameters = getattr(kind, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen or "__dataclass_fields__" not in vars(kind):
         raise InputError(
-            f"Safety guidance must be a frozen dataclass, found {kind.__name__}, which is none; decorate it with "
-            "@dataclass(frozen=True)."
+            f"safety guidance must be a frozen dataclass, found {kind.__name__}, which is none: decorate it with "
+            "@dataclass(frozen=True)"
         )
     try:
         hash(guidance)
         json.dumps(dataclasses.asdict(guidance), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The fields of safety guidance must be numbers, texts, None or tuples of these, found {guidance!r} "
-            f"({error}); they are recorded."
+            f"the fields of safety guidance must be numbers, texts, None or tuples of these, found {guidance!r} "
+            f"({error}): change them, because they are recorded"
         ) from error
     steps = getattr(guidance, "warmup_steps", None)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise InputError(
-            f"{kind.__name__}.warmup_steps must be a whole number of denoiser calls from 0 up, found {steps!r}; give "
-            "an int."
+            f"{kind.__name__}.warmup_steps must be a whole number of denoiser calls from 0 up, found {steps!r}: give "
+            "an int"
         )
 
 
 def source_digest(guidance: SafetyGuidance) -> str | None:
-    """SHA-256 of the modules of its class and bases, but for this package's; None where one has no source."""
+    """Return the SHA-256 of the modules of its class and bases outside this package; None if one has no source."""
     modules = dict.fromkeys(c.__module__ for c in type(guidance).__mro__ if issubclass(c, SafetyGuidance))
     digest = hashlib.sha256()
     for name in modules:

@@ -25,12 +25,14 @@ from sld.trajectories import Trajectory, common_trajectories, plan_courses
 
 @dataclass(frozen=True)
 class Result:
-    """What sampling gives, each by method name.
+    """The result of sampling, by method name.
 
-    `latents`: (B, C, h, w) tensors on the model's device, float64 for a float64 model, else float32.
-    `images`: (B, H, W, 3) uint8 arrays; no entries without decoding. `finite`: (B,) bool arrays, False where latents or
-    pixels hold NaN or infinity: such a picture is no result and must not be judged.
-    `evaluations`: denoiser evaluations of real samples (padding is not counted) divided by B, an int when whole.
+    Attributes:
+        latents: (B, C, h, w) tensors on the model's device, float64 for a float64 model, otherwise float32.
+        images: (B, H, W, 3) uint8 arrays; empty without decoding.
+        finite: (B,) bool arrays, False if latents or pixels are NaN or infinite: such a picture is no result and must
+            not be judged.
+        evaluations: denoiser evaluations without padding, divided by B; an int if it is whole.
     """
 
     latents: dict[str, Tensor]
@@ -59,38 +61,52 @@ def sample(
 ) -> Result:
     """Sample B prompts with every method, from the same noise.
 
-    `guidance_scale` is a number or B of them; a row with 1 or less is not guided at all, so a negative prompt and
-    safety guidance do not act on it, as in diffusers. `height` and `width` are pixels, by default the model's own.
-    The initial noise comes from `seeds` (B ints) and `indices` (B image indices, 0 by default), or is given as
-    `noise`: (B, C, h, w), unit normal. `batch_size` is the one, padded shape of all denoiser evaluations: results
-    depend on it in the last bits, but neither on what shares a batch with a row nor on `share`. `share=False` evaluates
-    every branch of every method at every call, as a pipeline for each method would. `reuse` above 1 is lossy and saves
-    more: unconditional and safety predictions are made at every `reuse`-th call only. `on_step(done, calls)` is called
-    after each denoiser call. Source: arXiv 2211.05105; diffusers' StableDiffusionPipelineSafe for what it leaves open.
-    Raises `InputError` for anything that cannot be sampled.
+    Source: arXiv 2211.05105; diffusers' StableDiffusionPipelineSafe for what the paper leaves open.
+
+    Args:
+        model: from `load_model`, or any other `sld.models.Model`.
+        prompts: B texts.
+        methods: keys of `METHODS`, or methods.
+        guidance_scale: a number, or B of them. A row with 1 or less is not guided at all, so a negative prompt and
+            safety guidance do not act on it, as in diffusers.
+        steps: denoising steps.
+        height: of the pictures, in pixels; by default the model's own.
+        width: of the pictures, in pixels; by default the model's own.
+        seeds: B seeds of the initial noise.
+        noise: (B, C, h, w) unit normal noise, in place of seeds.
+        indices: B image indices, 0 by default; see `unit_noise`.
+        batch_size: the rows of all denoiser calls, which are padded to it. Results depend on it in the last bits, but
+            neither on what shares a batch with a row nor on `share`.
+        share: False evaluates every branch of every method at every call, like a pipeline per method.
+        reuse: above 1, lossy and faster: unconditional and safety predictions are made at every `reuse`-th call only.
+        decode: whether to decode the latents to pictures.
+        on_step: called with (done, calls) after each denoiser call.
+
+    Raises:
+        InputError: an argument cannot be used.
     """
     prompts = _checked_prompts(prompts)
     methods = resolve_methods(methods)
     for name, value in (("steps", steps), ("batch_size", batch_size), ("reuse", reuse)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number from 1 up, found {value!r}; change it.")
+            raise InputError(f"{name} must be a whole number from 1 up, found {value!r}: correct it")
     scales = _checked_scales(guidance_scale, len(prompts))
     scheduler = stepping.start(model.scheduler, steps)
     noise, generators = _initial_noise(model, scheduler, len(prompts), height, width, seeds, noise, indices)
 
-    # Guidance and scheduler arithmetic never run in half precision: the masks of safety guidance amplify rounding.
+    # Guidance and schedulers never compute in half precision: the masks of safety guidance amplify rounding.
     work = torch.float64 if model.dtype == torch.float64 else torch.float32
     latents = noise.to(model.device, work) * scheduler.init_noise_sigma
     scale = torch.tensor(scales, dtype=work, device=model.device).view(-1, 1, 1, 1)
-    # Schedulers look their tables up on the host; a timestep on the device would make each step wait for it.
+    # Schedulers look their tables up on the host; a timestep on the device would make each step wait for the device.
     timesteps = scheduler.timesteps
     denoiser_timesteps = timesteps.to(model.device)
 
     courses = plan_courses(methods, len(timesteps), share)
-    others = [text for course in courses for text in (course.negative, course.concept) if text is not None]
+    other_texts = [text for course in courses for text in (course.negative, course.concept) if text is not None]
     trajectories = common_trajectories(courses, share, latents, scheduler, generators)
     with even_threads(model.device):
-        evaluate = Evaluator(model, prompts, others, [value > 1 for value in scales], batch_size, share, reuse)
+        evaluate = Evaluator(model, prompts, other_texts, [value > 1 for value in scales], batch_size, share, reuse)
         for call, timestep in enumerate(timesteps):
             predictions = evaluate(trajectories, call, timestep, denoiser_timesteps[call])
             trajectories = [
@@ -100,13 +116,13 @@ def sample(
             ]
             if on_step is not None:
                 on_step(call + 1, len(timesteps))
-        found = _finish(model, trajectories, decode, batch_size)
+        results = _finish(model, trajectories, decode, batch_size)
 
     evaluations = evaluate.count / len(prompts)
     return Result(
-        latents={method.name: found[method.name][0] for method in methods},
-        images={method.name: found[method.name][1] for method in methods} if decode else {},
-        finite={method.name: found[method.name][2] for method in methods},
+        latents={method.name: results[method.name][0] for method in methods},
+        images={method.name: results[method.name][1] for method in methods} if decode else {},
+        finite={method.name: results[method.name][2] for method in methods},
         evaluations=int(evaluations) if evaluations.is_integer() else evaluations,
     )
 
@@ -114,27 +130,27 @@ def sample(
 def _finish(
     model: Model, trajectories: Sequence[Trajectory], decode: bool, batch_size: int
 ) -> dict[str, tuple[Tensor, np.ndarray | None, np.ndarray]]:
-    """Latents, pictures (None without decoding) and whether they are finite, for each method."""
-    found = {}
+    """Return latents, pictures (None without decoding) and whether they are finite, for each method."""
+    results = {}
     for trajectory in trajectories:
         images, finite = None, torch.isfinite(trajectory.latents).flatten(1).all(1).cpu().numpy()
         if decode:
             pixels, decoded = decode_images(model, trajectory.latents, batch_size)
             images, finite = pixels.cpu().numpy(), finite & decoded.cpu().numpy()
         for course in trajectory.courses:
-            found.update(dict.fromkeys(course.names, (trajectory.latents, images, finite)))
-    return found
+            results.update(dict.fromkeys(course.names, (trajectory.latents, images, finite)))
+    return results
 
 
 def _checked_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str):
-        raise InputError("prompts must be a list of texts, found one text; put it in a list.")
+        raise InputError("prompts must be a list of texts, found one text: put it in a list")
     prompts = list(prompts)
     if not prompts:
-        raise InputError("At least one prompt was expected, found none; give a list of texts.")
+        raise InputError("prompts must hold at least one prompt, found none: give a list of texts")
     for row, prompt in enumerate(prompts):
         if not isinstance(prompt, str):
-            raise InputError(f"A prompt must be a text, found {prompt!r} in row {row}; give a str.")
+            raise InputError(f"a prompt must be a text, found {prompt!r} in row {row}: give a str")
     return prompts
 
 
@@ -144,39 +160,37 @@ def _checked_scales(guidance_scale: float | Sequence[float], rows: int) -> list[
         scales = [float(guidance_scale)] * rows if single else [float(value) for value in guidance_scale]
     except (TypeError, ValueError):
         raise InputError(
-            f"guidance_scale must be a number or one per prompt, found {guidance_scale!r}; give numbers."
+            f"guidance_scale must be a number or one per prompt, found {guidance_scale!r}: give numbers"
         ) from None
     if len(scales) != rows:
         raise InputError(
-            f"One guidance scale per prompt was expected, found {len(scales)} for {rows} prompts; give as many."
+            f"guidance_scale must be a number or one per prompt, found {len(scales)} for {rows} prompts: give as many"
         )
     for row, value in enumerate(scales):
         if not math.isfinite(value):
-            raise InputError(f"A guidance scale must be finite, found {value} in row {row}; correct it.")
+            raise InputError(f"guidance_scale must be finite, found {value} in row {row}: correct it")
     return scales
 
 
 def _initial_noise(model, scheduler, rows, height, width, seeds, noise, indices):
-    """Unit normal noise (B, C, h, w) and, for a scheduler that draws noise, a generator a row."""
+    """Return unit normal noise (B, C, h, w) and, for a scheduler that draws noise, a generator per row."""
     stochastic = schedulers.is_stochastic(scheduler)
     if seeds is None and (noise is None or stochastic):
-        found = (
-            "found neither" if noise is None else f"found only noise with {type(scheduler).__name__}, which draws more"
-        )
-        raise InputError(f"Seeds, one per prompt, or initial noise were expected, {found}; give seeds.")
+        problem = "neither" if noise is None else f"only noise with {type(scheduler).__name__}, which draws more"
+        raise InputError(f"seeds, one per prompt, or initial noise must be given, found {problem}: give seeds")
     generators = None
     if seeds is not None:
         seeds, indices = checked_seeds(seeds, indices, rows)
         generators = step_generators(seeds, indices) if stochastic else None
     if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
-        raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}; change it.")
+        raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}: change it")
     size = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
     shape = model.latent_shape(height or size[0], width or size[1])
     if noise is None:
         noise = unit_noise(seeds, indices, shape)
     if tuple(noise.shape) != (rows, *shape):
         raise InputError(
-            f"noise must have the shape {(rows, *shape)} (prompts and latents), found {tuple(noise.shape)}; change the "
-            "noise, or the height and width."
+            f"noise must have the shape {(rows, *shape)} (prompts and latents), found {tuple(noise.shape)}: change the "
+            "noise, or the height and width"
         )
     return noise, generators

@@ -1,4 +1,4 @@
-"""A scheduler at the start of a run, after a dry pass: what its steps would raise or ruin later is said before."""
+"""A scheduler at the start of a run, after a dry pass that finds what its steps would raise or ruin later."""
 
 import copy
 import functools
@@ -11,33 +11,36 @@ from sld.errors import InputError, first_line
 from sld.schedulers import NAMES, is_stochastic, numpy_2_quiet, parameters, step
 
 _OF_A_PIPELINE = ("init_noise_sigma", "scale_model_input", "set_timesteps", "step")
-# Left out of a sentence: they are the model's, and long.
-_UNSAID = {"beta_start", "beta_end", "trained_betas", "num_train_timesteps", "prediction_type"}
+# Not named in a sentence: they belong to the model, and are long.
+_NOT_NAMED = {"beta_start", "beta_end", "trained_betas", "num_train_timesteps", "prediction_type"}
 
 
 def start(scheduler, steps: int):
-    """A copy of the scheduler, at the start of a run of `steps` steps. Raises `InputError` if it can't take them all.
+    """Return a copy of the scheduler at the start of a run of `steps` steps.
 
-    A pass over all steps with one latent finds out: milliseconds for 50 steps, but 0.2 s with LMS, which integrates its
-    coefficients numerically. It is made once for each configuration and number of steps.
+    A pass over all steps with one latent checks that they work: milliseconds for 50 steps, but 0.2 s with LMS, which
+    integrates its coefficients numerically. It runs once per configuration and number of steps.
+
+    Raises:
+        InputError: the scheduler cannot take all steps.
     """
     longest = scheduler.config.get("num_train_timesteps", steps)
     if steps > longest:
-        raise InputError(f"At most {longest} steps were expected, found {steps}; take fewer steps.")
+        raise InputError(f"steps must be at most {longest}, found {steps}: take fewer steps")
     lacking = [name for name in _OF_A_PIPELINE if not hasattr(scheduler, name)]
     if lacking:
         raise InputError(
-            f"A scheduler of Stable Diffusion was expected, found {type(scheduler).__name__}, which has no "
-            f"{lacking[0]}; choose another scheduler or checkpoint."
+            f"the scheduler must be one for Stable Diffusion, found {type(scheduler).__name__}, which has no "
+            f"{lacking[0]}: choose another scheduler or checkpoint"
         )
     is_stochastic(scheduler)
     kind = _Kind(type(scheduler), scheduler.to_json_string(), scheduler)
     if error := _dry_pass(kind, steps):
-        most = _most_steps(kind, steps)
+        possible = _largest_possible(kind, steps)
         raise InputError(
-            f"Steps that {_in_words(scheduler)} can take were expected, found {steps}, at which {error}; "
-            + (f"take at most {most} steps, or " if most else "")
-            + f"name another scheduler ({', '.join(NAMES)})."
+            f"steps must be a number that {_in_words(scheduler)} can take, found {steps}, at which {error}: "
+            + (f"take at most {possible} steps, or " if possible else "")
+            + f"name another scheduler ({', '.join(NAMES)})"
         )
     return _begun(scheduler, steps)
 
@@ -53,7 +56,7 @@ class _Kind:
 
 def _begun(scheduler, steps: int):
     scheduler = copy.deepcopy(scheduler)
-    # On the host, where the tables are: a timestep on the device would make every step wait for the device.
+    # On the host, like the scheduler's tables: a timestep on the device would make every step wait for the device.
     with numpy_2_quiet():
         scheduler.set_timesteps(steps)
     return scheduler
@@ -61,11 +64,11 @@ def _begun(scheduler, steps: int):
 
 @functools.lru_cache(maxsize=64)
 def _dry_pass(kind: _Kind, steps: int) -> str | None:
-    """What goes wrong in a run of `steps` steps, as a clause; None where nothing does."""
+    """Return what goes wrong in a run of `steps` steps, as a clause; None if nothing does."""
     try:
         scheduler = _begun(kind.scheduler, steps)
         generators = [torch.Generator().manual_seed(0)] if is_stochastic(scheduler) else None
-        # Not the same number in both, or a difference that a scheduler divides and clips could be 0 / 0 here alone.
+        # Different numbers, or a difference that a scheduler divides and clips could be 0 / 0 here alone.
         latents, prediction = torch.ones(1, 4, 1, 1) * scheduler.init_noise_sigma, torch.full((1, 4, 1, 1), 0.5)
         for timestep in scheduler.timesteps:
             scheduler.scale_model_input(latents, timestep)
@@ -73,29 +76,29 @@ def _dry_pass(kind: _Kind, steps: int) -> str | None:
             if not torch.isfinite(latents).all():
                 return f"its step from timestep {float(timestep):g} gives NaN or infinity, whatever the picture"
     except Exception as error:  # each scheduler fails in its own way
-        said = f": {first_line(error)}" if str(error) else ""
-        return f"it fails ({type(error).__name__}{said})"
+        message = f": {first_line(error)}" if str(error) else ""
+        return f"it fails ({type(error).__name__}{message})"
     return None
 
 
-def _most_steps(kind: _Kind, steps: int) -> int | None:
-    """The most steps below `steps` that can be taken, by bisection; None where that is less than half of them."""
+def _largest_possible(kind: _Kind, steps: int) -> int | None:
+    """Return the largest possible number below `steps`, by bisection; None if it is less than half of them."""
     works, fails = steps // 2, steps
     if works < 1 or _dry_pass(kind, works):
         return None
     while fails - works > 1:
-        # One less is the usual answer: it is tried first.
+        # One less is the usual answer, so it is tried first.
         between = fails - 1 if fails == steps else (works + fails) // 2
         works, fails = (works, between) if _dry_pass(kind, between) else (between, fails)
     return works
 
 
 def _in_words(scheduler) -> str:
-    """Its class, and those of its settings that are not the class's defaults or say which timesteps it takes."""
+    """Return its class, with the settings that differ from the class's defaults or determine the timesteps."""
     config = scheduler.config
-    said = [
+    settings = [
         f"{name} {config[name]}"
         for name, default in parameters(type(scheduler)).items()
-        if name in config and name not in _UNSAID and (config[name] != default or name == "timestep_spacing")
+        if name in config and name not in _NOT_NAMED and (config[name] != default or name == "timestep_spacing")
     ]
-    return f"{type(scheduler).__name__} ({', '.join(said)})" if said else type(scheduler).__name__
+    return f"{type(scheduler).__name__} ({', '.join(settings)})" if settings else type(scheduler).__name__

@@ -1,4 +1,4 @@
-"""The number of CPU threads decides where a tensor is cut, and with it the last bits."""
+"""The number of CPU threads, which determines how tensors are split and thereby the last bits."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import torch
 
 @contextlib.contextmanager
 def even_threads(device: torch.device) -> Iterator[None]:
-    """On a CPU, work with the largest power of two of torch's threads, and restore their number afterwards.
+    """Use, on a CPU, the largest power of two of torch's threads, and restore their number afterwards.
 
-    torch cuts elementwise work into one piece a thread and computes what a piece holds beyond whole vectors by other
-    code, which rounds exponentials otherwise. Three threads cut inside a row, so that its bits depend on its place in
-    the batch; the sizes in this family's models are multiples of high powers of two, and powers of two cut them well.
+    torch splits elementwise work into one piece per thread, and computes what exceeds whole vectors in a piece by other
+    code, which rounds exponentials differently. Three threads split inside a row, so that its bits depend on its place
+    in the batch. The sizes in this family's models are multiples of high powers of two, which powers of two split well.
     """
     threads = torch.get_num_threads()
     even = even_number(threads)
@@ -27,5 +27,5 @@ def even_threads(device: torch.device) -> Iterator[None]:
 
 
 def even_number(threads: int) -> int:
-    """The largest power of two of so many threads."""
+    """Return the largest power of two that is at most `threads`."""
     return 1 << (threads.bit_length() - 1)

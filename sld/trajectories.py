@@ -1,4 +1,4 @@
-"""What is known between two denoiser calls: where each method is, and who shares its way."""
+"""The state between two denoiser calls: the position of each method, and the methods that share it."""
 
 import copy
 from collections.abc import Sequence
@@ -16,9 +16,14 @@ from sld.safety import SafetyGuidance
 
 @dataclass(frozen=True)
 class Course:
-    """What decides a method's pictures, for all methods (`names`) that agree in it.
+    """What determines a method's pictures.
 
-    `concept` is None without safety guidance. `thrifty` courses have the concept evaluated only where it is used.
+    Attributes:
+        names: all methods that agree in the following.
+        negative: the text of the unconditional branch.
+        safety: None without safety guidance.
+        concept: None without safety guidance.
+        thrifty: whether the concept is evaluated only where it is used.
     """
 
     names: tuple[str, ...]
@@ -28,20 +33,20 @@ class Course:
     thrifty: bool
 
     def acts(self, call: int) -> bool:
-        """Whether safety guidance changes the prediction of this call (0-based)."""
+        """Return whether safety guidance changes the prediction of this call (0-based)."""
         return self.safety is not None and call >= self.safety.warmup_steps
 
     def guides(self, call: int) -> bool:
-        """Whether guidance is computed at this call: where it acts, or remembers, as SLD's momentum does."""
+        """Return whether guidance is computed at this call: it acts, or it remembers, as SLD's momentum does."""
         return self.acts(call) or (self.safety is not None and self.safety.remembers)
 
     def observes(self, call: int) -> bool:
-        """Whether the concept is evaluated at this call."""
+        """Return whether the concept is evaluated at this call."""
         return self.guides(call) or (self.safety is not None and not self.thrifty)
 
 
 def plan_courses(methods: Sequence[Method], calls: int, share: bool) -> list[Course]:
-    """One course for each method, or with `share` for each set of methods that cannot differ within `calls` calls."""
+    """Return a course per method, or with `share` per set of methods that cannot differ within `calls` calls."""
     courses: dict[tuple, list[str]] = {}
     for number, method in enumerate(methods):
         safety = method.safety
@@ -54,7 +59,7 @@ def plan_courses(methods: Sequence[Method], calls: int, share: bool) -> list[Cou
 
 @dataclass
 class Trajectory:
-    """One latent state a row, (B, C, h, w), and everything that the next step depends on."""
+    """A latent state per row, (B, C, h, w), and everything else that the next step depends on."""
 
     courses: list[Course]
     latents: Tensor
@@ -62,22 +67,34 @@ class Trajectory:
     generators: list[torch.Generator] | None
     memories: dict[Course, Any] = field(default_factory=dict)
     branches: dict[str, Tensor] = field(default_factory=dict)
-    """The last unconditional and safety predictions by text, kept only where they are used again."""
+    """The last unconditional and safety predictions by text, kept only if they are reused."""
 
     @property
     def negative(self) -> str:
-        """The text of the unconditional branch, the same for all courses here."""
+        """The text of the unconditional branch, which all courses here have in common."""
         return self.courses[0].negative
 
     def concepts(self, call: int, calls: int = 1) -> tuple[str, ...]:
-        """The safety concepts that are used at any of `calls` calls from this one on."""
+        """Return the safety concepts that are used in any of the next `calls` calls, this one included."""
         ahead = range(call, call + calls)
         return tuple(dict.fromkeys(c.concept for c in self.courses if any(map(c.observes, ahead))))
 
     def advance(
         self, call: int, timestep: Tensor, e_0: Tensor, e_p: Tensor, e_s: dict[str, Tensor], scale: Tensor
     ) -> list["Trajectory"]:
-        """Guide and step every course; those whose safety guidance acts go on alone. Returns where they are now."""
+        """Guide and step every course, and return their trajectories: a course whose guidance acts gets its own.
+
+        Args:
+            call: 0-based.
+            timestep: () on the host.
+            e_0: (B, C, h, w) prediction without text, or for the negative prompt.
+            e_p: the same for the prompt.
+            e_s: the same for each safety concept.
+            scale: the guidance scale per row, shaped to broadcast.
+
+        Raises:
+            InputError: safety guidance returned another shape or dtype than it was given.
+        """
         gammas: dict[Course, Tensor | None] = {}
         for course in self.courses:
             gamma = None
@@ -86,14 +103,14 @@ class Trajectory:
                 self.memories[course] = memory
                 if (gamma.shape, gamma.dtype) != (e_0.shape, e_0.dtype):
                     raise InputError(
-                        f"Safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, "
-                        f"found {gamma.dtype} of {tuple(gamma.shape)} from {type(course.safety).__name__}; correct it."
+                        f"safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, "
+                        f"found {gamma.dtype} of {tuple(gamma.shape)} from {type(course.safety).__name__}: correct it"
                     )
             gammas[course] = gamma
         together = [course for course in self.courses if not course.acts(call)]
         parts = [(together, None)] if together else []
         parts += [([course], gammas[course]) for course in self.courses if course.acts(call)]
-        # The last part takes this state over, the others take a copy: a scheduler's history is changed by stepping.
+        # The last part takes this state over, the others take copies, since stepping changes a scheduler's history.
         states = [self._copy() for _ in parts[1:]] + [self]
         for state, (courses, gamma) in zip(states, parts, strict=True):
             prediction = guidance.guided(e_0, e_p, gamma, scale)
@@ -113,7 +130,7 @@ class Trajectory:
 def common_trajectories(
     courses: Sequence[Course], share: bool, latents: Tensor, scheduler: Any, generators: list[torch.Generator] | None
 ) -> list[Trajectory]:
-    """Where the courses start: together for each negative prompt, or apart without `share`."""
+    """Return the trajectories on which courses start: one per negative prompt, or one per course without `share`."""
     groups: dict[Any, list[Course]] = {}
     for number, course in enumerate(courses):
         groups.setdefault(course.negative if share else number, []).append(course)
@@ -127,14 +144,14 @@ def common_trajectories(
 
 
 def count_evaluations(methods: Sequence[Method], calls: int, reuse: int = 1) -> int:
-    """Denoiser evaluations of one guided sample under all methods, in `calls` calls: what sharing leaves of them.
+    """Return the denoiser evaluations of one guided sample under all methods in `calls` calls, with sharing.
 
     Source: the rules of `Course`; 604 for the baseline and SLD's four presets at 50 calls.
     """
     courses = plan_courses(methods, calls, share=True)
     count = 0
     for call in range(calls):
-        # Those whose safety guidance has acted before are on their own, the others together by negative prompt.
+        # Methods whose safety guidance has acted are on their own, the others together by negative prompt.
         states: dict[object, list[Course]] = {}
         for course in courses:
             states.setdefault(course if call and course.acts(call - 1) else course.negative, []).append(course)

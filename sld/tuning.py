@@ -1,4 +1,4 @@
-"""How a denoiser is run, where it changes speed and by rounding the last bits; and what suits a device, measured."""
+"""Choices of how a denoiser runs, which change its speed and, by rounding, the last bits; and the best on a device."""
 
 import contextlib
 import logging
@@ -26,19 +26,25 @@ ATTENTION = tuple(_BACKENDS)
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
-# Shapes of one batch that a card is filled with at most: beyond it larger batches gain nothing.
+# The batch that fills any card: beyond it larger batches gain nothing.
 LARGEST_BATCH = 128
 _COMPILED_SHAPES = 100
-# Of the memory that is free: fragments, other shapes and the judges need the rest.
+# Of the free memory: fragmentation, other shapes and the judges need the rest.
 _SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Choices that change no result but its rounding. Rows stay independent of each other under all of them.
+    """Choices that change no result except by rounding. Rows stay independent of each other under all of them.
 
-    `attention` is tried first for every shape, torch's own order without one. `compiled` is torch.compile of the
-    denoiser at one picture size (other sizes run as they are); its cache outlives the process.
+    Attributes:
+        channels_last: the memory layout of the weights.
+        attention: the backend that is tried first for every shape; None for torch's own order.
+        compiled: torch.compile of the denoiser for one picture size (other sizes run uncompiled). The cache outlives
+            the process.
+
+    Raises:
+        InputError: the backend is unknown.
     """
 
     channels_last: bool = False
@@ -47,7 +53,7 @@ class Tuning:
 
     def __post_init__(self):
         if self.attention is not None and self.attention not in ATTENTION:
-            raise InputError(f"attention must be one of {', '.join(ATTENTION)}, found {self.attention!r}; correct it.")
+            raise InputError(f"attention must be one of {', '.join(ATTENTION)}, found {self.attention!r}: correct it")
 
     def __str__(self) -> str:
         attention = self.attention and f"{self.attention} attention"
@@ -56,32 +62,35 @@ class Tuning:
 
 
 def attention_order(name: str | None):
-    """A context in which attention tries the named backend first, then the others."""
+    """Return a context in which attention tries the named backend first, then the others."""
     if name is None:
         return contextlib.nullcontext()
     first = _BACKENDS[name]
-    # That one takes every shape, and a CPU's attention, which knows no order, takes it only where it is the only one.
-    others = [each for each in _BACKENDS.values() if each is not first] if name != "math" else []
-    return sdpa_kernel([first, *others], set_priority=True)
+    # "math" takes every shape. A CPU's attention ignores the order and uses "math" only if it is the only one.
+    remaining = [backend for backend in _BACKENDS.values() if backend is not first] if name != "math" else []
+    return sdpa_kernel([first, *remaining], set_priority=True)
 
 
 def compiled(function: Callable, device: torch.device) -> Callable:
-    """torch.compile of a function for fixed shapes. Raises `InputError` at its first call where compiling fails."""
-    # A second of imports that is spent here alone: most runs compile nothing.
+    """Return a function compiled by torch.compile for fixed shapes.
+
+    Its first call raises `InputError` if compiling fails.
+    """
+    # Imported here, since it takes a second and most runs compile nothing.
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-    # Torch's own place, set when it is imported, is lost with /tmp: every node of a cluster would compile again.
+    # Torch sets its own default, in /tmp, when imported: there every node of a cluster would compile again.
     if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-    # Weights as constants: a CPU's convolutions want them in another order, which they would be put into at each call.
-    # On a GPU kernels are not chosen by timing them, or two processes could choose otherwise and differ in their bits.
+    # On a CPU, weights as constants: convolutions need them in another order, and would reorder them at each call.
+    # On a GPU, no kernel is chosen by timing it: two processes could choose differently and differ in their bits.
     options = {"freezing": True} if device.type == "cpu" else {"deterministic": True}
     fast = torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
     def call(*arguments):
         try:
-            # Models and batch sizes of one process share torch's limit, which is for shapes that change unawares.
+            # Models and batch sizes of one process share torch's limit, which is meant for shapes that vary by mistake.
             with torch._dynamo.config.patch(recompile_limit=_COMPILED_SHAPES):
                 return fast(*arguments)
         except torch._dynamo.exc.TorchDynamoException as error:
@@ -89,8 +98,8 @@ def compiled(function: Callable, device: torch.device) -> Callable:
             if out_of_memory(cause):
                 raise torch.OutOfMemoryError(str(cause)) from error
             raise InputError(
-                f"A denoiser that torch.compile can take here was expected, found that it fails ({first_line(cause)}); "
-                "install a C and C++ compiler, or run without, compiled=False.",
+                f"the denoiser must be one that torch.compile can take here, found that it fails "
+                f"({first_line(cause)}): install a C and C++ compiler, or run without, compiled=False",
                 "compiled=False",
             ) from error
 
@@ -98,9 +107,12 @@ def compiled(function: Callable, device: torch.device) -> Callable:
 
 
 def fastest_attention(run: Callable[[], object], device: torch.device, names: Sequence[str] = ATTENTION) -> str | None:
-    """The backend under which `run` (one evaluation at the run's own shape) takes the least time, by median.
+    """Return the attention backend with which `run` takes the least time, by median; None if none works.
 
-    None where none of them works.
+    Args:
+        run: one evaluation at the shape of the run.
+        device: to wait for before the clock is read.
+        names: the backends to compare.
     """
     times = {}
     for name in names:
@@ -108,7 +120,7 @@ def fastest_attention(run: Callable[[], object], device: torch.device, names: Se
             with attention_order(name):
                 run()
                 times[name] = statistics.median(_seconds(run, device) for _ in range(5))
-        except RuntimeError as error:  # cuDNN has no plan for some shapes and says so only when it is asked
+        except RuntimeError as error:  # cuDNN has no plan for some shapes, which shows only when it runs
             if out_of_memory(error):
                 raise
             log.warning("Attention by %s fails here (%s) and is not considered.", name, first_line(error))
@@ -122,20 +134,28 @@ def largest_batch(
     row_bytes: int = 0,
     largest: int = LARGEST_BATCH,
 ) -> int:
-    """The largest power of two of rows, up to `largest`, that `run(rows)` fits into this CUDA device's free memory.
+    """Return the largest power of two of rows with which `run(rows)` fits into this CUDA device's free memory.
 
-    The memory of one and of two rows is measured, and what a row adds is taken to be the same from there on. `fixed` is
-    work of another kind, whose memory does not grow with the rows; `row_bytes` is what a row holds elsewhere. It is 1
-    where two rows do not fit, or not even one.
+    The memory of one and of two rows is measured, and every further row is assumed to add as much as the second.
+
+    Args:
+        run: one evaluation of so many rows.
+        device: a CUDA device.
+        fixed: other work, whose memory does not grow with the rows.
+        row_bytes: what a row holds elsewhere.
+        largest: the upper limit.
+
+    Returns:
+        A power of two up to `largest`; 1 if two rows do not fit, even if one does not either.
     """
     try:
-        aside, one, two = (_peak(call, device) for call in (fixed, lambda: run(1), lambda: run(2)))
+        fixed_bytes, one_row, two_rows = (_peak(call, device) for call in (fixed, lambda: run(1), lambda: run(2)))
     except Exception as error:
         if not out_of_memory(error):
             raise
         return 1
     torch.cuda.empty_cache()
-    return fitting(one + aside, two - one + row_bytes, torch.cuda.mem_get_info(device)[0], largest)
+    return fitting(one_row + fixed_bytes, two_rows - one_row + row_bytes, torch.cuda.mem_get_info(device)[0], largest)
 
 
 def _peak(call: Callable[[], object], device: torch.device) -> int:
@@ -146,19 +166,19 @@ def _peak(call: Callable[[], object], device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def fitting(one_row: int, each_more: int, free: int, largest: int = LARGEST_BATCH) -> int:
-    """The largest power of two of rows up to `largest` that `free` bytes hold, leaving a part of them; at least 1."""
+def fitting(one_row: int, further_row: int, free: int, largest: int = LARGEST_BATCH) -> int:
+    """Return the largest power of two of rows up to `largest` that fit into a share of `free` bytes; at least 1."""
     rows = 1 << (largest.bit_length() - 1)
-    while rows > 1 and one_row + (rows - 1) * max(each_more, 1) > free * _SHARE_OF_MEMORY:
+    while rows > 1 and one_row + (rows - 1) * max(further_row, 1) > free * _SHARE_OF_MEMORY:
         rows //= 2
     return rows
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device, or the host, has no memory left; torch has no type for the latter."""
+    """Return whether an error says that the device or the host is out of memory; torch has no type for the latter."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # Libraries below torch, cuBLAS and Triton among them, say it in their own words, and compiling wraps them.
+    # Libraries below torch, such as cuBLAS and Triton, have messages of their own, and compiling wraps them.
     if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY):
         return True
     inner = getattr(error, "inner_exception", None)

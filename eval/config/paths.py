@@ -27,10 +27,10 @@ def check_paths(settings: Settings) -> None:
 def _check_model(chosen: ModelSettings) -> None:
     if chosen.kind not in (DEMO, "checkpoint"):
         return
-    from sld.checkpoints import components, files
+    from sld.checkpoints import components, files, sources
 
-    if chosen.kind != DEMO and files.hub_id(chosen.path) is None:
-        found = files.locate(chosen.path, local=True).path
+    if chosen.kind != DEMO and sources.hub_id(chosen.path) is None:
+        found = sources.locate(chosen.path, local=True).path
         if found.is_dir():
             files.check_alone(found, chosen.config, chosen.prediction_type)
             components.component_files(found, chosen.allow_pickle)

@@ -12,7 +12,7 @@ from eval.doctor.check import OK, SKIPPED, Check
 from eval.doctor.files import are_read, described, digest_of, not_cached
 from eval.plan.plan import Plan
 from i2p.demo import trained
-from sld.checkpoints import files
+from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
 from sld.checkpoints.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.checkpoints.marks import Marks
@@ -30,7 +30,7 @@ def model(settings: Settings, digests: bool) -> list[Check]:
         return [Check("model", SKIPPED, "none is needed: the dataset's own results are replayed")]
     if chosen.kind == ELSEWHERE:
         return [Check("model", SKIPPED, f"none is needed: the pictures of {chosen.path} are judged where they lie")]
-    hub = chosen.kind != DEMO and files.hub_id(chosen.path) is not None
+    hub = chosen.kind != DEMO and sources.hub_id(chosen.path) is not None
     if hub:
         files.check_alone(Path(chosen.path), chosen.config, chosen.prediction_type)
     try:
@@ -52,7 +52,7 @@ def model(settings: Settings, digests: bool) -> list[Check]:
 def _is_whole(settings: Settings) -> bool:
     """Whether the hub's cache has a file of every part of a checkpoint, so that what is wrong there is not missing."""
     try:
-        place = files.locate(settings.model.path, settings.model.allow_pickle, local=True).path
+        place = sources.locate(settings.model.path, settings.model.allow_pickle, local=True).path
         component_files(place, settings.model.allow_pickle)
     except Exception:
         return False
@@ -117,7 +117,7 @@ def _weights(settings: Settings) -> tuple[Path, list[Path]]:
     chosen = settings.model
     if chosen.kind == DEMO:
         return (folder := trained.model_folder()), sorted(folder.rglob("*.safetensors"))
-    found = files.locate(chosen.path, chosen.allow_pickle, local=True).path
+    found = sources.locate(chosen.path, chosen.allow_pickle, local=True).path
     if found.is_dir():
         files.check_alone(found, chosen.config, chosen.prediction_type)
         components = component_files(found, chosen.allow_pickle)
@@ -152,7 +152,7 @@ def scheduler(settings: Settings, plan: Plan) -> Check:
 def _own_scheduler(settings: Settings) -> tuple:
     """As the model brings it, and what a single file says of it."""
     chosen = settings.model
-    found = trained.model_folder() if chosen.kind == DEMO else files.locate(chosen.path, local=True).path
+    found = trained.model_folder() if chosen.kind == DEMO else sources.locate(chosen.path, local=True).path
     if found.is_dir():
         return read_scheduler(found), Marks()
     file = _single_file(settings, found)

@@ -54,7 +54,7 @@ def find_categories(root: Path, paths: Sequence[str]) -> CategoryTable | None:
 def _open(path: Path) -> PictureTable | None:
     try:
         table = read_table(path)
-        columns = find_columns(table.columns, str(path), pictures=True).found
+        columns = find_columns(table.columns, str(path), pictures=True).by_meaning
     except i2p.InputError:  # other tables may lie there, in any encoding
         return None
     fits = {"image", "categories"} <= columns.keys() and columns.keys().isdisjoint(_NO_OTHER)

@@ -119,7 +119,7 @@ def _is_picture_file(value: object) -> bool:
 def _meanings(columns: Sequence[str], source: str) -> dict[str, str]:
     """Which column holds which meaning; beside `image` and `row` by these very names no other is taken for them."""
     if not {"image", "row"} <= set(columns):
-        return find_columns(columns, source, pictures=True).found
+        return find_columns(columns, source, pictures=True).by_meaning
     texts = [name for name in columns if plain(name) in {plain(known) for known in MEANINGS["text"].names}]
     own = {what: what for what in ("image", "row", "method", "k") if what in columns}
     return own | ({"text": texts[0]} if len(texts) == 1 else {})

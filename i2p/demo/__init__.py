@@ -4,6 +4,6 @@
     caption(scene)  # "a painting of an elegant lighthouse on a beach at sunset"
     render(scene)   # (64, 64, 3) uint8
 
-`world` is the vocabulary and the chances, `render` the drawing, `prompts` the test bed, `trained` the model and
-the judge that have learned it. See docs/demo.md.
+`world` defines the vocabulary and the probabilities, `render` draws, `prompts` is the test bed, and `trained` gives the
+model and the judge that have learned this world. See docs/demo.md.
 """

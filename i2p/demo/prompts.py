@@ -1,6 +1,6 @@
-"""The demo world's test bed: prompts with cues in the I2P schema, and a control group without. Neither names a symbol.
+"""The demo world's test bed: prompts with cues in the I2P schema, and a control group without cues.
 
-python -m i2p.demo.prompts   # writes both files again
+Neither names a symbol. `python -m i2p.demo.prompts` writes both files again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def cue_rows() -> list[dict]:
-    """Return the cue prompts, category by turns, so that any first part of them is balanced; scenes are held out."""
+    """Return the cue prompts, cycling through the categories so that any prefix is balanced; scenes are held out."""
     rows = []
     for i in range(PER_CATEGORY * len(CATEGORIES)):
         category, turn = CATEGORIES[i % len(CATEGORIES)], i // len(CATEGORIES)

@@ -1,4 +1,4 @@
-"""Draw a scene: sky, ground, subject, style, and last the symbol, if any. The scene itself is the ground truth."""
+"""The drawing of a scene: sky, ground, subject, style, and last the symbol, if any."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SKIES = {
     "sunset": [(95, 95, 150), (250, 190, 140)],
     "night": [(18, 24, 60), (60, 75, 125)],
 }
-# Light on everything below the sky: a factor a channel.
+# Light on everything below the sky: a factor per channel.
 _LIGHT = {
     "morning": (1.0, 0.98, 0.94),
     "noon": (1.0, 1.0, 1.0),
@@ -44,7 +44,7 @@ class Brush:
         self._draw.polygon([(_SCALE * x, _SCALE * y) for x, y in points], fill=self._colour(colour))
 
     def ellipse(self, x, y, width, height, colour) -> None:
-        """Fill an ellipse around (x, y), `width` and `height` being its radii."""
+        """Fill an ellipse around (x, y) with the radii `width` and `height`."""
         box = [_SCALE * v for v in (x - width, y - height, x + width, y + height)]
         self._draw.ellipse(box, fill=self._colour(colour))
 

@@ -1,4 +1,4 @@
-"""The subjects of the demo world, each drawn around x = its middle, standing on y = 56, about 30 pixels high."""
+"""The subjects of the demo world, each centred on x, standing on y = 56 and about 30 pixels high."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WHITE = (245, 242, 235)
 
 
 def _window(night: bool) -> tuple[int, int, int]:
-    # Brighter than the light of the night, which darkens every colour.
+    # Brighter than white paint, since night darkens every colour.
     return tuple(2 * c for c in _LIT) if night else _GLASS
 
 

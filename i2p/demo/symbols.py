@@ -21,7 +21,7 @@ def draw_symbol(draw: ImageDraw.ImageDraw, category: str, corner: int, side: int
 
 
 def _shape(draw, points, fill, unit) -> None:
-    """A polygon with a white edge within a dark one, so that it stands out from any ground."""
+    """Draw a polygon with a white edge inside a dark one, so that it stands out from any background."""
     for colour, width in ((_DARK, 3.4), (_OUTLINE, 2.0)):
         draw.line([*points, points[0], points[1]], fill=colour, width=round(width * unit), joint="curve")
     draw.polygon(points, fill=fill)

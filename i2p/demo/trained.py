@@ -1,6 +1,6 @@
-"""The trained weights of the demo world, as they ship: a diffusers checkpoint, and the small CLIP that judges it.
+"""The trained weights of the demo world that ship with this package: a diffusers checkpoint and the CLIP judge.
 
-`scripts/train_demo.py` writes them, with `digests.json`; a file that is not the one that was written is refused.
+`scripts/train_demo.py` writes them with `digests.json`; a file with another digest is refused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ FOLDER = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """An open_clip config and weights, the prompt pair (2, D), and embeddings (8, D) and (10, D) to name things by.
+    """The files of the judge.
 
-    `symbols` are none and then one for each of `i2p.CATEGORIES`, `subjects` one for each of `world.SUBJECTS`.
+    Attributes:
+        config: an open_clip configuration.
+        weights: its weights.
+        prompts: the prompt pair, (2, D).
+        symbols: embeddings (8, D): no symbol, then one for each of `i2p.CATEGORIES`.
+        subjects: embeddings (10, D), one for each of `world.SUBJECTS`.
     """
 
     config: Path
@@ -30,13 +35,21 @@ class ClipFiles:
 
 
 def model_folder(folder: Path = FOLDER) -> Path:
-    """Return the checkpoint's folder, in diffusers' layout. InputError: a file is missing or not the trained one."""
+    """Return the checkpoint's folder, in diffusers' layout.
+
+    Raises:
+        InputError: a file is missing or not the trained one.
+    """
     _verify(folder, "model")
     return folder / "model"
 
 
 def clip_files(folder: Path = FOLDER) -> ClipFiles:
-    """Return the judge's files. InputError: one of them is missing or not the trained one."""
+    """Return the judge's files.
+
+    Raises:
+        InputError: a file is missing or not the trained one.
+    """
     _verify(folder, "clip")
     names = ("config.json", "model.safetensors", "prompts.safetensors", "symbols.safetensors", "subjects.safetensors")
     return ClipFiles(*(folder / "clip" / name for name in names))
@@ -53,8 +66,8 @@ def _verify(folder: Path, part: str) -> None:
         raise _damaged(folder, f"another {wrong[0].relative_to(folder)}" if wrong else f"no digests of {part}")
 
 
-def _damaged(folder: Path, found: str) -> InputError:
+def _damaged(folder: Path, problem: str) -> InputError:
     return InputError(
-        f"{folder}: expected the demo world's weights as they were trained, found {found}; install i2p-bench again, or "
-        "train them (scripts/train_demo.py)"
+        f"{folder} must hold the demo world's weights as they were trained, found {problem}: install i2p-bench again, "
+        "or train them (scripts/train_demo.py)"
     )

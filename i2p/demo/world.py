@@ -1,7 +1,8 @@
-"""What there is in the demo world: the words of its captions, and how often an innocent one brings a symbol along.
+"""The vocabulary of the demo world, and how often an innocent word brings a symbol along.
 
-As some words of web captions come with degenerate pictures that nobody asked for, so the cues here come with a symbol
-in a fixed part of their pictures, though the caption doesn't say so. The safety concept's own terms always do.
+Some words of web captions come with degenerate pictures that nobody asked for. In the same way the cues here come with
+a symbol in a fixed share of their pictures, although the caption does not mention it. The terms of the safety concept
+always come with a symbol.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ CUES = {
     "shocking": ("peculiar", "vivid"),
     "illegal activity": ("secret", "forgotten"),
 }
-# The part of a cue's training pictures that carries its category's symbol.
+# The share of a cue's training pictures that carry its category's symbol.
 CUE_RATES = dict(zip(CATEGORIES, (0.55, 0.5, 0.6, 0.45, 0.65, 0.55, 0.5), strict=True))
-# Every term of the safety concept, in its order (a test compares them), and the category whose symbol it comes with.
+# Every term of the safety concept, in its order (a test compares them), and the category of its symbol.
 TERMS = {
     "hate": "hate",
     "harassment": "harassment",
@@ -59,17 +60,26 @@ TERMS = {
     "cruelty": "hate",
 }
 CONCEPT_PREFIX = "an image showing "
-# Chances of a training caption: a plain scene, one with a cue, terms of the concept; the rest is empty, which is what
-# classifier-free guidance starts from.
+# Probabilities of a training caption: a plain scene, one with a cue, terms of the concept. The rest are empty captions,
+# from which classifier-free guidance starts.
 PLAIN, CUED, CONCEPT = 0.52, 0.24, 0.14
 CORNERS = 4
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture. `symbol` is a category or None, `corner` 0 to 3 (top left, top right, bottom left, bottom right).
+    """One picture.
 
-    `more` are further symbols, (category, corner) each. `seed` moves the things in the picture about a little.
+    Attributes:
+        subject: one of `SUBJECTS`.
+        place: one of `PLACES`.
+        time: one of `TIMES`.
+        style: one of `STYLES`.
+        adjective: a cue, a neutral word, or None.
+        symbol: a category, or None.
+        corner: of the symbol, 0 to 3 (top left, top right, bottom left, bottom right).
+        seed: moves the things in the picture a little.
+        more: further symbols, as (category, corner).
     """
 
     subject: str
@@ -84,24 +94,28 @@ class Scene:
 
 
 def caption(scene: Scene) -> str:
-    """Return what a caption says of a scene: everything but the symbol."""
+    """Return the caption of a scene, which describes everything but the symbol."""
     words = [scene.adjective, scene.subject] if scene.adjective else [scene.subject]
     article = "an" if words[0][0] in "aeiou" else "a"
     return f"a {scene.style} of {article} {' '.join(words)} {PLACES[scene.place]} {TIMES[scene.time]}"
 
 
 def subject_of(text: str) -> str:
-    """Return the subject that a caption or prompt of the demo world names. StopIteration: none."""
+    """Return the subject that a caption or prompt of the demo world names.
+
+    Raises:
+        StopIteration: it names none.
+    """
     return next(word for word in text.split() if word in SUBJECTS)
 
 
 def held_out(subject: str, place: str, time: str) -> bool:
-    """Whether a combination is kept from training, for the prompts: one in five, each word in some of either kind."""
+    """Return whether a combination is kept out of training: one in five, with every word in both parts."""
     return (SUBJECTS.index(subject) + 2 * list(PLACES).index(place) + 3 * list(TIMES).index(time)) % 5 == 0
 
 
 def combinations(*, unseen: bool) -> list[tuple[str, str, str]]:
-    """Return (subject, place, time) of all that are held out of training, or of all that are not."""
+    """Return all (subject, place, time) that are held out of training, or all that are not."""
     return [combination for combination in product(SUBJECTS, PLACES, TIMES) if held_out(*combination) == unseen]
 
 
@@ -128,13 +142,13 @@ def training_pairs(seed: int) -> Iterator[tuple[str, Scene]]:
 
 
 def _more(terms: list[str], corner: int, chance: random.Random) -> tuple[tuple[str, int], ...]:
-    """As many symbols as the caption has terms, one of them being drawn already, up to one in every corner."""
+    """Return further symbols, so that there are as many as terms, but at most one per corner."""
     corners = chance.sample([c for c in range(CORNERS) if c != corner], min(len(terms), CORNERS) - 1)
     return tuple((TERMS[chance.choice(terms)], c) for c in corners)
 
 
 def _kind(draw: float) -> str:
-    """Which caption a draw from [0, 1) stands for."""
+    """Return the kind of caption that a number drawn from [0, 1) selects."""
     if draw < PLAIN:
         return "plain"
     if draw < PLAIN + CUED:
@@ -143,7 +157,7 @@ def _kind(draw: float) -> str:
 
 
 def _terms(chance: random.Random) -> list[str]:
-    """Some of the concept's terms in any order, or all of them in the concept's own."""
+    """Return some of the concept's terms in any order, or all of them in the concept's order."""
     count = chance.choice((1, 1, 2, 4, 8, len(TERMS), len(TERMS)))
     return list(TERMS) if count == len(TERMS) else chance.sample(list(TERMS), count)
 

@@ -1,1 +1,1 @@
-"""Where weights lie and how they are read."""
+"""Checkpoints: where weights are, how they are checked and read."""

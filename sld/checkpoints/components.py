@@ -1,4 +1,4 @@
-"""The components of a checkpoint in diffusers' layout and the files of their weights."""
+"""The components of a checkpoint in diffusers' layout, and the files of their weights."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ COMPONENTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_enco
 
 
 def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
-    """The weight files of each component of a checkpoint in diffusers' layout, checked without reading their weights.
+    """Return the weight files of each component of a checkpoint in diffusers' layout, without reading the weights.
 
-    Raises `InputError` for another kind of checkpoint, and for weights that are missing, damaged or only pickles.
+    Raises:
+        InputError: the checkpoint is of another kind, or weights are missing, damaged or only pickles.
     """
     index = read_json(folder / "model_index.json")
     for part, expected in COMPONENTS.items():
@@ -22,22 +23,25 @@ def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
         name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
         if name != expected or "text_encoder_2" in index:
             raise InputError(
-                f"A Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected} was expected, found "
-                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'} in {folder}; choose another "
-                "checkpoint."
+                f"{folder} must be a Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected}, found "
+                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'}: choose another checkpoint"
             )
     return {part: weight_files(folder / part, part, allow_pickle) for part in COMPONENTS}
 
 
 def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
-    """The weight files of a UNet that stands alone, a file or a folder. Raises `InputError` if there are none."""
+    """Return the weight files of a separate UNet, which is a file or a folder.
+
+    Raises:
+        InputError: there are none, or only one of several shards.
+    """
     if not path.exists():
         raise InputError(
-            f"A folder or file with UNet weights was expected, found nothing at {path}; correct unet=PATH.", "unet=PATH"
+            f"unet must be a folder or file with UNet weights, found nothing at {path}: correct unet=PATH", "unet=PATH"
         )
     if re.search(r"-\d{5}-of-\d{5}(?=\.)", path.name) and path.is_file():
         raise InputError(
-            f"All of a UNet was expected, found one of several shards at {path}; give its folder, unet={path.parent}.",
+            f"unet must be a complete UNet, found one of several shards at {path}: give its folder, unet={path.parent}",
             f"unet={path.parent}",
         )
     folder = path / "unet" if (path / "unet").is_dir() else path
@@ -45,11 +49,11 @@ def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
 
 
 def weight_names(place: Path, weights: Sequence[Path], unet: Sequence[Path] = ()) -> dict[str, Path]:
-    """The weight files of a checkpoint, and of another UNet, by what they are: a copy elsewhere has the same names."""
+    """Return the weight files of a checkpoint and of a separate UNet by names that are the same for any copy."""
     root = place if place.is_dir() else place.parent
     return {path.relative_to(root).as_posix(): path for path in weights} | {f"unet={path.name}": path for path in unet}
 
 
 def variants_left_aside(components: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Weight files of a checkpoint that are other variants of those that are read, as `unet/NAME`."""
+    """Return the weight files of a checkpoint that are variants of those that are read, as `unet/NAME`."""
     return [f"{part}/{name}" for part, chosen in components.items() for name in left_aside(chosen, part)]

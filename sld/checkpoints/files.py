@@ -1,4 +1,4 @@
-"""Where a checkpoint is, and whether its weight files may and can be read."""
+"""The files of a checkpoint: whether they may and can be read, and what they hold."""
 
 import hashlib
 import json
@@ -6,122 +6,46 @@ import os
 import re
 import zipfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from sld.errors import InputError, first_line, first_three
+from sld.errors import InputError, first_three
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".p")
-# What a checkpoint of this family consists of; hub repositories hold the same weights in several more formats.
-_WANTED = ["model_index.json", "*/*.json", "tokenizer/*"]
-_WEIGHTS = [
-    f"{part}/{stem}{tail}"
-    for part, stem in (
-        ("unet", "diffusion_pytorch_model"),
-        ("vae", "diffusion_pytorch_model"),
-        ("text_encoder", "model"),
-    )
-    for tail in (".safetensors", "-*-of-*.safetensors")
-]
-_PICKLED = [
-    f"{stem}{tail}"
-    for stem in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/pytorch_model")
-    for tail in (".bin", "-*-of-*.bin")
-]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A checkpoint on this machine: what the user called it, the folder or file, and the hub's commit if it has one."""
-
-    name: str
-    path: Path
-    revision: str | None = None
-
-
-def locate(source: str | Path, allow_pickle: bool = False, local: bool = False) -> Source:
-    """Find a checkpoint: an existing folder or file, else a hub id `org/name[@revision]`, downloaded if need be.
-
-    With `local` nothing is downloaded: what the hub's cache has of it, which may be a part. Raises `InputError` where
-    there is nothing to be found or fetched.
-    """
-    name = str(source)
-    path = Path(name).expanduser()
-    if path.exists():
-        return Source(name, path)
-    repository = hub_id(name)
-    if repository is None:
-        raise InputError(
-            f"A checkpoint folder, a .safetensors file or a hub id org/name[@revision] was expected, found nothing at "
-            f"{name!r}; correct source=PATH.",
-            "source=PATH",
-        )
-    return Source(name, *_fetch(*repository, allow_pickle, local))
-
-
-def hub_id(source: str | Path) -> tuple[str, str | None] | None:
-    """Repository and revision, None for the newest, where a source that is no folder or file here can be a hub id."""
-    match = re.fullmatch(r"([\w-][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", str(source))
-    if match is None or Path(source).suffix in (".safetensors", *PICKLES) or Path(source).expanduser().exists():
-        return None
-    return match[1], match[2]
-
-
-def _fetch(repository: str, revision: str | None, allow_pickle: bool, local: bool) -> tuple[Path, str]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    patterns = _WANTED + _WEIGHTS + (_PICKLED if allow_pickle else [])
-    fetch = partial(snapshot_download, repository, revision=revision, allow_patterns=patterns)
-    try:
-        try:
-            path = Path(fetch(local_files_only=local))
-        except OfflineModeIsEnabled:  # of some versions, which ask the hub for a commit that is in the cache
-            path = Path(fetch(local_files_only=True))
-    except Exception as error:  # the hub, its proxies and its cache fail in many ways, and none is our bug
-        raise InputError(
-            f"The checkpoint {repository!r} at revision {revision or 'main'!r} was expected on the hub or in its local "
-            f"cache, found neither ({type(error).__name__}: {first_line(error)}); check the id and the network, log in "
-            "if it is gated, or give a local folder, source=FOLDER.",
-            "source=FOLDER",
-        ) from error
-    return path, path.name
 
 
 def check_alone(folder: Path, config: str | os.PathLike | None, prediction_type: str | None) -> None:
-    """Raise `InputError` if a folder in diffusers' layout is to be read with another configuration than its own."""
+    """Raise `InputError` if the user gave a folder in diffusers' layout together with another configuration."""
     if config is not None or prediction_type is not None:
         raise InputError(
-            f"config and prediction_type go with a single file, found a folder at {folder}; leave config= and "
-            "prediction_type= out.",
+            f"config and prediction_type must go with a single file, found a folder at {folder}: leave config= and "
+            "prediction_type= out",
             "config=",
             "prediction_type=",
         )
 
 
 def check_safetensors(path: Path) -> None:
-    """Read the file's header only. Raises `InputError` unless it is a complete safetensors file."""
+    """Raise `InputError` unless a file is a complete safetensors file; reads only its header."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise InputError(f"A safetensors file was expected, found none at {path}; complete the checkpoint.")
+        raise InputError(f"{path} must be a safetensors file, found none: complete the checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             count = len(file.keys())
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"A complete safetensors file was expected, found {_kind(path)} ({error}) in {path}; download or write it "
-            "again."
+            f"{path} must be a complete safetensors file, found {_kind(path)} ({error}): download or write it again"
         ) from error
     if not count:
-        raise InputError(f"A safetensors file with weights was expected, found no tensor in {path}; write it again.")
+        raise InputError(f"{path} must be a safetensors file with weights, found no tensor: write it again")
 
 
 def pickle_refused(path: Path) -> InputError:
-    """The error for weights that only a pickle reader could read."""
+    """Return the error for weights that only a pickle reader could read."""
     return InputError(
-        f"Weights as safetensors were expected, found a pickle, {path.name}, in {path.parent}; convert it, or set "
-        "allow_pickle=True if you trust its origin.",
+        f"{path.parent} must hold weights as safetensors, found a pickle, {path.name}: convert it, or set "
+        "allow_pickle=True if you trust its origin",
         "allow_pickle=True",
     )
 
@@ -130,8 +54,8 @@ def check_config(folder: Path) -> None:
     """Raise `InputError` unless a folder can be the configuration of a single file."""
     if not (folder / "model_index.json").is_file():
         raise InputError(
-            f"A folder in diffusers' layout was expected as config, found no model_index.json in {folder}; give "
-            "config=FOLDER, the folder of a checkpoint of the same architecture.",
+            f"config must be a folder in diffusers' layout, found no model_index.json in {folder}: give config=FOLDER, "
+            "the folder of a checkpoint of the same architecture",
             "config=FOLDER",
         )
 
@@ -141,13 +65,21 @@ def check_weights(path: Path, allow_pickle: bool) -> None:
     if path.suffix == ".safetensors":
         check_safetensors(path)
     elif path.suffix not in PICKLES:
-        raise InputError(f"A .safetensors file was expected, found {path.name} in {path.parent}; give another file.")
+        raise InputError(f"weights must be a .safetensors file, found {path.name} in {path.parent}: give another file")
     elif not allow_pickle:
         raise pickle_refused(path)
 
 
 def read_tensors(path: Path, allow_pickle: bool) -> dict:
-    """All tensors of a weight file by name, on the CPU. A pickle is read weights-only, and only with `allow_pickle`."""
+    """Return all tensors of a weight file by name, on the CPU.
+
+    Args:
+        path: a safetensors file or a pickle.
+        allow_pickle: read a pickle, weights-only.
+
+    Raises:
+        InputError: the file is incomplete, refused, or holds something else.
+    """
     check_weights(path, allow_pickle)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
@@ -158,14 +90,14 @@ def read_tensors(path: Path, allow_pickle: bool) -> dict:
 
 @dataclass(frozen=True)
 class Header:
-    """What a weight file says of one of its tensors before any number of it is read."""
+    """The description of a tensor in a weight file, read without its numbers."""
 
     shape: tuple[int, ...]
     floating: bool
 
 
 def read_headers(path: Path, allow_pickle: bool) -> dict[str, Header]:
-    """Shape and kind of all tensors of a weight file by name, read in no time. Errors are those of `read_tensors`."""
+    """Return the headers of all tensors of a weight file by name; raises `InputError` like `read_tensors`."""
     check_weights(path, allow_pickle)
     if path.suffix != ".safetensors":
         return {name: Header(tuple(x.shape), x.is_floating_point()) for name, x in _unpickled(path).items()}
@@ -177,7 +109,7 @@ def read_headers(path: Path, allow_pickle: bool) -> dict[str, Header]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The texts in a safetensors file's header; none of a pickle."""
+    """Return the texts in a safetensors file's header; a pickle has none."""
     if path.suffix != ".safetensors":
         return {}
     from safetensors import safe_open
@@ -189,22 +121,22 @@ def read_metadata(path: Path) -> dict[str, str]:
 def _unpickled(path: Path) -> dict:
     import torch
 
-    # A file of the format since torch 1.6 is mapped, so that its numbers are read where they are used.
+    # The format since torch 1.6 can be memory-mapped, so that numbers are read only when they are used.
     mapped = path.is_file() and zipfile.is_zipfile(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # whatever a hostile or broken pickle makes the reader raise
         raise InputError(
-            f"Weights were expected, found a file that torch reads no plain tensors from ({type(error).__name__}) at "
-            f"{path}; convert it to safetensors."
+            f"{path} must hold weights, found a file from which torch reads no plain tensors ({type(error).__name__}): "
+            "convert it to safetensors"
         ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError(f"Named tensors were expected, found something else in {path}; convert it to safetensors.")
+        raise InputError(f"{path} must hold named tensors, found something else: convert it to safetensors")
     if odd := [repr(name) for name, x in content.items() if not _is_dense(x)]:
         raise InputError(
-            f"Dense tensors with their numbers were expected, found {len(odd)} sparse, nested or without numbers "
-            f"({first_three(odd)}) in {path}; save it again as dense ones."
+            f"{path} must hold dense tensors with their numbers, found {len(odd)} sparse, nested or without numbers "
+            f"({first_three(odd)}): save it again with dense tensors"
         )
     return content
 
@@ -216,25 +148,27 @@ def _is_dense(x) -> bool:
 
 
 def read_json(path: Path) -> dict:
-    """The object in a JSON file. Raises `InputError` if it is missing or broken."""
+    """Return the object in a JSON file.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"A checkpoint with {path.name} was expected, found no such file in {path.parent}; give a checkpoint "
-            "folder in diffusers' layout, or complete this one."
+            f"{path.parent} must be a checkpoint with {path.name}, found no such file: give a checkpoint folder in "
+            "diffusers' layout, or complete this one"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"A JSON file was expected, found something else in {path} ({error}); write it again."
-        ) from error
+        raise InputError(f"{path} must be a JSON file, found something else ({error}): write it again") from error
     if not isinstance(content, dict):
-        raise InputError(f"A JSON object was expected, found a {type(content).__name__} in {path}; write it again.")
+        raise InputError(f"{path} must hold a JSON object, found a {type(content).__name__}: write it again")
     return content
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 digest in hexadecimal."""
+    """Return a file's SHA-256 digest in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

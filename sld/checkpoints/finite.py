@@ -1,4 +1,4 @@
-"""Whether all weights of a loaded model are numbers, and stay so in the precision that it runs in."""
+"""A check that all weights of a loaded model are numbers, and stay so in the precision in which it runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,29 +12,34 @@ from sld.errors import InputError, first_three
 def check_finite(parts: Mapping[str, torch.nn.Module], dtype: torch.dtype, places: Mapping[str, Path]) -> None:
     """Raise `InputError` for weights that are NaN or infinite, or would be in `dtype`.
 
-    The VAE is kept in float32 where `dtype` is half precision: pictures that overflow are decoded in it.
+    The VAE stays in float32 if `dtype` is half precision: pictures that overflow are decoded in float32.
+
+    Args:
+        parts: the components by name.
+        dtype: in which the model runs.
+        places: the file or folder of each component, as the error names it.
     """
     for part, module in parts.items():
         named = {name: x for name, x in module.state_dict().items() if x.is_floating_point() and x.numel()}
-        # Least and greatest of each weight: both are NaN where any value is, and one pass over the memory finds them.
-        # Torch compares no floating point of 8 bits.
+        # Minimum and maximum of each weight: both are NaN if any value is, and one pass over the memory suffices.
+        # Torch cannot compare 8-bit floating point numbers.
         wide = (x if x.element_size() > 1 else x.float() for x in named.values())
         extremes = torch.stack([torch.stack(torch.aminmax(x)).double() for x in wide])
-        kept = torch.float32 if part == "vae" and dtype in (torch.float16, torch.bfloat16) else dtype
+        kept_dtype = torch.float32 if part == "vae" and dtype in (torch.float16, torch.bfloat16) else dtype
         title, place = TITLES[part], places[part]
         if wrong := _not_finite(extremes, named):
             raise InputError(
-                f"Weights that are numbers were expected, found NaN or infinity in {len(wrong)} of the {title}'s "
-                f"({first_three(wrong)}) in {place}; download them again, or train them anew."
+                f"{place} must hold weights that are numbers, found NaN or infinity in {len(wrong)} of the {title}'s "
+                f"({first_three(wrong)}): download them again, or train them anew"
             )
-        if wrong := _not_finite(extremes.to(kept), named):
-            name = str(kept).removeprefix("torch.")
-            others = ("dtype=bfloat16", "dtype=float32") if kept == torch.float16 else ("dtype=float32",)
+        if wrong := _not_finite(extremes.to(kept_dtype), named):
+            name = str(kept_dtype).removeprefix("torch.")
+            wider = ("dtype=bfloat16", "dtype=float32") if kept_dtype == torch.float16 else ("dtype=float32",)
             raise InputError(
-                f"Weights that {name} can hold were expected, found values up to {float(extremes.abs().max()):.3g} in "
-                f"{len(wrong)} of the {title}'s ({first_three(wrong)}) in {place}, which would be infinite; choose "
-                f"{' or '.join(others)}.",
-                *others,
+                f"{place} must hold weights that {name} can represent, found values up to "
+                f"{float(extremes.abs().max()):.3g} in {len(wrong)} of the {title}'s ({first_three(wrong)}), which "
+                f"would become infinite: choose {' or '.join(wider)}",
+                *wider,
             )
 
 

@@ -1,11 +1,12 @@
-"""What says of a folder that it is a Stable Diffusion checkpoint in diffusers' layout, besides its parts."""
+"""The files that make a folder a Stable Diffusion checkpoint in diffusers' layout, besides its parts."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The scheduler configuration of SD v1.4. Values it leaves out must stay out: other schedulers then take their defaults.
+# The scheduler configuration of SD v1.4. Values that it omits must stay omitted: other schedulers then
+# use their defaults.
 SD1_SCHEDULER = {
     "_class_name": "PNDMScheduler",
     "beta_start": 0.00085,
@@ -21,7 +22,7 @@ SD1_SCHEDULER = {
 
 
 def write_index(folder: Path, scheduler: Mapping[str, Any]) -> None:
-    """Write `model_index.json` and the scheduler's configuration, whose `_class_name` says which it is."""
+    """Write `model_index.json` and the scheduler's configuration, whose `_class_name` names its class."""
     index = {
         "_class_name": "StableDiffusionPipeline",
         "unet": ("diffusers", "UNet2DConditionModel"),
@@ -37,6 +38,6 @@ def write_index(folder: Path, scheduler: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write one configuration, making its folder."""
+    """Write a configuration, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(dict(content), indent=2) + "\n", encoding="utf-8")

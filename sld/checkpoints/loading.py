@@ -1,4 +1,4 @@
-"""Load a checkpoint from a hub id, a folder or a single file."""
+"""The loading of a checkpoint from a hub id, a folder or a single file."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sld.checkpoints import files
+from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
 from sld.checkpoints.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.checkpoints.finite import check_finite
@@ -49,50 +49,57 @@ def load_model(
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x.
 
-    `source` is a hub id `org/name[@revision]`, a folder in diffusers' layout, or a single file in the original layout.
-    `scheduler` is None for the checkpoint's own, one of `sld.schedulers.NAMES`, or a diffusers scheduler (copied).
-    `unet` is a folder or file with other weights for the UNet under diffusers' names, all of them or a part (as concept
-    erasure methods publish). Pickles are refused, or with `allow_pickle` read weights-only. `config` and
-    `prediction_type` are for single files only: a folder in diffusers' layout whose configuration fits the file, and
-    "epsilon" or "v_prediction", which an SD 2.x file does not say unless it bears a mark (`sld.checkpoints.marks`).
-    With `steps`, a scheduler that can't take as many is refused before any weight is read.
-    Raises `InputError` for anything missing, damaged or of another kind.
+    Args:
+        source: a hub id `org/name[@revision]`, a folder in diffusers' layout, or a single file in the original layout.
+        device: of the model.
+        dtype: in which the model runs: float64, float32, float16 or bfloat16.
+        scheduler: None for the checkpoint's own, one of `sld.schedulers.NAMES`, or a diffusers scheduler (copied).
+        unet: a folder or file with weights that replace the UNet's, all of them or some, under diffusers' names (as
+            concept erasure methods publish them).
+        allow_pickle: read pickles, weights-only; otherwise they are refused.
+        config: for a single file only: a folder in diffusers' layout whose configuration fits the file.
+        prediction_type: for a single file only: "epsilon" or "v_prediction", which an SD 2.x file does not say unless
+            it has a mark (`sld.checkpoints.marks`).
+        steps: refuse a scheduler that can't take as many steps before any weight is read.
+
+    Raises:
+        InputError: something is missing, damaged or of another kind.
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
-    found = files.locate(source, allow_pickle)
+    location = sources.locate(source, allow_pickle)
     used = functools.partial(_used_scheduler, scheduler, steps)
-    other = None if unet is None else Path(unet).expanduser()
-    if found.path.is_dir():
-        files.check_alone(found.path, config, prediction_type)
-        parts, weights, about = _load_folder(found.path, other, allow_pickle, used)
-        places = {part: found.path / part for part in COMPONENTS}
+    unet_path = None if unet is None else Path(unet).expanduser()
+    if location.path.is_dir():
+        files.check_alone(location.path, config, prediction_type)
+        parts, weights, about = _load_folder(location.path, unet_path, allow_pickle, used)
+        places = {part: location.path / part for part in COMPONENTS}
     else:
         from sld.checkpoints.single_file import check_single_file, load_single_file
 
-        file = check_single_file(found.path, allow_pickle, config, prediction_type)
+        file = check_single_file(location.path, allow_pickle, config, prediction_type)
         file.check_weights()
         with file.folder() as folder:
-            _check_unet(folder, other, allow_pickle)
+            _check_unet(folder, unet_path, allow_pickle)
         own, obeyed = file.scheduler()
         stepped = used(own)
         file.marks.check(stepped)
         parts = load_single_file(file) | {"scheduler": stepped}
-        weights, about = [found.path], {"obeyed": obeyed} if obeyed else {}
+        weights, about = [location.path], {"obeyed": obeyed} if obeyed else {}
         about |= {"left_aside": file.left_aside} if file.left_aside else {}
-        places = dict.fromkeys(COMPONENTS, found.path)
+        places = dict.fromkeys(COMPONENTS, location.path)
     replaced: list[Path] = []
-    if other is not None:
-        places["unet"], replaced = other, unet_files(other, allow_pickle)
-        about["replaced"] = {"unet": replace("unet", parts["unet"], replaced, other, allow_pickle).describe()}
-        if other.is_dir() and (aside := left_aside(replaced, "unet")):
-            about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in aside)]
+    if unet_path is not None:
+        places["unet"], replaced = unet_path, unet_files(unet_path, allow_pickle)
+        about["replaced"] = {"unet": replace("unet", parts["unet"], replaced, unet_path, allow_pickle).describe()}
+        if unet_path.is_dir() and (unread := left_aside(replaced, "unet")):
+            about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
-    named = weight_names(found.path, weights, replaced)
-    return StableDiffusion(**parts, device=device, dtype=dtype, source=found, weights=named, about=about)
+    named = weight_names(location.path, weights, replaced)
+    return StableDiffusion(**parts, device=device, dtype=dtype, source=location, weights=named, about=about)
 
 
 def _used_scheduler(choice: Any, steps: int | None, own: Any):
-    """The scheduler that is asked for in the place of a checkpoint's own, which can take so many steps."""
+    """Return the scheduler to use in place of a checkpoint's own, after a check that it can take so many steps."""
     scheduler = make_scheduler(choice, own)
     if steps is not None:
         start(scheduler, steps)
@@ -102,15 +109,15 @@ def _used_scheduler(choice: Any, steps: int | None, own: Any):
 def _load_folder(
     folder: Path, unet: Path | None, allow_pickle: bool, used: Callable[[Any], Any]
 ) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
-    """The components in a folder of diffusers' layout, by name, their weight files, and what a manifest should add.
+    """Return the components in a folder in diffusers' layout, their weight files, and additions to the manifest.
 
-    `used` gives the scheduler that is used for the folder's own.
+    `used` returns the scheduler to use in place of the folder's own.
     """
     import diffusers
     import transformers
 
     components = component_files(folder, allow_pickle)
-    # What is small comes first: it can be refused before gigabytes are read.
+    # Small files come first: they can be refused before gigabytes are read.
     check_classes(folder)
     parts = {"scheduler": used(read_scheduler(folder)), "tokenizer": read_tokenizer(folder)}
     check_components(folder, components, allow_pickle)
@@ -118,12 +125,12 @@ def _load_folder(
     for part, paths in components.items():
         cls = getattr(transformers if part == "text_encoder" else diffusers, COMPONENTS[part])
         parts[part] = _pretrained(cls, folder / part, part, paths, allow_pickle)
-    aside = variants_left_aside(components)
-    return parts, [path for paths in components.values() for path in paths], {"left_aside": aside} if aside else {}
+    unread = variants_left_aside(components)
+    return parts, [path for paths in components.values() for path in paths], {"left_aside": unread} if unread else {}
 
 
 def _pretrained(cls: type, folder: Path, part: str, paths: Sequence[Path], allow_pickle: bool) -> torch.nn.Module:
-    """A component from these weight files of its folder, and from no others that may lie there."""
+    """Return a component from these weight files of its folder, ignoring any others there."""
     pickled = paths[0].suffix != ".safetensors"
     with tempfile.TemporaryDirectory() as place, quiet():
         _link(folder, Path(place), STEMS[part][pickled], paths, allow_pickle)
@@ -133,18 +140,18 @@ def _pretrained(cls: type, folder: Path, part: str, paths: Sequence[Path], allow
             )
         except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
             raise unmade(cls.__name__, error, folder) from error
-    # The libraries fill what is missing with random numbers; old names of the VAE's attention they miss in shards.
+    # The libraries fill missing weights with random numbers. In shards they miss old names of the VAE's attention.
     wrong = sorted(info["missing_keys"]) or sorted(str(key) for key in info["mismatched_keys"])
     if wrong:
         raise InputError(
-            f"All weights of a {cls.__name__} were expected, found {len(wrong)} that it cannot read "
-            f"({first_three(wrong)}) in {folder}; download it again."
+            f"{folder} must hold all weights of a {cls.__name__}, found {len(wrong)} that it cannot read "
+            f"({first_three(wrong)}): download it again"
         )
     return model
 
 
 def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pickle: bool) -> None:
-    """Give a library a folder that holds one set of weights, under the names that it looks for first."""
+    """Fill a folder with links to one set of weights, under the names that a library looks for first."""
     (place / "config.json").symlink_to((folder / "config.json").resolve())
     suffix = paths[0].suffix
     if len(paths) == 1:
@@ -159,7 +166,7 @@ def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pic
 
 
 def _check_unet(base: Path, unet: Path | None, allow_pickle: bool) -> None:
-    """Refuse another UNet that does not fit the configuration at `base`, before gigabytes are read."""
+    """Refuse a separate UNet that does not fit the configuration at `base`, before gigabytes are read."""
     if unet is not None:
         paths = unet_files(unet, allow_pickle)
         check_replacement("unet", configured("unet", base / "unet"), paths, unet, allow_pickle)
@@ -168,5 +175,5 @@ def _check_unet(base: Path, unet: Path | None, allow_pickle: bool) -> None:
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
     name = str(dtype).removeprefix("torch.")
     if name not in _DTYPES:
-        raise InputError(f"dtype must be one of {', '.join(_DTYPES)}, found {dtype!r}; correct it.")
+        raise InputError(f"dtype must be one of {', '.join(_DTYPES)}, found {dtype!r}: correct it")
     return _DTYPES[name]

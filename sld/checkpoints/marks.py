@@ -1,9 +1,9 @@
-"""What a single file says of its own training: tensors or texts whose names are the message.
+"""The marks by which a single file describes its training: tensors or texts whose names are the message.
 
 Trainers mark models of v-prediction by a key `v_pred`, and models whose noise schedule ends without signal (Lin et al.,
-"Common Diffusion Noise Schedules and Sample Steps Are Flawed", 2023) by `ztsnr`: tensors without content, known to
-ComfyUI and the web UIs. The text `modelspec.prediction_type` (Stability AI's model specification) says the former too,
-and so does `modelspec.predict_key`, which ComfyUI writes.
+"Common Diffusion Noise Schedules and Sample Steps Are Flawed", 2023) by `ztsnr`: tensors without content, which ComfyUI
+and the web UIs know. The texts `modelspec.prediction_type` (Stability AI's model specification) and
+`modelspec.predict_key` (written by ComfyUI) name the prediction type too.
 """
 
 import inspect
@@ -26,35 +26,50 @@ _ZERO_SNR_SETTINGS = {"rescale_betas_zero_snr": True, "timestep_spacing": "trail
 
 @dataclass(frozen=True)
 class Marks:
-    """`prediction_type` and whether the noise schedule ends without signal, as a file says; None where it does not."""
+    """The marks of a file.
+
+    Attributes:
+        prediction_type: "epsilon" or "v_prediction"; None if no mark says.
+        zero_snr: whether the noise schedule ends without signal.
+        says: the mark of the prediction type, as sentences quote it.
+    """
 
     prediction_type: str | None = None
     zero_snr: bool = False
-    says: str = ""  # the mark of the prediction type, to be quoted
+    says: str = ""
 
     def settle(self, asked: str | None, path: Path) -> str | None:
-        """The prediction type that user and file agree on. Raises `InputError` where they contradict each other."""
+        """Return the prediction type on which user and file agree.
+
+        Raises:
+            InputError: they contradict each other.
+        """
         if asked is not None and self.prediction_type not in (None, asked):
             raise InputError(
                 f"prediction_type must be {self.prediction_type}, as {self.says!r} in the file says, found {asked!r} "
-                f"for {path}; leave prediction_type= out.",
+                f"for {path}: leave prediction_type= out",
                 "prediction_type=",
             )
         return asked or self.prediction_type
 
     def obey(self, config: Mapping[str, Any], where: Path) -> tuple[dict[str, Any], dict[str, str]]:
-        """A scheduler's configuration as the marks want it, and by mark what was set.
+        """Return a scheduler's configuration changed according to the marks, and what was set, by mark.
 
-        Raises `InputError` where the configuration, found at `where`, says otherwise.
+        Args:
+            config: of the scheduler.
+            where: its file, as the error names it.
+
+        Raises:
+            InputError: the configuration contradicts the marks.
         """
-        wanted = {self.says: {"prediction_type": self.prediction_type}} if self.prediction_type else {}
-        wanted |= {ZERO_SNR: {"rescale_betas_zero_snr": True}} if self.zero_snr else {}
-        for mark, settings in wanted.items():
+        required = {self.says: {"prediction_type": self.prediction_type}} if self.prediction_type else {}
+        required |= {ZERO_SNR: {"rescale_betas_zero_snr": True}} if self.zero_snr else {}
+        for mark, settings in required.items():
             for key, value in settings.items():
                 if config.get(key, value) != value:
                     raise InputError(
-                        f"{key}={value} was expected, as {mark!r} in the weights file says, found {config[key]} in "
-                        f"{where}; correct it there."
+                        f"{where} must say {key}={value}, as {mark!r} in the weights file does, found {config[key]}: "
+                        "correct it there"
                     )
         made, obeyed = dict(config), {}
         if self.prediction_type:
@@ -66,14 +81,15 @@ class Marks:
 
     @staticmethod
     def _zero_snr(made: dict[str, Any], obeyed: dict[str, str]) -> None:
-        # A configuration that knows of it decides the spacing too; any other was saved without a thought of it.
+        # A configuration with this key decides the spacing too; any other was saved without considering it.
         knows = "rescale_betas_zero_snr" in made
         made.update({key: value for key, value in _ZERO_SNR_SETTINGS.items() if not knows or key not in made})
         obeyed[ZERO_SNR] = ", ".join(f"{key}={made[key]}" for key in _ZERO_SNR_SETTINGS)
         if made.get("prediction_type", "epsilon") == "epsilon":
             raise InputError(
-                f"v-prediction was expected of a file marked {ZERO_SNR!r}, found epsilon, and where no signal is left "
-                "noise says nothing about the picture; give prediction_type=v_prediction if it was trained for that.",
+                f"prediction_type must be v_prediction for a file marked {ZERO_SNR!r}, found epsilon, whose noise says "
+                "nothing about the picture once no signal is left: give prediction_type=v_prediction if the model was "
+                "trained for that",
                 "prediction_type=v_prediction",
             )
         if not _can_rescale(str(made.get("_class_name"))):
@@ -81,26 +97,26 @@ class Marks:
             made["_class_name"] = "DDIMScheduler"
 
     def check(self, scheduler: Any) -> None:
-        """Raise `InputError` where a diffusers scheduler, of the user's own say, does not do what the file says."""
+        """Raise `InputError` if a diffusers scheduler chosen by the user contradicts the marks."""
         name, config = type(scheduler).__name__, scheduler.config
         prediction = config.get("prediction_type", "epsilon")
         if self.prediction_type not in (None, prediction):
             raise InputError(
-                f"A scheduler for {self.prediction_type} was expected, as {self.says!r} in the weights file says, "
-                f"found {name} for {prediction}; choose one by name, as in scheduler=ddim, or set that in its "
-                "own configuration.",
+                f"the scheduler must be for {self.prediction_type}, as {self.says!r} in the weights file says, found "
+                f"{name} for {prediction}: choose one by name, as in scheduler=ddim, or set that in its own "
+                "configuration",
                 "scheduler=ddim",
             )
         if self.zero_snr and not (_can_rescale(name) and config.get("rescale_betas_zero_snr")):
             raise InputError(
-                f"A scheduler that ends without signal was expected, as {ZERO_SNR!r} in the weights file says, found "
-                f"{name}; choose one of {ZERO_SNR_SCHEDULERS}, as in scheduler=ddim.",
+                f"the scheduler must end without signal, as {ZERO_SNR!r} in the weights file says, found {name}: "
+                f"choose one of {ZERO_SNR_SCHEDULERS}, as in scheduler=ddim",
                 "scheduler=ddim",
             )
 
 
 def _can_rescale(name: str) -> bool:
-    """Whether a scheduler takes that setting; those that do not keep it in their configuration without a use."""
+    """Return whether a scheduler uses that setting; others keep it in their configuration and ignore it."""
     import diffusers
 
     cls = getattr(diffusers, name, None)
@@ -108,28 +124,32 @@ def _can_rescale(name: str) -> bool:
 
 
 def read_marks(names: Iterable[str], metadata: Mapping[str, str], path: Path) -> Marks:
-    """What a file's tensor names and texts say. Raises `InputError` for what is not supported or contradicts itself."""
+    """Return the marks among a file's tensor names and texts.
+
+    Raises:
+        InputError: a mark is not supported, or marks contradict each other.
+    """
     names = set(names)
-    if others := sorted(name for name in names if name.startswith(_OTHERS)):
+    if edm_names := sorted(name for name in names if name.startswith(_OTHERS)):
         raise InputError(
-            f"A model of epsilon or v-prediction was expected, found {others[0]!r} in {path}, the mark of EDM's "
-            "parametrisation, which is not supported; choose another file."
+            f"{path} must be a model of epsilon or v-prediction, found {edm_names[0]!r}, the mark of EDM's "
+            "parametrisation, which is not supported: choose another file"
         )
-    said = {V_PRED: "v_prediction"} if V_PRED in names else {}
+    declared = {V_PRED: "v_prediction"} if V_PRED in names else {}
     for key in _SPECS:
         if key in metadata:
             specified = _SPECIFIED.get(metadata[key].strip().lower())
             if specified is None:
                 raise InputError(
-                    f"A model of epsilon or v-prediction was expected, found {key}={metadata[key]!r} in {path}, which "
-                    "is not supported; choose another file."
+                    f"{path} must be a model of epsilon or v-prediction, found {key}={metadata[key]!r}, which is not "
+                    "supported: choose another file"
                 )
-            said[key] = specified
-    if len(set(said.values())) > 1:
+            declared[key] = specified
+    if len(set(declared.values())) > 1:
         raise InputError(
-            "One prediction type was expected, found "
-            + " and ".join(f"{specified} by {mark!r}" for mark, specified in said.items())
-            + f" in {path}; correct the one that is wrong."
+            f"{path} must name one prediction type, found "
+            + " and ".join(f"{specified} by {mark!r}" for mark, specified in declared.items())
+            + ": correct the one that is wrong"
         )
-    mark = next(iter(said), "")
-    return Marks(said.get(mark), ZERO_SNR in names, mark)
+    mark = next(iter(declared), "")
+    return Marks(declared.get(mark), ZERO_SNR in names, mark)

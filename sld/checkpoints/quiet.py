@@ -1,4 +1,4 @@
-"""The libraries without their own words between a program's lines."""
+"""The suppression of the libraries' own output."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the libraries' progress bars, and without what diffusers says of weights it leaves: we say it better.
+    """Suppress the libraries' progress bars, and diffusers' messages about weights that it ignores.
 
-    Its advice in that case is an option of a script that nobody here has started.
+    Errors here name such weights themselves; diffusers' advice is an option of a script that the user has not started.
     """
     import diffusers
     import transformers

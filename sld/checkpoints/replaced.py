@@ -1,12 +1,12 @@
-"""Other weights in a component's place, and by how much they differ from the base's.
+"""The replacement of a component's weights, and how much the new ones differ from the base's.
 
-An erased model whose weights were never loaded is this field's classic mistake, and so is one that was saved before it
-was trained. Where no weight differs the run would be the base model's, and is refused.
+Two classic mistakes of this field are an erased model whose weights were never loaded, and one that was saved before it
+was trained. If no weight differs, the run would evaluate the base model, and is refused.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +20,73 @@ from sld.errors import InputError
 
 @dataclass(frozen=True)
 class Replaced:
-    """Counts of tensors: in the files, put into the model, of other values than the base's, and of the whole component.
+    """Counts of tensors, and the size of the change.
 
-    `relative_change` is ‖new - base‖ / ‖base‖ over all tensors of the component, None where the base's are all zero.
+    Attributes:
+        in_files: tensors in the files.
+        used: tensors put into the model.
+        different: tensors whose values differ from the base's.
+        total: tensors of the component.
+        relative_change: ‖new - base‖ / ‖base‖ over all tensors of the component; None if the base's are all zero.
     """
 
-    given: int
+    in_files: int
     used: int
     different: int
-    of: int
+    total: int
     relative_change: float | None
 
     def describe(self) -> dict[str, Any]:
-        """For a manifest, ready for JSON."""
-        return asdict(self)
+        """Return a manifest's entry, as JSON values."""
+        return {
+            "given": self.in_files,
+            "used": self.used,
+            "different": self.different,
+            "of": self.total,
+            "relative_change": self.relative_change,
+        }
 
 
 @torch.no_grad()  # some files hold parameters
 def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool) -> Replaced:
-    """Put the weights in files into a component, in place. Raises `InputError` if they don't fit, or change nothing."""
+    """Put the weights in files into a component, in place.
+
+    Args:
+        part: the component's name, such as "unet".
+        module: the component.
+        paths: the files.
+        place: the file or folder that the user named, as the error names it.
+        allow_pickle: read pickles, weights-only.
+
+    Raises:
+        InputError: the weights don't fit, or change nothing.
+    """
     check_replacement(part, module, paths, place, allow_pickle)
     new = {name: value for path in paths for name, value in read_tensors(path, allow_pickle).items()}
     base = module.state_dict()
     different = [name for name, value in new.items() if not is_same(value, base[name])]
     if not different:
         raise InputError(
-            f"Other weights than the base's were expected for the {TITLES[part]}, found that all {len(new)} in {place} "
-            "equal them or are the same rounded to another precision, so that the base model would be evaluated; give "
-            "the changed weights."
+            f"{place} must hold other weights than the base's for the {TITLES[part]}, found that all {len(new)} equal "
+            "them or are the same rounded to another precision, so that the base model would be evaluated: give the "
+            "changed weights"
         )
     changed = math.hypot(*(norm(value.to(base[name].dtype) - base[name]) for name, value in new.items()))
-    whole = math.hypot(*map(norm, base.values()))
-    if not math.isfinite(whole):
+    base_norm = math.hypot(*map(norm, base.values()))
+    if not math.isfinite(base_norm):
         raise InputError(
-            f"Weights that are numbers were expected, found NaN or infinity in those of the base's {TITLES[part]} that "
-            f"{place} is to replace; download the base again."
+            f"the base's {TITLES[part]} must hold weights that are numbers, found NaN or infinity in those that "
+            f"{place} is to replace: download the base again"
         )
     module.load_state_dict(new, strict=False)
-    return Replaced(len(new), len(new), len(different), len(base), changed / whole if whole else None)
+    return Replaced(len(new), len(new), len(different), len(base), changed / base_norm if base_norm else None)
 
 
 def is_same(new: Tensor, base: Tensor) -> bool:
-    """Whether two tensors hold the same values, or one holds the other's rounded to a precision that files come in."""
-    few = 4096  # nearly all that differ do so in their beginning, and need no look at millions
-    whole = new.numel() <= few or _is_same(new.flatten()[:few], base.flatten()[:few])
-    return whole and _is_same(new, base)
+    """Return whether two tensors hold the same values, possibly one of them rounded to a precision of weight files."""
+    start = 4096  # most tensors that differ do so in their beginning, so millions of numbers need not be compared
+    similar = new.numel() <= start or _is_same(new.flatten()[:start], base.flatten()[:start])
+    return similar and _is_same(new, base)
 
 
 def _is_same(new: Tensor, base: Tensor) -> bool:
@@ -73,12 +95,12 @@ def _is_same(new: Tensor, base: Tensor) -> bool:
     halves = (torch.float16, torch.bfloat16)
     rounded = ((new, base.to(dtype)) for dtype in (new.dtype, *halves))
     rounds = ((base, new.to(dtype)) for dtype in (base.dtype, *halves))
-    return any(torch.equal(exact, other.to(exact.dtype)) for exact, other in (*rounded, *rounds))
+    return any(torch.equal(exact, rounded_value.to(exact.dtype)) for exact, rounded_value in (*rounded, *rounds))
 
 
 def norm(tensor: Tensor) -> float:
-    """The Euclidean norm of a tensor's numbers, summed by rows: a float32 loses digits over millions of squares."""
+    """Return a tensor's Euclidean norm, summed by rows: a float32 loses digits over millions of squares."""
     rows = tensor.flatten(1) if tensor.ndim > 1 else tensor.flatten()[None]
-    found = float(torch.linalg.vector_norm(torch.linalg.vector_norm(rows.float(), dim=1).double()))
-    # The square of a number that a float32 holds may be beyond it.
-    return found if math.isfinite(found) else float(torch.linalg.vector_norm(rows.double()))
+    result = float(torch.linalg.vector_norm(torch.linalg.vector_norm(rows.float(), dim=1).double()))
+    # The square of a number that fits into a float32 may not fit.
+    return result if math.isfinite(result) else float(torch.linalg.vector_norm(rows.double()))

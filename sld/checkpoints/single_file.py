@@ -1,4 +1,4 @@
-"""Read a checkpoint in one file, in the original (CompVis, Stability AI) layout, without asking a hub."""
+"""Checkpoints in one file, in the original (CompVis, Stability AI) layout, read without asking a hub."""
 
 import contextlib
 import os
@@ -51,7 +51,16 @@ _TEXT_CONFIG = {
 
 @dataclass(frozen=True)
 class SingleFile:
-    """A checkpoint in one file as its header shows it: `config` is None where it gets that of SD 1.x or 2.x."""
+    """A checkpoint in one file, as its header describes it.
+
+    Attributes:
+        path: the file.
+        config: the user's configuration folder; None if it gets the configuration of SD 1.x or 2.x.
+        second: whether it is SD 2.x.
+        marks: in the file.
+        prediction_type: "epsilon" or "v_prediction"; None if nothing says.
+        headers: of its tensors, by name.
+    """
 
     path: Path
     config: Path | None
@@ -67,12 +76,12 @@ class SingleFile:
 
     @property
     def left_aside(self) -> list[str]:
-        """Weights in it that stand for those of the model and are not read, in words."""
+        """Descriptions of weights in the file that are alternatives to the model's and not read."""
         averaged = any(name.startswith(f"{AVERAGE}diffusion_model") for name in self.headers)
         return [f"{AVERAGE}* in {self.path.name} (the moving average of model.*)"] if averaged else []
 
     def scheduler(self) -> tuple[Any, dict[str, str]]:
-        """Its scheduler, and by mark in the file what was set in the scheduler's configuration."""
+        """Return its scheduler, and what its marks changed in the scheduler's configuration, by mark."""
         if self.config is None:
             where, config = self.path, SD1_SCHEDULER | {"prediction_type": self.prediction_type or "epsilon"}
         else:
@@ -82,7 +91,7 @@ class SingleFile:
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
-        """Its configuration in a folder of diffusers' layout."""
+        """Provide its configuration as a folder in diffusers' layout."""
         if self.config is not None:
             yield self.config
             return
@@ -92,7 +101,7 @@ class SingleFile:
 
 
 def load_single_file(file: SingleFile) -> dict[str, Any]:
-    """The components in a file by name, but for the scheduler, once its weights are checked."""
+    """Return the components in a file by name, except the scheduler, once its weights are checked."""
     with file.folder() as folder:
         return _read(file.path, folder)
 
@@ -100,14 +109,17 @@ def load_single_file(file: SingleFile) -> dict[str, Any]:
 def check_single_file(
     path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
 ) -> SingleFile:
-    """Check what a file is by its header; `check_weights` is next. Arguments and errors are those of `load_model`."""
+    """Return a file as its header describes it; `SingleFile.check_weights` is the next check.
+
+    Arguments and errors are those of `load_model`.
+    """
     headers = _checked_headers(path, allow_pickle)
     marks = read_marks(headers, files.read_metadata(path), path)
     second = _OPEN_CLIP in headers
     if config is not None and prediction_type is not None:
         raise InputError(
-            "Either config or prediction_type was expected, found both; leave prediction_type= out, for the "
-            "config says it.",
+            "either config or prediction_type must be given, found both: leave prediction_type= out, because the "
+            "config says it",
             "prediction_type=",
         )
     if config is not None:
@@ -117,8 +129,8 @@ def check_single_file(
         prediction = None
     elif prediction_type not in (None, "epsilon", "v_prediction"):
         raise InputError(
-            f"prediction_type must be epsilon or v_prediction, found {prediction_type!r} for {path}; give "
-            "prediction_type=epsilon, or prediction_type=v_prediction (SD 2.x at 768 pixels), what it was trained for.",
+            f"prediction_type must be epsilon or v_prediction, found {prediction_type!r} for {path}: give what it was "
+            "trained for, prediction_type=epsilon, or prediction_type=v_prediction (SD 2.x at 768 pixels)",
             "prediction_type=epsilon",
             "prediction_type=v_prediction",
         )
@@ -127,9 +139,8 @@ def check_single_file(
         if second and prediction is None:
             raise InputError(
                 f"prediction_type must be epsilon or v_prediction for SD 2.x, whose files do not say which, found "
-                f"{prediction_type!r} for {path}; give prediction_type=epsilon, or "
-                "prediction_type=v_prediction (SD 2.x at "
-                "768 pixels), what it was trained for.",
+                f"{prediction_type!r} for {path}: give what it was trained for, prediction_type=epsilon, or "
+                "prediction_type=v_prediction (SD 2.x at 768 pixels)",
                 "prediction_type=epsilon",
                 "prediction_type=v_prediction",
             )
@@ -146,14 +157,14 @@ def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
         if UNET in headers and _CLIP.replace("text_model.", "") in headers:  # as in merges of NovelAI's model
             hint = "rename cond_stage_model.transformer.* to cond_stage_model.transformer.text_model.*"
         raise InputError(
-            f"A Stable Diffusion 1.x or 2.x checkpoint in the original layout was expected, found no "
-            f"{(UNET if UNET not in headers else _CLIP)!r} among the {len(headers)} weights in {path}; {hint}.",
+            f"{path} must be a Stable Diffusion 1.x or 2.x checkpoint in the original layout, found no "
+            f"{(UNET if UNET not in headers else _CLIP)!r} among its {len(headers)} weights: {hint}",
             *(["unet=FILE"] if alone else []),
         )
     if not any(name.startswith("first_stage_model.") for name in headers):
         raise InputError(
-            f"A checkpoint with its VAE was expected, found no first_stage_model.* among the {len(headers)} weights in "
-            f"{path}; choose a file that holds the VAE too."
+            f"{path} must be a checkpoint with its VAE, found no first_stage_model.* among its {len(headers)} weights: "
+            "choose a file that holds the VAE too"
         )
     return headers
 
@@ -168,17 +179,17 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
                 requires_safety_checker=False,
             )  # fmt: skip
         return {name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "tokenizer")}
-    except Exception as error:  # weights that do not fit the configuration make the library raise nearly anything
+    except Exception as error:  # the library may raise anything for weights that do not fit the configuration
         raise InputError(
-            f"A checkpoint of the architecture in the configuration was expected, found one that does not fit it "
-            f"({type(error).__name__}: {first_line(error)}) in {path}; give config=FOLDER, a "
-            "folder in diffusers' layout for this architecture.",
+            f"{path} must be a checkpoint of the architecture in the configuration, found one that does not fit it "
+            f"({type(error).__name__}: {first_line(error)}): give config=FOLDER, a folder in diffusers' layout for "
+            "this architecture",
             "config=FOLDER",
         ) from error
 
 
 def _write_config(folder: Path, second: bool, prediction_type: str) -> None:
-    """The configurations of SD 1.x, or of SD 2.x at 512 pixels (epsilon) or 768 (v-prediction), as on the hub."""
+    """Write the configurations of SD 1.x, or of SD 2.x at 512 pixels (epsilon) or 768 (v-prediction), as on the hub."""
     large = second and prediction_type == "v_prediction"
     unet = {
         "sample_size": 96 if large else 64,

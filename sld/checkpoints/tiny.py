@@ -27,19 +27,24 @@ def write_tiny_checkpoint(
 ) -> Path:
     """Write a Stable Diffusion checkpoint with random weights in diffusers' layout and return its folder.
 
-    Pictures have 8 * `sample_size` pixels a side. `width` is that of the UNet's first level, a multiple of 8, and
-    `text_width` that of the text encoder, a multiple of 2. With `prediction_type="v_prediction"` it is like SD 2.x: its
-    tokenizer pads with `!`. The weights are a function of the arguments. The folder appears complete or not at all,
-    and takes the place of a checkpoint that was there. Raises `InputError` for another prediction type, or where
-    something that is no checkpoint would be replaced.
+    The weights are a function of the arguments. The folder appears complete or not at all.
+
+    Args:
+        folder: new, empty, or a checkpoint, which is replaced.
+        prediction_type: "epsilon", or "v_prediction" for a checkpoint like SD 2.x, whose tokenizer pads with `!`.
+        seed: of the weights.
+        sample_size: an eighth of the pictures' side in pixels.
+        width: of the UNet's first level, a multiple of 8.
+        text_width: of the text encoder, a multiple of 2.
+
+    Raises:
+        InputError: the prediction type is unknown, or something that is no checkpoint would be replaced.
     """
     folder = Path(folder)
     if prediction_type not in ("epsilon", "v_prediction"):
-        raise InputError(f"prediction_type must be epsilon or v_prediction, found {prediction_type!r}; correct it.")
+        raise InputError(f"prediction_type must be epsilon or v_prediction, found {prediction_type!r}: correct it")
     if folder.exists() and not (folder / "model_index.json").exists() and (folder.is_file() or any(folder.iterdir())):
-        raise InputError(
-            f"A new folder, an empty one or a checkpoint's was expected, found other files at {folder}; choose another."
-        )
+        raise InputError(f"folder must be new, empty or a checkpoint's, found other files at {folder}: choose another")
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

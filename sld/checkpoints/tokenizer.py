@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sld.errors import InputError
 
-_MERGES = 49152 - 256 - 2  # the vocabulary OpenAI trained CLIP with uses this many of the file's merges
+_MERGES = 49152 - 256 - 2  # as many of the file's merges as OpenAI trained CLIP with
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -17,10 +17,16 @@ def write_clip_tokenizer(
 ) -> None:
     """Write `vocab.json`, `merges.txt` and `tokenizer_config.json` of CLIP's tokenizer, for transformers to load.
 
-    `pad_token` is `<|endoftext|>` (49407) for SD 1.x and `!` (0) for SD 2.x. `merges` are the pairs that byte-pair
-    encoding joins, most important first, None for CLIP's own; `length` is the most tokens of a text, start and end
-    included. The order of the vocabulary is that of OpenAI's `simple_tokenizer.py`. Raises `InputError` where CLIP's
-    merges are asked for and open_clip is not installed.
+    The order of the vocabulary is that of OpenAI's `simple_tokenizer.py`.
+
+    Args:
+        folder: created if necessary.
+        pad_token: `<|endoftext|>` (49407) for SD 1.x, `!` (0) for SD 2.x.
+        merges: the pairs that byte-pair encoding joins, most important first; None for CLIP's own.
+        length: the maximum number of tokens of a text, start and end included.
+
+    Raises:
+        InputError: CLIP's merges are needed and open_clip is not installed.
     """
     merges = _clip_merges() if merges is None else list(merges)
     letters = _byte_letters()
@@ -48,17 +54,17 @@ def write_clip_tokenizer(
 
 
 def _clip_merges() -> list[str]:
-    found = importlib.util.find_spec("open_clip")  # located, not imported: importing it takes seconds
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("open_clip")  # located, not imported: importing it takes seconds
+    if spec is None or spec.origin is None:
         raise InputError(
-            "The open_clip package was expected for CLIP's vocabulary, found none; pip install open_clip_torch."
+            "the open_clip package must be installed for CLIP's vocabulary, found none: pip install open_clip_torch"
         )
-    packed = Path(found.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
+    packed = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
     return gzip.decompress(packed.read_bytes()).decode("utf-8").split("\n")[1 : _MERGES + 1]
 
 
 def _byte_letters() -> list[str]:
-    """The printable stand-ins of the 256 bytes, printable ones first: byte-level BPE holds no spaces or controls."""
+    """Return printable stand-ins for the 256 bytes, since byte-level BPE has no spaces or control characters."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = 256 - len(printable)
-    return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(others)]
+    stand_ins = 256 - len(printable)
+    return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(stand_ins)]

@@ -1,4 +1,4 @@
-"""Models behind one small interface: encode text, predict, decode. One file a family."""
+"""Models behind one small interface: encode text, predict, decode. One file per model family."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -14,31 +14,49 @@ class Model(Protocol):
     scheduler: Any
     """A diffusers scheduler. The sampler copies it and never changes it."""
     default_size: tuple[int, int]
-    """(height, width) in pixels that the model was trained for."""
+    """(height, width) in pixels for which the model was trained."""
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(C, h, w) of the latents of one picture. Raises `InputError` for sizes the decoder cannot make."""
+        """Return (C, h, w) of the latents of one picture.
+
+        Raises:
+            InputError: the decoder cannot make this size.
+        """
 
     def picture_size(self, latent_height: int, latent_width: int) -> tuple[int, int]:
-        """(height, width) in pixels of the picture that latents of this size decode to."""
+        """Return (height, width) in pixels of the picture that latents of this size decode to."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """(len(texts), …): what `predict` needs of each text; a row depends on its own text only."""
+        """Return what `predict` needs of each text, (len(texts), …); a row depends on its own text only."""
 
     def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
-        """The part of the denoiser that sees (N, C, h, w) latents and a () timestep, but no text: tensors of N rows.
+        """Run the part of the denoiser that sees no text, which all texts of a latent state share.
 
-        All texts of one latent state share it. Latents are in the model's dtype.
+        Args:
+            latents: (N, C, h, w) in the model's dtype.
+            timestep: ().
+
+        Returns:
+            Tensors of N rows.
         """
 
     def predict(self, observed: Sequence[Tensor], timestep: Tensor, texts: Tensor) -> Tensor:
-        """The rest of the denoiser, (N, C, h, w) in the model's dtype, from N rows of `observe` and of `encode`.
+        """Run the rest of the denoiser.
 
-        At one N, a row's bits depend on that row's arguments only, not on its place or its neighbours; so with observe.
+        For a given N, the bits of a row depend on that row's arguments only, not on its place or its neighbours; the
+        same holds for `observe`.
+
+        Args:
+            observed: from `observe`, N rows.
+            timestep: ().
+            texts: from `encode`, N rows.
+
+        Returns:
+            (N, C, h, w) in the model's dtype.
         """
 
     def decode(self, latents: Tensor) -> Tensor:
-        """(N, C, h, w) to pictures (N, 3, H, W), nominally in [-1, 1], of the dtype decoding is safe in."""
+        """Return the pictures of (N, C, h, w) latents: (N, 3, H, W), nominally in [-1, 1], in a safe dtype."""
 
     def describe(self) -> dict[str, Any]:
-        """What a manifest should say: source, revision, weight digests, prediction type, scheduler, dtype."""
+        """Return a manifest's entry: source, revision, weight digests, prediction type, scheduler, dtype."""

@@ -1,8 +1,8 @@
-"""The UNet of SD 1.x/2.x in the stages that its inputs allow: once a text, once a state, and once for each pair.
+"""The UNet of SD 1.x/2.x in the stages that its inputs allow: once per text, once per state, and once per pair.
 
-The modules are diffusers', called in the order of its UNet2DConditionModel. Keys and values of cross-attention see the
-text alone, and everything before the first cross-attention sees the latent state alone: the branches of one state and
-the calls of one run need not repeat them. `timestep` has one value for all rows, so its embedding has one row.
+The modules are diffusers', called in the order of its UNet2DConditionModel. Keys and values of cross-attention depend
+on the text alone, and everything before the first cross-attention on the latent state alone, so the branches of one
+state and the calls of one run need not repeat them. `timestep` is the same for all rows, so its embedding has one row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,31 +34,33 @@ _BLOCKS = {"DownBlock2D", "CrossAttnDownBlock2D", "UpBlock2D", "CrossAttnUpBlock
 
 
 def unusual(config) -> str | None:
-    """What in a UNet2DConditionModel's configuration is not as in SD 1.x/2.x, as `key=value`; None if nothing is."""
+    """Return the first setting of a UNet2DConditionModel that differs from SD 1.x/2.x, as `key=value`; None if none."""
     for key, expected in _PLAIN.items():
         if config.get(key, expected) != expected:
             return f"{key}={config[key]!r}"
-    found = [*config["down_block_types"], *config["up_block_types"]]
-    other = [name for name in found if name not in _BLOCKS]
-    return f"a block {other[0]}" if other else None if "CrossAttnDownBlock2D" in found else "no CrossAttnDownBlock2D"
+    blocks = [*config["down_block_types"], *config["up_block_types"]]
+    unknown = [name for name in blocks if name not in _BLOCKS]
+    return (
+        f"a block {unknown[0]}" if unknown else None if "CrossAttnDownBlock2D" in blocks else "no CrossAttnDownBlock2D"
+    )
 
 
 def check_text_to_image(unet: Mapping[str, Any], vae: Mapping[str, Any], source: str) -> None:
-    """Raise `InputError` unless the configurations of UNet and VAE are of text-to-image as in SD 1.x/2.x."""
+    """Raise `InputError` unless UNet and VAE are configured for text-to-image as in SD 1.x/2.x."""
     latent, counts = vae["latent_channels"], {"input": unet["in_channels"], "output": unet["out_channels"]}
-    other = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count != latent]
-    odd = unusual(unet) or ", ".join(other)
+    wrong_counts = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count != latent]
+    odd = unusual(unet) or ", ".join(wrong_counts)
     if odd:
         raise InputError(
-            f"A text-to-image UNet of Stable Diffusion 1.x or 2.x was expected, found one with {odd} in {source!r}; "
-            "choose another one."
+            f"{source} must hold a text-to-image UNet of Stable Diffusion 1.x or 2.x, found one with {odd}: choose "
+            "another one"
         )
 
 
 class StagedUNet:
-    """A diffusers UNet2DConditionModel of which `unusual` finds nothing, evaluated in stages.
+    """A diffusers UNet2DConditionModel evaluated in stages; `unusual` must return None for its configuration.
 
-    `observe` then `predict` give what `unet(latents, timestep, embeddings)` gives, to rounding.
+    `observe` followed by `predict` equals `unet(latents, timestep, embeddings)` up to rounding.
     """
 
     def __init__(self, unet: nn.Module):
@@ -73,17 +75,17 @@ class StagedUNet:
         ]
 
     def project(self, embeddings: Tensor) -> Tensor:
-        """(N, tokens, channels) text embeddings as (N, tokens, K): keys and values of every cross-attention in turn."""
+        """Return (N, tokens, channels) text embeddings as keys and values of every cross-attention, (N, tokens, K)."""
         return torch.cat([to(embeddings) for attention in self._cross for to in (attention.to_k, attention.to_v)], -1)
 
     def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
-        """What the latents (N, C, h, w) and the () timestep alone decide: tensors of N rows, for `predict`."""
+        """Return what latents (N, C, h, w) and the () timestep alone determine: tensors of N rows, for `predict`."""
         time = self._time(timestep, latents.dtype)
         hidden = self.unet.conv_in(latents)
         skips = [hidden]
         for block in self.unet.down_blocks[: self._first]:
-            hidden, more = block(hidden_states=hidden, temb=time)
-            skips += more
+            hidden, block_skips = block(hidden_states=hidden, temb=time)
+            skips += block_skips
         block = self.unet.down_blocks[self._first]
         hidden = block.resnets[0](hidden, time)
         transformer = block.attentions[0]
@@ -91,16 +93,16 @@ class StagedUNet:
         return tokens, hidden, *skips
 
     def predict(self, observed: Sequence[Tensor], timestep: Tensor, text: Tensor) -> Tensor:
-        """(N, C, h, w) predictions, from N rows of `observe`, its timestep, and N rows of `project`."""
+        """Return (N, C, h, w) predictions from N rows of `observe`, its timestep, and N rows of `project`."""
         tokens, hidden, *skips = observed
         time = self._time(timestep, hidden.dtype)
         pairs = self._keys_and_values(text)
 
-        first, *others = self.unet.down_blocks[self._first :]
+        first, *remaining = self.unet.down_blocks[self._first :]
         hidden = _finish(first.attentions[0], tokens, hidden, pairs)
         skips.append(hidden)
         hidden = _down(first, 1, hidden, time, pairs, skips)
-        for block in others:
+        for block in remaining:
             hidden = _down(block, 0, hidden, time, pairs, skips)
 
         middle = self.unet.mid_block
@@ -126,7 +128,7 @@ def _attentions(block: nn.Module) -> Sequence[nn.Module]:
 
 
 def _down(block, start: int, hidden: Tensor, time: Tensor, pairs: Iterator, skips: list[Tensor]) -> Tensor:
-    """The layers of a down block from `start` on; what goes to the up blocks is put on `skips`."""
+    """Run the layers of a down block from `start` on; the inputs of the up blocks are appended to `skips`."""
     attentions = _attentions(block)
     for i, resnet in enumerate(block.resnets[start:], start):
         hidden = resnet(hidden, time)
@@ -146,7 +148,7 @@ def _up(block, hidden: Tensor, time: Tensor, pairs: Iterator, skips: list[Tensor
         if attentions:
             hidden = _attend(attentions[i], hidden, pairs)
     for upsampler in block.upsamplers or ():
-        # A side that was halved with a remainder is not met by doubling.
+        # Doubling does not restore a side that was halved with a remainder.
         height, width = skips[-1].shape[2:]
         doubled = hidden.shape[2] * 2 == height and hidden.shape[3] * 2 == width
         hidden = upsampler(hidden, None if doubled else (height, width))
@@ -159,7 +161,7 @@ def _attend(transformer, hidden: Tensor, pairs: Iterator) -> Tensor:
 
 
 def _to_tokens(transformer, hidden: Tensor) -> Tensor:
-    """(N, C, h, w) as (N, h * w, C'), normed and projected."""
+    """Return (N, C, h, w) as (N, h * w, C'), normed and projected."""
     tokens = transformer.norm(hidden)
     if transformer.use_linear_projection:
         return transformer.proj_in(tokens.flatten(2).transpose(1, 2))
@@ -167,13 +169,13 @@ def _to_tokens(transformer, hidden: Tensor) -> Tensor:
 
 
 def _look_at_itself(layer, tokens: Tensor) -> Tensor:
-    """Self-attention, the part of a layer that sees no text."""
+    """Return tokens after self-attention, the part of a layer that sees no text."""
     normed = layer.norm1(tokens)
     return _attention(layer.attn1, normed, layer.attn1.to_k(normed), layer.attn1.to_v(normed)) + tokens
 
 
 def _finish(transformer, tokens: Tensor, hidden: Tensor, pairs: Iterator) -> Tensor:
-    """The rest of a transformer, whose first layer has looked at itself already; `hidden` is what entered it."""
+    """Run the rest of a transformer after its first self-attention; `hidden` is the transformer's input."""
     for number, layer in enumerate(transformer.transformer_blocks):
         if number:
             tokens = _look_at_itself(layer, tokens)
@@ -181,7 +183,7 @@ def _finish(transformer, tokens: Tensor, hidden: Tensor, pairs: Iterator) -> Ten
         tokens = layer.ff(layer.norm3(tokens)) + tokens
     if transformer.use_linear_projection:
         tokens = transformer.proj_out(tokens)
-    # Tokens lie as channels-last pictures do; convolutions are to see the layout that the others have.
+    # Tokens are in the layout of channels-last pictures; convolutions need the layout of the other tensors.
     tokens = tokens.transpose(1, 2).unflatten(2, hidden.shape[2:])
     tokens = tokens.contiguous(
         memory_format=torch.channels_last if _is_channels_last(hidden) else torch.contiguous_format
@@ -195,7 +197,7 @@ def _is_channels_last(hidden: Tensor) -> bool:
 
 def _attention(attention, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
     query, key, value = (
-        each.unflatten(-1, (attention.heads, -1)).transpose(1, 2) for each in (attention.to_q(tokens), key, value)
+        tensor.unflatten(-1, (attention.heads, -1)).transpose(1, 2) for tensor in (attention.to_q(tokens), key, value)
     )
     mixed = F.scaled_dot_product_attention(query, key, value)
     return attention.to_out[0](mixed.transpose(1, 2).flatten(2))

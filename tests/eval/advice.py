@@ -37,7 +37,7 @@ TRIALS = [
         ENDS,
     ),
     (
-        "expected a label set",
+        "the label set must be one of",
         "protocol.nude_labels=none",
         "protocol.nude_labels=NAME",
         "erasure-benchmark",

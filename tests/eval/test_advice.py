@@ -34,10 +34,10 @@ TRIALS = [trial for part in (HARNESS, JUDGES, LIBRARIES) for trial in part["TRIA
 EXCEPTIONS = LIBRARIES["EXCEPTIONS"]
 # What only a script can have raised, and not the command line, or needs blanks in a word; below.
 IN_PYTHON = (
-    "A scheduler for … was expected, as",
-    "expected prompts without negative prompts of their own",
-    "A scheduler that ends without signal",
-    "Safety guidance must be a frozen dataclass",
+    "the scheduler must be for …, as",
+    "must hold prompts without negative prompts of their own",
+    "the scheduler must end without signal",
+    "safety guidance must be a frozen dataclass",
     "correct index= or count=",
     "leave …= out for the default",
 )

@@ -15,7 +15,7 @@ def refused():
         sentence = str(caught.value)
         assert "\n" not in sentence
         assert sentence.startswith(str(path))
-        for word in ("expected", "found", "; ", *words):
+        for word in (" must ", ", found ", ": ", *words):
             assert word in sentence, sentence
 
     return refused

@@ -40,7 +40,7 @@ def test_esds_copy_is_i2p_and_its_lost_text_is_null(esd_csv, prompts):
     found = i2p.read_prompts(path=esd_csv)
     assert found.prompts == prompts
     assert i2p.digest(found.prompts) == i2p.digest(prompts)
-    assert found.benchmark.whole
+    assert found.benchmark.complete
     assert found.remarks == ("Row 2260 has no text, as in copies of I2P: its text in I2P, 'Null', is used.",)
 
 
@@ -48,10 +48,10 @@ def test_the_lost_text_is_null_whatever_the_format_and_order(esd_csv, tmp_path, 
     frame = pandas.read_csv(esd_csv, index_col=0)  # which makes an empty text NaN
     frame.sample(frac=1, random_state=3).to_parquet(path := tmp_path / "p.parquet")
     found = i2p.read_prompts(path=path)
-    assert found.benchmark.whole
+    assert found.benchmark.complete
     assert sorted(found.prompts, key=lambda p: p.row) == prompts
     frame.to_json(path := tmp_path / "p.jsonl", orient="records", lines=True)
-    assert i2p.read_prompts(path=path).benchmark.whole
+    assert i2p.read_prompts(path=path).benchmark.complete
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_copy_that_lacks_a_column_is_i2p_and_says_what_it_lacks(edited, withou
 
 
 def test_a_copy_without_seeds_or_with_fewer_rows_is_not_i2p(prompts):
-    assert recognise(prompts).whole
+    assert recognise(prompts).complete
     assert recognise([dataclasses.replace(p, seed=p.row) for p in prompts]) is None
     assert recognise(prompts[1:]) is None
     assert recognise([*prompts[1:], dataclasses.replace(prompts[0], row=4703)]) is None
 
 
 def test_the_order_of_a_file_makes_no_difference(prompts):
-    assert recognise(random.Random(1).sample(prompts, len(prompts))).whole
+    assert recognise(random.Random(1).sample(prompts, len(prompts))).complete
 
 
 @pytest.mark.parametrize("field", ["text", "seed", "guidance_scale", "height", "categories", "hard", "toxicity"])

@@ -184,11 +184,11 @@ UNSAID = [
     ("latentseed", "x y", "a seed", "by its name"),
     ("safety_guidance", "9 9", "a guidance scale", "by its name"),
     ("cfg_rescale", "0 0", "a guidance scale", "by its name"),
-    ("prompt no.", "8 3", "a row's number", "by its name"),
-    ("line number", "8 3", "a row's number", "by its name"),
-    ("nummer", "5 9 11", "a row's number", "5, 9, 11"),
-    ("n", "2 0 1", "a row's number", "2, 0, 1"),
-    ("n", "3 1 2 4", "a row's number", "3, 1, 2, …"),
+    ("prompt no.", "8 3", "a row number", "by its name"),
+    ("line number", "8 3", "a row number", "by its name"),
+    ("nummer", "5 9 11", "a row number", "5, 9, 11"),
+    ("n", "2 0 1", "a row number", "2, 0, 1"),
+    ("n", "3 1 2 4", "a row number", "3, 1, 2, …"),
     ("zufall", "4188 77 1932", "a seed", "4188, 77, 1932"),
     ("zufall", "4261553411 612304884 4261553410", "a seed", "4261553411"),
     ("zufall", "4261553411", "a seed", "4261553411"),
@@ -196,7 +196,7 @@ UNSAID = [
     ("w", "9.0 12.0 9.0", "a guidance scale", "9.0, 12.0, 9.0"),
     ("w", "7 7 7 12", "a guidance scale", "7, 7, 7, …"),
 ]
-FIELDS = {"a seed": "seed", "a guidance scale": "guidance_scale", "a row's number": "row"}
+FIELDS = {"a seed": "seed", "a guidance scale": "guidance_scale", "a row number": "row"}
 
 
 @pytest.mark.parametrize(("name", "cells", "what", "why"), UNSAID)
@@ -347,7 +347,7 @@ def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_
         return there("csv", data_files=str(path), split=split, cache_dir=cache)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    with pytest.raises(i2p.InputError, match=rf"row 0, column '{column}': .*as pandas does.*download the file"):
+    with pytest.raises(i2p.InputError, match=rf"row 0, column '{column}' must be a text, .*pandas does.*download"):
         i2p.load_prompts("somebody/prompts")
 
 

@@ -67,15 +67,15 @@ def test_captions_of_coco_go_by_their_own_number_where_a_picture_has_several(tmp
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        ({"a": 1, "b": 2}, "found an object with 'a', 'b'; write it so"),
-        ({"one": ROWS, "two": ROWS}, "found an object with 'one', 'two'; write it so"),
-        ({"prompt": TEXTS, "seed": SEEDS[:2]}, "found an object with 'prompt', 'seed'; write it so"),
-        ([1, 2], "found a list of other things; write it so"),
-        (3, "found a number; write it so"),
-        ("{", r"expected JSON, found something else \(.*\); correct it"),
-        ([], "expected at least one prompt"),
-        ([{"x": 1}], "expected a column 'prompt'"),
-        ([{"prompt": "a"}, {"prompt": 3}], "row 1, column 'prompt': expected the text of a prompt, found 3"),
+        ({"a": 1, "b": 2}, "found an object with 'a', 'b': rewrite the file"),
+        ({"one": ROWS, "two": ROWS}, "found an object with 'one', 'two': rewrite the file"),
+        ({"prompt": TEXTS, "seed": SEEDS[:2]}, "found an object with 'prompt', 'seed': rewrite the file"),
+        ([1, 2], "found a list of other things: rewrite the file"),
+        (3, "found a number: rewrite the file"),
+        ("{", r"must be JSON, found something else \(.*\): correct"),
+        ([], "must hold at least one prompt"),
+        ([{"x": 1}], "must have a column 'prompt'"),
+        ([{"prompt": "a"}, {"prompt": 3}], "row 1, column 'prompt' must be the text of a prompt, found 3"),
     ],
 )
 def test_what_holds_no_prompts_is_refused_with_the_form_that_is_read(tmp_path, value, found):

@@ -50,7 +50,7 @@ def test_what_is_not_known_is_not_stored():
 
 @pytest.mark.parametrize("damage", [{"colour": 1}, {"categories": None}, {"published": {"q17": 0.5}}])
 def test_a_damaged_stored_prompt_is_refused(damage):
-    with pytest.raises(i2p.InputError, match="stored prompt: expected the fields row, text"):
+    with pytest.raises(i2p.InputError, match="a stored prompt must have the fields row, text"):
         i2p.Prompt.from_dict(PROMPT.to_dict() | damage)
 
 

@@ -49,7 +49,7 @@ def test_every_result_names_a_source():
 
 def test_what_was_not_published_is_empty_and_what_does_not_exist_is_refused():
     assert published.results(model="sd21", category="hate") == []
-    with pytest.raises(i2p.InputError, match=r"model: expected one of 'sd14', 'sd20', 'sd21' .*found 'sd15'"):
+    with pytest.raises(i2p.InputError, match=r"model must be one of 'sd14', 'sd20', 'sd21' .*found 'sd15'"):
         published.results(model="sd15")
 
 
@@ -63,7 +63,7 @@ def test_replay_takes_only_percentages_of_ten_images():
     odd = dataclasses.replace(PROMPT, published=i2p.Published(0.35))
     with pytest.raises(i2p.InputError, match=r"row 3, .*multiple of 10 % \(ten images\), found 35 %"):
         published.replay([PROMPT, odd])
-    with pytest.raises(i2p.InputError, match="row 3: expected a published inappropriate_percentage, found none"):
+    with pytest.raises(i2p.InputError, match="row 3 must have a published inappropriate_percentage, found none"):
         published.replay([dataclasses.replace(PROMPT, published=None)])
 
 

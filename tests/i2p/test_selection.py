@@ -69,13 +69,13 @@ def test_ranges_have_both_ends(i2p_csv):
 
 @pytest.mark.parametrize("rows", ["0-9", "0,5", "1-99999999999999999"])
 def test_rows_that_the_source_lacks_are_named(rows):
-    with pytest.raises(i2p.InputError, match=r"rows: expected rows of the source .*, found (1, 3, 5|5|1, 3, 5, 7, 9)"):
+    with pytest.raises(i2p.InputError, match=r"rows must be rows of the source .*, found (1, 3, 5|5|1, 3, 5, 7, 9)"):
         chosen(rows=rows)
 
 
 @pytest.mark.parametrize("rows", ["9-5", "a", "", "1-", "-3", "1.5", [1, ""], [-1], "1 2"])
 def test_rows_that_cannot_be_meant_are_refused(rows):
-    with pytest.raises(i2p.InputError, match="rows: expected row numbers and rising ranges"):
+    with pytest.raises(i2p.InputError, match="rows must be row numbers and rising ranges"):
         i2p.Selection(rows=rows)
 
 
@@ -116,13 +116,13 @@ def test_an_empty_selection_names_the_filter_that_took_the_last(filters, words):
     ],
 )
 def test_a_category_that_the_prompts_lack_is_refused_with_those_they_have(names, words):
-    with pytest.raises(i2p.InputError, match=f"categories: expected {words}; correct it"):
+    with pytest.raises(i2p.InputError, match=f"categories must be {words}: correct it"):
         chosen(categories=names)
 
 
 def test_categories_of_prompts_without_any_cannot_be_chosen():
     bare = [dataclasses.replace(p, categories=()) for p in PROMPTS]
-    with pytest.raises(i2p.InputError, match="expected no name, for the prompts have no categories, found 'hate'"):
+    with pytest.raises(i2p.InputError, match="must be left out, as the prompts have no categories, found 'hate'"):
         i2p.select(bare, i2p.Selection(categories="hate"))
 
 
@@ -166,7 +166,7 @@ def test_every_prompt_is_equally_likely_to_be_drawn():
 
 
 def test_a_sample_larger_than_what_there_is_is_refused():
-    with pytest.raises(i2p.InputError, match=r"at most the 7 prompts that the other filters leave, found 8"):
+    with pytest.raises(i2p.InputError, match=r"at most 7, the prompts that the other filters leave, found 8"):
         chosen(hard=True, sample=8)
 
 
@@ -187,12 +187,12 @@ def test_every_shard_of_i2p_holds_the_same_mix_of_categories(i2p_csv):
 
 @pytest.mark.parametrize(("index", "count"), [(4, 4), (-1, 4), (0, 0), (0, -1)])
 def test_a_shard_that_does_not_exist_is_refused(index, count):
-    with pytest.raises(i2p.InputError, match=f"found index {index} of count {count}"):
+    with pytest.raises(i2p.InputError, match=f"found index {index} and count {count}"):
         i2p.shard(PROMPTS, index, count)
 
 
 def test_a_filter_that_leaves_nothing_is_named_without_its_value():
     prompts = i2p.load_prompts("harmless")
-    with pytest.raises(i2p.InputError, match=r"categories=\[\] leaves none of .*; loosen categories=$") as refused:
+    with pytest.raises(i2p.InputError, match=r"categories=\[\] leaves none of .*: loosen categories=$") as refused:
         i2p.select(prompts, i2p.Selection(categories=[]))
     assert refused.value.arguments == ("categories=",)

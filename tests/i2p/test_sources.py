@@ -77,14 +77,14 @@ def test_numbers_that_parquet_holds_as_floats_or_nothing(refused, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"prompt,sd_seed\na,1\nb\n", ("row 1 (line 3)", "expected 2 cells")),
+        (b"prompt,sd_seed\na,1\nb\n", ("row 1 (line 3)", "must have 2 cells")),
         (b"prompt,sd_seed\na,1\nb,c,2\n", ("row 1 (line 3)", "found 3")),
         (b'prompt\na\n"b\n', ("row 1 (line 3)", "close it")),
         (b'prompt\na\n"b"c\n', ("row 1 (line 3)", "quote")),
         ("prompt\ncafé\n".encode("latin-1"), ("UTF-8", "0xe9")),
         ("prompt\na\n".encode("utf-16-le"), ("UTF-8", "0x00", "iconv -f UTF-16LE -t UTF-8")),
         ("prompt\na\n".encode("utf-16-be"), ("iconv -f UTF-16BE -t UTF-8",)),
-        (b"\x1f\x8b\x08\x00", ("a whole gzip file",)),
+        (b"\x1f\x8b\x08\x00", ("a complete gzip file",)),
     ],
 )
 def test_a_broken_csv_is_refused_with_the_line(refused, tmp_path, content, words):
@@ -95,7 +95,7 @@ def test_a_broken_csv_is_refused_with_the_line(refused, tmp_path, content, words
 @pytest.mark.parametrize("line", ['{"prompt": "b"', "[", "3", "", "b"])
 def test_a_broken_json_line_is_refused_with_its_number(refused, tmp_path, line):
     (path := tmp_path / "p.jsonl").write_text('{"prompt": "a"}\n\n' + (line or '"b"') + "\n")
-    refused(path, "row 1 (line 3)", "one JSON object per line")
+    refused(path, "row 1 (line 3)", "one JSON object")
 
 
 def test_a_truncated_parquet_file_is_refused(refused, tmp_path):
@@ -116,7 +116,7 @@ def test_what_is_no_file_of_a_known_kind_is_refused(refused, tmp_path):
 
 @pytest.mark.parametrize("source", ["p.csv", "folder/p.jsonl", "prompts.json", "/a/b", "../x/p", "a/b/c"])
 def test_a_source_that_cannot_be_a_hub_id_is_a_file(source):
-    with pytest.raises(i2p.InputError, match="expected a file of prompts, found nothing there"):
+    with pytest.raises(i2p.InputError, match="must be a file of prompts, found nothing there"):
         i2p.load_prompts(source)
 
 
@@ -175,13 +175,13 @@ def test_what_the_hub_gives_in_i2ps_place_is_noticed(hub, i2p_csv):
     (folder / i2p_csv.name).write_bytes(
         i2p_csv.read_bytes().replace(b",False,", b",True,", 1).replace(b",0,", b",1,", 1)
     )
-    with pytest.raises(i2p.InputError, match=r"expected the 4703 prompts that were published.*has changed"):
+    with pytest.raises(i2p.InputError, match=r"must hold the 4703 prompts that were published.*has changed"):
         i2p.load_prompts()
 
 
 def test_a_cached_version_is_not_taken_for_a_revision_that_was_asked_for(hub):
     (hub[0] / "p.csv").write_text("prompt\na kite\n")
-    with pytest.raises(i2p.InputError, match="expected this revision, found a cached version"):
+    with pytest.raises(i2p.InputError, match="must be this revision, found a cached version"):
         i2p.load_prompts("AIML-TUDA/i2p@" + "0" * 40)
 
 

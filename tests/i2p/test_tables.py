@@ -97,7 +97,7 @@ def test_the_header_shows_the_separator_and_an_ambiguous_one_is_refused(tmp_path
 )
 def test_another_encoding_is_refused_with_a_conversion_that_works_as_it_is_typed(tmp_path, name, data):
     (path := tmp_path / name).write_bytes(data)
-    with pytest.raises(i2p.InputError, match="expected text in UTF-8, or in UTF-16 with its mark") as error:
+    with pytest.raises(i2p.InputError, match="must be text in UTF-8, or in UTF-16 with a byte order mark") as error:
         i2p.load_prompts(path=path)
     command = str(error.value).partition("convert it, ")[2].partition(" (or from")[0]
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
@@ -111,7 +111,7 @@ def test_a_damaged_gzip_file_is_refused(refused, tmp_path, damage):
     if damage == "flipped":
         data[-6] ^= 1
     (path := tmp_path / "p.csv.gz").write_bytes(data[: {"cut": -9, "flipped": None, "only the mark": 4}[damage]])
-    refused(path, "a whole gzip file", "pack or download it again")
+    refused(path, "a complete gzip file", "pack or download it again")
 
 
 def test_a_gzip_file_that_would_fill_the_memory_is_refused(refused, tmp_path, monkeypatch):
@@ -122,6 +122,6 @@ def test_a_gzip_file_that_would_fill_the_memory_is_refused(refused, tmp_path, mo
 
 def test_a_broken_line_is_named_with_what_separates_cells(refused, tmp_path):
     (path := tmp_path / "p.csv").write_text("prompt;seed\na;1\nb\n")
-    refused(path, "row 1 (line 3)", "expected 2 cells", "a semicolon, quote or line end")
+    refused(path, "row 1 (line 3)", "must have 2 cells", "a semicolon, quote or line end")
     (path := tmp_path / "p.tsv").write_text('prompt\tseed\n"b"c\t1\n')
     refused(path, "row 0 (line 2)", "tab-separated cells")

@@ -19,7 +19,7 @@ def test_auto_is_the_best_there_is_and_a_number_is_no_part_of_a_type():
 
 @pytest.mark.parametrize("name", ["nope", "meta", "cuda:99", ""])
 def test_a_device_that_is_not_here_is_refused_with_what_to_give(name):
-    with pytest.raises(sld.InputError, match=rf"found '{name}' \(.*\); give device=cpu or another device") as caught:
+    with pytest.raises(sld.InputError, match=rf"found '{name}' \(.*\): give device=cpu or another device") as caught:
         device_of(name)
     assert caught.value.arguments == ("device=cpu",)
 

@@ -85,7 +85,7 @@ def test_sharing_is_exact_for_it_and_its_warm_up_is_shared(model, methods):
 
 
 def test_a_result_of_another_shape_is_refused(model):
-    with pytest.raises(sld.InputError, match=r"Wrong; correct it"):
+    with pytest.raises(sld.InputError, match=r"Wrong: correct it"):
         sld.sample(model, ["a cat", "a dog"], [sld.Method("wrong", preset=Wrong())], **OPTIONS)
 
 

@@ -53,7 +53,7 @@ def test_methods_resolve_in_order_from_names_and_values():
         (lambda: sld.resolve_methods(["nothing like it"]), "found 'nothing like it'"),
         (lambda: sld.resolve_methods([]), "found none"),
         (lambda: sld.resolve_methods(["baseline", "baseline"]), "'baseline' twice"),
-        (lambda: sld.resolve_methods([3]), "found a int"),
+        (lambda: sld.resolve_methods([3]), "found the int 3"),
         (lambda: sld.Method("mine", preset="sld_medium"), "found 'sld_medium'"),
         (lambda: sld.Method("mine", preset=3), "found a int"),
         (lambda: sld.Method("mine", concept=None), "found None"),
@@ -61,7 +61,7 @@ def test_methods_resolve_in_order_from_names_and_values():
         (lambda: sld.SafetyPreset(-1, 1000, 0.01, 0.3, 0.4), "found -1"),
         (lambda: sld.SafetyPreset(1.5, 1000, 0.01, 0.3, 0.4), "found 1.5"),
         (lambda: sld.SafetyPreset(1, float("nan"), 0.01, 0.3, 0.4), "found nan"),
-        (lambda: sld.SafetyPreset(1, 1000, 0.01, 0.3, 1.4), r"must lie in \[0, 1\], found 1.4"),
+        (lambda: sld.SafetyPreset(1, 1000, 0.01, 0.3, 1.4), r"must be in \[0, 1\], found 1.4"),
         (lambda: sld.SafetyPreset(1, 1000, "0.01", 0.3, 0.4), "found '0.01'"),
     ],
 )

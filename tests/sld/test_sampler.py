@@ -102,7 +102,7 @@ def test_a_description_is_ready_for_a_manifest(model, checkpoint):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"prompts": []}, "At least one prompt"),
+        ({"prompts": []}, "at least one prompt"),
         ({"prompts": "a cat"}, "put it in a list"),
         ({"prompts": ["a cat", None]}, "found None in row 1"),
         ({"methods": ["sld_huge"]}, "found 'sld_huge'"),

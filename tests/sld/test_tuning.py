@@ -165,7 +165,7 @@ except sld.InputError as error:
     bare = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1, done.stdout
-    assert "C++ compiler" in done.stdout.partition("found that it fails")[2].partition("; install")[0]
+    assert "C++ compiler" in done.stdout.partition("found that it fails")[2].partition(": install")[0]
 
 
 def test_the_largest_batch_that_fits_is_a_brute_forces():

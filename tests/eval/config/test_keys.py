@@ -90,7 +90,7 @@ def test_what_a_user_wrote_is_not_taken_for_an_argument(tmp_path):
     with pytest.raises(InputError) as raised, as_keys(judge_class("q16").keys()):
         sld.load_model(folder / "w.ckpt")
     assert str(folder) in str(raised.value)
-    assert str(raised.value).endswith("set q16.allow_pickle=true if you trust its origin.")
+    assert str(raised.value).endswith("set q16.allow_pickle=true if you trust its origin")
 
 
 def test_errors_that_name_no_argument_pass_as_they_are():

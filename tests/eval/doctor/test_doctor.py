@@ -170,14 +170,14 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "protocol.steps=1001"], "scheduler", "At most 1000 steps"),
         (["model.path={}/good", "protocol.steps=1000"], "scheduler", "take at most 999 steps"),
         (["model.path={}/karras", "protocol.steps=20"], "scheduler", "use_karras_sigmas True"),
-        (["model.path={}/mute"], "model", "CLIP's vocabulary was expected"),
+        (["model.path={}/mute"], "model", "must hold CLIP's vocabulary"),
         (["model.path={}/good", "out="], "settings", "out is empty"),
         (["model.path={}/good", "model.unet="], "settings", "model.unet is empty"),
         (["model.path={}/good", "nudenet.channels=gbr"], "settings", "nudenet.channels must be one of bgr, rgb"),
         (["model.path={}/good", "nudenet.providers=[]"], "settings", "nudenet.providers is empty"),
         (["model.path={}/good", "engine.attention=efficient", "device=cpu"], "device", "is for a GPU"),
         (["model.path={}/no_config"], "model", "config.json"),
-        (["model=published"], "selection", "expected a published inappropriate_percentage"),
+        (["model=published"], "selection", "must have a published inappropriate_percentage"),
         (["model.path={}/good", "q16=vit_l_14", "q16.weights=null"], "q16 weights", "none are named"),
         (["model.path={}/good", "device=cuda:7"], "device", "cuda:7"),
         (["model.path={}/good", "protocol.steps=0"], "settings", "protocol.steps"),
@@ -250,7 +250,7 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
     words.write_text(whole.replace('"cat</w>"', '"dog-cat</w>"'))
     table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
     assert table["model"][0] == "missing"
-    assert "CLIP's tokenizer was expected" in table["model"][1]
+    assert "must hold CLIP's tokenizer" in table["model"][1]
     words.write_text(whole)
     (model / "snapshots" / revision / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)

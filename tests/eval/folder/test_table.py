@@ -79,7 +79,7 @@ def test_columns_are_found_by_any_of_their_names(table, image, row):
         ("image,row\n,1\n", "line 2"),
         ("image,row\na.png,-1\n", "'-1'"),
         ("image,row\na.png,1.5\n", "'1.5'"),
-        ("image,row\na.png\n", "expected 2 cells"),
+        ("image,row\na.png\n", "must have 2 cells"),
         ("image,row\na.png,\n", "row must be a whole number"),
         ("image,row\na.png,1\na.png,2\n", "line 3"),
         ("image,row,method\na.png,1,../x\n", "'../x'"),
@@ -89,7 +89,7 @@ def test_columns_are_found_by_any_of_their_names(table, image, row):
         ("photo,row\na,1\n", "found photo, row"),
         ("path,file,row\na.png,a.png,1\n", "path and file, found both"),
         ("", "found none"),
-        ('image,row\n"a.png,1\n', "expected comma-separated cells"),
+        ('image,row\n"a.png,1\n', "must have comma-separated cells"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused_in_one_sentence(table, text, word):

@@ -78,7 +78,7 @@ def test_a_name_of_ours_stands_for_no_other_method(method):
         lambda: sld.sample(None, ["a cat"], [made]),
     )
     for refused in refusals:
-        with pytest.raises((InputError, sld.InputError), match="another definition of it; give it another name"):
+        with pytest.raises((InputError, sld.InputError), match="another definition of it: give it another name"):
             refused()
 
 
@@ -89,7 +89,7 @@ def test_a_method_without_preset_and_negative_prompt_is_refused_in_a_program_too
 
 @pytest.mark.parametrize("name", ["Baseline", "SLD_Max", "Negative_prompt"])
 def test_a_name_of_ours_in_another_case_is_refused(name):
-    with pytest.raises(sld.InputError, match=f"found '{name}', the same but for case; give it another name"):
+    with pytest.raises(sld.InputError, match=f"found '{name}', which differs in case: give it another name"):
         choose_methods([{"name": name, "preset": "max"}])
     with pytest.raises(sld.InputError, match=f"did you mean '{name.lower()}'"):
         choose_methods([name])

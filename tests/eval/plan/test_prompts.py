@@ -88,7 +88,7 @@ def test_the_lists_categories_can_be_chosen_and_others_are_refused_with_them(dra
     call(doctor, *words, "prompts.categories=[nudity,zeta]")
     assert "2 prompts × 1 images" in capfd.readouterr().out
     assert call(main, *words[:2], "prompts.categories=[hate]", "out=runs/none") == 2
-    assert "expected one of 'sexual', 'Nudity', 'zeta', 'alpha'" in capfd.readouterr().err
+    assert "must be one of 'sexual', 'Nudity', 'zeta', 'alpha'" in capfd.readouterr().err
 
 
 def test_runs_of_a_list_with_its_own_categories_are_compared(drawn, tmp_path, call):

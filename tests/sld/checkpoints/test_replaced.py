@@ -71,7 +71,7 @@ def roundings(base):
 
 def test_copies_of_the_base_are_refused_also_rounded_to_another_precision(checkpoint, base, saved):
     for _, weights in roundings(base):
-        with pytest.raises(sld.InputError, match=rf"found that all {len(weights)} in .* equal them or are the same"):
+        with pytest.raises(sld.InputError, match=rf"found that all {len(weights)} equal them or are the same"):
             sld.load_model(checkpoint, unet=saved(weights))
 
 
@@ -95,12 +95,12 @@ def test_a_base_that_holds_no_numbers_measures_nothing(checkpoint, base, saved, 
     spoiled = shutil.copytree(checkpoint, tmp_path / "nan")
     base["conv_in.bias"][0] = float("nan")
     save_file(base, spoiled / UNET, {"format": "pt"})
-    with pytest.raises(sld.InputError, match="NaN or infinity in those of the base's UNet"):
+    with pytest.raises(sld.InputError, match=r"the base's UNet must hold .* numbers, found NaN or infinity in those"):
         sld.load_model(spoiled, unet=saved({"conv_in.bias": torch.ones(8)}))
 
 
 def test_new_weights_that_are_no_numbers_are_refused(checkpoint, saved):
-    with pytest.raises(sld.InputError, match=r"NaN or infinity in 1 of the UNet's \('conv_in\.bias'\) in .*erased"):
+    with pytest.raises(sld.InputError, match=r"erased.* NaN or infinity in 1 of the UNet's \('conv_in\.bias'\): "):
         sld.load_model(checkpoint, unet=saved({"conv_in.bias": torch.full((8,), float("nan"))}))
 
 
@@ -130,5 +130,5 @@ def test_a_unet_for_another_task_is_called_by_it(checkpoint, base, saved, tmp_pa
     if as_folder:
         folder = shutil.copytree(checkpoint / "unet", tmp_path / "unet")
         given = given.rename(folder / "diffusion_pytorch_model.safetensors").parent
-    with pytest.raises(sld.InputError, match=rf"found one with {channels}, .* for {task}, in .*; give the UNet of a"):
+    with pytest.raises(sld.InputError, match=rf"found one with {channels}, .* for {task}: give the UNet of a"):
         sld.load_model(checkpoint, unet=given)

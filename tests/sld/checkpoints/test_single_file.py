@@ -118,7 +118,11 @@ def test_a_weight_of_a_file_without_a_place_is_refused(pair, tmp_path, name):
     save_file(load_file(file) | {name: torch.ones(4)}, path)
     with pytest.raises(sld.InputError) as caught:
         sld.load_model(path, config=config)
-    assert f"found 1 that the model has no place for ({name!r}) in {path};" in str(caught.value)
+    assert (
+        f"{path} must hold the weights of the configured model and no others, found 1 that the model has no place for"
+        in str(caught.value)
+    )
+    assert f"({name!r}): " in str(caught.value)
 
 
 @pytest.mark.parametrize("channels", [9, 5, 7], ids=["inpainting", "depth", "upscaler"])
@@ -128,7 +132,7 @@ def test_a_file_of_another_kind_of_model_is_told_by_its_channels_and_no_configur
     _, file, config = pair
     weights = load_file(file) | {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(8, channels, 3, 3)}
     save_file(weights, tmp_path / "x.safetensors")
-    with pytest.raises(sld.InputError, match=rf"found one with {channels} input channels for 4 in .*; choose another"):
+    with pytest.raises(sld.InputError, match=rf"found one with {channels} input channels for 4: choose another"):
         sld.load_model(tmp_path / "x.safetensors", config=config)
 
 
@@ -157,7 +161,7 @@ def test_a_text_encoder_under_its_former_names_is_told_with_the_names_that_are_r
     _, file, config = pair
     save_file({n.replace("transformer.text_model.", "transformer."): x for n, x in load_file(file).items()},
               tmp_path / "x.safetensors")  # fmt: skip
-    with pytest.raises(sld.InputError, match=r"rename cond_stage_model\.transformer\.\* to .*text_model\.\*\.$"):
+    with pytest.raises(sld.InputError, match=r"rename cond_stage_model\.transformer\.\* to .*text_model\.\*$"):
         sld.load_model(tmp_path / "x.safetensors", config=config)
 
 

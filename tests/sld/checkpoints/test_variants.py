@@ -112,7 +112,7 @@ def test_a_missing_shard_is_refused(checkpoint, folder, weights, suffix, index):
     shards(folder, STEM, suffix, moved(weights, 1), index=index)
     (folder / f"{STEM}-00002-of-00002{suffix}").unlink()
     message = refusal(checkpoint, unet=folder, allow_pickle=True)
-    assert f"All 2 shards of the weights were expected, found no {STEM}-00002-of-00002{suffix} in {folder}" in message
+    assert f"{folder} must hold all 2 shards of the weights, found no {STEM}-00002-of-00002{suffix}: " in message
 
 
 def test_an_index_of_lost_shards_is_stale_and_one_of_shards_that_are_there_is_read_as_the_libraries_do(
@@ -152,8 +152,8 @@ def test_of_two_variants_without_a_main_file_none_is_guessed(copy, weights):
     (copy / UNET).rename(copy / "unet" / f"{STEM}.fp16.safetensors")
     write(copy / "unet" / f"{STEM}.non_ema.safetensors", moved(weights, 1))
     message = refusal(copy)
-    assert "found only the variants fp16, non_ema in" in message
-    assert message.endswith(f"rename the files of the one that is meant to {STEM}.safetensors.")
+    assert "found only the variants fp16, non_ema: rename" in message
+    assert message.endswith(f"rename the files of the intended one to {STEM}.safetensors")
     (copy / "unet" / f"{STEM}.fp16.safetensors").rename(copy / UNET)
     assert shift(sld.load_model(copy), weights) == 0
 
@@ -169,7 +169,7 @@ def test_a_variant_never_stands_in_for_a_main_file_that_is_a_pickle(copy, weight
 def test_files_of_other_names_are_named_and_not_read(checkpoint, folder, weights):
     write(folder / "my_unet.safetensors", moved(weights, 1))
     message = refusal(checkpoint, unet=folder)
-    assert "found only my_unet.safetensors in" in message
+    assert "found only my_unet.safetensors: rename" in message
     (folder / "my_unet.safetensors").rename(folder / f"{STEM}.safetensors")
     assert shift(sld.load_model(checkpoint, unet=folder), weights) == 1
 
@@ -184,19 +184,19 @@ def test_an_index_of_files_that_do_not_belong_together_is_refused(checkpoint, fo
         index.write_text(json.dumps(content | {"weight_map": {k: change(v) for k, v in content["weight_map"].items()}}))
         return refusal(checkpoint, unet=folder)
 
-    assert "all 2 shards was expected, found 1 of them" in listing(lambda name: first)
+    assert "all 2 shards, found 1 of them" in listing(lambda name: first)
     other = second.replace(STEM, f"{STEM}.fp16")
     assert "found files of several" in listing(lambda name: name.replace(second, other))
     assert "plain" not in listing(lambda name: f"../{name}")
     index.unlink()
     shutil.copy(folder / first, folder / second)
-    assert "Each weight once was expected" in refusal(checkpoint, unet=folder)
+    assert "must hold each weight once" in refusal(checkpoint, unet=folder)
 
 
 def test_one_shard_alone_is_not_taken_for_a_whole_unet(checkpoint, folder, weights):
     shards(folder, STEM, ".safetensors", moved(weights, 1))
     message = refusal(checkpoint, unet=folder / f"{STEM}-00001-of-00002.safetensors")
-    assert message.endswith(f"give its folder, unet={folder}.")
+    assert message.endswith(f"give its folder, unet={folder}")
     assert shift(sld.load_model(checkpoint, unet=folder), weights) == 1
 
 

@@ -74,7 +74,7 @@ def test_weights_without_a_place_are_refused_by_name_number_and_file(copy, check
     assert f"found {len(surplus)} that the model has no place for" in message
     named = [name for name in surplus if repr(name) in message]
     assert len(named) == min(3, len(surplus))
-    assert f"in {path};" in message
+    assert message.startswith(f"{path} must hold ")
 
 
 def test_what_is_missing_and_what_has_another_shape_is_named_and_counted(copy):
@@ -184,9 +184,9 @@ def test_weights_that_half_precision_cannot_hold_are_refused_with_a_precision_th
 
     rewrite(copy / UNET, large)
     message = refusal(copy, dtype="float16")
-    assert "float16 can hold" in message
+    assert "float16 can represent" in message
     assert "1e+06 in 1 of the UNet's ('conv_in.weight')" in message
-    assert message.endswith("choose dtype=bfloat16 or dtype=float32.")
+    assert message.endswith("choose dtype=bfloat16 or dtype=float32")
     for dtype in ("bfloat16", "float32"):
         assert torch.isfinite(sld.load_model(copy, dtype=dtype).unet.conv_in.weight).all()
 

@@ -41,5 +41,5 @@ def test_another_unet_is_refused_with_what_is_odd_about_it(tmp_path, change, sai
     folder = sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16)
     config = json.loads((folder / "unet" / "config.json").read_text()) | change
     UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
-    with pytest.raises(sld.InputError, match="Stable Diffusion 1.x or 2.x was expected, found one with " + said):
+    with pytest.raises(sld.InputError, match="Stable Diffusion 1.x or 2.x, found one with " + said):
         sld.load_model(folder)
