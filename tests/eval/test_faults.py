@@ -19,7 +19,6 @@ import pytest
 
 import sld
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
 
 
@@ -28,7 +27,7 @@ def command(out, *more):
 
 
 def call(*words, **environment):
-    done = processes.run(words, capture_output=True, text=True, check=False, env=ENVIRONMENT | environment)
+    done = processes.run(words, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -46,7 +45,6 @@ def run_with(patch, folder, out, *more):
         capture_output=True,
         text=True,
         check=False,
-        env=ENVIRONMENT,
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,15 +17,14 @@ from eval.base.quoting import override
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 SMALL = ["protocol.steps=4", "prompts.rows=0-9", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
-SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREADS=1"']
+SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1"']
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """The run in one process, as every way through the cluster has to come out."""
     out = tmp_path_factory.mktemp("runs") / "alone"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "eval.run", f"out={out}", *SMALL], check=True, env=environment)
+    processes.run([sys.executable, "-m", "eval.run", f"out={out}", *SMALL], check=True)
     return digests(out)
 
 
@@ -38,7 +38,7 @@ def stored(out) -> int:
 
 
 def submission(out, *more) -> list[str]:
-    return [sys.executable, "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
+    return [processes.python(), "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
 
 
 def submit(cluster, out, *more) -> list[str]:
@@ -49,14 +49,14 @@ def submit(cluster, out, *more) -> list[str]:
 def refusal(cluster, out, *more) -> str:
     """Have a submission refused; return the sentence."""
     command = submission(out, *more)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
+    done = processes.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
     assert done.returncode == 2, done.stderr
     return done.stderr
 
 
 def status(cluster, out) -> tuple[int, str]:
     command = [sys.executable, "-m", "eval.status", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
+    done = processes.run(command, capture_output=True, text=True, check=False, env=cluster.environment)
     return done.returncode, done.stdout
 
 
@@ -74,7 +74,7 @@ def test_an_array_of_four_equals_one_process_whatever_its_folder_is_called(clust
 
 def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_process(cluster, alone, tmp_path):
     out, script = tmp_path / "run", tmp_path / "outer.sh"
-    words = [sys.executable, "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=6"]
+    words = [processes.python(), "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=6"]
     script.write_text(f"#!/bin/bash\ncd {Path.cwd()}\n{shlex.join(words)}\n")
     # An array's task: its variables and options must not reach what it submits.
     outer = cluster.call(

@@ -1,21 +1,34 @@
-"""The server behind `processes`: `python forking.py SOCKET` imports what commands import and forks a child per request.
+"""The server behind `processes`: `python forking.py FOLDER` imports what commands import and forks a child per request.
 
-It ends when its standard input does.
+A request is what `launching.ask` makes of a command. It is answered with the process id of a child, 0 where a fork is
+no good, and then with the child's exit code, negative for a signal. A child is killed when its connection ends, and the
+server ends when nobody is connected any more.
 """
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
-import json
+import marshal
+import multiprocessing
 import os
 import pkgutil
 import runpy
 import selectors
+import shlex
+import shutil
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
+import types
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 # Imported before the first command, with every module of ours. Not onnxruntime: a fork of it hangs at its end, waiting
 # for a thread that was not forked.
@@ -26,83 +39,178 @@ LIBRARIES = (
     "diffusers.models.unets.unet_2d_condition diffusers.models.autoencoders.autoencoder_kl",
 )
 OURS = ("eval", "sld", "i2p")
+# Variables that may differ from the server's: read by the commands themselves, whenever they look; set by libraries,
+# for themselves, where they are imported; and what a shell sets.
+FREE = ("SLURM", "SBATCH", "PATH", "COLUMNS", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH")
+FREE += (
+    "CUDA_VISIBLE_DEVICES",
+    "TORCHINDUCTOR_",
+    "KMP_",
+    "ORT_",
+    "LD_LIBRARY_PATH",
+    "QT_QPA_",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "PYTHONSAFEPATH",
+)
+WORKER = "from multiprocessing.spawn import spawn_main"
+HIGH = 512  # above every number that a command was given
 
 
-def serve(address: str) -> dict:
-    """Fork a child for each request, for ever; return the request in the child."""
+@dataclass(frozen=True)
+class Child:
+    """A command at work, and the connection of whoever waits for it."""
+
+    pid: int
+    pidfd: int
+    connection: socket.socket
+
+
+def serve(folder: Path) -> dict:
+    """Fork a child for each request until nobody is connected any more; return the request in the child."""
+    environment = dict(os.environ)
     for library in " ".join(LIBRARIES).split():
         importlib.import_module(library)
     for package in OURS:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(address + ".new")
-    listening.listen(64)
-    os.rename(address + ".new", address)
+    multiprocessing.set_executable(str(folder / "python"))
+    listening = _listen(folder)
     gc.freeze()  # or a child's first collection would copy every page
     selector = selectors.DefaultSelector()
     selector.register(listening, selectors.EVENT_READ)
-    selector.register(0, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj == 0:
-                os._exit(0)
-            elif key.fileobj is listening:
-                connection, _ = listening.accept()
-                request, descriptors = _receive(connection)
-                child = os.fork()
-                if child == 0:
-                    selector.close()
-                    listening.close()
-                    connection.close()
-                    return request | {"descriptors": descriptors}
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                connection.sendall(json.dumps({"pid": child}).encode() + b"\n")
-                selector.register(os.pidfd_open(child), selectors.EVENT_READ, (child, connection))
-            else:
-                child, connection = key.data
-                selector.unregister(key.fileobj)
-                os.close(key.fd)
-                code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-                with contextlib.suppress(OSError):  # nobody waits for it any more
-                    connection.sendall(json.dumps({"code": code}).encode() + b"\n")
-                connection.close()
+    selector.register(0, selectors.EVENT_READ)  # whose end comes when the one that started the server has gone
+    while len(selector.get_map()) > 1:
+        (key, _), *_ = selector.select()
+        if key.fileobj is listening:
+            selector.register(listening.accept()[0], selectors.EVENT_READ)
+        elif key.data is not None:
+            _end(key, selector)
+        elif key.fileobj == 0:
+            selector.unregister(0)
+        elif (request := _receive(key.fileobj)) is None:
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+        elif not _can_fork(request, environment):
+            _close(request["received"])
+            _answer(key.fileobj, 0)
+        elif pid := os.fork():
+            _close(request["received"])
+            _answer(key.fileobj, pid)
+            child = Child(pid, os.pidfd_open(pid), key.fileobj)
+            selector.modify(child.connection, selectors.EVENT_READ, child)
+            selector.register(child.pidfd, selectors.EVENT_READ, child)
+        else:
+            _close(other.fd for other in [*selector.get_map().values()])
+            selector.close()
+            return request
+    shutil.rmtree(folder)
+    os._exit(0)
 
 
-def _receive(connection: socket.socket) -> tuple[dict, list[int]]:
-    length, descriptors, _, _ = socket.recv_fds(connection, 8, 2)
-    payload = b""
-    while len(payload) < int.from_bytes(length, "big"):
-        payload += connection.recv(1 << 16)
-    return json.loads(payload.decode("utf-8", "surrogateescape")), descriptors
+def _listen(folder: Path) -> socket.socket:
+    python, address, program = folder / "python", folder / "socket", Path(__file__).with_name("launching.py")
+    command = shlex.join([sys.executable, "-IS", str(program), str(address)])
+    python.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    python.chmod(0o755)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"{address}.new")
+    listening.listen(64)
+    os.rename(f"{address}.new", address)
+    return listening
+
+
+def _receive(connection: socket.socket) -> dict | None:
+    length, received, _, _ = socket.recv_fds(connection, 8, 250)
+    payload, size = b"", int.from_bytes(length, "big")
+    while len(payload) < size and (part := connection.recv(1 << 16)):
+        payload += part
+    if not size or len(payload) < size:  # whoever asked has gone
+        _close(received)
+        return None
+    request = marshal.loads(payload) | {"received": received}
+    options = subprocess._args_from_interpreter_flags()  # those of its parent, which are ours
+    if request["words"][1 : 1 + len(options)] == options:
+        del request["words"][1 : 1 + len(options)]
+    return request
+
+
+def _can_fork(request: dict, environment: dict) -> bool:
+    """Whether a fork does what the interpreter would: our code, no options of Python's, no variables that it reads."""
+    _, first, second, *_ = [*request["words"], "", ""]
+    ours = first.endswith(".py") or (first == "-m" and second.startswith(OURS))
+    worker = first == "-c" and second.startswith(WORKER)
+    changed = {name for name, _ in environment.items() ^ request["environment"].items()}
+    return (ours or worker) and all(name.startswith(FREE) for name in changed)
+
+
+def _answer(connection: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # nobody waits for it any more
+        connection.sendall(number.to_bytes(8, "big", signed=True))
+
+
+def _end(key: selectors.SelectorKey, selector: selectors.BaseSelector) -> None:
+    """Answer with how a child has ended; kill it where nobody waits for it any more."""
+    child = key.data
+    if key.fileobj is child.connection:
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+    else:
+        code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+        selector.unregister(child.pidfd)
+        os.close(child.pidfd)
+        if child.connection.fileno() < 0:
+            return
+        _answer(child.connection, code)
+    selector.unregister(child.connection)
+    child.connection.close()
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def become(request: dict) -> None:
     """Turn a child into the command that was asked for."""
-    out, err = request["descriptors"]
-    null = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, number in ((null, 0), (out, 1), (err, 2)):
-        os.dup2(descriptor, number)
-    for descriptor in {null, out, err}:
-        os.close(descriptor)
-    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["cwd"])
-    words = request["words"]
+    _take_over(request)
+    sys.executable, *words = request["words"]
     sys.orig_argv = [sys.executable, *words]
+    safe = "PYTHONSAFEPATH" in os.environ
     if words[0] == "-m":
-        sys.path[0] = request["cwd"]
+        sys.path[:1] = [] if safe else [request["cwd"]]
         sys.argv = words[1:]
         main = f"{words[1]}.__main__"  # of a command that is a folder; found imported, it would be warned of
         sys.modules.pop(main if main in sys.modules else words[1], None)
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        sys.path[:1] = [] if safe else [""]
+        sys.argv = ["-c", *words[2:]]
+        warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)  # the parent's main module
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(words[1], vars(main))
     else:
-        sys.path[0] = os.path.dirname(os.path.realpath(words[0]))
+        sys.path[:1] = [] if safe else [os.path.dirname(os.path.realpath(words[0]))]
         sys.argv = words
         runpy.run_path(words[0], run_name="__main__")
+
+
+def _take_over(request: dict) -> None:
+    """Take over what a process has from the one that starts it: descriptors, signals, environment and folder."""
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH) for descriptor in request["received"]]
+    _close(request["received"])
+    for descriptor, number in zip(moved, request["descriptors"], strict=True):
+        os.dup2(descriptor, number)
+    _close(moved)
+    sys.stdin = sys.__stdin__ = os.fdopen(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
 
 
 def end(code: object) -> None:
@@ -120,13 +228,16 @@ def end(code: object) -> None:
 
 
 if __name__ == "__main__":
-    request = serve(sys.argv[1])
+    request = serve(Path(sys.argv[1]))
     try:
         become(request)
         code = None
     except SystemExit as stopped:
         code = stopped.code
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
         code = 1
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
     end(code)

@@ -2,18 +2,17 @@
 
 A command spends seconds on imports before its first line. A server (`forking.py`) imports them once; for each command
 it forks a child, which gets the caller's streams, folder and environment and becomes `python -m MODULE …` or
-`python SCRIPT …`. `run` and `start` are used as `subprocess.run` and `subprocess.Popen` are. What Python or a library
-reads when it starts can't be given to a child: a command with options of Python's, or with environment variables other
-than those in `FREE` that differ from the server's, is started in the usual way.
+`python SCRIPT …`. `run` and `start` are used as `subprocess.run` and `subprocess.Popen` are. A command that no fork can
+become, with options of Python's or other variables of libraries, is started in the usual way.
+
+A command's workers are forks too. So is whatever it starts as `sys.executable`, where its own first word is `python()`.
 """
 
-import atexit
+import fcntl
 import functools
 import io
-import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,28 +22,20 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Read by the commands themselves, whenever they look; or set by libraries, for themselves, where they are imported.
-FREE = ("SLURM", "SBATCH", "PATH", "PWD", "COLUMNS", "LOG", "STATE", "PYTEST_", "CUDA_VISIBLE_DEVICES", "I2P_BENCH")
-FREE += ("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_")
+import launching
+
+SERVER = Path(__file__).with_name("forking.py")
+ENVIRONMENT = dict(os.environ)  # before any test has changed it
+_kept: list[int] = []  # descriptors that keep the server while this process lives
 
 
 class Process:
     """A child of the server, with what of `subprocess.Popen` the tests use."""
 
-    def __init__(self, connection: socket.socket, streams: Mapping[str, io.IOBase | None]):
-        self._connection = connection
-        self.stdout, self.stderr = streams["stdout"], streams["stderr"]
+    def __init__(self, pid: int, connection: socket.socket, stdout: io.IOBase | None, stderr: io.IOBase | None):
+        self.pid, self.stdout, self.stderr = pid, stdout, stderr
         self.returncode: int | None = None
-        self.pid = json.loads(self._answer())["pid"]
-
-    def _answer(self) -> bytes:
-        answer = b""
-        while not answer.endswith(b"\n"):  # byte by byte: the next line may be there already
-            part = self._connection.recv(1)
-            if not part:
-                raise RuntimeError("the server of the tests' processes has ended")
-            answer += part
-        return answer
+        self._connection = connection
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while the process is alive."""
@@ -59,7 +50,7 @@ class Process:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._connection, selectors.EVENT_READ)
                 if selector.select(timeout):
-                    self.returncode = json.loads(self._answer())["code"]
+                    self.returncode = launching.read(self._connection)
                     self._connection.close()
         return self.returncode
 
@@ -105,31 +96,11 @@ def _as_read(stream: io.IOBase, written: bytes) -> str | bytes:
 
 
 def start(words: Sequence, *, stdout=None, stderr=None, text=False, cwd=None, env=None):
-    """Start a command as `subprocess.Popen` does, from the server where that is the same."""
+    """Start a command as `subprocess.Popen` does, as a fork of the server where that is the same."""
     words = [os.fspath(word) for word in words]
-    environment = dict(os.environ if env is None else env)
-    if not _can_fork(words, environment):
-        return subprocess.Popen(words, stdout=stdout, stderr=stderr, text=text, cwd=cwd, env=env)
-    ours, theirs = {}, []
-    for name, wanted in (("stdout", stdout), ("stderr", stderr)):
-        ours[name] = None
-        if wanted == subprocess.PIPE:
-            reading, writing = os.pipe()
-            ours[name] = open(reading, "r" if text else "rb", **({"encoding": "utf-8"} if text else {}))  # noqa: SIM115
-        elif wanted == subprocess.DEVNULL:
-            writing = os.open(os.devnull, os.O_WRONLY)
-        else:
-            writing = os.dup(wanted.fileno() if wanted else {"stdout": 1, "stderr": 2}[name])
-        theirs.append(writing)
-    request = {"words": words[1:], "cwd": os.fspath(cwd or os.getcwd()), "environment": environment}
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(_server())
-    payload = json.dumps(request).encode("utf-8", "surrogateescape")
-    socket.send_fds(connection, [len(payload).to_bytes(8, "big")], theirs)
-    connection.sendall(payload)
-    for writing in theirs:
-        os.close(writing)
-    return Process(connection, ours)
+    if words[0] in (sys.executable, python()) and (process := _fork(words, stdout, stderr, text, cwd, env)):
+        return process
+    return subprocess.Popen(words, stdout=stdout, stderr=stderr, text=text, cwd=cwd, env=env)
 
 
 def run(words: Sequence, *, capture_output=False, text=False, check=False, **options):
@@ -148,33 +119,63 @@ def run(words: Sequence, *, capture_output=False, text=False, check=False, **opt
     return done
 
 
-def _can_fork(words: Sequence[str], environment: Mapping[str, str]) -> bool:
-    changed = {key for key in {*environment, *os.environ} if environment.get(key) != os.environ.get(key)}
-    as_script = len(words) > 1 and words[1].endswith(".py")
-    return (
-        words[0] == sys.executable
-        and (words[1:2] == ["-m"] or as_script)
-        and all(key.startswith(FREE) for key in changed)
-    )
+def python() -> str:
+    """A path that is used as `sys.executable` is, but starts forks of the server where that is the same."""
+    return str(_server() / "python")
+
+
+def _fork(words: list[str], stdout, stderr, text: bool, cwd, env: Mapping[str, str] | None) -> Process | None:
+    ours, theirs = [], {0: os.open(os.devnull, os.O_RDONLY)}
+    for number, wanted in ((1, stdout), (2, stderr)):
+        ours.append(None)
+        if wanted == subprocess.PIPE:
+            reading, theirs[number] = os.pipe()
+            ours[-1] = open(reading, "r" if text else "rb", **({"encoding": "utf-8"} if text else {}))  # noqa: SIM115
+        elif wanted == subprocess.DEVNULL:
+            theirs[number] = os.open(os.devnull, os.O_WRONLY)
+        else:
+            theirs[number] = os.dup(wanted.fileno() if wanted else number)
+    connection = _connect(_server())
+    environment = dict(os.environ if env is None else env)
+    pid = launching.ask(connection, words, os.fspath(cwd or os.getcwd()), environment, theirs)
+    for descriptor in theirs.values():
+        os.close(descriptor)
+    if pid:
+        return Process(pid, connection, *ours)
+    for opened in (connection, *filter(None, ours)):
+        opened.close()
+    return None
 
 
 @functools.cache
-def _server() -> str:
-    """The address of this process's server, which is started at the first call and ends with this process."""
-    folder = tempfile.mkdtemp(prefix="processes-")
-    address = os.path.join(folder, "socket")
-    program = Path(__file__).with_name("forking.py")
-    # It reads its standard input to the end, which comes when this process has gone, however.
-    server = subprocess.Popen([sys.executable, program, address], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    atexit.register(_end, server, folder)
-    while not os.path.exists(address):
-        if server.poll() is not None:
+def _server() -> Path:
+    """The folder of the server, which all processes of one run of the tests share, and the first of them starts."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    folder = Path(tempfile.gettempdir(), f"processes-{run}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "socket").exists():
+            _start_server(folder)
+    _kept.append(_connect(folder).detach())
+    return folder
+
+
+def _start_server(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    actions = [(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    command = [sys.executable, str(SERVER), str(folder)]
+    pid = os.posix_spawn(sys.executable, command, ENVIRONMENT, file_actions=actions)
+    os.close(reading)
+    _kept.append(writing)
+    while not (folder / "socket").exists():
+        if os.waitpid(pid, os.WNOHANG)[0]:
             raise RuntimeError("the server of the tests' processes does not start")
         time.sleep(0.02)
-    return address
 
 
-def _end(server: subprocess.Popen, folder: str) -> None:
-    server.stdin.close()
-    server.wait()
-    shutil.rmtree(folder)
+def _connect(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(folder / "socket"))
+    return connection

@@ -1,10 +1,9 @@
 """A folder of one's own configurations adds choices; nothing in it reaches Hydra's own settings or hides ours."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from eval.base.errors import InputError
@@ -78,8 +77,9 @@ def test_shards_get_the_folder_by_its_whole_path(folder, tmp_path, call, monkeyp
 
 
 def test_jobs_of_a_sweep_get_the_folder_too(folder, tmp_path):
-    command = [sys.executable, ROOT / "i2p_bench.py", "run", "-m", "--config-dir", folder.name, "experiment=mine"]
-    done = subprocess.run([*command, "protocol.steps=1,2", "out=sweep"], cwd=tmp_path, capture_output=True, text=True)
+    command = [processes.python(), ROOT / "i2p_bench.py", "run", "-m", "--config-dir", folder.name, "experiment=mine"]
+    words = [*command, "protocol.steps=1,2", "out=sweep"]
+    done = processes.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == [
         "protocol.steps=1",

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -233,7 +234,7 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
 def test_ctrl_c_ends_a_run_beside_the_loop_cleanly(tmp_path):
     out = tmp_path / "stopped"
     command = [sys.executable, "-m", "eval.run", f"out={out}", "engine.beside=true", "batch_size=1", "protocol.steps=5"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with processes.start(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while len(list((out / "scores").glob("*.parquet"))) < 2 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

@@ -13,7 +13,6 @@ import processes
 import pyarrow.parquet as pq
 import pytest
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=4", "images=none", "sheet=false"]
 
 
@@ -22,15 +21,13 @@ def command(out, *more):
 
 
 def run(out, *more):
-    done = processes.run(command(out, *more), capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    done = processes.run(command(out, *more), capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
 def start(out, *more):
-    return processes.start(
-        command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
+    return processes.start(command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def digests(out) -> dict:

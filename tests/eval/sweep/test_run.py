@@ -7,12 +7,12 @@ import re
 import signal
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from itertools import combinations
 from pathlib import Path
 
+import processes
 import pytest
 
 import sld
@@ -21,18 +21,18 @@ from eval.config.settings import ProtocolSettings, Settings
 from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
 from eval.run import main
+from eval.submit.__main__ import main as submit
 from eval.sweep import run as multirun
 from eval.sweep.jobs import FREE, folder_name, plan_jobs
 from eval.sweep.table import spreads
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
-HERE = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def run(*arguments, cwd=ROOT, program=("-m", "eval.run")):
-    command = [sys.executable, *map(str, program), "-m", *arguments, *SMALL]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=HERE)
+    command = [processes.python(), *program, "-m", *arguments, *SMALL]
+    done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -115,20 +115,24 @@ def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path)
         (["protocol.steps=range(0,0)"], "found none: give some"),
     ],
 )
-def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(tmp_path, arguments, said):
-    done = run(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert said in done.stderr
+def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(
+    tmp_path, monkeypatch, call, capfd, arguments, said
+):
+    monkeypatch.chdir(tmp_path)
+    assert call(main, "-m", *arguments, *SMALL) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert len(printed.err.splitlines()) == 1, printed.err
+    assert said in printed.err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "sweep"
     many = ["prompts.rows=0-9", "batch_size=1", "protocol.steps=20,21"]
-    command = [sys.executable, "-m", "eval.run", "-m", f"out={out}", *SMALL[1:], *many]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=HERE, cwd=ROOT)
+    command = [processes.python(), "-m", "eval.run", "-m", f"out={out}", *SMALL[1:], *many]
+    process = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = out / "protocol.steps=20"
     while not parts(out) and process.poll() is None:
         time.sleep(0.05)
@@ -140,7 +144,7 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
     assert states == {"protocol.steps=20": "incomplete", "protocol.steps=21": "not begun"}
     made = parts(out)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=HERE, cwd=ROOT)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert made.items() <= parts(out).items()
     assert {row["images"] for row in table(out / "comparison.csv") if row["category"] == "all"} == {"10"}
@@ -160,7 +164,7 @@ def test_a_signal_before_the_first_job_begins_none(tmp_path, monkeypatch, call, 
 def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(monkeypatch):
     monkeypatch.setattr(multirun, "GRACE", 0.2)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-    code, asked = multirun._run([sys.executable, "-c", "import time; time.sleep(60)"])
+    code, asked = multirun._run(["sleep", "60"])
     assert (code, asked) == (-signal.SIGINT, "SIGINT")
 
 
@@ -195,11 +199,9 @@ def test_a_script_with_a_method_of_its_own_makes_every_job(tmp_path):
     }
 
 
-def test_another_command_refuses_many_runs(tmp_path):
-    command = [sys.executable, "-m", "eval.submit", "-m", "protocol.steps=2,3", f"out={tmp_path}/run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=HERE, cwd=ROOT)
-    assert done.returncode == 2
-    assert "--multirun is for `" in done.stderr
+def test_another_command_refuses_many_runs(tmp_path, call, capfd):
+    assert call(submit, "-m", "protocol.steps=2,3", f"out={tmp_path}/run") == 2
+    assert "--multirun is for `" in capfd.readouterr().err
 
 
 def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkeypatch, capsys):
@@ -226,23 +228,24 @@ def test_a_table_that_can_t_be_written_has_been_printed(tmp_path):
 QUESTIONS = [["--cfg", "job"], ["--info", "all"], ["--shell-completion", "install=bash"]]
 
 
-def test_help_is_help_with_many_runs_too(tmp_path):
-    done = run("--help", "protocol.steps=1,2", cwd=tmp_path)
-    assert (done.returncode, "Exit codes" in done.stdout) == (0, True)
+def test_help_is_help_with_many_runs_too(call, capfd):
+    assert call(main, "-m", "--help", "protocol.steps=1,2") == 0
+    assert "Exit codes" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("question", [*QUESTIONS, ["--cfg=job"]])
-def test_a_question_about_many_runs_is_one_sentence(tmp_path, question):
-    done = run(*question, "protocol.steps=1,2", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert f"found --multirun and {question[0].partition('=')[0]}" in done.stderr
+def test_a_question_about_many_runs_is_one_sentence(call, capfd, question):
+    assert call(main, "-m", *question, "protocol.steps=1,2", *SMALL) == 2
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert f"found --multirun and {question[0].partition('=')[0]}" in printed.err
 
 
-def test_two_questions_in_one_are_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "eval.run", "--cfg=job", "--info=all"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=HERE, cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "found --cfg and --info" in done.stderr
+def test_two_questions_in_one_are_one_sentence(call, capfd):
+    assert call(main, "--cfg=job", "--info=all") == 2
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "found --cfg and --info" in printed.err
 
 
 WORDS = [
