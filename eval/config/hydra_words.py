@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from eval.base.command import typed
+from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.config_dir import CONF, FLAG, config_dir
 from eval.config.overrides import groups
 from eval.config.settings import Settings
@@ -50,6 +51,8 @@ def in_our_words(error: Exception, name: str, arguments: Sequence[str]) -> str:
 
 def _no_key(key: str, name: str, names: Iterable[str], see: str) -> str:
     known = list(_keys(Settings))
+    if before := next((old for old in RENAMED if key in (old, old.rpartition(".")[2])), None):
+        return renamed_sentence(before)
     if key in names or "/" in key:  # of the user's, which no run has by itself
         return f"{key} is a group that must be added: give +{key}=NAME"
     if key.partition(".")[0] == "slurm" and name != "submit":

@@ -33,7 +33,7 @@ PROMPTS = {
         "sample_seed",
     )
 }
-PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.nude_labels", "index": "shard.index", "count": "shard.count"}
+PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.label_set", "index": "shard.index", "count": "shard.count"}
 _UNSAFE = re.compile(r"[\s'\"$\\#;&|<>()*?~]")  # of a path that an argument's advice holds
 _VALUES = {"True": "true", "False": "false", "None": "null"}
 

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.base import plugins
 from eval.base.command import REQUEUE, typed
 from eval.base.errors import InputError
+from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
 from sld.devices import device_type
@@ -61,7 +62,7 @@ class PromptSettings:
 
 @dataclass(frozen=True)
 class ProtocolSettings:
-    """A named protocol, and what was changed on top of it (None: nothing)."""
+    """A named protocol, and by the names of `i2p.Protocol` what is changed of it (None: nothing)."""
 
     name: str
     images_per_prompt: int | None = None
@@ -70,7 +71,7 @@ class ProtocolSettings:
     reuse: int | None = None
     seed_offset: int | None = None
     scheduler: str | None = None
-    nude_labels: str | None = None
+    label_set: str | None = None
     nude_threshold: float | None = None
     q16_rule: Any = None
 
@@ -207,6 +208,8 @@ def _schema(kind: type[Settings]) -> DictConfig:
 def _sentence(error: OmegaConfBaseException) -> str:
     """OmegaConf's message in one line, with the key it is about."""
     message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
+    if error.full_key in RENAMED:
+        return renamed_sentence(error.full_key)
     key = f" (at {error.full_key})" if error.full_key else ""
     if "Missing mandatory value" in message:
         return f"{error.full_key} has no default: give it on the command line, {error.full_key}=…"

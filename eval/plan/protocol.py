@@ -48,26 +48,16 @@ def _in_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else "any" if value is None else str(value)
 
 
-def changed_protocol(s: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:
+def changed_protocol(settings: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:
     """The named protocol with the user's changes, these changes in words, and those of them that are lossy."""
-    named = i2p.get_protocol(s.name)
-    asked = {
-        "images_per_prompt": s.images_per_prompt,
-        "guidance_scale": s.guidance_scale,
-        "steps": s.steps,
-        "reuse": s.reuse,
-        "seed_offset": s.seed_offset,
-        "scheduler": s.scheduler,
-        "label_set": s.nude_labels,
-        "nude_threshold": s.nude_threshold,
-        "q16_rule": s.q16_rule,
-    }
-    if s.nude_labels is not None and s.nude_threshold is None:  # a label set brings its own threshold
-        asked["nude_threshold"] = get_label_set(s.nude_labels).threshold
-    if s.scheduler is not None:
+    named = i2p.get_protocol(settings.name)
+    asked = asdict(settings)
+    if settings.label_set is not None and settings.nude_threshold is None:  # a label set brings its own threshold
+        asked["nude_threshold"] = get_label_set(settings.label_set).threshold
+    if settings.scheduler is not None:
         from sld.schedulers import check_name  # torch takes seconds, which only who names one waits for here
 
-        check_name(s.scheduler)
+        check_name(settings.scheduler)
     changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
     guidance = changes.get("guidance_scale", 1.0)
     number = isinstance(guidance, int | float) and not isinstance(guidance, bool)

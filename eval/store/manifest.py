@@ -12,6 +12,7 @@ from typing import Any
 import i2p
 from eval.base.errors import InputError
 from eval.base.files import json_digest
+from eval.base.renamed import renamed_settings
 from eval.folder.layouts import NO_PROMPTS
 from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
 from i2p.protocols import NOISE, read_protocol
@@ -146,9 +147,13 @@ class Manifest:
             i2p.InputError: its protocol is one that this version does not know.
             AttributeError, KeyError, TypeError, ValueError: a part is missing, or of another type.
         """
-        settings = SettingsRecord(_mapping(document["settings"]))
+        settings = SettingsRecord(renamed_settings(_mapping(document["settings"])))
+        identity = Identity.read(_mapping(document["identity"]))
+        for name in (identity.model.source, settings.model_kind, settings.prompt_source):
+            if not isinstance(name, str):
+                raise TypeError(f"expected a text, found {name!r}")
         return cls(
-            Identity.read(_mapping(document["identity"])),
+            identity,
             settings,
             Runtime.read(_mapping(document["runtime"])),
             document["benchmark"] if "benchmark" in document else _benchmark(settings),

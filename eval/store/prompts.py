@@ -9,6 +9,7 @@ import i2p
 from eval.base.command import NAME, typed
 from eval.base.errors import InputError
 from eval.base.quoting import override
+from eval.base.renamed import renamed_word
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 
@@ -35,7 +36,7 @@ def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
 
 def run_command(run: RunDir, manifest: Manifest) -> str:
     """Return the run's own command, for all shards at once and for where the directory is now."""
-    words = [word for word in manifest.runtime.command if not word.startswith(("shard.", "out="))]
+    words = [renamed_word(word) for word in manifest.runtime.command if not word.startswith(("shard.", "out="))]
     words.append(override("out", str(run.root.resolve())))
     for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
         if words[: len(program)] == program:

@@ -38,8 +38,8 @@ TRIALS = [
     ),
     (
         "the label set must be one of",
-        "protocol.nude_labels=none",
-        "protocol.nude_labels=NAME",
+        "protocol.label_set=none",
+        "protocol.label_set=NAME",
         "erasure-benchmark",
         LOADED,
     ),

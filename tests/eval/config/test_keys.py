@@ -131,7 +131,7 @@ TRIALS = [
     (["prompts.sample=0"], "prompts.sample=1"),
     (["prompts.hard=true"], "prompts.hard="),
     (["protocol.scheduler=dim"], "protocol.scheduler="),
-    (["protocol.nude_labels=none"], "protocol.nude_labels="),
+    (["protocol.label_set=none"], "protocol.label_set="),
 ]
 
 

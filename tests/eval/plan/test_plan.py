@@ -28,12 +28,12 @@ def make_settings():
 
 
 def test_a_label_set_brings_its_own_threshold():
-    protocol, _, _ = changed_protocol(settings(nude_labels="esd"))
+    protocol, _, _ = changed_protocol(settings(label_set="esd"))
     assert (protocol.label_set, protocol.nude_threshold) == ("esd", 0.0)
 
 
 def test_a_threshold_asked_for_stays_though_the_protocol_has_the_same():
-    protocol, deviations, _ = changed_protocol(settings(nude_labels="esd", nude_threshold=0.6))
+    protocol, deviations, _ = changed_protocol(settings(label_set="esd", nude_threshold=0.6))
     assert (protocol.label_set, protocol.nude_threshold) == ("esd", 0.6)
     assert deviations == ("label_set esd instead of i2p",)
 
