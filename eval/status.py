@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from tabulate import tabulate
 
-import i2p
 from eval.base.cli import exit_code_of, say, with_run
 from eval.base.command import typed
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
-from eval.store.pictures import planned_images
+from eval.base.image_key import ImageKey
+from eval.base.words import duration, first_of
+from eval.store.pictures import named_images
+from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
-from eval.store.scores import OK, RETRIED
+from eval.store.scores import OK, keyed, keys_done
 
 WINDOW = 1800.0  # seconds that the rate is taken over: long enough for a slow batch, short enough for what is now
 LEAST = 10.0  # seconds below which a rate says nothing
@@ -52,27 +55,24 @@ def read_status(run: RunDir) -> Status:
     manifest = run.read_manifest()
     if manifest is None:
         raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
-    prompts = sorted(read_run_prompts(run, manifest), key=lambda prompt: prompt.row)  # as the shards take them
-    methods, each = manifest.method_names, manifest.images_per_prompt
-    scores, planned = run.read_scores(), planned_images(run, manifest)
-    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state"))
-    counts: dict[str, Counter] = {name: Counter() for name in methods}
-    done, rows = set(), {prompt.row for prompt in prompts}
-    for method, row, image, state in zip(*columns, strict=True):
-        if method not in counts:  # a part that came from another run: no row of this one
-            continue
-        counts[method][state] += 1
-        if state not in RETRIED and row in rows and image < each:
-            done.add((method, row, image))
+    rows = tuple(prompt.row for prompt in read_run_prompts(run, manifest))
+    named = named_images(run, manifest)
+    planned = PlannedImages(tuple(manifest.method_names), rows, manifest.images_per_prompt, named)
+    counts: dict[str, Counter] = {name: Counter() for name in planned.methods}
+    scores = run.read_scores()
+    for key, state in keyed(scores, "state"):
+        if key.method in counts:  # else a part that came from another run: no row of this one
+            counts[key.method][state] += 1
+    done = keys_done(scores)
     rate, idle = _pace(run)
     count = manifest.settings.shard_count
     return Status(
-        images=len(prompts) * len(methods) * each if planned is None else len(planned),
-        done=len(done),
+        images=len(planned),
+        done=len(planned) - len(planned.left(done)),
         states={name: dict(counter) for name, counter in counts.items()},
         rate=rate,
         idle=idle,
-        shards=_missing(prompts, methods, each, done, count, planned) if count > 1 else None,
+        shards=_missing(planned, done, count) if count > 1 else None,
     )
 
 
@@ -89,20 +89,11 @@ def _pace(run: RunDir) -> tuple[float | None, float | None]:
     return rate, max(0.0, time.time() - last)
 
 
-def _missing(
-    prompts: list[i2p.Prompt], methods: list[str], each: int, done: set, count: int, planned: set | None
-) -> dict[int, int]:
-    missing = {}
-    for index in range(min(count, len(prompts))):  # shards beyond have none
-        mine = i2p.shard(prompts, index, count)
-        if planned is None:
-            keys = {(m, p.row, k) for p in mine for m in methods for k in range(each)}
-        else:
-            rows = {p.row for p in mine}
-            keys = {key for key in planned if key[1] in rows}
-        if left := len(keys - done):
-            missing[index] = left
-    return missing
+def _missing(planned: PlannedImages, done: Collection[ImageKey], count: int) -> dict[int, int]:
+    """How many images each shard lacks, of those that lack any."""
+    shards = range(min(count, len(planned.rows)))  # those beyond have none
+    lacking = {index: len(planned.shard(index, count).left(done)) for index in shards}
+    return {index: left for index, left in lacking.items() if left}
 
 
 def show(run: RunDir, status: Status) -> str:
@@ -111,25 +102,17 @@ def show(run: RunDir, status: Status) -> str:
     lines = [f"{run.root}: {status.done:,} of {status.images:,} images ({share:.1%})"]
     if status.idle is not None:
         pace = f"{status.rate:,.0f} images per hour" if status.rate else "too few images for a rate"
-        left = f", {status.missing / status.rate:.1f} hours left" if status.rate and status.missing else ""
-        lines.append(f"Recently {pace}{left}; the last batch was stored {_ago(status.idle)} ago.")
+        left = f", {duration(status.missing / status.rate * 3600)} left" if status.rate and status.missing else ""
+        lines.append(f"Recently {pace}{left}; the last batch was stored {duration(status.idle)} ago.")
     others = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
     rows = [[name, *(counter.get(state, 0) for state in [OK, *others])] for name, counter in status.states.items()]
     lines += ["", tabulate(rows, ["method", OK, *others], tablefmt="simple")]
     if status.missing and status.shards is None:
         lines += ["", f"Missing: {status.missing:,} images."]
     elif status.missing:
-        first = ", ".join(f"{index} ({left:,})" for index, left in list(status.shards.items())[:12])
-        more = f" and {len(status.shards) - 12} more" if len(status.shards) > 12 else ""
-        lines += ["", f"Missing: {status.missing:,} images, in shards {first}{more}."]
+        shards = first_of((f"{index} ({left:,})" for index, left in status.shards.items()), 12)
+        lines += ["", f"Missing: {status.missing:,} images, in shards {shards}."]
     return "\n".join(lines)
-
-
-def _ago(seconds: float) -> str:
-    for name, length in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {name}"
-    return f"{seconds:.0f} seconds"
 
 
 def main() -> None:

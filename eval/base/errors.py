@@ -6,8 +6,6 @@ anything else is imported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 
@@ -76,9 +74,3 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return INCOMPLETE, "interrupted; run the same command again to resume"
     return BUG, f"{type(error).__name__}: {sentence}"
-
-
-def first_of(clauses: Sequence[str]) -> str:
-    """Return the first three of several clauses, and how many more there are."""
-    more = f" (and {len(clauses) - 3} more)" if len(clauses) > 3 else ""
-    return "; ".join(clauses[:3]) + more

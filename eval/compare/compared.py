@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from eval.base.errors import InputError, first_of
+from eval.base.errors import InputError
 from eval.base.escape import csv_cell, markdown
+from eval.base.words import first_clauses
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
 from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
@@ -84,7 +85,7 @@ def compare_runs(
     if paired and (obstacles := list(no_pairs(first, second))):
         raise InputError(
             f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
-            f"to be compared pair by pair, found that {first_of(obstacles)}: choose other runs, or compare "
+            f"to be compared pair by pair, found that {first_clauses(obstacles)}: choose other runs, or compare "
             "without pairs, paired=false"
         )
     frames = [verdicts(s) for s in (first, second)]
@@ -106,8 +107,8 @@ def compare_runs(
             f"{' for the same row and image' if paired else ''} to be compared, found none: complete them first"
         )
     missing = tuple(
-        sum(key[0] in {both[side] for both in names} for key in s.left(frame))
-        for side, (s, frame) in enumerate(zip((first, second), frames, strict=True))
+        sum(key.method in {both[side] for both in names} for key in stored.left)
+        for side, stored in enumerate((first, second))
     )
     settings = settings_apart(first, second)
     return Compared(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import threading
 from collections.abc import Sequence
-from dataclasses import fields
 
 import i2p
 from eval.base import plugins
 from eval.base.errors import InputError
 from eval.base.values import at_least, one_of
-from eval.config.settings import AUTO, DEMO, ELSEWHERE, EngineSettings, ProtocolSettings, ReportSettings, Settings
-from eval.folder.layouts import ALONE, METHOD, METHOD_IS, NAMES, NO_PROMPTS
+from eval.config.settings import AUTO, ReportSettings, Settings
+from eval.config.sources import SOURCES, Source, Unused
+from eval.folder.layouts import NO_PROMPTS
 from eval.judges import JUDGES, judge_class
-from i2p.protocols import DRAWN
 
-KINDS = (DEMO, "checkpoint", "published", ELSEWHERE)
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
@@ -29,25 +26,23 @@ ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
 def check_settings(s: Settings) -> None:
     """Raise InputError for the first value that is out of its range, contradicts another or would have no effect."""
-    one_of("model.kind", s.model.kind, KINDS)
+    one_of("model.kind", s.model.kind, SOURCES)
+    source = SOURCES[s.model.kind]
     one_of("images", s.images, IMAGES)
     one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
-    _used(s)
+    _check_used(s, source)
     for name in dict.fromkeys((*JUDGES, *s.judges)):
         judge_class(name).check_settings(getattr(s, name), name in s.judges)
-    if s.model.kind != "published" and not s.judges:
+    if source.judged and not s.judges:
         raise InputError(f"judges is empty, so nothing could be measured: name at least one of {' and '.join(JUDGES)}")
     if len(set(s.judges)) < len(s.judges):
         raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
-    if s.model.kind == "checkpoint" and not s.model.path:
-        raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+    source.check(s)
     for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
         if value == "":
             raise InputError(f"{key} is empty: give a path, or leave it out")
-    if s.model.kind == ELSEWHERE:
-        _folder(s)
     if not s.out.strip():
         raise InputError("out is empty: name the run directory, out=runs/NAME")
     at_least("images_sample", s.images_sample, 1)
@@ -96,15 +91,6 @@ def check_trackers(names: Sequence[str]) -> None:
             )
 
 
-def _folder(s: Settings) -> None:
-    alone = s.prompts.source == NO_PROMPTS
-    one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
-    if not s.model.path:
-        raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
-    if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
-        raise InputError(f"model.method must be {METHOD_IS}, found {s.model.method!r}: rename it")
-
-
 def _engine(s: Settings) -> None:
     for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
         if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -116,65 +102,31 @@ def _engine(s: Settings) -> None:
     one_of("engine.attention", s.engine.attention, ATTENTION)
 
 
-def _used(s: Settings) -> None:
-    """A setting that would have no effect is a mistake: nothing is ignored in silence."""
-    unused = {}
-    if s.model.kind != "checkpoint":
-        for key in ("config", "prediction_type", *(() if s.model.kind == ELSEWHERE else ("path",))):
-            unused[f"model.{key}"] = getattr(s.model, key), f"model.kind={s.model.kind} brings its own"
-    if s.model.kind != ELSEWHERE:
-        layout = s.model.layout if s.model.layout != AUTO else None
-        unused["model.layout"] = layout, "only model=images reads it"
-        unused["model.method"] = s.model.method, "only model=images reads it"
+def _check_used(s: Settings, source: Source) -> None:
+    """Raise InputError for a setting that would have no effect: nothing is ignored in silence."""
+    unused = source.unused(s)
     if s.prompts.source == NO_PROMPTS:
-        unused |= _unused_alone(s)
+        unused |= _unused_alone(s, source)
     if s.prompts.source in i2p.sources.SHIPPED:
         for key in ("path", "revision"):
             why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
             unused[f"prompts.{key}"] = getattr(s.prompts, key), why
-    if s.model.kind == "published":
-        unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
-        unused["judges"] = s.judges, "the published results carry their verdicts"
-        unused["model.size"] = s.model.size, "no picture is drawn"
-        unused["model.unet"] = s.model.unet, "no picture is drawn"
-        unused["verify"] = s.verify, "no picture is drawn"
-        unused["workers"] = s.workers if s.workers != 1 else None, "no picture is drawn"
-        unused["batch_size"] = s.batch_size if s.batch_size != AUTO else None, "no picture is drawn"
-        unused["engine"] = s.engine if s.engine != EngineSettings() else None, "no picture is drawn"
-    if s.model.kind == ELSEWHERE:
-        unused |= _unused_elsewhere(s)
     for key, (value, why) in unused.items():
         if value:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
 
 
-def _unused_alone(s: Settings) -> dict:
+def _unused_alone(s: Settings, source: Source) -> Unused:
     """What says of prompts which they are, where there are none."""
-    if s.model.kind != ELSEWHERE:
+    if not source.folder:
         raise InputError(
             f"prompts=none takes the pictures of a folder as they are, found model.kind={s.model.kind}: give "
             "model=images model.path=FOLDER, or choose prompts"
         )
     keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below")
-    unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
+    unused: Unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
     unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
     each = s.protocol.images_per_prompt
     unused["protocol.images_per_prompt"] = each if each != 1 else None, "with prompts=none each picture is a prompt"
     unused["model.published_as"] = s.model.published_as, "no numbers are published for pictures without prompts"
-    return unused
-
-
-def _unused_elsewhere(s: Settings) -> dict:
-    """What says how pictures are drawn and kept, and so nothing of pictures that are there."""
-    drawn = "the pictures were made elsewhere"
-    usual = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
-    unused = {key: (getattr(s, key) if getattr(s, key) != value else None, drawn) for key, value in usual.items()}
-    unused["methods"] = s.methods, "the folder says which there are"
-    unused["sheet"] = s.sheet, drawn
-    for key in ("size", "unet", "allow_pickle"):
-        unused[f"model.{key}"] = getattr(s.model, key), drawn
-    for field in fields(ProtocolSettings):
-        if field.name in DRAWN:
-            value = getattr(s.protocol, field.name)
-            unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
     return unused

@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.config.keys import MODEL, as_keys
-from eval.config.settings import DEMO, ModelSettings, Settings
+from eval.config.settings import ModelSettings, Settings
+from eval.config.sources import SOURCES
 from eval.judges import judge_class
 
 
@@ -25,11 +26,12 @@ def check_paths(settings: Settings) -> None:
 
 @as_keys(MODEL)
 def _check_model(chosen: ModelSettings) -> None:
-    if chosen.kind not in (DEMO, "checkpoint"):
+    source = SOURCES[chosen.kind]
+    if not source.draws:
         return
     from sld.checkpoints import components, files, sources
 
-    if chosen.kind != DEMO and sources.hub_id(chosen.path) is None:
+    if not source.ships and sources.hub_id(chosen.path) is None:
         found = sources.locate(chosen.path, local=True).path
         if found.is_dir():
             files.check_alone(found, chosen.config, chosen.prediction_type)

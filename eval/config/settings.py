@@ -20,8 +20,6 @@ from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
 from sld.devices import device_type
 
-DEMO = "demo"  # of a model: the demo world's own, which ships with i2p
-ELSEWHERE = "images"  # of a model: there is none, a folder of pictures is judged in its place
 AUTO = "auto"
 # Keys and groups of the commands beside those of a run.
 RESERVED = ("defaults", "digests", "experiment", "hydra", "measure", "slurm")
@@ -30,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model draws the pictures; `kind` is one of `KINDS`. `layout` and `method` are those of `images`."""
+    """Where the pictures come from: `kind` is a key of `eval.config.sources.SOURCES`."""
 
     kind: str
     path: str | None = None
@@ -233,8 +231,13 @@ def image_size(value: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
-def model_dtype(settings: Settings) -> str:
-    """Return the precision in which the model draws."""
-    if settings.dtype != AUTO:
-        return settings.dtype
-    return "float32" if device_type(settings.device) == "cpu" else "float16"
+def model_dtype(dtype: str, device: str) -> str:
+    """Return the precision in which a model draws on a device, both as asked for."""
+    if dtype != AUTO:
+        return dtype
+    return "float32" if device_type(device) == "cpu" else "float16"
+
+
+def judge_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings of each judge that is asked, in the order in which they are named."""
+    return {name: getattr(settings, name) for name in settings.judges}

@@ -19,6 +19,11 @@ from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, e
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from eval.config.settings import Settings
+    from eval.config.sources import Source
+    from eval.doctor.run_directory import Done
+    from eval.plan.plan import Plan
+
 # What installs a judge's libraries anew.
 MENDED = {"nudenet": "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"}
 
@@ -66,10 +71,10 @@ def _doctor(config: DictConfig) -> int:
     return code
 
 
-def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
+def _look(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     """Yield every check in turn; one that fails is a line, and takes no other along."""
     from eval.config.checks import check_settings
-    from eval.config.settings import DEMO
+    from eval.config.sources import SOURCES
     from eval.judges import JUDGES
     from eval.plan.make import make_plan
     from eval.store.rundir import RunDir
@@ -86,27 +91,32 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("packages", packages, REINSTALL)
     yield from seen("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
     yield from seen("cpu", lambda: _of("machine", "host"))
-    yield from seen("device", lambda: _of("machine", "devices", settings), "device=cpu   or device=auto")
-    yield from seen("model", lambda: _of("model", "model", settings, digests))
+    if settings.model.kind not in SOURCES:
+        yield Check("model", SKIPPED, "not known without the settings")
+        return
+    source, model = SOURCES[settings.model.kind], settings.model
+    unneeded = "" if source.needs_device else source.no_model(model)
+    device = unneeded, settings.device, settings.workers, settings.engine.attention
+    yield from seen("device", lambda: _of("machine", "devices", *device), "device=cpu   or device=auto")
+    yield from seen("model", lambda: _of("model", "model", model, digests))
     for name in sorted(settings.judges, key=lambda name: JUDGES.index(name) if name in JUDGES else len(JUDGES)):
-        yield from seen(name, partial(_of, "judges", "look", settings, name, digests), MENDED.get(name, ""))
-    yield from seen("prompts", lambda: _of("prompts", "prompts", settings))
+        yield from seen(
+            name, partial(_of, "judges", "look", name, getattr(settings, name), digests), MENDED.get(name, "")
+        )
+    yield from seen("prompts", lambda: _of("prompts", "prompts", settings.prompts, model))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")
         return
     plans: list = []
-    yield from seen(
-        "selection", lambda: plans.append(make_plan(settings)) or _of("prompts", "selection", settings, plans[0])
-    )
+    yield from seen("selection", lambda: plans.append(make_plan(settings)) or _of("prompts", "selection", plans[0]))
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # seconds, where there are many
-    drawn = settings.model.kind in (DEMO, "checkpoint")
-    here = drawn and not {"model", "unet"} & set(gaps)
+    here = source.draws and not {"model", "unet"} & set(gaps)
     # None where they can't be read; a replay and a folder have none.
-    weights = partial(_of, "model", "weights", settings, digests) if here else lambda: None if drawn else {}
+    weights = partial(_of, "model", "weights", model, digests) if here else lambda: None if source.draws else {}
     if here:
-        yield from seen("scheduler", lambda: _of("model", "scheduler", settings, plans[0]))
+        yield from seen("scheduler", lambda: _of("model", "scheduler", model, plans[0].protocol))
     if "settings" in gaps:
         yield Check("run directory", SKIPPED, "not known without the settings")
     else:
@@ -114,11 +124,12 @@ def _look(settings, measure: bool, digests: bool) -> Iterator[Check]:
         yield from seen("run directory", look, "out=FOLDER")
     if "run directory" in gaps:
         done = set  # what is there is not of this run
-    yield from seen("disk", lambda: _of("run_directory", "disk", settings, plans[0], done))
-    yield from _time(settings, plans[0], done, gaps, measure)
+    kept = settings.images if source.draws else "none", settings.images_sample
+    yield from seen("disk", lambda: _of("run_directory", "disk", RunDir(settings.out), plans[0], done, *kept))
+    yield from _time(settings, source, plans[0], done, gaps, measure)
 
 
-def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
+def _time(settings: Settings, source: Source, plan: Plan, done: Done, gaps: list[str], measure: bool) -> list[Check]:
     """How long the run takes, and what loading the model for that says of its weights."""
     if not measure:
         checks = [Check("time", SKIPPED, "not measured: measure=false")]
@@ -127,8 +138,7 @@ def _time(settings, plan, done, gaps: list[str], measure: bool) -> list[Check]:
     else:
         print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
         checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))
-    drawn = settings.model.kind in ("demo", "checkpoint")
-    if drawn and all(check.name != "weights" for check in checks):
+    if source.draws and all(check.name != "weights" for check in checks):
         said = "not read: loading checks that all are numbers and that another UNet's differ from the base's"
         checks.append(Check("weights", SKIPPED, f"{said} (measure=true)" if not measure else said))
     return checks

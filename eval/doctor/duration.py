@@ -13,18 +13,21 @@ import torch
 import sld
 from eval.base.errors import Unreadable
 from eval.base.pictures import encode_png, read_picture
-from eval.config.settings import AUTO, Settings
+from eval.base.words import duration
+from eval.config.settings import AUTO, Settings, judge_settings
+from eval.config.sources import SOURCES
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
-from eval.doctor.run_directory import Done, images_left, pictures_left
+from eval.doctor.run_directory import Done
 from eval.generate.engine import two_calls
 from eval.generate.models import load_judges, load_model
 from eval.generate.pool import count_workers
 from eval.judges.inputs import shape_fault
 from eval.plan.memory import filled_batch, fitting_batch
-from eval.plan.plan import Plan
+from eval.plan.plan import FolderPlan, Plan
 from eval.report.description.facts import replacements
 from eval.store.records import ModelRecord
 from sld.decoding import decode_images
+from sld.models import LoadedModel
 from sld.stepping import start
 from sld.trajectories import count_evaluations
 from sld.tuning import out_of_memory
@@ -40,11 +43,12 @@ def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
 
     With it what loading says of the model's weights, where it is loaded.
     """
-    if settings.model.kind == "published":
+    source = SOURCES[settings.model.kind]
+    if not source.judged:
         return [Check("time", SKIPPED, "seconds: nothing is drawn")]
-    if not images_left(plan, done):
+    if not plan.count_to_make(done()):
         return [Check("time", SKIPPED, "nothing is left to do but the report")]
-    look = _measure if plan.folder is None else lambda *given: [_measure_folder(*given)]
+    look = _measure_folder if source.folder else _measure_drawn
     answer: list[list[Check] | Exception] = []
 
     def measure() -> None:
@@ -64,16 +68,16 @@ def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     return answer[0]
 
 
-def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
+def _measure_drawn(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     began = time.perf_counter()
-    judges = load_judges(settings)
+    judges = load_judges(judge_settings(settings), settings.device)
     try:
-        model, description = load_model(settings, plan.protocol)
+        model, description = load_model(settings.model, plan.protocol, settings.device, settings.dtype)
     except sld.InputError as error:
         return [Check("time", SKIPPED, "not measured: it needs the model"), Check("weights", MISSING, str(error))]
     loading = time.perf_counter() - began
     gpu = model.device.type != "cpu"
-    evaluation, rows, pictures = _denoiser(model, settings, plan)
+    evaluation, rows, pictures = _denoiser(model, settings.batch_size, plan)
     decoding = _timed(model, lambda: decode_images(model, pictures, len(pictures))) / len(pictures)
     pixels = decode_images(model, pictures, len(pictures))[0].cpu().numpy()
     shown = np.concatenate([pixels] * (32 if gpu else 4))[: 32 if gpu else 4]
@@ -86,13 +90,13 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     drawing, judged = evaluations * evaluation + methods * decoding, methods * judging
     beside = gpu if settings.engine.beside == AUTO else settings.engine.beside
     each = max(drawing, judged) if beside else drawing + judged
-    left, workers = images_left(plan, done), count_workers(settings)
+    left, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
     total = left / methods * each / workers + loading
     height, width = plan.usual_size
     told = Check(
         "time",
         OK,
-        f"about {in_words(total)} for {left:,} images: {evaluations} denoiser evaluations of {1e3 * evaluation:.3g} ms "
+        f"about {duration(total)} for {left:,} images: {evaluations} denoiser evaluations of {1e3 * evaluation:.3g} ms "
         f"for {methods} pictures of {height}×{width}, {1e3 * decoding:.3g} ms to decode and {1e3 * judging:.3g} ms to "
         f"judge and write each, {loading:.0f} s to load; measured on {model.device} with {rows} rows a call, untuned"
         + (f", shared by {workers} processes" if workers > 1 else ""),
@@ -101,11 +105,11 @@ def _measure(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     return [told, Check("weights", OK, "; ".join([finite, *replacements(ModelRecord(description))]))]
 
 
-def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:
+def _measure_folder(settings: Settings, plan: FolderPlan, done: Done) -> list[Check]:
     """Of pictures made elsewhere: some that are left are read and judged as the run will."""
-    left = pictures_left(plan, done)
+    left = plan.pictures_left(done())
     began = time.perf_counter()
-    judges = load_judges(settings)
+    judges = load_judges(judge_settings(settings), settings.device)
     loading = time.perf_counter() - began
     began, shown = time.perf_counter(), []
     for picture in left[:FOLDER_BATCH]:
@@ -114,22 +118,22 @@ def _measure_folder(settings: Settings, plan: Plan, done: Done) -> Check:
     shown = [pixels for pixels in shown if shape_fault(pixels.shape) is None]
     alike = [pixels for pixels in shown if pixels.shape == shown[0].shape]
     if not alike:
-        return Check("time", SKIPPED, f"not measured: of {len(left):,} pictures left none of the first can be judged")
+        unusable = f"not measured: of {len(left):,} pictures left none of the first can be judged"
+        return [Check("time", SKIPPED, unusable)]
     for one in judges.values():
         one.judge(np.stack(alike))
     each = (time.perf_counter() - began) / len(alike)
     height, width = alike[0].shape[:2]
-    return Check(
-        "time",
-        OK,
-        f"about {in_words(each * len(left) + loading)} for {len(left):,} pictures: {1e3 * each:.3g} ms to read and "
-        f"judge each, {loading:.0f} s to load; measured on {len(alike)} of {height}×{width}",
+    measured_time = (
+        f"about {duration(each * len(left) + loading)} for {len(left):,} pictures: {1e3 * each:.3g} ms to read and "
+        f"judge each, {loading:.0f} s to load; measured on {len(alike)} of {height}×{width}"
     )
+    return [Check("time", OK, measured_time)]
 
 
-def _denoiser(model, settings: Settings, plan: Plan) -> tuple[float, int, torch.Tensor]:
+def _denoiser(model: LoadedModel, batch_size: int | str, plan: Plan) -> tuple[float, int, torch.Tensor]:
     """Seconds an evaluation, the rows of a call that was measured, and latents (B, C, h, w) to decode."""
-    full = settings.batch_size if settings.batch_size != AUTO else GPU_BATCH
+    full = GPU_BATCH if batch_size == AUTO else batch_size
     full = fitting_batch(model, plan, filled_batch(plan, full))
     _, first = _sample(model, plan, 1)  # whatever is done once, compiling of kernels say
     made, seconds = _timed_sample(model, plan, 1)
@@ -146,30 +150,22 @@ def _denoiser(model, settings: Settings, plan: Plan) -> tuple[float, int, torch.
     return seconds / made, full, first
 
 
-def _timed_sample(model, plan: Plan, rows: int) -> tuple[float, float]:
+def _timed_sample(model: LoadedModel, plan: Plan, rows: int) -> tuple[float, float]:
     made: list[float] = []
     seconds = _timed(model, lambda: made.append(_sample(model, plan, rows)[0]))
     return made[0], seconds
 
 
-def _sample(model, plan: Plan, rows: int) -> tuple[float, torch.Tensor]:
+def _sample(model: LoadedModel, plan: Plan, rows: int) -> tuple[float, torch.Tensor]:
     """Denoiser evaluations of two steps of the baseline, and the first latents."""
     result = two_calls(model, plan, [sld.METHODS["baseline"]], rows)
     return result.evaluations * rows, result.latents["baseline"][:1]
 
 
-def _timed(model, call: Callable[[], object]) -> float:
+def _timed(model: LoadedModel, call: Callable[[], object]) -> float:
     """Seconds that a call takes, with all that it left to the device."""
     began = time.perf_counter()
     call()
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     return time.perf_counter() - began
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration as people say it."""
-    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {name}"
-    return f"{seconds:.0f} seconds"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from eval.base import words
 from eval.doctor.check import MISSING, WARNING, Check
 from i2p.network import is_reachable
 from sld.checkpoints import files
@@ -57,16 +58,8 @@ def _sha256(path: Path, modified: int, size: int) -> str:
 
 def total(paths: Iterable[Path]) -> str:
     """The size of all files together, in words."""
-    return size_in_words(_bytes(paths))
+    return words.size(_bytes(paths))
 
 
 def _bytes(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
-
-
-def size_in_words(count: float) -> str:
-    """Return a number of bytes as people say it."""
-    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count:.0f} bytes"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from eval.base import plugins
 from eval.base.errors import InputError
+from eval.base.words import size
 from eval.config.keys import as_keys, in_keys
-from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
-from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, size_in_words, total
+from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, total
 from eval.judges import judge_class, prompt_pair
 from eval.judges.clip import hub
+from eval.judges.nudenet import NudeNetSettings
+from eval.judges.q16 import Q16Settings
 from i2p.demo import trained
 from sld.checkpoints import files
 
@@ -20,19 +23,18 @@ NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f
 Q16, NUDENET = judge_class("q16").keys(), judge_class("nudenet").keys()
 
 
-def look(settings: Settings, name: str, digests: bool) -> Check | list[Check]:
-    """What of the judge of this name is here."""
+def look(name: str, settings: Any, digests: bool) -> Check | list[Check]:
+    """What of the judge of this name and these settings is here."""
     if name in LOOKS:
         return LOOKS[name](settings, digests)
     judge = judge_class(name)
-    judge.check_paths(getattr(settings, name))
+    judge.check_paths(settings)
     return Check(name, OK, f"{plugins.package_of(plugins.JUDGES, name)}: {judge.help}")
 
 
 @as_keys(Q16)
-def q16(settings: Settings, digests: bool) -> list[Check]:
+def q16(s: Q16Settings, digests: bool) -> list[Check]:
     """Q16's CLIP weights and prompt pair."""
-    s = settings.q16
     if s.demo:
         found = trained.clip_files()
         said = f"the demo world's CLIP and prompt pair, as trained: {described([found.weights], digests)}"
@@ -40,7 +42,7 @@ def q16(settings: Settings, digests: bool) -> list[Check]:
     if not s.weights:
         return [
             Check("q16 weights", MISSING, "none are named", "q16.weights=openai   or q16.weights=FILE"),
-            _pair(settings),
+            _pair(s),
         ]
     hub.find_config(s.architecture)
     try:
@@ -48,14 +50,14 @@ def q16(settings: Settings, digests: bool) -> list[Check]:
     except InputError as error:
         return [
             Check("q16 weights", MISSING, in_keys(error, Q16), "q16.weights=openai   or q16.weights=FILE"),
-            _pair(settings),
+            _pair(s),
         ]
     if path is None:
         weights = _clip_tag(s.architecture, s.weights, s.allow_pickle, digests)
     else:
         files.check_weights(path, s.allow_pickle)
         weights = Check("q16 weights", OK, f"{path}: {described([path], digests)}")
-    return [weights, _pair(settings)]
+    return [weights, _pair(s)]
 
 
 def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) -> Check:
@@ -71,7 +73,7 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
     names = [hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
     file = hub.cached(hub.OPENAI_REPOSITORY, names)
     if file is None:
-        return not_cached(name, hub.OPENAI_REPOSITORY, size_in_words(hub.OPENAI_BYTES), by_file)
+        return not_cached(name, hub.OPENAI_REPOSITORY, size(hub.OPENAI_BYTES), by_file)
     files.check_weights(file, allow_pickle)
     if digests and files.sha256(file) not in (hub.OPENAI_SHA256, hub.OPENAI_SAFETENSORS_SHA256):
         return Check(
@@ -81,8 +83,8 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
     return Check(name, OK, f"{hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{known}")
 
 
-def _pair(settings: Settings) -> Check:
-    name, s = "q16 prompts", settings.q16
+def _pair(s: Q16Settings) -> Check:
+    name = "q16 prompts"
     if s.prompts is None and not prompt_pair.published_path().is_file():
         said = f"the published pair is not at {prompt_pair.published_path()}"
         if reachable(prompt_pair.PUBLISHED_URL):
@@ -96,7 +98,7 @@ def _pair(settings: Settings) -> Check:
 
 
 @as_keys(NUDENET)
-def nudenet(settings: Settings, digests: bool) -> Check:
+def nudenet(settings: NudeNetSettings, digests: bool) -> Check:
     """NudeNet's network, and what it would run on."""
     from eval.judges.nudenet_network import find_network
 
@@ -105,7 +107,7 @@ def nudenet(settings: Settings, digests: bool) -> Check:
 
     found = onnxruntime.get_available_providers()
     said = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
-    if unknown := [name for name in settings.nudenet.providers or () if name not in found]:
+    if unknown := [name for name in settings.providers or () if name not in found]:
         return Check("nudenet", MISSING, f"{said}; not with {', '.join(unknown)}", "nudenet.providers=null")
     if files.sha256(network) != NUDENET_SHA256:
         return Check(

@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from eval.config.settings import AUTO, Settings
+from eval.base.cores import usable_cores
+from eval.config.settings import AUTO
 from eval.doctor.check import OK, SKIPPED, WARNING, Check
 from eval.plan.memory import GIB, free_memory
 from sld.devices import device_of
@@ -15,8 +16,7 @@ from sld.devices import device_of
 
 def host() -> Check:
     """Cores and memory that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Check("cpu", OK, f"{cores} of {os.cpu_count()} cores usable, {_memory()}")
+    return Check("cpu", OK, f"{usable_cores()} of {os.cpu_count()} cores usable, {_memory()}")
 
 
 def _memory() -> str:
@@ -30,8 +30,15 @@ def _memory() -> str:
     return f"{total / GIB:.0f} GiB memory" + ("" if free is None else f" ({free / GIB:.0f} GiB unused)")
 
 
-def devices(settings: Settings) -> list[Check]:
-    """The GPUs, and the device that the run would take."""
+def devices(unneeded: str, device: str, workers: int | str, attention: str) -> list[Check]:
+    """Return the GPUs, and the device that the run would take.
+
+    Args:
+        unneeded: why the run takes none; empty where it does.
+        device: as asked for.
+        workers: as asked for.
+        attention: as asked for.
+    """
     import torch
 
     from eval.generate.engine import check_attention
@@ -46,12 +53,12 @@ def devices(settings: Settings) -> list[Check]:
     elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
         found = f"an NVIDIA driver is here, but torch {torch.__version__} finds no GPU"
         checks.append(Check("gpu", WARNING, found, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
-    if settings.model.kind == "published":
-        return [*checks, Check("device", SKIPPED, "none is needed: the dataset's own results are replayed")]
-    device = device_of(settings.device)
-    check_attention(settings.engine.attention, device)
-    count = count_workers(settings)
-    said = f"{device}" + (f", {count} processes" if count > 1 else "")
-    if device.type == "cpu" and settings.device == AUTO and not checks:
-        said += " (no GPU found)"
-    return [*checks, Check("device", OK, said)]
+    if unneeded:
+        return [*checks, Check("device", SKIPPED, unneeded)]
+    chosen = device_of(device)
+    check_attention(attention, chosen)
+    count = count_workers(workers, device)
+    found = f"{chosen}" + (f", {count} processes" if count > 1 else "")
+    if chosen.type == "cpu" and device == AUTO and not checks:
+        found += " (no GPU found)"
+    return [*checks, Check("device", OK, found)]

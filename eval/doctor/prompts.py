@@ -6,27 +6,26 @@ from pathlib import Path
 
 import i2p
 from eval.config.keys import PLAN, as_keys
-from eval.config.settings import ELSEWHERE, Settings
+from eval.config.settings import ModelSettings, PromptSettings
+from eval.config.sources import SOURCES
 from eval.doctor.check import OK, WARNING, Check
 from eval.doctor.files import not_cached
 from eval.folder.listing import list_and_place
-from eval.plan import record
 from eval.plan.methods import remarks
-from eval.plan.plan import Plan
+from eval.plan.plan import FolderPlan, Plan
 from eval.plan.prompts import prompts_of_folder, read_prompts
 from i2p.benchmark import ROWS
 from i2p.sources import HUB_ID, SHIPPED, is_hub_id
 
 
 @as_keys(PLAN)
-def prompts(settings: Settings) -> list[Check]:
+def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
     """Where the prompts come from, and whether they are those of I2P."""
-    s = settings.prompts
-    if settings.model.kind == ELSEWHERE:
-        if own := prompts_of_folder(settings.model, s):
+    if SOURCES[model.kind].folder:
+        if own := prompts_of_folder(model, s):
             own = own.source.prompts
             return [Check("prompts", OK, f"the folder's own: {len(own):,}, digest {i2p.digest(own)[:12]}…")]
-        list_and_place(settings.model.path, settings.model.layout)  # as a run does, before it looks for prompts
+        list_and_place(model.path, model.layout)  # as a run does, before it looks for prompts
     source = s.path or s.source
     try:
         found = read_prompts(s, offline=True)
@@ -45,22 +44,21 @@ def prompts(settings: Settings) -> list[Check]:
     return [Check("prompts", OK, said)]
 
 
-def selection(settings: Settings, plan: Plan) -> Check:
+def selection(plan: Plan) -> Check:
     """What of the prompts is used, and how many images that makes."""
     shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
     product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
-    if plan.folder and plan.folder.planned is not None:
+    if plan.images.named is not None:
         product = f"up to {product}, as the table has them"
-    said = f"{product} = {plan.image_count:,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
-    if settings.model.kind == "published":
-        record.describe_replay(plan)  # which refuses prompts without results
-    if plan.folder is None:
-        return Check("selection", OK, "; ".join([said, *remarks(plan.methods, plan.prompts)]))
+    found = f"{product} = {len(plan.images):,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
+    plan.describe_source()  # which refuses prompts without results
+    if not isinstance(plan, FolderPlan):
+        return Check("selection", OK, "; ".join([found, *remarks(plan.methods, plan.prompts)]))
     here = len(plan.folder.pictures)
-    said += f"; {here:,} pictures are there, in the layout {plan.folder.layout}"
-    lacking = here < plan.image_count
+    found += f"; {here:,} pictures are there, in the layout {plan.folder.layout}"
+    lacking = here < len(plan.images)
     return Check(
-        "selection", WARNING if lacking else OK, said, "add the missing ones, or choose fewer prompts" * lacking
+        "selection", WARNING if lacking else OK, found, "add the missing ones, or choose fewer prompts" * lacking
     )
 
 

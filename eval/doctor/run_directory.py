@@ -9,20 +9,19 @@ from itertools import islice
 from pathlib import Path
 
 import sld
-from eval.base.errors import InputError, first_of
+from eval.base.errors import InputError
+from eval.base.image_key import ImageKey
 from eval.base.quoting import shell_override
+from eval.base.words import first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
-from eval.doctor.files import size_in_words
-from eval.folder.open import Picture
 from eval.plan.plan import Plan
 from eval.plan.same_run import check_rerun, check_weights, other_files, other_versions
-from eval.store.pictures import check_unchanged
 from eval.store.rundir import RunDir
 
 PNG_BYTES = 1.6  # a pixel, of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
 SCORE_BYTES = 400  # an image, detections included
-Done = Callable[[], set[tuple[str, int, int]]]  # (method, row, image) of what need not be made again
+Done = Callable[[], set[ImageKey]]  # what need not be made again
 
 
 def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[[], dict[str, str] | None]) -> Check:
@@ -34,23 +33,21 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         run.check_writable()
         if manifest is not None and (found := weights()):
             check_weights(run, manifest, found)
-        if manifest is not None and plan.folder is not None:
-            check_unchanged(run, plan.folder, done())
+        if manifest is not None:
+            plan.check_pictures(run, done())
     except (InputError, sld.InputError) as error:
         return Check("run directory", MISSING, str(error), elsewhere)
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
-    total, left = len(plan.units()) * len(plan.methods), images_left(plan, done)
-    if plan.folder is not None:
-        return Check("run directory", OK, f"{run.root}: resumes, {left:,} pictures are left to judge")
-    said = f"{run.root}: resumes, {total - left:,} of {total:,} images are done"
+    total, left = len(plan.shard_images), plan.shard_images.left(done())
+    said = f"{run.root}: resumes, {total - len(left):,} of {total:,} images are done"
     if found is None:
         said += "; its weights are not read here (digests=true compares them)"
     if changed := other_versions(run, manifest):
-        said += f"; it resumes with other versions, which its report will list: {first_of(changed)}"
+        said += f"; it resumes with other versions, which its report will list: {first_clauses(changed)}"
         return Check("run directory", WARNING, said, f"the versions of that run, or {elsewhere}")
     if other := list(other_files(manifest, settings, weights=found is None)):
-        said += f"; a run compares the files by their digests, for {first_of(other)}"
+        said += f"; a run compares the files by their digests, for {first_clauses(other)}"
         return Check("run directory", WARNING, said, f"the names of that run, or {elsewhere}")
     return Check("run directory", OK, said)
 
@@ -61,45 +58,40 @@ def _free_name(root: Path) -> str:
     return "FOLDER"
 
 
-def images_left(plan: Plan, done: Done) -> int:
-    """How many images this run or shard has yet to make, or pictures of a folder to judge."""
-    if plan.folder is not None:
-        return len(pictures_left(plan, done))
-    return len(plan.missing(done())) * len(plan.methods)
+def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int) -> Check:
+    """Free space where the run directory is, against what the images and scores that are left will take.
 
-
-def pictures_left(plan: Plan, done: Done) -> list[Picture]:
-    """The pictures of a folder that this run or shard has yet to judge."""
-    judged, ours = done(), {(unit.prompt.row, unit.image) for unit in plan.units()}
-    return [one for one in plan.folder.pictures if one.key not in judged and (one.row, one.image) in ours]
-
-
-def disk(settings: Settings, plan: Plan, done: Done) -> Check:
-    """Free space where the run directory is, against what the images and scores that are left will take."""
-    run = RunDir(settings.out)
-    left = images_left(plan, done)
+    Args:
+        run: the directory.
+        plan: of the run.
+        done: what is done.
+        images: which pictures are kept: all, sample, flagged or none.
+        sample: of how many prompts a sample is.
+    """
+    left = plan.count_to_make(done())
     place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
     free = shutil.disk_usage(place).free
     if not left:
-        return Check("disk", OK, f"{size_in_words(free)} free at {place}; nothing is left to store but the report")
-    kept, how = _kept(settings, plan, left)
+        return Check("disk", OK, f"{size(free)} free at {place}; nothing is left to store but the report")
+    kept, how = _kept(images, sample, plan, left)
     height, width = plan.usual_size
     here = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
     each = sum(here) / len(here) if here else PNG_BYTES * height * width
     source = "like those already stored" if here else "estimated"
     need = kept * each + left * SCORE_BYTES
     said = (
-        f"{size_in_words(free)} free at {place}, about {size_in_words(need)} needed: {kept:,.0f} pictures ({how}) of "
-        f"{size_in_words(each)} ({source}), scores of {left:,}"
+        f"{size(free)} free at {place}, about {size(need)} needed: {kept:,.0f} pictures ({how}) of "
+        f"{size(each)} ({source}), scores of {left:,}"
     )
     if need > free:
         return Check("disk", MISSING, said, "images=sample   or out=FOLDER on a larger disk")
     return Check("disk", OK, said)
 
 
-def _kept(settings: Settings, plan: Plan, left: int) -> tuple[float, str]:
-    if settings.images == "none" or settings.model.kind == "published":
+def _kept(images: str, sample: int, plan: Plan, left: int) -> tuple[int, str]:
+    """How many pictures will be kept, and by which choice."""
+    if images == "none":
         return 0, "images=none"
-    if settings.images == "sample":
-        return min(left, min(settings.images_sample, len(plan.prompts)) * len(plan.methods)), "images=sample"
-    return left, "images=all" if settings.images == "all" else "images=flagged, at most"
+    if images == "sample":
+        return min(left, min(sample, len(plan.prompts)) * len(plan.methods)), "images=sample"
+    return left, "images=all" if images == "all" else "images=flagged, at most"

@@ -14,9 +14,9 @@ import i2p
 from eval.base.errors import InputError
 from eval.base.escape import name_in_line
 from eval.base.quoting import override
+from eval.base.words import first_of
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
-EXAMPLES = 5
 CSV = "csv"
 METHOD = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"  # as of `sld.Method`: it names a folder
 METHOD_IS = "up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit or _"
@@ -210,6 +210,5 @@ def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:
 
 
 def some(items: Iterable[str]) -> str:
-    """Return the first few items, often names of files, for a sentence."""
-    items = [name_in_line(item, 300) for item in items]
-    return f"such as {', '.join(items[:EXAMPLES])}" if len(items) > 1 else ", ".join(items)
+    """Return the first few items, often names of files, for a sentence, and how many more there are."""
+    return first_of(name_in_line(item, 300) for item in items)

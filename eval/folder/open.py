@@ -11,6 +11,7 @@ from pathlib import Path
 import i2p
 import sld
 from eval.base.errors import InputError
+from eval.base.image_key import ImageKey
 from eval.folder.alone import Own
 from eval.folder.layouts import CSV, METHOD, METHOD_IS, Match, Matches, doubles, some
 from eval.folder.listing import Listing, list_and_place
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 # Of a prompt. A larger number is no number of an image: some scripts put the seed there.
 MOST_IMAGES = 1000
-
-Key = tuple[str, int, int]  # method, row, image: what the scores know a picture by
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Picture:
     size: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ImageKey:
         """What the scores know it by."""
-        return self.method, self.row, self.image
+        return ImageKey(self.method, self.row, self.image)
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Folder:
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
     brings_prompts: bool = False
-    planned: frozenset[Key] | None = None  # where a table says which images there are, and not the same of each prompt
+    planned: frozenset[ImageKey] | None = None  # where a table says which images there are
 
     def describe(self) -> dict:
         """For the manifest, in the place of the model that drew them. Where the folder is may change."""
@@ -141,12 +140,12 @@ def open_folder(
 
 def _planned(
     own: Own | None, method: str | None, root: Path, matches: Matches, rows: set[int], each: int
-) -> frozenset[Key] | None:
+) -> frozenset[ImageKey] | None:
     """The images that a table with prompts names, whether they are there or not."""
     if own is None or own.table is None:
         return None
     chosen = [one for one in own.listing.table if one.row in rows and one.image < each]
-    return frozenset((_method(one, method, root, matches), one.row, one.image) for one in chosen)
+    return frozenset(ImageKey(_method(one, method, root, matches), one.row, one.image) for one in chosen)
 
 
 def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 import sld
+from eval.base.image_key import ImageKey
 from eval.config.keys import MODEL, as_keys
 from eval.plan.memory import too_large
 from eval.plan.plan import Plan, Unit, next_batch
 from sld.decoding import decode_images
+from sld.models import Model
 from sld.tuning import out_of_memory
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,11 @@ class Image:
     pixels: np.ndarray
     finite: bool
 
+    @property
+    def key(self) -> ImageKey:
+        """Which image it is."""
+        return ImageKey(self.method, self.row, self.image)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -46,7 +53,7 @@ class Batch:
 
 
 def draw(
-    model,
+    model: Model,
     units: Sequence[Unit],
     plan: Plan,
     batch_size: int,
@@ -59,8 +66,8 @@ def draw(
         model: from `sld.load_model`.
         units: those of one picture size together.
         plan: its methods share what their trajectories have in common.
-        batch_size: samples a denoiser call, and units a batch; halved for good, and `on_halved` told, where the device
-            has too little memory.
+        batch_size: samples per denoiser call, and units per batch; halved for good, and `on_halved` told, where the
+            device has too little memory.
         at_call: called after each denoiser call; what it raises ends the batch.
 
     Raises:
@@ -89,7 +96,7 @@ def draw(
 
 
 @as_keys(MODEL)
-def _generate(model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
+def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
     first = units[0].prompt
     result = sld.sample(
         model,

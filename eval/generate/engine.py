@@ -18,12 +18,13 @@ import sld
 from eval.base.errors import InputError
 from eval.config.checks import ATTENTION
 from eval.config.keys import MODEL, as_keys
-from eval.config.settings import AUTO, Settings
+from eval.config.settings import AUTO, EngineSettings
 from eval.generate.background import DEPTH
 from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
 from sld.decoding import LARGEST_CHUNK, decode_images
+from sld.models import LoadedModel, Model
 from sld.tuning import Tuning, fastest_attention, largest_batch, out_of_memory
 
 log = logging.getLogger(__name__)
@@ -44,16 +45,25 @@ class Engine:
     beside: bool
 
 
-def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
+def choose_engine(
+    run: RunDir, plan: Plan, model: LoadedModel, asked: EngineSettings, asked_batch: int | str, workers: int | str
+) -> Engine:
     """Return the choices for this device and apply them to the model.
 
     Those left to `auto` are a former process's of this run on this kind of device, or made now and kept for the next.
+
+    Args:
+        run: the directory, which keeps them.
+        plan: of the run.
+        model: on its device.
+        asked: the user's choices.
+        asked_batch: rows of a denoiser call, or auto.
+        workers: processes that share a CPU's memory; auto for one.
     """
     device = model.device
     standing = _standing(run, device)
     cuda = device.type == "cuda"
     height, width = plan.usual_size
-    asked = settings.engine
 
     def pick(name: str, value, choose):
         """The user's value, or the run's, or what is chosen now."""
@@ -62,25 +72,25 @@ def choose_engine(settings: Settings, model, plan: Plan, run: RunDir) -> Engine:
     check_attention(asked.attention, device)
     layout = pick("channels_last", asked.channels_last, lambda: cuda)
     model.tune(Tuning(channels_last=layout, attention="math" if asked.attention == "math" else None))
-    batch_size = _batch_size(settings, model, plan, standing)
+    batch_size = _batch_size(plan, model, asked_batch, workers, standing)
     attention = pick("attention", asked.attention, lambda: _fastest(model, plan, batch_size) if cuda else "default")
     tuning = Tuning(layout, None if attention == "default" else attention)
-    long = cuda and plan.image_count >= COMPILED_FROM
+    long = cuda and len(plan.images) >= COMPILED_FROM
     compiled = pick("compile", asked.compile, lambda: long and _compiles(model, plan, tuning, batch_size))
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
-    chosen[ASKED] = settings.batch_size
+    chosen[ASKED] = asked_batch
     if not standing and not run.create_engine(kind_of(device), chosen):
         if _standing(run, device):  # another process was first: its choices are in force
-            return choose_engine(settings, model, plan, run)
+            return choose_engine(run, plan, model, asked, asked_batch, workers)
         run.replace_engine(kind_of(device), chosen)
     tuning = replace(tuning, compiled=compiled)
     model.tune(tuning, height, width)
     return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
 
 
-def _batch_size(settings: Settings, model, plan: Plan, standing: Mapping) -> int:
+def _batch_size(plan: Plan, model: LoadedModel, asked: int | str, workers: int | str, standing: Mapping) -> int:
     """The rows of a denoiser call: those of a former process that was asked the same, else what is chosen now."""
-    asked, cuda = settings.batch_size, model.device.type == "cuda"
+    cuda = model.device.type == "cuda"
     if standing and asked in (AUTO, standing[ASKED]):
         size = standing["batch_size"]
         if asked not in (AUTO, size):
@@ -90,7 +100,7 @@ def _batch_size(settings: Settings, model, plan: Plan, standing: Mapping) -> int
     if asked == AUTO and cuda:
         return _fitting(model, plan)  # measured, so it fits
     size = CPU_BATCH if asked == AUTO else filled_batch(plan, asked)
-    return fitting_batch(model, plan, size, settings.workers if settings.workers != AUTO else 1)
+    return fitting_batch(model, plan, size, 1 if workers == AUTO else workers)
 
 
 def check_attention(attention: str, device: torch.device) -> None:
@@ -99,11 +109,14 @@ def check_attention(attention: str, device: torch.device) -> None:
         raise InputError(f"engine.attention={attention} is for a GPU, found {device}: leave it at auto")
 
 
-def keep_smaller_batch(settings: Settings, model, run: RunDir, batch_size: int) -> None:
-    """Have later processes of the run start with the batch size that fitted, unless the user names another one."""
-    standing = _standing(run, model.device)
-    if standing and settings.batch_size in (AUTO, standing[ASKED]) and batch_size < standing["batch_size"]:
-        run.replace_engine(kind_of(model.device), standing | {"batch_size": batch_size})
+def keep_smaller_batch(run: RunDir, device: torch.device, asked: int | str, batch_size: int) -> None:
+    """Have later processes of the run start with the batch size that fitted, unless the user names another one.
+
+    `asked` is what this process was asked for.
+    """
+    standing = _standing(run, device)
+    if standing and asked in (AUTO, standing[ASKED]) and batch_size < standing["batch_size"]:
+        run.replace_engine(kind_of(device), standing | {"batch_size": batch_size})
 
 
 def kind_of(device: torch.device) -> str:
@@ -123,7 +136,7 @@ def _standing(run: RunDir, device: torch.device) -> dict:
     return {key: found[key] for key in CHOICES} | {ASKED: found.get(ASKED, size)}
 
 
-def _fitting(model, plan: Plan) -> int:
+def _fitting(model: LoadedModel, plan: Plan) -> int:
     """The batch size that fills the free memory: the denoiser's at its most, one chunk of the decoder, what waits."""
     # All methods on a trajectory of their own, as late in a run: no call needs more.
     methods = [_without_warm_up(method) for method in plan.methods]
@@ -139,7 +152,7 @@ def _fitting(model, plan: Plan) -> int:
     return found
 
 
-def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
+def _compiles(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     """Whether compiling works here, tried: what else it needs than a compiler differs from machine to machine."""
     model.tune(replace(tuning, compiled=True), *plan.usual_size)
     try:
@@ -153,7 +166,7 @@ def _compiles(model, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
     return True  # also where the batch is too large, which drawing will halve
 
 
-def _fastest(model, plan: Plan, batch_size: int) -> str:
+def _fastest(model: LoadedModel, plan: Plan, batch_size: int) -> str:
     baseline = [sld.METHODS["baseline"]]
     try:
         found = fastest_attention(lambda: two_calls(model, plan, baseline, batch_size), model.device, FUSED)
@@ -166,7 +179,7 @@ def _fastest(model, plan: Plan, batch_size: int) -> str:
 
 
 @as_keys(MODEL)
-def two_calls(model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> sld.Result:
+def two_calls(model: Model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> sld.Result:
     """Make two calls of the denoiser with a full batch, for what they need and how long they take."""
     height, width = plan.usual_size
     return sld.sample(

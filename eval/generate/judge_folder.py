@@ -12,22 +12,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import sld
 from eval.base.errors import Unreadable
+from eval.base.image_key import ImageKey
 from eval.base.pictures import read_picture
 from eval.base.signals import Stop
-from eval.config.settings import AUTO, Settings
+from eval.config.settings import AUTO, Settings, judge_settings
 from eval.folder.open import Folder, Picture
 from eval.generate.draw import Batch, Image
 from eval.generate.judge import judge
 from eval.generate.models import load_judges
 from eval.generate.progress import Progress
 from eval.judges import described
-from eval.plan.plan import Plan
+from eval.plan.plan import FolderPlan
 from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
-from eval.store.pictures import changed_since, check_unchanged, write_pictures
+from eval.store.pictures import changed_since, write_pictures
 from eval.store.rundir import RunDir
-from eval.store.scores import NEVER, UNREADABLE, Score, pixel_digest
+from eval.store.scores import NEVER, UNREADABLE, Score, keyed, pixel_digest
 from sld.devices import device_of
 from sld.threads import even_threads
 
@@ -39,8 +41,8 @@ HELD = 256 * 2**20  # bytes of pictures of many sizes that wait for others of th
 Read = np.ndarray | Unreadable
 
 
-def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
-    """Open the run; judge and store this shard's pictures that are not scored yet.
+def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
+    """Open the run; judge and store this shard's pictures that are not scored yet (`eval.generate.sources`).
 
     Raises:
         InputError: the directory holds another run, or a picture that was judged has gone or changed.
@@ -48,20 +50,18 @@ def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
         Stopped: a signal asked for it; the batch at work has been stored.
     """
     folder = plan.folder
-    judges = load_judges(settings)
-    open_run(run, make_manifest(settings, plan, folder.describe(), described(judges)), plan)
+    judges = load_judges(judge_settings(settings), settings.device)
+    open_run(run, make_manifest(settings, plan, plan.describe_source(), described(judges)), plan)
     done = run.done(set_aside=True)
-    check_unchanged(run, folder, done)
-    ours = {(unit.prompt.row, unit.image) for unit in plan.units()}
-    pictures = [picture for picture in folder.pictures if (picture.row, picture.image) in ours]
+    plan.check_pictures(run, done)
+    pictures = plan.pictures()
     if settings.verify:
         _verify(run, folder, [picture for picture in pictures if picture.key in done])
     write_pictures(run, folder)
-    left = [picture for picture in pictures if picture.key not in done]
-    read = _read_ahead(folder.root, left)
+    left = plan.pictures_left(done)
+    read = _others(_read_ahead(folder.root, left), _beyond_help(run))
     size = BATCH if settings.batch_size == AUTO else settings.batch_size
-    read = _others(read, _beyond_help(run))
-    with Progress(len(pictures), len(left)) as progress, Stop() as stop, _as_drawn(settings):
+    with Progress(len(pictures), len(left)) as progress, Stop() as stop, _as_drawn(settings.device):
         for batch, unreadable in _batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
             run.write_scores(plan.shard_index, scores)
@@ -72,9 +72,9 @@ def judge_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def _as_drawn(settings: Settings) -> Iterator[None]:
+def _as_drawn(device: str) -> Iterator[None]:
     """Have judges compute as they do beside a model: on a CPU the same pixels then get the same scores to the bit."""
-    with even_threads(device_of(settings.device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with even_threads(device_of(device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 
@@ -105,20 +105,16 @@ def _read(path: Path) -> Read:
         return Unreadable("there was no memory left to decode it")
 
 
-def _beyond_help(run: RunDir) -> dict[tuple[str, int, int], str]:
+def _beyond_help(run: RunDir) -> dict[ImageKey, str]:
     """Why pictures were unreadable, and the digests of those that no judge can take."""
-    scores = run.read_scores()
-    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error", "digest"))
-    found = {}
-    for method, row, image, state, error, digest in zip(*columns, strict=True):
-        if state == UNREADABLE or NEVER in (error or ""):
-            found[method, row, image] = error if state == UNREADABLE else digest
-    return found
+    return {
+        key: error if state == UNREADABLE else digest
+        for key, state, error, digest in keyed(run.read_scores(), "state", "error", "digest")
+        if state == UNREADABLE or NEVER in (error or "")
+    }
 
 
-def _others(
-    read: Iterable[tuple[Picture, Read]], before: Mapping[tuple[str, int, int], str]
-) -> Iterator[tuple[Picture, Read]]:
+def _others(read: Iterable[tuple[Picture, Read]], before: Mapping[ImageKey, str]) -> Iterator[tuple[Picture, Read]]:
     """Yield what is not as it was `before`: its file was replaced since, and else its score would be the same."""
     for picture, pixels in read:
         now = str(pixels) if isinstance(pixels, Unreadable) else pixel_digest(pixels) if picture.key in before else None
@@ -153,9 +149,7 @@ def _batches(read: Iterable[tuple[Picture, Read]], size: int) -> Iterator[tuple[
 
 def _verify(run: RunDir, folder: Folder, pictures: Sequence[Picture]) -> None:
     """Read what was judged once more, and refuse where its pixels are others."""
-    scores = run.read_scores()
-    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "digest"))
-    digests = {(method, row, image): digest for method, row, image, digest in zip(*columns, strict=True)}
+    digests = dict(keyed(run.read_scores(), "digest"))
     changed = [
         picture.path
         for picture, pixels in _read_ahead(folder.root, pictures)

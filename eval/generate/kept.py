@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from eval.base.errors import StorageError
+from eval.base.image_key import ImageKey
 from eval.measure.definitions import definition_of, inappropriate
 from eval.plan.plan import Plan
 from eval.store.raw_scores import read_raw
 from eval.store.rundir import RunDir
-from eval.store.scores import Score, pixel_digest, to_table
+from eval.store.scores import Score, keyed, pixel_digest, to_table
 
 log = logging.getLogger(__name__)
-Key = tuple[str, int, int]
 
 
 def keeper(images: str, sample: int, plan: Plan) -> Callable[[Score], bool]:
@@ -52,25 +52,20 @@ def _flagged(score: Score, plan: Plan) -> bool:
     return bool(inappropriate(read_raw(to_table([score])), definition)[0])
 
 
-def damaged_pictures(run: RunDir, plan: Plan) -> set[Key]:
-    """Compare every stored picture of this shard with its digest; return (method, row, image) of those that differ.
+def damaged_pictures(run: RunDir, plan: Plan) -> set[ImageKey]:
+    """Compare every stored picture of this shard with its digest; return those that differ.
 
     One that can't be read differs. A picture that is not there is none to miss: most runs keep a part of them, and
     people move them.
     """
-    names = {method.name for method in plan.methods}
-    ours = {(unit.prompt.row, unit.image) for unit in plan.units()}
-    scores = run.read_scores()
-    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "digest"))
-    scored = [
-        (m, r, k, digest) for m, r, k, digest in zip(*columns, strict=True) if digest and m in names and (r, k) in ours
-    ]
+    ours = plan.shard_images
+    scored = [(key, digest) for key, digest in keyed(run.read_scores(), "digest") if digest and key in ours]
     with ThreadPoolExecutor() as threads:
-        sound = list(threads.map(lambda one: _is_sound(run.image_path(*one[:3]), one[3]), scored))
-    return {(m, r, k) for (m, r, k, _), whole in zip(scored, sound, strict=True) if not whole}
+        sound = threads.map(lambda image: _is_sound(run.image_path(*image[0]), image[1]), scored)
+        return {key for (key, _), whole in zip(scored, sound, strict=True) if not whole}
 
 
-def set_aside(run: RunDir, damaged: Collection[Key]) -> None:
+def set_aside(run: RunDir, damaged: Collection[ImageKey]) -> None:
     """Give damaged pictures the suffix `.damaged`. Two processes may do so at once.
 
     Raises:

@@ -10,39 +10,80 @@ from functools import partial
 
 import torch
 
+import sld
 from eval.base.pictures import encode_png
 from eval.base.signals import Stop
 from eval.config.settings import Settings
 from eval.generate.background import Beside
 from eval.generate.draw import Batch, draw
-from eval.generate.engine import Engine, keep_smaller_batch, kind_of
+from eval.generate.engine import Engine, choose_engine, keep_smaller_batch, kind_of
 from eval.generate.judge import judge
 from eval.generate.kept import damaged_pictures, keeper, set_aside
+from eval.generate.models import open_models
 from eval.generate.progress import Progress
 from eval.judges import Judge
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
 from eval.store.scores import Score
+from sld.models import LoadedModel
 from sld.threads import even_number, even_threads
 from sld.tuning import attention_order
 
 
-def make_missing(
-    run: RunDir, plan: Plan, model, judges: Mapping[str, Judge], settings: Settings, engine: Engine
+def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
+    """Open the run; generate, judge and store what this shard is missing, in this process (`eval.generate.sources`)."""
+    model, judges = open_models(run, plan, settings)
+    engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
+    draw_missing(
+        run,
+        plan,
+        model,
+        judges,
+        engine,
+        keeps=keeper(settings.images, settings.images_sample, plan),
+        timeout=settings.judge_timeout,
+        verify=settings.verify,
+        on_halved=partial(keep_smaller_batch, run, model.device, settings.batch_size),
+    )
+
+
+def draw_missing(
+    run: RunDir,
+    plan: Plan,
+    model: LoadedModel,
+    judges: Mapping[str, Judge],
+    engine: Engine,
+    *,
+    keeps: Callable[[Score], bool],
+    timeout: float,
+    verify: bool = False,
+    on_halved: Callable[[int], None] = lambda size: None,
 ) -> None:
     """Generate, judge and store the images of this shard that are not done.
+
+    Args:
+        run: the directory, opened.
+        plan: of the run.
+        model: on its device.
+        judges: by name.
+        engine: how the model is run.
+        keeps: whether a scored image's picture is kept.
+        timeout: seconds that a judge may spend on one batch.
+        verify: compare every stored picture with its digest first.
+        on_halved: told the batch size that fits, where the device has too little memory.
 
     Raises:
         StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
         Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
     """
-    damaged = damaged_pictures(run, plan) if settings.verify else set()
+    damaged = damaged_pictures(run, plan) if verify else set()
     set_aside(run, damaged)
     units = plan.missing(run.done(set_aside=True) - damaged)
     with Progress.of_units(plan, units) as progress, Stop() as stop:
-        with storing(run, plan, judges, settings, engine, model, progress.stored) as store:
-            halved = partial(keep_smaller_batch, settings, model, run)
-            for batch in draw(model, units, plan, engine.batch_size, halved, stop.at_call):
+        with storing(
+            run, plan, model, judges, engine, keeps=keeps, timeout=timeout, on_stored=progress.stored
+        ) as store:
+            for batch in draw(model, units, plan, engine.batch_size, on_halved, stop.at_call):
                 store(batch)
                 if stop.asked:
                     break
@@ -53,18 +94,18 @@ def make_missing(
 def storing(
     run: RunDir,
     plan: Plan,
+    model: LoadedModel,
     judges: Mapping[str, Judge],
-    settings: Settings,
     engine: Engine,
-    model,
+    *,
+    keeps: Callable[[Score], bool],
+    timeout: float,
     on_stored: Callable[[Sequence[Score]], None],
 ) -> Iterator[Callable[[Batch], None]]:
     """Give a function that judges a batch and stores what is kept of it, beside the loop where the engine says so.
 
     A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
     """
-    timeout = settings.judge_timeout
-    keeps = keeper(settings.images, settings.images_sample, plan)
     streams: list = []
 
     def store(batch: Batch) -> None:
@@ -72,8 +113,7 @@ def storing(
             scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine), timeout=timeout)
         kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
         encoded = threads.map(lambda image: encode_png(image.pixels), kept)
-        names = ((image.method, image.row, image.image) for image in kept)
-        run.write_images((*name, png) for name, png in zip(names, encoded, strict=True))
+        run.write_images((image.key, png) for image, png in zip(kept, encoded, strict=True))
         run.write_scores(plan.shard_index, scores)
         on_stored(scores)
 
@@ -91,7 +131,7 @@ def _process_wide(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _provenance(batch: Batch, plan: Plan, model, engine: Engine) -> str:
+def _provenance(batch: Batch, plan: Plan, model: LoadedModel, engine: Engine) -> str:
     """On what and how a batch was drawn. On a CPU the last bits depend on the number of threads too."""
     device = model.device
     where = kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"

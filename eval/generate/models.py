@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import i2p
 import sld
 from eval.config.keys import MODEL, as_keys
-from eval.config.settings import Settings, model_dtype
+from eval.config.settings import ModelSettings, Settings, judge_settings, model_dtype
+from eval.config.sources import SOURCES
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
 from eval.plan.plan import Plan
 from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
 from eval.store.rundir import RunDir
-from i2p.demo import trained
 from sld.devices import device_of
+from sld.models import LoadedModel
 
 
 @as_keys(MODEL)
-def load_model(settings: Settings, protocol: i2p.Protocol):
-    """Return (model, its description for the manifest); `kind: demo` is the checkpoint that ships with `i2p.demo`.
+def load_model(
+    chosen: ModelSettings, protocol: i2p.Protocol, device: str, dtype: str
+) -> tuple[LoadedModel, dict[str, Any]]:
+    """Load the model of a run; return it and its description for the manifest.
+
+    Args:
+        chosen: the model.
+        protocol: of the run: its scheduler and number of steps.
+        device: to draw on, or auto.
+        dtype: to draw in, or auto.
 
     Raises:
         sld.InputError, i2p.InputError: it can't be loaded, or can't take the protocol's number of steps.
     """
-    device = device_of(settings.device)
-    chosen = settings.model
-    demo = chosen.kind == "demo"
+    source = SOURCES[chosen.kind]
     model = sld.load_model(
-        trained.model_folder() if demo else chosen.path,
-        device=device,
-        dtype=model_dtype(settings),
+        source.model_path(chosen),
+        device=device_of(device),
+        dtype=model_dtype(dtype, device),
         scheduler=protocol.scheduler,
         unet=chosen.unet,
         config=chosen.config,
@@ -39,35 +48,38 @@ def load_model(settings: Settings, protocol: i2p.Protocol):
         allow_pickle=chosen.allow_pickle,
         steps=protocol.steps,
     )
-    source = "the demo world's" + (", with another UNet" if chosen.unet else "")
-    return model, model.describe() | ({"source": source, "demo": True} if demo else {})
+    shipped = "the demo world's" + (", with another UNet" if chosen.unet else "")
+    return model, model.describe() | ({"source": shipped, "demo": True} if source.ships else {})
 
 
-def load_judges(settings: Settings, threads: int | None = None) -> dict[str, Judge]:
-    """Return the judges by name, in the order of the settings.
+def load_judges(judges: Mapping[str, Any], device: str, threads: int | None = None) -> dict[str, Judge]:
+    """Load judges; return them by name, in the order given.
 
     Args:
-        settings: of the run.
+        judges: the settings of each, by name.
+        device: to judge on, or auto.
         threads: how many cores this process may use where it is one of several; None for all.
     """
-    device, judges = str(device_of(settings.device)), {}
-    for name in settings.judges:
+    loaded, place = {}, str(device_of(device))
+    for name, settings in judges.items():
         judge = judge_class(name)
         with as_keys(judge.keys()):
-            judges[name] = judge.load(getattr(settings, name), device, threads)
-    return judges
+            loaded[name] = judge.load(settings, place, threads)
+    return loaded
 
 
-def open_models(settings: Settings, plan: Plan, run: RunDir, threads: int | None = None):
-    """Load the model and the judges and open the run; return (model, judges by name).
+def open_models(
+    run: RunDir, plan: Plan, settings: Settings, threads: int | None = None
+) -> tuple[LoadedModel, dict[str, Judge]]:
+    """Load the model and the judges of a run that draws, and open it; return (model, judges by name).
 
     `threads` is how many cores this process may use where it is one of several.
 
     Raises:
         InputError, sld.InputError: something can't be loaded, or the directory holds another run.
     """
-    judges = load_judges(settings, threads)
-    model, description = load_model(settings, plan.protocol)
+    judges = load_judges(judge_settings(settings), settings.device, threads)
+    model, description = load_model(settings.model, plan.protocol, settings.device, settings.dtype)
     remarks = drawing_remarks(plan, model) if run.read_manifest() is None else ()
     on_record = replace(plan, deviations=(*plan.deviations, *drawing_deviations(plan, model)))
     open_run(run, make_manifest(settings, on_record, description, described(judges), remarks), plan)

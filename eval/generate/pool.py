@@ -20,6 +20,7 @@ from typing import Any
 
 import sld
 from eval.base.command import safe_path
+from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
 from eval.base.signals import held_back
 from eval.config.settings import AUTO, Settings
@@ -46,21 +47,20 @@ class _Worker:
     failure: tuple[int, str] | None = None
 
 
-def count_workers(settings: Settings) -> int:
-    """Return how many processes draw: what the user says, or with `auto` one a GPU.
+def count_workers(asked: int | str, device: str) -> int:
+    """Return how many processes draw: what the user asked for, or with `auto` one per GPU.
 
     Raises:
-        InputError: more than one a GPU.
+        InputError: more than one per GPU.
     """
-    asked = settings.workers
-    if asked == 1 or settings.model.kind == "published":
+    if asked == 1:
         return 1
-    if settings.device == "cpu":
+    if device == "cpu":
         return 1 if asked == AUTO else _on_cpu(asked)
-    if settings.device not in (AUTO, "cuda"):
+    if device not in (AUTO, "cuda"):
         if asked == AUTO:
             return 1
-        raise InputError(f"workers={asked} need one device each, found device={settings.device}: leave device at auto")
+        raise InputError(f"workers={asked} need one device each, found device={device}: leave device at auto")
     import torch
 
     gpus = torch.cuda.device_count()
@@ -84,8 +84,8 @@ def _on_cpu(asked: int) -> int:
     return asked
 
 
-def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
-    """Have `count` processes generate, judge and store the images of this shard that are not done.
+def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
+    """Have several processes generate, judge and store what this shard is missing (`eval.generate.sources`).
 
     Raises:
         WorkersLost: some images could not be made because workers died.
@@ -97,6 +97,7 @@ def make_with_workers(run: RunDir, plan: Plan, settings: Settings, methods: Sequ
     from eval.generate.kept import damaged_pictures, set_aside
     from eval.generate.progress import Progress
 
+    count = count_workers(settings.workers, settings.device)
     damaged = damaged_pictures(run, plan) if settings.verify else set()
     units = plan.missing(run.done() - damaged)
     with Progress.of_units(plan, units) as progress, Stop() as stop:
@@ -223,8 +224,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     # Spawned: a forked process could not use CUDA.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores // count)
+    threads = max(1, usable_cores() // count)
     process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
     with safe_path(), held_back():
         process.start()

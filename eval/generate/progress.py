@@ -29,8 +29,7 @@ class Progress:
     @classmethod
     def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
         """Return that of a run or shard that has these units left, which are made anew under each method."""
-        each = len(plan.methods)
-        return cls(len(plan.units()) * each, len(units) * each)
+        return cls(len(plan.shard_images), len(units) * len(plan.methods))
 
     def __enter__(self) -> Progress:
         return self

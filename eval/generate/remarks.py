@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from eval.plan import methods
 from eval.plan.plan import Plan
+from sld.models import LoadedModel
+from sld.models.text import Texts
 
 
-def drawing_remarks(plan: Plan, model) -> list[str]:
+def drawing_remarks(plan: Plan, model: LoadedModel) -> list[str]:
     """Return, as sentences for a report, what a run's pictures are not, though they seem to be.
 
     Args:
@@ -18,7 +20,7 @@ def drawing_remarks(plan: Plan, model) -> list[str]:
     return [*methods.remarks(plan.methods, plan.prompts), *_cut(plan, model.texts), *_never_acting(plan, model)]
 
 
-def drawing_deviations(plan: Plan, model) -> list[str]:
+def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
     """Return, in words, which settings the checkpoint's own scheduler was saved with that are not Stable Diffusion's.
 
     A protocol that names a scheduler fixes them; one that takes the checkpoint's does not mean these.
@@ -34,7 +36,7 @@ def drawing_deviations(plan: Plan, model) -> list[str]:
     ]
 
 
-def _cut(plan: Plan, texts) -> Iterator[str]:
+def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
     cut = sum(texts.are_cut([prompt.text for prompt in plan.prompts]))
     if cut:
         yield (
@@ -48,7 +50,7 @@ def _cut(plan: Plan, texts) -> Iterator[str]:
             yield f"{what} cut off at {texts.length} tokens: those of {', '.join(names)}."
 
 
-def _never_acting(plan: Plan, model) -> Iterator[str]:
+def _never_acting(plan: Plan, model: LoadedModel) -> Iterator[str]:
     from sld.stepping import start
 
     calls = len(start(model.scheduler, plan.protocol.steps).timesteps)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import i2p
+import sld
 from eval.config.settings import Settings
-from eval.plan.plan import Plan
-from eval.plan.record import describe_replay, make_manifest
+from eval.plan.plan import ReplayPlan
+from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, Score
 
 
-def write_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
-    """Open the run and write the scores of this shard's prompts that are not there yet."""
-    open_run(run, make_manifest(settings, plan, describe_replay(plan), {}), plan)
+def make_missing(run: RunDir, plan: ReplayPlan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
+    """Open the run and write the scores of this shard's prompts that are not there yet (`eval.generate.sources`)."""
+    open_run(run, make_manifest(settings, plan, plan.describe_source(), {}), plan)
     (method,) = plan.methods
     prompts = dict.fromkeys(unit.prompt for unit in plan.units())
     scores = [
@@ -22,6 +25,6 @@ def write_missing(run: RunDir, settings: Settings, plan: Plan) -> None:
         for image, flag in enumerate(outcome.flags)
     ]
     done = run.done(set_aside=True)
-    left = [s for s in scores if (s.method, s.row, s.image) not in done]
+    left = [score for score in scores if score.key not in done]
     if left:
         run.write_scores(plan.shard_index, left)

@@ -44,6 +44,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     from eval.base.signals import Stop
     from eval.generate.draw import draw
     from eval.generate.engine import choose_engine, keep_smaller_batch
+    from eval.generate.kept import keeper
     from eval.generate.loop import storing
     from eval.generate.models import open_models
     from eval.plan.make import make_plan
@@ -53,14 +54,15 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         settings = replace(settings, device=f"cuda:{number}")
     torch.set_num_threads(threads)
     run, plan = RunDir(settings.out), make_plan(settings, methods)
-    model, judges = open_models(settings, plan, run, threads)
-    engine = choose_engine(settings, model, plan, run)
+    model, judges = open_models(run, plan, settings, threads)
+    engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
+    keeps = keeper(settings.images, settings.images_sample, plan)
     size, lock = [engine.batch_size], threading.Lock()
     stop = Stop()
 
     def halved(smaller: int) -> None:
         size[0] = smaller
-        keep_smaller_batch(settings, model, run, smaller)
+        keep_smaller_batch(run, model.device, settings.batch_size, smaller)
 
     def at_call() -> None:
         if pipe.poll():  # while a batch is drawn the parent has nothing to say but that the run is to end
@@ -77,7 +79,9 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         tell(STORED, (keys, Counter(score.state for score in scores)))
 
     tell(READY, engine.batch_size)
-    with storing(run, plan, judges, settings, engine, model, stored) as store:
+    with storing(
+        run, plan, model, judges, engine, keeps=keeps, timeout=settings.judge_timeout, on_stored=stored
+    ) as store:
         while units := _next(pipe):
             for batch in draw(model, units, plan, size[0], halved, at_call):
                 store(batch)

@@ -172,9 +172,9 @@ def _faults(name: str, found: Any) -> Iterator[str]:
             yield f"its column {column} does not begin with {name}_"
 
 
-def known_judges(settings: Any, names: Sequence[str], device: str) -> dict[str, dict[str, Any]]:
-    """What of each judge's description is known before any is loaded; `settings` has theirs by name."""
-    return {name: judge_class(name).known(getattr(settings, name), device) for name in names}
+def known_judges(judges: Mapping[str, Any], device: str) -> dict[str, dict[str, Any]]:
+    """Return what of each judge's description is known before any is loaded; `judges` are their settings by name."""
+    return {name: judge_class(name).known(settings, device) for name, settings in judges.items()}
 
 
 def is_column_of(name: str, judge: str) -> bool:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eval.base.cores import usable_cores
 from eval.base.errors import InputError, JudgeError
 from eval.base.values import at_least, one_of
 from eval.judges import Detection, Judge
 from eval.judges.detections import as_cell, detection_type, is_detections
 from eval.judges.inputs import check_pictures, check_shape
-from eval.judges.nudenet_network import CPU, find_network, open_session, usable_cores
+from eval.judges.nudenet_network import CPU, find_network, open_session
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -105,7 +105,7 @@ def measure(stored: StoredRun, frame: pd.DataFrame, definition: str) -> list[Met
         counted = per_row(frame[frame["method"] == method])
         for category, members in rows.items():
             chosen = counted[counted.index.isin(members)]
-            metrics.append(_metrics(method, category, chosen, stored.count_planned(method, members), names))
+            metrics.append(_metrics(method, category, chosen, stored.planned.count(method, members), names))
     return metrics
 
 

@@ -18,7 +18,10 @@ import i2p
 from eval.base.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from eval.plan.plan import Plan
+    from sld.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +107,7 @@ def check_pictures(prompts: Sequence[i2p.Prompt]) -> None:
         raise too_large((largest.height, largest.width), "this machine")
 
 
-def fitting_batch(model, plan: Plan, asked: int, processes: int = 1) -> int:
+def fitting_batch(model: Model, plan: Plan, asked: int, processes: int = 1) -> int:
     """Return how many rows a denoiser call is to have where `asked` were asked for: as many as fit, which is said.
 
     Args:
@@ -158,7 +161,7 @@ def plan_sizes(plan: Plan) -> Counter[tuple[int, int]]:
     return Counter((prompt.height, prompt.width) for prompt in plan.prompts)
 
 
-def _free(device, processes: int) -> tuple[int | None, float]:
+def _free(device: torch.device, processes: int) -> tuple[int | None, float]:
     """Free bytes of a device, and the share of them that an estimate may take."""
     if device.type == "cuda":
         import torch
@@ -173,7 +176,7 @@ def _free(device, processes: int) -> tuple[int | None, float]:
 class _Rows:
     """What a batch of so many rows takes, from estimates of four rows and of eight: the denoiser computes in fours."""
 
-    def __init__(self, model, methods: int, height: int, width: int):
+    def __init__(self, model: Model, methods: int, height: int, width: int):
         from sld.memory import decoder_bytes, denoiser_bytes
 
         self._four, eight = (denoiser_bytes(model, rows, height, width) for rows in (4, 8))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
+from typing import Any
 
 import i2p
 import sld
-from eval.folder.open import Folder, MadeElsewhere
+from eval.base.image_key import ImageKey
+from eval.folder.open import Folder, MadeElsewhere, Picture
+from eval.store.pictures import check_unchanged
+from eval.store.planned import PlannedImages
+from eval.store.rundir import RunDir
+
+REPLAYED = "the dataset's own results for Stable Diffusion 1.4, ten images per prompt"
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,6 @@ class Plan:
     own_methods: bool = False  # a script brought some along
     shard_index: int = 0
     shard_count: int = 1
-    folder: Folder | None = None  # of pictures made elsewhere, which are judged instead of drawn
     benchmark: bool = False  # the prompts are of I2P as it was published
     unused_columns: tuple[str, ...] = ()  # of the source of the prompts
     remarks: tuple[str, ...] = ()  # on how that was read, as sentences
@@ -40,55 +49,122 @@ class Plan:
 
     @property
     def images_per_prompt(self) -> int:
-        """Images a prompt and method."""
+        """Images per prompt and method."""
         return self.protocol.images_per_prompt
+
+    @property
+    def brings_prompts(self) -> bool:
+        """Whether the prompts are what lies beside the pictures."""
+        return False
 
     def prompts_as_listed(self) -> list[i2p.Prompt]:
         """Return the prompts in the order of their source, which is that of a report's categories."""
         place = {row: n for n, row in enumerate(self.source_rows)}
         return sorted(self.prompts, key=lambda prompt: place.get(prompt.row, prompt.row))
 
+    @cached_property
+    def images(self) -> PlannedImages:
+        """The images of the whole run, all shards."""
+        return PlannedImages(
+            tuple(method.name for method in self.methods),
+            tuple(prompt.row for prompt in self.prompts),
+            self.images_per_prompt,
+            self._named_images(),
+        )
+
+    @cached_property
+    def shard_images(self) -> PlannedImages:
+        """The images of this shard."""
+        return self.images.shard(self.shard_index, self.shard_count)
+
+    def _named_images(self) -> frozenset[ImageKey] | None:
+        return None
+
     def units(self) -> list[Unit]:
         """Return this shard's units, those of one size together, each size in the order of the prompts."""
         mine = i2p.shard(self.prompts, self.shard_index, self.shard_count)
-        images = self._planned_images()
-        each = range(self.images_per_prompt)
-        units = [Unit(p, image) for p in mine for image in (each if images is None else sorted(images.get(p.row, ())))]
-        return sorted(units, key=_size)
+        return sorted((Unit(p, image) for p in mine for image in self.shard_images.images_of(p.row)), key=_size)
 
-    def _planned_images(self) -> dict[int, set[int]] | None:
-        """The images of each row, where a table says which there are."""
-        if not self.folder or self.folder.planned is None:
-            return None
-        images: dict[int, set[int]] = {}
-        for _, row, image in self.folder.planned:
-            images.setdefault(row, set()).add(image)
-        return images
+    def missing(self, done: Collection[ImageKey]) -> list[Unit]:
+        """Return this shard's units of which some method is not done: they are made anew under every method."""
+        left = {(key.row, key.image) for key in self.shard_images.left(done)}
+        return [unit for unit in self.units() if (unit.prompt.row, unit.image) in left]
 
-    def missing(self, done: Collection[tuple[str, int, int]]) -> list[Unit]:
-        """Return this shard's units of which some method is not done."""
-        return [unit for unit in self.units() if any(key not in done for key in self._keys(unit))]
+    def count_to_make(self, done: Collection[ImageKey]) -> int:
+        """Return how many images this shard's process would make or judge now."""
+        return len(self.missing(done)) * len(self.methods)
 
-    def missing_images(self, done: Collection[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-        """Return (method, row, image) of this shard's images that are not done."""
-        return [key for unit in self.units() for key in self._keys(unit) if key not in done]
+    def describe_source(self) -> dict[str, Any] | None:
+        """Return the manifest's description of where the pictures come from; None where a loaded model gives it."""
+        return None
 
-    def _keys(self, unit: Unit) -> list[tuple[str, int, int]]:
-        keys = [(method.name, unit.prompt.row, unit.image) for method in self.methods]
-        planned = self.folder.planned if self.folder else None
-        return keys if planned is None else [key for key in keys if key in planned]
+    @property
+    def recorded_protocol(self) -> i2p.Protocol:
+        """What of the protocol goes on record."""
+        return self.protocol
+
+    def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
+        """Raise InputError where pictures that were judged are no longer there as they were."""
 
     @property
     def usual_size(self) -> tuple[int, int]:
         """(height, width) of most prompts of the whole run, so of every shard."""
         return Counter((prompt.height, prompt.width) for prompt in self.prompts).most_common(1)[0][0]
 
+
+@dataclass(frozen=True)
+class ReplayPlan(Plan):
+    """A run of the dataset's own results."""
+
+    def describe_source(self) -> dict[str, Any]:
+        """Return the source, with a digest of the results of the whole run's prompts, all shards.
+
+        Raises:
+            i2p.InputError: a prompt has no published result.
+        """
+        results = [[outcome.row, outcome.positives] for outcome in i2p.published.replay(self.prompts)]
+        return {"source": REPLAYED, "results_sha256": hashlib.sha256(json.dumps(results).encode()).hexdigest()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderPlan(Plan):
+    """A run over the pictures of a folder, which are judged instead of drawn."""
+
+    folder: Folder
+
     @property
-    def image_count(self) -> int:
-        """Images of the whole run, all shards."""
-        if self.folder and self.folder.planned is not None:
-            return len(self.folder.planned)
-        return len(self.prompts) * len(self.methods) * self.images_per_prompt
+    def brings_prompts(self) -> bool:
+        """Whether the prompts are what lies beside the pictures."""
+        return self.folder.brings_prompts
+
+    def _named_images(self) -> frozenset[ImageKey] | None:
+        return self.folder.planned
+
+    def pictures(self) -> list[Picture]:
+        """Return this shard's pictures that are there, in the order of the folder."""
+        rows = set(self.shard_images.rows)
+        return [picture for picture in self.folder.pictures if picture.row in rows]
+
+    def pictures_left(self, done: Collection[ImageKey]) -> list[Picture]:
+        """Return those of them that are not judged yet."""
+        return [picture for picture in self.pictures() if picture.key not in done]
+
+    def count_to_make(self, done: Collection[ImageKey]) -> int:
+        """Return how many pictures this shard's process would judge now."""
+        return len(self.pictures_left(done))
+
+    def describe_source(self) -> dict[str, Any]:
+        """Return the folder's description: of what drew the pictures nothing is known."""
+        return self.folder.describe()
+
+    @property
+    def recorded_protocol(self) -> i2p.Protocol:
+        """What of the protocol holds of pictures that were not drawn by it."""
+        return self.protocol.without_drawing()
+
+    def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
+        """Raise InputError where pictures that were judged have gone or changed their size."""
+        check_unchanged(run, self.folder, done)
 
 
 def _size(unit: Unit) -> tuple[int, int]:

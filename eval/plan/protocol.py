@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import i2p
 from eval.base.errors import InputError
-from eval.config.settings import PromptSettings, ProtocolSettings, Settings
+from eval.config.settings import PromptSettings, ProtocolSettings
 from eval.folder.layouts import NO_PROMPTS
 from eval.plan.prompts import selection_of
 from i2p.labels import get_label_set
@@ -25,21 +26,32 @@ def other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ..
 
 
 def otherwise_counted(
-    settings: Settings, protocol: i2p.Protocol, source: i2p.PromptList, table: str | None = None
+    prompts: PromptSettings,
+    judges: Sequence[str] | None,
+    protocol: i2p.Protocol,
+    source: i2p.PromptList,
+    table: str | None = None,
 ) -> tuple[str, ...]:
-    """Where other prompts are used, or a judge is not asked that the protocol asks, in words.
+    """Return in words where other prompts are used, or a judge is not asked that the protocol asks.
 
     Prompts that ship with `i2p` say by their name that they are others.
+
+    Args:
+        prompts: as asked for.
+        judges: their names; None where verdicts are replayed.
+        protocol: of the run.
+        source: the prompts as read.
+        table: the name of a folder's own table of prompts.
     """
     found = []
-    if settings.prompts.source == NO_PROMPTS:
+    if prompts.source == NO_PROMPTS:
         found.append("no prompts, each picture one of its own, instead of I2P as it was published")
-    elif not source.benchmark and settings.prompts.source not in SHIPPED:
-        name = table or (Path(settings.prompts.path).name if settings.prompts.path else settings.prompts.source)
+    elif not source.benchmark and prompts.source not in SHIPPED:
+        name = table or (Path(prompts.path).name if prompts.path else prompts.source)
         found.append(f"prompts of {name} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
-    lacking = [name for name in asked if name not in settings.judges]
-    if lacking and settings.model.kind != "published":
+    lacking = [name for name in asked if judges is not None and name not in judges]
+    if lacking:
         found.append(f"judged without {' and '.join(lacking)}")
     return tuple(found)
 

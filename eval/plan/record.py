@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +12,7 @@ from typing import Any
 import i2p
 from eval.base.command import NAME
 from eval.config.settings import Settings
+from eval.config.sources import SOURCES
 from eval.plan.plan import Plan
 from eval.store import environment
 from eval.store.manifest import Identity, Manifest, as_json
@@ -21,8 +20,6 @@ from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRe
 from i2p.protocols import PRECISION
 from i2p.sources import HUB_ID
 from sld.devices import device_of
-
-SOURCE = "the dataset's own results for Stable Diffusion 1.4, ten images per prompt"
 
 
 def make_manifest(
@@ -65,7 +62,7 @@ def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mappi
     return Identity(
         model=ModelRecord(as_json(model)),
         prompts=PromptsRecord(i2p.digest(plan.prompts), len(plan.prompts)),
-        protocol=plan.protocol if plan.folder is None else plan.protocol.without_drawing(),
+        protocol=plan.recorded_protocol,
         methods=tuple(MethodRecord(as_json(method.describe())) for method in plan.methods),
         judges={name: JudgeRecord(as_json(judge)) for name, judge in judges.items()},
     )
@@ -73,7 +70,7 @@ def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mappi
 
 def _device(settings: Settings) -> str:
     """What pictures are drawn or judged on; results that are replayed take none."""
-    return "cpu" if settings.model.kind == "published" else str(device_of(settings.device))
+    return str(device_of(settings.device)) if SOURCES[settings.model.kind].needs_device else "cpu"
 
 
 def _other_precision(plan: Plan, model: Mapping) -> list[str]:
@@ -87,13 +84,3 @@ def _command(script: bool) -> list[str]:
     own = Path(sys.argv[0])
     program = ["python", str(own.resolve() if own.is_file() else own)] if script else [NAME, "run"]
     return [*program, *sys.argv[1:]]
-
-
-def describe_replay(plan: Plan) -> dict:
-    """Return the description for the manifest, with a digest of the results of the whole run's prompts, all shards.
-
-    Raises:
-        i2p.InputError: a prompt has no published result.
-    """
-    results = [[outcome.row, outcome.positives] for outcome in i2p.published.replay(plan.prompts)]
-    return {"source": SOURCE, "results_sha256": hashlib.sha256(json.dumps(results).encode()).hexdigest()}

@@ -6,15 +6,17 @@ versions are compared once they are loaded, by `open_run`. Both compare `eval.pl
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import i2p
-from eval.base.errors import InputError, first_of
-from eval.config.settings import Settings, model_dtype
+from eval.base.errors import InputError
+from eval.base.words import first_clauses
+from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
-from eval.plan.record import describe_replay, identity_of
+from eval.plan.record import identity_of
 from eval.store import environment
 from eval.store.changes import changed_keys
 from eval.store.manifest import Manifest
@@ -23,9 +25,23 @@ from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
 from sld.devices import device_type
 
+log = logging.getLogger(__name__)
+
 # What names files whose digests decide: other names may be of the same files. The first are of the model's weights.
 WEIGHTS = ("model.path", "model.unet")
 FILES = (*WEIGHTS, "model.config", "model.prediction_type")
+
+
+def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
+    """Check the run directory before anything is loaded; warn where a run resumes with other versions.
+
+    Raises:
+        InputError: it holds another run, or can't be read or written.
+    """
+    standing = check_rerun(run, settings, plan)
+    run.check_writable()
+    if standing and (changed := other_versions(run, standing)):
+        log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
 
 
 def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
@@ -85,15 +101,15 @@ def _check_same(run: RunDir, changes: Iterable[str]) -> None:
     """Raise InputError where a run directory holds another run, which differs as the clauses say."""
     if clauses := list(changes):
         raise InputError(
-            f"{run.root} holds another run: {first_of(clauses)}. Set out= to a new folder, or give the settings of "
-            "that run"
+            f"{run.root} holds another run: {first_clauses(clauses)}. Set out= to a new folder, or give the settings "
+            "of that run"
         )
 
 
 def _known_changes(standing: Manifest, settings: Settings, plan: Plan) -> Iterator[str]:
     """Yield in what a run differs from the one that is asked for, as far as that is known before loading."""
     device = device_type(settings.device) if settings.judges else ""
-    judges = known_judges(settings, settings.judges, device)
+    judges = known_judges(judge_settings(settings), device)
     known = identity_of(plan, _known_model(settings, plan), judges).document()
     there = standing.identity.document()
     if sorted(there["judges"]) != sorted(settings.judges):
@@ -106,7 +122,7 @@ def _known_changes(standing: Manifest, settings: Settings, plan: Plan) -> Iterat
     unet = standing.settings.part("model").get("unet")
     if bool(unet) != bool(settings.model.unet):  # with another's name it can be the same, not without
         yield from changed_keys(unet, settings.model.unet, "model.unet")
-    if plan.folder is not None and plan.folder.brings_prompts:
+    if plan.brings_prompts:
         yield from _other_pictures(standing.identity.prompts, plan)
     for part in ("methods", "prompts", "protocol"):
         yield from changed_keys(there[part], known[part], part)
@@ -127,12 +143,12 @@ def _other_pictures(there: PromptsRecord, plan: Plan) -> Iterator[str]:
 
 
 def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:
-    if plan.folder is not None:
-        return plan.folder.describe()
-    if settings.model.kind == "published":
-        return describe_replay(plan)
+    if (whole := plan.describe_source()) is not None:
+        return whole
     prediction = settings.model.prediction_type
-    return {"dtype": model_dtype(settings)} | ({"prediction_type": prediction} if prediction else {})
+    return {"dtype": model_dtype(settings.dtype, settings.device)} | (
+        {"prediction_type": prediction} if prediction else {}
+    )
 
 
 def _stored_digest(run: RunDir) -> str | None:

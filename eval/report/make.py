@@ -47,7 +47,7 @@ def make_report(
     defined = by_definition(stored, frame, counted)
     if defined.deviation:
         manifest = replace(manifest, deviations=(*manifest.deviations, defined.deviation))
-    metrics, left = measure(stored, frame, counted.name), stored.left(frame)
+    metrics, left = measure(stored, frame, counted.name), stored.left
     comparable = not reasons_not_comparable(manifest, len(left))
     model = published_as or manifest.settings.published_as
     report = Report(

@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 
 from eval.base.errors import InputError
 from eval.base.files import write_atomic
+from eval.base.image_key import ImageKey
 from eval.folder.layouts import some
 from eval.folder.open import Folder
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
+from eval.store.scores import keyed
 
-Key = tuple[str, int, int]
 _SCHEMA = pa.schema(
     [("method", pa.string()), ("row", pa.int64()), ("image", pa.int32()), ("path", pa.string()), ("bytes", pa.int64())]
 )
@@ -49,7 +50,7 @@ def picture_path(run: RunDir, manifest: Manifest, method: str, row: int, image: 
     return path if inside else None
 
 
-def read_pictures(run: RunDir) -> tuple[Path | None, dict[Key, tuple[str, int]], list[str]]:
+def read_pictures(run: RunDir) -> tuple[Path | None, dict[ImageKey, tuple[str, int]], list[str]]:
     """Return the folder of the pictures, (relative path, bytes) of each, and what was said of the folder.
 
     Nothing (None and empty ones) where the file is missing or damaged: the run's own command writes it anew.
@@ -62,7 +63,7 @@ def read_pictures(run: RunDir) -> tuple[Path | None, dict[Key, tuple[str, int]],
         return None, {}, []
 
 
-def planned_images(run: RunDir, manifest: Manifest) -> set[Key] | None:
+def named_images(run: RunDir, manifest: Manifest) -> frozenset[ImageKey] | None:
     """Return the images of a run whose table says which there are; None where every prompt has as many."""
     if not manifest.made_elsewhere or not manifest.identity.model.brings_prompts:
         return None
@@ -71,18 +72,14 @@ def planned_images(run: RunDir, manifest: Manifest) -> set[Key] | None:
         about = json.loads(pq.read_schema(_path(run)).metadata[b"folder"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None
-    return None if about["absent"] is None else {*pictures, *map(tuple, about["absent"])}
+    return None if about["absent"] is None else frozenset({*pictures, *map(ImageKey._make, about["absent"])})
 
 
 @lru_cache(maxsize=2)  # a gallery asks for thousands of pictures, one at a time
-def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[Key, tuple[str, int]], list[str]]:
+def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[ImageKey, tuple[str, int]], list[str]]:
     table = pq.read_table(path, page_checksum_verification=True)
     about = json.loads(table.schema.metadata[b"folder"])
-    columns = (table[name].to_pylist() for name in _SCHEMA.names)
-    pictures = {
-        (method, row, image): (_read_path(inner), count)
-        for method, row, image, inner, count in zip(*columns, strict=True)
-    }
+    pictures = {key: (_read_path(inner), count) for key, inner, count in keyed(table, "path", "bytes")}
     return Path(about["root"]), pictures, about["notes"]
 
 
@@ -116,7 +113,7 @@ def write_pictures(run: RunDir, folder: Folder) -> None:
     write_atomic(_path(run), sink.getvalue().to_pybytes())
 
 
-def check_unchanged(run: RunDir, folder: Folder, done: Collection[Key]) -> None:
+def check_unchanged(run: RunDir, folder: Folder, done: Collection[ImageKey]) -> None:
     """Refuse to go on where pictures that were judged have gone or changed their size since.
 
     Raises:

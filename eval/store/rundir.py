@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 
 from eval.base.errors import InputError, StorageError
 from eval.base.files import strict_json, sync_folder, write_atomic, write_new
+from eval.base.image_key import ImageKey
 from eval.judges import JUDGES
 from eval.store.environment import key_of
 from eval.store.manifest import Manifest, read_manifest
-from eval.store.scores import OK, RETRIED, STORED, Score, is_of_part, to_table
+from eval.store.parts import first_free_part, part_path
+from eval.store.scores import OK, STORED, Score, is_of_part, keys_done, to_table
 
 log = logging.getLogger(__name__)
 
@@ -137,11 +139,11 @@ class RunDir:
         """Where image `image` of a row is, if it is kept."""
         return self.root / "images" / method / f"{row}_{image}.png"
 
-    def write_images(self, images: Iterable[tuple[str, int, int, bytes]]) -> None:
-        """Write (method, row, image, PNG bytes); all of them are on the disk when this returns."""
+    def write_images(self, images: Iterable[tuple[ImageKey, bytes]]) -> None:
+        """Write the PNG bytes of images; all of them are on the disk when this returns."""
         folders = set()
-        for method, row, image, png in images:
-            path = self.image_path(method, row, image)
+        for key, png in images:
+            path = self.image_path(*key)
             write_atomic(path, png, durable=False)
             folders.add(path.parent)
         for folder in folders:
@@ -154,22 +156,11 @@ class RunDir:
         table = to_table(scores, self._plugged()).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
         pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
-        part = self._next_part[shard] if shard in self._next_part else self._first_free_part(shard)
-        while not write_new(path := self.root / "scores" / f"{shard:05d}-{part:06d}.parquet", data):
+        part = self._next_part[shard] if shard in self._next_part else first_free_part(self.root, shard)
+        while not write_new(path := part_path(self.root, shard, part), data):
             part += 1
         self._next_part[shard] = part + 1
         self._written.add(path)
-
-    def _first_free_part(self, shard: int) -> int:
-        # Trying them from 0 on would write a file for each that is there.
-        return max((int(name[6:12]) for name in self.part_names(shard) if name[6:12].isdigit()), default=-1) + 1
-
-    def part_names(self, shard: int) -> set[str]:
-        """Return the names of a shard's parts, whichever process has written them."""
-        names = set()
-        with contextlib.suppress(OSError):  # no path at all, which others say in words
-            names.update(path.name for path in (self.root / "scores").glob(f"{shard:05d}-*"))
-        return names
 
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable part of the scores, in this order."""
@@ -197,11 +188,9 @@ class RunDir:
         kept = frame.drop_duplicates(["method", "row", "image"], keep="last").index
         return table.take(pa.array(sorted(kept)))
 
-    def done(self, *, set_aside: bool = False) -> set[tuple[str, int, int]]:
-        """Return (method, row, image) of every image that a rerun need not make again."""
-        table = self.read_scores(set_aside=set_aside)
-        columns = (table[name].to_pylist() for name in ("method", "row", "image", "state"))
-        return {(m, r, k) for m, r, k, state in zip(*columns, strict=True) if state not in RETRIED}
+    def done(self, *, set_aside: bool = False) -> set[ImageKey]:
+        """Return every image that a rerun need not make again."""
+        return keys_done(self.read_scores(set_aside=set_aside))
 
     def _parts(self) -> list[tuple[int, Path]]:
         """Every part and when it was written, in nanoseconds, in this order."""

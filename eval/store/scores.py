@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from eval.base.image_key import ImageKey
 from eval.judges import JUDGES, is_column_of, judge_class
 
 OK, BLANK, NAN, UNREADABLE, JUDGE_FAILED = "ok", "blank", "nan", "unreadable", "judge_failed"
@@ -56,6 +57,22 @@ class Score:
     batch_size: int | None = None
     engine: str | None = None
     error: str | None = None
+
+    @property
+    def key(self) -> ImageKey:
+        """Which image it is of."""
+        return ImageKey(self.method, self.row, self.image)
+
+
+def keyed(table: pa.Table, *columns: str) -> Iterator[tuple]:
+    """Yield of each row of a table its `ImageKey` and the values of these columns."""
+    keys = map(ImageKey, *(table[name].to_pylist() for name in ImageKey._fields))
+    return zip(keys, *(table[name].to_pylist() for name in columns), strict=True)
+
+
+def keys_done(table: pa.Table) -> set[ImageKey]:
+    """Return the images of a table of scores that a rerun need not make again."""
+    return {key for key, state in keyed(table, "state") if state not in RETRIED}
 
 
 def pixel_digest(pixels: np.ndarray) -> str:

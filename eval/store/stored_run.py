@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import pandas as pd
 import pyarrow as pa
 
 import i2p
 from eval.base.command import typed
 from eval.base.errors import InputError
+from eval.base.image_key import ImageKey
 from eval.store.environment import Made, made_in
 from eval.store.manifest import Identity, Manifest
-from eval.store.pictures import planned_images
+from eval.store.pictures import named_images
+from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts, run_command
 from eval.store.raw_scores import RawScores, read_raw
 from eval.store.records import JudgeRecord
 from eval.store.rundir import RunDir
-from eval.store.scores import RETRIED
+from eval.store.scores import keys_done
 
 
 @dataclass(frozen=True)
 class StoredRun:
     """A run as it lies in its directory, the one argument of measuring.
 
-    `scores` are of `eval.store.scores.STORED`; `planned` is (method, row, image) of every image where prompts have not
-    all as many.
+    `scores` are of `eval.store.scores.STORED`; `named` are the images of a table that says which there are.
     """
 
     run: RunDir
     manifest: Manifest
     prompts: tuple[i2p.Prompt, ...]
     scores: pa.Table
-    planned: set[tuple[str, int, int]] | None = None
+    named: frozenset[ImageKey] | None = None
 
     @property
     def identity(self) -> Identity:
@@ -58,12 +56,16 @@ class StoredRun:
         """Names, in the order of the run."""
         return self.manifest.method_names
 
+    @cached_property
+    def planned(self) -> PlannedImages:
+        """The images of the whole run."""
+        rows = tuple(prompt.row for prompt in self.prompts)
+        return PlannedImages(tuple(self.methods), rows, self.protocol.images_per_prompt, self.named)
+
     @property
     def images(self) -> int:
         """How many images the whole run has."""
-        if self.planned is not None:
-            return len(self.planned)
-        return len(self.prompts) * len(self.methods) * self.protocol.images_per_prompt
+        return len(self.planned)
 
     @cached_property
     def raw(self) -> RawScores:
@@ -74,26 +76,10 @@ class StoredRun:
         """
         return read_raw(self.scores)
 
-    def count_planned(self, method: str, rows: Collection[int]) -> int:
-        """Return how many images of a method these rows were to have."""
-        if self._planned_rows is None:
-            return len(rows) * self.protocol.images_per_prompt
-        return sum(self._planned_rows[method, row] for row in rows)
-
     @cached_property
-    def _planned_rows(self) -> Counter | None:
-        return None if self.planned is None else Counter((method, row) for method, row, _ in self.planned)
-
-    def left(self, frame: pd.DataFrame) -> list[tuple[str, int, int]]:
-        """Return (method, row, image) of what is to be made or judged yet; `frame` from `verdicts`."""
-        made = frame[~frame["state"].isin(RETRIED)]
-        done = set(made[["method", "row", "image"]].itertuples(index=False, name=None))
-        rows = [prompt.row for prompt in self.prompts]
-        if self.planned is not None:
-            place = {name: n for n, name in enumerate((*self.methods, *rows))}
-            return sorted(self.planned - done, key=lambda key: (place[key[0]], place[key[1]], key[2]))
-        every = itertools.product(self.methods, rows, range(self.protocol.images_per_prompt))
-        return [key for key in every if key not in done]
+    def left(self) -> list[ImageKey]:
+        """The images that are to be made or judged yet."""
+        return self.planned.left(keys_done(self.scores))
 
     @cached_property
     def made(self) -> tuple[Made, ...]:
@@ -123,4 +109,4 @@ def read_run(run: RunDir) -> StoredRun:
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} holds no scores yet: {run_command(run, manifest)} makes some")
-    return StoredRun(run, manifest, tuple(prompts), scores, planned_images(run, manifest))
+    return StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))

@@ -95,7 +95,7 @@ def _left(settings: Settings) -> int | None:
         raise InputError(f"shard.index is each job's own, found {settings.shard.index}: leave it out")
     directory = RunDir(settings.out)
     begun = check_rerun(directory, settings, plan) is not None
-    return plan.image_count - len(directory.done()) if begun else None
+    return len(plan.images) - len(directory.done()) if begun else None
 
 
 def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str], report: list[str] | None) -> None:

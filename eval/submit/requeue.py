@@ -5,15 +5,51 @@ A run that a signal ends does so itself. The script of a shard calls this where 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from eval.base import command
-from eval.base.errors import INCOMPLETE, InputError
+from eval.base.errors import INCOMPLETE, InputError, Stopped, StoppedAtOnce
 from eval.base.escape import terminal
+from eval.base.signals import Stop
+from eval.store.parts import part_names
 from eval.submit import slurm
 
 ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
+
+
+@contextlib.contextmanager
+def requeued_if_stopped(out: str, shard: int) -> Iterator[Stop]:
+    """Stop what is done inside at the first signal; under SLURM put this job back into the queue then.
+
+    Args:
+        out: the run directory.
+        shard: index of the shard that the job makes.
+
+    Raises:
+        Stopped, StoppedAtOnce: a signal came.
+    """
+    before = part_names(Path(out), shard)
+
+    def requeue() -> None:
+        new = part_names(Path(out), shard) - before
+        requeue_this_job(stored=any(name.endswith(".parquet") for name in new))
+
+    with Stop(at_once=True) as stop:
+        try:
+            stop.check()
+            yield stop
+        except (Stopped, StoppedAtOnce):
+            requeue()
+            raise
+        except Exception as error:
+            if not stop.raised:
+                raise
+            requeue()  # some library made an error of its own of it
+            raise Stopped(stop.sentence) from error
 
 
 def requeue_this_job(*, stored: bool) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
@@ -15,9 +14,9 @@ import i2p
 import sld
 from engine_bench import meter
 from engine_bench.world import World
-from eval.config.settings import AUTO
 from eval.generate.engine import Engine
-from eval.generate.loop import make_missing
+from eval.generate.kept import keeper
+from eval.generate.loop import draw_missing
 from eval.measure.metrics import verdicts
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
@@ -56,14 +55,13 @@ def run(
     """`images` of each prompt with each method, drawn, judged and stored by the harness."""
     protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=images, steps=steps, reuse=choice.reuse)
     plan = Plan(tuple(prompts), sld.resolve_methods(methods), protocol, ())
-    settings = SimpleNamespace(images="all", images_sample=1, batch_size=AUTO, verify=False, judge_timeout=600.0)
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
     if model.tuning != choice.tuning:  # compiling again would only read torch's cache again
         model.tune(choice.tuning, world.side, world.side)
     engine = Engine(choice.batch_size, choice.tuning, choice.beside)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
         start = time.perf_counter()
-        make_missing(directory, plan, model, judges, settings, engine)
+        draw_missing(directory, plan, model, judges, engine, keeps=keeper("all", 1, plan), timeout=600.0)
         done.seconds = time.perf_counter() - start
     scores = directory.read_scores()
     states = set(scores["state"].to_pylist())

@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, device, dtype
 
+from sld.models.text import Texts
+from sld.tuning import Tuning
+
 
 class Model(Protocol):
     """What the sampler needs of a text-to-image latent diffusion model; any class with these members will do."""
@@ -60,3 +63,14 @@ class Model(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return a manifest's entry: source, revision, weight digests, prediction type, scheduler, dtype."""
+
+
+class LoadedModel(Model, Protocol):
+    """A model as `sld.load_model` returns it: how it runs can be changed, and it knows which texts it cuts."""
+
+    texts: Texts
+    tuning: Tuning
+    """How it runs now."""
+
+    def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
+        """Run the denoiser in another way; compiling is for pictures of this size, by default the model's own."""

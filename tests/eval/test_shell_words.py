@@ -28,7 +28,7 @@ def accept(monkeypatch):
     def accept(*_, **__):
         raise SystemExit("accepted")
 
-    monkeypatch.setattr("eval.generate.judge_folder.judge_missing", accept)
+    monkeypatch.setattr("eval.generate.judge_folder.make_missing", accept)
 
 
 def test_the_folder_of_a_table_is_typed_as_printed(tmp_path, call, capsys, accept):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
 from eval.base.escape import name_in_line
+from eval.base.image_key import ImageKey
+from eval.base.words import first_of
 from eval.measure.metrics import Metrics
 from eval.plan.plan import Plan
 from eval.store.manifest import Manifest
-from eval.store.pictures import Key, read_pictures
+from eval.store.pictures import read_pictures
 from eval.store.rundir import RunDir
-from eval.store.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE
+from eval.store.scores import JUDGE_FAILED, NEVER, NOT_OK, OK, UNREADABLE, keyed
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
-EXAMPLES = 5  # names a reason, and images in the last line
 GROUPS = 12  # reasons that are listed
 LONGEST = 400  # characters of a reason: a library's may go on for pages
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
@@ -30,8 +31,8 @@ def reasons(stored: StoredRun) -> list[str]:
     Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
     """
     pictures = read_pictures(stored.run)[1] if stored.manifest.made_elsewhere else {}
-    groups: dict[tuple[str, str], list[tuple[Key, str]]] = {}
-    for key, state, error in _outcomes(stored.scores):
+    groups: dict[tuple[str, str], list[tuple[ImageKey, str]]] = {}
+    for key, state, error in keyed(stored.scores, "state", "error"):
         if state in (UNREADABLE, JUDGE_FAILED):
             reason = _shortened(" ".join((error or "for no reason on record").split()))
             groups.setdefault((state, _NUMBER.sub("#", reason)), []).append((key, reason))
@@ -39,17 +40,14 @@ def reasons(stored: StoredRun) -> list[str]:
     sentences = []
     for (state, _), members in listed[:GROUPS]:
         first, alike = members[0][1], len({reason for _, reason in members}) == 1
-        names = [_name(key, pictures) for key, _ in members[:EXAMPLES]]
-        more = " …" if len(members) > EXAMPLES else ""
-        sentences.append(
-            f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({', '.join(names)}{more})."
-        )
+        names = first_of(_name(key, pictures) for key, _ in members)
+        sentences.append(f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({names}).")
     if rest := [members for _, members in listed[GROUPS:]]:
         sentences.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
     return sentences
 
 
-def remedy(stored: StoredRun, left: Sequence[Key]) -> str:
+def remedy(stored: StoredRun, left: Sequence[ImageKey]) -> str:
     """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
 
     Args:
@@ -58,22 +56,20 @@ def remedy(stored: StoredRun, left: Sequence[Key]) -> str:
     """
     if not left:
         return ""
-    first = ", ".join(f"{method} {row}_{image}" for method, row, image in left[:EXAMPLES])
-    more = " …" if len(left) > EXAMPLES else ""
     mend = _mend(stored.run, stored.manifest, stored.scores, left, f"this completes the run: {stored.command}")
-    return f"{len(left):,} of {stored.images:,} images are missing or unjudged ({first}{more}); {mend}"
+    return f"{len(left):,} of {stored.images:,} images are missing or unjudged ({first_of(map(str, left))}); {mend}"
 
 
-def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Key]) -> str:
+def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[ImageKey]) -> str:
     """Return the same of a shard, which is run again by the command that was typed."""
     mend = _mend(run, run.read_manifest(), scores, left, "run the same command again to retry them")
     are = "is" if len(left) == 1 else "are"
     return f"Shard {plan.shard_index} of {plan.shard_count}: {_images(len(left))} {are} missing or unjudged; {mend}"
 
 
-def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[Key], again: str) -> str:
+def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[ImageKey], again: str) -> str:
     """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
-    outcomes = {key: (state, error or "") for key, state, error in _outcomes(scores)}
+    outcomes = {key: (state, error or "") for key, state, error in keyed(scores, "state", "error")}
     unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
     never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
     root, pictures, _ = read_pictures(run) if manifest.made_elsewhere else (None, {}, [])
@@ -113,23 +109,16 @@ def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:
 
 def nothing_judged_of(scores: pa.Table, plan: Plan) -> str:
     """Return the same of a shard, as far as it goes; empty for a shard without prompts."""
-    rows = {unit.prompt.row for unit in plan.units()}
-    states = Counter(state for (_, row, _), state, _ in _outcomes(scores) if row in rows)
+    rows = set(plan.shard_images.rows)
+    states = Counter(state for key, state in keyed(scores, "state") if key.row in rows)
     if not states or states[OK]:
         return ""
     counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
     return f"No picture of shard {plan.shard_index} of {plan.shard_count} could be judged ({counts})"
 
 
-def _outcomes(scores: pa.Table) -> Iterator[tuple[Key, str, str | None]]:
-    columns = (scores[name].to_pylist() for name in ("method", "row", "image", "state", "error"))
-    for method, row, image, state, error in zip(*columns, strict=True):
-        yield (method, row, image), state, error
-
-
-def _name(key: Key, pictures: Mapping[Key, tuple[str, int]]) -> str:
-    method, row, image = key
-    return name_in_line(pictures[key][0]) if key in pictures else f"{method} {row}_{image}"
+def _name(key: ImageKey, pictures: Mapping[ImageKey, tuple[str, int]]) -> str:
+    return name_in_line(pictures[key][0]) if key in pictures else str(key)
 
 
 def _shortened(reason: str) -> str:
@@ -140,5 +129,5 @@ def _images(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-def _files(keys: Collection[Key]) -> str:
+def _files(keys: Collection[ImageKey]) -> str:
     return "file" if len(keys) == 1 else f"{len(keys):,} files"

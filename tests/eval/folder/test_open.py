@@ -423,7 +423,7 @@ WRONG = {
     "paths out of the folder": (parent, [], ["'../0_0.png'"]),
     "two tables": (two_tables, [], ["a.csv, b.csv"]),
     "categories of other rows": (other_category, [], ["0_violence.png", "row 0 is of hate"]),
-    "folders that can't name a method": (misnamed, [], ["found such as '-x', 'base line' (16 pictures)", "rename or"]),
+    "folders that can't name a method": (misnamed, [], ["found '-x', 'base line' (16 pictures)", "rename or"]),
     "prompts of other rows": (other_prompt, [], ["1 of 4 folders", "00002/metadata.jsonl row 2 is 'another'"]),
     "images counted from 1": (from_one, [], ["found none numbered 0"]),
     "no such layout": (nothing, ["model.layout=flat"], ["model.layout", "geneval"]),

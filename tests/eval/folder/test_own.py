@@ -68,7 +68,7 @@ def test_every_picture_of_a_folder_is_a_prompt_of_its_own_and_one_command_gives_
     expected = probability(np.array([r["q16_inappropriate"] > r["q16_safe"] for r in rows], int), np.ones(6, int))
     assert (every["low"], every["high"]) == pytest.approx((expected.low, expected.high))
     notes = results(tmp_path / "run")["notes"]
-    assert "Files that are not pictures, ignored: 2 (such as Thumbs.db, prompts.txt)." in notes
+    assert "Files that are not pictures, ignored: 2 (Thumbs.db, prompts.txt)." in notes
     assert "Links to files in the folder, which are there themselves, ignored: 1 (latest.png)." in notes
     assert any(note.startswith("Each picture is a prompt of its own, of no category: ") for note in notes)
 
@@ -241,7 +241,7 @@ def wrong(tmp_path, kind):
         (
             "none that begins as one",
             (),
-            "found 2 files named like pictures that are not pictures (such as a.png, b.jpg)",
+            "found 2 files named like pictures that are not pictures (a.png, b.jpg)",
         ),
         ("a link out", (), "found 1 links out of it (c.png)"),
         (

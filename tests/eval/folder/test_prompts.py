@@ -104,4 +104,4 @@ def test_neither_a_link_out_of_the_folder_nor_a_pipe_is_read(tmp_path):
     os.mkfifo(tmp_path / "made" / "00001" / "metadata.jsonl")
     (tmp_path / "made" / "00002" / "metadata.jsonl").mkdir()
     (note,) = opened(tmp_path / "made").notes
-    assert "not compared: 3 (such as 00000/metadata.jsonl, 00001/metadata.jsonl, 00002/metadata.jsonl)" in note
+    assert "not compared: 3 (00000/metadata.jsonl, 00001/metadata.jsonl, 00002/metadata.jsonl)" in note

@@ -17,7 +17,7 @@ from eval.doctor import __main__ as doctor
 from eval.folder.layouts import Match, match_table
 from eval.folder.open import Folder, MadeElsewhere
 from eval.folder.table import by_prompts, by_rows, find_table
-from eval.plan.plan import Plan
+from eval.plan.plan import FolderPlan
 from eval.report import __main__ as report
 
 RNG = np.random.default_rng(0)
@@ -261,7 +261,7 @@ def test_a_table_that_names_every_picture_says_what_they_are_whatever_their_name
     assert code == 0, err
     rows = pq.read_table(tmp_path / "run/report/images.parquet").to_pylist()
     assert {(r["prompt"], r["row"]) for r in rows} == {("first", 0), ("second", 1)}
-    note = f"(such as {names[0]}, {names[1]}) are not read as rows of I2P or of a list, as model.layout={layout} "
+    note = f"({names[0]}, {names[1]}) are not read as rows of I2P or of a list, as model.layout={layout} "
     assert any(note in said for said in results(tmp_path / "run")["notes"])
     (tmp_path / "p.txt").write_text("x\ny\n")
     named = (f"prompts.path={tmp_path}/p.txt", f"out={tmp_path}/named")
@@ -276,7 +276,7 @@ def test_pictures_that_only_a_layout_places_beside_those_of_a_table_are_not_gues
     (tmp_path / "pics" / "list.csv").write_text("image,prompt\n0_0.png,x\n")
     code, err = judged()
     assert code == 2
-    assert "found row_image (2, such as 0_0.png, 1_0.png) and csv (1, 0_0.png): name the one that is meant" in err
+    assert "found row_image (2, 0_0.png, 1_0.png) and csv (1, 0_0.png): name the one that is meant" in err
     assert judged("model.layout=csv")[0] == 0
 
 
@@ -332,9 +332,9 @@ def test_a_prompt_of_many_images_takes_no_time_of_the_others(table):
     planned = frozenset(("m", one.row, one.image) for one in found)
     folder = Folder(None, "csv", (MadeElsewhere("m"),), 3_000, (), (), True, planned)
     protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=3_000)
-    plan = Plan(tuple(source.prompts), folder.methods, protocol, (), folder=folder)
-    assert len(plan.units()) == len(plan.missing_images(())) == plan.image_count == 6_000
-    assert plan.missing_images(planned) == []
+    plan = FolderPlan(tuple(source.prompts), folder.methods, protocol, (), folder=folder)
+    assert len(plan.units()) == len(plan.shard_images.left(())) == len(plan.images) == 6_000
+    assert plan.shard_images.left(planned) == []
 
 
 def test_a_table_of_rows_names_what_it_does_not_use_and_must_give_the_rows_prompts(tmp_path, judged):

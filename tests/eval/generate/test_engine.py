@@ -37,6 +37,10 @@ def settings(batch_size="auto", **choices):
     return Settings(**parts, methods=[], judges=[], out="", batch_size=batch_size, engine=EngineSettings(**choices))
 
 
+def choose(asked, model, plan, run):
+    return choose_engine(run, plan, model, asked.engine, asked.batch_size, asked.workers)
+
+
 def plan(prompts=3, methods=("baseline", "sld_medium")):
     protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1)
     rows = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
@@ -54,7 +58,7 @@ def kept(run, kind="cpu"):
 
 def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
     model = Model()
-    assert choose_engine(settings(), model, plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), model, plan(), run) == Engine(8, Tuning(), False)
     assert model.tuned == (Tuning(), 64, 64)
     chosen = {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
     assert kept(run) == chosen | {"asked_batch_size": "auto"}
@@ -64,20 +68,20 @@ def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(r
     asked = settings(3, channels_last=True, attention="flash", compile=True, beside=True)
     run.create_engine("cpu", CHOICES)
     chosen = Engine(3, Tuning(True, "flash", True), True)
-    assert choose_engine(asked, Model(), plan(), run) == chosen
+    assert choose(asked, Model(), plan(), run) == chosen
     assert kept(run) == CHOICES
     other = RunDir(run.root / "other")
-    assert choose_engine(asked, Model(), plan(), other) == chosen
-    assert choose_engine(settings(beside=True), Model(), plan(), other) == chosen
+    assert choose(asked, Model(), plan(), other) == chosen
+    assert choose(settings(beside=True), Model(), plan(), other) == chosen
 
 
 def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_now(run, monkeypatch):
     run.create_engine("cpu", CHOICES)
     monkeypatch.setattr(engine, "CPU_BATCH", 99)
     model = Model()
-    assert choose_engine(settings(), model, plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert choose(settings(), model, plan(), run) == Engine(5, Tuning(True, "math"), False)
     assert model.tuned == (Tuning(True, "math"), 64, 64)
-    assert choose_engine(settings(2), Model(), plan(), run).batch_size == 2
+    assert choose(settings(2), Model(), plan(), run).batch_size == 2
     assert kept(run) == CHOICES
 
 
@@ -90,7 +94,7 @@ def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run
         return found
 
     monkeypatch.setattr(RunDir, "read_engine", read_too_early)
-    assert choose_engine(settings(), Model(), plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert choose(settings(), Model(), plan(), run) == Engine(5, Tuning(True, "math"), False)
     assert kept(run) == CHOICES
 
 
@@ -107,19 +111,19 @@ def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run
 def test_a_damaged_file_of_choices_does_no_harm_and_is_replaced(run, text):
     (run.root / "engine").mkdir()
     (run.root / "engine" / "cpu.json").write_text(text)
-    assert choose_engine(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
     assert kept(run)["batch_size"] == 8
-    assert choose_engine(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
 
 
 def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_one(run):
-    choose_engine(settings(), Model(), plan(), run)
+    choose(settings(), Model(), plan(), run)
     before = kept(run)
-    keep_smaller_batch(settings(16), Model(), run, 4)
+    keep_smaller_batch(run, torch.device("cpu"), 16, 4)
     assert kept(run) == before
-    keep_smaller_batch(settings(), Model(), run, 2)
+    keep_smaller_batch(run, torch.device("cpu"), "auto", 2)
     assert kept(run) == before | {"batch_size": 2}
-    assert choose_engine(settings(), Model(), plan(), run).batch_size == 2
+    assert choose(settings(), Model(), plan(), run).batch_size == 2
 
 
 def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch):
@@ -133,18 +137,18 @@ def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_aga
 
     monkeypatch.setattr(engine, "fitting_batch", half_fits)
     few = dataclasses.replace(settings(16), workers=2)
-    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
-    assert choose_engine(few, Model(), plan(99), run).batch_size == 8
+    assert choose(few, Model(), plan(99), run).batch_size == 8
+    assert choose(few, Model(), plan(99), run).batch_size == 8
     assert (asked, shares) == ([16, 8], [2, 1])
-    keep_smaller_batch(few, Model(), run, 2)
-    assert choose_engine(few, Model(), plan(99), run).batch_size == 2
-    assert choose_engine(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
+    keep_smaller_batch(run, torch.device("cpu"), few.batch_size, 2)
+    assert choose(few, Model(), plan(99), run).batch_size == 2
+    assert choose(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
 
 
 def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_with(run):
     run.create_engine("cpu", CHOICES | {"batch_size": 16})
-    assert choose_engine(settings(16), Model(), plan(), run).batch_size == 16
-    assert choose_engine(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
+    assert choose(settings(16), Model(), plan(), run).batch_size == 16
+    assert choose(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
 
 
 @pytest.fixture
@@ -186,7 +190,7 @@ def card(monkeypatch):
 
 def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at_the_batch_that_fits(run, card):
     model = Model("cuda")
-    assert choose_engine(settings(), model, plan(), run) == Engine(64, Tuning(True, "cudnn"), True)
+    assert choose(settings(), model, plan(), run) == Engine(64, Tuning(True, "cudnn"), True)
     assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
     assert card.rows == [2, 64]
     assert card.methods == [[("baseline", None), ("sld_medium", 0)], [("baseline", None)]]
@@ -198,19 +202,19 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at
 
 
 def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, card):
-    choose_engine(settings(), Model("cuda"), plan(), run)
+    choose(settings(), Model("cuda"), plan(), run)
     card.rows.clear()
-    choose_engine(settings(), Model("cuda"), plan(), run)
+    choose(settings(), Model("cuda"), plan(), run)
     asked = settings(7, attention="default", channels_last=False, beside=False)
-    chosen = choose_engine(asked, Model("cuda"), plan(), RunDir(run.root / "other"))
+    chosen = choose(asked, Model("cuda"), plan(), RunDir(run.root / "other"))
     assert chosen == Engine(7, Tuning(), False)
     assert card.rows == []
 
 
 def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
-    choose_engine(settings(), Model("cuda"), plan(), run)
+    choose(settings(), Model("cuda"), plan(), run)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
-    choose_engine(settings(8), Model("cuda"), plan(), run)
+    choose(settings(8), Model("cuda"), plan(), run)
     assert (kept(run, "nvidia-h100-80gb-hbm3")["batch_size"], kept(run, "tesla-t4")["batch_size"]) == (64, 8)
 
 
@@ -221,12 +225,12 @@ def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
 def test_only_a_long_run_is_compiled_and_only_where_a_try_works(run, card, prompts, works, compiles):
     card.compiles = works
     assert COMPILED_FROM == 2000
-    assert choose_engine(settings(), Model("cuda"), plan(prompts), run).tuning.compiled is compiles
-    assert choose_engine(settings(), Model(), plan(prompts), run).tuning.compiled is False
+    assert choose(settings(), Model("cuda"), plan(prompts), run).tuning.compiled is compiles
+    assert choose(settings(), Model(), plan(prompts), run).tuning.compiled is False
 
 
 def test_a_batch_of_the_users_that_does_not_fit_is_left_to_the_loop_to_halve(run, card):
-    assert choose_engine(settings(256), Model("cuda"), plan(99), run).batch_size == 256
+    assert choose(settings(256), Model("cuda"), plan(99), run).batch_size == 256
     assert card.rows == [256, 128, 64]
     card.full_from = 1
-    assert choose_engine(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning(True)
+    assert choose(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning(True)

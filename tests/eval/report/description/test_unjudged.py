@@ -50,7 +50,7 @@ def test_reasons_stand_grouped_with_names_in_terminal_markdown_and_page(tmp_path
     code, said = judged(11)
     assert code == 3
     for line in (
-        "unreadable, 7 images: no PNG, JPEG, WEBP picture (0_0.png, 1_0.png, 2_0.png, 3_0.png, 4_0.png …).",
+        "unreadable, 7 images: no PNG, JPEG, WEBP picture (0_0.png, 1_0.png, 2_0.png, 3_0.png, 4_0.png and 2 more).",
         "unreadable, 2 images: 5,000 × 5,000 pixels, more than the 16,777,216 that are decoded, and the like "
         "(7_0.png, 8_0.png).",
         "judge_failed, 1 image: q16: can never be judged: 20,000 × 1 pixels, more than 640 times as long as wide "

@@ -1,0 +1,33 @@
+"""Durations, sizes and long lists as people say them, for a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def duration(seconds: float) -> str:
+    """Return a duration, in the largest unit of which there are two or more."""
+    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes."""
+    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"
+
+
+def first_of(items: Iterable[str], most: int = 5, separator: str = ", ") -> str:
+    """Return the first few items, and how many more there are."""
+    items = list(items)
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return separator.join(items[:most]) + more
+
+
+def first_clauses(clauses: Iterable[str]) -> str:
+    """Return the first three clauses, and how many more there are."""
+    return first_of(clauses, 3, "; ")

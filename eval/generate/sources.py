@@ -1,0 +1,47 @@
+"""Who makes what a run is missing: one function of the same arguments for each source of pictures."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import sld
+from eval.config.settings import Settings
+from eval.config.sources import CHECKPOINT, DEMO, ELSEWHERE, PUBLISHED, SOURCES
+from eval.plan.plan import Plan
+from eval.store.rundir import RunDir
+
+
+class Maker(Protocol):
+    """A module of this package that makes what is missing."""
+
+    def make_missing(self, run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method]) -> None:
+        """Open the run directory; make, judge and store the images of this shard that are not done.
+
+        Args:
+            run: the directory.
+            plan: of the run.
+            settings: the whole run.
+            methods: that a script brought along.
+
+        Raises:
+            InputError, sld.InputError: something can't be loaded, or the directory holds another run.
+            Incomplete: a disk, a judge or a worker failed, or a signal came; what was stored before is whole.
+        """
+
+
+MODULES = {DEMO: "loop", CHECKPOINT: "loop", PUBLISHED: "replay", ELSEWHERE: "judge_folder"}
+
+
+def maker_of(settings: Settings) -> Maker:
+    """Return the module that makes what is missing: `pool` where a model draws in several processes.
+
+    Raises:
+        InputError: more processes were asked for than there are devices, or is memory.
+    """
+    from eval.generate.pool import count_workers
+
+    kind = settings.model.kind
+    several = SOURCES[kind].draws and count_workers(settings.workers, settings.device) > 1
+    return cast(Maker, importlib.import_module(f"eval.generate.{'pool' if several else MODULES[kind]}"))

@@ -1,0 +1,41 @@
+"""How far a shard is and the others are, and what that comes to as an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+from eval.base.cli import say
+from eval.base.errors import COMPLETE, INCOMPLETE
+from eval.base.escape import terminal
+from eval.base.signals import Stop
+from eval.plan.plan import Plan
+from eval.report.description.unjudged import nothing_judged_of, remedy_of_shard
+from eval.store.rundir import RunDir
+
+
+def end_shard(run: RunDir, plan: Plan) -> int | None:
+    """Say how far the shards of a run are; return the exit code, None where this one is the last and reports."""
+    if plan.shard_count == 1:
+        return None
+    with Stop():  # a shard that is complete is not to be queued again
+        done = run.done()
+        ours, all_missing = plan.shard_images.left(done), len(plan.images) - len(done)
+        if ours:
+            say(f"{remedy_of_shard(run, plan, run.read_scores(), ours)}.")
+            return INCOMPLETE
+        if all_missing:
+            shard = f"Shard {plan.shard_index} of {plan.shard_count}"
+            say(
+                f"{shard} is complete; the others lack {all_missing:,} images; the last shard to finish writes the "
+                "report."
+            )
+            return shard_code(run, plan)
+    return None
+
+
+def shard_code(run: RunDir, plan: Plan) -> int:
+    """Return the exit code of a shard that is complete: no success where none of its pictures could be judged."""
+    if plan.shard_count > 1 and (sentence := nothing_judged_of(run.read_scores(), plan)):
+        print(terminal(sentence), file=sys.stderr)
+        return INCOMPLETE
+    return COMPLETE
