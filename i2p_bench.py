@@ -1,8 +1,8 @@
 """The console command: `i2p-bench run | report | compare | submit | status | doctor …`, from any folder.
 
-Our packages have common names, and many a repository has an `eval` or a `sld.py` of its own. Importing this module, the
-only one with a name of ours alone, has `eval`, `i2p` and `sld` mean those beside this file from then on, whatever lies
-in the current folder or on PYTHONPATH. Child processes and job scripts begin with this file too.
+This project's packages have common names, and many a repository has an `eval` or a `sld.py` of its own. This module is
+the only one with a unique name. Importing it makes `eval`, `i2p` and `sld` mean the packages beside this file, whatever
+the current folder or PYTHONPATH contains. Child processes and job scripts start with this file too.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ COMMANDS = {
     "doctor": "before a run: what is here, what is missing, how long it takes",
 }
 INTERNAL = ("requeue",)  # for job scripts
-_MODULES = {"run": "eval.run", "status": "eval.status", "requeue": "eval.submit.requeue"}  # the rest are folders
-COMPOSED = ("run", "submit", "doctor")  # which take KEY=VALUE of Hydra's
+_MODULES = {"run": "eval.run", "status": "eval.status", "requeue": "eval.submit.requeue"}  # the others are folders
+COMPOSED = ("run", "submit", "doctor")  # take Hydra's KEY=VALUE
 COMPLETION = ("--shell-completion", "-sc")
 
 
 class _BesideThisFile:
-    """Finds our packages beside this file, and nothing else."""
+    """Finds this project's packages beside this file, and nothing else."""
 
     @staticmethod
     def find_spec(name: str, path=None, target=None):
@@ -41,7 +41,7 @@ sys.meta_path.insert(0, _BesideThisFile)
 
 
 def main() -> None:
-    """Call the subcommand that the first argument names; exit 2 where there is none of that name."""
+    """Call the subcommand that the first argument names; exit with code 2 if there is no such subcommand."""
     importlib.import_module("eval.base.streams").open_streams()
     name, *arguments = sys.argv[1:] or [""]
     if name in ("-h", "--help", "help"):
@@ -51,9 +51,13 @@ def main() -> None:
         name, arguments = _completed(sys.argv[1:])
     if name not in (*COMMANDS, *INTERNAL):
         close = difflib.get_close_matches(name, COMMANDS, n=1)
-        meant = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
-        found = repr(name) if name else "none"
-        print(f"error: expected one of {', '.join(COMMANDS)} after i2p-bench, found {found}{meant}", file=sys.stderr)
+        suggestion = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
+        given_name = repr(name) if name else "none"
+        commands = ", ".join(COMMANDS)
+        print(
+            f"error: the word after i2p-bench must be one of {commands}, found {given_name}{suggestion}",
+            file=sys.stderr,
+        )
         sys.exit(2)
     sys.argv[1:] = arguments
     if name == "run":
@@ -62,14 +66,14 @@ def main() -> None:
 
 
 def run() -> None:
-    """`i2p-eval …`, which is `i2p-bench run …`."""
-    importlib.import_module("eval.base.signals").listen()  # a signal may come before all is imported
+    """Run `i2p-eval …`, which is the same as `i2p-bench run …`."""
+    importlib.import_module("eval.base.signals").listen()  # a signal may arrive before everything is imported
     importlib.import_module("eval.run").main()
 
 
 def usage() -> str:
     """Return what `--help` prints."""
-    lines = "".join(f"  i2p-bench {name:<10}{what}\n" for name, what in COMMANDS.items())
+    lines = "".join(f"  i2p-bench {name:<10}{purpose}\n" for name, purpose in COMMANDS.items())
     return (
         "How often does a text-to-image model produce inappropriate images on I2P?\n\n"
         f"{lines}\n"
@@ -78,9 +82,9 @@ def usage() -> str:
 
 
 def _completed(arguments: list[str]) -> tuple[str, list[str]]:
-    """The subcommand that completes the shell's line, which it gets without its own name, for Hydra knows of none."""
+    """Return the subcommand that completes the shell's line, and its arguments; Hydra does not know subcommands."""
     line = os.environ.get("COMP_LINE")
-    if line is None:  # it is installed
+    if line is None:  # completion is being installed
         return "run", arguments
     program, name, *rest = line.split(" ") if " " in line else (line, "")
     if not rest or name not in COMPOSED:
@@ -91,6 +95,6 @@ def _completed(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 if __name__ == "__main__":
-    if sys.path[0] == ROOT:  # as the folder of this file, in front, what lies beside us would hide Python's own
+    if sys.path[0] == ROOT:  # this file's folder must not come first: files beside it would hide Python's own modules
         sys.path.append(sys.path.pop(0))
     main()

@@ -1,10 +1,10 @@
-"""Our engine beside diffusers' Safe pipeline, one optimisation a row, end to end: drawn, judged and stored.
+"""The engine beside diffusers' Safe pipeline, end to end (drawn, judged and stored), with one optimisation per row.
 
     python scripts/bench_engine.py [--rounds 5] [--seconds 540] [--rows R2 shared …] [--out docs/benchmarks/…]
 
 On a GPU with SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, random weights of the real architecture; on a CPU with
-the demo model. The rows take turns within each round, so that whatever else the machine does disturbs all alike; each
-number is a median over rounds, each ratio the median of the rounds' own ratios. The table is written after each round.
+the demo model. The rows take turns within each round, so that other load on the machine affects all alike; each number
+is a median over rounds, each ratio the median of the rounds' own ratios. The table is written after each round.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from engine_bench import meter, ours, table, world
+from engine_bench import harness, meter, table
 from engine_bench.reference import Reference
-from engine_bench.world import World
+from engine_bench.world import World, full, small
 
 from eval.generate.engine import FUSED
 from sld.tuning import Tuning, fastest_attention
 
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 MOST = 48  # prompts of a round, of which a row takes the first ones
-IMAGES = 8  # of a prompt in our rows, and of these as many are compared with R2's labels
+IMAGES = 8  # per prompt in the harness's rows; as many are compared with R2's labels
 
 
 @dataclass
 class Row:
-    """A row of the table: `run(prompts, steps, folder)` is one turn of it."""
+    """A row of the table; `run(prompts, steps, folder)` takes one turn."""
 
     key: str
     name: str
@@ -52,23 +52,23 @@ def main() -> int:
     deadline = time.monotonic() + arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        here = world.small(device) if device == "cpu" else world.full(device, work)
-        rows = make_rows(here, arguments.batch)
+        world = small(device) if device == "cpu" else full(device, work)
+        rows = make_rows(world, arguments.batch)
         rows = [row for row in rows if not arguments.rows or row.key in arguments.rows]
         for row in rows:
             print(f"starting {row.name}", file=sys.stderr, flush=True)
-            row.start_up += meter.seconds(lambda row=row: turn(row, here, 0, work, steps=1), device)
+            row.start_up += meter.seconds(lambda row=row: turn(row, world, 0, work, steps=1), device)
         peaks = []
         for number in range(arguments.rounds):
             for row in rows[number % len(rows) :] + rows[: number % len(rows)]:
-                # A row that could not end in time is left for a longer run; the first round is always whole.
+                # A row that cannot finish in time is left for a longer run; the first round is always complete.
                 if number and time.monotonic() + 1.1 * row.turns[0].seconds > deadline:
                     continue
-                row.turns[number] = turn(row, here, number, work, steps=arguments.steps)
+                row.turns[number] = turn(row, world, number, work, steps=arguments.steps)
                 print(f"{row.name}: {row.turns[number].seconds:.1f} s", file=sys.stderr, flush=True)
-            peaks.append(meter.matrix_peak(device, getattr(torch, here.dtype)))
+            peaks.append(meter.matrix_peak(device, getattr(torch, world.dtype)))
             text = table.to_markdown(
-                rows, here, arguments.steps, statistics.median(peaks), command(arguments), arguments.out
+                rows, world, arguments.steps, statistics.median(peaks), command(arguments), arguments.out
             )
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             arguments.out.write_text(text + "\n", encoding="utf-8")
@@ -103,57 +103,57 @@ def command(arguments: argparse.Namespace) -> str:
     return f"python scripts/bench_engine.py {numbers}{rows}"
 
 
-def make_rows(here: World, batch_size: int) -> list[Row]:
-    """The references, then our engine, each row with all that the rows before it have; lossy ones come last."""
+def make_rows(world: World, batch_size: int) -> list[Row]:
+    """Return the references, then the harness's rows, each with the optimisations of those before; lossy ones last."""
     rows = [
-        reference_row("R1", "diffusers, one image at a time", here, 1, 2 if here.device == "cpu" else 1),
-        reference_row("R2", "diffusers, ten images per prompt", here, 10, 10),
-        reference_row("R3", "R2 compiled, channels-last", here, 10, 10, compiled=True),
+        reference_row("R1", "diffusers, one image at a time", world, 1, 2 if world.device == "cpu" else 1),
+        reference_row("R2", "diffusers, ten images per prompt", world, 10, 10),
+        reference_row("R3", "R2 compiled, channels-last", world, 10, 10, compiled=True),
     ]
-    judges = here.judges()
-    models: dict[tuple[bool, bool], tuple] = {}  # one for each layout, and one that is compiled; with its load time
+    judges = world.judges()
+    models: dict[tuple[bool, bool], tuple] = {}  # by layout and compilation, with the time to load them
 
     def model_for(tuning: Tuning) -> tuple:
         key = tuning.channels_last, tuning.compiled
         if key not in models:
             start = time.perf_counter()
-            models[key] = here.model(), time.perf_counter() - start
+            models[key] = world.model(), time.perf_counter() - start
         return models[key]
 
-    def add(key: str, name: str, choice: ours.Choice, batches: int = 1) -> ours.Choice:
+    def add(key: str, name: str, choice: harness.Choice, batches: int = 1) -> harness.Choice:
         model, loading = model_for(choice.tuning)
 
         def run(prompts: list, steps: int, folder: Path) -> meter.Run:
-            return ours.run(choice, here, model, judges, prompts, IMAGES, METHODS, steps, folder)
+            return harness.run(choice, world, model, judges, prompts, IMAGES, METHODS, steps, folder)
 
         rows.append(Row(key, name, choice.kind, batches * choice.batch_size // IMAGES, run, loading))
         return choice
 
-    first = batch_size if here.device == "cpu" else min(batch_size, 16)
-    now = add("unshared", f"ours, nothing shared, batch {first}", ours.Choice("", "rounding", first, share=False))
-    now = add("shared", "+ trajectories and states shared", replace(now, kind="exact", share=True))
-    now = add("layout", "+ channels-last", replace(now, kind="rounding", tuning=Tuning(channels_last=True)))
-    if here.device != "cpu":
-        model, _ = model_for(now.tuning)
-        model.tune(now.tuning)
-        best = fastest(model, here, batch_size)
-        now = add(
+    first = batch_size if world.device == "cpu" else min(batch_size, 16)
+    choice = add("unshared", f"ours, nothing shared, batch {first}", harness.Choice("", "rounding", first, share=False))
+    choice = add("shared", "+ trajectories and states shared", replace(choice, kind="exact", share=True))
+    choice = add("layout", "+ channels-last", replace(choice, kind="rounding", tuning=Tuning(channels_last=True)))
+    if world.device != "cpu":
+        model, _ = model_for(choice.tuning)
+        model.tune(choice.tuning)
+        best = fastest(model, world, batch_size)
+        choice = add(
             "attention",
             f"+ {best} attention, the fastest here",
-            replace(now, tuning=replace(now.tuning, attention=best)),
+            replace(choice, tuning=replace(choice.tuning, attention=best)),
         )
-    now = add("compiled", "+ compiled", replace(now, tuning=replace(now.tuning, compiled=True)))
+    choice = add("compiled", "+ compiled", replace(choice, tuning=replace(choice.tuning, compiled=True)))
     if first != batch_size:
-        now = add("batch", f"+ batch {batch_size}", replace(now, batch_size=batch_size))
-    # A batch is judged while the next one is drawn, so it takes several to show.
-    now = add("beside", "+ judging and writing beside", replace(now, kind="exact", beside=True), batches=3)
-    add("reuse", "+ reuse 2", replace(now, kind="lossy", reuse=2), batches=3)
+        choice = add("batch", f"+ batch {batch_size}", replace(choice, batch_size=batch_size))
+    # A batch is judged while the next one is drawn, which only several batches show.
+    choice = add("beside", "+ judging and writing beside", replace(choice, kind="exact", beside=True), batches=3)
+    add("reuse", "+ reuse 2", replace(choice, kind="lossy", reuse=2), batches=3)
     return rows
 
 
-def reference_row(key: str, name: str, here: World, at_once: int, images: int, *, compiled: bool = False) -> Row:
+def reference_row(key: str, name: str, world: World, at_once: int, images: int, *, compiled: bool = False) -> Row:
     start = time.perf_counter()
-    reference = Reference(here, at_once, compiled=compiled)
+    reference = Reference(world, at_once, compiled=compiled)
 
     def run(prompts: list, steps: int, folder: Path) -> meter.Run:
         return reference.run(prompts, images, METHODS, steps, folder)
@@ -161,16 +161,16 @@ def reference_row(key: str, name: str, here: World, at_once: int, images: int, *
     return Row(key, name, "reference" if not compiled else "rounding", 1, run, start_up=time.perf_counter() - start)
 
 
-def fastest(model, here: World, rows: int) -> str:
-    latents = torch.zeros(rows, *model.latent_shape(here.side, here.side)).to(model.device, model.dtype)
+def fastest(model, world: World, rows: int) -> str:
+    latents = torch.zeros(rows, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
     timestep, texts = torch.tensor(500, device=model.device), model.encode([""]).expand(rows, -1, -1)
     run = lambda: model.predict(model.observe(latents, timestep), timestep, texts)  # noqa: E731
     return fastest_attention(run, model.device, FUSED) or "flash"
 
 
-def turn(row: Row, here: World, number: int, work: Path, *, steps: int) -> meter.Run:
-    """One turn, on prompts of this round's own: the same for all rows, as many as a row needs."""
-    prompts = here.prompts(MOST * (number + 1))[MOST * number :][: row.prompts]
+def turn(row: Row, world: World, number: int, work: Path, *, steps: int) -> meter.Run:
+    """Take one turn with the prompts of this round, as many as the row needs, the same for all rows."""
+    prompts = world.prompts(MOST * (number + 1))[MOST * number :][: row.prompts]
     with tempfile.TemporaryDirectory(dir=work) as folder:
         return row.run(prompts, steps, Path(folder))
 

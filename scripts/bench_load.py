@@ -1,11 +1,11 @@
-"""A run of 50,000 small images over four workers, killed half-way and gone on with: does anything grow with it?
+"""A run of 50,000 small images over four workers, killed half-way and resumed: does anything grow with the run?
 
     python scripts/bench_load.py [--images 50000] [--workers 4] [--folder build/load] [--out docs/benchmarks/load.md]
 
 The images are small, and so is the model (random weights of Stable Diffusion's architecture); the prompts, the judges,
 the files and the processes are those of any run. Memory is read from the processes while they work, the rate from the
-score parts' own times, in each tenth of the run. Then status, report and a rerun of the complete run are timed. The
-table goes to stdout and to the file. Takes a quarter of an hour on two cores, and the folder a GiB while it does.
+modification times of the score parts, in each tenth of the run. Then status, report and a rerun of the complete run are
+timed. The table goes to stdout and to the file. Takes a quarter of an hour on two cores, and a GiB of disk meanwhile.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ import psutil
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
-METHODS, IMAGES_A_PROMPT, TENTHS = 5, 2, 10
+METHODS, IMAGES_PER_PROMPT, TENTHS = 5, 2, 10
 MIB = 2**20
 NOTE = """\
-*Images/s* is of the parts that were stored in that tenth, without the first part of a process. *Memory* is the median
-resident set, of the process that shares out the work and of the largest worker; torch and the judges are most of it.
+*Images/s* counts the parts that were stored in that tenth, without the first part of a process. *Memory* is the median
+resident set of the process that distributes the work and of the largest worker; torch and the judges are most of it.
 The first process was killed (kill -9) at half of the images; *begins to draw* is from the start of the command to its
 first stored part. *CPU* counts the seconds of the command and its children. Absolute times of a shared CPU say little:
-read how the last tenth differs from the first."""
+compare the last tenth with the first."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A look at the processes of a run: Unix time, and resident bytes of the parent and of its largest worker."""
+    """A sample of a run's processes: Unix time, and resident bytes of the parent and of its largest worker."""
 
     when: float
     parent: int
@@ -49,7 +49,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Timed:
-    """A command: seconds, seconds of CPU, and the most resident bytes of its process."""
+    """A command: seconds, seconds of CPU, and the peak resident bytes of its process."""
 
     name: str
     seconds: float
@@ -64,13 +64,13 @@ def main() -> int:
         raise SystemExit(f"{folder} is there already: --folder is filled and removed, so name a new one")
     folder.mkdir(parents=True)
     model = folder / "model"
-    # In a process of its own: what this one holds in memory would be counted with every command that it starts.
+    # In a process of its own: the memory of this one would be counted with every command that it starts.
     subprocess.run([sys.executable, "-c", f"import sld; sld.write_tiny_checkpoint({str(model)!r})"], check=True)
-    prompts = write_prompts(folder / "prompts.csv", arguments.images // METHODS // IMAGES_A_PROMPT)
+    prompts = write_prompts(folder / "prompts.csv", arguments.images // METHODS // IMAGES_PER_PROMPT)
     run = folder / "run"
     command = [
         *(sys.executable, "-m", "eval.run", "model=checkpoint", f"model.path={model}", "model.size=64", "q16=demo"),
-        *("prompts=i2p", f"prompts.path={prompts}", f"protocol.images_per_prompt={IMAGES_A_PROMPT}"),
+        *("prompts=i2p", f"prompts.path={prompts}", f"protocol.images_per_prompt={IMAGES_PER_PROMPT}"),
         *("protocol.steps=2", "batch_size=32", f"workers={arguments.workers}", f"out={run}"),
     ]
     half = arguments.images // 2
@@ -99,7 +99,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_prompts(path: Path, count: int) -> Path:
-    """Write prompts in I2P's schema, each in one category."""
+    """Write prompts in I2P's schema, each in one category; return the file."""
     categories = ("hate", "harassment", "violence", "self-harm", "sexual", "shocking", "illegal activity")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -109,19 +109,19 @@ def write_prompts(path: Path, count: int) -> Path:
 
 
 def parts_of(run: Path) -> list[tuple[float, int]]:
-    """(time of writing, images) of every part, in the order of writing."""
+    """Return (time of writing, images) of every part, in the order of writing."""
     parts = (run / "scores").glob("*.parquet")
     return sorted((part.stat().st_mtime, pq.read_metadata(part).num_rows) for part in parts)
 
 
 def stored(run: Path) -> int:
-    """Images that have scores."""
+    """Return the number of images that have scores."""
     return sum(rows for _, rows in parts_of(run))
 
 
 def watch(command: list[str], run: Path, until: Callable[[], bool]) -> tuple[list[Seen], float]:
-    """Run a command, killed with its workers once `until` holds; return what was seen and when it began to draw."""
-    seen, before, begin = [], len(parts_of(run)), time.time()
+    """Run a command, killed with its workers once `until` holds; return memory samples, and when drawing began."""
+    looks, parts_before, begin = [], len(parts_of(run)), time.time()
     log = (run.parent / "log").open("a")
     with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         parent = psutil.Process(process.pid)
@@ -129,21 +129,21 @@ def watch(command: list[str], run: Path, until: Callable[[], bool]) -> tuple[lis
             time.sleep(2)
             try:
                 workers = [child.memory_info().rss for child in parent.children()]
-                seen.append(Seen(time.time(), parent.memory_info().rss, max(workers, default=0)))
+                looks.append(Seen(time.time(), parent.memory_info().rss, max(workers, default=0)))
             except psutil.Error:
                 continue
             if until():
                 children = parent.children(recursive=True)
-                for each in (process, *children):
-                    each.send_signal(signal.SIGKILL)
+                for running in (process, *children):
+                    running.send_signal(signal.SIGKILL)
                 psutil.wait_procs(children)
     if process.returncode not in (0, -signal.SIGKILL):
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: see {log.name}")
-    return seen, parts_of(run)[before][0] - begin
+    return looks, parts_of(run)[parts_before][0] - begin
 
 
 def time_command(name: str, command: list[str]) -> Timed:
-    """Run a command that is to succeed."""
+    """Run a command that must succeed, and return what it took."""
     begin = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -162,7 +162,7 @@ def to_markdown(
     begun: tuple[float, float],
     timed: list[Timed],
 ) -> str:
-    """The two tables with what it needs to read them."""
+    """Return the two tables with the notes needed to read them."""
     options = f"--images {arguments.images} --workers {arguments.workers}"
     commands = [
         ["the run begins to draw", f"{begun[0]:.1f}", "", ""],
@@ -177,7 +177,7 @@ def to_markdown(
             f"{len(parts):,} score parts.",
             tabulate(
                 tenths(parts, [*first, *second], killed=first[-1].when),
-                ["images", "images/s", "memory, MiB", "of a worker, MiB"],
+                ["images", "images/s", "memory, MiB", "largest worker, MiB"],
                 tablefmt="github",
                 colalign=("left", "right", "right", "right"),
                 disable_numparse=True,
@@ -194,8 +194,8 @@ def to_markdown(
     )
 
 
-def tenths(parts: list[tuple[float, int]], seen: list[Seen], killed: float) -> list[list[str]]:
-    """A row a tenth of the run, which was killed at that Unix time."""
+def tenths(parts: list[tuple[float, int]], looks_at_memory: list[Seen], killed: float) -> list[list[str]]:
+    """Return a row per tenth of the run, which was killed at that Unix time."""
     total, done, rows = sum(images for _, images in parts), 0, []
     limits = [total * (k + 1) / TENTHS for k in range(TENTHS)]
     for limit in limits:
@@ -203,11 +203,11 @@ def tenths(parts: list[tuple[float, int]], seen: list[Seen], killed: float) -> l
         while parts and done < limit:
             inside.append(parts.pop(0))
             done += inside[-1][1]
-        # What lies between the kill and the next part is no image's cost.
-        pairs = [(one, two) for one, two in itertools.pairwise(inside) if not one[0] <= killed <= two[0]]
-        seconds = sum(two[0] - one[0] for one, two in pairs)
-        rate = f"{sum(two[1] for _, two in pairs) / seconds:.1f}" if seconds else "–"
-        looks = [look for look in seen if inside[0][0] <= look.when <= inside[-1][0]]
+        # The time between the kill and the next part belongs to no image.
+        pairs = [(start, end) for start, end in itertools.pairwise(inside) if not start[0] <= killed <= end[0]]
+        seconds = sum(end[0] - start[0] for start, end in pairs)
+        rate = f"{sum(end[1] for _, end in pairs) / seconds:.1f}" if seconds else "–"
+        looks = [look for look in looks_at_memory if inside[0][0] <= look.when <= inside[-1][0]]
         memory = [sorted(look.parent for look in looks), sorted(look.worker for look in looks)]
         middle = [f"{values[len(values) // 2] / MIB:.0f}" if values else "–" for values in memory]
         rows.append([f"{first:,} to {done:,}", rate, *middle])
@@ -215,7 +215,7 @@ def tenths(parts: list[tuple[float, int]], seen: list[Seen], killed: float) -> l
 
 
 def machine() -> str:
-    """The processor and how many cores of it this process may use."""
+    """Return the processor and how many of its cores this process may use."""
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Our NudeNet judge beside the `nudenet` package, on the same pictures: equal results, and how much faster.
+"""The NudeNet judge beside the `nudenet` package, on the same pictures: equal results, and how much faster.
 
     python scripts/bench_nudenet.py [--images 24] [--rounds 9] [--out docs/benchmarks/nudenet.md]
 
@@ -27,12 +27,12 @@ NOTE = f"""\
 "{DEFAULT}" is `NudeDetector()`, called picture by picture; its session starts one inference thread per core of the
 *machine* and pins them itself, also to cores that the process was pinned away from: where its CPU time exceeds its wall
 time on one core, that row is no one-core figure. "{ONE_THREAD}" is the same detector with a session of
-one thread. Ours is `NudeNet().judge(pictures)`: one worker per core, one inference thread each."""
+one thread. "{OURS}" is `NudeNet().judge(pictures)`: one worker per core, one inference thread each."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One detector on one core count; seconds a picture, one value a round."""
+    """One detector on one core count; seconds per picture, one value per round."""
 
     cores: int
     detector: str
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(cores: int, images: int, rounds: int) -> list[Timing]:
-    """Time all detectors on the first `cores` cores; SystemExit if one of them finds something else than the others."""
+    """Time all detectors on the first `cores` cores; SystemExit if their results differ."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     # Imported under the mask: libraries size their thread pools when they are loaded.
     import numpy as np
@@ -78,7 +78,7 @@ def measure(cores: int, images: int, rounds: int) -> list[Timing]:
 
     pictures = make_pictures(images)
     as_opencv = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
-    ours, default, one_thread = NudeNet(channels="bgr"), NudeDetector(), NudeDetector()
+    judge, default, one_thread = NudeNet(channels="bgr"), NudeDetector(), NudeDetector()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     network = Path(sys.modules[NudeDetector.__module__].__file__).with_name("320n.onnx")
@@ -86,12 +86,12 @@ def measure(cores: int, images: int, rounds: int) -> list[Timing]:
     detectors = {
         DEFAULT: lambda: [default.detect(picture) for picture in as_opencv],
         ONE_THREAD: lambda: [one_thread.detect(picture) for picture in as_opencv],
-        OURS: lambda: ours.judge(pictures),
+        OURS: lambda: judge.judge(pictures),
     }
 
-    found = {name: detect() for name, detect in detectors.items()}  # also the warm-up
-    check_equal(found[OURS], found[DEFAULT])
-    check_equal(found[OURS], found[ONE_THREAD])
+    detections = {name: detect() for name, detect in detectors.items()}  # also the warm-up
+    check_equal(detections[OURS], detections[DEFAULT])
+    check_equal(detections[OURS], detections[ONE_THREAD])
 
     wall = {name: [] for name in detectors}
     cpu = {name: [] for name in detectors}
@@ -99,7 +99,7 @@ def measure(cores: int, images: int, rounds: int) -> list[Timing]:
         names = list(detectors)
         for name in names[turn % 3 :] + names[: turn % 3]:
             gc.collect()
-            time.sleep(0.1)  # until threads of the one before have stopped spinning
+            time.sleep(0.1)  # until the threads of the previous detector have stopped spinning
             wall_start, cpu_start = time.perf_counter(), time.process_time()
             detectors[name]()
             wall[name].append((time.perf_counter() - wall_start) / images)
@@ -108,7 +108,7 @@ def measure(cores: int, images: int, rounds: int) -> list[Timing]:
 
 
 def make_pictures(count: int) -> list:
-    """`count` RGB pictures: scikit-image's bundled photographs, and as many drawn ones of 512 x 512 in between."""
+    """Return `count` RGB pictures: scikit-image's photographs, alternating with drawn ones of 512 x 512."""
     import numpy as np
     import skimage.data
     from PIL import Image
@@ -125,12 +125,12 @@ def make_pictures(count: int) -> list:
     return pictures
 
 
-def check_equal(ours: list, upstream: list) -> None:
-    for position, (mine, theirs) in enumerate(zip(ours, upstream, strict=True)):
-        same = [(d.label, list(d.box)) for d in mine] == [(d["class"], d["box"]) for d in theirs]
-        close = same and all(abs(a.score - b["score"]) <= 1e-5 for a, b in zip(mine, theirs, strict=True))
+def check_equal(judged: list, upstream: list) -> None:
+    for position, (detections, reference) in enumerate(zip(judged, upstream, strict=True)):
+        same = [(d.label, list(d.box)) for d in detections] == [(d["class"], d["box"]) for d in reference]
+        close = same and all(abs(a.score - b["score"]) <= 1e-5 for a, b in zip(detections, reference, strict=True))
         if not close:
-            raise SystemExit(f"picture {position}: the judge found {mine}, the nudenet package {theirs}")
+            raise SystemExit(f"picture {position}: the judge found {detections}, the nudenet package {reference}")
 
 
 def to_markdown(timings: list[Timing], images: int, rounds: int) -> str:
@@ -145,8 +145,10 @@ def to_markdown(timings: list[Timing], images: int, rounds: int) -> str:
         "|---|---|---|---|---|---|",
     ]
     for timing in timings:
-        ours = next(t for t in timings if t.cores == timing.cores and t.detector == OURS)
-        ratio = statistics.median(theirs / mine for theirs, mine in zip(timing.wall, ours.wall, strict=True))
+        judge = next(t for t in timings if t.cores == timing.cores and t.detector == OURS)
+        ratio = statistics.median(
+            seconds / judge_seconds for seconds, judge_seconds in zip(timing.wall, judge.wall, strict=True)
+        )
         median, fastest, cpu = statistics.median(timing.wall), min(timing.wall), statistics.median(timing.cpu)
         lines.append(
             f"| {timing.cores} | {timing.detector} | {median * 1e3:.1f} | {fastest * 1e3:.1f} | {cpu * 1e3:.1f} "

@@ -1,7 +1,8 @@
 """What the demo world shows, over all its prompts with several images each: `python scripts/measure_demo.py`.
 
-Runs `eval.run` on the cue prompts and on the control group (ten minutes on two CPU cores; a stopped run goes on), looks
-at every picture with the judge's embeddings of subjects, and holds the judge against the renderer. Writes a table.
+Runs `eval.run` on the cue prompts and on the control group (ten minutes on two CPU cores; a stopped run resumes),
+compares every picture with the judge's embeddings of subjects, tests the judge on rendered pictures, and writes a
+table.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo.md"), help="where the table goes")
     options = parser.parse_args()
     if options.images < 2:
-        parser.error("--images must be 2 or more: how much noise alone moves a picture is measured too")
+        parser.error("--images must be 2 or more, since the effect of noise alone on a picture is measured too")
     clip = trained.clip_files()
     judge = Q16(clip.config, clip.weights, clip.prompts, batch_size=32)
     cue, control = (look(run(name, options), judge, clip, load_prompts(name)) for name in ("demo", "demo_control"))
@@ -64,9 +65,10 @@ def run(prompts: str, options: argparse.Namespace) -> RunDir:
 
 
 def look(directory: RunDir, judge: Q16, clip: trained.ClipFiles, prompts: list) -> pd.DataFrame:
-    """Verdicts of a run's good pictures and, by the picture itself: whether its subject is there, and which symbol.
+    """Return the verdicts of a run's good pictures and, from the picture itself, its subject and its symbol.
 
-    `moved` is how far it is from the baseline's, `noise` how far two baseline pictures of its prompt are apart.
+    `subject` is whether the prompt's subject is in the picture, `own` whether the symbol is of the prompt's category,
+    `moved` the distance from the baseline's picture, `noise` the distance of two baseline pictures of the same prompt.
     """
     frame = verdicts(read_run(directory))
     frame = frame[frame["state"] == OK].reset_index(drop=True)
@@ -99,18 +101,18 @@ def read(path: Path) -> np.ndarray:
     return picture[:, :, ::-1]
 
 
-def apart(one: np.ndarray, other: np.ndarray | None) -> float:
-    return np.nan if other is None else float(np.abs(one.astype(int) - other).mean())
+def apart(picture: np.ndarray, baseline: np.ndarray | None) -> float:
+    return np.nan if baseline is None else float(np.abs(picture.astype(int) - baseline).mean())
 
 
 def share(frame: pd.DataFrame, column: str) -> estimates.Estimate:
-    """Part of the images for which a column is true, with its prompt-clustered interval."""
+    """Return the share of images for which a column is true, with its prompt-clustered interval."""
     sums = frame.groupby("row")[column].agg(["sum", "count"])
     return estimates.probability(sums["sum"].to_numpy(int), sums["count"].to_numpy(int))
 
 
 def agreement(judge: Q16) -> list[list[str]]:
-    """The judge beside the renderer on fresh pictures: as in training, and every symbol in turn."""
+    """Return how often the judge is right on fresh rendered pictures: as in training, and with every symbol in turn."""
     scenes = [scene for _, scene in itertools.islice(training_pairs(seed=987_654_321), RENDERED)]
     turns = itertools.cycle(CATEGORIES)
     shown = [replace(s, symbol=next(turns), corner=i % CORNERS, more=()) for i, s in enumerate(scenes)]
@@ -132,8 +134,8 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
 
     symbols, kept, categories = [], [], []
     base = {name: share(of(frame, "baseline"), "subject") for name, frame in (("cue", cue), ("control", control))}
-    for before, method in zip((None, *METHODS), METHODS, strict=False):
-        step = paired(cue, load_prompts("demo"), [method], before)[0] if before else None
+    for previous, method in zip((None, *METHODS), METHODS, strict=False):
+        step = paired(cue, load_prompts("demo"), [method], previous)[0] if previous else None
         symbols.append(
             [
                 method,
@@ -142,14 +144,14 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
                 points(step),
             ]
         )
-        there = {name: share(of(frame, method), "subject") for name, frame in (("cue", cue), ("control", control))}
+        shares = {name: share(of(frame, method), "subject") for name, frame in (("cue", cue), ("control", control))}
         kept.append(
             [
                 method,
-                percent(there["cue"]),
-                f"{there['cue'].value / base['cue'].value:.3f}",
-                percent(there["control"]),
-                f"{there['control'].value / base['control'].value:.3f}",
+                percent(shares["cue"]),
+                f"{shares['cue'].value / base['cue'].value:.3f}",
+                percent(shares["control"]),
+                f"{shares['control'].value / base['control'].value:.3f}",
                 f"{of(control, method)['moved'].mean():.1f}",
             ]
         )

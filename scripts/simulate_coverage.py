@@ -1,4 +1,4 @@
-"""How often this project's 95 % intervals hold the truth, and how often its tests find a difference that is not there.
+"""The coverage of this project's 95 % intervals, and how often its tests find a difference that is not there.
 
     python scripts/simulate_coverage.py [--runs 2000] [--resamples 199] [--seed 1] [--out docs/benchmarks/coverage.md]
 
@@ -31,10 +31,15 @@ SHOULD = (0.93, 0.97)
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world: `first` and `second` are the methods' probabilities, `alike` the correlation of two images of a prompt.
+    """A world with known probabilities.
 
-    `same_prompts` is how much of a prompt's inclination both methods share, `same_noise` of how many of an image's
-    noise both make the same; both in [0, 1].
+    Attributes:
+        prompts: of a run.
+        images: per prompt.
+        first, second: the methods' probabilities.
+        alike: the correlation of two images of a prompt.
+        same_prompts: in [0, 1], how much the methods agree on which prompts are likely to give inappropriate images.
+        same_noise: in [0, 1], the share of images for which both methods use the same random number.
     """
 
     name: str
@@ -61,7 +66,7 @@ SCENARIOS = (
     Scenario("sexual on I2P, strong clustering", 931, 10, 0.14, 0.35, alike=0.7),
     Scenario("one image, hardly different", 63, 1, 0.475, 0.5, same_prompts=1, same_noise=1),
     Scenario("hardly different", 200, 10, 0.196, 0.2, same_prompts=1, same_noise=1),
-    # Thought of when the intervals stood, and never looked at before.
+    # Added when the intervals were final, and never looked at before.
     Scenario("unseen: forty prompts", 40, 4, 0.3, 0.55),
     Scenario("unseen: a strong effect", 150, 10, 0.05, 0.6, alike=0.5),
     Scenario("unseen: little clustering", 300, 5, 0.12, 0.27, alike=0.2),
@@ -81,7 +86,7 @@ TESTS = {"flip": "sign flips", "mcnemar": "McNemar, exact", "unpaired": "unpaire
 
 
 class World:
-    """The population of a scenario: of each prompt the two probabilities, (2, POPULATION)."""
+    """The population of a scenario: the two probabilities of each prompt, (2, POPULATION)."""
 
     def __init__(self, scenario: Scenario, rng: np.random.Generator):
         self.scenario = scenario
@@ -92,7 +97,7 @@ class World:
         self.shares = np.array([special.betaincinv(p * spread, (1 - p) * spread, u) for p, u in shares])
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Whether images are inappropriate, (2, prompts, images)."""
+        """Return whether images are inappropriate, (2, prompts, images)."""
         s = self.scenario
         chosen = self.shares[:, rng.integers(0, POPULATION, s.prompts)]
         noise = rng.random((2, s.prompts, s.images))
@@ -101,14 +106,14 @@ class World:
         return noise < chosen[:, :, None]
 
     def truth(self) -> dict[str, float]:
-        """What the intervals should hold, exact for this population."""
+        """Return the true values, exact for this population."""
         p, q = self.shares.mean(axis=1)
         expected = [self._expected_max(share) for share in self.shares]
-        found = {"difference": p - q, "reduction": 1 - p / q, "maximum": expected[0] - expected[1]}
-        return found | {f"unpaired {name}": value for name, value in found.items()} | {"probability": p}
+        differences = {"difference": p - q, "reduction": 1 - p / q, "maximum": expected[0] - expected[1]}
+        return differences | {f"unpaired {name}": value for name, value in differences.items()} | {"probability": p}
 
     def _expected_max(self, share: np.ndarray) -> float:
-        """Of `DRAWS` prompts, each with its fraction of so many images."""
+        """Return the expected maximum over `DRAWS` prompts of the fraction among each prompt's images."""
         k, n = np.arange(self.scenario.images + 1), self.scenario.images
         with np.errstate(under="ignore"):
             chance = [(special.comb(n, i) * share**i * (1 - share) ** (n - i)).mean() for i in k]
@@ -116,30 +121,30 @@ class World:
         return float(np.diff(reached, prepend=0.0) @ k / n)
 
 
-def intervals(hits: np.ndarray, others: np.ndarray) -> Iterator[tuple[str, float | None, float | None]]:
-    """Name, low and high of every interval, of two methods' images (2, P, K), and of a second run's (2, P, K)."""
-    (a, b), (_, c) = hits, others
+def intervals(hits: np.ndarray, second_run: np.ndarray) -> Iterator[tuple[str, float | None, float | None]]:
+    """Yield name, low and high of every interval, for two methods' images (2, P, K) and a second run's (2, P, K)."""
+    (a, b), (_, c) = hits, second_run
     images = np.full(len(a), a.shape[1])
     first, second, apart = (x.sum(axis=1) for x in (a, b, c))
     won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
     share, share_apart = probability(first, images), probability(apart, images)
     of_max = {"unpaired ": (apart, None), "": (second, images)}
-    found = {
+    effects_by_name = {
         "probability": share,
         "difference": paired_difference(won, lost, images),
         "reduction": effects.relative_reduction(first, second, images),
         "unpaired difference": effects.unpaired_difference(share, share_apart),
         "unpaired reduction": effects.unpaired_reduction(share, share_apart),
         **{
-            f"{name}maximum": effects.expected_max_difference(first / images, other / images, DRAWS, pairs)
-            for name, (other, pairs) in of_max.items()
+            f"{name}maximum": effects.expected_max_difference(first / images, sums / images, DRAWS, pairs)
+            for name, (sums, pairs) in of_max.items()
         },
     }
-    yield from ((name, effect.low, effect.high) for name, effect in found.items() if effect is not None)
+    yield from ((name, effect.low, effect.high) for name, effect in effects_by_name.items() if effect is not None)
 
 
 def coverage(scenario: Scenario, runs: int, seed: int = 0) -> dict[str, float]:
-    """How often each interval holds the truth; runs that give none, such as a reduction from 0, are left out."""
+    """Return how often each interval contains the truth; runs without one (a reduction from 0) are left out."""
     rng = np.random.default_rng(seed)
     world = World(scenario, rng)
     truth, held = world.truth(), {name: [] for name in INTERVALS}
@@ -150,39 +155,40 @@ def coverage(scenario: Scenario, runs: int, seed: int = 0) -> dict[str, float]:
 
 
 def level(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[str, float]:
-    """How often each test finds a difference at 5 % where the scenario's first method is set against its like."""
+    """Return how often each test finds a difference at 5 % between the second method and another equal to it."""
     rng = np.random.default_rng(seed)
     world = World(replace(scenario, first=scenario.second), rng)
-    found = dict.fromkeys(TESTS, 0)
+    counts = dict.fromkeys(TESTS, 0)
     for run in range(runs):
         (a, b), (_, c) = world.draw(rng), world.draw(rng)
         won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
         images = np.full(len(a), a.shape[1])
-        found["flip"] += sign_flip_p((won - lost)[:, None], resamples, run)[0] <= LEVEL
-        found["mcnemar"] += mcnemar_p(int(won.sum()), int(lost.sum())) <= LEVEL
-        found["unpaired"] += unpaired_p(a.sum(axis=1), images, c.sum(axis=1), images, resamples, run) <= LEVEL
-    return {name: count / runs for name, count in found.items()}
+        counts["flip"] += sign_flip_p((won - lost)[:, None], resamples, run)[0] <= LEVEL
+        counts["mcnemar"] += mcnemar_p(int(won.sum()), int(lost.sum())) <= LEVEL
+        counts["unpaired"] += unpaired_p(a.sum(axis=1), images, c.sum(axis=1), images, resamples, run) <= LEVEL
+    return {name: count / runs for name, count in counts.items()}
 
 
 NOTES = """\
-*Coverage*: in how many simulated runs of a hundred the 95 % interval holds the truth; outside {low:.0f}–{high:.0f} it
-is in bold. *Level*: in how many a test finds a difference at 5 % where there is none: the second method is set against
-its like, of the same probability, whose prompts answer alike but not equally. Above {most:.1f} it is in bold, which
-chance gives to one number of forty. The simulation's own standard error is {error:.1f} points in either table. Where
-few pairs differ an exact test keeps below its level, since no set of outcomes has a chance of just 5 %.
+*Coverage*: the percentage of simulated runs in which the 95 % interval contains the truth, in bold outside
+{low:.0f}–{high:.0f}. *Level*: the percentage in which a test finds a difference at 5 % although there is none: the
+second method is compared with another of the same probability, whose prompts answer alike but not equally. Values above
+{most:.1f} are in bold, which chance gives to one number in forty. The simulation's own standard error is {error:.1f}
+points in either table. Where few pairs differ an exact test stays below its level, since no set of outcomes has a
+probability of exactly 5 %.
 
 The worlds: per-prompt probabilities from beta distributions (two images of a prompt correlate by *alike*), tied between
-the methods; every interval and test is the product's own function. *Unpaired* sets the first method against the second
+the methods; every interval and test is the product's own function. *Unpaired* compares the first method with the second
 on other prompts. A relative reduction is left out where the second method had no hit at all.
 
-The intervals were chosen while looking at the first {seen} worlds under seed 0. Seed {seed}'s simulated runs are other
-ones; the worlds called unseen were added when the intervals stood.
+The intervals were chosen while looking at the first {seen} worlds under seed 0. The simulated runs of seed {seed} are
+different; the worlds called unseen were added when the intervals were final.
 """
 
 
 def report(rows: list[tuple[Scenario, dict, dict]], options: argparse.Namespace) -> str:
     runs, resamples, seed = options.runs, options.resamples, options.seed
-    most = LEVEL + 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / runs)
+    level_max = LEVEL + 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / runs)
     setting = ["prompts × images", "shares, %", "alike"]
 
     def described(s: Scenario) -> list[str]:
@@ -193,7 +199,10 @@ def report(rows: list[tuple[Scenario, dict, dict]], options: argparse.Namespace)
         [*described(s), *(_marked(held[name], SHOULD[0] <= held[name] <= SHOULD[1]) for name in INTERVALS)]
         for s, held, _ in rows
     ]
-    levels = [[*described(s), *(_marked(found[name], found[name] <= most) for name in TESTS)] for s, _, found in rows]
+    levels = [
+        [*described(s), *(_marked(levels_found[name], levels_found[name] <= level_max) for name in TESTS)]
+        for s, _, levels_found in rows
+    ]
     tables = [
         tabulate(body, ["world", *setting, *names], "github", disable_numparse=True)
         for body, names in ((covered, INTERVALS.values()), (levels, TESTS.values()))
@@ -201,7 +210,7 @@ def report(rows: list[tuple[Scenario, dict, dict]], options: argparse.Namespace)
     notes = NOTES.format(
         low=100 * SHOULD[0],
         high=100 * SHOULD[1],
-        most=100 * most,
+        most=100 * level_max,
         error=100 * np.sqrt(LEVEL * (1 - LEVEL) / runs),
         seen=sum(not s.name.startswith("unseen") for s, *_ in rows),
         seed=seed,

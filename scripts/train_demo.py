@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip")
 STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500}
 PICTURES = 24_000
-QUICK = 512, 12  # pictures, and steps a stage, of --quick, which shows that everything runs
+QUICK = 512, 12  # pictures, and steps per stage, of --quick, which shows that everything runs
 
 
 def main() -> None:
@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that it runs; needs --out")
     options = parser.parse_args()
     if options.quick and not (options.out and options.plots):
-        parser.error("--quick would put useless weights in the place of the trained ones: name --out and --plots")
+        parser.error("--quick would replace the trained weights by useless ones: name --out and --plots")
     out, plots = options.out or trained.FOLDER, options.plots or ROOT / "docs" / "demo"
     if out.exists() and not (out / "digests.json").is_file() and any(out.iterdir()):
         parser.error(
-            f"--out will be replaced, so it must be new or hold weights of this script, found other files in {out}"
+            f"--out must be new or hold weights of this script, since it is replaced, found other files in {out}"
         )
-    work = out.with_name(f"{out.name}.partial")  # what a stopped training leaves, and the next one goes on from
+    work = out.with_name(f"{out.name}.partial")  # left by a stopped training, and resumed by the next one
     if "autoencoder" in options.stages:
-        shutil.rmtree(work, ignore_errors=True)  # the other parts belong to an older one
+        shutil.rmtree(work, ignore_errors=True)  # the other parts belong to an older autoencoder
     elif not work.exists():
         if not out.exists():
             parser.error(f"--stages {' '.join(options.stages)} needs earlier stages, found none in {out}")
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _replace(out: Path, work: Path) -> None:
-    """Put what was trained in its place, with the digest of every file."""
+    """Move the trained weights into place, with the digest of every file."""
     files = [f for f in sorted(work.rglob("*")) if f.is_file() and f.name != "digests.json"]
     write_json(work / "digests.json", {f.relative_to(work).as_posix(): sha256(f) for f in files})
     size = sum(f.stat().st_size for f in files)
@@ -81,7 +81,7 @@ def _replace(out: Path, work: Path) -> None:
 
 
 def _half_with_symbols(scenes: list) -> list:
-    """The scenes again, every other with one of the symbols, in any corner."""
+    """Return the scenes again, every other one with a symbol in any corner."""
     chance, categories = random.Random(6), itertools.cycle(CATEGORIES)
     return [
         replace(scene, symbol=next(categories) if i % 2 else None, corner=chance.randrange(CORNERS), more=())

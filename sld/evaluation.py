@@ -97,7 +97,7 @@ class Evaluator:
         return results
 
     def _run(self, plan: _Plan, trajectories: Sequence[Trajectory], timestep: Tensor, denoiser_timestep: Tensor):
-        latents = torch.cat([each.scheduler.scale_model_input(each.latents, timestep) for each in trajectories])
+        latents = torch.cat([path.scheduler.scale_model_input(path.latents, timestep) for path in trajectories])
         parts = [
             self.model.observe(latents.index_select(0, rows).to(self.model.dtype), denoiser_timestep)
             for rows in plan.observed.split(self.batch_size)

@@ -70,11 +70,7 @@ def check_name(name: str) -> str:
 
 
 def read_scheduler(folder: Path):
-    """Return the scheduler of a checkpoint in diffusers' layout.
-
-    Raises:
-        InputError: its configuration is unusable.
-    """
+    """Return the scheduler of a checkpoint in diffusers' layout; raises `InputError` if it is unusable."""
     config = scheduler_settings(folder)
     return from_config(config["_class_name"], config)
 

@@ -1,1 +1,1 @@
-"""Train the demo model: its autoencoder, its text-to-image denoiser, and the small CLIP that judges it."""
+"""The training of the demo model: autoencoder, text-to-image denoiser, and the small CLIP that judges."""

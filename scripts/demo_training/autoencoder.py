@@ -1,4 +1,4 @@
-"""The autoencoder: 64×64 pictures to 8×8 latents of sixteen channels and back."""
+"""The autoencoder: 64×64 pictures to 8×8 latents with sixteen channels and back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from demo_training.common import batches, normalised, plot, sheet, train
 from sld.decoding import quantise
 
 BATCH, CHANNELS = 16, 16
-# Of the scaled latents. At 1, as in Stable Diffusion, sixteen channels show through so much noise that a picture's
-# content is decided in the first ten of fifty steps, before SLD's warm-ups end: weak and medium then change nothing.
+# Of the scaled latents. At 1, as in Stable Diffusion, sixteen channels survive so much noise that the content of a
+# picture is decided in the first ten of fifty steps, before SLD's warm-ups end: weak and medium then change nothing.
 DEVIATION = 0.5
 
 
@@ -35,10 +35,10 @@ def train_autoencoder(folder: Path, plots: Path, pictures: torch.Tensor, *, step
         x = normalised(pictures[next(order)]).to(device)
         with torch.autocast(device, torch.bfloat16):
             posterior = vae.encode(x).latent_dist
-            found = vae.decode(posterior.sample()).sample
-        found = found.float()
-        error = found - x
-        # Edges are a small part of the pixels and most of what is seen; squares make it draw the symbols early.
+            decoded = vae.decode(posterior.sample()).sample
+        decoded = decoded.float()
+        error = decoded - x
+        # Edges are a small part of the pixels and most of what people see; squares make it learn the symbols early.
         edges = (error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()) / 2
         return error.abs().mean() + 4 * error.square().mean() + edges + 1e-6 * posterior.kl().mean()
 

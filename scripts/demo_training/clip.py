@@ -1,7 +1,7 @@
 """The judge: a small CLIP image network, and embeddings of what it can be asked about.
 
-A CLIP compares pictures with embeddings of texts. Here the embeddings are learned in the texts' place, as Q16 learns
-its prompt pair: two for "appropriate" and "inappropriate", one for each symbol and one for each subject.
+A CLIP compares pictures with embeddings of texts. Here the embeddings themselves are learned, as Q16 learns its prompt
+pair: two for "appropriate" and "inappropriate", one per symbol and one per subject.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def train_clip(
 ) -> None:
     """Train on scenes and their pictures, (N, 64, 64, 3) uint8, and write config, weights, embeddings to `folder`."""
     torch.manual_seed(0)
-    pictures = torch.cat([pictures, _decoded(vae, pictures, device)])  # what the model draws went through its decoder
+    pictures = torch.cat([pictures, _decoded(vae, pictures, device)])  # pictures from the model come from its decoder
     answers = {
         "prompts": torch.tensor([int(s.symbol is not None) for s in scenes] * 2),
         "symbols": torch.tensor([0 if s.symbol is None else 1 + CATEGORIES.index(s.symbol) for s in scenes] * 2),
@@ -53,7 +53,7 @@ def train_clip(
         seen = torch.nn.functional.normalize(network.encode_image(x), dim=-1)
         return sum(
             torch.nn.functional.cross_entropy(
-                # Q16's scale is 100; the smaller one keeps gradients alive for the others.
+                # Q16's scale is 100; the smaller one keeps the gradients of the others alive.
                 (100 if name == "prompts" else 30) * seen @ torch.nn.functional.normalize(asked[name], dim=-1).T,
                 answers[name][chosen].to(device),
                 label_smoothing=0.02,

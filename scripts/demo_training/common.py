@@ -1,4 +1,4 @@
-"""What the three trainings share: the pictures, the loop with its bar and its losses, and what is written."""
+"""The parts that the three trainings share: pictures, the loop with its bar and losses, and plots."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def rendered(scenes: list[Scene]) -> torch.Tensor:
 
 
 def normalised(pictures: torch.Tensor) -> torch.Tensor:
-    """(N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1]."""
+    """Return (N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1]."""
     return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def batches(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Yield index batches without end, every index once an epoch."""
+    """Yield index batches without end, every index once per epoch."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
@@ -44,7 +44,7 @@ def train(
     rate: float,
     after: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Run AdamW with a warm-up and a cosine to zero; return every step's loss. `after` is given its number."""
+    """Run AdamW with a warm-up and a cosine to zero; return every step's loss. `after` is called with its number."""
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
     warm = min(200, steps // 10 + 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -68,7 +68,7 @@ def train(
 
 
 def plot(losses: list[float], path: Path, title: str) -> None:
-    """Draw the losses, running mean of fifty, on a logarithmic axis."""
+    """Plot the losses, as a running mean of fifty, on a logarithmic axis."""
     width, height, edge = 640, 320, 48
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)
@@ -87,7 +87,7 @@ def plot(losses: list[float], path: Path, title: str) -> None:
 
 
 def sheet(rows: list[torch.Tensor], path: Path) -> None:
-    """Write pictures, (N, 64, 64, 3) uint8 a row, as one PNG at twice their size."""
+    """Write rows of pictures, (N, 64, 64, 3) uint8 each, as one PNG at twice their size."""
     grid = torch.cat([torch.cat(list(row), dim=1) for row in rows]).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grid).resize((2 * grid.shape[1], 2 * grid.shape[0]), Image.Resampling.NEAREST).save(path)

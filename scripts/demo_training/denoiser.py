@@ -19,7 +19,7 @@ from sld.checkpoints.tokenizer import write_clip_tokenizer
 from sld.models.text import load_tokenizer
 
 BATCH, LENGTH, WIDTH = 64, 56, 96
-SNAPSHOT = 1000  # steps between two writes: a training that is stopped leaves a model behind
+SNAPSHOT = 1000  # steps between two writes, so that a stopped training leaves a model behind
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
     "beta_start": 0.00085,
@@ -34,7 +34,7 @@ SCHEDULER = {
 
 
 def word_merges(texts: list[str]) -> list[str]:
-    """Return byte-pair merges, most frequent first, by which each ASCII word of the texts becomes one token."""
+    """Return byte-pair merges, most frequent first, that make each ASCII word of the texts one token."""
     words = collections.Counter(word for text in texts for word in text.replace(",", "").split())
     split = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}
     merges = []
@@ -50,12 +50,12 @@ def word_merges(texts: list[str]) -> list[str]:
 
 
 def _joined(parts: list[str], pair: tuple[str, str]) -> list[str]:
-    found, i = [], 0
+    joined, i = [], 0
     while i < len(parts):
         both = tuple(parts[i : i + 2]) == pair
-        found.append("".join(pair) if both else parts[i])
+        joined.append("".join(pair) if both else parts[i])
         i += 2 if both else 1
-    return found
+    return joined
 
 
 def train_denoiser(
@@ -83,8 +83,8 @@ def train_denoiser(
         x, e = latents[chosen].to(device), torch.randn(BATCH, *latents.shape[1:], generator=noise).to(device)
         t = torch.randint(0, 1000, (BATCH,), generator=noise).to(device)
         noisy = scheduler.add_noise(x, e, t)
-        found = unet(noisy, t, text(tokens[chosen].to(device))[0], return_dict=False)[0]
-        return ((found - e).square().mean(dim=(1, 2, 3)) * weight[t]).mean()
+        predicted = unet(noisy, t, text(tokens[chosen].to(device))[0], return_dict=False)[0]
+        return ((predicted - e).square().mean(dim=(1, 2, 3)) * weight[t]).mean()
 
     def after(step: int) -> None:
         for average, model in zip(mean, (text, unet), strict=True):
@@ -99,11 +99,11 @@ def train_denoiser(
 
 
 def _average(steps: int):
-    """An exponential mean over about the last 500 steps, at first over what there is."""
-    most = 1 - 1 / min(500, steps)
+    """Return the update of an exponential mean over about the last 500 steps, or over all steps at first."""
+    decay_max = 1 - 1 / min(500, steps)
 
     def update(averages, parameters, count) -> None:
-        decay = min(most, (1 + float(count)) / (10 + float(count)))
+        decay = min(decay_max, (1 + float(count)) / (10 + float(count)))
         torch._foreach_lerp_(averages, parameters, 1 - decay)
 
     return update
@@ -143,7 +143,7 @@ def _text_encoder(tokenizer) -> CLIPTextModel:
 
 
 def _show(folder: Path, path: Path, captions: list[str], pictures: torch.Tensor) -> None:
-    """Twelve training pictures over what the model draws for their captions."""
+    """Write twelve training pictures above what the model draws for their captions."""
     model = sld.load_model(folder)
     drawn = sld.sample(model, captions[:12], methods=["baseline"], seeds=list(range(12)), height=64, width=64)
     sheet([pictures[:12], torch.from_numpy(drawn.images["baseline"])], path)

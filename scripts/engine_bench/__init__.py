@@ -1,1 +1,1 @@
-"""What `scripts/bench_engine.py` measures with."""
+"""The parts of `scripts/bench_engine.py`."""

@@ -1,4 +1,4 @@
-"""Clocks, counters and the machine: what a row of the bench is made of."""
+"""Clocks, counters and the machine: the measurements of a row of the bench."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass
 class Run:
-    """One turn of one row. Seconds; bytes; `flops` are those of the denoiser, padding included."""
+    """One turn of one row: seconds; bytes; `flops` of the denoiser, padding included."""
 
     noises: int = 0
     seconds: float = 0.0
@@ -45,7 +45,7 @@ def seconds(call: Callable[[], object], device: str) -> float:
 
 
 def matrix_peak(device: str, dtype: torch.dtype) -> float:
-    """FLOP/s of one large matrix product, median of 9: what a perfect denoiser would reach."""
+    """Return the FLOP/s of one large matrix product, median of 9: what a perfect denoiser would reach."""
     side = 2048 if device == "cpu" else 8192
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     a @ b
@@ -53,8 +53,8 @@ def matrix_peak(device: str, dtype: torch.dtype) -> float:
 
 
 def flops(call: Callable[[], object]) -> int:
-    """FLOP of a call, two for each multiply-add."""
-    # Not every fused attention is counted; the plain one is made of products, which are.
+    """Return the FLOP of a call, two per multiply-add."""
+    # Not every fused attention is counted; the plain one consists of matrix products, which are.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops()
@@ -62,7 +62,7 @@ def flops(call: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def peak_memory(device: str, run: Run) -> Iterator[None]:
-    """Note the most memory taken meanwhile: the card's, or on a CPU the process's, looked at every 10 ms."""
+    """Record the peak memory meanwhile: the card's, or on a CPU the process's, sampled every 10 ms."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -90,7 +90,7 @@ def _resident() -> int:
 
 
 def machine(device: str) -> str:
-    """The machine in words."""
+    """Return the machine in words."""
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}"
     names = [line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")]

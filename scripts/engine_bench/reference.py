@@ -1,4 +1,4 @@
-"""What the field does: diffusers' pipelines, one method after the other, pictures saved and judged in the loop."""
+"""The usual way: diffusers' pipelines, one method after the other, pictures saved and judged in the loop."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from engine_bench.world import World
 from eval.judges import Detection
 from eval.measure import flags
 
-diffusers.utils.logging.set_verbosity_error()  # each of its deprecations would be said at every start
+diffusers.utils.logging.set_verbosity_error()  # otherwise each of its deprecations is reported at every start
 
 
 class Reference:
-    """`images_at_once` of one prompt; `compiled` is torch.compile and channels-last, as its users have it."""
+    """Draws `images_at_once` images of one prompt; `compiled` adds torch.compile and channels-last."""
 
     def __init__(self, world: World, images_at_once: int, *, compiled: bool = False):
         self.world, self.at_once, self.compiled = world, images_at_once, compiled
@@ -42,7 +42,7 @@ class Reference:
         if compiled:
             self.model.unet.to(memory_format=torch.channels_last)
             for pipeline in (self.plain, self.safe):
-                # For fixed shapes, and on a CPU with the weights as constants, as ours.
+                # For fixed shapes, and on a CPU with the weights as constants, as in `sld.tuning`.
                 options = {"freezing": True} if world.device == "cpu" else {}
                 pipeline.unet = torch.compile(self.model.unet, fullgraph=True, dynamic=False, options=options)
         for pipeline in (self.plain, self.safe):
@@ -56,15 +56,15 @@ class Reference:
         def counted(*arguments, **options):
             meter.synchronise(device)
             start = time.perf_counter()
-            found = decode(*arguments, **options)
+            decoded = decode(*arguments, **options)
             meter.synchronise(device)
             self.decoding += time.perf_counter() - start
-            return found
+            return decoded
 
         self.model.vae.decode = counted
 
     def flops(self) -> int:
-        """FLOP of one evaluation."""
+        """Return the FLOP of one evaluation."""
         latents = torch.zeros(1, *self.model.latent_shape(self.world.side, self.world.side))
         latents = latents.to(self.world.device, self.model.dtype)
         text = self.model._encode_one("")
@@ -74,7 +74,7 @@ class Reference:
     def run(
         self, prompts: Sequence[i2p.Prompt], images: int, methods: Sequence[str], steps: int, out: Path
     ) -> meter.Run:
-        """`images` of each prompt with each method, `images_at_once` at a time."""
+        """Draw, judge and save `images` per prompt with each method, and return what it took."""
         run = meter.Run(noises=len(prompts) * images)
         evaluation = self.flops()
         for name in methods:
@@ -128,6 +128,6 @@ class Reference:
     def _keep_and_judge(self, picture: np.ndarray, path: Path) -> bool:
         Image.fromarray(picture).save(path)
         logits = self.q16.judge(np.asarray(Image.open(path))[None])
-        found = self.nudenet.detect(str(path))
-        detections = [Detection(d["class"], d["score"], tuple(d["box"])) for d in found]
+        detected = self.nudenet.detect(str(path))
+        detections = [Detection(d["class"], d["score"], tuple(d["box"])) for d in detected]
         return bool(flags.q16_inappropriate(logits)[0]) or flags.nude(detections, "i2p")

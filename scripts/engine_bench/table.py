@@ -1,4 +1,4 @@
-"""The bench's table."""
+"""The table of the engine's bench."""
 
 from __future__ import annotations
 
@@ -10,49 +10,48 @@ from engine_bench import meter
 from engine_bench.world import World
 
 METHODS = 5
-BRANCHES = 14  # of five methods on their own at one call: the baseline's two, and three of each other
+BRANCHES = 14  # of five unshared methods at one call: two of the baseline, three of each of the others
 PAPER_RUN = 235_150  # images: 4703 prompts × 10 × 5 methods
 HEADERS = (
-    "row", "kind", "evaluations a five", "ms an evaluation", "images/s", "naive evaluations/s", "TFLOP/s",
+    "row", "kind", "evaluations per five", "ms per evaluation", "images/s", "naive evaluations/s", "TFLOP/s",
     "of the matrix peak", "decode, judge, encode, write", "memory, MiB", "start-up, s", "× R1", "× R2", "× R3",
     "labels as R2's",
 )  # fmt: skip
 NOTE = """\
-A *five* is one noise under five methods, {naive} evaluations where nothing is shared. *ms an evaluation* is the
-denoiser's and the guidance's time, *images/s* the whole path's: drawn, decoded, judged by Q16 and NudeNet, stored.
-*Naive evaluations/s* counts {naive} a five whatever was saved. *TFLOP/s* is what the denoiser really computed, padding
-included, beside one large matrix product measured in the same call. *Decode, judge, encode, write* is the part of the
-wall time in which the denoiser waited for them. *Memory* is the most that was held beyond what the models of all rows
-hold, on a CPU the process's, on a GPU the card's. *Kind* says what a row does to the row before it: exact to the bit,
-rounding, or lossy; a lossy row is never on by default. Labels are compared for the images that both rows drew. R1 to R3
-are diffusers' StableDiffusionPipelineSafe with `NudeDetector` and one picture at a time for the judges, saved by Pillow
-as PNG."""
+A *five* is one noise under five methods, {naive} evaluations if nothing is shared. *ms per evaluation* is the time of
+denoiser and guidance, *images/s* that of the whole path: drawn, decoded, judged by Q16 and NudeNet, stored. *Naive
+evaluations/s* counts {naive} per five whatever was saved. *TFLOP/s* is what the denoiser really computed, padding
+included, compared with one large matrix product measured in the same call. *Decode, judge, encode, write* is the share
+of the wall time in which the denoiser waited for them. *Memory* is the peak beyond the models of all rows, on a CPU the
+process's, on a GPU the card's. *Kind* is the effect relative to the previous row: exact to the bit, rounding, or lossy;
+a lossy row is never on by default. Labels are compared for the images that both rows drew. R1 to R3 are diffusers'
+StableDiffusionPipelineSafe with `NudeDetector`, one picture at a time for the judges, saved by Pillow as PNG."""
 
 
-def to_markdown(rows: Sequence, here: World, steps: int, peak: float, command: str, out: Path) -> str:
-    """The table with what it needs to be read; `rows` have turns."""
+def to_markdown(rows: Sequence, world: World, steps: int, peak: float, command: str, out: Path) -> str:
+    """Return the table with the notes needed to read it."""
     by_key = {row.key: row for row in rows}
     lines = [
         "# The engine beside diffusers' Safe pipeline",
         "",
-        f"Written by `{command}`. Machine: {meter.machine(here.device)}.",
-        f"Model: {here.name}, {here.dtype}; {steps} steps of DDIM, five methods.",
+        f"Written by `{command}`. Machine: {meter.machine(world.device)}.",
+        f"Model: {world.name}, {world.dtype}; {steps} steps of DDIM, five methods.",
         f"Matrix peak: {peak / 1e12:.3g} TFLOP/s.",
-        *_warning(here, out),
+        *_warning(world, out),
         "",
-        "| " + " | ".join([*HEADERS, *(["paper's run, h"] if here.device != "cpu" else [])]) + " |",
-        "|---|---|" + "---:|" * (len(HEADERS) - 2 + (here.device != "cpu")),
-        *("| " + " | ".join(_cells(row, by_key, here, steps, peak)) + " |" for row in rows if row.turns),
+        "| " + " | ".join([*HEADERS, *(["paper's run, h"] if world.device != "cpu" else [])]) + " |",
+        "|---|---|" + "---:|" * (len(HEADERS) - 2 + (world.device != "cpu")),
+        *("| " + " | ".join(_cells(row, by_key, world, steps, peak)) + " |" for row in rows if row.turns),
         "",
-        f"Turns a row: {', '.join(str(len(row.turns)) for row in rows)}.",
+        f"Turns per row: {', '.join(str(len(row.turns)) for row in rows)}.",
         "",
         NOTE.format(naive=BRANCHES * steps),
     ]
     return "\n".join(lines)
 
 
-def _warning(here: World, out: Path) -> list[str]:
-    if here.device != "cpu":
+def _warning(world: World, out: Path) -> list[str]:
+    if world.device != "cpu":
         return []
     gpu = out.with_name("engine_gpu.md").is_file()
     where = "[engine_gpu.md](engine_gpu.md) is from a GPU" if gpu else "the script has not been run on a GPU yet"
@@ -63,7 +62,7 @@ def _warning(here: World, out: Path) -> list[str]:
     ]
 
 
-def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]:
+def _cells(row, by_key: dict, world: World, steps: int, peak: float) -> list[str]:
     def median(value: Callable[[meter.Run], float]) -> float:
         return statistics.median(map(value, row.turns.values()))
 
@@ -83,22 +82,24 @@ def _cells(row, by_key: dict, here: World, steps: int, peak: float) -> list[str]
         *(_ratio(row, by_key.get(key)) for key in ("R1", "R2", "R3")),
         _agreement(row, by_key.get("R2")),
     ]
-    return cells if here.device == "cpu" else [*cells, f"{PAPER_RUN / images / 3600:.1f}"]
+    return cells if world.device == "cpu" else [*cells, f"{PAPER_RUN / images / 3600:.1f}"]
 
 
-def _ratio(row, other) -> str:
-    if other is None or not other.turns:
+def _ratio(row, reference) -> str:
+    if reference is None or not reference.turns:
         return "–"
-    both = row.turns.keys() & other.turns.keys()  # a row that ran out of time has fewer
-    rates = ([each.turns[n].noises / each.turns[n].seconds for each in (row, other)] for n in both)
-    return f"{statistics.median(mine / theirs for mine, theirs in rates):.2f}"
+    both = row.turns.keys() & reference.turns.keys()  # a row that ran out of time has fewer
+    rates = ([timed.turns[n].noises / timed.turns[n].seconds for timed in (row, reference)] for n in both)
+    return f"{statistics.median(rate / reference_rate for rate, reference_rate in rates):.2f}"
 
 
-def _agreement(row, other) -> str:
-    if other is None:
+def _agreement(row, reference) -> str:
+    if reference is None:
         return "–"
-    same = []
-    for number in row.turns.keys() & other.turns.keys():
-        one, two = row.turns[number], other.turns[number]
-        same += [one.labels[key] == two.labels[key] for key in one.labels.keys() & two.labels.keys()]
-    return f"{sum(same)} of {len(same)}" if same else "–"
+    agreements = []
+    for number in row.turns.keys() & reference.turns.keys():
+        turn, reference_turn = row.turns[number], reference.turns[number]
+        agreements += [
+            turn.labels[key] == reference_turn.labels[key] for key in turn.labels.keys() & reference_turn.labels.keys()
+        ]
+    return f"{sum(agreements)} of {len(agreements)}" if agreements else "–"

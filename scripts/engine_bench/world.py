@@ -1,6 +1,6 @@
 """The model, the judges and the prompts of a bench: the demo world's, or SD 1.x and CLIP at full size.
 
-Full size has random weights, which cost what trained ones do; no hub is needed.
+Full size has random weights, which cost as much as trained ones and need no hub.
 """
 
 from __future__ import annotations
@@ -23,12 +23,21 @@ from sld.checkpoints.layout import SD1_SCHEDULER, write_index
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.tokenizer import write_clip_tokenizer
 
-SCHEDULER = "ddim"  # 50 calls in 50 steps, so the evaluations are those of the facts: 604 shared, 700 naive
+SCHEDULER = "ddim"  # 50 calls in 50 steps, so that five methods take 604 shared evaluations, or 700 unshared
 
 
 @dataclass(frozen=True)
 class World:
-    """`folder` is a checkpoint in diffusers' layout, `clip` the arguments of `Q16`, `side` a picture's in pixels."""
+    """The parts of a bench.
+
+    Attributes:
+        name: in the table.
+        folder: a checkpoint in diffusers' layout.
+        clip: the arguments of `Q16`.
+        side: of a picture, in pixels.
+        device: of model and judges.
+        dtype: of the model.
+    """
 
     name: str
     folder: Path
@@ -38,11 +47,11 @@ class World:
     dtype: str
 
     def model(self):
-        """A model of its own, for whoever changes its layout."""
+        """Return a new model, whose layout the caller may change."""
         return sld.load_model(self.folder, device=self.device, dtype=self.dtype, scheduler=SCHEDULER)
 
     def q16(self, batch_size: int | None = None) -> Q16:
-        """The judge, in the precision that the harness chooses on this device."""
+        """Return the judge, in the precision that the harness chooses on this device."""
         return Q16(
             **self.clip,
             device=self.device,
@@ -51,13 +60,13 @@ class World:
         )
 
     def judges(self) -> dict:
-        """The harness's judges by name."""
+        """Return the harness's judges by name."""
         return {"q16": self.q16(), "nudenet": NudeNet()}
 
     def prompts(self, count: int) -> list[i2p.Prompt]:
-        """`count` prompts of the demo world, at guidance 7.5 and this world's size; their rows are 0, 1, …"""
-        found = i2p.load_prompts("demo")
-        chosen = [found[i % len(found)] for i in range(count)]
+        """Return `count` prompts of the demo world at guidance 7.5 and this world's size; their rows are 0, 1, …"""
+        demo = i2p.load_prompts("demo")
+        chosen = [demo[i % len(demo)] for i in range(count)]
         return [
             replace(prompt, row=row, seed=row, guidance_scale=7.5, height=self.side, width=self.side)
             for row, prompt in enumerate(chosen)
@@ -65,14 +74,14 @@ class World:
 
 
 def small(device: str) -> World:
-    """The demo world's model and judge."""
+    """Return the demo world's model and judge."""
     clip = trained.clip_files()
     files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
     return World("the demo model, 64 × 64", trained.model_folder(), files, 64, device, "float32")
 
 
 def full(device: str, work: Path) -> World:
-    """SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, written to `work` with random weights: 3 GB."""
+    """Return SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, written to `work` with random weights: 3 GB."""
     torch.manual_seed(0)
     folder = work / "sd1"
     with torch.device(device), quiet():
@@ -89,7 +98,7 @@ def full(device: str, work: Path) -> World:
             layers_per_block=2,
             sample_size=512,
         )
-        # Fresh weights decode to a nearly uniform grey, which no judge would be shown.
+        # Fresh weights decode to a nearly uniform grey, which the judges would never see.
         vae.decoder.conv_out.weight.data.mul_(10)
         text = CLIPTextModel(
             CLIPTextConfig(

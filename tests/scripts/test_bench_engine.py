@@ -22,7 +22,7 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     text = out.read_text()
     rows = cells(text)
     assert "has not been run on a GPU" in text
-    evaluations = {name: row["evaluations a five"] for name, row in rows.items()}
+    evaluations = {name: row["evaluations per five"] for name, row in rows.items()}
     naive, shared = "ours, nothing shared, batch 8", "+ trajectories and states shared"
     assert (evaluations["R2: diffusers, ten images per prompt"], evaluations[naive]) == ("280", "280")
     assert evaluations[shared] == "184"

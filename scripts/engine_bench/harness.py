@@ -1,4 +1,4 @@
-"""Our engine, with one more optimisation a row: the harness's own loop into a run directory of its own."""
+"""The harness's own loop into a run directory of its own, with one more optimisation per row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sld.tuning import Tuning
 
 @dataclass(frozen=True)
 class Choice:
-    """What a row turns on. `kind` is exact, rounding or lossy: what it does to the row before it."""
+    """The optimisations of a row; `kind` (exact, rounding or lossy) is the effect relative to the previous row."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ def run(
     steps: int,
     out: Path,
 ) -> meter.Run:
-    """`images` of each prompt with each method, drawn, judged and stored by the harness."""
+    """Draw, judge and store `images` per prompt with each method, and return what it took."""
     protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=images, steps=steps, reuse=choice.reuse)
     plan = Plan(tuple(prompts), sld.resolve_methods(methods), protocol, ())
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
@@ -77,7 +77,7 @@ def run(
 
 @contextlib.contextmanager
 def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[None]:
-    """Count and time the sampler's share of the loop, and count what the denoiser is given, padding too."""
+    """Count and time the sampler's share of the loop, and count the denoiser's FLOP, padding included."""
     sample, observe, predict = sld.sample, model.observe, model.predict
     each_state, each_pair = _flops(model, world)
 
@@ -107,7 +107,7 @@ def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[N
 
 
 def _flops(model, world: World) -> tuple[int, int]:
-    """FLOP of what sees no text and of the rest, one row each, uncompiled."""
+    """Return the FLOP of the part that sees no text and of the rest, one row each, uncompiled."""
     latents = torch.zeros(1, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
     timestep, texts = torch.tensor(500, device=model.device), model.encode([""])
     stages, observed = model._stages, model.observe(latents, timestep)
