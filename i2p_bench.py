@@ -42,10 +42,11 @@ sys.meta_path.insert(0, _BesideThisFile)
 
 def main() -> None:
     """Call the subcommand that the first argument names; exit with code 2 if there is no such subcommand."""
-    importlib.import_module("eval.base.streams").open_streams()
+    printing = importlib.import_module("eval.base.printing")
+    printing.prepare_printing()
     name, *arguments = sys.argv[1:] or [""]
     if name in ("-h", "--help", "help"):
-        print(usage())
+        printing.say(usage())
         sys.exit(0)
     if name.partition("=")[0] in COMPLETION:
         name, arguments = _completed(sys.argv[1:])
@@ -54,9 +55,8 @@ def main() -> None:
         suggestion = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
         given_name = repr(name) if name else "none"
         commands = ", ".join(COMMANDS)
-        print(
-            f"error: the word after i2p-bench must be one of {commands}, found {given_name}{suggestion}",
-            file=sys.stderr,
+        printing.say(
+            f"error: the word after i2p-bench must be one of {commands}, found {given_name}{suggestion}", sys.stderr
         )
         sys.exit(2)
     sys.argv[1:] = arguments

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from eval.base.cli import exit_code_of, say, with_run
+from eval.base.cli import exit_code_of, with_run
 from eval.base.command import typed
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.image_key import ImageKey
+from eval.base.printing import say
 from eval.base.words import duration, first_of
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages

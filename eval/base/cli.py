@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -12,8 +11,7 @@ from typing import NoReturn
 
 from eval.base.command import expanded, typed
 from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError, explain
-from eval.base.escape import terminal
-from eval.base.streams import open_streams
+from eval.base.printing import log_plainly, say
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
@@ -25,31 +23,15 @@ def exit_code_of(command: Callable[[], int]) -> int:
         code, sentence = explain(error)
         if code == BUG:
             raise
-        print(f"{'error' if code == BAD_INPUT else 'stopped'}: {terminal(sentence)}", file=sys.stderr)
+        say(f"{'error' if code == BAD_INPUT else 'stopped'}: {sentence}", sys.stderr)
         return code
-
-
-def log_plainly(layout: str) -> None:
-    """Have warnings go to stderr in this layout; what this process prints neither raises nor steers the terminal."""
-    open_streams()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Plain(layout))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-class _Plain(logging.Formatter):
-    """What is quoted in a warning, a file's name say, may hold anything."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return terminal(super().format(record))
 
 
 def give_up(sentence: str) -> NoReturn:
     """End this process at once, whatever its threads are at; what is stored is whole."""
     try:
         # Nobody may be reading, and a full pipe would hold up who writes to it.
-        said = {"file": sys.stderr, "flush": True}
-        speaker = threading.Thread(target=print, args=[f"stopped: {terminal(sentence)}"], kwargs=said, daemon=True)
+        speaker = threading.Thread(target=say, args=[f"stopped: {sentence}", sys.stderr], daemon=True)
         speaker.start()
         speaker.join(5)
     finally:
@@ -74,7 +56,7 @@ def with_run(
         return COMPLETE
     unusable = [folder for folder in folders if not folder or folder.startswith("-")]
     if len(folders) < count or unusable or (given and not keys):
-        print(usage, file=sys.stderr)
+        say(usage, sys.stderr)
         return BAD_INPUT
     values = {}
     for word in given:
@@ -86,8 +68,3 @@ def with_run(
             )
         values[key] = expanded(key, value) if key == "out" else value
     return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
-
-
-def say(text: str) -> None:
-    """Print results to stdout at once; what would steer a terminal is made visible (`eval.base.streams`)."""
-    print(terminal(text), flush=True)

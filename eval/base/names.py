@@ -20,7 +20,9 @@ def check_names() -> None:
         command = sys.orig_argv[at[0] + 1].rpartition(".")[2] if at else "run"
         sentence = f"expected i2p-bench's own {name}, found {file} first: `{_instead(command)}` works from any folder"
         if at:  # as a command, which is still being looked for
-            print(f"error: {sentence}", file=sys.stderr)
+            from eval.base.printing import say
+
+            say(f"error: {sentence}", sys.stderr)
             sys.exit(2)
         raise ImportError(f"{sentence}; a script begins with `import i2p_bench`")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from eval.base.cli import exit_code_of, say, with_run
+from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.files import write_atomic
+from eval.base.printing import say
 from eval.compare.compared import compare_runs
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
@@ -52,7 +53,7 @@ def _compare(
         say(f"\nWritten to {out}: comparison.md, comparison.csv")
     for run, count in zip(stored, found.missing, strict=True):
         if count:
-            print(f"{count:,} images of {run.run.root} are missing; this completes it: {run.command}", file=sys.stderr)
+            say(f"{count:,} images of {run.run.root} are missing; this completes it: {run.command}", sys.stderr)
     return INCOMPLETE if any(found.missing) else COMPLETE
 
 

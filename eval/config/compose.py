@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
@@ -13,13 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 
 import i2p
 import sld
-from eval.base.cli import exit_code_of, say
+from eval.base.cli import exit_code_of
 from eval.base.command import typed
 from eval.base.errors import InputError
+from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import in_our_words
-from eval.config.overrides import HELP, MULTIRUN, check_arguments, groups
+from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
 from eval.config.texts import CHOICE, text_keys
@@ -119,7 +122,8 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     words = _for_hydra(given[1:])
     sys.argv = [given[0], *_in_order(words, more)]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(as_given)()
+        with _what_hydra_prints(asks(given[1:])):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(as_given)()
     except OverrideParseException as error:
         found = dict(zip(words, given[1:], strict=True)).get(error.override, error.override)
         raise InputError(
@@ -139,6 +143,21 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         raise
     finally:
         sys.argv = given
+
+
+@contextlib.contextmanager
+def _what_hydra_prints(anything: bool) -> Iterator[None]:
+    """Have Hydra's answer to `--help`, `--cfg`, … printed as everything else is; a run prints by itself."""
+    if not anything:
+        yield
+        return
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        if text := printed.getvalue():
+            say(text.removesuffix("\n"))
 
 
 def _for_hydra(arguments: Sequence[str]) -> list[str]:

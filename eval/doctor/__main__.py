@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from eval.base.errors import BAD_INPUT, COMPLETE, InputError
-from eval.base.streams import open_streams
+from eval.base.printing import prepare_printing, say
 from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _main() -> int:
-    open_streams()
+    prepare_printing()
     try:
         for name in ("hydra", "numpy"):
             importlib.import_module(name)
@@ -43,7 +43,7 @@ def _main() -> int:
     except Exception as error:  # a package that is there and broken raises what it likes
         checks = [*examine("python", python), *examine("packages", packages, REINSTALL)]
         gap = Check("import", MISSING, " ".join(str(error).split()), REINSTALL)
-        print(*map(show, [*checks, gap]), "", verdict([*checks, gap]), sep="\n")
+        say("\n".join([*map(show, [*checks, gap]), "", verdict([*checks, gap])]))
         return BAD_INPUT
     return exit_code_of(lambda: compose_and_call("doctor", _doctor))
 
@@ -51,7 +51,6 @@ def _main() -> int:
 def _doctor(config: DictConfig) -> int:
     from omegaconf import OmegaConf
 
-    from eval.base.cli import say
     from eval.config.settings import read_settings
 
     own = ("measure", "digests")
@@ -65,7 +64,6 @@ def _doctor(config: DictConfig) -> int:
         say(show(check))  # at once, for the next may take seconds
     say(f"\n{verdict(checks)}")
     code = BAD_INPUT if any(check.state == MISSING for check in checks) else COMPLETE
-    sys.stdout.flush()
     if any(check.name == "time" and check.state == WARNING for check in checks):
         os._exit(code)  # a measurement that took too long is still at it, and can't be called back
     return code
@@ -136,7 +134,7 @@ def _time(settings: Settings, source: Source, plan: Plan, done: Done, gaps: list
     elif gaps:
         checks = [Check("time", SKIPPED, f"not measured: it needs {', '.join(gaps)}")]
     else:
-        print("measuring (measure=false leaves it out) …", file=sys.stderr, flush=True)
+        say("measuring (measure=false leaves it out) …", sys.stderr)
         checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))
     if source.draws and all(check.name != "weights" for check in checks):
         said = "not read: loading checks that all are numbers and that another UNet's differ from the base's"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -24,7 +24,9 @@ class Progress:
             unit="image",
             disable=not left,
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
+            delay=1e-9,  # nothing is shown before `_try` does it
         )
+        self._try(self._bar.refresh)
 
     @classmethod
     def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
@@ -35,7 +37,7 @@ class Progress:
         return self
 
     def __exit__(self, *_) -> None:
-        self._bar.close()
+        self._try(self._bar.close)
 
     def stored(self, scores: Sequence[Score]) -> None:
         """Count images that are stored."""
@@ -45,4 +47,11 @@ class Progress:
         """Count images by their state."""
         self._states.update(states)
         self._bar.set_postfix({state: n for state, n in self._states.items() if state != OK}, refresh=False)
-        self._bar.update(sum(states.values()))
+        self._try(lambda: self._bar.update(sum(states.values())))
+
+    def _try(self, show: Callable[[], object]) -> None:
+        """Show the bar; the run goes on without it where stderr can't be written (a full disk, a terminal gone)."""
+        try:
+            show()
+        except OSError:
+            self._bar.disable = True

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,8 +24,8 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a wo
 
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     """Draw batches of units from the pipe until it gives None or ends."""
-    from eval.base.cli import log_plainly
     from eval.base.errors import BUG, explain
+    from eval.base.printing import log_plainly, say
     from eval.base.signals import be_deaf
 
     be_deaf()
@@ -35,7 +37,8 @@ def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads
         with contextlib.suppress(OSError):
             pipe.send((FAILED, explain(error)))
         if explain(error)[0] == BUG:
-            raise
+            say(traceback.format_exc().rstrip(), sys.stderr)
+            sys.exit(BUG)
 
 
 def _work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:

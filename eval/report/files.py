@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from eval.base.cli import say
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
-from eval.base.escape import markdown, terminal
+from eval.base.escape import markdown
 from eval.base.files import write_atomic
+from eval.base.printing import say
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
 from eval.report.description import summary
@@ -110,7 +110,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         say(f"The same prompts and noise under every method, side by side: {sheet}")
     lacks = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
     for sentence in lacks:
-        print(terminal(sentence), file=sys.stderr)
+        say(sentence, sys.stderr)
     return INCOMPLETE if lacks else COMPLETE
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from eval.base.cli import say
 from eval.base.errors import COMPLETE, INCOMPLETE
-from eval.base.escape import terminal
+from eval.base.printing import say
 from eval.base.signals import Stop
 from eval.plan.plan import Plan
 from eval.report.description.unjudged import nothing_judged_of, remedy_of_shard
@@ -36,6 +35,6 @@ def end_shard(run: RunDir, plan: Plan) -> int | None:
 def shard_code(run: RunDir, plan: Plan) -> int:
     """Return the exit code of a shard that is complete: no success where none of its pictures could be judged."""
     if plan.shard_count > 1 and (sentence := nothing_judged_of(run.read_scores(), plan)):
-        print(terminal(sentence), file=sys.stderr)
+        say(sentence, sys.stderr)
         return INCOMPLETE
     return COMPLETE

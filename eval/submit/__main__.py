@@ -11,9 +11,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from eval.base.cli import exit_code_of, say
+from eval.base.cli import exit_code_of
 from eval.base.command import command_line, typed
 from eval.base.errors import COMPLETE, InputError
+from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call
@@ -70,7 +71,7 @@ def _submit(config: DictConfig) -> int:
 def _warn_of_idle(chosen: SlurmSettings, settings: Settings) -> None:
     count = str(chosen.gpus).rpartition(":")[2]
     if settings.workers == 1 and count.isdecimal() and int(count) > 1:
-        print(f"warning: a shard has {count} GPUs and uses only one: workers=auto uses them all", file=sys.stderr)
+        say(f"warning: a shard has {count} GPUs and uses only one: workers=auto uses them all", sys.stderr)
 
 
 def _left(settings: Settings) -> int | None:
@@ -118,7 +119,7 @@ def _array_size() -> int:
     try:
         return slurm.largest_array_size()
     except InputError as error:
-        print(f"warning: taking MaxArraySize for {slurm.USUAL_ARRAY_SIZE}, as usual: {error}", file=sys.stderr)
+        say(f"warning: taking MaxArraySize for {slurm.USUAL_ARRAY_SIZE}, as usual: {error}", sys.stderr)
         return slurm.USUAL_ARRAY_SIZE
 
 

@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eval.base.cli import say
 from eval.base.errors import InputError, Refused
 from eval.base.files import strict_json, write_atomic, write_new
+from eval.base.printing import say
 from eval.base.signals import SIGNALS, Stop
 from eval.submit import slurm
 from eval.submit.jobs import Job
@@ -151,7 +151,7 @@ def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
             all_queued = [*queued, *_queued_all_the_same(queued, folder)]
             raise InputError(f"{_refusal(jobs[len(queued)], error)}; {_undone(all_queued)}") from error
         except BaseException:
-            print(f"the submission was broken off: {_undone(queued)}", file=sys.stderr)
+            say(f"the submission was broken off: {_undone(queued)}", sys.stderr)
             raise
     for job, made in zip(jobs, queued, strict=True):
         when = ", when they have ended" if job.keys == "slurm.report" else ""

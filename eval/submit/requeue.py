@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eval.base import command
 from eval.base.errors import INCOMPLETE, InputError, Stopped, StoppedAtOnce
-from eval.base.escape import terminal
+from eval.base.printing import prepare_printing, say
 from eval.base.signals import Stop
 from eval.store.parts import part_names
 from eval.submit import slurm
@@ -63,17 +63,18 @@ def requeue_this_job(*, stored: bool) -> None:
         return
     try:
         if slurm.is_ending(f"{job}_{task}"):
-            _say(ENDED)
+            say(ENDED, sys.stderr)
         elif not stored and (restarts := _restarts()):
-            _say(
+            say(
                 f"not requeued in SLURM: this was start {restarts + 1}, and no image was made before it was "
-                "stopped again; submit again with more time, slurm.time=…"
+                "stopped again; submit again with more time, slurm.time=…",
+                sys.stderr,
             )
         else:
             slurm.requeue(f"{job}_{task}")
-            _say("requeued in SLURM; it will resume from here")
+            say("requeued in SLURM; it will resume from here", sys.stderr)
     except InputError as error:  # what was stopped is what counts
-        _say(f"not requeued in SLURM: {error}; submit again to resume")
+        say(f"not requeued in SLURM: {error}; submit again to resume", sys.stderr)
 
 
 def _restarts() -> int:
@@ -82,13 +83,10 @@ def _restarts() -> int:
     return int(count) if count.isdecimal() else 0
 
 
-def _say(sentence: str) -> None:
-    print(terminal(sentence), file=sys.stderr)
-
-
 def main() -> None:
     """Requeue this job, and exit with 3: incomplete."""
-    _say("stopped: a signal arrived before the run had begun")
+    prepare_printing()
+    say("stopped: a signal arrived before the run had begun", sys.stderr)
     requeue_this_job(stored=False)
     sys.exit(INCOMPLETE)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import sld
 from eval.base.command import command_line
 from eval.base.errors import COMPLETE, InputError
+from eval.base.printing import say
 from eval.base.quoting import override
 from eval.base.signals import SIGNALS, Stop
 from eval.config.checks import check_settings
@@ -52,7 +53,7 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     done, asked = [], ""
     with Stop() as stop:  # a signal between two jobs, whose processes hear it themselves
         for number, job in enumerate(jobs, 1):
-            print(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", file=sys.stderr, flush=True)
+            say(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", sys.stderr)
             words = [*map(typed_again, job.overrides), override("out", str(job.folder))]
             code, asked = _run([*program, *folder, *words])
             done.append(Done(job, code))
@@ -64,9 +65,9 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     code = min((each.exit_code for each in done), key=WORST.index)
     compare_jobs(root, done)
     if asked and code != COMPLETE:
-        print(
+        say(
             f"stopped: {asked} arrived; everything done so far is stored: run the same command again to resume",
-            file=sys.stderr,
+            sys.stderr,
         )
     return code
 

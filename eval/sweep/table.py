@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from eval.base.cli import say
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.files import write_atomic
+from eval.base.printing import say
 from eval.config.overrides import key_of
 from eval.judges import JUDGES
 from eval.measure.metrics import Metrics

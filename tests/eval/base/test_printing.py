@@ -1,29 +1,29 @@
 """Printing neither raises nor costs a report: other encodings, a full disk, a reader that has left, a closed stream."""
 
-import codecs
-import io
+import ast
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-
-from eval.base.streams import PlainStream
 
 SIGNS = "≥ 0.9 – 64×64 … é"
 CODE = f"""
 import logging, sys, warnings
-from eval.base.cli import exit_code_of, say
+from eval.base.cli import exit_code_of
 from eval.base.errors import COMPLETE, InputError
-from tqdm import tqdm
+from eval.base.printing import say
+from eval.generate.progress import Progress
 
 def command():
     say({SIGNS!r})
-    print({SIGNS!r} * 3000)
+    say({SIGNS!r} * 3000)
     logging.warning({SIGNS!r})
     warnings.warn({SIGNS!r})
-    list(tqdm(range(2), desc={SIGNS!r}))
+    with Progress(2, 2) as progress:
+        progress.count({{{SIGNS!r}: 2}})
     if sys.argv[1] == "bad":
         raise InputError({SIGNS!r})
     if sys.argv[1] == "bug":
@@ -51,14 +51,6 @@ def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_
         assert first == expected
 
 
-def test_a_stream_that_can_not_be_told_to_replace_signs_gets_them_replaced_and_loses_nothing_else():
-    taken = io.BytesIO()
-    stream = PlainStream(codecs.getwriter("ascii")(taken))
-    stream.write("a – b\n")
-    stream.write("c\n")
-    assert taken.getvalue() == b"a ? b\nc\n"
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-", ">&- 2>&- <&-"])
 def test_streams_that_take_nothing_change_no_exit_code(redirection, tmp_path):
@@ -83,7 +75,7 @@ def test_a_reader_that_has_left_is_no_failure(tmp_path):
 def test_a_closed_stdout_gives_its_number_to_no_file(tmp_path):
     """Else what a library prints would be written into the file that is opened next."""
     code = (
-        "import os\nfrom eval.base.streams import open_streams\nopen_streams()\n"
+        "import os\nfrom eval.base.printing import prepare_printing\nprepare_printing()\n"
         f"file = open({str(tmp_path / 'data')!r}, 'w')\nassert file.fileno() > 2\nos.write(1, b'x')\nprint('y')"
     )
     assert subprocess.run(["sh", "-c", '"$0" -c "$1" >&-', sys.executable, code], check=False).returncode == 0
@@ -116,6 +108,47 @@ def test_a_run_whose_log_is_full_and_latin_has_its_report(tmp_path):
         )
     assert done.returncode == 0
     assert json.loads((tmp_path / "r/report/results.json").read_text())["images"] == 2
+
+
+STEERING = "\x1b[2J\x9b31m\x07"
+LIBRARY = f"""
+import logging, sys, warnings
+from eval.base.cli import exit_code_of
+from eval.base.printing import say
+
+def command():
+    say({STEERING!r})
+    logging.getLogger("a.library").warning("%s", {STEERING!r})
+    own = logging.getLogger("with.its.own.handler")
+    own.addHandler(logging.StreamHandler())
+    own.propagate = False
+    own.error({STEERING!r})
+    warnings.warn({STEERING!r})
+    raise RuntimeError({STEERING!r})
+
+sys.exit(exit_code_of(command))
+"""
+
+
+def test_what_libraries_say_and_a_bug_s_traceback_steer_no_terminal():
+    done = run(["-c", LIBRARY], capture_output=True)
+    assert done.returncode == 1
+    assert b"\\x1b[2J" in done.stdout
+    assert done.stderr.count(b"\\x1b[2J") == 4
+    assert not {b"\x1b", b"\x07", STEERING[4:5].encode()} & {bytes([c]) for c in done.stdout + done.stderr}
+    assert b"Traceback" in done.stderr
+
+
+def test_all_that_is_printed_goes_through_one_function():
+    """And so is made plain; the rest of what a process prints is of libraries, by logging."""
+    root = Path(__file__).resolve().parents[3] / "eval"
+    callers = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write")
+    }
+    assert callers == {"base/printing.py"}
 
 
 def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
