@@ -146,7 +146,7 @@ def make_rows(world: World, batch_size: int) -> list[Row]:
     if first != batch_size:
         choice = add("batch", f"+ batch {batch_size}", replace(choice, batch_size=batch_size))
     # A batch is judged while the next one is drawn, which only several batches show.
-    choice = add("beside", "+ judging and writing beside", replace(choice, kind="exact", beside=True), batches=3)
+    choice = add("beside", "+ judging and writing beside", replace(choice, kind="exact", background=True), batches=3)
     add("reuse", "+ reuse 2", replace(choice, kind="lossy", reuse=2), batches=3)
     return rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-RENAMED = {"protocol.nude_labels": "protocol.label_set"}
+RENAMED = {"protocol.nude_labels": "protocol.label_set", "engine.beside": "engine.background"}
 
 
 def renamed_sentence(key: str) -> str:

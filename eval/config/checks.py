@@ -95,7 +95,7 @@ def _engine(s: Settings) -> None:
     for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
         if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InputError(f"{key} must be auto or a whole number from 1 up, found {value!r}")
-    for key in ("channels_last", "compile", "beside"):
+    for key in ("channels_last", "compile", "background"):
         value = getattr(s.engine, key)
         if value != AUTO and not isinstance(value, bool):
             raise InputError(f"engine.{key} must be auto, true or false, found {value!r}")

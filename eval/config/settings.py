@@ -81,7 +81,7 @@ class EngineSettings:
     channels_last: Any = AUTO
     attention: str = AUTO
     compile: Any = AUTO
-    beside: Any = AUTO
+    background: Any = AUTO
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     calls = len(start(model.scheduler, protocol.steps).timesteps)
     evaluations = count_evaluations(plan.methods, calls, protocol.reuse)
     drawing, judged = evaluations * evaluation + methods * decoding, methods * judging
-    beside = gpu if settings.engine.beside == AUTO else settings.engine.beside
+    beside = gpu if settings.engine.background == AUTO else settings.engine.background
     each = max(drawing, judged) if beside else drawing + judged
     left, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
     total = left / methods * each / workers + loading

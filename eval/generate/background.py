@@ -12,7 +12,7 @@ T = TypeVar("T")
 DEPTH = 2  # items that wait; with the one at work and the one being made, four are in memory at most
 
 
-class Beside(Generic[T]):
+class Background(Generic[T]):
     """Calls `work` on each item, in order, in a thread of its own; without `threaded` in the caller's.
 
     Used as a context: leaving it waits until all items are worked on, whatever the loop itself failed with. The first
@@ -24,9 +24,9 @@ class Beside(Generic[T]):
         self._queue: queue.Queue = queue.Queue(DEPTH)
         self._error: BaseException | None = None
         # A daemon: a second ctrl-C must not wait for it.
-        self._thread = threading.Thread(target=self._run, name="beside", daemon=True) if threaded else None
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True) if threaded else None
 
-    def __enter__(self) -> Beside[T]:
+    def __enter__(self) -> Background[T]:
         if self._thread is not None:
             self._thread.start()
         return self

@@ -38,11 +38,11 @@ FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the other one writes
 
 @dataclass(frozen=True)
 class Engine:
-    """What the choices came to. `beside` is whether judging and writing have a thread beside the denoiser."""
+    """What the choices came to. `background` is whether judging and writing have a thread of their own."""
 
     batch_size: int
     tuning: Tuning
-    beside: bool
+    background: bool
 
 
 def choose_engine(
@@ -85,7 +85,7 @@ def choose_engine(
         run.replace_engine(kind_of(device), chosen)
     tuning = replace(tuning, compiled=compiled)
     model.tune(tuning, height, width)
-    return Engine(batch_size, tuning, cuda if asked.beside == AUTO else asked.beside)
+    return Engine(batch_size, tuning, cuda if asked.background == AUTO else asked.background)
 
 
 def _batch_size(plan: Plan, model: LoadedModel, asked: int | str, workers: int | str, standing: Mapping) -> int:

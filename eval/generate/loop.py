@@ -14,7 +14,7 @@ import sld
 from eval.base.pictures import encode_png
 from eval.base.signals import Stop
 from eval.config.settings import Settings
-from eval.generate.background import Beside
+from eval.generate.background import Background
 from eval.generate.draw import Batch, draw
 from eval.generate.engine import Engine, choose_engine, keep_smaller_batch, kind_of
 from eval.generate.judge import judge
@@ -102,7 +102,7 @@ def storing(
     timeout: float,
     on_stored: Callable[[Sequence[Score]], None],
 ) -> Iterator[Callable[[Batch], None]]:
-    """Give a function that judges a batch and stores what is kept of it, beside the loop where the engine says so.
+    """Give a function that judges a batch and stores what is kept of it, in the background where the engine says so.
 
     A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
     """
@@ -117,8 +117,9 @@ def storing(
         run.write_scores(plan.shard_index, scores)
         on_stored(scores)
 
-    with _process_wide(engine), ThreadPoolExecutor() as threads, Beside(store, threaded=engine.beside) as beside:
-        yield beside.put
+    background = Background(store, threaded=engine.background)
+    with _process_wide(engine), ThreadPoolExecutor() as threads, background:
+        yield background.put
 
 
 @contextlib.contextmanager

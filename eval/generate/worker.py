@@ -73,7 +73,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         stop.at_call()
 
     def tell(kind: str, content) -> None:
-        # What is stored is said by the thread beside the loop. A parent that is gone is noticed at the next `recv`.
+        # What is stored is said by the background thread. A parent that is gone is noticed at the next `recv`.
         with lock, contextlib.suppress(OSError):
             pipe.send((kind, content))
 

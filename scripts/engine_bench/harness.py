@@ -37,7 +37,7 @@ class Choice:
     batch_size: int
     share: bool = True
     tuning: Tuning = field(default_factory=Tuning)
-    beside: bool = False
+    background: bool = False
     reuse: int = 1
 
 
@@ -58,7 +58,7 @@ def run(
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
     if model.tuning != choice.tuning:  # compiling again would only read torch's cache again
         model.tune(choice.tuning, world.side, world.side)
-    engine = Engine(choice.batch_size, choice.tuning, choice.beside)
+    engine = Engine(choice.batch_size, choice.tuning, choice.background)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
         start = time.perf_counter()
         draw_missing(directory, plan, model, judges, engine, keeps=keeper("all", 1, plan), timeout=600.0)

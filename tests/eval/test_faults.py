@@ -329,7 +329,7 @@ def without(*names):
     raise OSError(95, "Operation not supported")
 os.link = without
 """
-    done = run_with(patch, tmp_path, tmp_path / "run", "engine.beside=true")
+    done = run_with(patch, tmp_path, tmp_path / "run", "engine.background=true")
     assert done.returncode == 0, done.stderr
     assert same(tmp_path / "run", whole)
 

@@ -1,4 +1,4 @@
-"""Work beside the loop: in order, bounded, nothing lost and nothing kept for longer than it is needed."""
+"""Work in the background: in order, bounded, nothing lost and nothing kept for longer than it is needed."""
 
 import gc
 import signal
@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from eval.generate import loop
-from eval.generate.background import DEPTH, Beside
+from eval.generate.background import DEPTH, Background
 from eval.judges.nudenet import NudeNet
 from eval.judges.q16 import Q16
 from eval.run import main
@@ -24,9 +24,9 @@ SMALL = ["prompts.rows=0-4", "protocol.steps=2", "methods=[baseline]", "batch_si
 
 
 def put_all(work, items, *, threaded=True):
-    with Beside(work, threaded=threaded) as beside:
+    with Background(work, threaded=threaded) as background:
         for item in items:
-            beside.put(item)
+            background.put(item)
 
 
 @pytest.mark.parametrize("threaded", [True, False])
@@ -45,11 +45,11 @@ def test_work_has_a_thread_of_its_own_or_the_callers(threaded):
 
 def test_without_a_thread_work_is_done_when_put_returns_and_its_error_is_puts():
     done = []
-    with Beside(lambda item: done.append(1 / item), threaded=False) as beside:
-        beside.put(1)
+    with Background(lambda item: done.append(1 / item), threaded=False) as background:
+        background.put(1)
         assert done == [1]
         with pytest.raises(ZeroDivisionError):
-            beside.put(0)
+            background.put(0)
 
 
 class Broken(Exception):
@@ -122,14 +122,14 @@ def test_a_slow_disk_slows_the_loop():
         assert go.wait(WAIT)
 
     def loop():
-        with Beside(work, threaded=True) as beside:
-            beside.put(0)
+        with Background(work, threaded=True) as background:
+            background.put(0)
             assert at_work.wait(WAIT)
             for item in range(1, DEPTH + 1):
-                beside.put(item)
-            put.append(beside._queue.full())
+                background.put(item)
+            put.append(background._queue.full())
             full.set()
-            beside.put(DEPTH + 1)
+            background.put(DEPTH + 1)
             passed.set()
 
     thread = threading.Thread(target=loop)
@@ -149,12 +149,12 @@ class Item:
 
 def test_a_finished_item_is_released_while_the_worker_waits_for_the_next():
     finished = threading.Semaphore(0)
-    with Beside(lambda item: finished.release(), threaded=True) as beside:
+    with Background(lambda item: finished.release(), threaded=True) as background:
         seen = []
         for _ in range(2):
             item = Item()
             seen.append(weakref.ref(item))
-            beside.put(item)
+            background.put(item)
             del item
             assert finished.acquire(timeout=WAIT)
         deadline = time.monotonic() + WAIT
@@ -169,16 +169,16 @@ def scores(out):
     return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
 
 
-def test_beside_the_loop_the_same_pictures_get_the_same_verdicts(tmp_path, call):
-    for beside in (True, False):
-        out = tmp_path / str(beside)
-        assert call(main, f"out={out}", *SMALL, "methods=[baseline,sld_max]", f"engine.beside={beside}") == 0
+def test_in_the_background_the_same_pictures_get_the_same_verdicts(tmp_path, call):
+    for background in (True, False):
+        out = tmp_path / str(background)
+        assert call(main, f"out={out}", *SMALL, "methods=[baseline,sld_max]", f"engine.background={background}") == 0
     assert scores(tmp_path / "True") == scores(tmp_path / "False")
     assert len(scores(tmp_path / "True")) == 10
 
 
-@pytest.mark.parametrize("beside", [True, False])
-def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_path, monkeypatch, call, beside):
+@pytest.mark.parametrize("background", [True, False])
+def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_path, monkeypatch, call, background):
     """Attention and cuDNN are set for all threads: what one changes, another sees at random."""
     seen, judge, draw = set(), Q16.judge, loop.draw
 
@@ -198,19 +198,19 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
 
     monkeypatch.setattr(Q16, "judge", judging)
     monkeypatch.setattr(loop, "draw", drawing)
-    options = ["engine.attention=math", f"engine.beside={beside}"]
+    options = ["engine.attention=math", f"engine.background={background}"]
     assert call(main, f"out={tmp_path / 'run'}", *SMALL, *options) == 0
     assert seen == {(0, True, False)}  # 0: the plain attention
 
 
-def test_a_judge_that_fails_on_everything_stops_a_run_beside_the_loop_with_its_cause(
+def test_a_judge_that_fails_on_everything_stops_a_run_in_the_background_with_its_cause(
     tmp_path, monkeypatch, capfd, call
 ):
     def broken(self, images):
         raise RuntimeError("no detector")
 
     monkeypatch.setattr(NudeNet, "judge", broken)
-    assert call(main, f"out={tmp_path / 'run'}", *SMALL, "batch_size=2", "engine.beside=true") == 3
+    assert call(main, f"out={tmp_path / 'run'}", *SMALL, "batch_size=2", "engine.background=true") == 3
     assert "nudenet failed on each of 2 pictures; the first: no detector" in capfd.readouterr().err
     assert not (tmp_path / "run" / "scores").exists()
 
@@ -226,14 +226,15 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(loop, "draw", interrupted)
     out = tmp_path / "run"
-    assert call(main, f"out={out}", *SMALL, "engine.beside=true") == 3
+    assert call(main, f"out={out}", *SMALL, "engine.background=true") == 3
     assert "run the same command again to resume" in capfd.readouterr().err
     assert sorted(row for _, row, _ in scores(out)) == [0, 1, 2]
 
 
-def test_ctrl_c_ends_a_run_beside_the_loop_cleanly(tmp_path):
+def test_ctrl_c_ends_a_run_with_a_background_thread_cleanly(tmp_path):
     out = tmp_path / "stopped"
-    command = [sys.executable, "-m", "eval.run", f"out={out}", "engine.beside=true", "batch_size=1", "protocol.steps=5"]
+    words = [f"out={out}", "engine.background=true", "batch_size=1", "protocol.steps=5"]
+    command = [sys.executable, "-m", "eval.run", *words]
     with processes.start(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while len(list((out / "scores").glob("*.parquet"))) < 2 and process.poll() is None:
             time.sleep(0.01)

@@ -65,14 +65,14 @@ def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
 
 
 def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(run):
-    asked = settings(3, channels_last=True, attention="flash", compile=True, beside=True)
+    asked = settings(3, channels_last=True, attention="flash", compile=True, background=True)
     run.create_engine("cpu", CHOICES)
     chosen = Engine(3, Tuning(True, "flash", True), True)
     assert choose(asked, Model(), plan(), run) == chosen
     assert kept(run) == CHOICES
     other = RunDir(run.root / "other")
     assert choose(asked, Model(), plan(), other) == chosen
-    assert choose(settings(beside=True), Model(), plan(), other) == chosen
+    assert choose(settings(background=True), Model(), plan(), other) == chosen
 
 
 def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_now(run, monkeypatch):
@@ -205,7 +205,7 @@ def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, c
     choose(settings(), Model("cuda"), plan(), run)
     card.rows.clear()
     choose(settings(), Model("cuda"), plan(), run)
-    asked = settings(7, attention="default", channels_last=False, beside=False)
+    asked = settings(7, attention="default", channels_last=False, background=False)
     chosen = choose(asked, Model("cuda"), plan(), RunDir(run.root / "other"))
     assert chosen == Engine(7, Tuning(), False)
     assert card.rows == []
