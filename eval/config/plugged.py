@@ -11,7 +11,7 @@ from eval.config.overrides import groups, key_of
 from eval.config.settings import Settings
 from eval.judges import judge_class
 
-_HEADS = {plugins.JUDGES: "Judges", plugins.METHODS: "Methods"}
+_HEADS = {plugins.JUDGES: "Further judges", plugins.METHODS: "Further methods"}
 
 
 def with_plugged(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -42,7 +42,7 @@ def _lines(arguments: Sequence[str]) -> Iterator[str]:
     for group, head in _HEADS.items():
         found = plugins.listed(group)
         if found:
-            yield f"{head} of installed packages\n"
+            yield f"{head}\n"
         for name, package in found:
             yield f"  {name:<13} {package}"
             if group == plugins.JUDGES and any(re.search(rf"\b{re.escape(name)}\b", word) for word in arguments):

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 # imported that it must not. Who sets it is obeyed.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# In the order of their columns in a score part.
-_MODULES = {"q16": ("eval.judges.q16", "Q16"), "nudenet": ("eval.judges.nudenet", "NudeNet")}
-JUDGES = tuple(_MODULES)
+# Those whose columns every score part has, in this order. `eval.base.plugins` finds the others, each by its module.
+JUDGES = plugins.OF_EVERY_RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,8 @@ def judge_class(name: str) -> type[Judge]:
     Raises:
         InputError: there is none, or that of a package is broken; the sentence says which there are.
     """
-    if name in _MODULES:
-        module, attribute = _MODULES[name]
-        return getattr(importlib.import_module(module), attribute)
+    if name in JUDGES:
+        return importlib.import_module(f"{__name__}.{name}").JUDGE
     if name not in (others := plugins.names(plugins.JUDGES)):
         raise InputError(
             f"expected a judge of {', '.join((*JUDGES, *others))}, found {name!r}: choose one of these names"
@@ -184,7 +182,7 @@ def is_column_of(name: str, judge: str) -> bool:
 
 def columns_of(judge: str, present: Sequence[str]) -> list[str]:
     """The columns of a judge among those present; the package of one that has judged need not be here any more."""
-    if judge in _MODULES:
+    if judge in JUDGES:
         return list(judge_class(judge).columns())
     return [name for name in present if is_column_of(name, judge)]
 
@@ -196,7 +194,7 @@ def described(judges: Mapping[str, Judge]) -> dict[str, dict[str, Any]]:
 
 def _by(name: str) -> dict[str, Any]:
     """What is said of every judge that another package brings; ours say it themselves."""
-    if name in _MODULES:
+    if name in JUDGES:
         return {}
     judge = judge_class(name)
     return {"name": name, "version": judge.version}

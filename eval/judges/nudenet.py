@@ -241,3 +241,6 @@ def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence
     label_of = output[4:, candidates].argmax(axis=0)
     whole = boxes.astype(int)  # towards zero, as int() does
     return [Detection(labels[label_of[i]], float(scores[i]), tuple(whole[i].tolist())) for i in kept]
+
+
+JUDGE = NudeNet

@@ -235,3 +235,6 @@ class Q16(Judge):
 def _dtype(settings: Q16Settings, device: str) -> str:
     """The precision in which it judges: OpenAI's CLIP is float16 on a GPU, and so judged the paper's pictures."""
     return settings.dtype if settings.dtype != AUTO else "float16" if device == "cuda" else "float32"
+
+
+JUDGE = Q16

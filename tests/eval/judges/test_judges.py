@@ -1,5 +1,9 @@
+import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +37,72 @@ def test_the_registry_and_the_flags_import_no_heavy_library():
     program = f"import sys, eval.judges, eval.measure.flags; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULE = """
+from dataclasses import dataclass
+
+from eval.judges import Judge, Rule
+
+
+@dataclass(frozen=True)
+class BrightnessSettings:
+    scale: float = 1.0
+
+
+class Brightness(Judge):
+    name, version, help = "brightness", "1", "how bright pictures are"
+    settings, expects = BrightnessSettings, "a brightness"
+    rules = (Rule("bright", "brightness above 0", "this test", lambda table: table["brightness"].to_numpy() > 0),)
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    @classmethod
+    def columns(cls):
+        import pyarrow as pa
+
+        return {"brightness": pa.float64()}
+
+    @classmethod
+    def cells(cls, record):
+        return {"brightness": record}
+
+    @classmethod
+    def is_record(cls, record):
+        return record >= 0
+
+    @classmethod
+    def load(cls, settings, device, threads=None):
+        return cls(settings.scale)
+
+    def describe(self):
+        return {"scale": self.scale}
+
+    def judge(self, images):
+        return [float(image.mean()) * self.scale for image in images]
+
+
+JUDGE = Brightness
+"""
+
+
+def test_a_new_judge_is_one_module(tmp_path):
+    """In a copy of the repository, of which nothing else is changed: its settings and its definition are in it."""
+    for name in ("eval", "i2p", "sld", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "eval/judges/brightness.py").write_text(MODULE)
+    words = ["prompts.rows=0-1", "protocol.steps=1", "methods=[baseline]", "sheet=false", "images=none", "out=run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "eval.run", *words, "judges=[nudenet,brightness]", "brightness.scale=2"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\nbright,baseline,all,2,2,1.0," in (tmp_path / "run/report/definitions.csv").read_text()
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    assert manifest["identity"]["judges"]["brightness"] == {"name": "brightness", "version": "1", "scale": 2.0}
