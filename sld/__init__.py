@@ -12,6 +12,7 @@ from sld.errors import InputError
 from sld.presets import (
     CONCEPT,
     CONCEPT_OFFICIAL,
+    METHOD_NAME,
     METHODS,
     PRESETS,
     Method,
@@ -33,6 +34,7 @@ __all__ = [
     "CONCEPT",
     "CONCEPT_OFFICIAL",
     "METHODS",
+    "METHOD_NAME",
     "PRESETS",
     "InputError",
     "Method",

@@ -104,9 +104,12 @@ PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
 )
 
 
+METHOD_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"
+
+
 def is_method_name(text: str) -> bool:
     """Return whether a text can name a method and its folder: up to 100 letters, digits and any of _ . + = -."""
-    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}", text) is not None
+    return re.fullmatch(METHOD_NAME, text) is not None
 
 
 @dataclass(frozen=True)

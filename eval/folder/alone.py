@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import i2p
+import sld
 from eval.base.errors import InputError
 from eval.base.quoting import shell_override
 from eval.folder.categories import find_categories, remarks, with_categories
-from eval.folder.layouts import ALONE, AUTO, EXTENSIONS, METHOD, Match, Matches, some
+from eval.folder.layouts import ALONE, AUTO, EXTENSIONS, Match, Matches, some
 from eval.folder.listing import Listing, find_root, walk
 
 PICTURES, METHODS = ALONE  # layouts without prompts: one method, or one a subfolder
@@ -126,7 +127,7 @@ def _of_methods(paths: Sequence[str], root: Path, layout: str, method: str | Non
     split = [path.partition("/") for path in paths]
     names = list(dict.fromkeys(folder for folder, slash, _ in split if slash))
     asked = layout == METHODS
-    could_be = len(names) > 1 and all(slash for _, slash, _ in split) and all(re.fullmatch(METHOD, n) for n in names)
+    could_be = len(names) > 1 and all(slash for _, slash, _ in split) and all(map(sld.is_method_name, names))
     if asked and not could_be:
         raise InputError(
             f"model.layout=methods takes the pictures in subfolders that are called as methods may be, found others in "

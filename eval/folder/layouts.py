@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import i2p
+import sld
 from eval.base.errors import InputError
 from eval.base.escape import name_in_line
 from eval.base.quoting import override
@@ -18,7 +19,7 @@ from eval.base.words import first_of
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 CSV = "csv"
-METHOD = r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}"  # as of `sld.Method`: it names a folder
+METHOD = sld.METHOD_NAME  # it names a folder
 METHOD_IS = "up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit or _"
 AUTO = "auto"  # the layout is recognised by the names
 NO_PROMPTS = "none"  # of the prompts of a folder: each picture is one of its own

@@ -13,7 +13,7 @@ import sld
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.folder.alone import Own
-from eval.folder.layouts import CSV, METHOD, METHOD_IS, Match, Matches, doubles, some
+from eval.folder.layouts import CSV, METHOD_IS, Match, Matches, doubles, some
 from eval.folder.listing import Listing, list_and_place
 from eval.folder.prompts import check_geneval_prompts, check_run_prompts, check_table_prompts
 
@@ -159,7 +159,7 @@ def _method(one: Match, asked: str | None, root: Path, matches: Matches) -> str:
     if asked is not None:
         return asked
     name = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", root.name).strip("-.")[:100]
-    return name if re.fullmatch(METHOD, name) else "images"
+    return name if sld.is_method_name(name) else "images"
 
 
 def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt], own: Own | None) -> None:

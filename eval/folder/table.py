@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import i2p
+import sld
 from eval.base.errors import InputError
 from eval.base.quoting import override
-from eval.folder.layouts import AUTO, CSV, METHOD, METHOD_IS, NUMBER, Match, is_picture
+from eval.folder.layouts import AUTO, CSV, METHOD_IS, NUMBER, Match, is_picture
 from eval.folder.paths import path_inside, tables_by_suffix
 from i2p.column_values import numbers_rows
 from i2p.columns import MEANINGS, PICTURES, find_columns, plain
@@ -221,7 +222,7 @@ def pictures_of(table: PictureTable) -> Iterator[tuple[Record, str, str, str | N
         method = None
         if "method" in table.columns:
             method = record.values.get(table.columns["method"])
-            if not isinstance(method, str) or not re.fullmatch(METHOD, method):
+            if not isinstance(method, str) or not sld.is_method_name(method):
                 raise InputError(f"{place}, column method must be {METHOD_IS}, found {method!r}: correct it")
         if path in seen:
             raise InputError(f"{place} must name a picture once, found {path} again: take the line out")

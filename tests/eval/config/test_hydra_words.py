@@ -39,8 +39,6 @@ def is_accepted(call):
         (submit, "slurm.tme", "1:0:0", ["slurm.time"]),
         (doctor, "modle", "sd14", ["model"]),
         (run, "path", "FILE", ["prompts.path", "model.path"]),
-        (run, "engine.beside", "true", ["engine.background"]),  # its name in older versions, as of those below
-        (submit, "+engine.beside", "auto", ["engine.background"]),
     ],
 )
 def test_another_key_is_given_as_it_is_advised(command, key, value, advised, refused, is_accepted):
@@ -48,14 +46,6 @@ def test_another_key_is_given_as_it_is_advised(command, key, value, advised, ref
     assert sorted(re.findall(r"([\w.]+)=…", sentence)) == sorted(advised)
     group = ["model=sd14", "prompts=i2p"] if len(advised) > 1 else []
     assert all(is_accepted(command, *group, f"{each}={value}") for each in advised)
-
-
-def test_a_file_with_a_key_s_old_name_is_told_the_new_one(tmp_path, refused):
-    own = tmp_path / "own" / "experiment"
-    own.mkdir(parents=True)
-    (own / "old.yaml").write_text("# @package _global_\nengine: {beside: true}\n")
-    sentence = refused(run, "--config-dir", str(own.parent), "experiment=old")
-    assert sentence == "error: engine.beside is called engine.background now: give engine.background=…"
 
 
 def test_nothing_is_advised_that_is_refused_here(refused):

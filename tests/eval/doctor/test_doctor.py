@@ -84,9 +84,20 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
     } | {name for name in table if name.startswith("cuda:")}
     assert "4 prompts × 1 images × 1 methods = 4 images" in table["selection"][1]
     assert "runs/demo: new" in table["run directory"][1]
-    assert re.match(r"about .* for 4 images: 2 denoiser evaluations of ", table["time"][1])
+    assert re.match(r"about .* for 4 images: 4 took .* s to draw, judge and store, ", table["time"][1])
     assert "the known sha256" in table["nudenet"][1]
     assert done.stdout.rstrip().endswith("a run would start")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_that_takes_too_long_is_broken_off_and_the_steps_that_it_has_done_are_scaled(tmp_path, monkeypatch):
+    from eval.doctor import duration
+
+    monkeypatch.setattr(duration, "LONGEST", 0.0)
+    table, done = doctor(tmp_path, *SMALL, "protocol.steps=4")
+    assert done.returncode == 0
+    measurement = re.match(r"about .* for 4 images: 4 had 25% of their steps after ([\d.e-]+) s, ", table["time"][1])
+    assert float(measurement[1]) > 0
     assert list(tmp_path.iterdir()) == []
 
 
