@@ -1,6 +1,7 @@
 """Where the pictures of a run come from, chosen by `model.kind`: what each source reads of the settings and needs.
 
-`eval.plan.make`, `eval.generate.sources` and `eval.doctor` have a function for each of them.
+What a source is like is asked here by name. Who makes its pictures, or takes them as they are, says
+`eval.generate.sources`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 import sld
+from eval.base.cores import usable_cores
 from eval.base.errors import Unreadable
 from eval.base.image_key import ImageKey
 from eval.base.pictures import read_picture
@@ -81,7 +81,7 @@ def _as_drawn(device: str) -> Iterator[None]:
 def _read_ahead(root: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Read]]:
     """Yield each picture with its pixels, or with why there are none; threads read a few before they are asked for."""
     waiting: deque = deque()
-    threads = ThreadPoolExecutor(min(READERS, os.cpu_count() or 1))
+    threads = ThreadPoolExecutor(min(READERS, usable_cores()))
     try:
         for picture in pictures:
             waiting.append((picture, threads.submit(_read, root / picture.path)))

@@ -22,8 +22,9 @@ import sld
 from eval.base.command import safe_path
 from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
-from eval.base.signals import held_back
+from eval.base.signals import Stop, held_back
 from eval.config.settings import AUTO, Settings
+from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
 from eval.plan.memory import GIB, free_memory
 from eval.plan.plan import Plan, Unit, next_batch
@@ -93,9 +94,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         Stopped: a signal asked for it.
         RuntimeError: every worker failed with a bug.
     """
-    from eval.base.signals import Stop
     from eval.generate.kept import damaged_pictures, set_aside
-    from eval.generate.progress import Progress
 
     count = count_workers(settings.workers, settings.device)
     damaged = damaged_pictures(run, plan) if settings.verify else set()
@@ -117,7 +116,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
 class _Pool:
     """The workers and what each of them has to do."""
 
-    def __init__(self, progress, on_ready: Callable[[], None]):
+    def __init__(self, progress: Progress, on_ready: Callable[[], None]):
         self._progress = progress
         self._on_ready: Callable[[], None] | None = on_ready
         self._deaths: Counter[tuple[int, int]] = Counter()
@@ -131,7 +130,7 @@ class _Pool:
         for number in range(count):
             self._workers.append(_start(settings, methods, number, count))
 
-    def share_out(self, pending: deque[Unit], stop) -> None:
+    def share_out(self, pending: deque[Unit], stop: Stop) -> None:
         """Give units to whoever waits for some, until all are stored or `stop` is asked for."""
         while self._workers and not stop.asked and (pending or any(worker.units for worker in self._workers)):
             for worker in self._workers:

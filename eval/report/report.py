@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from eval.base.image_key import ImageKey
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
@@ -33,7 +34,7 @@ class Report:
     differences: tuple[Difference, ...]
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
-    left: tuple[tuple[str, int, int], ...]
+    left: tuple[ImageKey, ...]
     folder: Path
     options: ReportSettings
     notes: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ CASES = {
     "prompt file beside the demo's prompts": (["prompts.path={}/good.csv"], "prompts=i2p"),
     "unet for a replay": (["model=published", "+model.unet={}/model"], "model.unet"),
     "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights is empty"),
-    "more steps than the scheduler has": (["protocol.steps=2000"], "At most 1000 steps"),
+    "more steps than the scheduler has": (["protocol.steps=2000"], "at most 1000"),
     "steps that begin beyond the last": (["protocol.steps=1000"], "take at most 999 steps"),
     "device that keeps nothing": (["device=meta"], "meta"),
     "index that lists nothing": ([*MODEL, "model.path={}/index"], "index.json"),

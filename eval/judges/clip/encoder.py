@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
+from eval.base.cores import usable_cores
 from eval.base.errors import InputError
 from eval.judges.clip.preprocessing import ClipInput, reproducible, upload
 from eval.judges.clip.weights import Architecture
@@ -89,7 +89,7 @@ class Encoder:
 
     def _made_by_pillow(self, pictures: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
         """The same for arrays of any sizes, by open_clip's transform."""
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(8, usable_cores())) as pool:
             # All are queued at once: the next batch is resized while the network works on this one.
             inputs = pool.map(lambda picture: self._transform(Image.fromarray(picture)), pictures)
             while ready := list(islice(inputs, self.batch_size)):

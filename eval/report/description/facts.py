@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from eval.config.sources import PUBLISHED
 from eval.store import environment
 from eval.store.environment import Made
 from eval.store.manifest import Manifest
@@ -51,7 +52,7 @@ def _drawn(manifest: Manifest) -> tuple[str, str]:
     model, protocol = manifest.identity.model, manifest.identity.protocol
     if manifest.made_elsewhere:
         return ELSEWHERE, ELSEWHERE
-    if manifest.settings.model_kind == "published":
+    if manifest.settings.model_kind == PUBLISHED:
         return REPLAYED, REPLAYED
     size = "each row's" if protocol.size == "row" else "×".join(map(str, protocol.size))
     guidance = "each row's" if protocol.guidance_scale == "row" else protocol.guidance_scale

@@ -178,7 +178,7 @@ def broken(tmp_path_factory):
         (["model.path=owner/name", "model.config={}/good"], "model", "go with a single file"),
         (["model.path={}/unet.safetensors"], "model", "give it as model.unet=FILE beside"),
         (["model.path={}/good", "protocol.scheduler=heun"], "selection", "must be one of ddim, pndm"),
-        (["model.path={}/good", "protocol.steps=1001"], "scheduler", "At most 1000 steps"),
+        (["model.path={}/good", "protocol.steps=1001"], "scheduler", "at most 1000"),
         (["model.path={}/good", "protocol.steps=1000"], "scheduler", "take at most 999 steps"),
         (["model.path={}/karras", "protocol.steps=20"], "scheduler", "use_karras_sigmas True"),
         (["model.path={}/mute"], "model", "must hold CLIP's vocabulary"),

@@ -1,0 +1,36 @@
+"""Durations, sizes and long lists in words."""
+
+import pytest
+
+from eval.base.words import duration, first_clauses, first_of, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 seconds"),
+        (119.4, "119 seconds"),
+        (120, "2.0 minutes"),
+        (7199, "120.0 minutes"),
+        (9000, "2.5 hours"),
+        (864_000, "10.0 days"),
+    ],
+)
+def test_a_duration_is_in_the_largest_unit_of_which_there_are_two(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(999, "999 bytes"), (3_100, "3.1 kB"), (12_150_000, "12.2 MB"), (1.5e9, "1.5 GB"), (2e12, "2.0 TB")],
+)
+def test_a_size_is_in_the_largest_decimal_unit(count, words):
+    assert size(count) == words
+
+
+def test_the_first_few_of_a_list_stand_with_the_number_of_the_others():
+    assert first_of([]) == ""
+    assert first_of(iter("abcde")) == "a, b, c, d, e"
+    assert first_of("abcdefg") == "a, b, c, d, e and 2 more"
+    assert first_of((str(n) for n in range(2_000)), 1) == "0 and 1,999 more"
+    assert first_clauses(["a is 1", "b is 2", "c is 3", "d is 4"]) == "a is 1; b is 2; c is 3 and 1 more"
