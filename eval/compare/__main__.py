@@ -42,19 +42,19 @@ def _compare(
         raise InputError("method_a and method_b must both be named, or neither, found one of them: name the other too")
     methods = None if method_a is None else (method_a, method_b)
     stored = [read_run(RunDir(path)) for path in (first, second)]
-    found = compare_runs(*stored, methods, paired=paired == "true")
+    compared = compare_runs(*stored, methods, paired=paired == "true")
     try:
         if out is not None:
-            write_atomic(Path(out) / "comparison.md", found.markdown().encode())
-            write_atomic(Path(out) / "comparison.csv", found.csv().encode())
+            write_atomic(Path(out) / "comparison.md", compared.markdown().encode())
+            write_atomic(Path(out) / "comparison.csv", compared.csv().encode())
     finally:
-        say(found.terminal())
+        say(compared.terminal())
     if out is not None:
         say(f"\nWritten to {out}: comparison.md, comparison.csv")
-    for run, count in zip(stored, found.missing, strict=True):
+    for run, count in zip(stored, compared.missing, strict=True):
         if count:
             say(f"{count:,} images of {run.run.root} are missing; this completes it: {run.command}", sys.stderr)
-    return INCOMPLETE if any(found.missing) else COMPLETE
+    return INCOMPLETE if any(compared.missing) else COMPLETE
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ class Compared:
         return tables.tidy_csv(self.differences, **{key: csv_cell(str(s.run.root)) for key, s in runs.items()})
 
     def _headline(self) -> str:
-        one, other = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
-        return f"A is {one}, B is {other}."
+        first, second = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
+        return f"A is {first}, B is {second}."
 
     def _named(self) -> list:
         return [replace(d, method=f"A: {d.method}", against=f"B: {d.against}") for d in self.differences]
@@ -80,8 +80,8 @@ def compare_runs(
             pairs, of one prompt, noise and definition.
     """
     names = _names(first, second, methods)
-    for each in (first, second):
-        own_definition(each.protocol, each.judges, f"choose a run other than {each.run.root}")
+    for stored in (first, second):
+        own_definition(stored.protocol, stored.judges, f"choose a run other than {stored.run.root}")
     if paired and (obstacles := list(no_pairs(first, second))):
         raise InputError(
             f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
@@ -92,16 +92,14 @@ def compare_runs(
     chosen = [[frame[frame["method"] == name] for frame, name in zip(frames, both, strict=True)] for both in names]
     if paired:
         common = common_prompts(first, second)
-        found = differences_of_pairs(
-            [pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common
-        )
+        rows = differences_of_pairs([pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common)
     else:
-        found = tuple(
+        rows = tuple(
             row
             for (a, b), (x, y) in zip(names, chosen, strict=True)
             for row in unpaired(_side(a, x, first), _side(b, y, second))
         )
-    if not found:
+    if not rows:
         raise InputError(
             f"{first.run.root} and {second.run.root} must both have pictures in state ok"
             f"{' for the same row and image' if paired else ''} to be compared, found none: complete them first"
@@ -114,7 +112,7 @@ def compare_runs(
     return Compared(
         first,
         second,
-        found,
+        rows,
         tuple(f"{clause}." for clause in settings) or ("Both have the same settings.",),
         tuple(_notes(first, second, names, frames, missing, paired=paired)),
         missing,
@@ -127,13 +125,13 @@ def _side(method: str, images: pd.DataFrame, stored: StoredRun) -> Side:
 
 def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
     if methods is None:
-        found = [(name, name) for name in first.methods if name in second.methods]
-        if not found:
+        common = [(name, name) for name in first.methods if name in second.methods]
+        if not common:
             raise InputError(
                 f"{first.run.root} and {second.run.root} must have a method in common, found "
                 f"{', '.join(first.methods)} and {', '.join(second.methods)}: name one of each, method_a=… method_b=…"
             )
-        return found
+        return common
     for key, name, stored in zip(("method_a", "method_b"), methods, (first, second), strict=True):
         if name not in stored.methods:
             raise InputError(

@@ -29,18 +29,18 @@ def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
     if not any(elsewhere):
         by_name = ({**stored.identity.document(), "methods": stored.methods} for stored in (first, second))
         return [*changed_keys(*by_name, places=PLACES), *_methods_apart(first, second)]
-    said = (
+    unknown = (
         f"The pictures of {'A' if elsewhere[0] else 'B'} were made elsewhere: how is not known, so it is not compared"
     )
     judged = [_as_judged(stored) for stored in (first, second)]
-    return [said, *changed_keys(*judged, places=PLACES)]
+    return [unknown, *changed_keys(*judged, places=PLACES)]
 
 
 def _methods_apart(first: StoredRun, second: StoredRun) -> Iterator[str]:
     """Of each method that both runs name, in what it is another one."""
-    there = {method.name: method for method in second.identity.methods}
+    others = {method.name: method for method in second.identity.methods}
     for method in first.identity.methods:
-        if other := there.get(method.name):
+        if other := others.get(method.name):
             both = [_in_full(each) for each in (method, other)]
             if not all(each["preset"] for each in both):  # a concept is of no use without one
                 both = [{**each, "concept": None} for each in both]
@@ -72,16 +72,16 @@ def common_prompts(first: StoredRun, second: StoredRun) -> list[i2p.Prompt]:
 
 def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
     """Yield why pictures of one row and number in both runs are no pairs, a clause each; nothing where they are."""
-    there = {prompt.row: prompt for prompt in second.prompts}
-    common = [(prompt, there[prompt.row]) for prompt in common_prompts(first, second)]
+    others = {prompt.row: prompt for prompt in second.prompts}
+    common = [(prompt, others[prompt.row]) for prompt in common_prompts(first, second)]
     if not common:
         yield "they have no row in common"
     drawn = not any(stored.manifest.made_elsewhere for stored in (first, second))
     noise = (("seed", ("seed",)), ("size", ("height", "width"))) if drawn else ()
     for what, names in (("text", ("text",)), ("categories", ("categories",)), *noise):
-        other = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
-        if other:
-            yield f"{what} differs in {len(other):,} of {len(common):,} common rows, the first {other[0]}"
+        apart = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
+        if apart:
+            yield f"{what} differs in {len(apart):,} of {len(common):,} common rows, the first {apart[0]}"
     for name, stored in (("A", first), ("B", second)):
         if not stored.judges:
             yield f"{name} is a replay, whose pictures come from no known noise"
@@ -91,9 +91,9 @@ def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
         yield from _other_noise(first, second)
     judges = (stored.identity.document()["judges"] for stored in (first, second))
     yield from changed_keys(*judges, "judges", PLACES)
-    one, other = (definition_of(stored.protocol, stored.judges) for stored in (first, second))
-    if not one.same_as(other):
-        yield f"inappropriate is {one.counts} in A and {other.counts} in B"
+    definitions = [definition_of(stored.protocol, stored.judges) for stored in (first, second)]
+    if not definitions[0].same_as(definitions[1]):
+        yield f"inappropriate is {definitions[0].counts} in A and {definitions[1].counts} in B"
 
 
 def _other_noise(first: StoredRun, second: StoredRun) -> Iterator[str]:

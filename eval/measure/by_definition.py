@@ -85,16 +85,19 @@ class ByDefinition:
 
     def documents(self) -> dict:
         """Return `definition`, `definitions` and `body_parts` as they stand in `results.json`."""
-        results = {one.name: [asdict(r) for r in self.results if r.definition == one.name] for one in self.definitions}
+        results = {
+            definition.name: [asdict(r) for r in self.results if r.definition == definition.name]
+            for definition in self.definitions
+        }
         definitions = [
             {
-                "name": one.name,
-                "counts": one.counts,
-                "source": one.source,
-                "own": one.same_as(self.own),
-                "results": results[one.name],
+                "name": definition.name,
+                "counts": definition.counts,
+                "source": definition.source,
+                "own": definition.same_as(self.own),
+                "results": results[definition.name],
             }
-            for one in self.definitions
+            for definition in self.definitions
         ]
         counted = {"name": self.counted.name, "counts": self.counted.counts}
         return {
@@ -123,16 +126,16 @@ def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -
         note = "Other definitions: none, since the verdicts are the dataset's own and come without raw scores."
         return ByDefinition(own, counted, (), (), (), (note,))
     possible = possible_with(judges)
-    known = not own.judges or any(one.same_as(own) for one in possible)
+    known = not own.judges or any(definition.same_as(own) for definition in possible)
     definitions = possible if known else [own, *possible]
-    results = [row for one in definitions for row in _results(one, stored, frame)]
+    results = [row for definition in definitions for row in _results(definition, stored, frame)]
     parts = body_parts(stored, frame) if "nudenet" in judges else []
     notes = (*_left_out(judges), *_not_here(judges))
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), notes)
 
 
 def _left_out(judges: Collection[str]) -> list[str]:
-    left = [name for name, one in DEFINITIONS.items() if not one.judges <= set(judges)]
+    left = [name for name, definition in DEFINITIONS.items() if not definition.judges <= set(judges)]
     lacking = " and ".join(sorted(set().union(*(DEFINITIONS[name].judges for name in left)) - set(judges)))
     parts = "" if "nudenet" in judges else ", and the counts of body parts"
     return [f"Left out, since {lacking} did not judge: the definitions {', '.join(left)}{parts}."] if left else []
@@ -140,8 +143,8 @@ def _left_out(judges: Collection[str]) -> list[str]:
 
 def _not_here(judges: Collection[str]) -> list[str]:
     """A sentence for each judge of the run whose package has gone: its records stay, its definitions go with it."""
-    here = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
-    gone = [name for name in judges if name not in JUDGES and name not in here]
+    installed = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
+    gone = [name for name in judges if name not in JUDGES and name not in installed]
     return [
         f"The package that brings the judge {name} is not installed: its definitions are left out." for name in gone
     ]
@@ -159,16 +162,17 @@ def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> 
 def body_parts(stored: StoredRun, frame: pd.DataFrame) -> list[BodyPart]:
     """Return the counts of every exposed label, and of `any`, in each method's `ok` images, at each of `BODY_PARTS`."""
     raw, judged = stored.raw, (frame["state"] == OK).to_numpy()
-    found = []
+    parts = []
     for method in stored.methods:
         ours = judged & (frame["method"] == method).to_numpy()
         for labels in BODY_PARTS:
             counted = ours[raw.image] & labels.reached(raw.score)
             sets = [replace(labels, name=name, labels=frozenset({name})) for name in sorted(labels.labels)]
-            found += [
-                _body_part(method, one, int(ours.sum()), raw, counted) for one in (*sets, replace(labels, name="any"))
+            parts += [
+                _body_part(method, labels_of_part, int(ours.sum()), raw, counted)
+                for labels_of_part in (*sets, replace(labels, name="any"))
             ]
-    return found
+    return parts
 
 
 def _body_part(method: str, labels: LabelSet, images: int, raw: RawScores, counted: np.ndarray) -> BodyPart:

@@ -129,7 +129,7 @@ def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, names
     positives, counts = judged["positives"].to_numpy(int), judged["judged"].to_numpy(int)
     states = {state: int(rows[state].sum()) for state in NOT_OK}
     estimate = estimates.probability(positives, counts) if len(judged) else None
-    most = estimates.expected_max(positives / counts, DRAWS) if len(judged) else None
+    expected_max = estimates.expected_max(positives / counts, DRAWS) if len(judged) else None
     return Metrics(
         method=method,
         category=category,
@@ -138,8 +138,8 @@ def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, names
         probability=estimate and estimate.value,
         low=estimate and estimate.low,
         high=estimate and estimate.high,
-        expected_max=most and most.value,
-        expected_max_sd=most and most.sd,
+        expected_max=expected_max and expected_max.value,
+        expected_max_sd=expected_max and expected_max.sd,
         **states,
         missing=planned - int(counts.sum()) - sum(states.values()),
         **names,

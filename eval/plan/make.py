@@ -109,9 +109,9 @@ def _check_published_as(name: str | None) -> None:
 
 def _check_replayed(protocol: i2p.Protocol, deviations: Sequence[str]) -> None:
     if protocol.name != "dataset" or deviations:
-        found = ", ".join((f"protocol={protocol.name}", *deviations))
+        asked = ", ".join((f"protocol={protocol.name}", *deviations))
         raise InputError(
-            f"model=published replays results of protocol=dataset as it stands, found {found}: leave the protocol out"
+            f"model=published replays results of protocol=dataset as it stands, found {asked}: leave the protocol out"
         )
 
 

@@ -43,17 +43,17 @@ def otherwise_counted(
         source: the prompts as read.
         table: the name of a folder's own table of prompts.
     """
-    found = []
+    clauses = []
     if prompts.source == NO_PROMPTS:
-        found.append("no prompts, each picture one of its own, instead of I2P as it was published")
+        clauses.append("no prompts, each picture one of its own, instead of I2P as it was published")
     elif not source.benchmark and prompts.source not in SHIPPED:
         name = table or (Path(prompts.path).name if prompts.path else prompts.source)
-        found.append(f"prompts of {name} instead of I2P as it was published")
+        clauses.append(f"prompts of {name} instead of I2P as it was published")
     asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
     lacking = [name for name in asked if judges is not None and name not in judges]
     if lacking:
-        found.append(f"judged without {' and '.join(lacking)}")
-    return tuple(found)
+        clauses.append(f"judged without {' and '.join(lacking)}")
+    return tuple(clauses)
 
 
 def _in_words(value: object) -> str:

@@ -75,8 +75,8 @@ def _device(settings: Settings) -> str:
 
 def _other_precision(plan: Plan, model: Mapping) -> list[str]:
     """Where the model draws in another precision than the protocol's source, in words."""
-    found, wanted = model.get("dtype"), PRECISION.get(plan.protocol.name)
-    return [f"dtype {found} instead of {wanted}"] if wanted and found not in (None, wanted) else []
+    precision, wanted = model.get("dtype"), PRECISION.get(plan.protocol.name)
+    return [f"dtype {precision} instead of {wanted}"] if wanted and precision not in (None, wanted) else []
 
 
 def _command(script: bool) -> list[str]:

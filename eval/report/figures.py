@@ -28,7 +28,7 @@ INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 5.6  # inches: still read on a phone
 LONGEST = 26  # characters of a name; one of a hundred would leave no room for the plot
 TALLEST = 60  # inches of a plot: lists bring thousands of categories, and matplotlib before 3.10 ends at 2^16 pixels
-FOOT = 7.5  # points, of what is said below a plot
+FOOT = 7.5  # points, of the caption below a plot
 
 _STYLE = {
     "font.family": ["sans-serif"],
@@ -50,10 +50,10 @@ _STYLE = {
 }
 
 
-def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") -> bytes:
+def probability_figure(metrics: Sequence[Metrics], form: str, caption: str = "") -> bytes:
     """Draw inappropriate probability in percent with its intervals, methods under each other in each category.
 
-    `form` is `svg`, `png` (200 dots an inch) or `inline`, an SVG without a background. `said` stands below the plot,
+    `form` is `svg`, `png` (200 dots an inch) or `inline`, an SVG without a background. `caption` stands below the plot,
     for a picture that is shown without its report.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
@@ -62,10 +62,10 @@ def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") ->
     rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches a category
     categories, left_out = _first((m.category for m in metrics if m.category != ALL), rows)
     categories.append(ALL)
-    said = f"{said} {left_out}".strip()
+    caption = f"{caption} {left_out}".strip()
     with _drawing(form) as (figure, save):
         top = 0.28 + 0.22 * math.ceil(len(methods) / _columns(methods))
-        axes = _axes(figure, rows * len(categories), categories, said, top=top)
+        axes = _axes(figure, rows * len(categories), categories, caption, top=top)
         for number, name in enumerate(methods):
             for place, category in enumerate(categories):
                 m = at[category, name]
@@ -85,16 +85,16 @@ def probability_figure(metrics: Sequence[Metrics], form: str, said: str = "") ->
         return save()
 
 
-def forest_figure(differences: Sequence[Difference], methods: Sequence[str], form: str, said: str = "") -> bytes:
+def forest_figure(differences: Sequence[Difference], methods: Sequence[str], form: str, caption: str = "") -> bytes:
     """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order.
 
-    `form` and `said` are as those of `probability_figure`.
+    `form` and `caption` are as those of `probability_figure`.
     """
     against = list(dict.fromkeys(d.against for d in differences))
     pairs = len({(d.method, d.against) for d in differences})
     categories, left_out = _first((d.category for d in differences), 0.24 * (pairs + 1))
     differences = [d for d in differences if d.category in categories]
-    said = f"{said} {left_out}".strip()
+    caption = f"{caption} {left_out}".strip()
     rows, labels = [], []
     for category in categories:
         if len(categories) > 1:
@@ -104,7 +104,7 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], for
             rows.append(d)
             labels.append(short(d.method) if len(against) == 1 else short(f"{d.method} – {d.against}"))
     with _drawing(form) as (figure, save):
-        axes = _axes(figure, 0.24 * len(rows) + 0.1, labels, said, top=0.3, right=1.7)
+        axes = _axes(figure, 0.24 * len(rows) + 0.1, labels, caption, top=0.3, right=1.7)
         axes.axvline(0, color=INK, linewidth=0.9)
         for y, d in enumerate(rows):
             if d is not None:
@@ -170,12 +170,12 @@ def _point(axes, number: int, y: float, value: float, low: float | None, high: f
     )
 
 
-def _axes(figure, height: float, names: Sequence[str], said: str, *, top: float, right: float = 0.15):
+def _axes(figure, height: float, names: Sequence[str], caption: str, *, top: float, right: float = 0.15):
     """Axes of this height, in inches, with room for these names on the left; the figure is as high as they need.
 
-    At its foot stands what is `said`, in lines that another font, a tenth wider than ours, would not run out with.
+    At its foot stands `caption`, in lines that another font, a tenth wider than ours, would not run out with.
     """
-    lines = textwrap.wrap(said, int((WIDTH - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
+    lines = textwrap.wrap(caption, int((WIDTH - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
     foot = (1.3 * len(lines) * FOOT + 5) / 72 if lines else 0
     left, bottom = 0.25 + 0.078 * max(len(short(name)) for name in names), 0.55 + foot
     total = height + top + bottom

@@ -32,23 +32,23 @@ def model_card(manifest: Manifest, metrics: Sequence[Metrics], definition: str, 
         "dataset_args": {"prompts": identity.prompts.count, "digest": identity.prompts.digest},
     }
     how = {"protocol": identity.protocol.name, "definition": definition}
-    found = [
+    results = [
         EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
         for m in metrics
         for kind, value, name, arguments in _values(m, how)
     ]
-    index = ModelCardData(model_name=identity.model.source, eval_results=found).to_yaml()
+    index = ModelCardData(model_name=identity.model.source, eval_results=results).to_yaml()
     return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"
 
 
 def _values(m: Metrics, how: Mapping[str, str]):
     """(type, value, name, arguments) of each number of a category and method."""
-    said = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
+    arguments = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
     over = "all prompts" if m.category == ALL else m.category
     if m.probability is not None:
         interval = {} if m.low is None else {"low": m.low, "high": m.high}
         name = f"Inappropriate probability, {m.method}, {over}"
-        yield "inappropriate_probability", m.probability, name, said | interval
+        yield "inappropriate_probability", m.probability, name, arguments | interval
     if m.expected_max is not None:
         name = f"Expected maximum inappropriateness over {DRAWS} prompts, {m.method}, {over}"
-        yield "expected_max_inappropriateness", m.expected_max, name, said | {"sd": m.expected_max_sd}
+        yield "expected_max_inappropriateness", m.expected_max, name, arguments | {"sd": m.expected_max_sd}

@@ -41,9 +41,9 @@ def track(names: Sequence[str], report: Report, folder: Path) -> None:
             with redirect_stdout(sys.stderr):  # stdout is for results
                 TRACKERS[name](folder, settings, scalars)
         except (Exception, SystemExit) as error:  # a server that is out, a key that has run out: not the run's fault
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             kind = type(error).__name__
-            log.warning("%s did not accept the report (%s: %s); the report itself is complete.", name, kind, said)
+            log.warning("%s did not accept the report (%s: %s); the report itself is complete.", name, kind, reason)
 
 
 def settings_of(report: Report) -> dict[str, Any]:
@@ -58,13 +58,13 @@ def scalars_of(report: Report) -> dict[str, float]:
 
     Names are of letters, digits, dots, dashes, underscores, spaces and slashes, which every tracker takes.
     """
-    found = {"missing": float(report.missing)}
+    scalars = {"missing": float(report.missing)}
     for row in report.metrics:
         values = asdict(row)
         for key in SCALARS:
             if values[key] is not None:
-                found["/".join(map(_plain, (row.method, row.category, key)))] = float(values[key])
-    return found
+                scalars["/".join(map(_plain, (row.method, row.category, key)))] = float(values[key])
+    return scalars
 
 
 def _plain(name: str) -> str:

@@ -52,12 +52,12 @@ class Made:
     def values(self) -> dict[str, str]:
         """The record's names and values in one level: `torch`, `platform`, `gpu name`; empty without one."""
         record = self.record or {}
-        found = dict(record.get("versions") or {})
+        values = dict(record.get("versions") or {})
         if "platform" in record:
-            found["platform"] = record["platform"]
+            values["platform"] = record["platform"]
         for name, value in (record.get("gpu") or {}).items():
-            found[name if name in ("cuda", "cudnn") else f"gpu {name}"] = value
-        return found | {f"{name} on": place for name, place in (record.get("judges") or {}).items()}
+            values[name if name in ("cuda", "cudnn") else f"gpu {name}"] = value
+        return values | {f"{name} on": place for name, place in (record.get("judges") or {}).items()}
 
     def document(self) -> dict:
         """Return it for a file; null for what is not on record."""
@@ -66,11 +66,11 @@ class Made:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of each of `PACKAGES`; of other builds by their own names."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         others = [f"{other} {version}" for other in INSTEAD.get(name, ()) if (version := _version(other))]
-        found[name] = ", ".join(filter(None, [_version(name), *others])) or "absent"
-    return found
+        installed[name] = ", ".join(filter(None, [_version(name), *others])) or "absent"
+    return installed
 
 
 def _version(package: str) -> str | None:
@@ -141,22 +141,22 @@ def apart(made: Sequence[Made]) -> list[str]:
 
 def rows(made: Sequence[Made]) -> list[tuple[str, str]]:
     """Return every name and value on record; one that differs is there for each environment, with its images."""
-    found, different = [], apart(made)
+    listed, different = [], apart(made)
     for name in _names(made):
-        known = [one for one in made if name in one.values]
+        known = [part for part in made if name in part.values]
         if name in different:
-            found += [(f"{name}, {one.images:,} images", one.values[name]) for one in known]
+            listed += [(f"{name}, {part.images:,} images", part.values[name]) for part in known]
         else:
-            found.append((name, known[0].values[name]))
-    lost = sum(one.images for one in made if one.record is None)
-    return found + ([("versions not on record", f"{lost:,} images")] if lost else [])
+            listed.append((name, known[0].values[name]))
+    lost = sum(environment.images for environment in made if environment.record is None)
+    return listed + ([("versions not on record", f"{lost:,} images")] if lost else [])
 
 
 def several(made: Sequence[Made]) -> list[str]:
     """Return a note on images that were made in different environments; nothing where no difference is known."""
     names, counts = apart(made), Counter()
-    for one in made:
-        counts[_in_words(one, names)] += one.images
+    for environment in made:
+        counts[_in_words(environment, names)] += environment.images
     if len(counts) < 2:
         return []
     shown = [f"{images:,} images by {words}" for words, images in list(counts.items())[:FEW]]
@@ -165,39 +165,39 @@ def several(made: Sequence[Made]) -> list[str]:
     return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(shown)}."]
 
 
-def _in_words(one: Made, names: Sequence[str]) -> str:
+def _in_words(environment: Made, names: Sequence[str]) -> str:
     """What an environment is, by these names; by this project's version where nothing of it has one of them."""
-    if one.record is None:
+    if environment.record is None:
         return NO_RECORD
-    values = one.values
+    values = environment.values
     different = ", ".join(f"{name} {values[name]}" for name in names if name in values)
     return different or f"i2p-bench {values.get('i2p-bench', 'of a version not on record')}"
 
 
 def between(first: Sequence[Made], second: Sequence[Made]) -> list[str]:
     """Return in what the environments of two runs, A and B, differ, of what both have on record, a clause each."""
-    found = []
+    clauses = []
     for name in _names([*first, *second]):
-        here, there = _values(first, name), _values(second, name)
-        if here and there and set(here) != set(there):
-            found.append(f"{name} {' and '.join(here)} in A, {' and '.join(there)} in B")
-    return found
+        values = [_values(made, name) for made in (first, second)]
+        if all(values) and set(values[0]) != set(values[1]):
+            clauses.append(f"{name} {' and '.join(values[0])} in A, {' and '.join(values[1])} in B")
+    return clauses
 
 
 def _names(made: Sequence[Made]) -> list[str]:
-    return list(dict.fromkeys(name for one in made for name in one.values))
+    return list(dict.fromkeys(name for environment in made for name in environment.values))
 
 
 def _values(made: Sequence[Made], name: str) -> list[str]:
     """The different values on record of a name."""
-    return list(dict.fromkeys(one.values[name] for one in made if name in one.values))
+    return list(dict.fromkeys(environment.values[name] for environment in made if name in environment.values))
 
 
 def newer(records: Iterable[Mapping], ours: Mapping[str, str]) -> list[str]:
     """Return in which versions this process differs from all of a run's records, a clause each, against the last."""
-    there = [record.get("versions") or {} for record in records]
+    recorded = [record.get("versions") or {} for record in records]
     changed = [
         [f"{name} {ours[name]} instead of {old[name]}" for name in ours if old.get(name, ours[name]) != ours[name]]
-        for old in there
+        for old in recorded
     ]
     return changed[-1] if changed and all(changed) else []

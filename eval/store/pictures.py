@@ -87,15 +87,15 @@ def folder_notes(run: RunDir, manifest: Manifest) -> list[str]:
     """Return what a reader must know of pictures made elsewhere, and what else lay in their folder."""
     if not manifest.made_elsewhere:
         return []
-    said = [
+    sentences = [
         "Made elsewhere: the pictures' guidance, size, steps, scheduler, seeds and noise are their maker's; the "
         "protocol only determines how they are judged and counted. Methods need not share their noise."
     ]
     root, pictures, notes = read_pictures(run)
     if root is None:
         lost = "Where the pictures are: unknown, pictures.parquet can't be read; the run's own command restores it."
-        return [*said, lost]
-    return [*said, f"Pictures: {len(pictures):,} in {root}.", *notes]
+        return [*sentences, lost]
+    return [*sentences, f"Pictures: {len(pictures):,} in {root}.", *notes]
 
 
 def write_pictures(run: RunDir, folder: Folder) -> None:
@@ -104,8 +104,8 @@ def write_pictures(run: RunDir, folder: Folder) -> None:
         {"method": p.method, "row": p.row, "image": p.image, "path": _as_stored(p.path), "bytes": p.size}
         for p in folder.pictures
     ]
-    there = {picture.key for picture in folder.pictures}
-    absent = None if folder.planned is None else sorted(folder.planned - there)
+    present = {picture.key for picture in folder.pictures}
+    absent = None if folder.planned is None else sorted(folder.planned - present)
     about = json.dumps({"root": str(folder.root), "notes": folder.notes, "absent": absent}).encode()
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({b"folder": about}))

@@ -124,8 +124,8 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
 def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:
     """Return where a method's kept pictures are, by row and image, of a run's own or of those made elsewhere."""
     if manifest.made_elsewhere:
-        found = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
-        return {(row, image): path for (_, row, image), path in found.items() if path}
+        paths = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
+        return {(row, image): path for (_, row, image), path in paths.items() if path}
     folder = run.image_path(method, 0, 0).parent
     names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
     keys = (name.removesuffix(".png").split("_") for name in names if name.endswith(".png"))
@@ -141,8 +141,8 @@ def in_turn(prompts: Sequence[i2p.Prompt]) -> Iterator[i2p.Prompt]:
     ]
     queues.append([p for p in prompts if not p.categories])
     seen = set()
-    for one in itertools.zip_longest(*queues):
-        for prompt in one:
+    for turn in itertools.zip_longest(*queues):
+        for prompt in turn:
             if prompt is not None and prompt.row not in seen:
                 seen.add(prompt.row)
                 yield prompt
@@ -171,11 +171,11 @@ def _sound(
     for prompt, image in whole:
         if len(chosen) == report.options.gallery_prompts:
             break
-        found = {
+        thumbnails = {
             name: _thumbnail(at[prompt.row, image], digests.get((name, prompt.row, image))) for name, at in kept.items()
         }
-        if all(found.values()):
-            chosen.append((prompt, image, found))
+        if all(thumbnails.values()):
+            chosen.append((prompt, image, thumbnails))
         else:
             changed += 1
     return chosen, changed
@@ -203,14 +203,14 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     at = {(r["method"], r["row"], r["image"]): r for r in rows.to_pylist()}
     linked = report.options.gallery == "clear"
     exhibits = []
-    for prompt, image, found in chosen:
+    for prompt, image, thumbnails in chosen:
         pictures = [
             _shown(
                 at[name, prompt.row, image],
                 thumbnail,
                 _relative(kept[name][prompt.row, image], report.folder) if linked else None,
             )
-            for name, thumbnail in found.items()
+            for name, thumbnail in thumbnails.items()
         ]
         exhibits.append(Exhibit(prompt.row, image, prompt.text, prompt.categories, tuple(pictures)))
     return exhibits
