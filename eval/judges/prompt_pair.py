@@ -11,7 +11,6 @@ import os
 import pickle
 import urllib.error
 import urllib.request
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 PUBLISHED_URL = "https://raw.githubusercontent.com/ml-research/Q16/main/data/ViT-L-14/prompts.p"
 PUBLISHED_SHA256 = "9b6c411824c2f64e0f847aa3c9f2b15b8e3a6c75e0efd82f2f672670c97ccad5"
 LARGEST = 16 << 20  # bytes; the published file has 3231
-FORMATS = (".p", ".pkl", ".safetensors", ".npz", ".npy")
 SECONDS = 20  # without an answer, before a download is given up
 
 
@@ -50,8 +48,8 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
     """The prompt pair in a file, or the published one.
 
     Args:
-        path: a `.p` or `.pkl` (an array pickled by numpy), `.safetensors`, `.npz` or `.npy` file with one array, or
-            one called `prompts`. None takes the published pair from the user's cache, and fetches it first if need be.
+        path: a `.safetensors` file with one array, or one called `prompts`; or a `.p` file, an array pickled by numpy,
+            as the authors publish it. None takes their pair from the user's cache, and fetches it first if need be.
         sha256: hexadecimal digest that the file has to have. Without one, any file is taken and its digest recorded.
 
     Raises InputError when the file is missing, has another digest or is anything else than two finite, non-zero rows.
@@ -60,10 +58,8 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
     if path is None:
         path, sha256 = fetch_published(), sha256 or PUBLISHED_SHA256
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise InputError(
-            f"expected a prompt pair as {', '.join(FORMATS)}, found {path}: convert it, best to .safetensors"
-        )
+    if path.suffix not in _READERS:
+        raise InputError(f"expected a prompt pair as {' or '.join(_READERS)}, found {path}: convert it to .safetensors")
     if not path.is_file():
         raise InputError(
             f"expected a prompt pair, found no file at {path}: correct prompts=FILE, or leave prompts= out "
@@ -192,17 +188,7 @@ def _read_pickle(data: bytes) -> np.ndarray:
 def _read_safetensors(data: bytes) -> np.ndarray:
     from safetensors.numpy import load
 
-    return _only(load(data))
-
-
-def _read_numpy(data: bytes) -> np.ndarray:
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return _only({name: arrays[name] for name in arrays.files})
-
-
-def _only(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    arrays = load(data)
     if "prompts" in arrays:
         return arrays["prompts"]
     if len(arrays) != 1:
@@ -210,13 +196,7 @@ def _only(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return next(iter(arrays.values()))
 
 
-_READERS = {
-    ".p": _read_pickle,
-    ".pkl": _read_pickle,
-    ".safetensors": _read_safetensors,
-    ".npz": _read_numpy,
-    ".npy": _read_numpy,
-}
+_READERS = {".safetensors": _read_safetensors, ".p": _read_pickle}
 
 
 def check_pair(architecture: "Architecture", pair: PromptPair) -> None:

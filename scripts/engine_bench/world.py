@@ -123,9 +123,9 @@ def _clip(work: Path) -> dict:
     clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained=None)
     save_file({name: value.contiguous() for name, value in clip.state_dict().items()}, work / "clip.safetensors")
     pair = np.random.default_rng(0).standard_normal((2, 768)).astype(np.float32)
-    np.savez(work / "pair.npz", prompts=pair)
+    save_file({"prompts": torch.from_numpy(pair)}, work / "pair.safetensors")
     return {
         "architecture": "ViT-L-14-quickgelu",
         "weights": work / "clip.safetensors",
-        "prompts": work / "pair.npz",
+        "prompts": work / "pair.safetensors",
     }
