@@ -1,7 +1,6 @@
-"""JSON files as tables: an object per line, a list of objects or texts, COCO's captions, or columns from pandas."""
+"""JSON files as tables: an object per line, a list of objects or texts, or COCO's captions."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,8 @@ def read_lines(path: Path) -> Table:
 def read_json(path: Path) -> Table:
     """Return the table in a JSON file; a file with an object per line is read as JSONL, whatever its name.
 
-    The rows are a list of objects, a list of texts, the only list of objects with a prompt within an object (as in
-    COCO's captions), or the values of an object as columns (as pandas writes them).
+    The rows are a list of objects, a list of texts, or the only list of objects with a prompt within an object (as in
+    COCO's captions).
 
     Raises:
         InputError: the file is not JSON, or holds none of these.
@@ -61,7 +60,7 @@ def read_json(path: Path) -> Table:
     if rows is None:
         raise InputError(
             f'{path} must hold a list of objects such as [{{"prompt": ...}}], or an object with one such list, found '
-            f"{_described(value)}: rewrite the file"
+            f"{_described(value)}: rewrite the file (pandas: to_json(FILE, orient='records'))"
         )
     return Table([Record(row) for row in rows], list(dict.fromkeys(name for row in rows for name in row)))
 
@@ -80,7 +79,7 @@ def _rows(value: Any) -> list[dict[str, Any]] | None:
         isinstance(element, str | int | float | bool | None) for element in value.values()
     ):
         return [value]  # JSONL of one line
-    return None if lists else _columns(value)
+    return None
 
 
 def _are_prompts(value: Any) -> bool:
@@ -100,21 +99,6 @@ def _coco(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {f"{UNUSED}_{name}" if name == unused else name: value for name, value in element.items()} for element in rows
     ]
-
-
-def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the rows of columns that are lists, or objects from an index to a cell."""
-    if _TEXTS.isdisjoint(map(plain, value)):
-        return None
-    columns = {
-        name: dict(enumerate(element)) if isinstance(element, list) else element for name, element in value.items()
-    }
-    if not all(isinstance(element, dict) for element in columns.values()):
-        return None
-    index = next(iter(columns.values()))
-    if any(element.keys() != index.keys() for element in columns.values()):
-        return None
-    return [{name: element[place] for name, element in columns.items()} for place in index]
 
 
 def _described(value: Any) -> str:

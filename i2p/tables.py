@@ -169,7 +169,6 @@ _READERS: dict[str, Callable[[Path], Table]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": read_lines,
-    ".ndjson": read_lines,
     ".json": read_json,
     ".parquet": _read_parquet,
     ".txt": _read_text,

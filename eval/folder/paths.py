@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from i2p.tables import is_table
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are looked for where none is named
-_TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # those too that are not looked for
+_TABLES = (*_SUFFIXES, ".parquet", ".json", ".xlsx", ".xls", ".ods")  # those too that are not looked for
 
 
 def path_inside(cell: object, root: Path) -> str | None:
