@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eval.base.escape import one_line
+from eval.base.words import first_of
 from eval.measure.metrics import DRAWS, Metrics
 from eval.report.description.facts import model_notes
 from eval.report.description.published import published_notes
@@ -78,8 +79,7 @@ def _statistics(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]
             "categories."
         )
     if few := sorted({m.category for m in metrics if m.expected_max is None}):
-        named = ", ".join(few[:FEW]) + (f" and {len(few) - FEW:,} more" if len(few) > FEW else "")
-        yield f"Expected maximum: over {DRAWS} prompts; too few in {named}."
+        yield f"Expected maximum: over {DRAWS} prompts; too few in {first_of(few, FEW)}."
     if exact := sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS}):
         yield (
             f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: ± 0.0 does "
