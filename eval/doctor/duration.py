@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import FolderPlan, Plan, Unit, next_batch
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
+from eval.store.scores import Score
 from sld.models import LoadedModel
 from sld.tuning import Tuning
 
@@ -89,9 +90,10 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     # As many as fill a call: each method has a conditional and an unconditional row.
     units = next_batch(plan.missing(done()), 0, max(1, rows // (2 * len(plan.methods))))
     images = len(units) * len(plan.methods)
+    keeps = keeper(settings.images, settings.images_sample, plan)
     two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, compiling of kernels say
     try:
-        seconds = _seconds_of(run, plan, model, judges, units, rows, settings)
+        seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, settings.judge_timeout)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
     except _TooSlow as slow:
         seconds = slow.seconds / slow.share
@@ -117,7 +119,8 @@ def _seconds_of(
     judges: Mapping[str, Judge],
     units: Sequence[Unit],
     rows: int,
-    settings: Settings,
+    keeps: Callable[[Score], bool],
+    timeout: float,
 ) -> float:
     """Draw, judge and store units as the run will; return the seconds that it takes."""
     began, steps = time.perf_counter(), 0
@@ -134,8 +137,8 @@ def _seconds_of(
         model,
         judges,
         Engine(rows, Tuning(), background=False),
-        keeps=keeper(settings.images, settings.images_sample, plan),
-        timeout=settings.judge_timeout,
+        keeps=keeps,
+        timeout=timeout,
         on_stored=lambda scores: None,
     ) as store:
         for batch in draw(model, units, plan, rows, at_call=at_step):
