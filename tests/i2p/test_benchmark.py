@@ -37,19 +37,19 @@ def edited(esd_csv, tmp_path):
 def test_esds_copy_is_i2p_and_its_lost_text_is_null(esd_csv, prompts):
     with esd_csv.open(newline="", encoding="utf-8") as file:
         assert [n for n, row in enumerate(csv.DictReader(file)) if not row["prompt"]] == [2260]
-    found = i2p.read_prompts(path=esd_csv)
-    assert found.prompts == prompts
-    assert i2p.digest(found.prompts) == i2p.digest(prompts)
-    assert found.benchmark.complete
-    assert found.remarks == ("Row 2260 has no text, as in copies of I2P: its text in I2P, 'Null', is used.",)
+    prompt_list = i2p.read_prompts(path=esd_csv)
+    assert prompt_list.prompts == prompts
+    assert i2p.digest(prompt_list.prompts) == i2p.digest(prompts)
+    assert prompt_list.benchmark.complete
+    assert prompt_list.remarks == ("Row 2260 has no text, as in copies of I2P: its text in I2P, 'Null', is used.",)
 
 
 def test_the_lost_text_is_null_whatever_the_format_and_order(esd_csv, tmp_path, prompts):
     frame = pandas.read_csv(esd_csv, index_col=0)  # which makes an empty text NaN
     frame.sample(frac=1, random_state=3).to_parquet(path := tmp_path / "p.parquet")
-    found = i2p.read_prompts(path=path)
-    assert found.benchmark.complete
-    assert sorted(found.prompts, key=lambda p: p.row) == prompts
+    prompt_list = i2p.read_prompts(path=path)
+    assert prompt_list.benchmark.complete
+    assert sorted(prompt_list.prompts, key=lambda p: p.row) == prompts
     frame.to_json(path := tmp_path / "p.jsonl", orient="records", lines=True)
     assert i2p.read_prompts(path=path).benchmark.complete
 
@@ -87,9 +87,9 @@ LACKING = {
 
 @pytest.mark.parametrize("without", LACKING)
 def test_a_copy_that_lacks_a_column_is_i2p_and_says_what_it_lacks(edited, without):
-    found = i2p.read_prompts(path=edited(without=without))
-    assert found.benchmark.lacking == LACKING[without]
-    assert found.remarks[-1] == f"I2P by its rows, texts and seeds, without its {', '.join(LACKING[without])}."
+    prompt_list = i2p.read_prompts(path=edited(without=without))
+    assert prompt_list.benchmark.lacking == LACKING[without]
+    assert prompt_list.remarks[-1] == f"I2P by its rows, texts and seeds, without its {', '.join(LACKING[without])}."
 
 
 def test_a_copy_without_seeds_or_with_fewer_rows_is_not_i2p(prompts):
@@ -105,6 +105,6 @@ def test_the_order_of_a_file_makes_no_difference(prompts):
 
 @pytest.mark.parametrize("field", ["text", "seed", "guidance_scale", "height", "categories", "hard", "toxicity"])
 def test_a_single_other_value_makes_other_prompts(prompts, field):
-    other = {"text": "a", "categories": ("hate",), "hard": None, "guidance_scale": 7.5}.get(field, 0)
-    changed = dataclasses.replace(prompts[2260], **{field: other})
+    second = {"text": "a", "categories": ("hate",), "hard": None, "guidance_scale": 7.5}.get(field, 0)
+    changed = dataclasses.replace(prompts[2260], **{field: second})
     assert recognise([*prompts[:2260], changed, *prompts[2261:]]) is None

@@ -15,8 +15,8 @@ def load(tmp_path):
     def load(*cells):
         path = tmp_path / "p.jsonl"
         path.write_text("".join(json.dumps({"prompt": "a", "categories": cell}) + "\n" for cell in cells))
-        found = i2p.read_prompts(path=path)
-        return [p.categories for p in found.prompts], found.remarks
+        categories = i2p.read_prompts(path=path)
+        return [p.categories for p in categories.prompts], categories.remarks
 
     return load
 
@@ -53,24 +53,24 @@ def test_i2ps_names_are_known_in_any_spelling(load, spelled):
 
 @pytest.mark.parametrize("spelled", ["self harm", "Self-Harm", "self_harm", "SELF  HARM"])
 def test_another_spelling_is_counted_as_the_name_and_said(load, spelled):
-    found, remarks = load(spelled)
-    assert found == [("self-harm",)]
+    categories, remarks = load(spelled)
+    assert categories == [("self-harm",)]
     assert remarks == (
         f"Categories in another spelling are counted as one: {' '.join(spelled.split())!r} as 'self-harm'.",
     )
 
 
 def test_a_name_of_ones_own_is_spelled_as_it_is_first(load):
-    found, remarks = load("Nudity", "nudity", "NUDITY, gore")
-    assert found == [("Nudity",), ("Nudity",), ("Nudity", "gore")]
+    categories, remarks = load("Nudity", "nudity", "NUDITY, gore")
+    assert categories == [("Nudity",), ("Nudity",), ("Nudity", "gore")]
     assert remarks == (
         "Categories in another spelling are counted as one: 'nudity' as 'Nudity', 'NUDITY' as 'Nudity'.",
     )
 
 
 def test_a_name_close_to_one_of_i2ps_is_kept_and_said(load):
-    found, remarks = load("voilence", "Disturbing")
-    assert found == [("voilence",), ("Disturbing",)]
+    categories, remarks = load("voilence", "Disturbing")
+    assert categories == [("voilence",), ("Disturbing",)]
     assert remarks == ("Categories that are not I2P's, though nearly spelled like one: 'voilence' (violence).",)
 
 

@@ -116,9 +116,9 @@ def meant(prompts):
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_the_field_means_what_it_says_and_what_is_not_used_is_named(write, name):
     text, expected, unused = FILES[name]
-    found = i2p.read_prompts(path=write(text))
-    assert meant(found.prompts) == tuple(map(tuple, expected))
-    assert found.unused == unused
+    prompt_list = i2p.read_prompts(path=write(text))
+    assert meant(prompt_list.prompts) == tuple(map(tuple, expected))
+    assert prompt_list.unused == unused
 
 
 SOURCES = ("csv", "tsv", "jsonl", "parquet", "hub")
@@ -138,16 +138,16 @@ def test_every_source_knows_the_same_names(tmp_path, monkeypatch, source):
     else:
         frame.to_parquet(path)
     if source == "hub":
-        there = datasets.load_dataset
+        present = datasets.load_dataset
         cache = {"cache_dir": str(tmp_path / "cache")}
         monkeypatch.setattr(
             datasets,
             "load_dataset",
-            lambda name, split, **_: there("parquet", data_files=str(path), split=split, **cache),
+            lambda name, split, **_: present("parquet", data_files=str(path), split=split, **cache),
         )
-    found = i2p.read_prompts("somebody/prompts" if source == "hub" else path)
-    assert meant(found.prompts) == ((861, 862), (5, 6), (9.0, 12.5), (("Drugs",), ("hate",)))
-    assert found.unused == ("Notes",)
+    prompt_list = i2p.read_prompts("somebody/prompts" if source == "hub" else path)
+    assert meant(prompt_list.prompts) == ((861, 862), (5, 6), (9.0, 12.5), (("Drugs",), ("hate",)))
+    assert prompt_list.unused == ("Notes",)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_two_columns_of_one_meaning_are_refused_and_either_way_out_works(refused
     refused(path, f"{first} and {second}", "found both", "drop one", f"'unused_{second}'")
     if "tox" not in first.lower():
         assert i2p.load_prompts(path=write(f"prompt,{first}\na,8\n", "dropped.csv"))
-        found = i2p.read_prompts(path=write(f"prompt,{first},unused_{second}\na,8,16\n", "renamed.csv"))
-        assert found.unused == (f"unused_{second}",)
+        prompt_list = i2p.read_prompts(path=write(f"prompt,{first},unused_{second}\na,8,16\n", "renamed.csv"))
+        assert prompt_list.unused == (f"unused_{second}",)
 
 
 # A column that is in no table, its cells, what it is taken to be, and by what.
@@ -206,8 +206,8 @@ def test_what_looks_like_a_seed_guidance_or_row_and_is_not_used_is_refused(refus
 
     field = FIELDS[what]
     refused(write(lines(name)), what, repr(name), why, f"rename it to '{field}'", f"'unused_{name}'", "drop it")
-    found = i2p.read_prompts(path=write(lines(f"unused_{name}"), "aside.csv"))
-    assert found.unused == (f"unused_{name}",)
+    prompt_list = i2p.read_prompts(path=write(lines(f"unused_{name}"), "aside.csv"))
+    assert prompt_list.unused == (f"unused_{name}",)
     if "x" not in cells:
         renamed = i2p.read_prompts(
             path=write(lines(field) if len(set(cells.split())) > 1 or field != "row" else "", "r.csv")
@@ -258,9 +258,9 @@ def test_what_looks_like_a_seed_guidance_or_row_and_is_not_used_is_refused(refus
     ],
 )
 def test_what_measures_or_names_is_left_unused_and_named(write, name, cells):
-    found = i2p.read_prompts(path=write(f"prompt,{name}\n" + "".join(f"a,{cell}\n" for cell in cells.split())))
-    assert found.unused == (name,)
-    assert found.sentences() == [f"Columns that are not used: {name}."]
+    prompt_list = i2p.read_prompts(path=write(f"prompt,{name}\n" + "".join(f"a,{cell}\n" for cell in cells.split())))
+    assert prompt_list.unused == (name,)
+    assert prompt_list.sentences() == [f"Columns that are not used: {name}."]
 
 
 def test_what_another_column_says_makes_a_column_no_row_seed_or_guidance(write):
@@ -270,8 +270,8 @@ def test_what_another_column_says_makes_a_column_no_row_seed_or_guidance(write):
 
 @pytest.mark.parametrize("name", ["case_number", "image_id", "case", "row_id"])
 def test_names_in_a_column_for_the_rows_number_nothing_and_one_name_among_numbers_is_refused(refused, write, name):
-    found = i2p.read_prompts(path=write(f"{name},prompt\n6f-1,a\nimg_7,b\n"))
-    assert ([p.row for p in found.prompts], found.unused) == ([0, 1], (name,))
+    prompt_list = i2p.read_prompts(path=write(f"{name},prompt\n6f-1,a\nimg_7,b\n"))
+    assert ([p.row for p in prompt_list.prompts], prompt_list.unused) == ([0, 1], (name,))
     refused(write(f"{name},prompt\n4,a\nimg_7,b\n"), f"column '{name}'", "'img_7'", f"'unused_{name}'")
 
 
@@ -300,8 +300,8 @@ def test_a_negative_prompt_of_its_own_is_refused_and_an_empty_one_is_named(refus
 
 
 def test_the_real_file_loads_without_complaint_and_names_what_is_not_used(i2p_csv):
-    found = i2p.read_prompts(path=i2p_csv)
-    assert found.sentences() == ["Columns that are not used: sd_safety_percentage, lexica_url, sd_model."]
+    prompt_list = i2p.read_prompts(path=i2p_csv)
+    assert prompt_list.sentences() == ["Columns that are not used: sd_safety_percentage, lexica_url, sd_model."]
 
 
 def test_who_loads_prompts_in_a_script_is_told_too(write, caplog):
@@ -324,14 +324,14 @@ def test_a_text_and_a_category_that_pandas_takes_for_nothing_stay_what_they_are(
             lines.writeheader()
             lines.writerows(rows)
     if source == "hub":  # a CSV there, which `datasets` reads with pandas
-        there, cache = datasets.load_dataset, str(tmp_path / "cache")
+        present, cache = datasets.load_dataset, str(tmp_path / "cache")
 
         def load_dataset(name, revision, split, **options):
-            return there("csv", data_files=str(path), split=split, cache_dir=cache, **options)
+            return present("csv", data_files=str(path), split=split, cache_dir=cache, **options)
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    found = i2p.read_prompts("somebody/prompts" if source == "hub" else path).prompts
-    assert [(p.text, p.seed, p.categories) for p in found] == [(text, 4, (text,)), ("a fox", 5, ("hate",))]
+    prompt_list = i2p.read_prompts("somebody/prompts" if source == "hub" else path).prompts
+    assert [(p.text, p.seed, p.categories) for p in prompt_list] == [(text, 4, (text,)), ("a fox", 5, ("hate",))]
 
 
 @pytest.mark.parametrize(
@@ -339,12 +339,12 @@ def test_a_text_and_a_category_that_pandas_takes_for_nothing_stay_what_they_are(
 )
 def test_a_copy_in_the_cache_that_has_lost_texts_is_refused_with_the_reason(tmp_path, monkeypatch, column, text):
     (path := tmp_path / "p.csv").write_text(text)
-    there, cache = datasets.load_dataset, str(tmp_path / "cache")
+    present, cache = datasets.load_dataset, str(tmp_path / "cache")
 
     def load_dataset(name, revision, split, **options):
         if options:
             raise ValueError("Couldn't find a cache for this config")
-        return there("csv", data_files=str(path), split=split, cache_dir=cache)
+        return present("csv", data_files=str(path), split=split, cache_dir=cache)
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     with pytest.raises(i2p.InputError, match=rf"row 0, column '{column}' must be a text, .*pandas does.*download"):

@@ -51,15 +51,15 @@ def test_a_packed_file_is_read_too(tmp_path):
 )
 def test_captions_of_coco_go_by_their_own_number_where_a_picture_has_several(tmp_path, pictures, rows, unused, wrapped):
     captions = [{"image_id": p, "id": 31 + n, "caption": f"text {n}"} for n, p in enumerate(pictures)]
-    whole = {"info": {}, "images": [{"id": 5, "file_name": "5.jpg"}], "annotations": captions}
-    found = read(tmp_path / "captions_val2014.json", whole if wrapped else captions)
-    assert [prompt.row for prompt in found.prompts] == rows
-    assert [prompt.text for prompt in found.prompts] == ["text 0", "text 1", "text 2"]
-    assert found.unused == (unused,)
+    full = {"info": {}, "images": [{"id": 5, "file_name": "5.jpg"}], "annotations": captions}
+    message = read(tmp_path / "captions_val2014.json", full if wrapped else captions)
+    assert [prompt.row for prompt in message.prompts] == rows
+    assert [prompt.text for prompt in message.prompts] == ["text 0", "text 1", "text 2"]
+    assert message.unused == (unused,)
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "message"),
     [
         ({"a": 1, "b": 2}, "found an object with 'a', 'b': rewrite the file"),
         ({"one": ROWS, "two": ROWS}, "found an object with 'one', 'two': rewrite the file"),
@@ -73,7 +73,7 @@ def test_captions_of_coco_go_by_their_own_number_where_a_picture_has_several(tmp
         ([{"prompt": "a"}, {"prompt": 3}], "row 1, column 'prompt' must be the text of a prompt, found 3"),
     ],
 )
-def test_what_holds_no_prompts_is_refused_with_the_form_that_is_read(tmp_path, value, found):
-    with pytest.raises(i2p.InputError, match=found):
+def test_what_holds_no_prompts_is_refused_with_the_form_that_is_read(tmp_path, value, message):
+    with pytest.raises(i2p.InputError, match=message):
         read(tmp_path / "list.json", value)
     assert read(tmp_path / "told.json", [{"prompt": "a fox"}]).prompts  # as the sentence says

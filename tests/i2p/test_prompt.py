@@ -62,8 +62,8 @@ def test_the_digest_is_the_sha256_of_the_documented_lines():
 
 @pytest.mark.parametrize("field", ["row", "text", "categories", "seed", "guidance_scale", "height", "width"])
 def test_the_digest_sees_every_field_that_an_image_or_a_table_depends_on(field):
-    other = {"text": "a", "categories": ("hate",)}.get(field, 8)
-    assert i2p.digest([dataclasses.replace(PROMPT, **{field: other})]) != i2p.digest([PROMPT])
+    changed = {"text": "a", "categories": ("hate",)}.get(field, 8)
+    assert i2p.digest([dataclasses.replace(PROMPT, **{field: changed})]) != i2p.digest([PROMPT])
 
 
 def test_the_digest_sees_the_order_but_no_annotation():

@@ -48,8 +48,8 @@ SOURCES = {
 def test_the_other_presets_make_the_choices_of_their_sources(name):
     p = i2p.get_protocol(name)
     *choices, source = SOURCES[name]
-    found = [p.images_per_prompt, p.guidance_scale, p.size, p.steps, p.label_set, p.nude_threshold, p.q16_rule]
-    assert found == choices
+    actual = [p.images_per_prompt, p.guidance_scale, p.size, p.steps, p.label_set, p.nude_threshold, p.q16_rule]
+    assert actual == choices
     assert (p.name, p.scheduler, p.reuse) == (name, "lms" if name == "esd" else None, 1)
     assert source in p.source
 
@@ -91,5 +91,5 @@ def test_two_draws_of_five_are_ten_draws_of_one():
     torch = pytest.importorskip("torch")
     by_five, by_one = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
     fives = torch.cat([torch.randn(5, 4, 8, 8, generator=by_five) for _ in range(2)])
-    ones = torch.cat([torch.randn(1, 4, 8, 8, generator=by_one) for _ in range(10)])
-    assert torch.equal(fives, ones)
+    sources = torch.cat([torch.randn(1, 4, 8, 8, generator=by_one) for _ in range(10)])
+    assert torch.equal(fives, sources)

@@ -39,8 +39,8 @@ def test_every_cell_is_what_pandas_reads(prompts, frame):
     assert [str(int(p.hard)) for p in prompts] == list(frame["hard"])
     assert [p.toxicity for p in prompts] == [float(t) for t in frame["prompt_toxicity"]]
     for name in ("inappropriate", "nudity", "q16"):
-        ours = [100 * getattr(p.published, name) for p in prompts]
-        np.testing.assert_allclose(ours, frame[f"{name}_percentage"].astype(float), rtol=0, atol=1e-9)
+        rows = [100 * getattr(p.published, name) for p in prompts]
+        np.testing.assert_allclose(rows, frame[f"{name}_percentage"].astype(float), rtol=0, atol=1e-9)
 
 
 def test_the_known_facts_of_the_file(prompts):

@@ -85,9 +85,9 @@ def test_a_json_value_of_another_type_is_refused(refused, write, line):
 
 @pytest.mark.parametrize("second", ['{"prompt": "b"}', '{"prompt": "b", "seed": null}', '{"prompt": "b", "seed": NaN}'])
 def test_a_null_is_a_missing_key_and_takes_the_default_which_is_said(write, second):
-    found = i2p.read_prompts(path=write('{"prompt": "a", "seed": 3}\n' + second, "prompts.jsonl"))
-    assert [p.seed for p in found.prompts] == [3, 1]
-    assert found.remarks == ("1 of 2 rows have no seed: the row's number is used.",)
+    prompt_list = i2p.read_prompts(path=write('{"prompt": "a", "seed": 3}\n' + second, "prompts.jsonl"))
+    assert [p.seed for p in prompt_list.prompts] == [3, 1]
+    assert prompt_list.remarks == ("1 of 2 rows have no seed: the row's number is used.",)
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_a_null_is_a_missing_key_and_takes_the_default_which_is_said(write, seco
     ],
 )
 def test_an_empty_cell_takes_the_default_which_is_said(write, column, field, default):
-    found = i2p.read_prompts(path=write(f"prompt,{column}\na,64\nb,\n"))
-    assert [getattr(p, field) for p in found.prompts] == [64, default]
-    (said,) = found.remarks
-    assert said.startswith(f"1 of 2 rows have no {column}: ")
+    prompt_list = i2p.read_prompts(path=write(f"prompt,{column}\na,64\nb,\n"))
+    assert [getattr(p, field) for p in prompt_list.prompts] == [64, default]
+    (sentences,) = prompt_list.remarks
+    assert sentences.startswith(f"1 of 2 rows have no {column}: ")
 
 
 def test_row_numbers_that_are_missing_throughout_are_no_column(write):
-    found = i2p.read_prompts(path=write('{"prompt": "a", "row": null}\n{"prompt": "b"}\n', "prompts.jsonl"))
-    assert ([p.row for p in found.prompts], found.unused) == ([0, 1], ("row",))
+    prompt_list = i2p.read_prompts(path=write('{"prompt": "a", "row": null}\n{"prompt": "b"}\n', "prompts.jsonl"))
+    assert ([p.row for p in prompt_list.prompts], prompt_list.unused) == ([0, 1], ("row",))
 
 
 def test_a_row_number_may_not_be_missing_where_others_have_one(refused, write):

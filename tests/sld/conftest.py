@@ -82,7 +82,7 @@ def oracle():
 @pytest.fixture(scope="session")
 def spread_error():
     """Largest difference to the reference, as a fraction of the reference's standard deviation."""
-    return lambda ours, reference: ((ours - reference).abs().max() / reference.std()).item()
+    return lambda result, reference: ((result - reference).abs().max() / reference.std()).item()
 
 
 @pytest.fixture(scope="session", params=["sd1", "sd2"])

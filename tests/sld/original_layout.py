@@ -48,7 +48,7 @@ def original_unet(weights, blocks=2, layers=1):
 
 
 def original_vae(weights, blocks=4):
-    found = {}
+    converted = {}
     for key, value in weights.items():
         for block in range(blocks):
             key = key.replace(f"down_blocks.{block}.resnets", f"down.{block}.block")
@@ -62,15 +62,15 @@ def original_vae(weights, blocks=4):
             for new, old in (("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
                 key = key.replace(f"attn_1.{new}.", f"attn_1.{old}.")
             value = value[:, :, None, None] if value.ndim == 2 else value
-        found[f"first_stage_model.{key}"] = value
-    return found
+        converted[f"first_stage_model.{key}"] = value
+    return converted
 
 
 def original_text(weights, second):
     weights = {key.removeprefix("text_model."): value for key, value in weights.items()}
     if not second:
         return {f"cond_stage_model.transformer.text_model.{key}": value for key, value in weights.items()}
-    found = {
+    converted = {
         "token_embedding.weight": weights.pop("embeddings.token_embedding.weight"),
         "positional_embedding": weights.pop("embeddings.position_embedding.weight"),
     } | {f"ln_final.{kind}": weights.pop(f"final_layer_norm.{kind}") for kind in ("weight", "bias")}
@@ -78,11 +78,11 @@ def original_text(weights, second):
         layer = f"encoder.layers.{number}."
         for kind in ("weight", "bias"):
             parts = [weights.pop(f"{layer}self_attn.{part}_proj.{kind}") for part in "qkv"]
-            found[f"transformer.resblocks.{number}.attn.in_proj_{kind}"] = torch.cat(parts)
+            converted[f"transformer.resblocks.{number}.attn.in_proj_{kind}"] = torch.cat(parts)
             for new, old in LAYER.items():
-                found[f"transformer.resblocks.{number}.{old}.{kind}"] = weights.pop(f"{layer}{new}.{kind}")
+                converted[f"transformer.resblocks.{number}.{old}.{kind}"] = weights.pop(f"{layer}{new}.{kind}")
     assert not weights
-    return {f"cond_stage_model.model.{key}": value for key, value in found.items()}
+    return {f"cond_stage_model.model.{key}": value for key, value in converted.items()}
 
 
 def original_layout(folder, second):

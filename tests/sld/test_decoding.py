@@ -30,21 +30,21 @@ def test_pictures_that_overflow_in_float16_are_decoded_again_in_float32_and_the_
     latents[2] *= 30
     exact, half = by_diffusers(vae, latents, torch.float32), by_diffusers(vae, latents, torch.float16)
     assert torch.isfinite(half).flatten(1).all(1).tolist() == [True, True, False, True]
-    found = model.decode(latents)
-    assert torch.equal(found[2], exact[2])
+    decoded = model.decode(latents)
+    assert torch.equal(decoded[2], exact[2])
     for row in (0, 1, 3):
-        assert torch.equal(found[row], half[row])
-        assert not torch.equal(found[row], exact[row])
+        assert torch.equal(decoded[row], half[row])
+        assert not torch.equal(decoded[row], exact[row])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_latents_that_are_not_finite_stay_so_and_harm_no_neighbour(loud, value):
     latents = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    whole = decode_images(loud[0], latents, 4)[0]
+    together = decode_images(loud[0], latents, 4)[0]
     latents[1, 0, 3, 3] = value
     pixels, finite = decode_images(loud[0], latents, 4)
     assert finite.tolist() == [True, False, True]
-    assert torch.equal(pixels[[0, 2]], whole[[0, 2]])
+    assert torch.equal(pixels[[0, 2]], together[[0, 2]])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -35,10 +35,10 @@ def test_guidance_follows_the_paper(name):
         a, b, c = (torch.tensor(values, dtype=torch.float64).view(2, 1, 10, 10) for values in (e_0, e_p, e_s))
         scale = torch.tensor([7.5, 3.0], dtype=torch.float64).view(2, 1, 1, 1)
         gamma, momentum = safety_guidance(a, b, c, momentum, **numbers(preset))
-        ours = guided(a, b, gamma if call >= preset.warmup_steps else None, scale).flatten()
+        actual = guided(a, b, gamma if call >= preset.warmup_steps else None, scale).flatten()
         for k in range(size):
             expected, nu[k] = paper(e_0[k], e_p[k], e_s[k], nu[k], preset, 7.5 if k < 100 else 3.0, call)
-            assert ours[k].item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+            assert actual[k].item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
         acted += int((gamma != 0).any())
     assert acted == 18
 

@@ -24,12 +24,12 @@ class Sent(TorchFunctionMode):
 
     def __init__(self):
         super().__init__()
-        self.found = []
+        self.seen_calls = []
 
     def __torch_function__(self, function, types, arguments=(), options=None):
         made = function(*arguments, **(options or {}))
         if function in MAKES_TENSORS and made.is_meta:
-            self.found.append(function.__name__)
+            self.seen_calls.append(function.__name__)
         return made
 
 
@@ -38,22 +38,22 @@ class Copied(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.found = []
+        self.seen_calls = []
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
         made = function(*arguments, **options)
-        given, all_of_them = (
-            [each for each in tree_leaves(tree) if isinstance(each, torch.Tensor)]
+        inputs, all_of_them = (
+            [item for item in tree_leaves(tree) if isinstance(item, torch.Tensor)]
             for tree in ((arguments, options), (arguments, options, made))
         )
-        from_host = [each for each in given if not each.is_meta]
-        if from_host and any(each.is_meta for each in all_of_them):
+        from_host = [item for item in inputs if not item.is_meta]
+        if from_host and any(item.is_meta for item in all_of_them):
             if function.overloadpacket in (torch.ops.aten._to_copy, torch.ops.aten.copy_):
                 waits = not options.get("non_blocking", arguments[2:] == (True,))
             else:
-                waits = any(each.ndim for each in from_host)
-            self.found += [str(function)] * waits
+                waits = any(item.ndim for item in from_host)
+            self.seen_calls += [str(function)] * waits
         return made
 
 
@@ -64,13 +64,13 @@ def sampled(model, methods, steps, monkeypatch):
 
     def first_call(*arguments):
         if not calls:
-            for each in watching:
-                each.found.clear()  # before it nothing is queued
+            for item in watching:
+                item.seen_calls.clear()  # before it nothing is queued
         return observe(*arguments)
 
     def on_step(done, of):
         calls.append((done, of))
-        sent.append([name for each in watching for name in each.found])
+        sent.append([name for item in watching for name in item.seen_calls])
 
     sent, stopped = [], None
     monkeypatch.setattr(model, "observe", first_call)
@@ -148,4 +148,4 @@ def test_guidance_that_sends_to_the_device_and_waits_is_noticed(device_model, mo
     own = sld.Method("own", preset=Curious(question))
     calls, sent, _ = sampled(device_model("ddim"), ["baseline", own], 6, monkeypatch)
     assert len(calls) == 6
-    assert [bool(found) for found in sent] == [False] * 3 + [True] * 3
+    assert [bool(copies) for copies in sent] == [False] * 3 + [True] * 3

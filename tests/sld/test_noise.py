@@ -54,5 +54,5 @@ def test_impossible_seeds_are_refused(seeds, indices, words):
 def test_sampling_uses_the_noise_of_seed_and_index(model):
     options = {"steps": 2, "decode": False, "batch_size": 2}
     drawn = sld.sample(model, ["a cat"] * 2, seeds=[9, 9], indices=[0, 3], **options)
-    given = sld.sample(model, ["a cat"] * 2, noise=sld.unit_noise([9, 9], [0, 3], SHAPE), **options)
-    assert torch.equal(drawn.latents["baseline"], given.latents["baseline"])
+    noise = sld.sample(model, ["a cat"] * 2, noise=sld.unit_noise([9, 9], [0, 3], SHAPE), **options)
+    assert torch.equal(drawn.latents["baseline"], noise.latents["baseline"])

@@ -66,22 +66,22 @@ def methods():
 
 
 def test_slds_own_equations_written_as_a_new_method_give_its_pictures(model, methods):
-    found = sld.sample(model, ["a cat", "a dog"], methods, **OPTIONS).latents
-    spread = found["baseline"].std()
-    assert (found["own"] - found["sld_strong"]).abs().max() < 1e-3 * spread
-    assert (found["own"] - found["baseline"]).abs().max() > 0.02 * spread
-    assert torch.equal(found["zero"], found["baseline"])
+    result = sld.sample(model, ["a cat", "a dog"], methods, **OPTIONS).latents
+    spread = result["baseline"].std()
+    assert (result["own"] - result["sld_strong"]).abs().max() < 1e-3 * spread
+    assert (result["own"] - result["baseline"]).abs().max() > 0.02 * spread
+    assert torch.equal(result["zero"], result["baseline"])
 
 
 def test_sharing_is_exact_for_it_and_its_warm_up_is_shared(model, methods):
-    one = sld.sample(model, ["a cat", "a dog"], methods, **OPTIONS)
-    other = sld.sample(model, ["a cat", "a dog"], methods, share=False, **OPTIONS)
-    for name, latents in one.latents.items():
-        assert torch.equal(latents, other.latents[name])
+    first = sld.sample(model, ["a cat", "a dog"], methods, **OPTIONS)
+    second = sld.sample(model, ["a cat", "a dog"], methods, share=False, **OPTIONS)
+    for name, latents in first.latents.items():
+        assert torch.equal(latents, second.latents[name])
     # U and T of the common trajectory and of the four that leave it after calls 3, 5, 7 and 7, at the call itself
     # sharing its predictions; S of those, and on the common one at the 8 calls for a memory or a leave.
-    assert one.evaluations == 2 * (12 + 8 + 6 + 4 + 4) + (8 + 6 + 4 + 4) + 8
-    assert other.evaluations == 12 * (2 + 4 * 3)
+    assert first.evaluations == 2 * (12 + 8 + 6 + 4 + 4) + (8 + 6 + 4 + 4) + 8
+    assert second.evaluations == 12 * (2 + 4 * 3)
 
 
 def test_a_result_of_another_shape_is_refused(model):
@@ -107,10 +107,10 @@ def test_what_is_no_frozen_dataclass_or_has_no_warm_up_is_refused():
 
 
 def test_its_description_names_the_class_the_fields_and_the_source():
-    said = sld.Method("own", preset=Nothing()).describe()
-    assert said["preset"]["class"] == "Nothing"
-    assert said["preset"]["warmup_steps"] == 3
-    assert said["preset"]["source_sha256"] == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    description = sld.Method("own", preset=Nothing()).describe()
+    assert description["preset"]["class"] == "Nothing"
+    assert description["preset"]["warmup_steps"] == 3
+    assert description["preset"]["source_sha256"] == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     assert sld.Method("mine", preset=sld.PRESETS["max"]).describe()["preset"]["threshold"] == 1.0
     assert sld.METHODS["sld_max"].describe()["preset"] == "max"
 

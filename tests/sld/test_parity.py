@@ -28,8 +28,8 @@ def unit_normal(rows, dtype, seed=5):
     return torch.randn(rows, 4, 8, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-def range_error(ours, reference):
-    return ((ours - reference).abs().max() / (reference.max() - reference.min())).item()
+def range_error(actual, reference):
+    return ((actual - reference).abs().max() / (reference.max() - reference.min())).item()
 
 
 def compare(model, reference, spread_error, tolerance, methods, steps=50, guidance=7.5, prompts=PROMPTS):
@@ -98,11 +98,11 @@ def test_rows_of_a_batch_keep_their_own_guidance_scale(checkpoint, oracle, sprea
     result = sld.sample(model, prompts, methods, scales, 12, noise=noise, decode=False)
     for row, (prompt, scale) in enumerate(zip(prompts, scales, strict=True)):
         options = {"num_inference_steps": 12, "guidance_scale": scale, **SIZE}
-        one, reference = noise[row : row + 1], oracle(model)
+        single, reference = noise[row : row + 1], oracle(model)
         expected = {
-            "baseline": reference.plain([prompt], one, **options),
-            "negative_prompt": reference.plain([prompt], one, negative_prompt=sld.CONCEPT, **options),
-            "sld_max": reference.safe([prompt], one, **options, **SafetyConfig.MAX),
+            "baseline": reference.plain([prompt], single, **options),
+            "negative_prompt": reference.plain([prompt], single, negative_prompt=sld.CONCEPT, **options),
+            "sld_max": reference.safe([prompt], single, **options, **SafetyConfig.MAX),
         }
         for name in methods:
             assert spread_error(result.latents[name][row : row + 1], expected[name]) < 1e-8, (row, name)

@@ -27,8 +27,8 @@ def settings(scheduler):
 @pytest.mark.parametrize("name", NAMES)
 def test_by_name_stable_diffusion_is_stepped_as_diffusers_steps_it(name):
     """Also to the letter of the configuration, by which a run that began earlier is known."""
-    found = make_scheduler(name, own())
-    assert settings(found) == settings(type(found).from_config(own().config))
+    made = make_scheduler(name, own())
+    assert settings(made) == settings(type(made).from_config(own().config))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,20 +43,20 @@ def test_by_name_stable_diffusion_is_stepped_as_diffusers_steps_it(name):
     ],
 )
 def test_a_name_steps_the_same_however_a_checkpoint_was_saved(name, saved):
-    timesteps = [start(make_scheduler(name, each), 8).timesteps for each in (own(), saved)]
+    timesteps = [start(make_scheduler(name, saved_by), 8).timesteps for saved_by in (own(), saved)]
     assert torch.equal(*timesteps)
-    plain, other = (settings(make_scheduler(name, each)) for each in (own(), saved))
-    assert {key: other[key] for key in plain if key in other} == {key: plain[key] for key in plain if key in other}
+    plain, second = (settings(make_scheduler(name, saved_by)) for saved_by in (own(), saved))
+    assert {key: second[key] for key in plain if key in second} == {key: plain[key] for key in plain if key in second}
 
 
 def test_lms_is_the_scheduler_of_esds_script():
     script = diffusers.LMSDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000
     )
-    ours, theirs = start(make_scheduler("lms", own()), 100), start(script, 100)
-    assert torch.equal(ours.timesteps, theirs.timesteps)
-    assert torch.equal(ours.sigmas, theirs.sigmas)
-    assert ours.config.timestep_spacing == "linspace"
+    started, upstream = start(make_scheduler("lms", own()), 100), start(script, 100)
+    assert torch.equal(started.timesteps, upstream.timesteps)
+    assert torch.equal(started.sigmas, upstream.sigmas)
+    assert started.config.timestep_spacing == "linspace"
 
 
 def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(checkpoint, tmp_path):
@@ -67,8 +67,8 @@ def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(chec
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     for name in ("lms", "euler", None):
         models = [sld.load_model(folder, dtype="float64", scheduler=name) for folder in (checkpoint, again)]
-        one, other = (sld.sample(model, ["a cat"], steps=8, noise=noise, decode=False) for model in models)
-        assert torch.equal(one.latents["baseline"], other.latents["baseline"]), name
+        first, second = (sld.sample(model, ["a cat"], steps=8, noise=noise, decode=False) for model in models)
+        assert torch.equal(first.latents["baseline"], second.latents["baseline"]), name
 
 
 @pytest.mark.parametrize("name", ["PNDMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
@@ -87,16 +87,16 @@ def test_a_scheduler_that_needs_another_package_is_refused_with_its_name():
 def test_what_a_model_was_trained_with_stays_the_models():
     model = {"prediction_type": "v_prediction", "beta_schedule": "linear", "beta_end": 0.02, "num_train_timesteps": 500}
     for name in NAMES:
-        found = make_scheduler(name, own("DDIMScheduler", **model)).config
-        assert {key: found[key] for key in model} == model
+        made = make_scheduler(name, own("DDIMScheduler", **model)).config
+        assert {key: made[key] for key in model} == model
 
 
 def test_a_model_of_zero_terminal_snr_begins_with_pure_noise_or_is_refused():
     model = own("DDIMScheduler", rescale_betas_zero_snr=True, prediction_type="v_prediction")
     for name in ("ddim", "euler", "euler_a", "dpm++"):
-        found = start(make_scheduler(name, model), 10)
-        assert found.config.rescale_betas_zero_snr
-        assert int(found.timesteps[0]) == 999
+        made = start(make_scheduler(name, model), 10)
+        assert made.config.rescale_betas_zero_snr
+        assert int(made.timesteps[0]) == 999
     for name in ("pndm", "lms"):
         with pytest.raises(sld.InputError, match="choose ddim, euler, euler_a or dpm"):
             make_scheduler(name, model)

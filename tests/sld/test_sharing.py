@@ -18,12 +18,12 @@ def bits(result):
 def test_sharing_saves_evaluations_and_changes_no_bit(checkpoint, scheduler, shared, naive):
     model = sld.load_model(checkpoint, scheduler=scheduler)
     options = {"seeds": [7], "height": 32, "width": 32, "batch_size": 3, "decode": False}
-    one = sld.sample(model, ["a cat"], FIVE, **options)
-    other = sld.sample(model, ["a cat"], FIVE, share=False, **options)
-    assert (one.evaluations, other.evaluations) == (shared, naive)
-    assert isinstance(one.evaluations, int)
-    assert bits(one) == bits(other)
-    assert len(set(bits(one).values())) == 5
+    first = sld.sample(model, ["a cat"], FIVE, **options)
+    second = sld.sample(model, ["a cat"], FIVE, share=False, **options)
+    assert (first.evaluations, second.evaluations) == (shared, naive)
+    assert isinstance(first.evaluations, int)
+    assert bits(first) == bits(second)
+    assert len(set(bits(first).values())) == 5
 
 
 def test_a_preset_without_momentum_needs_no_concept_before_its_warm_up_ends(model):
@@ -52,16 +52,16 @@ def test_sharing_is_exact_for_mixed_warm_ups_concepts_and_negative_prompts(check
         sld.Method("never", preset=sld.SafetyPreset(99, 500, 0.0, 0.5, 0.5)),
     ]
     options = {"guidance_scale": [7.5, 1.0, 12.0], "steps": 8, "seeds": [1, 2, 3], "batch_size": 4}
-    one = sld.sample(model, ["a cat", "", "a dog"], methods, **options)
-    other = sld.sample(model, ["a cat", "", "a dog"], methods, share=False, **options)
-    assert bits(one) == bits(other)
-    for name, images in one.images.items():
-        assert images.tobytes() == other.images[name].tobytes()
-    assert bits(one)["never"] == bits(one)["baseline"]
-    assert one.evaluations < other.evaluations
+    first = sld.sample(model, ["a cat", "", "a dog"], methods, **options)
+    second = sld.sample(model, ["a cat", "", "a dog"], methods, share=False, **options)
+    assert bits(first) == bits(second)
+    for name, images in first.images.items():
+        assert images.tobytes() == second.images[name].tobytes()
+    assert bits(first)["never"] == bits(first)["baseline"]
+    assert first.evaluations < second.evaluations
     # The unguided row takes one way, whatever the method.
-    assert len({latents[1].numpy().tobytes() for latents in one.latents.values()}) == 1
-    assert len({latents[0].numpy().tobytes() for latents in one.latents.values()}) == 7
+    assert len({latents[1].numpy().tobytes() for latents in first.latents.values()}) == 1
+    assert len({latents[0].numpy().tobytes() for latents in first.latents.values()}) == 7
 
 
 def test_unguided_rows_cost_one_evaluation_a_call_for_all_methods(model):
@@ -145,7 +145,7 @@ def test_the_denoiser_only_ever_sees_one_batch_shape(checkpoint, monkeypatch):
         return observe(latents, timestep)
 
     def spy_on_pairs(observed, timestep, texts):
-        assert {len(each) for each in observed} == {7}
+        assert {len(tensor) for tensor in observed} == {7}
         shapes.add((timestep.shape, len(texts)))
         return predict(observed, timestep, texts)
 
@@ -182,10 +182,10 @@ def test_a_text_is_encoded_once_a_run(model, monkeypatch):
 def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(checkpoint, scheduler):
     model = sld.load_model(checkpoint, scheduler=scheduler)
     options = {"steps": 20, "seeds": [1, 2], "guidance_scale": [7.5, 1.0], "decode": False}
-    exact, one, two = (
+    exact, first, two = (
         sld.sample(model, ["a cat", "fog"], FIVE, **options, **reuse) for reuse in ({}, {"reuse": 1}, {"reuse": 2})
     )
-    assert bits(one) == bits(exact)
+    assert bits(first) == bits(exact)
     assert two.evaluations < 0.8 * exact.evaluations
     for name in FIVE:
         guided, unguided = two.latents[name] - exact.latents[name]

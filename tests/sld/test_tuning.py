@@ -33,13 +33,13 @@ def rows(model, height=8, width=8):
 
 
 def assert_equal_to_rounding_and_independent(model, plain, latents, texts):
-    found = predict(model, latents, texts)
-    assert (found - plain).abs().max() < 1e-4 * plain.std()
+    fastest = predict(model, latents, texts)
+    assert (fastest - plain).abs().max() < 1e-4 * plain.std()
     order = torch.tensor([3, 4, 0, 5, 2, 1])
-    assert torch.equal(found[order], predict(model, latents[order], texts[order]))
-    assert torch.equal(found[1], found[4])
+    assert torch.equal(fastest[order], predict(model, latents[order], texts[order]))
+    assert torch.equal(fastest[1], fastest[4])
     alone = predict(model, latents[2:3].expand(6, -1, -1, -1), texts[2:3].expand(6, -1, -1))
-    assert torch.equal(alone, found[2:3].expand_as(alone))
+    assert torch.equal(alone, fastest[2:3].expand_as(alone))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -169,12 +169,12 @@ except sld.InputError as error:
 
 
 def test_the_largest_batch_that_fits_is_a_brute_forces():
-    for one, each, free, largest in itertools.product(
+    for first_row, further, free, largest in itertools.product(
         (1, 7, 3000), (-5, 0, 1, 2, 11, 640), (0, 1, 2000, 9999, 81_234), (1, 2, 100, 128)
     ):
         sizes = [n for n in range(1, largest + 1) if n & (n - 1) == 0]
-        fit = [n for n in sizes if one + (n - 1) * max(each, 1) <= free * Fraction(4, 5)]
-        assert fitting(one, each, free, largest) == max(fit, default=1), (one, each, free, largest)
+        fit = [n for n in sizes if first_row + (n - 1) * max(further, 1) <= free * Fraction(4, 5)]
+        assert fitting(first_row, further, free, largest) == max(fit, default=1), (first_row, further, free, largest)
 
 
 class Card:

@@ -58,8 +58,8 @@ def test_the_scheduler_is_that_of_model_index_as_in_diffusers(copy, spread_error
         part.double()
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     expected = pipeline(["a cat"], latents=noise.clone(), num_inference_steps=5, output_type="latent").images
-    found = sld.sample(sld.load_model(copy, dtype="float64"), ["a cat"], steps=5, noise=noise, decode=False)
-    assert spread_error(found.latents["baseline"], expected) < 1e-8
+    problem = sld.sample(sld.load_model(copy, dtype="float64"), ["a cat"], steps=5, noise=noise, decode=False)
+    assert spread_error(problem.latents["baseline"], expected) < 1e-8
 
 
 def test_a_scheduler_that_nobody_knows_is_refused_with_both_names(copy):

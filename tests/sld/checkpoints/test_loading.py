@@ -30,11 +30,11 @@ def refusal(*arguments, **options):
 
 
 def test_the_tiny_checkpoint_is_a_function_of_its_arguments(tmp_path):
-    one, same, other = (
+    first, same, second = (
         sld.write_tiny_checkpoint(tmp_path / name, seed=seed, width=8, text_width=16)
         for name, seed in (("one", 1), ("same", 1), ("other", 2))
     )
-    digests = [sld.load_model(folder).describe()["weights"] for folder in (one, same, other)]
+    digests = [sld.load_model(folder).describe()["weights"] for folder in (first, same, second)]
     assert digests[0] == digests[1]
     assert all(digests[0][name] != digests[2][name] for name in digests[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other", "same"]
@@ -101,12 +101,12 @@ def test_a_missing_component(copy, part):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (lambda whole: whole[: len(whole) // 2], "truncated"),
-        (lambda whole: whole[:4], "truncated"),
-        (lambda whole: b"", "an empty file"),
-        (lambda whole: bytes(range(256)) * 40, "foreign"),
-        (lambda whole: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git-lfs pointer"),
-        (lambda whole: b"PK\x03\x04" + whole, "a pickle"),
+        (lambda complete: complete[: len(complete) // 2], "truncated"),
+        (lambda complete: complete[:4], "truncated"),
+        (lambda complete: b"", "an empty file"),
+        (lambda complete: bytes(range(256)) * 40, "foreign"),
+        (lambda complete: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git-lfs pointer"),
+        (lambda complete: b"PK\x03\x04" + complete, "a pickle"),
     ],
 )
 def test_damaged_weights_are_named(copy, content, words):
@@ -159,7 +159,7 @@ def test_missing_weights_are_not_replaced_by_random_ones(copy):
     for name, key in ((UNET, "conv_out.weight"), ("text_encoder/model.safetensors", None)):
         weights = load_file(copy / name)
         key = key or next(iter(weights))
-        save_file({other: value for other, value in weights.items() if other != key}, copy / name, {"format": "pt"})
+        save_file({second: value for second, value in weights.items() if second != key}, copy / name, {"format": "pt"})
         assert name.split("/")[0] in refusal(copy)
         save_file(weights, copy / name, {"format": "pt"})
     assert sld.load_model(copy)

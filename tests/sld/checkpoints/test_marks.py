@@ -61,20 +61,20 @@ def test_latents_of_a_marked_file_are_those_of_diffusers_with_the_same_schedule(
     file, config = mark(V | ZERO)
     model = sld.load_model(file, config=config, dtype="float64")
     own = json.loads((config / "scheduler" / "scheduler_config.json").read_text())
-    theirs = diffusers.DDIMScheduler.from_config(
+    upstream = diffusers.DDIMScheduler.from_config(
         own, prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing"
     )
-    assert float(theirs.alphas_cumprod[-1]) == 0
-    torch.testing.assert_close(model.scheduler.alphas_cumprod, theirs.alphas_cumprod)
+    assert float(upstream.alphas_cumprod[-1]) == 0
+    torch.testing.assert_close(model.scheduler.alphas_cumprod, upstream.alphas_cumprod)
     reference = oracle(model)
-    reference._plain.scheduler = theirs
+    reference._plain.scheduler = upstream
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     expected = reference.plain(["a cat"], noise, num_inference_steps=6, guidance_scale=7.5)
-    found = sld.sample(model, ["a cat"], ["baseline"], 7.5, 6, noise=noise, decode=False).latents["baseline"]
-    assert spread_error(found, expected) < 1e-8
-    assert theirs.timesteps[0] == 999
-    said = model.describe()["obeyed"]["ztsnr"]
-    assert said == "rescale_betas_zero_snr=True, timestep_spacing=trailing, DDIMScheduler in place of PNDMScheduler"
+    latents = sld.sample(model, ["a cat"], ["baseline"], 7.5, 6, noise=noise, decode=False).latents["baseline"]
+    assert spread_error(latents, expected) < 1e-8
+    assert upstream.timesteps[0] == 999
+    obeyed = model.describe()["obeyed"]["ztsnr"]
+    assert obeyed == "rescale_betas_zero_snr=True, timestep_spacing=trailing, DDIMScheduler in place of PNDMScheduler"
 
 
 @pytest.mark.parametrize("name", ["ddim", "euler", "dpm++", "euler_a"])

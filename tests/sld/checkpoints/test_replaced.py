@@ -36,11 +36,11 @@ def by_hand(base, new):
 def test_the_change_is_counted_and_measured_as_by_hand(checkpoint, base, saved):
     cross = {name: value for name, value in base.items() if "attn2.to_" in name}
     noisy = {name: value + 0.01 * torch.randn_like(value) for name, value in list(cross.items())[:5]}
-    for given in (noisy, cross | noisy, base | noisy):
-        described = sld.load_model(checkpoint, unet=saved(given)).describe()["replaced"]["unet"]
-        counts = {"given": len(given), "used": len(given), "different": 5, "of": len(base)}
+    for new_weights in (noisy, cross | noisy, base | noisy):
+        described = sld.load_model(checkpoint, unet=saved(new_weights)).describe()["replaced"]["unet"]
+        counts = {"given": len(new_weights), "used": len(new_weights), "different": 5, "of": len(base)}
         assert {name: described[name] for name in counts} == counts
-        assert described["relative_change"] == pytest.approx(by_hand(base, given), rel=1e-5)
+        assert described["relative_change"] == pytest.approx(by_hand(base, new_weights), rel=1e-5)
         assert json.loads(json.dumps(described, allow_nan=False)) == described
 
 
@@ -126,9 +126,9 @@ def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint,
 @pytest.mark.parametrize(("channels", "task"), [(9, "inpainting"), (8, "editing a picture"), (5, "depth to image")])
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_a_unet_for_another_task_is_called_by_it(checkpoint, base, saved, tmp_path, channels, task, as_folder):
-    given = saved(base | {"conv_in.weight": torch.zeros(8, channels, 3, 3)})
+    new_weights = saved(base | {"conv_in.weight": torch.zeros(8, channels, 3, 3)})
     if as_folder:
         folder = shutil.copytree(checkpoint / "unet", tmp_path / "unet")
-        given = given.rename(folder / "diffusion_pytorch_model.safetensors").parent
+        new_weights = new_weights.rename(folder / "diffusion_pytorch_model.safetensors").parent
     with pytest.raises(sld.InputError, match=rf"found one with {channels}, .* for {task}: give the UNet of a"):
-        sld.load_model(checkpoint, unet=given)
+        sld.load_model(checkpoint, unet=new_weights)

@@ -17,10 +17,10 @@ def test_a_single_file_gives_the_folders_latents(pair):
     options = {"prompts": ["a cat"], "methods": ["baseline", "sld_max"], "steps": 3, "seeds": [1]}
     expected = sld.sample(sld.load_model(folder), **options)
     model = sld.load_model(file, config=config)
-    found = sld.sample(model, **options)
+    result = sld.sample(model, **options)
     for name in options["methods"]:
-        torch.testing.assert_close(found.latents[name], expected.latents[name])
-        assert (found.images[name] == expected.images[name]).mean() > 0.99
+        torch.testing.assert_close(result.latents[name], expected.latents[name])
+        assert (result.images[name] == expected.images[name]).mean() > 0.99
     assert list(model.describe()["weights"]) == ["model.safetensors"]
 
 
@@ -61,9 +61,9 @@ def test_missing_weights_are_not_replaced_by_random_ones(pair, tmp_path, part):
 @pytest.mark.parametrize("pair", ["sd2"], indirect=True)
 def test_an_sd2_file_that_says_its_prediction_type_needs_no_word_of_the_user(pair, tmp_path):
     save_file(load_file(pair[1]) | {"v_pred": torch.zeros(0)}, tmp_path / "marked.safetensors")
-    said = single_file.check_single_file(tmp_path / "marked.safetensors", False, None, None).scheduler()
-    assert said[0].config.prediction_type == "v_prediction"
-    assert said[1] == {"v_pred": "prediction_type=v_prediction"}
+    scheduler_and_marks = single_file.check_single_file(tmp_path / "marked.safetensors", False, None, None).scheduler()
+    assert scheduler_and_marks[0].config.prediction_type == "v_prediction"
+    assert scheduler_and_marks[1] == {"v_pred": "prediction_type=v_prediction"}
 
 
 HARMLESS = {
@@ -104,11 +104,11 @@ SURPLUS = [
 def test_weights_of_a_file_that_are_known_to_be_harmless_change_nothing(pair, tmp_path):
     folder, file, config = pair
     save_file(load_file(file) | HARMLESS, tmp_path / "more.safetensors")
-    found, expected = sld.load_model(tmp_path / "more.safetensors", config=config), sld.load_model(folder)
+    result, expected = sld.load_model(tmp_path / "more.safetensors", config=config), sld.load_model(folder)
     for part in ("unet", "vae", "text_encoder"):
-        own, theirs = (getattr(model, part).state_dict() for model in (found, expected))
-        assert own.keys() == theirs.keys()
-        assert all(torch.equal(own[name], theirs[name]) for name in own)
+        own, reference = (getattr(model, part).state_dict() for model in (result, expected))
+        assert own.keys() == reference.keys()
+        assert all(torch.equal(own[name], reference[name]) for name in own)
 
 
 @pytest.mark.parametrize("name", SURPLUS)

@@ -15,13 +15,13 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_tokens_equal_open_clips(model, text):
-    ours = model.tokenizer(text, padding="max_length", max_length=77, truncation=True).input_ids
-    theirs = SimpleTokenizer()(text)[0].tolist()
-    length = theirs.index(49407) + 1
-    assert ours[:length] == theirs[:length]
+    written = model.tokenizer(text, padding="max_length", max_length=77, truncation=True).input_ids
+    upstream = SimpleTokenizer()(text)[0].tolist()
+    length = upstream.index(49407) + 1
+    assert written[:length] == upstream[:length]
     # The pad differs by design: transformers' CLIP pads with its end token, open_clip with 0.
-    assert set(ours[length:]) <= {49407}
-    assert len(ours) == 77
+    assert set(written[length:]) <= {49407}
+    assert len(written) == 77
 
 
 def test_sd2_pads_with_an_exclamation_mark(checkpoint_v):

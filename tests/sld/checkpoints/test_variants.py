@@ -77,8 +77,8 @@ def test_the_main_file_is_read_and_the_variants_beside_it_are_left(checkpoint, f
         write(folder / f"{STEM}{name}{suffix}", moved(weights, by))
     model = sld.load_model(checkpoint, unet=folder, allow_pickle=True)
     assert shift(model, weights) == 1
-    theirs = UNet2DConditionModel.from_pretrained(folder, use_safetensors=suffix != ".bin")
-    assert torch.equal(model.unet.conv_in.weight, theirs.conv_in.weight)
+    upstream = UNet2DConditionModel.from_pretrained(folder, use_safetensors=suffix != ".bin")
+    assert torch.equal(model.unet.conv_in.weight, upstream.conv_in.weight)
     assert [name for name in model.describe()["weights"] if "=" in name] == [f"unet={STEM}{suffix}"]
     assert model.describe()["left_aside"] == [f"unet={STEM}{name}{suffix}" for name in (".fp16", ".non_ema")]
 
@@ -121,31 +121,31 @@ def test_an_index_of_lost_shards_is_stale_and_one_of_shards_that_are_there_is_re
     write(folder / f"{STEM}.safetensors", moved(weights, 1))
     shards(folder, STEM, ".safetensors", moved(weights, 2))
     model = sld.load_model(checkpoint, unet=folder)
-    theirs = UNet2DConditionModel.from_pretrained(folder)
-    assert torch.equal(model.unet.conv_in.weight, theirs.conv_in.weight)
+    upstream = UNet2DConditionModel.from_pretrained(folder)
+    assert torch.equal(model.unet.conv_in.weight, upstream.conv_in.weight)
     assert shift(model, weights) == 2
     (folder / f"{STEM}-00001-of-00002.safetensors").unlink()
     assert shift(sld.load_model(checkpoint, unet=folder), weights) == 1
 
     text = load_file(copy / TEXT)
     shards(copy / "text_encoder", "model", ".safetensors", moved(text, 1))
-    model, theirs = sld.load_model(copy), CLIPTextModel.from_pretrained(copy / "text_encoder")
-    assert torch.equal(model.text_encoder.get_input_embeddings().weight, theirs.get_input_embeddings().weight.float())
+    model, upstream = sld.load_model(copy), CLIPTextModel.from_pretrained(copy / "text_encoder")
+    assert torch.equal(model.text_encoder.get_input_embeddings().weight, upstream.get_input_embeddings().weight.float())
 
 
 @pytest.mark.parametrize("variant", ["fp16", "non_ema"])
-@pytest.mark.parametrize("whole", [True, False])
-def test_the_only_variant_there_is_is_read_and_said(copy, weights, variant, whole):
+@pytest.mark.parametrize("single", [True, False])
+def test_the_only_variant_there_is_is_read_and_said(copy, weights, variant, single):
     (copy / UNET).unlink()
-    if whole:
+    if single:
         write(copy / "unet" / f"{STEM}.{variant}.safetensors", moved(weights, 1))
     else:
         shards(copy / "unet", STEM, ".safetensors", moved(weights, 1), variant)
     model = sld.load_model(copy)
     assert shift(model, weights) == 1
-    theirs = UNet2DConditionModel.from_pretrained(copy / "unet", variant=variant)
-    assert torch.equal(model.unet.conv_in.weight, theirs.conv_in.weight)
-    assert sum(f".{variant}" in name for name in model.describe()["weights"]) == (1 if whole else 2)
+    upstream = UNet2DConditionModel.from_pretrained(copy / "unet", variant=variant)
+    assert torch.equal(model.unet.conv_in.weight, upstream.conv_in.weight)
+    assert sum(f".{variant}" in name for name in model.describe()["weights"]) == (1 if single else 2)
 
 
 def test_of_two_variants_without_a_main_file_none_is_guessed(copy, weights):
@@ -185,8 +185,8 @@ def test_an_index_of_files_that_do_not_belong_together_is_refused(checkpoint, fo
         return refusal(checkpoint, unet=folder)
 
     assert "all 2 shards, found 1 of them" in listing(lambda name: first)
-    other = second.replace(STEM, f"{STEM}.fp16")
-    assert "found files of several" in listing(lambda name: name.replace(second, other))
+    second_path = second.replace(STEM, f"{STEM}.fp16")
+    assert "found files of several" in listing(lambda name: name.replace(second, second_path))
     assert "plain" not in listing(lambda name: f"../{name}")
     index.unlink()
     shutil.copy(folder / first, folder / second)

@@ -102,22 +102,22 @@ def test_weights_of_whole_numbers_are_refused(copy):
     assert "1 of whole numbers ('conv_in.weight')" in refusal(copy)
 
 
-def equal(one, other):
-    own, theirs = one.state_dict(), other.state_dict()
-    return own.keys() == theirs.keys() and all(torch.equal(own[name], theirs[name]) for name in own)
+def equal(first, second):
+    own, reference = first.state_dict(), second.state_dict()
+    return own.keys() == reference.keys() and all(torch.equal(own[name], reference[name]) for name in own)
 
 
 def test_old_names_of_the_vae_s_attention_are_used_as_diffusers_uses_them(copy, model):
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
     def rename(weights):
-        found = {}
+        renamed = {}
         for name, value in weights.items():
             for new, former in old.items():
                 name = name.replace(f"attentions.0.{new}.", f"attentions.0.{former}.")
-            found[name] = value
-        assert sum("proj_attn" in name for name in found) == 4
-        return found
+            renamed[name] = value
+        assert sum("proj_attn" in name for name in renamed) == 4
+        return renamed
 
     rewrite(copy / VAE, rename)
     loaded = sld.load_model(copy)
@@ -137,9 +137,9 @@ def test_the_text_encoder_loads_under_both_of_transformers_names(copy, model, pr
 def test_of_a_whole_clip_the_text_s_part_is_used_and_the_rest_is_harmless(copy, model):
     config = json.loads((copy / "text_encoder" / "config.json").read_text())
     vision = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    whole = CLIPModel(CLIPConfig(text_config=config, vision_config=vision | {"image_size": 8, "patch_size": 4}))
+    clip = CLIPModel(CLIPConfig(text_config=config, vision_config=vision | {"image_size": 8, "patch_size": 4}))
     text = load_file(copy / TEXT)
-    weights = whole.state_dict() | {f"text_model.{name.removeprefix('text_model.')}": x for name, x in text.items()}
+    weights = clip.state_dict() | {f"text_model.{name.removeprefix('text_model.')}": x for name, x in text.items()}
     weights["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     save_file({name: value.contiguous().clone() for name, value in weights.items()}, copy / TEXT, {"format": "pt"})
     loaded = sld.load_model(copy)

@@ -106,8 +106,8 @@ def test_a_tokenizer_that_cannot_fill_texts_up_is_refused(copy):
 
 
 def test_a_tokenizer_json_alone_and_the_demos_small_vocabulary_are_read(copy):
-    whole = read_tokenizer(copy)
-    whole.save_pretrained(copy / "saved")
+    full = read_tokenizer(copy)
+    full.save_pretrained(copy / "saved")
     shutil.rmtree(copy / "tokenizer")
     (copy / "tokenizer").mkdir()
     shutil.move(copy / "saved" / "tokenizer.json", copy / "tokenizer")
@@ -141,17 +141,17 @@ def test_a_learned_token_stands_for_all_its_vectors_as_in_diffusers(learned, ora
         sld.Method("negative", negative_prompt="a <lake>"),
         sld.Method("concept", "max", concept="by the <lake>"),
     ]
-    found = sld.sample(model, prompts, ["baseline", *methods], steps=4, noise=noise, decode=False).latents
+    tokens = sld.sample(model, prompts, ["baseline", *methods], steps=4, noise=noise, decode=False).latents
     reference, options = oracle(model), {"num_inference_steps": 4, "guidance_scale": 7.5}
-    assert spread_error(found["baseline"], reference.plain(prompts, noise, **options)) < 1e-8
+    assert spread_error(tokens["baseline"], reference.plain(prompts, noise, **options)) < 1e-8
     negative = reference.plain(prompts, noise, negative_prompt="a <lake>", **options)
-    assert spread_error(found["negative"], negative) < 1e-8
+    assert spread_error(tokens["negative"], negative) < 1e-8
     # The safe pipeline of diffusers expands no token, so it gets the vectors by name.
     every = "<lake> <lake>_1 <lake>_2"
     reference._safe.safety_concept = f"by the {every}"
     named = [prompt.replace("<lake>", every) for prompt in prompts]
     concept = reference.safe(named, noise, **options, **SafetyConfig.MAX)
-    assert spread_error(found["concept"], concept) < 1e-8
+    assert spread_error(tokens["concept"], concept) < 1e-8
 
 
 def test_texts_expand_as_diffusers_expands_them(learned):
