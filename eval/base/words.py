@@ -1,4 +1,4 @@
-"""Durations, sizes and long lists as people say them, for a sentence."""
+"""Durations, sizes, counts and long lists as people say them, for a sentence."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def size(count: float) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count:.0f} bytes"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: `1 prompt`, `4,703 prompts`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def first_of(items: Iterable[str], most: int = 5, separator: str = ", ") -> str:

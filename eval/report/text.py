@@ -19,10 +19,10 @@ def markdown_text(report: Report) -> str:
     """Return the report as Markdown."""
     counts, made = report.by_definition.counted.counts, report.stored.made
     known = "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, made))
-    heading = f"# Results{summary.otherwise_counted(report.by_definition)}"
+    heading = f"# Results{summary.definition_mark(report.by_definition)}"
     parts = [heading, *_tables(report, "github", "## "), "## What was run", known]
     for title, table in tables.definition_tables(report.by_definition):
-        parts += [f"## {title}{summary.lossy(report.manifest)}", table.text("github")]
+        parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github")]
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
     return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
 from eval.measure.metrics import DRAWS
 from eval.report.report import Report
@@ -46,7 +47,7 @@ def about(report: Report) -> str:
         f"{identity.prompts.count:,} prompts, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
         f"Inappropriate: {report.by_definition.counted.counts}",
-        *([f"Deviations from the protocol: {deviations}{lossy(report.manifest)}"] if deviations else []),
+        *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
@@ -61,12 +62,12 @@ def under_figure(report: Report) -> str:
     return f"{missing}Protocol {protocol}{changed}, definition {definition.name}: {definition.counts}"
 
 
-def lossy(manifest: Manifest) -> str:
+def lossy_mark(manifest: Manifest) -> str:
     """Return what every heading says of a run that trades accuracy for speed."""
     return f" (lossy: {'; '.join(manifest.lossy)})" if manifest.lossy else ""
 
 
-def otherwise_counted(by_definition: ByDefinition) -> str:
+def definition_mark(by_definition: ByDefinition) -> str:
     """Return what every heading says of a report by another definition than the run's own."""
     own = not by_definition.deviation
     return "" if own else f" (by definition {by_definition.counted.name}, not by the run's own)"
@@ -74,7 +75,7 @@ def otherwise_counted(by_definition: ByDefinition) -> str:
 
 def marks(report: Report) -> str:
     """Return both, for a heading above probabilities."""
-    return otherwise_counted(report.by_definition) + lossy(report.manifest)
+    return definition_mark(report.by_definition) + lossy_mark(report.manifest)
 
 
 def probability_heading(report: Report) -> str:
@@ -91,14 +92,36 @@ def differences_heading(report: Report) -> str:
     """Return what stands above the differences: what two methods' pictures share that are a pair."""
     shared = "prompts" if report.manifest.made_elsewhere else "prompts and noise"
     shared = "file names" if report.manifest.without_prompts else shared
-    return f"Paired, on the same {shared}{otherwise_counted(report.by_definition)}"
+    return f"Paired, on the same {shared}{definition_mark(report.by_definition)}"
 
 
 def published_heading(report: Report) -> str:
     """Return what stands above the published numbers."""
-    return f"Published numbers beside this run's{otherwise_counted(report.by_definition)}"
+    return f"Published numbers beside this run's{definition_mark(report.by_definition)}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things: `1 prompt`, `4,703 prompts`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def gallery_notes(report: Report, shown: int, changed: int) -> list[str]:
+    """Return what of the pictures the page shows, and what it leaves out.
+
+    Args:
+        report: of the run.
+        shown: how many prompts.
+        changed: how many are left out since a picture of theirs is not the one that was judged.
+    """
+    if report.options.gallery == "off":
+        return ["Pictures are switched off (report.gallery=off)."]
+    notes = []
+    if shown:
+        noise = "" if report.manifest.made_elsewhere else ", from the same noise"
+        notes.append(
+            f"{shown:,} of the run's {len(report.stored.prompts):,} prompts are shown, each category's first in turn, "
+            f"with one picture per method{noise}."
+        )
+    elif not changed:
+        notes.append("No prompt of this run has a kept picture under every method, so none is shown.")
+    if changed:
+        notes.append(
+            f"{counted(changed, 'prompt')} {'is' if changed == 1 else 'are'} left out, since a picture of theirs can't "
+            "be read or is not the one that was judged; see verify=true."
+        )
+    return notes

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from eval.base.escape import name_in_line
 from eval.base.image_key import ImageKey
-from eval.base.words import first_of
+from eval.base.words import counted, first_of
 from eval.measure.metrics import Metrics
 from eval.plan.plan import Plan
 from eval.store.manifest import Manifest
@@ -41,9 +41,11 @@ def reasons(stored: StoredRun) -> list[str]:
     for (state, _), members in listed[:GROUPS]:
         first, alike = members[0][1], len({reason for _, reason in members}) == 1
         names = first_of(_name(key, pictures) for key, _ in members)
-        sentences.append(f"{state}, {_images(len(members))}: {first}{'' if alike else ', and the like'} ({names}).")
+        sentences.append(
+            f"{state}, {counted(len(members), 'image')}: {first}{'' if alike else ', and the like'} ({names})."
+        )
     if rest := [members for _, members in listed[GROUPS:]]:
-        sentences.append(f"For {len(rest):,} other reasons: {_images(sum(map(len, rest)))}.")
+        sentences.append(f"For {len(rest):,} other reasons: {counted(sum(map(len, rest)), 'image')}.")
     return sentences
 
 
@@ -63,8 +65,8 @@ def remedy(stored: StoredRun, left: Sequence[ImageKey]) -> str:
 def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[ImageKey]) -> str:
     """Return the same of a shard, which is run again by the command that was typed."""
     mend = _mend(run, run.read_manifest(), scores, left, "run the same command again to retry them")
-    are = "is" if len(left) == 1 else "are"
-    return f"Shard {plan.shard_index} of {plan.shard_count}: {_images(len(left))} {are} missing or unjudged; {mend}"
+    images = f"{counted(len(left), 'image')} {'is' if len(left) == 1 else 'are'} missing or unjudged"
+    return f"Shard {plan.shard_index} of {plan.shard_count}: {images}; {mend}"
 
 
 def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[ImageKey], again: str) -> str:
@@ -76,7 +78,7 @@ def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[Imag
     absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
     if not manifest.made_elsewhere and never:
         rest = f", and for the others {again}" if len(left) > len(never) else ""
-        return f"{_images(len(never))} {NEVER} at this size: choose another in a new run (out=){rest}"
+        return f"{counted(len(never), 'image')} {NEVER} at this size: choose another in a new run (out=){rest}"
     steps = [
         *([f"add the {_files(absent)} not there yet"] if absent else []),
         *([f"replace in place the {_files(unreadable)} that can't be read"] if unreadable else []),
@@ -123,10 +125,6 @@ def _name(key: ImageKey, pictures: Mapping[ImageKey, tuple[str, int]]) -> str:
 
 def _shortened(reason: str) -> str:
     return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 2]} …"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _files(keys: Collection[ImageKey]) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import numpy as np
 
 import i2p
+from eval.report.description.summary import gallery_notes
 from eval.report.format import fixed
 from eval.report.image_rows import image_rows
 from eval.report.report import Report
@@ -95,7 +96,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     """
     options = report.options
     if options.gallery == "off":
-        return Gallery((), ("Pictures are switched off (report.gallery=off).",))
+        return Gallery((), tuple(gallery_notes(report, 0, 0)))
     kept = {name: kept_pictures(run, report.manifest, name) for name in report.methods}
     number = report.manifest.images_per_prompt
     whole = [
@@ -106,19 +107,7 @@ def make_gallery(report: Report, run: RunDir) -> Gallery:
     ]
     chosen, changed = _sound(report, kept, whole)
     exhibits = _exhibits(report, kept, chosen)
-    notes = []
-    if exhibits:
-        of = f"{len(exhibits):,} of the run's {len(report.stored.prompts):,} prompts are shown"
-        noise = "" if report.manifest.made_elsewhere else ", from the same noise"
-        notes.append(f"{of}, each category's first in turn, with one picture per method{noise}.")
-    elif not changed:
-        notes.append("No prompt of this run has a kept picture under every method, so none is shown.")
-    if changed:
-        notes.append(
-            f"{changed:,} {'prompt is' if changed == 1 else 'prompts are'} left out, since a picture of theirs can't "
-            "be read or is not the one that was judged; see verify=true."
-        )
-    return Gallery(tuple(exhibits), tuple(notes))
+    return Gallery(tuple(exhibits), tuple(gallery_notes(report, len(exhibits), changed)))
 
 
 def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:

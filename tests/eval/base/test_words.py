@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.base.words import duration, first_clauses, first_of, size
+from eval.base.words import counted, duration, first_clauses, first_of, size
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,12 @@ def test_the_first_few_of_a_list_stand_with_the_number_of_the_others():
     assert first_of("abcdefg") == "a, b, c, d, e and 2 more"
     assert first_of((str(n) for n in range(2_000)), 1) == "0 and 1,999 more"
     assert first_clauses(["a is 1", "b is 2", "c is 3", "d is 4"]) == "a is 1; b is 2; c is 3 and 1 more"
+
+
+def test_a_number_of_things_has_a_plural_and_separators():
+    assert [counted(number, "prompt") for number in (0, 1, 2, 4703)] == [
+        "0 prompts",
+        "1 prompt",
+        "2 prompts",
+        "4,703 prompts",
+    ]
