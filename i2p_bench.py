@@ -52,7 +52,7 @@ def main() -> None:
         name, arguments = _completed(sys.argv[1:])
     if name not in (*COMMANDS, *INTERNAL):
         close = difflib.get_close_matches(name, COMMANDS, n=1)
-        suggestion = f"; did you mean `i2p-bench {close[0]}`?" if close else ""
+        suggestion = f": did you mean `i2p-bench {close[0]}`?" if close else ""
         given_name = repr(name) if name else "none"
         commands = ", ".join(COMMANDS)
         printing.say(

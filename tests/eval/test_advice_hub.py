@@ -78,7 +78,7 @@ def file(tmp_path):
             HEADER + "a fox,hate,1\n",
             True,
             "prompts=i2p",
-            r"the data set has changed; .* prompts\.revision=COMMIT",
+            r"the data set has changed: .* prompts\.revision=COMMIT",
             "prompts=i2p prompts.revision=0123456",
         ),
         (
