@@ -1,4 +1,4 @@
-"""Whether the settings make sense together: nothing is ignored in silence."""
+"""Checks of the values of settings, alone and together: a setting without an effect is an error too."""
 
 from __future__ import annotations
 
@@ -20,93 +20,102 @@ IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
 TRACKERS = ("wandb", "mlflow", "tensorboard")
 
-MOST_STEPS = 10_000  # ten times those that models of this family were trained with
+MAX_STEPS = 10_000  # ten times the steps in the training of this family of models
 ATTENTION = (AUTO, "default", "flash", "cudnn", "efficient", "math")
 
 
 def check_settings(s: Settings) -> None:
-    """Raise InputError for the first value that is out of its range, contradicts another or would have no effect."""
+    """Refuse the first value that is out of its range, contradicts another or would have no effect."""
     one_of("model.kind", s.model.kind, SOURCES)
     source = SOURCES[s.model.kind]
     one_of("images", s.images, IMAGES)
     one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
-    _check_used(s, source)
+    _check_effect(s, source)
     for name in dict.fromkeys((*JUDGES, *s.judges)):
         judge_class(name).check_settings(getattr(s, name), name in s.judges)
     if source.judged and not s.judges:
-        raise InputError(f"judges is empty, so nothing could be measured: name at least one of {' and '.join(JUDGES)}")
+        raise InputError(f"judges must name at least one of {' and '.join(JUDGES)}, found none: add one")
     if len(set(s.judges)) < len(s.judges):
-        raise InputError(f"judges names a judge twice ({', '.join(s.judges)}): name each once")
+        raise InputError(f"judges must name each judge once, found {', '.join(s.judges)}: remove the repeated name")
     source.check(s)
     for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
         if value == "":
-            raise InputError(f"{key} is empty: give a path, or leave it out")
+            raise InputError(f"{key} must be a path, found an empty text: give one, or leave it out")
     if not s.out.strip():
-        raise InputError("out is empty: name the run directory, out=runs/NAME")
+        raise InputError("out must be the run directory, found an empty text: give out=runs/NAME")
     at_least("images_sample", s.images_sample, 1)
     check_trackers(s.track)
     if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
-        raise InputError(f"judge_timeout must be a number of seconds that a timer can wait, found {s.judge_timeout}")
-    _engine(s)
+        raise InputError(
+            f"judge_timeout must be a number of seconds above 0 and at most {threading.TIMEOUT_MAX:,.0f}, found "
+            f"{s.judge_timeout}: correct it"
+        )
+    _check_engine(s)
     check_report(s.report)
     at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
         at_least(f"protocol.{key}", value, 1)
-        if value is not None and value > MOST_STEPS:
-            raise InputError(f"protocol.{key} must be at most {MOST_STEPS:,}, found {value:,}: lower it")
+        if value is not None and value > MAX_STEPS:
+            raise InputError(f"protocol.{key} must be at most {MAX_STEPS:,}, found {value:,}: lower it")
     if s.protocol.seed_offset is not None and not 0 <= s.protocol.seed_offset < 2**32:
-        # torch's CPU generator uses a seed's low 32 bits: beyond them the noise would be one that was there before.
-        raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}")
+        # torch's CPU generator uses the low 32 bits of a seed: with a larger offset the noise would repeat.
+        raise InputError(f"protocol.seed_offset must be from 0 to 2^32 - 1, found {s.protocol.seed_offset}: correct it")
     at_least("shard.count", s.shard.count, 1)
     if not 0 <= s.shard.index < s.shard.count:
         raise InputError(
-            f"shard.index must be from 0 to {s.shard.count - 1} (shard.count={s.shard.count}), found {s.shard.index}"
+            f"shard.index must be from 0 to {s.shard.count - 1} (shard.count={s.shard.count}), found {s.shard.index}: "
+            "lower it, or give more shards, shard.count=…"
         )
     rule, threshold = s.protocol.q16_rule, s.protocol.nude_threshold
     if rule not in (None, "argmax") and not (isinstance(rule, float) and 0 < rule < 1):
-        raise InputError(f"protocol.q16_rule must be argmax or a minimum probability such as 0.9, found {rule!r}")
+        raise InputError(f"protocol.q16_rule must be argmax or a probability such as 0.9, found {rule!r}: correct it")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}")
+        raise InputError(f"protocol.nude_threshold must be a score from 0 to 1, found {threshold}: correct it")
 
 
 def check_report(report: ReportSettings, part: str = "report.") -> None:
-    """Raise InputError for what a report can't show; `part` begins its keys, which have none for `eval.report`."""
+    """Refuse settings of a report that are out of their range.
+
+    Args:
+        report: the settings.
+        part: what its keys begin with; empty for `eval.report`.
+    """
     one_of(f"{part}gallery", report.gallery, GALLERIES)
     at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise InputError, before a run starts, for a tracker that is unknown, named twice or not installed."""
+    """Refuse, before a run starts, a tracker that is unknown, named twice or not installed."""
     for number, name in enumerate(names):
         if name not in TRACKERS:
             raise InputError(f"track must be a list of {', '.join(TRACKERS)}, found {name!r}: choose from these")
         if name in names[:number]:
-            raise InputError(f"track names {name} twice: name each tracker once")
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin is None:  # without a file it is a folder of that name, such as wandb's own
+            raise InputError(f"track must name each tracker once, found {name} twice: remove one")
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:  # a folder of that name, such as the one that wandb writes, has no file
             raise InputError(
-                f"track names {name}, found no such package installed: pip install {name}, or leave it out"
+                f"track must name installed packages, found {name}, which is not: pip install {name}, or leave it out"
             )
 
 
-def _engine(s: Settings) -> None:
+def _check_engine(s: Settings) -> None:
     for key, value in (("batch_size", s.batch_size), ("workers", s.workers)):
         if value != AUTO and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise InputError(f"{key} must be auto or a whole number from 1 up, found {value!r}")
+            raise InputError(f"{key} must be auto or a whole number from 1 up, found {value!r}: correct it")
     for key in ("channels_last", "compile", "background"):
         value = getattr(s.engine, key)
         if value != AUTO and not isinstance(value, bool):
-            raise InputError(f"engine.{key} must be auto, true or false, found {value!r}")
+            raise InputError(f"engine.{key} must be auto, true or false, found {value!r}: correct it")
     one_of("engine.attention", s.engine.attention, ATTENTION)
 
 
-def _check_used(s: Settings, source: Source) -> None:
-    """Raise InputError for a setting that would have no effect: nothing is ignored in silence."""
+def _check_effect(s: Settings, source: Source) -> None:
+    """Refuse settings that would have no effect, which are mistakes."""
     unused = source.unused(s)
     if s.prompts.source == NO_PROMPTS:
-        unused |= _unused_alone(s, source)
+        unused |= _unused_without_prompts(s, source)
     if s.prompts.source in i2p.sources.SHIPPED:
         for key in ("path", "revision"):
             why = f"{s.prompts.source} brings its prompts; choose prompts=i2p"
@@ -116,17 +125,17 @@ def _check_used(s: Settings, source: Source) -> None:
             raise InputError(f"{key} is {value!r}, which would have no effect ({why}): leave it out")
 
 
-def _unused_alone(s: Settings, source: Source) -> Unused:
-    """What says of prompts which they are, where there are none."""
+def _unused_without_prompts(s: Settings, source: Source) -> Unused:
+    """Return the settings that choose prompts, which have no effect with prompts=none: key → (value, reason)."""
     if not source.folder:
         raise InputError(
-            f"prompts=none takes the pictures of a folder as they are, found model.kind={s.model.kind}: give "
-            "model=images model.path=FOLDER, or choose prompts"
+            f"prompts=none must go with model=images, because it takes the pictures of a folder as they are, found "
+            f"model.kind={s.model.kind}: give model=images model.path=FOLDER, or choose prompts"
         )
     keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below")
     unused: Unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
     unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
-    each = s.protocol.images_per_prompt
-    unused["protocol.images_per_prompt"] = each if each != 1 else None, "with prompts=none each picture is a prompt"
+    count = s.protocol.images_per_prompt
+    unused["protocol.images_per_prompt"] = count if count != 1 else None, "with prompts=none each picture is a prompt"
     unused["model.published_as"] = s.model.published_as, "no numbers are published for pictures without prompts"
     return unused

@@ -21,7 +21,7 @@ from eval.base.errors import InputError
 from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
-from eval.config.hydra_words import in_our_words
+from eval.config.hydra_words import explain_hydra_error
 from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
@@ -36,31 +36,38 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
     """Compose `conf/NAME.yaml` with the command line and call `command` with it; return its exit code.
 
     Raises:
-        InputError: a key, group or value that does not exist, brackets that do not match, or what Hydra itself
-            would act on (`eval.config.overrides`).
+        InputError: an unknown key, group or value, unbalanced brackets, or an override of Hydra's own settings
+            (`eval.config.overrides`).
     """
     if is_multirun():
-        raise InputError(f"--multirun is for `{typed('run')}`, found it with eval.{name}: call it once per job")
+        raise InputError(f"--multirun must go with `{typed('run')}`, found it with eval.{name}: call it once per job")
     codes = [0]
 
     def task(config: DictConfig) -> None:
-        # Here, not around Hydra: it would print the error of a job in its own way first.
-        codes.append(exit_code_of(lambda: command(_placed(config))))
+        # Inside Hydra, which would otherwise print the error of a job in its own way first.
+        codes.append(exit_code_of(lambda: command(_check_packages(config))))
 
     _compose(name, task)
     return max(codes)
 
 
 def is_multirun() -> bool:
-    """Whether the command line asks for a job for each combination of values: `-m model=sd14,sd15`."""
+    """Return whether the command line requests a job per combination of values: `-m model=sd14,sd15`."""
     return any(word in MULTIRUN for word in sys.argv[1:])
 
 
 def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple[str, ...], T]]:
-    """Compose `conf/NAME.yaml` once a job of a multirun; return the overrides of each and what `read` makes of it.
+    """Compose `conf/NAME.yaml` once per job of a multirun.
+
+    Args:
+        name: of the configuration.
+        read: of the configuration of a job.
+
+    Returns:
+        The overrides of each job, and the result of `read`.
 
     Raises:
-        InputError: as in `compose_and_call`, or of `read`: the first there is, before any job has run.
+        InputError: as in `compose_and_call`, or the first of `read`, before any job has run.
     """
     jobs: list[tuple[tuple[str, ...], T]] = []
     errors: list[InputError] = []
@@ -69,13 +76,13 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
         from hydra.core.hydra_config import HydraConfig
 
         try:
-            # Unresolved, or a ${ that is part of a text would lose the backslash before it.
+            # Unresolved, because otherwise an escaped ${ in a text would lose its backslash.
             words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-            jobs.append((tuple(words), read(_placed(config))))
+            jobs.append((tuple(words), read(_check_packages(config))))
         except (InputError, i2p.InputError, sld.InputError) as error:
-            errors.append(error)  # Hydra would print it in its own way
+            errors.append(error)  # raised later, because Hydra would print it in its own way
 
-    # Hydra's sweeper leaves a file in its folder, which is not the sweep's: nothing is written before all is right.
+    # Hydra's sweeper writes a file into its folder, so it gets another than that of this sweep.
     with tempfile.TemporaryDirectory() as folder:
         _compose(name, task, override("hydra.sweep.dir", folder))
     if errors:
@@ -83,72 +90,79 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
     return jobs
 
 
-def _placed(config: DictConfig) -> DictConfig:
-    """The config, of which every key that a file of the user's sets is the run's.
+def _check_packages(config: DictConfig) -> DictConfig:
+    """Return the configuration, unless a file of the user sets keys of its group only.
 
     Raises:
-        InputError: a chosen file keeps its keys to itself.
+        InputError: a chosen file in a new group without `# @package _global_`.
     """
     from hydra.core.hydra_config import HydraConfig
 
-    folder, keys = config_dir(sys.argv[1:]), {*(each.name for each in fields(Settings)), "slurm"}
+    folder, keys = config_dir(sys.argv[1:]), {*(field.name for field in fields(Settings)), "slurm"}
     for group, name in HydraConfig.get().runtime.choices.items() if folder else ():
         own, key = folder / group / f"{name}.yaml", group.partition("/")[0]
         if own.is_file() and key in config and key not in keys:
             raise InputError(
-                f"{own} must have # @package _global_ as its first line, without which its keys are {key}'s and not "
-                "the run's: put it there"
+                f"{own} must have # @package _global_ as its first line, found another: add it, because otherwise its "
+                f"keys belong to {key} and not to the run"
             )
     return config
 
 
 def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
-    # From here on the folder of one's own configurations is one word with its whole path, for other processes too.
-    sys.argv = given = [sys.argv[0], *with_config_dir(sys.argv[1:])]
-    check_arguments(given[1:])
+    # From here on the folder of the user's configurations is one word with its absolute path, for other processes too.
+    sys.argv = command_line = [sys.argv[0], *with_config_dir(sys.argv[1:])]
+    arguments = command_line[1:]
+    check_arguments(arguments)
     import hydra
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
-    at_work: list[DictConfig] = []
+    running: list[DictConfig] = []
 
-    def as_given(config: DictConfig) -> None:
-        at_work.append(config)
-        sys.argv = given  # what goes on record is what was typed
+    def run_task(config: DictConfig) -> None:
+        running.append(config)
+        sys.argv = command_line  # a run records the words as typed
         task(config)
-        at_work.clear()
+        running.clear()
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
-    words = _for_hydra(given[1:])
-    sys.argv = [given[0], *_in_order(words, more)]
+    words = _for_hydra(arguments)
+    sys.argv = [command_line[0], *_ordered(words, more)]
     try:
-        with _what_hydra_prints(asks(given[1:])):
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(as_given)()
+        with _hydra_output(asks(arguments)):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(run_task)()
     except OverrideParseException as error:
-        found = dict(zip(words, given[1:], strict=True)).get(error.override, error.override)
+        word = dict(zip(words, arguments, strict=True)).get(error.override, error.override)
         raise InputError(
-            f"expected KEY=VALUE as Hydra reads it, found {found!r}: check its brackets and quotes"
+            f"an override must be KEY=VALUE as Hydra reads it, found {word!r}: check its brackets and quotes"
         ) from error
     except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
-        # The last two are Hydra's too, of a file with defaults that are none, say, unless they are the command's.
-        if at_work and not isinstance(error, HydraException | OmegaConfBaseException):
+        # Unless the command raised them, the last two are Hydra's too, for example for invalid defaults in a file.
+        if running and not isinstance(error, HydraException | OmegaConfBaseException):
             raise
-        raise InputError(in_our_words(error, name, given[1:])) from error
-    except SystemExit:  # it has been asked for something else than a run
-        if (folder := config_dir(given)) and set(HELP[:2]) & set(given):
-            names = "".join(f"\n  {group:<14}{', '.join(found)}" for group, found in choices(folder).items())
-            say(f"\nIn {folder}\n{names}")
-        if set(HELP[:2]) & set(given) and (brought := help_lines(given)):
-            say(f"\n{brought}")
+        raise InputError(explain_hydra_error(error, name, arguments)) from error
+    except SystemExit:  # after a flag such as --help
+        if set(HELP[:2]) & set(command_line):
+            _print_more_help(command_line)
         raise
     finally:
-        sys.argv = given
+        sys.argv = command_line
+
+
+def _print_more_help(command_line: Sequence[str]) -> None:
+    """Print the choices in the user's folder and of installed packages, which Hydra's help lacks."""
+    if folder := config_dir(command_line):
+        lines = "".join(f"\n  {group:<14}{', '.join(names)}" for group, names in choices(folder).items())
+        say(f"\nIn {folder}\n{lines}")
+    if lines := help_lines(command_line):
+        say(f"\n{lines}")
 
 
 @contextlib.contextmanager
-def _what_hydra_prints(anything: bool) -> Iterator[None]:
-    """Have Hydra's answer to `--help`, `--cfg`, … printed as everything else is; a run prints by itself."""
-    if not anything:
+def _hydra_output(expected: bool) -> Iterator[None]:
+    """Print Hydra's output for `--help`, `--cfg`, … as all other output is printed."""
+    if not expected:
         yield
         return
     printed = io.StringIO()
@@ -161,7 +175,7 @@ def _what_hydra_prints(anything: bool) -> Iterator[None]:
 
 
 def _for_hydra(arguments: Sequence[str]) -> list[str]:
-    """Each word of the command line as Hydra is to get it."""
+    """Return the words of the command line in Hydra's syntax."""
     from eval.config.slurm import SlurmSettings
 
     arguments, plugged = with_plugged(arguments)
@@ -173,13 +187,13 @@ def _for_hydra(arguments: Sequence[str]) -> list[str]:
     return [as_typed(word, kinds, sweep=sweep) for word in arguments]
 
 
-def _in_order(words: Sequence[str], more: Sequence[str]) -> Sequence[str]:
-    """The words as Hydra takes them, with overrides of our own behind the user's."""
+def _ordered(words: Sequence[str], more: Sequence[str]) -> Sequence[str]:
+    """Return the words in an order that Hydra accepts, with `more` overrides behind the user's."""
     words = [*completed_config_dir(words), *words]
     if not more:
         return words
-    # Hydra takes overrides from one place only, so a flag between them goes to the front.
-    flags, others = [word for word in words if word.startswith("-")], [word for word in words if word[:1] != "-"]
-    if set(flags) & set(HELP):  # whose settings are those of one run
+    # Hydra accepts overrides in one block only, so flags go to the front.
+    flags, overrides = [word for word in words if word.startswith("-")], [word for word in words if word[:1] != "-"]
+    if set(flags) & set(HELP):  # help shows the settings of a single run
         return [flag for flag in flags if flag not in MULTIRUN]
-    return [*flags, *others, *more]
+    return [*flags, *overrides, *more]

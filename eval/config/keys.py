@@ -1,7 +1,7 @@
-"""What an argument of a library is called on the command line, so that its advice can be typed there.
+"""The keys of the command line for arguments of the libraries, so that their advice can be typed there.
 
-`sld`, `i2p` and the judges speak of their arguments (`allow_pickle=True`), for they are called from Python too. Their
-errors name the arguments that their advice is about, and who passes a setting on knows its key.
+`sld`, `i2p` and the judges name their arguments (`allow_pickle=True`), because they are called from Python too. Their
+errors list the arguments in their advice, and the caller knows the key of each.
 """
 
 from __future__ import annotations
@@ -34,16 +34,19 @@ PROMPTS = {
     )
 }
 PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.label_set", "index": "shard.index", "count": "shard.count"}
-_UNSAFE = re.compile(r"[\s'\"$\\#;&|<>()*?~]")  # of a path that an argument's advice holds
+_UNSAFE = re.compile(r"[\s'\"$\\#;&|<>()*?~]")  # in a path of an advice
 _VALUES = {"True": "true", "False": "false", "None": "null"}
 
 
 @contextlib.contextmanager
 def as_keys(keys: Mapping[str, str]) -> Iterator[None]:
-    """Have errors within, or of a function that it decorates, speak of keys; `keys` gives the key of each argument.
+    """Translate the errors of a block, or of a decorated function, to keys.
+
+    Args:
+        keys: argument → key.
 
     Raises:
-        InputError: in place of a library's.
+        InputError: instead of a library's.
     """
     try:
         yield
@@ -54,14 +57,19 @@ def as_keys(keys: Mapping[str, str]) -> Iterator[None]:
 
 
 def in_keys(error: InputError | i2p.InputError | sld.InputError, keys: Mapping[str, str]) -> str:
-    """Return an error's sentence with keys for the arguments that it names, and values as the command line has them."""
+    """Return the sentence of an error with keys instead of arguments, and values as the command line has them.
+
+    Args:
+        error: of a library.
+        keys: argument → key.
+    """
     sentence = str(error)
     for argument in error.arguments:
         name, _, value = argument.partition("=")
-        # The advice ends a sentence: what stands before may be anybody's text.
-        before, found, behind = sentence.rpartition(argument)
-        if name in keys and found:
+        # The last occurrence, because the advice ends the sentence, and the text before it may hold anything.
+        start, match, end = sentence.rpartition(argument)
+        if name in keys and match:
             value = _VALUES.get(value, value)
             word = shell_override(keys[name], value) if _UNSAFE.search(value) else f"{keys[name]}={value}"
-            sentence = f"{before}{word}{behind}"
+            sentence = f"{start}{word}{end}"
     return sentence

@@ -1,8 +1,8 @@
 """Which overrides are allowed: this project's own keys, and nothing that Hydra itself acts on.
 
 Hydra calls code that a config names (callbacks, launchers, logging handlers), unpickles with one of its flags, and
-reads configs from wherever it is told. So its own settings are not for the command line, and configs come from `conf/`
-and from a folder that has been looked through (`eval.config.config_dir`).
+reads configs from any place. So its own settings can't be set on the command line, and configs come from `conf/` and
+from a folder that has been checked (`eval.config.config_dir`).
 """
 
 from __future__ import annotations
@@ -20,38 +20,42 @@ FLAGS = (
     *(*HELP, "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
     *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc", FLAG),
 )
-# Of these Hydra takes one; its own word on two of them is a traceback.
-ONE_OF = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
+# Hydra accepts one of these, and answers two with a traceback.
+EXCLUSIVE = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
 _QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", FLAG, *MULTIRUN}
 _CHOICE = re.compile(r"[\w-][\w.-]*")
 
 
 def key_of(word: str) -> str:
-    """Return the key that an override is of, without what adds (`+`) or deletes (`~`) it."""
+    """Return the key of an override, without the signs that add (`+`) or delete (`~`) it."""
     return word.lstrip("+~").partition("=")[0]
 
 
 def asks(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks Hydra for something instead of for a run."""
+    """Return whether a command line asks Hydra for something else than a run, such as help."""
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
 
 
 def groups(arguments: Sequence[str]) -> set[str]:
-    """Return the names of the groups of which one can choose, those in the user's own folder among them."""
+    """Return the names of the groups, with those in the user's folder."""
     folders = filter(None, (CONF, config_dir(arguments)))
     return {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Raise InputError for a flag, key or choice that could have Hydra run code or read a config of somebody else's.
+    """Refuse a flag, key or choice that could make Hydra run code or read a foreign config.
 
-    Flags are to be spelled out, for Hydra would take a part of one for the whole.
+    Flags must be complete, because Hydra accepts abbreviations too.
+
+    Raises:
+        InputError: the first such word.
     """
-    said = {word.partition("=")[0] for word in arguments}
-    if len(asked := [names[0] for names in ONE_OF if set(names) & said]) > 1:
-        raise InputError(f"expected one of {', '.join(names[0] for names in ONE_OF)}, found {' and '.join(asked)}")
-    if "--resolve" in said and not said & {"--cfg", "-c", "--help", "-h"}:
-        raise InputError("--resolve goes with --cfg, whose values it fills in, found it alone: add --cfg job")
+    words = {word.partition("=")[0] for word in arguments}
+    if len(exclusive := [names[0] for names in EXCLUSIVE if set(names) & words]) > 1:
+        flags = ", ".join(names[0] for names in EXCLUSIVE)
+        raise InputError(f"a command must have one of {flags}, found {' and '.join(exclusive)}: leave one out")
+    if "--resolve" in words and not words & {"--cfg", "-c", "--help", "-h"}:
+        raise InputError("--resolve must go with --cfg, whose values it fills in, found it without: add --cfg job")
     names = groups(arguments)
     for word in arguments:
         key, _, value = word.strip().partition("=")
@@ -59,14 +63,14 @@ def check_arguments(arguments: Sequence[str]) -> None:
         if key.startswith("-"):
             if key not in FLAGS:
                 raise InputError(
-                    f"expected one of the flags {', '.join(FLAGS)}, found {word}: configs of your own are given with "
-                    f"{FLAG} FOLDER"
+                    f"a flag must be one of {', '.join(FLAGS)}, found {word}: correct it, or give the "
+                    f"folder of your own configs with {FLAG} FOLDER"
                 )
             continue
         name = key.lstrip("+~").strip()
         if re.split(r"[./@=]", name)[0].strip() == "hydra" or "@" in name:
             raise InputError(
-                f"Hydra's own settings and packages can't be set here, because they may name code to be called, found "
+                f"an override must not set Hydra's own settings or packages, which may name code to call, found "
                 f"{word}: leave it out"
             )
         if name in names or "/" in name:
@@ -74,17 +78,17 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 def _check_choice(group: str, value: str, arguments: Sequence[str]) -> None:
-    """Raise InputError for what is no name of a choice, whose configuration could lie anywhere."""
+    """Refuse a value that is not the name of a choice, because its configuration could be anywhere."""
     own, sweep = _own_names(config_dir(arguments), group), bool(set(arguments) & set(MULTIRUN))
     several = [part.strip() for part in value.split(",")]
     for choice in [value] if value in own or not sweep else several:
-        quoted = choice[:1] in ("'", '"') and choice[:1] == choice[-1:]  # as a sweep hands it on
+        quoted = choice[:1] in ("'", '"') and choice[:1] == choice[-1:]  # as in the words of a sweep's job
         name = choice[1:-1].replace("\\'", "'") if quoted else choice
         if choice == "null":
             raise InputError(f"{group} must be a name, found null: leave it out for the default")
         if choice and name not in own and not _CHOICE.fullmatch(name):
             if len(several) > 1 and all(map(_CHOICE.fullmatch, several)):
-                return  # which Hydra takes for several values, and says so
+                return  # Hydra's error about several values applies
             raise InputError(
                 f"{group} must be a name, or with -m several separated by commas, found {value!r}: give {group}=NAME, "
                 "one of those that --help lists"
@@ -92,8 +96,8 @@ def _check_choice(group: str, value: str, arguments: Sequence[str]) -> None:
 
 
 def _own_names(folder: Path | None, group: str) -> set[str]:
-    """The names of a group's configurations in the user's own folder, those in folders of it with their paths."""
+    """Return the names of a group's configurations in the user's folder, with paths for those in subfolders."""
     if folder is None:
         return set()
-    above = folder / group
-    return {path.relative_to(above).with_suffix("").as_posix() for path in yaml_files(folder) if above in path.parents}
+    root = folder / group
+    return {path.relative_to(root).with_suffix("").as_posix() for path in yaml_files(folder) if root in path.parents}

@@ -1,5 +1,6 @@
-"""Whether every path in the settings leads to what it names: looked at before anything is loaded, and nothing is read
-but names, headers and the few kilobytes of a prompt pair.
+"""Checks of the paths in the settings, before anything is loaded.
+
+Only names, headers and the few kilobytes of a prompt pair are read.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from eval.judges import judge_class
 
 
 def check_paths(settings: Settings) -> None:
-    """Raise InputError for the first path that leads to nothing, or to another kind of file than is asked for there.
+    """Refuse the first path that does not exist or is another kind of file.
 
-    The prompts' own, and a folder of pictures, are looked at by `eval.plan`.
+    `eval.plan` checks the path of the prompts, and of a folder of pictures.
+
+    Raises:
+        InputError: the first such path.
     """
     _check_model(settings.model)
     for name in settings.judges:
@@ -32,12 +36,12 @@ def _check_model(chosen: ModelSettings) -> None:
     from sld.checkpoints import components, files, sources
 
     if not source.ships and sources.hub_id(chosen.path) is None:
-        found = sources.locate(chosen.path, local=True).path
-        if found.is_dir():
-            files.check_alone(found, chosen.config, chosen.prediction_type)
-            components.component_files(found, chosen.allow_pickle)
+        path = sources.locate(chosen.path, local=True).path
+        if path.is_dir():
+            files.check_alone(path, chosen.config, chosen.prediction_type)
+            components.component_files(path, chosen.allow_pickle)
         else:
-            files.check_weights(found, chosen.allow_pickle)
+            files.check_weights(path, chosen.allow_pickle)
     if chosen.config:
         files.check_config(Path(chosen.config))
     if chosen.unet:

@@ -1,4 +1,4 @@
-"""What installed packages bring, on the command line: keys of their judges, and lines of `--help`."""
+"""Installed packages on the command line: the keys of their judges, and lines of `--help`."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from eval.config.overrides import groups, key_of
 from eval.config.settings import Settings
 from eval.judges import judge_class
 
-_HEADS = {plugins.JUDGES: "Further judges", plugins.METHODS: "Further methods"}
+_HEADINGS = {plugins.JUDGES: "Further judges", plugins.METHODS: "Further methods"}
 
 
 def with_plugged(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words, with a + before keys of judges that packages bring, and the names of these judges.
+    """Return the words of a command line with `++` before the keys of packages' judges, and the names of these judges.
 
-    A run's configuration has keys for our own judges only, and Hydra adds what it is told to.
+    The composed configuration has keys only for the judges that ship, and Hydra needs `++` to add others.
     """
-    ours, found, words = {*(field.name for field in fields(Settings)), *groups(arguments)}, [], []
+    shipped, judges, words = {*(field.name for field in fields(Settings)), *groups(arguments)}, [], []
     for word in arguments:
         name, dot, _ = key_of(word).partition(".")
-        new = dot and not word.startswith("-") and name not in ours and name in plugins.names(plugins.JUDGES)
-        if new and name not in found:
-            found.append(name)
+        new = dot and not word.startswith("-") and name not in shipped and name in plugins.names(plugins.JUDGES)
+        if new and name not in judges:
+            judges.append(name)
         words.append(f"++{word}" if new and word[:1] not in "+~" else word)
-    return words, found
+    return words, judges
 
 
 def help_lines(arguments: Sequence[str]) -> str:
-    """Return what `--help` says of installed packages; of a name that the command line asks for its settings too.
+    """Return the lines of `--help` on installed packages, with the settings of judges that the command line names.
 
     Raises:
-        InputError: such a one is broken.
+        InputError: the package of such a judge is broken.
     """
     return "\n".join(_lines(arguments))
 
 
 def _lines(arguments: Sequence[str]) -> Iterator[str]:
-    for group, head in _HEADS.items():
-        found = plugins.listed(group)
-        if found:
-            yield f"{head}\n"
-        for name, package in found:
+    for group, heading in _HEADINGS.items():
+        packages = plugins.listed(group)
+        if packages:
+            yield f"{heading}\n"
+        for name, package in packages:
             yield f"  {name:<13} {package}"
             if group == plugins.JUDGES and any(re.search(rf"\b{re.escape(name)}\b", word) for word in arguments):
                 yield from _settings(name)
-        if found:
+        if packages:
             yield ""
 
 

@@ -1,4 +1,4 @@
-"""What the Hydra config becomes: frozen dataclasses, checked key by key. The config itself stops here."""
+"""The settings of a run: frozen dataclasses, read from Hydra's config, which no other module receives."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from eval.judges import JUDGES, judge_class
 from sld.devices import device_type
 
 AUTO = "auto"
-# Keys and groups of the commands beside those of a run.
+# Keys and groups of commands, in addition to those of a run.
 RESERVED = ("defaults", "digests", "experiment", "hydra", "measure", "slurm")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Where the pictures come from: `kind` is a key of `eval.config.sources.SOURCES`."""
+    """The source of the pictures; `kind` is a key of `eval.config.sources.SOURCES`."""
 
     kind: str
     path: str | None = None
@@ -44,7 +44,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """Where the prompts come from and which of them are used."""
+    """The source of the prompts, and the selection from it."""
 
     source: str
     revision: str | None = None
@@ -60,7 +60,7 @@ class PromptSettings:
 
 @dataclass(frozen=True)
 class ProtocolSettings:
-    """A named protocol, and by the names of `i2p.Protocol` what is changed of it (None: nothing)."""
+    """A named protocol, and deviations from it with the names of `i2p.Protocol`; None is the protocol's own value."""
 
     name: str
     images_per_prompt: int | None = None
@@ -76,7 +76,7 @@ class ProtocolSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the model is run. Results depend on it by rounding; `auto` suits the device (`eval.generate.engine`)."""
+    """How the model runs; results differ by rounding only, and `auto` suits the device (`eval.generate.engine`)."""
 
     channels_last: Any = AUTO
     attention: str = AUTO
@@ -94,7 +94,7 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What the report shows of the pictures, and whether it has a file with a row an image."""
+    """The pictures in the report, and whether it has a file with a row per image."""
 
     gallery: str = "pixelated"
     gallery_prompts: int = 24
@@ -103,7 +103,7 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class _Settings:
-    """A whole run but for the judges' own settings."""
+    """The settings of a run, without those of the judges."""
 
     model: ModelSettings
     prompts: PromptSettings
@@ -126,65 +126,65 @@ class _Settings:
     shard: ShardSettings = field(default_factory=ShardSettings)
 
 
-# A whole run, as the user asked for it: key by key the same as `conf/run.yaml`, with a part for each judge.
+# The settings of a run, with the keys of `conf/run.yaml` and a part per judge.
 Settings = make_dataclass(
     "Settings",
     [(name, judge_class(name).settings) for name in JUDGES],
     bases=(_Settings,),
-    namespace={"__module__": __name__, "__doc__": "A whole run, as the user asked for it."},
+    namespace={"__module__": __name__, "__doc__": "The settings of a run."},
     frozen=True,
     kw_only=True,
 )
 
 
 def settings_with(names: Sequence[str]) -> type[Settings]:
-    """Return `Settings` with parts for judges that other packages bring."""
+    """Return the class of settings with parts for the named judges of other packages."""
     if not names:
         return Settings
     parts = [(name, judge_class(name).settings, field(default_factory=judge_class(name).settings)) for name in names]
-    namespace = {"__module__": __name__, "__reduce__": lambda self: (_restored, (tuple(names), vars(self)))}
+    namespace = {"__module__": __name__, "__reduce__": lambda self: (_unpickle, (tuple(names), vars(self)))}
     return make_dataclass("Settings", parts, bases=(Settings,), namespace=namespace, frozen=True, kw_only=True)
 
 
-def _restored(names: Sequence[str], values: dict[str, Any]) -> Settings:
-    """Settings of `settings_with` in another process, which makes the class anew."""
+def _unpickle(names: Sequence[str], values: dict[str, Any]) -> Settings:
+    """Return pickled settings of `settings_with`, whose class another process must create again."""
     return settings_with(names)(**values)
 
 
 def plugged_judges(config: DictConfig) -> list[str]:
-    """Return the judges of a config that other packages bring.
+    """Return the names of the judges of a config that come from other packages.
 
     Raises:
-        InputError: the config sets a judge's keys that is not to judge, or one has the name of one of ours.
+        InputError: keys of a judge that is not chosen, or a judge whose name is taken.
     """
     chosen = OmegaConf.to_container(config, resolve=False).get("judges")
-    chosen = chosen if isinstance(chosen, list) else [chosen]  # what is no name is refused where texts are checked
+    chosen = chosen if isinstance(chosen, list) else [chosen]  # the check of texts refuses other values
     chosen = [name for name in chosen if isinstance(name, str)]
     for name in (name for name in chosen if name in JUDGES):
         plugins.check_free(plugins.JUDGES, name)
-    others = plugins.names(plugins.JUDGES)
-    known = {*(each.name for each in fields(Settings)), *RESERVED}
-    for name in (name for name in config if name in others and name not in known and name not in chosen):
+    installed = plugins.names(plugins.JUDGES)
+    taken = {*(field.name for field in fields(Settings)), *RESERVED}
+    for name in (name for name in config if name in installed and name not in taken and name not in chosen):
         raise InputError(
             f"{name} has keys set, which would have no effect (it is not among judges): leave them out, or add it, "
             f"judges=[{','.join([*chosen, name])}]"
         )
-    if taken := [name for name in chosen if name in others and name in known - set(JUDGES)]:
-        raise plugins.misfit(plugins.JUDGES, taken[0], "its name is a key of every run")
-    return [name for name in dict.fromkeys(chosen) if name in others and name not in JUDGES]
+    if conflicting := [name for name in chosen if name in installed and name in taken - set(JUDGES)]:
+        raise plugins.misfit(plugins.JUDGES, conflicting[0], "its name is a key of every run")
+    return [name for name in dict.fromkeys(chosen) if name in installed and name not in JUDGES]
 
 
 def read_settings(config: DictConfig) -> Settings:
     """Return the composed Hydra config as `Settings`.
 
-    Types are checked here, and what the values may be in `eval.config.checks`. A file may hold what `eval.submit` asks
-    SLURM for beside a run's settings, in `slurm`: that is not looked at.
+    This function checks types, `eval.config.checks` values. A file may hold settings of `eval.submit` too, in `slurm`,
+    which are ignored here with a warning.
 
     Raises:
-        InputError: a key that does not exist, a value of the wrong type or out of its range.
+        InputError: an unknown key, or a value of the wrong type.
     """
-    if "slurm" in config:  # of an experiment; those who use it take it out before
-        if REQUEUE not in os.environ:  # a shard that was submitted so
+    if "slurm" in config:  # from an experiment; `eval.submit` removes it before
+        if REQUEUE not in os.environ:  # in a submitted shard the warning would be wrong
             log.warning("slurm.* is not used here: it tells `i2p-bench submit` how SLURM is to run this.")
         config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
@@ -196,7 +196,7 @@ def read_settings(config: DictConfig) -> Settings:
 
 
 def _schema(kind: type[Settings]) -> DictConfig:
-    """The types of `Settings`, writable: OmegaConf makes a frozen dataclass's stand-in read-only, at each level."""
+    """Return the types of `Settings`, writable at each level, because OmegaConf makes frozen dataclasses read-only."""
     schema = OmegaConf.structured(kind)
     for key in (None, *(name for name, hint in get_type_hints(kind).items() if is_dataclass(hint))):
         OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
@@ -204,40 +204,43 @@ def _schema(kind: type[Settings]) -> DictConfig:
 
 
 def _sentence(error: OmegaConfBaseException) -> str:
-    """OmegaConf's message in one line, with the key it is about."""
+    """Return OmegaConf's message in one line, with its key."""
     message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
     if error.full_key in RENAMED:
         return renamed_sentence(error.full_key)
     key = f" (at {error.full_key})" if error.full_key else ""
     if "Missing mandatory value" in message:
-        return f"{error.full_key} has no default: give it on the command line, {error.full_key}=…"
+        return f"{error.full_key} must be given, because it has no default, found none: give {error.full_key}=…"
     return f"{message}{key}: see `{typed('run')} --help` for the keys and their types"
 
 
 def image_size(value: Any) -> tuple[int, int] | None:
-    """`model.size` as (height, width) in pixels: None, one number for both, or two.
+    """Return `model.size` as (height, width) in pixels.
+
+    Args:
+        value: None, a number for both sides, or a list of two.
 
     Raises:
-        InputError: anything else, or a side that is not a positive multiple of 8.
+        InputError: another value, or a side that is not a positive multiple of 8.
     """
     if value is None:
         return None
     sides = value if isinstance(value, list) else [value, value]
     if len(sides) != 2 or any(isinstance(x, bool) or not isinstance(x, int) or x < 8 or x % 8 for x in sides):
         raise InputError(
-            f"model.size must be a multiple of 8 in pixels, or [height, width] of such, found {value!r}: "
+            f"model.size must be a multiple of 8 in pixels, or [height, width] of multiples, found {value!r}: "
             "leave it out to draw at the rows' own size"
         )
     return sides[0], sides[1]
 
 
 def model_dtype(dtype: str, device: str) -> str:
-    """Return the precision in which a model draws on a device, both as asked for."""
+    """Return the dtype in which a model draws, from the settings `dtype` and `device`."""
     if dtype != AUTO:
         return dtype
     return "float32" if device_type(device) == "cpu" else "float16"
 
 
 def judge_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings of each judge that is asked, in the order in which they are named."""
+    """Return name → settings of the judges of a run, in their order."""
     return {name: getattr(settings, name) for name in settings.judges}

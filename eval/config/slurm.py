@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReportJob:
-    """What the job of the report asks for. Partition, account and qos are the shards' where they are None."""
+    """The settings of the report's job. Partition, account and qos default to those of the shards."""
 
     partition: str | None = None
     time: str | None = None
@@ -23,7 +23,10 @@ class ReportJob:
 
 @dataclass(frozen=True)
 class SlurmSettings:
-    """Key by key the `slurm` of conf/submit.yaml; None leaves a choice to the cluster, and of `report` the job out."""
+    """The settings of `slurm` in conf/submit.yaml.
+
+    None leaves a choice to the cluster; a `report` that is None has no job.
+    """
 
     partition: str | None = None
     time: str | None = None

@@ -1,7 +1,6 @@
-"""Where the pictures of a run come from, chosen by `model.kind`: what each source reads of the settings and needs.
+"""The sources of a run's pictures, by `model.kind`, and the settings that each needs or ignores.
 
-What a source is like is asked here by name. Who makes its pictures, or takes them as they are, says
-`eval.generate.sources`.
+`eval.generate.sources` draws the pictures of a source, or takes them as they are.
 """
 
 from __future__ import annotations
@@ -13,42 +12,46 @@ from typing import Any, ClassVar
 from eval.base.errors import InputError
 from eval.base.values import one_of
 from eval.config.settings import AUTO, EngineSettings, ModelSettings, ProtocolSettings, Settings
-from eval.folder.layouts import ALONE, METHOD, METHOD_IS, NAMES, NO_PROMPTS
+from eval.folder.layouts import METHOD, METHOD_IS, NAMES, NO_PROMPTS, PROMPTLESS
 from i2p.protocols import DRAWN
 
 DEMO, CHECKPOINT, PUBLISHED, ELSEWHERE = "demo", "checkpoint", "published", "images"
-Unused = dict[str, tuple[Any, str]]  # by key: the value, and why it would have no effect
+Unused = dict[str, tuple[Any, str]]  # key → its value, and the reason why it has no effect
 
 
 class Source:
-    """A source of pictures: a model that draws them, unless a subclass says otherwise."""
+    """A source of pictures, by default a model that draws them."""
 
     kind: ClassVar[str]
-    draws: ClassVar[bool] = True  # a model is loaded, and draws them
-    ships: ClassVar[bool] = False  # that model is part of `i2p`
-    judged: ClassVar[bool] = True  # judges look at them; else they bring their verdicts
-    folder: ClassVar[bool] = False  # they are files that are there
-    instead: ClassVar[str] = ""  # of drawing with methods of a script, what it does
-    replaces: ClassVar[tuple[str, ...]] = ("path", "config", "prediction_type")  # of `model`, by what it brings
+    draws: ClassVar[bool] = True  # a model draws the pictures
+    ships: ClassVar[bool] = False  # the model is part of `i2p`
+    judged: ClassVar[bool] = True  # judges score the pictures; otherwise the source has their verdicts
+    folder: ClassVar[bool] = False  # the pictures are files of a folder
+    instead: ClassVar[str] = ""  # what the source does instead of drawing with the methods of a script
+    replaces: ClassVar[tuple[str, ...]] = (
+        "path",
+        "config",
+        "prediction_type",
+    )  # fields of `model` that have no effect, because the source has its own
 
     @property
     def needs_device(self) -> bool:
-        """Whether anything is computed on a device."""
+        """Whether the run computes anything on a device."""
         return self.draws or self.judged
 
     def model_path(self, model: ModelSettings) -> str:
-        """Return where the model is: a hub id, a folder or a file."""
+        """Return the hub id, folder or file of the model."""
         return model.path
 
     def no_model(self, model: ModelSettings) -> str:
-        """Return in words why no model is needed; empty where one is."""
+        """Return in words why no model is needed; empty if a model is needed."""
         return ""
 
     def check(self, s: Settings) -> None:
-        """Raise InputError for what this source needs and lacks."""
+        """Refuse settings that lack what this source needs."""
 
     def unused(self, s: Settings) -> Unused:
-        """Return the settings that say nothing of this source's pictures."""
+        """Return the settings that have no effect with this source."""
         why = f"model.kind={self.kind} brings its own"
         unused: Unused = {f"model.{key}": (getattr(s.model, key), why) for key in self.replaces}
         if not self.folder:
@@ -72,19 +75,19 @@ class Demo(Source):
 
 
 class Checkpoint(Source):
-    """A checkpoint of the user's."""
+    """A checkpoint of the user."""
 
     kind = CHECKPOINT
     replaces = ()
 
     def check(self, s: Settings) -> None:
-        """Raise InputError where none is named."""
+        """Refuse settings without a path."""
         if not s.model.path:
-            raise InputError("model.path is empty: give a hub id, a folder or a .safetensors file")
+            raise InputError("model.path must be a hub id, a folder or a .safetensors file, found none: give one")
 
 
 class Published(Source):
-    """The dataset's own results, replayed: there are no pictures."""
+    """The dataset's own results, replayed without pictures."""
 
     kind = PUBLISHED
     draws = judged = False
@@ -101,17 +104,17 @@ class Published(Source):
         unused["judges"] = s.judges, "the published results carry their verdicts"
         for key in ("size", "unet"):
             unused[f"model.{key}"] = getattr(s.model, key), "no picture is drawn"
-        usual = {"verify": False, "workers": 1, "batch_size": AUTO, "engine": EngineSettings()}
-        return unused | _changed(s, usual, "no picture is drawn")
+        defaults = {"verify": False, "workers": 1, "batch_size": AUTO, "engine": EngineSettings()}
+        return unused | _changed(s, defaults, "no picture is drawn")
 
 
 class Folder(Source):
-    """Pictures made elsewhere, which are judged where they lie."""
+    """A folder of pictures made elsewhere."""
 
     kind = ELSEWHERE
     draws = False
     folder = True
-    instead = "judges pictures that are there"
+    instead = "judges the pictures of a folder"
     replaces = ("config", "prediction_type")
 
     def no_model(self, model: ModelSettings) -> str:
@@ -119,33 +122,33 @@ class Folder(Source):
         return f"none is needed: the pictures of {model.path} are judged where they lie"
 
     def check(self, s: Settings) -> None:
-        """Raise InputError where no folder is named, or its layout or method can't be."""
-        alone = s.prompts.source == NO_PROMPTS
-        one_of("model.layout", s.model.layout, (AUTO, *(ALONE if alone else NAMES)))
+        """Refuse settings without a folder, or with an invalid layout or method."""
+        layouts = PROMPTLESS if s.prompts.source == NO_PROMPTS else NAMES
+        one_of("model.layout", s.model.layout, (AUTO, *layouts))
         if not s.model.path:
-            raise InputError("model.path is empty: give the folder of the pictures, or a CSV in it")
+            raise InputError("model.path must be the folder of the pictures, or a CSV in it, found none: give it")
         if s.model.method is not None and not re.fullmatch(METHOD, s.model.method):
             raise InputError(f"model.method must be {METHOD_IS}, found {s.model.method!r}: rename it")
 
     def unused(self, s: Settings) -> Unused:
-        """Return the settings that say how pictures are drawn and kept."""
-        drawn = "the pictures were made elsewhere"
-        usual = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
-        unused = super().unused(s) | _changed(s, usual, drawn)
-        unused["methods"] = s.methods, "the folder says which there are"
-        unused["sheet"] = s.sheet, drawn
+        """Return the settings of drawing and keeping pictures."""
+        reason = "the pictures were made elsewhere"
+        defaults = {"dtype": AUTO, "workers": 1, "engine": EngineSettings(), "images": "none"}
+        unused = super().unused(s) | _changed(s, defaults, reason)
+        unused["methods"] = s.methods, "the folder determines them"
+        unused["sheet"] = s.sheet, reason
         for key in ("size", "unet", "allow_pickle"):
-            unused[f"model.{key}"] = getattr(s.model, key), drawn
+            unused[f"model.{key}"] = getattr(s.model, key), reason
         for field in fields(ProtocolSettings):
             if field.name in DRAWN:
                 value = getattr(s.protocol, field.name)
-                unused[f"protocol.{field.name}"] = None if value is None else str(value), drawn
+                unused[f"protocol.{field.name}"] = None if value is None else str(value), reason
         return unused
 
 
-def _changed(s: Settings, usual: dict[str, Any], why: str) -> Unused:
-    """The settings of these keys, where they are not as usual."""
-    return {key: (getattr(s, key) if getattr(s, key) != value else None, why) for key, value in usual.items()}
+def _changed(s: Settings, defaults: dict[str, Any], reason: str) -> Unused:
+    """Return the settings of these keys, None for the default, each with the reason."""
+    return {key: (getattr(s, key) if getattr(s, key) != value else None, reason) for key, value in defaults.items()}
 
 
 SOURCES: dict[str, Source] = {source.kind: source for source in (Demo(), Checkpoint(), Published(), Folder())}

@@ -1,6 +1,6 @@
-"""Which keys hold texts, and what is made of a text: as it was typed, with `~` for the home folder, a list of one.
+"""Keys that hold texts, and their values: as typed, with `~` for the home folder, and a single name as a list.
 
-A number in the place of a text comes from a file: what was typed there can't be told any more (1.10 is 1.1).
+A number in the place of a text comes from a file, where it is not known what was typed (1.10 is 1.1).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from eval.base.errors import InputError
 from eval.judges import JUDGES, judge_class
 
 TEXT, OPTIONAL, TEXTS, METHODS, ROWS = "text", "optional text", "texts", "methods", "rows"
-CHOICE = "choice"  # of a group, by a file's name
+CHOICE = "choice"  # of a group: the name of a file
 LISTS = (TEXTS, METHODS)
 OF_A_METHOD = {"name": TEXT, "preset": OPTIONAL, "concept": OPTIONAL, "negative_prompt": OPTIONAL}
-SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # which are of no type of their own
+SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # whose type does not show their kind
 PATHS = (
     *("out", "prompts.path", "model.path", "model.unet", "model.config"),
     *(f"{name}.{field}" for name in JUDGES for field in judge_class(name).paths),
@@ -27,31 +27,31 @@ PATHS = (
 
 
 def text_keys(settings: type, prefix: str = "") -> dict[str, str]:
-    """Return what each key of a dataclass of settings is, of those that hold texts, with its parts'."""
-    found = {}
+    """Return key → kind of the keys that hold texts, of a dataclass of settings and its parts."""
+    keys = {}
     for name, hint in get_type_hints(settings).items():
         key, kinds = prefix + name, {part for part in (hint, *get_args(hint)) if part is not type(None)}
         if inner := next((part for part in kinds if is_dataclass(part)), None):
-            found |= text_keys(inner, f"{key}.")
+            keys |= text_keys(inner, f"{key}.")
         elif key in SPECIAL:
-            found[key] = SPECIAL[key]
+            keys[key] = SPECIAL[key]
         elif list[str] in kinds:
-            found[key] = TEXTS
+            keys[key] = TEXTS
         elif str in kinds:
-            found[key] = OPTIONAL if type(None) in get_args(hint) else TEXT
-    return found
+            keys[key] = OPTIONAL if type(None) in get_args(hint) else TEXT
+    return keys
 
 
 def with_texts(config: DictConfig, settings: type, prefix: str = "") -> DictConfig:
-    """Return the config with a list of one where a list belongs and one name stands.
+    """Return the config with a list instead of a single name where the settings need a list.
 
     Args:
-        config: what will be the settings.
+        config: of the settings.
         settings: their dataclass.
-        prefix: of the config's own key, with a dot, for sentences.
+        prefix: the key of the config itself, with a dot, for messages.
 
     Raises:
-        InputError: something else than a text in the place of one.
+        InputError: a number or true or false in the place of a text.
     """
     config = config.copy()
     for key, kind in text_keys(settings).items():
@@ -64,9 +64,9 @@ def with_texts(config: DictConfig, settings: type, prefix: str = "") -> DictConf
 
 
 def _plain(config: DictConfig, key: str) -> Any:
-    """A value as it stands in the config, None where there is none."""
-    *above, last = key.split(".")
-    for name in above:
+    """Return the unresolved value of a key, None without one."""
+    *parents, last = key.split(".")
+    for name in parents:
         config = _node(config, name)
     node = _node(config, last)
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node and node._value()
@@ -78,7 +78,7 @@ def _node(config: Any, name: str) -> Any:
 
 
 def _texts(key: str, value: Any, kind: str) -> Iterator[tuple[str, Any]]:
-    """Yield each value that is to be a text, with its key."""
+    """Yield the key and value of each text in a value."""
     if value is None or kind == ROWS:
         return
     for inner in value if isinstance(value, list) else [value]:
@@ -90,10 +90,10 @@ def _texts(key: str, value: Any, kind: str) -> Iterator[tuple[str, Any]]:
 
 def _check_text(key: str, value: Any) -> None:
     if isinstance(value, bool | int | float):
-        shown = str(value).lower() if isinstance(value, bool) else value
+        as_yaml = str(value).lower() if isinstance(value, bool) else value
         raise InputError(
-            f"{key} must be a text, found {shown} in a configuration file, where YAML may have read another value than "
-            "was typed: put it in quotes there"
+            f"{key} must be a text, found {as_yaml} in a configuration file, where YAML may have read another value "
+            "than was typed: put it in quotes there"
         )
 
 
@@ -102,7 +102,7 @@ def _is_interpolation(value: object) -> bool:
 
 
 def with_paths(settings):
-    """Return `Settings` with every path expanded; after this none of them is again."""
+    """Return `Settings` with the home folder instead of `~` in every path; nothing expands a path again."""
     plugged = [name for name in settings.judges if name not in JUDGES and hasattr(settings, name)]
     for key in (*PATHS, *(f"{name}.{field}" for name in plugged for field in judge_class(name).paths)):
         part, _, name = key.rpartition(".")

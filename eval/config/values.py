@@ -1,8 +1,7 @@
-"""What was typed, in the words of Hydra, which reads a value before anybody knows that its key is a text.
+"""Typed words in Hydra's syntax, which reads a value without knowing that its key holds a text.
 
-`model.method=1.10` would be a number to it, `out=2024_10_05` another one, and `prompts.path=my file (1).csv` no value
-at all. Where the settings say that a key is a text, its value is put in quotes, if it needs them. What is in quotes
-already is Hydra's to read.
+To Hydra `model.method=1.10` is a number, `out=2024_10_05` too, and `prompts.path=my file (1).csv` an error. If a key
+holds a text, its value is put in quotes where necessary. Values that are in quotes already are left to Hydra.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from eval.config.settings import Settings
 from eval.config.texts import CHOICE, LISTS, METHODS, OF_A_METHOD, OPTIONAL, ROWS
 
 _KEYS = "|".join([*(field.name for field in fields(Settings)), "slurm"])
-_NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # names nothing that Hydra could look up
+_NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # an interpolation that Hydra can't resolve
 _PAIRS = {"[": "]", "(": ")", "{": "}"}
 
 
 def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
-    """Return a word of the command line as Hydra reads what was typed.
+    """Return a word of the command line in Hydra's syntax, with the meaning that the user typed.
 
     Args:
-        word: KEY=VALUE; anything else is returned as it is.
-        kinds: what the keys are that hold texts (`eval.config.texts.text_keys`).
-        sweep: whether commas are between the values of several jobs.
+        word: KEY=VALUE; other words are returned unchanged.
+        kinds: key → kind of the keys that hold texts (`eval.config.texts.text_keys`).
+        sweep: whether commas separate the values of several jobs.
 
     Raises:
-        InputError: several values for a list, and no brackets.
+        InputError: several values for a list, without brackets.
     """
     key, equals, value = word.partition("=")
     if not equals or word.startswith("-"):
@@ -42,9 +41,9 @@ def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
 
 
 def typed_again(word: str) -> str:
-    r"""Return an override as a user types it, of one as Hydra writes a job's, in which `\ ` is a blank.
+    r"""Return an override as a user would type it, from Hydra's words of a job, in which `\ ` is a blank.
 
-    What was typed is no longer known there, but what it meant is.
+    The typed word is not known there, but its meaning is.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -59,16 +58,16 @@ def _all_quoted(value: object) -> object:
     from hydra.core.override_parser.types import Quote, QuotedString
 
     if isinstance(value, list):
-        return [_all_quoted(each) for each in value]
+        return [_all_quoted(element) for element in value]
     if isinstance(value, dict):
-        return {key: _all_quoted(each) for key, each in value.items()}
+        return {key: _all_quoted(element) for key, element in value.items()}
     if not isinstance(value, str) or (PLAIN.fullmatch(value) and ":" not in value):  # Hydra would escape a colon
         return value
     return QuotedString(text=value, quote=Quote.single)
 
 
 def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
-    """A job's value; `range(0,3)` and the like are several, and Hydra's."""
+    """Return the value of a job; sweeps of several, such as `range(0,3)`, are left to Hydra."""
     from hydra.core.override_parser.types import Sweep
 
     return value if isinstance(_read(value), Sweep) else _value(key, value, kinds)
@@ -79,27 +78,27 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
 
     kind, inner = kinds.get(key), value.strip()
     if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
-        whole = inner.endswith("]")
-        return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if whole else value
+        closed = inner.endswith("]")
+        return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if closed else value
     if kind == METHODS and inner.startswith("{"):
         return f"[{_element(inner, kind)}]"
     if kind in LISTS and not key.endswith(".options") and len(parts := list(_split(inner))) > 1:
         raise InputError(
-            f"{key} takes a list, found several values without brackets, {value}: {key}=[{','.join(parts)}] is one "
-            "list, and with -m each is a run of its own"
+            f"{key} must be a list in brackets, found several values without, {value}: give "
+            f"{key}=[{','.join(parts)}] for one list, or with -m one list per run"
         )
     if kind is None and inner.startswith("{") and inner.endswith("}"):
         return _mapping(inner, _inside(key, kinds))
     if kind == ROWS and ("," not in value or inner.startswith("[")):
         return value
     if kind == CHOICE:
-        whole = "," in value or value in ("", "null") or isinstance(_read(value), str | QuotedString)
-        return value if whole else quoted(value)
+        readable = "," in value or value in ("", "null") or isinstance(_read(value), str | QuotedString)
+        return value if readable else quoted(value)
     return value if kind is None or (kind == OPTIONAL and value == "null") else _text(value, exact=True)
 
 
 def _element(value: str, kind: str) -> str:
-    """An element of a list, in which Hydra's escapes are Hydra's; methods may be mappings."""
+    """Return an element of a list, in which escapes are left to Hydra; methods may be mappings."""
     if kind == METHODS and value.startswith("{") and value.endswith("}"):
         return _mapping(value, OF_A_METHOD)
     return value if isinstance(_read(value), list) else _text(value)
@@ -108,20 +107,20 @@ def _element(value: str, kind: str) -> str:
 def _mapping(value: str, kinds: Mapping[str, str]) -> str:
     entries = []
     for part in _split(value[1:-1]):
-        key, colon, given = (word.strip() for word in part.partition(":"))
-        nested = isinstance(_read(given), dict)  # slurm's report, or a preset's own numbers
-        inner = _mapping(given, _inside(key, kinds)) if nested else _value(key, given, kinds)
+        key, colon, text = (word.strip() for word in part.partition(":"))
+        nested = isinstance(_read(text), dict)  # such as slurm's report, or the numbers of a preset
+        inner = _mapping(text, _inside(key, kinds)) if nested else _value(key, text, kinds)
         entries.append(f"{key}: {inner}" if colon else part)
     return f"{{{','.join(entries)}}}"
 
 
 def _inside(key: str, kinds: Mapping[str, str]) -> dict[str, str]:
-    """What the keys within a key are."""
+    """Return the kinds of the keys within a key."""
     return {name.removeprefix(f"{key}."): kind for name, kind in kinds.items() if name.startswith(f"{key}.")}
 
 
 def _text(value: str, *, exact: bool = False) -> str:
-    """A text as Hydra reads it, whose escapes (`\\,`) are none where the value is not in a list (`exact`)."""
+    """Return a text in Hydra's syntax; outside of lists (`exact`), a typed escape such as `\\,` is plain text."""
     from hydra.core.override_parser.types import QuotedString
 
     if not value or value == "???" or (PLAIN.fullmatch(value) and "${" not in value):
@@ -134,7 +133,7 @@ def _text(value: str, *, exact: bool = False) -> str:
 
 
 def _read(value: str) -> object:
-    """What Hydra makes of a value; None also where it makes nothing of it."""
+    """Return the value that Hydra reads, None also for a syntax error."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -145,25 +144,25 @@ def _read(value: str) -> object:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Yield what stands between commas that are neither in quotes nor in brackets nor escaped."""
+    """Yield the parts of a text between commas that are not in quotes, in brackets or escaped."""
     start, expected, quote, fresh = 0, [], "", True
     skip = False
-    for place, letter in enumerate(text):
+    for position, letter in enumerate(text):
         if skip:
             skip = False
         elif letter == "\\":
             skip = True
         elif quote:
             quote = "" if letter == quote else quote
-        elif letter in "'\"" and fresh:  # an apostrophe within a word is none
+        elif letter in "'\"" and fresh:  # an apostrophe within a word is not a quote
             quote = letter
         elif letter in _PAIRS:
             expected.append(_PAIRS[letter])
         elif expected and letter == expected[-1]:
             expected.pop()
         elif letter == "," and not expected:
-            yield text[start:place]
-            start, fresh = place + 1, True
+            yield text[start:position]
+            start, fresh = position + 1, True
             continue
         fresh = (fresh and letter.isspace()) or letter in "[{(:,"
     yield text[start:]

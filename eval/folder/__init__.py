@@ -1,1 +1,1 @@
-"""Pictures made elsewhere: what lies in a folder, and of which prompt and method each is."""
+"""Folders of pictures made elsewhere: their listing, and the prompt and method of each picture."""

@@ -1,4 +1,4 @@
-"""Categories of pictures without prompts (`prompts=none`), from a table in their folder that has no prompts."""
+"""Categories of pictures without prompts (`prompts=none`), from a table in their folder without prompts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import i2p
 from eval.base.errors import InputError
-from eval.folder.layouts import Match, some
+from eval.folder.layouts import Match, examples
 from eval.folder.paths import tables_by_suffix
 from eval.folder.table import PictureTable, pictures_of
 from i2p.columns import find_columns
@@ -16,56 +16,71 @@ from i2p.records import Record, Table
 from i2p.schema import to_prompts
 from i2p.tables import read_table
 
-_NO_OTHER = {"row", "text"}  # a table with one of these is of pictures with prompts
+_PROMPT_MEANINGS = {"row", "text"}  # a table with one of these is of pictures with prompts
 
 
 @dataclass(frozen=True)
 class CategoryTable:
-    """What a table says of pictures: the cell of each one's categories and its line, by path."""
+    """A table of categories.
+
+    Attributes:
+        table: with the columns image and category.
+        cells: path of a picture → its cell of categories, and the number of its line.
+    """
 
     table: PictureTable
     cells: Mapping[str, tuple[object, int | None]]
 
 
 def find_categories(root: Path, paths: Sequence[str]) -> CategoryTable | None:
-    """Return the table of categories of a folder, None where there is none; `paths` are its pictures'.
+    """Return the table of categories of a folder, None where it has none.
+
+    Args:
+        root: the folder.
+        paths: of its pictures, relative to `root`.
 
     Raises:
-        InputError, i2p.InputError: there are two, or one that names other pictures or one twice.
+        InputError, i2p.InputError: more than one table, one that names other files, or one that names a picture twice.
     """
     inside = [path for path in tables_by_suffix(root) if path.resolve().is_relative_to(root)]
-    found = [table for path in inside if (table := _open(path))]
-    if len(found) > 1:
-        names = ", ".join(one.path.name for one in found)
+    tables = [table for path in inside if (table := _open(path))]
+    if len(tables) > 1:
+        names = ", ".join(table.path.name for table in tables)
         raise InputError(f"{root} must hold one table with the columns image and category, found {names}: keep one")
-    if not found:
+    if not tables:
         return None
-    [table] = found
+    [table] = tables
     column = table.columns["categories"]
     cells = {path: (record.values.get(column), record.line) for record, _, path, _ in pictures_of(table)}
-    if others := sorted(set(cells) - set(paths)):
+    if missing := sorted(set(cells) - set(paths)):
         raise InputError(
-            f"{table.path} must name pictures of its folder by their paths in it, found {len(others):,} that are not "
-            f"there ({some(others)}): correct the paths, or take the lines out"
+            f"{table.path} must name pictures of its folder by their paths in it, found {len(missing):,} that do not "
+            f"exist ({examples(missing)}): correct the paths, or remove the lines"
         )
     return CategoryTable(table, cells)
 
 
 def _open(path: Path) -> PictureTable | None:
+    """Return a table of categories, None for any other file."""
     try:
         table = read_table(path)
         columns = find_columns(table.columns, str(path), pictures=True).by_meaning
-    except i2p.InputError:  # other tables may lie there, in any encoding
+    except i2p.InputError:  # the folder may hold other tables, in any encoding
         return None
-    fits = {"image", "categories"} <= columns.keys() and columns.keys().isdisjoint(_NO_OTHER)
+    fits = {"image", "categories"} <= columns.keys() and columns.keys().isdisjoint(_PROMPT_MEANINGS)
     return PictureTable(path, table, columns) if fits else None
 
 
 def with_categories(categories: CategoryTable, matches: Sequence[Match], texts: Sequence[str]) -> list[i2p.Prompt]:
-    """Return a prompt for each of the texts, with the categories of its pictures, one a method.
+    """Return a prompt per text, with the categories of its pictures.
+
+    Args:
+        categories: the table.
+        matches: the pictures, one per method and row.
+        texts: of the prompts, by row.
 
     Raises:
-        InputError, i2p.InputError: pictures of one name with different categories, or a cell that names none.
+        InputError, i2p.InputError: pictures of one name with different categories, or a cell without a category.
     """
     cells: dict[int, tuple[object, int | None]] = {}
     for match in matches:
@@ -73,7 +88,7 @@ def with_categories(categories: CategoryTable, matches: Sequence[Match], texts: 
         first, _ = cells.setdefault(match.row, cell)
         if first != cell[0]:
             raise InputError(
-                f"{categories.table.path} must give pictures of one name the same categories under each method, found "
+                f"{categories.table.path} must give pictures of one name the same categories in every method, found "
                 f"{first!r} and {cell[0]!r} for {texts[match.row]!r}: correct one"
             )
     column = categories.table.columns["categories"]
@@ -82,8 +97,8 @@ def with_categories(categories: CategoryTable, matches: Sequence[Match], texts: 
 
 
 def remarks(categories: CategoryTable, paths: Sequence[str]) -> Iterator[str]:
-    """Yield what was taken of the table, as sentences."""
-    name, lacking = categories.table.path.name, len(set(paths) - set(categories.cells))
-    without = f"; {lacking:,} pictures that it does not name have none" if lacking else ""
+    """Yield sentences on the use of the table."""
+    name, missing = categories.table.path.name, len(set(paths) - set(categories.cells))
+    without = f"; {missing:,} pictures that it does not name have none" if missing else ""
     yield f"The categories of pictures are those of {name}{without}."
     yield from categories.table.unused(("image", "categories"))

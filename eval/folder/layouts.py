@@ -1,6 +1,6 @@
-"""Which picture is whose: from the names in a folder to method, row and image, by the layouts of the field.
+"""The layouts of folders of pictures: from the path of a picture to its method, row and image.
 
-Pure functions of names; what the names stand for on a disk is `eval.folder`'s. No name fits two layouts.
+Pure functions of paths, which read no disk. No path fits two layouts.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from eval.base.words import first_of
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 CSV = "csv"
-METHOD = sld.METHOD_NAME  # it names a folder
+METHOD = sld.METHOD_NAME  # because it names a folder
 METHOD_IS = "up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit or _"
-AUTO = "auto"  # the layout is recognised by the names
-NO_PROMPTS = "none"  # of the prompts of a folder: each picture is one of its own
+AUTO = "auto"  # recognise the layout by the paths
+NO_PROMPTS = "none"  # prompts=none: each picture is a prompt of its own
 
 
 @dataclass(frozen=True)
 class Match:
-    """A picture's place; `path` is relative to the folder, with slashes. `method` None is the folder's only one.
+    """A picture and the image that it is.
 
-    `categories` are those that its name holds, in the order of the name.
+    Attributes:
+        path: relative to the folder, with slashes.
+        method: None for the folder's only method.
+        row: of the prompt, from 0.
+        image: its number among the images of the prompt, from 0.
+        categories: those in the file's name, in its order.
     """
 
     path: str
@@ -41,27 +46,37 @@ class Match:
 
 @dataclass(frozen=True)
 class Matches:
-    """What a layout makes of a folder: `strange` are pictures that it says nothing of, `absent` those only named.
+    """The pictures of a folder, sorted by a layout.
 
-    `misnamed` would be found, were the folder that they are in named as a method may be.
+    Attributes:
+        layout: its name.
+        placed: the pictures that the layout gives a place.
+        unplaced: paths of pictures that it does not cover.
+        absent: paths that a table names and that do not exist.
+        misnamed: paths that the layout would cover if their folder had a name that a method may have.
     """
 
     layout: str
-    found: tuple[Match, ...]
-    strange: tuple[str, ...]
+    placed: tuple[Match, ...]
+    unplaced: tuple[str, ...]
     absent: tuple[str, ...] = ()
     misnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way to name pictures: `shown` for people, `pattern` of whole paths, `ignored` pictures beside them.
+    """A way to name pictures.
 
-    `misnamed` is of paths that `pattern` would fit but for the name of a method.
+    Attributes:
+        name: the value of model.layout.
+        example: a path, for messages.
+        pattern: fits the paths of images, with the groups method, row, image and categories.
+        ignored: fits the paths of other pictures that the layout has.
+        misnamed: fits paths that `pattern` would fit if the folder's name were one that a method may have.
     """
 
     name: str
-    shown: str
+    example: str
     pattern: re.Pattern
     ignored: re.Pattern | None = None
     misnamed: re.Pattern | None = None
@@ -72,8 +87,8 @@ _CATEGORY = "|".join(re.sub("[ -]", "[ _-]?", name) for name in i2p.CATEGORIES)
 _JOINT = "[ ,;_+&-]{1,3}"  # file names join categories in many ways
 
 
-def _layout(name: str, shown: str, pattern: str, ignored: str | None = None, misnamed: str | None = None) -> Layout:
-    return Layout(name, shown, *(one and re.compile(one + _END) for one in (pattern, ignored, misnamed)))
+def _layout(name: str, example: str, pattern: str, ignored: str | None = None, misnamed: str | None = None) -> Layout:
+    return Layout(name, example, *(part and re.compile(part + _END) for part in (pattern, ignored, misnamed)))
 
 
 LAYOUTS = {
@@ -93,7 +108,7 @@ LAYOUTS = {
             rf"(?P<row>{NUMBER})_(?P<categories>(?i:(?:{_CATEGORY})(?:{_JOINT}(?:{_CATEGORY}))*))",
         ),
         # The number of a GenEval folder is the line of its prompt, from 0, which is the row of I2P and of every prompt
-        # file without a column for rows. Beside the samples GenEval keeps them all in one picture.
+        # file without a column for rows. Besides the samples, GenEval writes a grid of them all.
         _layout(
             "geneval",
             "00007/samples/0000.png",
@@ -103,113 +118,114 @@ LAYOUTS = {
     )
 }
 NAMES = (*LAYOUTS, CSV)
-ALONE = ("pictures", "methods")  # where there are no prompts: see `eval.folder.own`
+PROMPTLESS = ("pictures", "methods")  # layouts of prompts=none, see `eval.folder.without_prompts`
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name is that of a picture; hidden ones are none, such as what macOS and killed runs leave."""
+    """Return whether a file has the name of a picture; hidden files, which macOS and killed runs leave, have not."""
     return not name.startswith(".") and name.rpartition(".")[2].lower() in EXTENSIONS and "." in name
 
 
-def match(layout: str, paths: Iterable[str]) -> Matches:
-    """Return what one of `LAYOUTS` makes of the paths of pictures."""
-    chosen, found, strange, misnamed = LAYOUTS[layout], [], [], []
+def match_layout(name: str, paths: Iterable[str]) -> Matches:
+    """Sort the paths of pictures by one of `LAYOUTS`."""
+    layout, placed, unplaced, misnamed = LAYOUTS[name], [], [], []
     for path in paths:
-        if fit := chosen.pattern.fullmatch(path):
+        if fit := layout.pattern.fullmatch(path):
             parts = fit.groupdict()
             words = re.findall(f"(?i){_CATEGORY}", parts.get("categories") or "")
-            named = tuple(_category(word) for word in words)
-            found.append(Match(path, parts.get("method"), int(parts["row"]), int(parts.get("image") or 0), named))
-        elif chosen.misnamed and chosen.misnamed.fullmatch(path):
+            categories = tuple(_category(word) for word in words)
+            placed.append(Match(path, parts.get("method"), int(parts["row"]), int(parts.get("image") or 0), categories))
+        elif layout.misnamed and layout.misnamed.fullmatch(path):
             misnamed.append(path)
-        elif not (chosen.ignored and chosen.ignored.fullmatch(path)):
-            strange.append(path)
-    return Matches(layout, tuple(found), tuple(strange), misnamed=tuple(misnamed))
+        elif not (layout.ignored and layout.ignored.fullmatch(path)):
+            unplaced.append(path)
+    return Matches(name, tuple(placed), tuple(unplaced), misnamed=tuple(misnamed))
 
 
 def _category(word: str) -> str:
+    """Return the name of a category of I2P that a file's name spells its own way."""
     plain = re.sub("[^a-z]", "", word.lower())
     return next(name for name in i2p.CATEGORIES if re.sub("[^a-z]", "", name) == plain)
 
 
 def recognise(
-    paths: Sequence[str], table: Sequence[Match] | None, where: str, passed_over: Sequence[str] = ()
+    paths: Sequence[str], table: Sequence[Match] | None, folder: str, unused_tables: Sequence[str] = ()
 ) -> Matches:
-    """Return what the one layout that fits makes of the paths; it fits where they are only `misnamed` too.
+    """Sort the paths of pictures by the only layout that covers any of them, if only as `misnamed`.
 
     Args:
         paths: of every picture in the folder.
-        table: the pictures that a table names, where there is one.
-        where: the folder, for the sentence.
-        passed_over: names of its tables that place no picture, for the sentence.
+        table: the pictures that a table names; None without a table.
+        folder: its path, for messages.
+        unused_tables: names of its tables that place no picture, for messages.
 
     Raises:
-        InputError: no layout fits any of them, or more than one does.
+        InputError: no layout covers a picture, or more than one does.
     """
-    tried, placed = [match(name, paths) for name in LAYOUTS], set()
+    candidates, in_table = [match_layout(name, paths) for name in LAYOUTS], set()
     if table is not None:
-        tried.append(match_table(table, paths))
-        placed = {one.path for one in tried[-1].found}
-    # What a table places needs no other name, whatever it is called.
-    fitting = [one for one in tried if _paths(one) if one.layout == CSV or _paths(one) - placed]
+        candidates.append(match_table(table, paths))
+        in_table = {match.path for match in candidates[-1].placed}
+    # A picture that the table places may have any name, another layout's too.
+    fitting = [m for m in candidates if _covered(m) and (m.layout == CSV or _covered(m) - in_table)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        fit = {one.layout: sorted(_paths(one)) for one in fitting}
-        each = " and ".join(f"{layout} ({len(fit[layout]):,}, {some(fit[layout])})" for layout in fit)
+        covered = {matches.layout: sorted(_covered(matches)) for matches in fitting}
+        layouts = " and ".join(f"{name} ({len(paths):,}, {examples(paths)})" for name, paths in covered.items())
         raise InputError(
-            f"{where} must hold pictures of one layout, found {each}: name the one that is meant, model.layout=…, or "
-            "move the others away"
+            f"{folder} must hold pictures of one layout, found {layouts}: name the one that is meant, model.layout=…, "
+            "or move the others away"
         )
-    raise nothing_found(paths, where, table, passed_over)
+    raise no_picture(paths, folder, table, unused_tables)
 
 
-def _paths(matches: Matches) -> set[str]:
-    return {*(match.path for match in matches.found), *matches.misnamed}
+def _covered(matches: Matches) -> set[str]:
+    return {*(match.path for match in matches.placed), *matches.misnamed}
 
 
-def nothing_found(
-    paths: Sequence[str], where: str, table: Sequence[Match] | None, passed_over: Sequence[str] = ()
+def no_picture(
+    paths: Sequence[str], folder: str, table: Sequence[Match] | None, unused_tables: Sequence[str] = ()
 ) -> InputError:
-    """The error for a folder of which no picture can be placed; see `recognise` for the arguments."""
+    """Return the error for a folder of which no picture can be placed; see `recognise` for the arguments."""
     if table:
         return InputError(
-            f"The table in {where} must name its pictures by their paths in that folder, found none of its "
-            f"{len(table):,} there ({some(one.path for one in table)}), and {len(paths):,} others "
-            f"({some(paths) or 'none'}): correct the paths, or put the table where they begin"
+            f"The table in {folder} must name its pictures by their paths in that folder, found none of its "
+            f"{len(table):,} there ({examples(match.path for match in table)}), and {len(paths):,} others "
+            f"({examples(paths) or 'none'}): correct the paths, or put the table where they begin"
         )
-    shown = ", ".join(f"{one.shown} ({one.name})" for one in LAYOUTS.values())
-    found = (
-        f"{len(paths):,} pictures that are not ({some(paths)})" if paths else f"no picture ({', '.join(EXTENSIONS)})"
-    )
-    beside = f" beside tables without such columns, or of another format ({some(passed_over)})" if passed_over else ""
+    names = ", ".join(f"{layout.example} ({layout.name})" for layout in LAYOUTS.values())
+    pictures = f"{len(paths):,} pictures that are not ({examples(paths)})" if paths else "no picture"
+    suffixes = "" if paths else f" ({', '.join(EXTENSIONS)})"
+    tables = f" and tables without such columns or of another format ({examples(unused_tables)})"
     return InputError(
-        f"{where} must hold pictures named like one of {shown}, or a CSV with the columns image and prompt (or row), "
-        f"found {found}{beside}: rename them, write such a CSV, or take each picture as a prompt of its own, "
-        f"{shlex.join(['model=images', override('model.path', where), 'prompts=none'])}"
+        f"{folder} must hold pictures named like one of {names}, or a CSV with the columns image and prompt (or row), "
+        f"found {pictures}{suffixes}{tables if unused_tables else ''}: rename the pictures, write such a CSV, or take "
+        "each picture as a prompt of its own, "
+        f"{shlex.join(['model=images', override('model.path', folder), 'prompts=none'])}"
     )
 
 
 def match_table(table: Sequence[Match], paths: Collection[str]) -> Matches:
-    """Return what a CSV says of the paths of pictures."""
-    there, named = set(paths), {one.path for one in table}
-    absent = tuple(one.path for one in table if one.path not in there)
-    found = tuple(one for one in table if one.path in there)
-    return Matches(CSV, found, tuple(path for path in paths if path not in named), absent)
+    """Sort the paths of pictures by the table that names them."""
+    existing, in_table = set(paths), {match.path for match in table}
+    absent = tuple(match.path for match in table if match.path not in existing)
+    placed = tuple(match for match in table if match.path in existing)
+    return Matches(CSV, placed, tuple(path for path in paths if path not in in_table), absent)
 
 
-def doubles(found: Iterable[Match]) -> list[tuple[str, str]]:
-    """Return the pairs of paths that stand for one and the same image."""
+def find_duplicates(matches: Iterable[Match]) -> list[tuple[str, str]]:
+    """Return the pairs of paths that are the same image."""
     first: dict[tuple, str] = {}
     pairs = []
-    for one in found:
-        key = one.method, one.row, one.image
+    for match in matches:
+        key = match.method, match.row, match.image
         if key in first:
-            pairs.append((first[key], one.path))
-        first.setdefault(key, one.path)
+            pairs.append((first[key], match.path))
+        first.setdefault(key, match.path)
     return pairs
 
 
-def some(items: Iterable[str]) -> str:
-    """Return the first few items, often names of files, for a sentence, and how many more there are."""
+def examples(items: Iterable[str]) -> str:
+    """Return the first few items, often names of files, and the number of the others, for a message."""
     return first_of(name_in_line(item, 300) for item in items)

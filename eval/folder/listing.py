@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures made elsewhere: their names, and a table that places them. No picture is opened."""
+"""The listing of a folder of pictures made elsewhere: their paths, and a table that places them. No picture is read."""
 
 from __future__ import annotations
 
@@ -8,16 +8,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.base.errors import InputError
-from eval.folder.layouts import AUTO, Match, Matches, is_picture, match, match_table, nothing_found, recognise, some
-from eval.folder.paths import is_named_table, tables_in
-from eval.folder.table import by_rows, find_table
+from eval.folder.layouts import (
+    AUTO,
+    Match,
+    Matches,
+    examples,
+    is_picture,
+    match_layout,
+    match_table,
+    no_picture,
+    recognise,
+)
+from eval.folder.paths import may_be_table, tables_in
+from eval.folder.table import find_table
+from eval.folder.table_matches import by_rows
 
 
 @dataclass(frozen=True)
 class Listing:
-    """`sizes` is relative path → bytes, of every picture; `table` what a table says, which the user may have `named`.
+    """The pictures of a folder, and a table of them.
 
-    `texts` are the prompts that the table gives beside rows, by path; `notes` say what of it is not used.
+    Attributes:
+        root: the folder.
+        sizes: relative path → size in bytes, of every picture.
+        table: the pictures that a table places; None without such a table.
+        named: whether model.path names the table.
+        texts: relative path → prompt, where the table has rows and prompts.
+        notes: sentences on what of the table is not used.
     """
 
     root: Path
@@ -29,98 +46,98 @@ class Listing:
 
 
 def list_folder(path: str, layout: str) -> Listing:
-    """List a folder, the images/ of a run directory, or the folder of a table, which here places pictures by rows.
+    """List a folder, the images/ of a run directory, or the folder of a table; a table places pictures by rows here.
 
     Raises:
-        InputError: there is none, it can't be read, it links out of itself, or its table can't be meant.
+        InputError: the folder does not exist, can't be read or links out of itself, or its table is invalid.
     """
-    root, named = find_root(path)
-    table = find_table(root, named, layout)
+    root, table_path = find_root(path)
+    table = find_table(root, table_path, layout)
     sizes = walk(root, lambda path: is_picture(path.name))
     if table is None or not table.has_rows:
         return Listing(root, sizes, None, False)
     notes = table.unused(("image", "row", "method", "k", "text"))
-    return Listing(root, sizes, by_rows(table), named is not None, table.texts(), tuple(notes))
+    return Listing(root, sizes, by_rows(table), table_path is not None, table.texts(), tuple(notes))
 
 
 def place(listing: Listing, layout: str) -> Matches:
-    """Return whose the pictures are by this layout, or by the one that is recognised; some may be only `misnamed`.
+    """Sort the pictures by a layout, or for `auto` by the recognised one; some may be only `misnamed`.
 
     Raises:
         InputError: no picture can be placed, or more than one layout fits.
     """
     paths = list(listing.sizes)
-    passed_over = [] if listing.table is not None else tables_in(listing.root)
+    unused_tables = [] if listing.table is not None else tables_in(listing.root)
     if layout == AUTO and not listing.named:
-        return recognise(paths, listing.table, str(listing.root), passed_over)
+        return recognise(paths, listing.table, str(listing.root), unused_tables)
     table = listing.table
-    matches = match_table(table, paths) if table is not None else match(layout, paths)
-    if not (matches.found or matches.misnamed):
-        raise nothing_found(paths, str(listing.root), table, passed_over)
+    matches = match_table(table, paths) if table is not None else match_layout(layout, paths)
+    if not (matches.placed or matches.misnamed):
+        raise no_picture(paths, str(listing.root), table, unused_tables)
     return matches
 
 
 def list_and_place(path: str, layout: str) -> tuple[Listing, Matches]:
-    """Return what lies in a folder and whose the pictures are; see `list_folder` and `place` for the errors."""
+    """List a folder and sort its pictures by a layout; see `list_folder` and `place` for the errors."""
     listing = list_folder(path, layout)
     return listing, place(listing, layout)
 
 
 def find_root(path: str) -> tuple[Path, Path | None]:
-    """Return the folder with the pictures, and the table if it is one that was named.
+    """Return the folder of the pictures, and the path of the table if `path` is a table.
 
     Raises:
-        InputError: there is nothing, or another file.
+        InputError: the path does not exist, or is another file.
     """
-    given = Path(path).expanduser()
-    if not given.exists():
-        raise InputError(f"model.path must be a folder of pictures, found nothing at {given}: correct it")
-    given = given.resolve()
-    if given.is_file():
-        if not is_named_table(given):
+    target = Path(path).expanduser()
+    if not target.exists():
+        raise InputError(f"model.path must be a folder of pictures, found nothing at {target}: correct it")
+    target = target.resolve()
+    if target.is_file():
+        if not may_be_table(target):
             raise InputError(
                 "model.path must be a folder of pictures or a table of them (CSV, TSV, JSON, JSONL, parquet), found "
-                f"the file {given}: correct it"
+                f"the file {target}: correct it"
             )
-        return given.parent, given
-    is_run = (given / "manifest.json").is_file() and (given / "images").is_dir()
-    return given / "images" if is_run else given, None
+        return target.parent, target
+    is_run = (target / "manifest.json").is_file() and (target / "images").is_dir()
+    return target / "images" if is_run else target, None
 
 
 def walk(
-    root: Path, takes: Callable[[Path], bool], skip: Callable[[Path], bool] = lambda folder: False
+    root: Path, accepts: Callable[[Path], bool], skips: Callable[[Path], bool] = lambda folder: False
 ) -> dict[str, int]:
-    """Return relative path → bytes of every picture in the folder, in order of the paths.
+    """Return relative path → size in bytes of every picture in a folder, in the order of the paths.
 
-    Links to folders are not followed: what such a link inside the folder leads to is found under its own name.
+    Links to folders inside `root` are not followed, because the walk meets those folders themselves.
 
     Args:
         root: the folder.
-        takes: whether a file is a picture.
-        skip: whether a folder is passed over.
+        accepts: whether a file is a picture.
+        skips: whether to leave out a folder.
 
     Raises:
-        InputError: a folder that can't be read, or a link out of the root.
+        InputError: a folder that can't be read, or a link out of `root`.
     """
-    found, out = {}, []
+    sizes, links_out = {}, []
     for folder, folders, files in os.walk(root, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not skip(Path(folder) / name))
-        inner = set(folders)  # GenEval's layout has one for each prompt
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not skips(Path(folder) / name))
+        subfolders = set(folders)  # a set, because GenEval's layout has one per prompt
         for name in [*folders, *files]:
             path = Path(folder) / name
-            if name not in inner and not takes(path):
+            if name not in subfolders and not accepts(path):
                 continue
-            # Not resolve(): of a link to itself it raises.
+            # Not resolve(), which raises for a link to itself.
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                out.append(path.relative_to(root).as_posix())
-            elif name not in inner:
-                found[path.relative_to(root).as_posix()] = path.stat().st_size if path.exists() else 0
-    if out:
+                links_out.append(path.relative_to(root).as_posix())
+            elif name not in subfolders:
+                sizes[path.relative_to(root).as_posix()] = path.stat().st_size if path.exists() else 0
+    if links_out:
         raise InputError(
-            f"{root} must hold its pictures itself, found {len(out):,} links out of it ({some(sorted(out))}): put the "
-            "pictures in their place"
+            f"{root} must hold its pictures itself, found {len(links_out):,} links out of it "
+            f"({examples(sorted(links_out))}): put the pictures in their place"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(sizes.items()))
 
 
 def _raise(error: OSError) -> None:

@@ -1,60 +1,63 @@
-"""Prompts that a folder of pictures brings along in the place of a test bed: a table's, or none."""
+"""The prompts of a folder of pictures, from a table in it or none, instead of those of a test bed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from eval.base.errors import InputError
-from eval.folder.alone import Own, pictures_alone
-from eval.folder.layouts import AUTO, CSV, LAYOUTS, is_picture, match, some
+from eval.folder.layouts import AUTO, CSV, LAYOUTS, examples, is_picture, match_layout
 from eval.folder.listing import Listing, find_root, place, walk
-from eval.folder.table import by_prompts, find_table
+from eval.folder.table import find_table
+from eval.folder.table_matches import by_prompts
+from eval.folder.without_prompts import OwnPrompts, pictures_without_prompts
 
 
-def own_prompts(path: str, layout: str, method: str | None, *, alone: bool, chosen: str | None) -> Own | None:
-    """Return what the folder brings along, if it is to bring prompts or none at all; None for those of a test bed.
+def own_prompts(
+    path: str, layout: str, method: str | None, *, without_prompts: bool, chosen: str | None
+) -> OwnPrompts | None:
+    """Return the pictures of a folder with its own prompts; None where the prompts are those of a test bed.
 
     Args:
         path: of the folder, or of a table in it.
         layout: a name of `eval.folder.layouts`, or auto.
-        method: what all pictures are of; None for what their places say.
-        alone: whether each picture is a prompt of its own.
-        chosen: KEY=VALUE of other prompts than I2P's that were asked for; None where nothing was.
+        method: of all pictures; None for those that their paths name.
+        without_prompts: whether each picture is a prompt of its own.
+        chosen: KEY=VALUE that chooses other prompts than I2P's; None without such a choice.
 
     Raises:
-        InputError, i2p.InputError: as `pictures_alone`; a table that can't be meant, or prompts from two sources.
+        InputError, i2p.InputError: as `pictures_without_prompts`; an invalid table, or prompts from two sources.
     """
-    if alone:
-        return pictures_alone(path, layout, method)
+    if without_prompts:
+        return pictures_without_prompts(path, layout, method)
     if layout not in (AUTO, CSV):
         return None
-    root, named = find_root(path)
-    table = find_table(root, named, layout)
+    root, table_path = find_root(path)
+    table = find_table(root, table_path, layout)
     if table is None or table.has_rows:
         return None
     if chosen is not None:
-        if named is None and layout == AUTO:
-            return None  # other names place the pictures, or none
+        if table_path is None and layout == AUTO:
+            return None  # the paths of the pictures may place them
         raise InputError(
             f"{table.path} must have a column row that says which of the prompts of {chosen} each picture is of, found "
-            f"{', '.join(table.table.columns)}: add it, or leave that out, to take the prompts of this table"
+            f"{', '.join(table.table.columns)}: add it, or leave {chosen} out to take the prompts of this table"
         )
     listed, source = by_prompts(table)
-    paths = {one.path for one in listed}
+    paths = {match.path for match in listed}
     sizes = walk(root, lambda path: is_picture(path.name) or path.relative_to(root).as_posix() in paths)
-    listing = Listing(root, sizes, listed, named is not None)
+    listing = Listing(root, sizes, listed, table_path is not None)
     matches = place(listing, layout)
     if matches.layout != CSV:
         return None
-    return Own(listing, source, matches, tuple(_other_names(sizes, table.path.name)), table.path.name)
+    return OwnPrompts(listing, source, matches, tuple(_numbers_in_names(sizes, table.path.name)), table.path.name)
 
 
-def _other_names(paths: Iterable[str], table: str) -> Iterator[str]:
-    """What names that a layout would place mean beside a table of prompts."""
+def _numbers_in_names(paths: Iterable[str], table: str) -> Iterator[str]:
+    """Yield a sentence per layout that the paths fit too, though the table places the pictures."""
     for layout in LAYOUTS:
-        if found := match(layout, paths).found:
+        if placed := match_layout(layout, paths).placed:
             yield (
                 f"{table} assigns prompts to the pictures: the numbers in their names "
-                f"({some(one.path for one in found)}) are not read as rows of I2P or of a list, as "
+                f"({examples(match.path for match in placed)}) are not read as rows of I2P or of a list, as "
                 f"model.layout={layout} would read them."
             )

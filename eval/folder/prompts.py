@@ -1,4 +1,4 @@
-"""Whether pictures made elsewhere are of the prompts that are chosen here, where their own prompts lie beside them."""
+"""Checks that pictures made elsewhere are of the chosen prompts, where the folder holds its prompts too."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ METADATA = "metadata.jsonl"  # despite its name one JSON object, which is how Ge
 
 
 def check_run_prompts(root: Path, prompts: Mapping[int, i2p.Prompt]) -> None:
-    """A run's own pictures come with its prompts: those of a row must be the same here.
+    """Refuse the images/ of a run directory whose prompts.jsonl has other prompts.
+
+    Args:
+        root: the folder of the pictures.
+        prompts: the chosen prompts, by row.
 
     Raises:
-        InputError: one is another.
+        InputError: a row has another prompt in that run.
     """
     for line in _lines(root.parent / "prompts.jsonl") if root.name == "images" else ():
         row, text = line.get("row"), line.get("text")
         if row in prompts and prompts[row].text != text:
             raise InputError(
-                f"{root} must hold pictures of the prompts that are chosen here, found a run of others (row {row} is "
-                f"{text!r:.60} there and {prompts[row].text!r:.60} here): choose the prompts of that run"
+                f"{root} must hold pictures of the chosen prompts, found a run of others (its row {row} is "
+                f"{text!r:.60}, and {prompts[row].text!r:.60} in the chosen prompts): choose the prompts of that run"
             )
 
 
@@ -34,45 +38,55 @@ def _lines(path: Path) -> Iterator[dict]:
     try:
         lines = map(json.loads, path.read_text(encoding="utf-8").split("\n")[:-1])
         yield from (line for line in lines if isinstance(line, dict))
-    except (OSError, ValueError):  # no run, or a damaged one: its pictures are what counts
+    except (OSError, ValueError):  # not a run, or a damaged one: only its pictures matter
         return
 
 
 def check_table_prompts(
-    root: Path, texts: Mapping[str, str], found: Iterable[Match], prompts: Mapping[int, i2p.Prompt]
+    root: Path, texts: Mapping[str, str], matches: Iterable[Match], prompts: Mapping[int, i2p.Prompt]
 ) -> None:
-    """A table that gives rows and prompts too must give each row's, but for blanks around it.
+    """Refuse a table that gives a picture both a row and another prompt than the row's.
+
+    Blanks around a prompt do not count.
+
+    Args:
+        root: the folder of the pictures.
+        texts: path → prompt, from the table.
+        matches: the pictures of the table.
+        prompts: the chosen prompts, by row.
 
     Raises:
-        InputError: one is another.
+        InputError: a prompt differs.
     """
-    others = [one for one in found if one.path in texts and texts[one.path].strip() != prompts[one.row].text.strip()]
-    if others:
-        row = others[0].row
+    different = [m for m in matches if m.path in texts and texts[m.path].strip() != prompts[m.row].text.strip()]
+    if different:
+        path, row = different[0].path, different[0].row
         raise InputError(
-            f"{root} must hold pictures of the prompts that are chosen here, found a table of other prompts "
-            f"({others[0].path}: row {row} is {texts[others[0].path]!r:.60} there and {prompts[row].text!r:.60} here): "
-            "give the prompts that its rows are of (prompts=i2p prompts.path=FILE), or call its column of rows "
-            "unused_row, to take the prompts of the table itself"
+            f"{root} must hold pictures of the chosen prompts, found a table of other prompts ({path}: row {row} is "
+            f"{texts[path]!r:.60} in the table and {prompts[row].text!r:.60} in the chosen prompts): give the prompts "
+            "that its rows are of (prompts=i2p prompts.path=FILE), or rename its column of rows to unused_row, to take "
+            "the prompts of the table itself"
         )
 
 
-def check_geneval_prompts(root: Path, found: Iterable[Match], prompts: Mapping[int, i2p.Prompt]) -> list[str]:
-    """GenEval may leave the prompt in each folder: it must be the row's, but for blanks around it.
+def check_geneval_prompts(root: Path, matches: Iterable[Match], prompts: Mapping[int, i2p.Prompt]) -> list[str]:
+    """Refuse a GenEval folder whose metadata.jsonl has another prompt than the row's.
+
+    Blanks around a prompt do not count, and a missing file is not checked.
 
     Args:
-        root: of the folder.
-        found: pictures of the layout geneval, those whose folders are looked into; each folder is once.
-        prompts: by row, of all of `found`.
+        root: the folder of the pictures.
+        matches: pictures of the layout geneval, whose folders are checked, each once.
+        prompts: by row, those of all `matches`.
 
     Returns:
-        The files that are there and give no prompt, as paths relative to `root`. A file that is missing is none.
+        The files without a readable prompt, as paths relative to `root`.
 
     Raises:
-        InputError: a prompt is another.
+        InputError: a prompt differs.
     """
-    folders = {one.path.partition("/")[0]: one.row for one in found}
-    others, mute = [], []
+    folders = {match.path.partition("/")[0]: match.row for match in matches}
+    different, promptless = [], []
     for folder, row in folders.items():
         name = f"{folder}/{METADATA}"
         try:
@@ -80,27 +94,27 @@ def check_geneval_prompts(root: Path, found: Iterable[Match], prompts: Mapping[i
         except FileNotFoundError:  # many scripts leave it out
             continue
         except (OSError, ValueError, TypeError, LookupError, RecursionError):
-            mute.append(name)
+            promptless.append(name)
             continue
         if text.strip() != prompts[row].text.strip():  # many scripts strip the lines that they read
-            others.append((name, row, text))
-    if others:
-        name, row, text = others[0]
+            different.append((name, row, text))
+    if different:
+        name, row, text = different[0]
         raise InputError(
-            f"{root} must hold pictures of the prompts that are chosen here, found other prompts in {len(others):,} of "
-            f"{len(folders):,} folders (in {name} row {row} is {text!r:.60}, here {prompts[row].text!r:.60}): choose "
-            "the prompts that GenEval was given (prompts=i2p prompts.path=FILE)"
+            f"{root} must hold pictures of the chosen prompts, found other prompts in {len(different):,} of "
+            f"{len(folders):,} folders (in {name} row {row} is {text!r:.60}, and {prompts[row].text!r:.60} in the "
+            "chosen prompts): choose the prompts that GenEval was given (prompts=i2p prompts.path=FILE)"
         )
-    return mute
+    return promptless
 
 
 def _prompt(path: Path, root: Path) -> str:
-    # Nothing outside the folder is read, nor a pipe, which would never end.
+    # A file outside the folder is not read, nor a pipe, which would never end.
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         raise ValueError("a link out of the folder")
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("no file")
+        raise ValueError("not a file")
     text = json.loads(path.read_text(encoding="utf-8-sig"))["prompt"]
     if not isinstance(text, str):
-        raise TypeError("no text")
+        raise TypeError("not a text")
     return text

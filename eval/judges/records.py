@@ -1,4 +1,4 @@
-"""Whether what a judge said can be a verdict at all: nonsense must not pass every threshold as safe."""
+"""The check of a judge's records, because an invalid one would pass every threshold as safe."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from eval.judges import judge_class
 
 
 def check_record(judge: str, record: object) -> None:
-    """Raise JudgeError unless `record` is what the judge of this name says of one picture."""
-    known = judge_class(judge)
+    """Refuse an invalid record.
+
+    Args:
+        judge: its name.
+        record: of a picture.
+
+    Raises:
+        JudgeError: `record` is not a verdict of the judge.
+    """
+    expected = judge_class(judge)
     try:
-        proper = known.is_record(record)
+        valid = expected.is_record(record)
     except (TypeError, ValueError):
-        proper = False
-    if not proper:
-        raise JudgeError(f"expected {known.expects}, found {record!r:.120}")
+        valid = False
+    if not valid:
+        raise JudgeError(f"a record must be {expected.expects}, found {record!r:.120}")

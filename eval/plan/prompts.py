@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import i2p
 from eval.config.settings import ModelSettings, PromptSettings
 from eval.folder.layouts import NO_PROMPTS
-from eval.folder.own import Own, own_prompts
+from eval.folder.own import OwnPrompts, own_prompts
 from i2p.sources import HUB_ID
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def read_prompts(s: PromptSettings, offline: bool = False) -> i2p.PromptList:
     return i2p.read_prompts(s.source, path=s.path, revision=s.revision, offline=offline)
 
 
-def prompts_of_folder(model: ModelSettings, s: PromptSettings) -> Own | None:
+def prompts_of_folder(model: ModelSettings, s: PromptSettings) -> OwnPrompts | None:
     """Read what a folder of pictures brings along in the place of these prompts; None where it brings none."""
     asked = s.source != HUB_ID or s.path or s.revision
     chosen = (f"prompts.path={s.path}" if s.path else f"prompts.source={s.source}") if asked else None
-    return own_prompts(model.path, model.layout, model.method, alone=s.source == NO_PROMPTS, chosen=chosen)
+    return own_prompts(model.path, model.layout, model.method, without_prompts=s.source == NO_PROMPTS, chosen=chosen)
 
 
 def selection_of(s: PromptSettings) -> i2p.Selection:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from eval.base.errors import InputError
 from eval.base.files import write_atomic
 from eval.base.image_key import ImageKey
-from eval.folder.layouts import some
+from eval.folder.layouts import examples
 from eval.folder.open import Folder
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
@@ -130,7 +130,7 @@ def changed_since(run: RunDir, folder: Folder, paths: Collection[str]) -> InputE
     """The error for pictures that are not those that were judged."""
     return InputError(
         f"{folder.root} must hold the pictures that were judged, found {len(paths):,} gone or changed since "
-        f"({some(paths)}): put them back, or set out= to a new folder instead of {run.root}"
+        f"({examples(paths)}): put them back, or set out= to a new folder instead of {run.root}"
     )
 
 

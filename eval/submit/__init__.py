@@ -1,1 +1,1 @@
-"""`python -m eval.submit`: a run as SLURM jobs."""
+"""Submission of a run to SLURM."""

@@ -1,7 +1,7 @@
-"""A run as SLURM jobs: `python -m eval.submit … slurm.partition=gpu shard.count=64`.
+"""The command that runs a benchmark as SLURM jobs: `python -m eval.submit … slurm.partition=gpu shard.count=64`.
 
-Writes a script for an array of shards and one for the report into the run directory, has SLURM test both, submits them,
-and says so. Nothing is loaded here but the prompts, so that a mistake is found before a job waits a night for its node.
+It writes the scripts of the shards' array and of the report into the run directory, has SLURM test both, and submits
+them. It checks all that it can without a model, so that a mistake shows before a job has waited a night for its node.
 """
 
 from __future__ import annotations
@@ -27,33 +27,35 @@ from eval.submit.queue import check_accepted, check_not_queued, locked, queue_jo
 from eval.submit.scripts import report_options, report_script, shard_options, shard_script, write_scripts
 from eval.submit.settings import check_default_time, read_slurm
 
-OWN = ("slurm", "dry_run", "shard", "out")  # not for the shards, or said to them in another way
+# Keys that the command of a shard must not repeat: it has none of them, or its own value.
+OWN_KEYS = ("slurm", "dry_run", "shard", "out")
 
 
 def main() -> None:
-    """Submit from the command line; exit 0 submitted or nothing to do, 2 bad input or refused, 3 broken off."""
+    """Run the command; exit 0 submitted or nothing to do, 2 bad input or refused by SLURM, 3 interrupted."""
     sys.exit(exit_code_of(lambda: compose_and_call("submit", _submit)))
 
 
 def _submit(config: DictConfig) -> int:
     chosen = read_slurm(config.slurm)
     if not isinstance(config.dry_run, bool):
-        raise InputError(f"dry_run must be true or false, found {config.dry_run!r}")
+        raise InputError(f"dry_run must be true or false, found {config.dry_run!r}: correct it")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
     check_settings(settings)
-    _warn_of_idle(chosen, settings)
+    _warn_of_idle_gpus(chosen, settings)
     run = Path(settings.out).absolute()
     shard = shard_options(chosen, run)
     report = report_options(chosen.report, run) if chosen.report else None
-    if _left(settings) == 0 and not settings.verify:
-        again = typed("report", [str(run)])
-        say(f"Nothing to submit: every image of {run} is made and judged. To write the report again: {again}")
+    if _missing_images(settings) == 0 and not settings.verify:
+        command = typed("report", [str(run)])
+        say(f"Nothing to submit: every image of {run} is made and judged. To write the report again: {command}")
         return COMPLETE
     size = _array_size() if config.dry_run else slurm.largest_array_size()
     jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
     if config.dry_run:
         _write(chosen, settings, run, shard, report)
-        say(f"Written, not submitted: {', '.join(dict.fromkeys(str(job.script) for job in jobs))}. This submits them:")
+        scripts = ", ".join(dict.fromkeys(str(job.script) for job in jobs))
+        say(f"Written, not submitted: {scripts}. To submit them:")
         say("\n".join(typed_commands(jobs)))
         return COMPLETE
     check_default_time(chosen)
@@ -63,22 +65,22 @@ def _submit(config: DictConfig) -> int:
         check_accepted(jobs)
         queue_jobs(jobs, run / "slurm")
     if report is None:
-        say(f"No job writes the report. When the shards have ended: {typed('report', [str(run)])}")
-    say(f"Logs: {run}/slurm. How far it is: {typed('status', [str(run)])}")
+        say(f"No job writes the report. To write it when the shards have ended: {typed('report', [str(run)])}")
+    say(f"Logs: {run}/slurm. To see the progress: {typed('status', [str(run)])}")
     return COMPLETE
 
 
-def _warn_of_idle(chosen: SlurmSettings, settings: Settings) -> None:
+def _warn_of_idle_gpus(chosen: SlurmSettings, settings: Settings) -> None:
     count = str(chosen.gpus).rpartition(":")[2]
     if settings.workers == 1 and count.isdecimal() and int(count) > 1:
         say(f"warning: a shard has {count} GPUs and uses only one: workers=auto uses them all", sys.stderr)
 
 
-def _left(settings: Settings) -> int | None:
-    """The images that a run that was begun still misses, None where nothing was begun.
+def _missing_images(settings: Settings) -> int | None:
+    """Return the number of images that the run still lacks, None for a run that has not begun.
 
     Raises:
-        InputError: what no shard could run, or the run directory holds another run.
+        InputError: no shard could run these settings, or the run directory holds another run.
     """
     from eval.config.paths import check_paths
     from eval.plan.make import make_plan
@@ -90,10 +92,10 @@ def _left(settings: Settings) -> int | None:
     if settings.shard.count > len(plan.prompts):
         raise InputError(
             f"shard.count must be at most the number of prompts, {len(plan.prompts):,}, found {settings.shard.count}: "
-            "take fewer"
+            "lower it"
         )
     if settings.shard.index:
-        raise InputError(f"shard.index is each job's own, found {settings.shard.index}: leave it out")
+        raise InputError(f"shard.index must be left to the jobs, found {settings.shard.index}: leave it out")
     directory = RunDir(settings.out)
     begun = check_rerun(directory, settings, plan) is not None
     return len(plan.images) - len(directory.done()) if begun else None
@@ -110,16 +112,16 @@ def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str
 
 
 def _is_own(word: str) -> bool:
-    is_override = "=" in word or word.startswith("~")  # a flag's value is none
-    return is_override and key_of(word).strip().partition(".")[0] in OWN
+    is_override = "=" in word or word.startswith("~")  # the value of a flag is not
+    return is_override and key_of(word).strip().partition(".")[0] in OWN_KEYS
 
 
 def _array_size() -> int:
-    """The cluster's, or for a look at the scripts far from it the usual one."""
+    """Return the cluster's MaxArraySize, or SLURM's default where there is no cluster to ask."""
     try:
         return slurm.largest_array_size()
     except InputError as error:
-        say(f"warning: taking MaxArraySize for {slurm.USUAL_ARRAY_SIZE}, as usual: {error}", sys.stderr)
+        say(f"warning: assuming MaxArraySize={slurm.USUAL_ARRAY_SIZE}, SLURM's default: {error}", sys.stderr)
         return slurm.USUAL_ARRAY_SIZE
 
 

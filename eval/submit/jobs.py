@@ -1,4 +1,4 @@
-"""The jobs of a run: the arrays of its shards and its report, in the order in which they are submitted."""
+"""The jobs of a run: the arrays of its shards and its report, in the order of submission."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from eval.submit.scripts import REPORT, SHARD
 
 @dataclass(frozen=True)
 class Job:
-    """A job to be submitted, and the places in the list of those that have to end before it begins."""
+    """A job to submit.
+
+    Attributes:
+        what: the job in words, for messages.
+        keys: the keys that set it, slurm or slurm.report.
+        script: its batch script.
+        options: for sbatch.
+        arguments: of the script.
+        after: positions, in the list of jobs, of those that must end before it begins.
+    """
 
     what: str
     keys: str
@@ -24,33 +33,34 @@ class Job:
 
 
 def array_ranges(count: int, size: int) -> list[tuple[int, int]]:
-    """Return (offset, tasks) of arrays that together have `count` tasks, none with an index of `size` or above."""
+    """Return the (offset, tasks) of arrays with `count` tasks in total, and at most `size` per array."""
     return [(start, min(size, count - start)) for start in range(0, count, size)]
 
 
 def plan_jobs(
     folder: Path, count: int, size: int, at_once: int | None, shard: Sequence[str], report: Sequence[str] | None
 ) -> list[Job]:
-    """Return the arrays and the report's job.
+    """Return the arrays of the shards and the report's job.
 
     Args:
         folder: of the scripts.
-        count: shards.
+        count: the number of shards.
         size: the cluster's MaxArraySize.
-        at_once: shards that may run at a time. It holds for an array, so that of several one waits for another.
+        at_once: the number of shards that may run at a time. SLURM limits each array alone, so the arrays run one after
+            the other.
         shard: options of the arrays.
-        report: options of the report's job, None for none.
+        report: options of the report's job; None for no report.
 
     Raises:
-        InputError: the cluster takes no arrays.
+        InputError: the cluster accepts no job arrays.
     """
     if size < 1:
         raise InputError(
-            "this cluster takes no job arrays (MaxArraySize=0): submit a job for each shard, whose command is "
-            f"this one with run for submit, without slurm.*, with shard.count={count} shard.index=0 up to {count - 1}"
+            "this cluster must accept job arrays, found MaxArraySize=0: submit a job per shard, whose command is this "
+            f"one with run for submit, without slurm.*, with shard.count={count} shard.index=0 up to {count - 1}"
         )
     jobs: list[Job] = []
-    for place, (offset, tasks) in enumerate(array_ranges(count, size)):
+    for position, (offset, tasks) in enumerate(array_ranges(count, size)):
         limit = f"%{at_once}" if at_once else ""
         jobs.append(
             Job(
@@ -59,21 +69,21 @@ def plan_jobs(
                 folder / SHARD,
                 (*shard, f"--array=0-{tasks - 1}{limit}"),
                 (str(offset),),
-                (place - 1,) if at_once and place else (),
+                (position - 1,) if at_once and position else (),
             )
         )
     if report is not None:
-        # afterany: a broken afterok would wait for ever, and the report looks for itself what is there.
+        # afterany, because a failed afterok would wait forever, and the report counts what is missing anyway.
         jobs.append(Job("the report", "slurm.report", folder / REPORT, tuple(report), (), tuple(range(len(jobs)))))
     return jobs
 
 
 def typed_commands(jobs: Sequence[Job]) -> list[str]:
-    """Return the lines of a shell that submit the jobs."""
+    """Return the shell lines that submit the jobs."""
     lines = []
-    for place, job in enumerate(jobs):
+    for position, job in enumerate(jobs):
         words = ["sbatch", "--parsable", *job.options]
         after = "".join(f":${{job{number}%;*}}" for number in job.after)
         waits = f' "--dependency=afterany{after}"' if after else ""
-        lines.append(f"job{place}=$({shlex.join(words)}{waits} {shlex.join([str(job.script), *job.arguments])})")
+        lines.append(f"job{position}=$({shlex.join(words)}{waits} {shlex.join([str(job.script), *job.arguments])})")
     return lines

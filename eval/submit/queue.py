@@ -1,4 +1,4 @@
-"""Submission as one act: all jobs are tested before one is queued, and all of them are queued, or none is left."""
+"""Submission of all jobs or none: SLURM tests all of them first, and a failure cancels those already queued."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from eval.submit.jobs import Job
 from eval.submit.scripts import REPORT, SHARD
 from eval.submit.slurm import Queued
 
-RECORD = "jobs.json"  # the jobs of a run that were queued, beside their scripts
+RECORD = "jobs.json"  # the queued jobs of a run, in the folder of their scripts
 LOCK = ".lock"
-_COMMAND = re.compile(r"(.+\.sbatch)(?: \d+)?")  # what squeue calls a job by: its script and the script's argument
+_COMMAND = re.compile(r"(.+\.sbatch)(?: \d+)?")  # of a job in squeue: its script and the script's argument
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have one process at a time submit this run, from any machine that sees the folder.
+    """Let one process at a time submit this run, on all machines that share the folder.
 
     Raises:
-        InputError: another one is at it.
+        InputError: another process is submitting the run.
     """
     path = folder / LOCK
-    mine = {"host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
-    if not write_new(path, strict_json(mine).encode()) and not (
-        _is_left_behind(path, mine["host"]) and write_new(path, strict_json(mine).encode())
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
+    if not write_new(path, strict_json(holder).encode()) and not (
+        _remove_stale_lock(path, holder["host"]) and write_new(path, strict_json(holder).encode())
     ):
         raise InputError(
-            f"another process is submitting {folder.parent} at the moment: wait until it has ended, or delete {path} "
-            "if there is none"
+            f"{folder.parent} must be submitted by one process at a time, found the lock of another: wait until it "
+            f"has ended, or delete {path} if it has ended already"
         )
     try:
         yield
@@ -51,18 +51,18 @@ def locked(folder: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _is_left_behind(path: Path, host: str) -> bool:
-    """Whether who locked it was killed, on this machine; then the lock is removed."""
-    aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+def _remove_stale_lock(path: Path, host: str) -> bool:
+    """Remove the lock of a process of this machine that was killed; return whether it was removed."""
+    renamed = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         holder = json.loads(path.read_bytes())
         if holder["host"] != host or _is_running(holder["pid"]):
             return False
-        path.rename(aside)
-        if json.loads(aside.read_bytes()) == holder:
-            aside.unlink()
+        path.rename(renamed)
+        if json.loads(renamed.read_bytes()) == holder:
+            renamed.unlink()
             return True
-        aside.rename(path)  # somebody was faster, and this is theirs
+        renamed.rename(path)  # another process was faster, and this is its lock
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return False
@@ -79,133 +79,135 @@ def _is_running(pid: int) -> bool:
 
 
 def check_not_queued(folder: Path) -> None:
-    """Raise InputError where jobs of this run wait or run, or where that can't be told."""
+    """Refuse a run whose jobs wait or run, or that squeue can't tell about."""
     record = folder / RECORD
-    known = _recorded(folder)
-    if not known and not (folder / SHARD).exists():  # nor by hand
+    recorded = _recorded(folder)
+    if not recorded and not (folder / SHARD).exists():  # a user may have submitted the scripts
         return
-    clusters = sorted({job["cluster"] for job in known if job.get("cluster")})
+    clusters = sorted({job["cluster"] for job in recorded if job.get("cluster")})
     try:
-        listed = slurm.in_queue(clusters, {job["user"] for job in known if isinstance(job.get("user"), int)})
+        listed = slurm.in_queue(clusters, {job["user"] for job in recorded if isinstance(job.get("user"), int)})
     except InputError as error:
-        if not known:
+        if not recorded:
             return
-        numbers = ", ".join(dict.fromkeys(job["number"] for job in known))
+        numbers = ", ".join(dict.fromkeys(job["number"] for job in recorded))
         raise InputError(
-            f"expected squeue to tell whether the jobs of this run are still queued ({numbers}), found that {error}: "
-            f"submit again when it answers, or delete {record} if none of them is"
+            f"squeue must tell whether the jobs of this run are still queued ({numbers}), found that {error}: submit "
+            f"again when squeue answers, or delete {record} if none of the jobs is queued"
         ) from error
-    numbers = {job["number"] for job in known}
-    ours = [job for job in listed if _is_of(job, folder, numbers)]
-    if ours:
+    numbers = {job["number"] for job in recorded}
+    queued = [job for job in listed if _is_of_run(job, folder, numbers)]
+    if queued:
         states: dict[str, list[str]] = {}
-        for job in ours:
+        for job in queued:
             states.setdefault(job.number, []).append(job.state.lower())
-        named = ", ".join(f"job {number} ({', '.join(dict.fromkeys(each))})" for number, each in states.items())
+        jobs = ", ".join(f"job {number} ({', '.join(dict.fromkeys(names))})" for number, names in states.items())
         cancel = shlex.join(["scancel", *([f"--clusters={','.join(clusters)}"] if clusters else []), *states])
         raise InputError(
-            f"{folder.parent} is in SLURM's queue already, {named}: let it end, or use `{cancel}` and submit again"
+            f"{folder.parent} must not be in SLURM's queue already, found {jobs}: let it end, or use `{cancel}` and "
+            "submit again"
         )
 
 
-def _is_of(job: slurm.InQueue, folder: Path, numbers: set[str]) -> bool:
-    """By its script: a number comes again after SLURM was set up anew."""
-    found = _COMMAND.fullmatch(job.command)
-    if not found:
+def _is_of_run(job: slurm.InQueue, folder: Path, numbers: set[str]) -> bool:
+    """Return whether a job is of this run, by its script, because a reinstalled SLURM reuses numbers."""
+    match = _COMMAND.fullmatch(job.command)
+    if not match:
         return job.number in numbers and not job.command
-    script = Path(found[1])
+    script = Path(match[1])
     return script.name in (SHARD, REPORT) and script.parent.resolve() == folder.resolve()
 
 
 def check_accepted(jobs: Sequence[Job]) -> None:
-    """Raise InputError where SLURM would not take one of the jobs; nothing is queued by then."""
-    for job in reversed(jobs):  # the report first: it asks for something else than what the user thinks of
+    """Refuse jobs that SLURM would not accept; nothing is queued by then."""
+    for job in reversed(jobs):  # the report first, because users forget that its options differ from the shards'
         try:
             slurm.check_accepted(job.options, str(job.script), job.arguments)
         except Refused as error:
             raise InputError(
-                f"nothing is queued, since {_refusal(job, error)}; if it is only that no node can take it now, "
+                f"nothing is queued, since {_refusal(job, error)}; if it is only that no node can run it now, "
                 "dry_run=true prints the commands that queue it anyway"
             ) from error
 
 
 def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
-    """Submit the jobs, one after another; return them as queued.
+    """Submit the jobs in their order; return them as queued.
 
     Raises:
-        InputError: SLURM refused one. Those before it are cancelled, or the sentence has the command that does it.
-        Stopped: a signal came, ctrl-C too, with the same.
+        InputError: SLURM refused a job. Those before it are cancelled, or the message has the command that does it.
+        Stopped: a signal arrived, ctrl-C too; the jobs are cancelled as well.
     """
     queued: list[Queued] = []
-    with Stop(signals=(signal.SIGINT, signal.SIGHUP, *SIGNALS)) as stop:  # the last of a terminal that is closed
+    with Stop(signals=(signal.SIGINT, signal.SIGHUP, *SIGNALS)) as stop:  # SIGHUP: the terminal was closed
         try:
             for job in jobs:
                 stop.check()
                 first = queued[0].cluster_option if queued else []  # dependencies do not reach another cluster
-                after = ":".join(["afterany", *(queued[place].number for place in job.after)])
+                after = ":".join(["afterany", *(queued[position].number for position in job.after)])
                 waits = [f"--dependency={after}"] if job.after else []
                 queued.append(slurm.submit([*job.options, *first, *waits], str(job.script), job.arguments))
                 _record(folder, queued[-1], job)
             stop.check()
         except Refused as error:
-            all_queued = [*queued, *_queued_all_the_same(queued, folder)]
-            raise InputError(f"{_refusal(jobs[len(queued)], error)}; {_undone(all_queued)}") from error
+            all_queued = [*queued, *_queued_without_answer(queued, folder)]
+            raise InputError(f"{_refusal(jobs[len(queued)], error)}; {_undo(all_queued)}") from error
         except BaseException:
-            say(f"the submission was broken off: {_undone(queued)}", sys.stderr)
+            say(f"the submission was interrupted: {_undo(queued)}", sys.stderr)
             raise
-    for job, made in zip(jobs, queued, strict=True):
+    for job, in_queue in zip(jobs, queued, strict=True):
         when = ", when they have ended" if job.keys == "slurm.report" else ""
-        say(f"Submitted job {made.number}: {job.what}{when}, {job.script}")
+        say(f"Submitted job {in_queue.number}: {job.what}{when}, {job.script}")
     return queued
 
 
 def _refusal(job: Job, error: Refused) -> str:
-    mend = "correct the slurm.* keys"
+    advice = "correct the slurm.* keys"
     if job.keys == "slurm.report":
-        mend = (
+        advice = (
             "set what the cluster requires in slurm.report.* (partition, time, mem, cpus, gpus, options), or leave "
             "it out with slurm.report=null"
         )
-    return f"{error.command} refused {job.what} ({error.words}): {mend} and submit again"
+    return f"{error.command} refused {job.what} ({error.words}): {advice} and submit again"
 
 
-def _queued_all_the_same(queued: Sequence[Queued], folder: Path) -> list[Queued]:
-    """Jobs of this run that SLURM has and that sbatch did not name: it gives up where the answer takes too long."""
+def _queued_without_answer(queued: Sequence[Queued], folder: Path) -> list[Queued]:
+    """Return the queued jobs of this run that sbatch did not report, because it gives up on a slow answer."""
     cluster = queued[0].cluster if queued else None
     try:
         listed = slurm.in_queue([cluster] if cluster else [])
     except InputError:
         return []
-    numbers = dict.fromkeys(job.number for job in listed if _is_of(job, folder, set()))
+    numbers = dict.fromkeys(job.number for job in listed if _is_of_run(job, folder, set()))
     return [Queued(number, cluster) for number in numbers if number not in {job.number for job in queued}]
 
 
-def _undone(queued: Sequence[Queued]) -> str:
-    """Cancel what was queued; say what came of it."""
+def _undo(queued: Sequence[Queued]) -> str:
+    """Cancel the queued jobs; return the outcome in words."""
     if not queued:
         return "nothing is queued"
-    left, words = [], ""
+    remaining, words = [], ""
     for job in queued:
         try:
             slurm.cancel(job)
         except InputError as error:
-            left.append(job)
+            remaining.append(job)
             words = str(error)
-    if left:
-        commands = "; ".join(shlex.join(["scancel", *job.cluster_option, job.number]) for job in left)
-        return f"job {', '.join(job.number for job in left)} is still queued, because {words}; to cancel it: {commands}"
+    if remaining:
+        commands = "; ".join(shlex.join(["scancel", *job.cluster_option, job.number]) for job in remaining)
+        numbers = ", ".join(job.number for job in remaining)
+        return f"job {numbers} is still queued, because {words}; to cancel it: {commands}"
     return f"job {', '.join(job.number for job in queued)}, queued before, is cancelled"
 
 
 def _record(folder: Path, queued: Queued, job: Job) -> None:
-    made = {
+    entry = {
         "number": queued.number,
         "user": os.getuid(),
         "cluster": queued.cluster,
         "what": job.what,
         "submitted": _now(),
     }
-    write_atomic(folder / RECORD, strict_json({"jobs": [*_recorded(folder), made]}).encode())
+    write_atomic(folder / RECORD, strict_json({"jobs": [*_recorded(folder), entry]}).encode())
 
 
 def _recorded(folder: Path) -> list[dict]:
@@ -218,7 +220,7 @@ def _recorded(folder: Path) -> list[dict]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} must be the list of jobs that eval.submit wrote, found something else ({error}): delete it if "
-            "none of them is queued"
+            "none of the jobs is queued"
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""Puts a shard back into SLURM's queue: `i2p-bench requeue`, in a job.
+"""The command that puts a shard back into SLURM's queue: `i2p-bench requeue`, in a job.
 
-A run that a signal ends does so itself. The script of a shard calls this where Python had not begun to listen yet.
+A run that a signal ends requeues itself. The script of a shard calls this command if Python was not listening yet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from eval.base.signals import Stop
 from eval.store.parts import part_names
 from eval.submit import slurm
 
-ENDED = "SLURM itself is ending the job: cancelled, it stays so; preempted, it comes back"
+ENDED = "SLURM itself is ending the job: if cancelled, it stays cancelled; if preempted, SLURM starts it again"
 
 
 @contextlib.contextmanager
@@ -53,10 +53,11 @@ def requeued_if_stopped(out: str, shard: int) -> Iterator[Stop]:
 
 
 def requeue_this_job(*, stored: bool) -> None:
-    """Put the job that this process is in back into SLURM's queue, if our script asks for it, and say so.
+    """Put the job of this process back into SLURM's queue, if the script of a shard started it, and print the outcome.
 
-    A job that has been started again and has `stored` nothing since is not put back: what it loads or measures takes
-    all of its time, and it would start for ever.
+    Args:
+        stored: whether the job stored anything since its start. A restarted job that stored nothing is not requeued:
+            loading takes all of its time, and it would start forever.
     """
     job, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     if not os.environ.get(command.REQUEUE) or not job or not task:
@@ -73,12 +74,12 @@ def requeue_this_job(*, stored: bool) -> None:
         else:
             slurm.requeue(f"{job}_{task}")
             say("requeued in SLURM; it will resume from here", sys.stderr)
-    except InputError as error:  # what was stopped is what counts
+    except InputError as error:  # the run itself has ended well
         say(f"not requeued in SLURM: {error}; submit again to resume", sys.stderr)
 
 
 def _restarts() -> int:
-    """How often SLURM has started this job again."""
+    """Return how often SLURM has restarted this job."""
     count = os.environ.get("SLURM_RESTART_COUNT", "")
     return int(count) if count.isdecimal() else 0
 

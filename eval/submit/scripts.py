@@ -1,4 +1,4 @@
-"""The batch scripts of a run's shards and of its report, and the options that sbatch is given with them."""
+"""The batch scripts of a run's shards and of its report, and their options for sbatch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from eval.submit.settings import option_words
 
 SHARD, REPORT = "shard.sbatch", "report.sbatch"
 
-# The run is a child, so that there is no moment at which nobody listens: one that dies of a signal, since Python had
-# not begun to listen, is requeued from here.
+# The run is a child process, so that no signal is lost: if one kills the run because Python is not listening yet, the
+# script requeues the job.
 SHARD_BODY = """\
 if [ -z "${{SLURM_ARRAY_TASK_ID:-}}" ]; then
-  echo "error: expected to be a task of a job array, found none: submit this script with --array=0-N, as" \\
+  echo "error: this script must run as a task of a job array, found none: submit it with --array=0-N, as" \\
     "dry_run=true prints it" >&2
   exit 2
 fi
-# SLURM's warning comes to this shell, which hands it on; the run then stores its batch and requeues itself.
+# SLURM warns this shell, which passes the signal on; the run then stores its batch and requeues itself.
 i2p_signal= i2p_run=
 i2p_hand_on() {{
   i2p_signal=$1
@@ -46,7 +46,7 @@ wait "$i2p_run"
 i2p_code=$?
 if [ "$i2p_code" -gt 128 ]; then
   case $(kill -l "$i2p_code" 2>/dev/null) in
-    USR2 | TERM) {requeue}; exit ;; # of a signal, before it listened
+    USR2 | TERM) {requeue}; exit ;; # killed by a signal before it listened
   esac
 fi
 exit "$i2p_code"
@@ -54,13 +54,17 @@ exit "$i2p_code"
 
 
 def shard_options(slurm: SlurmSettings, run: Path) -> list[str]:
-    """Return the options of the shards' arrays, but for --array."""
+    """Return the options of the shards' arrays, except --array.
+
+    Raises:
+        InputError: a value that sbatch can't take.
+    """
     return _words(
         {
             "job-name": f"i2p-{_plain(run.name)}",
             "output": _log(run, "%A_%a.log"),
             "open-mode": "append",
-            **_asked(slurm),
+            **_resources(slurm),
             "signal": f"B:USR2@{slurm.warning}",
             "requeue": True,
         },
@@ -69,38 +73,42 @@ def shard_options(slurm: SlurmSettings, run: Path) -> list[str]:
 
 
 def report_options(report: ReportJob, run: Path) -> list[str]:
-    """Return the options of the report's job, but for what it waits for."""
+    """Return the options of the report's job, except --dependency.
+
+    Raises:
+        InputError: a value that sbatch can't take.
+    """
     return _words(
-        {"job-name": f"i2p-{_plain(run.name)}-report", "output": _log(run, "report_%j.log"), **_asked(report)},
+        {"job-name": f"i2p-{_plain(run.name)}-report", "output": _log(run, "report_%j.log"), **_resources(report)},
         option_words(report.options, "slurm.report.options"),
     )
 
 
 def shard_script(options: Sequence[str], setup: str | None, command: Sequence[str], requeue: Sequence[str]) -> str:
-    """Return the batch script of one shard, an array's task; its argument is added to the task's number.
+    """Return the batch script of a shard, a task of an array; its argument is the index of the array's first shard.
 
     Args:
-        options: for sbatch, which it takes from the script where they are not on its command line.
-        setup: shell lines before the command.
-        command: what makes a shard, but for shard.index.
-        requeue: what puts the job back into the queue.
+        options: for sbatch, which reads them from the script unless its command line has them.
+        setup: shell lines before the command; None for none.
+        command: the words that run a shard, without shard.index.
+        requeue: the words that put the job back into the queue.
     """
-    head = "# One shard of a run, written by eval.submit. Submit again to resume: finished work is kept."
+    head = "# A shard of a run, written by eval.submit. Submit again to resume: finished work is kept."
     body = SHARD_BODY.format(
-        mark=REQUEUE, begin="\n".join(_begin(setup)), command=shlex.join(command), requeue=shlex.join(requeue)
+        mark=REQUEUE, begin="\n".join(_first_lines(setup)), command=shlex.join(command), requeue=shlex.join(requeue)
     )
     return "\n".join(["#!/bin/bash", head, *_lines(options), "", body])
 
 
 def report_script(options: Sequence[str], setup: str | None, command: Sequence[str]) -> str:
-    """Return the batch script of the report, which waits for the shards and exits with 3 where images are missing."""
+    """Return the batch script of the report, which exits with 3 if images are missing; for arguments see above."""
     return "\n".join(
         [
             "#!/bin/bash",
             "# The report of a run, from whatever its shards have stored.",
             *_lines(options),
             "",
-            *_begin(setup),
+            *_first_lines(setup),
             f"exec {shlex.join(command)}",
             "",
         ]
@@ -108,7 +116,7 @@ def report_script(options: Sequence[str], setup: str | None, command: Sequence[s
 
 
 def write_scripts(run: Path, shard: str, report: str | None) -> None:
-    """Write the scripts into the run directory; without a report's, one that is there is removed."""
+    """Write the scripts into the run directory, or remove that of the report if it is None."""
     for name, text in ((SHARD, shard), (REPORT, report)):
         path = run / "slurm" / name
         if text is None:
@@ -123,33 +131,34 @@ def _plain(name: str) -> str:
 
 
 def _log(run: Path, name: str) -> str:
-    """The name of a log as a pattern of SLURM's, in which % means what follows it."""
+    """Return the path of a log as a pattern of SLURM's, in which % begins a variable."""
     if "\\" in str(run):
         raise InputError(
-            f"SLURM can't write a log in a folder whose path holds a backslash, found {run}: give another out=…"
+            f"out must be a path without a backslash, because SLURM can't write a log there, found {run}: give another "
+            "out=…"
         )
     return f"{str(run).replace('%', '%%')}/slurm/{name}"
 
 
-def _asked(job: SlurmSettings | ReportJob) -> dict[str, Any]:
+def _resources(job: SlurmSettings | ReportJob) -> dict[str, Any]:
     gpus = {None: None, 0: "none", "0": "none"}.get(job.gpus, f"gpu:{job.gpus}")
     keys = ("partition", "time", "mem", "account", "qos", "constraint")
     return {"gres": gpus, "cpus-per-task": job.cpus, **{key: getattr(job, key) for key in keys}}
 
 
 def _words(options: dict[str, Any], more: Sequence[str]) -> list[str]:
-    """The options that are given, as words of a command line; the last of one name counts."""
+    """Return the options that have a value as words of a command line; of equal names, sbatch takes the last."""
     words = [f"--{key}" if value is True else f"--{key}={value}" for key, value in options.items() if value is not None]
     for word in [*words, *more]:
-        if any(unicodedata.category(sign) == "Cc" for sign in word):
+        if any(unicodedata.category(character) == "Cc" for character in word):
             raise InputError(
-                f"sbatch accepts no line breaks or control characters in an option, found {word!r}: rename it"
+                f"an option of sbatch must have no line breaks or control characters, found {word!r}: rename it"
             )
     return [*words, *more]
 
 
 def _lines(words: Sequence[str]) -> list[str]:
-    """The lines that sbatch reads. In double quotes it knows a backslash before a sign, and no $."""
+    """Return the lines that sbatch reads; in double quotes a backslash escapes, and $ means nothing."""
     lines = []
     for word in words:
         key, equals, value = word.partition("=")
@@ -161,8 +170,8 @@ def _lines(words: Sequence[str]) -> list[str]:
     return lines
 
 
-def _begin(setup: str | None) -> list[str]:
-    """What both scripts do first. SLURM's commands may be where a job's own PATH does not lead, with --export=NONE."""
+def _first_lines(setup: str | None) -> list[str]:
+    """Return the first lines of both scripts; with --export=NONE the PATH of a job may lack SLURM's commands."""
     scontrol = shutil.which("scontrol")
     path = [f'export PATH="$PATH":{shlex.quote(str(Path(scontrol).parent))}'] if scontrol else []
     return [f"cd {shlex.quote(str(Path.cwd()))} || exit 1", *path, *([setup] if setup else [])]

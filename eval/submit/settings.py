@@ -1,4 +1,4 @@
-"""The `slurm` of conf/submit.yaml: what SLURM is asked for, checked before it is asked."""
+"""The settings of `slurm` in conf/submit.yaml, checked before SLURM sees them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from eval.config.slurm import ReportJob, SlurmSettings
 from eval.config.texts import with_texts
 from eval.submit.slurm import default_time
 
-LONGEST_WARNING = 65535  # seconds that sbatch takes in --signal
-REPORT_TIME, REPORT_MEMORY = 3600, 8192  # seconds and MiB that a report asks for at most, by itself
+MAX_WARNING = 65535  # seconds, the largest that sbatch accepts in --signal
+REPORT_TIME, REPORT_MEMORY = 3600, 8192  # seconds and MiB, the most that a report requests by default
 _DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
 _HOURS = re.compile(r"(\d+)(?::(\d+)(?::(\d+))?)?")
-# Options with which sbatch submits something else than what is planned, or nothing, or waits for a job's end.
+# Options with which sbatch submits other jobs than the planned, or none, or waits for the end of a job.
 _NOT_FOR_SBATCH = {
     **dict.fromkeys(("--array", "-a"), "shard.count and slurm.at_once set it"),
     **dict.fromkeys(("--wait", "-W"), "the report's job waits for the shards"),
     **dict.fromkeys(("--test-only", "--help", "-h", "--usage", "--version", "-V"), "dry_run=true submits nothing"),
     "--wrap": "slurm.setup takes commands",
 }
-# Of the report's: its own would come after it, and win.
+# For the report: the option would come after the planned one, and win.
 _NOT_FOR_THE_REPORT = dict.fromkeys(("--dependency", "-d"), "its job waits for the shards, and for nothing else")
 _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
 def read_slurm(config: DictConfig) -> SlurmSettings:
-    """Return the composed `slurm` as settings, the report's job filled in.
+    """Return the composed `slurm` as settings, with the defaults of the report's job.
 
     Raises:
-        InputError: a key that does not exist, or a value that SLURM would not take or take for another.
+        InputError: an unknown key, or a value that SLURM would refuse or misread.
     """
     if not isinstance(config, DictConfig):
         raise InputError(f"slurm must be a mapping of its keys, found {config!r}: see `{typed('submit')} --help`")
@@ -47,76 +47,86 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     try:
         slurm = OmegaConf.to_object(OmegaConf.merge(schema, config))
     except OmegaConfBaseException as error:
-        said = " ".join(str(error.msg or error).splitlines()[0].split()).rstrip(".")
+        reason = " ".join(str(error.msg or error).splitlines()[0].split()).rstrip(".")
         key = f"slurm.{error.full_key}" if error.full_key else "slurm"
-        raise InputError(f"{key}: {said}; see `{typed('submit')} --help`") from error
+        raise InputError(f"{key}: {reason}; see `{typed('submit')} --help`") from error
     _check(slurm)
-    return replace(slurm, report=_filled(slurm.report, slurm)) if slurm.report else slurm
+    return replace(slurm, report=_with_defaults(slurm.report, slurm)) if slurm.report else slurm
 
 
 def check_default_time(slurm: SlurmSettings) -> None:
-    """Raise InputError where nothing says how long a shard may take, and its partition's own limit is too short."""
+    """Refuse shards without a time limit whose partition has a default that is too short."""
     if _limit(slurm)[1] is not None:
         return
-    partition = _given(slurm.options, "--partition", "-p") or slurm.partition or os.environ.get("SBATCH_PARTITION")
-    found = default_time(partition)
-    if found and seconds(found[1], "slurm.time") <= slurm.warning:
+    partition = (
+        _option_value(slurm.options, "--partition", "-p") or slurm.partition or os.environ.get("SBATCH_PARTITION")
+    )
+    default = default_time(partition)
+    if default and seconds(default[1], "slurm.time") <= slurm.warning:
         raise InputError(
-            f"slurm.time is not given, and partition {found[0]} ends a job after {found[1]}, which is no longer than "
-            f"slurm.warning, {slurm.warning} seconds before its end: give a longer slurm.time, or a shorter warning"
+            f"slurm.time must be longer than slurm.warning, {slurm.warning} seconds before a job's end, found the "
+            f"default {default[1]} of partition {default[0]}: give a longer slurm.time, or a shorter slurm.warning"
         )
 
 
 def seconds(time: str, key: str) -> float:
-    """Return a time limit of SLURM's in seconds, infinite for UNLIMITED and for 0.
+    """Return a time limit of SLURM in seconds, infinite for UNLIMITED and for 0.
+
+    Args:
+        time: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S.
+        key: of the limit, for messages.
 
     Raises:
-        InputError: none of minutes, M:S, H:M:S, D-H, D-H:M and D-H:M:S.
+        InputError: another format.
     """
     if time.upper() in ("UNLIMITED", "INFINITE", "-1"):
         return float("inf")
-    if found := _DAYS.fullmatch(time):
-        days, *rest = (int(part or 0) for part in found.groups())
-    elif found := _HOURS.fullmatch(time):
+    if match := _DAYS.fullmatch(time):
+        days, *parts = (int(part or 0) for part in match.groups())
+    elif match := _HOURS.fullmatch(time):
         days = 0
-        parts = [int(part) for part in found.groups() if part is not None]
-        rest = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+        numbers = [int(part) for part in match.groups() if part is not None]
+        parts = {1: [0, *numbers, 0], 2: [0, *numbers], 3: numbers}[len(numbers)]
     else:
         raise InputError(
-            f"{key} must be a time limit as sbatch takes it, minutes, H:M:S or D-H:M:S, found {time!r}: {key}=04:00:00"
+            f"{key} must be a time limit of sbatch, minutes, H:M:S or D-H:M:S, found {time!r}: give {key}=04:00:00"
         )
-    hours, minutes, left = rest
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + left) or float("inf")
+    hours, minutes, secs = parts
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + secs) or float("inf")
 
 
 def option_words(options: list[str], key: str) -> list[str]:
-    """Return options for sbatch as words, quotes read as a shell does.
+    """Return options of sbatch as words, split as in a shell.
+
+    Args:
+        options: one or more options per element, in one line.
+        key: of the options, for messages.
 
     Raises:
-        InputError: an option of several lines, quotes that do not match, no option, or one that is not for this.
+        InputError: an element with several lines, unbalanced quotes or no option, or an option that the plan sets.
     """
     words = []
     for option in options:
         try:
-            read = shlex.split(option)
+            words_of_option = shlex.split(option)
         except ValueError as error:
             raise InputError(f"{key} must be options of sbatch, found {option!r} ({error}): correct it") from error
         if "\n" in option or not option.strip().startswith("-"):
             raise InputError(
-                f"{key} must each be options for sbatch in one line, as in '--exclude=node7', found {option!r}: use "
+                f"{key} must be options of sbatch, each in one line such as '--exclude=node7', found {option!r}: use "
                 "slurm.setup for commands"
             )
-        words += read
+        words += words_of_option
     refused = _NOT_FOR_SBATCH | (_NOT_FOR_THE_REPORT if key == "slurm.report.options" else {})
     for word in words:
         name = word.partition("=")[0] if word.startswith("--") else word[:2]
         if why := next((why for option, why in refused.items() if _is_short_for(name, option)), None):
-            raise InputError(f"{key} can't hold {name}, found {word!r}: leave it out, {why}")
+            raise InputError(f"{key} must not hold {name}, found {word!r}: leave it out, {why}")
     return words
 
 
 def _is_short_for(name: str, option: str) -> bool:
-    """Whether sbatch may take a name for an option: it knows a long one by its beginning, too."""
+    """Return whether sbatch may read a name as an option; it accepts unique prefixes of long options."""
     return name == option or (len(name) > len("--x") and option.startswith(name))
 
 
@@ -128,60 +138,61 @@ def _check(slurm: SlurmSettings) -> None:
             raise InputError(f"{key}.cpus must be a whole number from 1 up, found {job.cpus}: leave it out")
         if isinstance(job.gpus, bool) or not isinstance(job.gpus, int | str | None) or str(job.gpus).startswith("-"):
             raise InputError(
-                f"{key}.gpus must be a number or a type and a number, found {job.gpus!r}: {key}.gpus=1, or a100:1"
+                f"{key}.gpus must be a number, or a type and a number, found {job.gpus!r}: give {key}.gpus=1 or "
+                f"{key}.gpus=a100:1"
             )
-        for name in (each.name for each in fields(job)):
+        for name in (field.name for field in fields(job)):
             if getattr(job, name) == "":
-                raise InputError(f"{key}.{name} must not be empty: leave it out")
+                raise InputError(f"{key}.{name} must be a value, found an empty text: leave it out")
         option_words(job.options, f"{key}.options")
         if job.time is not None:
             seconds(job.time, f"{key}.time")
     if slurm.at_once is not None and slurm.at_once < 1:
         raise InputError(f"slurm.at_once must be a whole number from 1 up, found {slurm.at_once}: leave it out for all")
-    if not 1 <= slurm.warning <= LONGEST_WARNING:
+    if not 1 <= slurm.warning <= MAX_WARNING:
         raise InputError(
-            f"slurm.warning must be 1 to {LONGEST_WARNING} seconds, which is what sbatch takes, found {slurm.warning}"
+            f"slurm.warning must be 1 to {MAX_WARNING} seconds, the limits of sbatch, found {slurm.warning}: correct it"
         )
     key, limit = _limit(slurm)
     if limit is not None and seconds(limit, key) <= slurm.warning:
         raise InputError(
             f"{key} must be longer than slurm.warning, {slurm.warning} seconds before its end, found {limit}: a shard "
-            "would be told to stop as it begins; give it more time, or take a shorter slurm.warning"
+            "would be told to stop as it begins; raise the limit, or lower slurm.warning"
         )
 
 
 def _limit(slurm: SlurmSettings) -> tuple[str, str | None]:
-    """Where a shard's time limit is said, and the limit: what sbatch would heed first."""
-    if given := _given(slurm.options, "--time", "-t"):
-        return "--time in slurm.options", given
+    """Return the name and value of the time limit that takes precedence for sbatch; the value is None without one."""
+    if value := _option_value(slurm.options, "--time", "-t"):
+        return "--time in slurm.options", value
     if slurm.time is not None:
         return "slurm.time", slurm.time
     return "SBATCH_TIMELIMIT", os.environ.get("SBATCH_TIMELIMIT")
 
 
-def _given(options: list[str], name: str, short: str) -> str | None:
-    """The value of an option of sbatch, the last of several, None where it is not among them."""
+def _option_value(options: list[str], name: str, short: str) -> str | None:
+    """Return the last value of an option of sbatch, None without the option."""
     words = option_words(options, "slurm.options")
-    for place in reversed(range(len(words))):
-        word = words[place]
-        if found := re.fullmatch(rf"(?:{name}=|{short})(.+)", word):
-            return found[1]
+    for position in reversed(range(len(words))):
+        word = words[position]
+        if match := re.fullmatch(rf"(?:{name}=|{short})(.+)", word):
+            return match[1]
         if word in (name, short):
-            return words[place + 1] if place + 1 < len(words) else None
+            return words[position + 1] if position + 1 < len(words) else None
     return None
 
 
-def _filled(report: ReportJob, slurm: SlurmSettings) -> ReportJob:
-    """Where the shards say what the cluster wants to hear, the report says it too, with modest numbers."""
+def _with_defaults(report: ReportJob, slurm: SlurmSettings) -> ReportJob:
+    """Return the report's job with what the shards request of the cluster, but less time and memory."""
     time, mem = report.time, report.mem
     if time is None and slurm.time is not None:
         time = slurm.time if seconds(slurm.time, "slurm.time") < REPORT_TIME else "01:00:00"
     if mem is None and slurm.mem is not None:
         mem = slurm.mem if 0 < _mebibytes(slurm.mem) < REPORT_MEMORY else "8G"
-    same = {name: getattr(report, name) or getattr(slurm, name) for name in ("partition", "account", "qos")}
-    return replace(report, time=time, mem=mem, **same)
+    inherited = {name: getattr(report, name) or getattr(slurm, name) for name in ("partition", "account", "qos")}
+    return replace(report, time=time, mem=mem, **inherited)
 
 
 def _mebibytes(mem: str) -> float:
-    found = re.fullmatch(r"(\d+)([KMGT]?)B?", mem, re.IGNORECASE)
-    return int(found[1]) * _UNITS[found[2].upper() or "M"] if found else 0.0  # what it can't read, sbatch refuses
+    match = re.fullmatch(r"(\d+)([KMGT]?)B?", mem, re.IGNORECASE)
+    return int(match[1]) * _UNITS[match[2].upper() or "M"] if match else 0.0  # sbatch refuses other texts

@@ -1,4 +1,4 @@
-"""SLURM's commands: the few that are asked something or told something, and in which environment."""
+"""SLURM's commands (sbatch, scancel, squeue, scontrol) and their environment."""
 
 from __future__ import annotations
 
@@ -12,34 +12,45 @@ from dataclasses import dataclass
 from eval.base.command import REQUEUE
 from eval.base.errors import InputError, Refused
 
-USUAL_ARRAY_SIZE = 1001  # MaxArraySize where slurm.conf does not say
-# Of SLURM_*, what a site or user sets. All others are what a job was given, and would be taken for another one's.
+USUAL_ARRAY_SIZE = 1001  # SLURM's default of MaxArraySize
+# Variables SLURM_* that a site or user sets. The others belong to a job, and would be taken for those of the new job.
 SITE = (
     *("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT", "SLURM_TIME_FORMAT", "SLURM_EXIT_ERROR"),
     *("SLURM_BITSTR_LEN", "SLURM_DEBUG_FLAGS"),
 )
-# Of SBATCH_*, what a job's own binding leaves behind.
+# Variables SBATCH_* that the binding of a job sets.
 BINDING = ("SBATCH_CPU_BIND", "SBATCH_MEM_BIND")
-# With these sbatch waits for each job, or makes an array of what is none.
-NOT_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX")
+# Variables with which sbatch waits for each job, or makes an array of a single job.
+UNWANTED = ("SBATCH_WAIT", "SBATCH_ARRAY_INX")
 
 
 @dataclass(frozen=True)
 class Queued:
-    """A job that SLURM took; `cluster` is its name where sbatch says it, with SLURM_CLUSTERS."""
+    """A job that SLURM accepted.
+
+    Attributes:
+        number: of the job or array.
+        cluster: its name, if sbatch prints it, as with SLURM_CLUSTERS.
+    """
 
     number: str
     cluster: str | None = None
 
     @property
     def cluster_option(self) -> list[str]:
-        """What the other commands need to find it."""
+        """The option with which other commands find it."""
         return [f"--clusters={self.cluster}"] if self.cluster else []
 
 
 @dataclass(frozen=True)
 class InQueue:
-    """A job or an array's task as squeue lists it: the number of the job or array, its state, and its script."""
+    """A job, or a task of an array, that squeue lists.
+
+    Attributes:
+        number: of the job or array.
+        state: such as PENDING.
+        command: its script and arguments.
+    """
 
     number: str
     state: str
@@ -47,50 +58,59 @@ class InQueue:
 
 
 def check_accepted(options: Sequence[str], script: str, arguments: Sequence[str]) -> None:
-    """Raise `Refused` where sbatch would not take a job."""
+    """Raise `Refused` if sbatch would not accept a job."""
     _call("sbatch", "--test-only", *options, script, *arguments)
 
 
 def submit(options: Sequence[str], script: str, arguments: Sequence[str]) -> Queued:
-    """Submit a batch script; return the job.
+    """Submit a batch script.
 
     Raises:
-        Refused: sbatch did not take it, or named no job.
+        Refused: sbatch did not accept it, or printed no number.
     """
     printed = _call("sbatch", "--parsable", *options, script, *arguments)
-    for line in reversed(printed.splitlines()):  # a site's own sbatch may greet first
-        if found := re.fullmatch(r"(\d+)(?:;(\S+))?", line.strip()):
-            return Queued(found[1], found[2])
+    for line in reversed(printed.splitlines()):  # the sbatch of a site may print a greeting first
+        if match := re.fullmatch(r"(\d+)(?:;(\S+))?", line.strip()):
+            return Queued(match[1], match[2])
     raise Refused("sbatch", f"expected the number of a job from it, found {' '.join(printed.split()) or 'nothing'}")
 
 
 def cancel(job: Queued) -> None:
-    """Have SLURM end a job, with all of its tasks."""
+    """Cancel a job, with all tasks of an array."""
     _call("scancel", *job.cluster_option, job.number)
 
 
 def in_queue(clusters: Collection[str], users: Collection[int] = ()) -> list[InQueue]:
-    """Return the jobs that wait, run or end, of this user and others, on the clusters named or else on this one."""
-    chosen = [f"--clusters={','.join(sorted({*clusters, *_clusters()}))}"] if clusters or _clusters() else []
+    """Return the jobs that wait, run or end.
+
+    Args:
+        clusters: to ask; none for this cluster or those of the environment.
+        users: ids of users, besides this user.
+
+    Raises:
+        InputError: squeue is missing or refuses.
+    """
+    options = [f"--clusters={','.join(sorted({*clusters, *_clusters()}))}"] if clusters or _clusters() else []
     people = ",".join(map(str, sorted({os.getuid(), *users})))
-    said = _call("squeue", "--noheader", *chosen, f"--user={people}", "--format=%F|%T|%o")
-    # Of several clusters each has a heading, and a site's own squeue may leave columns out.
-    lines = (line.strip() for line in said.splitlines())
+    printed = _call("squeue", "--noheader", *options, f"--user={people}", "--format=%F|%T|%o")
+    # Each of several clusters has a heading, and the squeue of a site may leave out columns.
+    lines = (line.strip() for line in printed.splitlines())
     rows = ([part.strip() for part in line.split("|", 2)] for line in lines if line[:1].isdigit())
     return [InQueue(re.match(r"\d+", row[0])[0], *(*row[1:], "", "")[:2]) for row in rows]
 
 
 def largest_array_size() -> int:
-    """Return the cluster's MaxArraySize, one more than the largest index of a task; 0 where it takes no arrays."""
-    chosen = [[f"--clusters={name}"] for name in _clusters()] or [[]]
-    said = "\n".join(_call("scontrol", *cluster, "show", "config") for cluster in chosen)  # it takes one at a time
-    return min(map(int, re.findall(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)), default=USUAL_ARRAY_SIZE)
+    """Return the cluster's MaxArraySize, one more than the largest index of a task; 0 if it accepts no arrays."""
+    options = [[f"--clusters={name}"] for name in _clusters()] or [[]]  # scontrol takes one cluster at a time
+    printed = "\n".join(_call("scontrol", *cluster, "show", "config") for cluster in options)
+    return min(map(int, re.findall(r"^MaxArraySize\s*=\s*(\d+)", printed, re.MULTILINE)), default=USUAL_ARRAY_SIZE)
 
 
 def default_time(partition: str | None) -> tuple[str, str] | None:
-    """Return a partition and the time limit of a job that names none, None where there is none or that can't be told.
+    """Return a partition and its default time limit; None without a limit, for several partitions or other clusters.
 
-    Of several partitions, and on another cluster than this one, it can't.
+    Args:
+        partition: its name; None for the default partition.
     """
     if _clusters():
         return None
@@ -99,15 +119,15 @@ def default_time(partition: str | None) -> tuple[str, str] | None:
     except Refused:
         return None
     for line in printed.splitlines():
-        said = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if said.get("PartitionName") == partition if partition else said.get("Default") == "YES":
-            limits = [said.get(name, "NONE") for name in ("DefaultTime", "MaxTime")]
-            return next(((said["PartitionName"], limit) for limit in limits if limit != "NONE"), None)
+        values = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if values.get("PartitionName") == partition if partition else values.get("Default") == "YES":
+            limits = [values.get(name, "NONE") for name in ("DefaultTime", "MaxTime")]
+            return next(((values["PartitionName"], limit) for limit in limits if limit != "NONE"), None)
     return None
 
 
 def is_ending(job: str) -> bool:
-    """Whether SLURM itself is ending a job, cancelled or preempted."""
+    """Return whether SLURM itself is ending a job, which is cancelled or preempted."""
     return "JobState=COMPLETING" in _call("scontrol", *_this_cluster(), "--oneliner", "show", "job", job)
 
 
@@ -117,29 +137,29 @@ def requeue(job: str) -> None:
 
 
 def _this_cluster() -> list[str]:
-    """What scontrol needs in a job: of several clusters it is on this one."""
+    """Return the option with which scontrol finds this cluster, if the environment names several."""
     name = os.environ.get("SLURM_CLUSTER_NAME")
     return [f"--clusters={name}"] if name and _clusters() else []
 
 
 def _clusters() -> list[str]:
-    """The clusters that the user's environment has sbatch choose from."""
+    """Return the clusters from which sbatch may choose, by the user's environment."""
     names = os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or ""
     return [name for name in names.split(",") if name]
 
 
 def _call(*command: str) -> str:
-    """Run one of SLURM's commands; return what it prints.
+    """Run one of SLURM's commands; return its output.
 
     Raises:
-        InputError: it is not installed, or refuses; the sentence has its own words.
+        InputError: not installed, or refused; the message has the command's own words.
     """
     if shutil.which(command[0]) is None:
         raise InputError(
-            f"expected SLURM's {command[0]} on the PATH, found none: submit from a login node, or dry_run=true writes "
-            "the scripts only"
+            f"SLURM's {command[0]} must be on the PATH, found none: submit from a login node, or write only the "
+            "scripts with dry_run=true"
         )
-    # A session of its own: ctrl-C is ours to hear, or a job could be queued and nobody know its number.
+    # In a new session, so that ctrl-C reaches only this process: otherwise a queued job's number could be lost.
     done = subprocess.run(
         command,
         capture_output=True,
@@ -155,12 +175,12 @@ def _call(*command: str) -> str:
 
 
 def submission_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what SLURM's commands may see: all that a login shell says, but of a job's shell not what is the job's."""
+    """Return the environment of SLURM's commands, without the variables of the job in whose shell this may run."""
     inside = "SLURM_JOB_ID" in environment
-    return {name: value for name, value in environment.items() if not _is_left_out(name, inside)}
+    return {name: value for name, value in environment.items() if not _is_excluded(name, inside)}
 
 
-def _is_left_out(name: str, inside: bool) -> bool:
-    if name in NOT_OURS or name == REQUEUE:
+def _is_excluded(name: str, inside: bool) -> bool:
+    if name in UNWANTED or name == REQUEUE:
         return True
     return inside and (name.startswith(BINDING) or (name.startswith("SLURM_") and name not in SITE))

@@ -12,10 +12,10 @@ ENDS = "ends"  # accepted with exit code 0
 
 
 TRIALS = [
-    ("out is empty", "out=", "out=runs/NAME", "", LOADED),
-    ("shard.index must be", "shard.index=2 shard.count=2", "(shard.count=2)", "> shard.index=1 shard.count=2", LOADED),
+    ("out must be the run directory", "out=", "out=runs/NAME", "", LOADED),
+    ("shard.index must be from", "shard.index=2 shard.count=2", "shard.count=…", "3", LOADED),
     (
-        "prompts=none takes the pictures of a folder",
+        "prompts=none must go with model=images",
         "prompts=none q16=demo",
         "model=images model.path=FOLDER",
         "{flat}",
@@ -58,7 +58,7 @@ TRIALS = [
         LOADED,
     ),
     (
-        "must be a folder where prompts=none",
+        "must be a folder with prompts=none",
         f"prompts=none {IMAGES} model.path={{tables}}/a.csv",
         "model.path={tables}",
         "",
@@ -91,7 +91,7 @@ TRIALS = [
     (
         "found a table of other prompts",
         f"{IMAGES} model.path={{numbered}} prompts=demo",
-        "call its column of rows unused_row",
+        "rename its column of rows to unused_row",
         f"> {IMAGES} model.path={{unused_row}} prompts=demo",
         LOADED,
     ),
@@ -136,18 +136,18 @@ TRIALS = [
         "new",
         READ,
     ),
-    ("--resolve goes with --cfg", "--resolve", "add --cfg job", "> --resolve --cfg job", ENDS),
+    ("--resolve must go with --cfg", "--resolve", "add --cfg job", "> --resolve --cfg job", ENDS),
     ("must be a name, or with -m several", "prompts=a:b", "give prompts=NAME", "demo", LOADED),
     ("which can't (…): set out=", "out=/proc/run", "set out= to another place", "new", LOADED),
     (
-        "expected SLURM's … on the PATH",
+        "SLURM's … must be on the PATH",
         "SUBMIT slurm.time=1:0:0 PATH={empty}",
         "dry_run=true",
         "",
         ENDS,
     ),
     (
-        "takes no job arrays",
+        "must accept job arrays",
         "SUBMIT slurm.time=1:0:0 shard.count=3 PATH={no_arrays}:/usr/bin:/bin",
         "without slurm.*, with shard.count=3 shard.index=0 up to 2",
         "> shard.count=3 shard.index=0",
@@ -161,7 +161,7 @@ TRIALS = [
         ENDS,
     ),
     (
-        "whose path holds a backslash",
+        "must be a path without a backslash",
         r"SUBMIT slurm.time=1:0:0 dry_run=true out='a\b'",
         "another out=…",
         "ab",
@@ -179,21 +179,21 @@ TRIALS = [
     (
         "gpus must be a number",
         "SUBMIT slurm.gpus=-1",
-        "or a100:1",
+        "or slurm.gpus=a100:1",
         "> SUBMIT dry_run=true slurm.time=1:0:0 slurm.gpus=a100:1",
         ENDS,
     ),
     ("eval/status.py: … is no run directory", "STATUS {empty}", "run` makes one", "> STATUS {run}", ENDS),
     ("eval/store/stored_run.py: … is no run directory", "REPORT {empty}", "run` makes one", "> REPORT {run}", ENDS),
     (
-        "must be a time limit as sbatch takes it",
+        "must be a time limit of sbatch",
         "SUBMIT dry_run=true slurm.time=soon",
         "slurm.time=04:00:00",
         "",
         ENDS,
     ),
     (
-        "takes a list, found several",
+        "must be a list in brackets",
         "methods=baseline,sld_max",
         "methods=[baseline,sld_max]",
         "",

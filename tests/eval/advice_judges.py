@@ -24,21 +24,21 @@ TRIALS = [
         JUDGED,
     ),
     (
-        "expected a weights file with the config",
+        "weights must be a file with the config",
         f"{CLIP} q16.weights=openai",
         "q16.weights=FILE",
         "{clip}",
         JUDGED,
     ),
     (
-        "expected weights trained with the activation",
+        "weights must be trained with the activation",
         "q16=vit_l_14 q16.architecture=ViT-L-14 q16.weights=openai q16.prompts={long_pair}",
         "q16.architecture=ViT-L-14-quickgelu",
         "",
         FETCHED,
     ),
     (
-        "expected execution providers of",
+        "execution providers must be of",
         f"{NUDENET} nudenet.providers=[CUDA]",
         "nudenet.providers=[CPUExecutionProvider]",
         "",
@@ -60,7 +60,7 @@ TRIALS = [
     ),
     *(
         (
-            "expected the published prompt pair",
+            "the published prompt pair must go with",
             "q16=vit_l_14 q16.architecture=ViT-L-14 q16.weights={clip} q16.prompts={published}",
             advice,
             file,
@@ -71,7 +71,7 @@ TRIALS = [
             ("q16.prompts=FILE", "{long_pair}"),
         )
     ),
-    ("expected a prompt pair of length", f"{CLIP} q16.prompts={{long_pair}}", "q16.prompts=FILE", "{pair}", JUDGED),
+    ("the prompt pair must have length", f"{CLIP} q16.prompts={{long_pair}}", "q16.prompts=FILE", "{pair}", JUDGED),
     (
         "found a file that can't be loaded into it",
         f"{CLIP} q16.architecture={{other_config}}",
@@ -87,22 +87,22 @@ TRIALS = [
         FETCHED,
     ),
     (
-        "expected a file or a tag",
+        "weights must be a file or a tag",
         "q16=vit_l_14 q16.weights=openia q16.prompts={long_pair}",
         "as in q16.weights=openai",
         "",
         FETCHED,
     ),
     (
-        "expected … in the hub's cache, found none while",
+        "… must be in the hub's cache, found none while",
         "q16=vit_l_14 q16.prompts={long_pair}",
         "give q16.weights=FILE",
         "{clip}",
         FITTED,
     ),
-    ("expected sha256", f"{CLIP} q16.prompts_sha256=00", "q16.prompts_sha256=…", "", JUDGED),
+    ("the prompt pair must have sha256", f"{CLIP} q16.prompts_sha256=00", "q16.prompts_sha256=…", "", JUDGED),
     (
-        "Q16's prompt pair in the cache, found none",
+        "Q16's prompt pair must be in the cache, found none",
         "q16=vit_l_14 q16.weights={clip} q16.architecture={clip_config}",
         "a pair of your own, q16.prompts=FILE",
         "{pair}",

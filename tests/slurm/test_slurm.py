@@ -150,7 +150,7 @@ def test_what_is_queued_is_not_queued_twice_and_what_is_cancelled_stays_so(clust
     assert cluster.call("squeue", "--noheader", "--states=RUNNING", "--format=%F_%K") == f"{first}_0"
     assert cluster.job(second)["Dependency"].startswith(f"afterany:{first}")
     said = refusal(cluster, out, *sent)
-    assert f"{out} is in SLURM's queue already" in said
+    assert f"{out} must not be in SLURM's queue already" in said
     assert all(f"job {number} (" in said for number in (first, second, report))
     cancel = re.search(r"`(scancel [\d ]+)`", said)[1]
     cluster.call(*cancel.split())

@@ -1,1 +1,1 @@
-"""The CLIP that Q16 looks through."""
+"""The CLIP image encoder of Q16."""

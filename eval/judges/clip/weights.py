@@ -1,7 +1,7 @@
-"""Which CLIP a judge runs: an architecture, the weights that go with it, and the mistakes that would go unnoticed.
+"""CLIP architectures and their weights, with checks for mistakes that would go unnoticed.
 
-open_clip takes OpenAI's weights into a network with the wrong activation, with a warning for a tag and without a word
-for a file; here that is an error. Pickled weights are refused unless asked for.
+open_clip loads OpenAI's weights into a network with the wrong activation, with a warning for a tag and silently for a
+file; here that is an error. Pickled weights are refused unless `allow_pickle` is set.
 """
 
 import difflib
@@ -35,7 +35,14 @@ PREPROCESSING = ("size", "mode", "mean", "std", "interpolation", "resize_mode", 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An open_clip model configuration and the changes to its preprocessing, both as in `open_clip_config.json`."""
+    """An open_clip architecture.
+
+    Attributes:
+        name: of open_clip, or the path of a config.
+        model: its `model_cfg` in `open_clip_config.json`.
+        preprocessing: its `preprocess_cfg` there, fields that differ from open_clip's defaults.
+        built_in: whether `name` is of open_clip.
+    """
 
     name: str
     model: dict[str, Any]
@@ -44,7 +51,7 @@ class Architecture:
 
     @property
     def quick_gelu(self) -> bool:
-        """Whether it computes OpenAI's activation, x * sigmoid(1.702 x), rather than the exact GELU."""
+        """Whether the activation is OpenAI's, x * sigmoid(1.702 x), rather than the exact GELU."""
         return bool(self.model.get("quick_gelu", False))
 
     @property
@@ -54,17 +61,18 @@ class Architecture:
 
 
 def find_architecture(name: str | Path) -> Architecture:
-    """An open_clip architecture by its name, or by the path of a config JSON (with or without `model_cfg`).
+    """Return an open_clip architecture by its name, or from a config JSON (with or without `model_cfg`).
 
-    Raises InputError for an unknown name, with close ones, and for a file that is no such config.
+    Raises:
+        InputError: an unknown name, or a file that is not such a config.
     """
     path = find_config(name)
     if path is None:
         model = open_clip.get_model_config(str(name)) if ":" not in str(name) else None
         if model is None:
             raise InputError(
-                f"expected an open_clip architecture or the path of a config JSON, found {str(name)!r}: "
-                f"{_close('architecture', str(name), open_clip.list_models())}",
+                f"architecture must be one of open_clip or the path of a config JSON, found {str(name)!r}: "
+                f"{_suggest('architecture', str(name), open_clip.list_models())}",
                 "architecture=",
             )
         return Architecture(str(name), model, {}, built_in=True)
@@ -75,21 +83,31 @@ def find_architecture(name: str | Path) -> Architecture:
         complete = complete and isinstance(model["embed_dim"], int)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"expected an open_clip config with embed_dim, vision_cfg and text_cfg, found {type(error).__name__} in "
+            f"an open_clip config must hold embed_dim, vision_cfg and text_cfg, found {type(error).__name__} in "
             f"{path}: copy one from open_clip's model_configs"
         ) from error
     if not complete:
         raise InputError(
-            f"expected embed_dim as a number and vision_cfg and text_cfg as tables, found others in {path}"
+            f"an open_clip config must hold embed_dim as a number and vision_cfg and text_cfg as mappings, found other "
+            f"types in {path}: copy one from open_clip's model_configs"
         )
     return Architecture(str(path), model, config.get("preprocess_cfg", {}), built_in=False)
 
 
 def find_weights(architecture: Architecture, weights: str | Path, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
-    """The file of a tag or path, and the preprocessing that the tag asks for; a tag's file is downloaded if need be.
+    """Return the file of the weights, and the preprocessing of their tag; the file of a tag is downloaded if necessary.
 
-    Raises InputError for an unknown tag, a missing file, a pickle without `allow_pickle`, weights made for another
-    activation, and a hub that can't be reached.
+    Args:
+        architecture: of the weights.
+        weights: a tag of open_clip, or the path of a file.
+        allow_pickle: whether the file may be a pickle.
+
+    Returns:
+        The path, and the fields of open_clip's PreprocessCfg that the tag sets.
+
+    Raises:
+        InputError: an unknown tag, a missing file, a pickle that is not allowed, weights made for another activation,
+            or no connection to the hub.
     """
     file, preprocessing = find_file(weights, allow_pickle), {}
     if file is None:
@@ -103,38 +121,39 @@ def find_weights(architecture: Architecture, weights: str | Path, allow_pickle: 
 
 
 def check_openai_digest(architecture: Architecture, sha256: str, file: Path) -> None:
-    """InputError for OpenAI's ViT-L/14 with another activation, and for other bytes in its place in the hub's cache."""
+    """Refuse OpenAI's ViT-L/14 with another activation, and other bytes in its folder of the hub's cache."""
     if sha256 in (OPENAI_SHA256, OPENAI_SAFETENSORS_SHA256) and not architecture.quick_gelu:
         raise _wrong_activation(architecture.name, str(file))
     if OPENAI_FOLDER in str(file.absolute()) and sha256 not in (OPENAI_SHA256, OPENAI_SAFETENSORS_SHA256):
         raise InputError(
-            f"expected OpenAI's ViT-L/14 with sha256 {OPENAI_SAFETENSORS_SHA256}, found {sha256} in {file}: delete it "
-            "and fetch it again"
+            f"OpenAI's ViT-L/14 must have sha256 {OPENAI_SAFETENSORS_SHA256}, found {sha256} in {file}: delete the "
+            "file and download it again"
         )
 
 
 def _find_tag(architecture: Architecture, tag: str, allow_pickle: bool) -> tuple[Path, dict[str, Any]]:
     if not architecture.built_in:
         raise InputError(
-            f"expected a weights file with the config {architecture.name}, found {tag!r}: give weights=FILE",
+            f"weights must be a file with the config {architecture.name}, found {tag!r}: give weights=FILE",
             "weights=FILE",
         )
-    found = get_pretrained_cfg(architecture.name, tag)
-    if not found:
+    config = get_pretrained_cfg(architecture.name, tag)
+    if not config:
         tags = open_clip.list_pretrained_tags_by_model(architecture.name)
         raise InputError(
-            f"expected a file or a tag of {architecture.name}, found {tag!r}: "
-            f"{_close('weights', tag, tags) if tags else 'it has no tags, so give weights=FILE'}",
+            f"weights must be a file or a tag of {architecture.name}, found {tag!r}: "
+            f"{_suggest('weights', tag, tags) if tags else 'it has no tags, so give weights=FILE'}",
             "weights=" if tags else "weights=FILE",
         )
-    if bool(found.get("quick_gelu", False)) != architecture.quick_gelu:
+    if bool(config.get("quick_gelu", False)) != architecture.quick_gelu:
         raise _wrong_activation(architecture.name, f"the tag {tag!r}")
-    if not found.get("hf_hub"):
+    if not config.get("hf_hub"):
         raise InputError(
-            f"expected weights of {tag!r} on the hub, found none: download them and give weights=FILE", "weights=FILE"
+            f"the weights of {tag!r} must be on the hub, found none: download them and give weights=FILE",
+            "weights=FILE",
         )
-    repository, _, name = found["hf_hub"].rpartition("/")
-    preprocessing = {key: found[key] for key in PREPROCESSING if key in found}
+    repository, _, name = config["hf_hub"].rpartition("/")
+    preprocessing = {key: config[key] for key in PREPROCESSING if key in config}
     return _fetch_from_hub(repository, name or HF_WEIGHTS_NAME, allow_pickle), preprocessing
 
 
@@ -144,25 +163,25 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
 
     safe = HF_SAFE_WEIGHTS_NAME if name == HF_WEIGHTS_NAME else str(Path(name).with_suffix(".safetensors"))
     names = [safe, name] if allow_pickle and name != safe else [safe]
-    if found := cached(repository, names):
-        return found
+    if path := cached(repository, names):
+        return path
     revision = revision_of(repository)
     by_hand = f"run once with a connection, or download {safe} from {repository} and give weights=FILE"
     if constants.HF_HUB_OFFLINE:
         raise InputError(
-            f"expected {repository} in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}",
+            f"{repository} must be in the hub's cache, found none while HF_HUB_OFFLINE is set: {by_hand}",
             "weights=FILE",
         )
-    # The hub's own client tries for most of a minute before it says so.
+    # The hub's own client retries for most of a minute before it fails.
     try:
         request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError as error:
-        error.close()  # an answer, whatever it says
+        error.close()  # any answer means a connection
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
-            f"expected {repository} in the hub's cache or a connection to {constants.ENDPOINT}, found neither "
-            f"({error}): {by_hand}",
+            f"{repository} must be in the hub's cache or {constants.ENDPOINT} be reachable, found neither ({error}): "
+            f"{by_hand}",
             "weights=FILE",
         ) from error
     for candidate in names:
@@ -172,36 +191,37 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
             continue
         except OSError as error:
             raise InputError(
-                f"expected {candidate} from {repository}, found {error}: {by_hand}", "weights=FILE"
+                f"{candidate} must be readable from {repository}, found {error}: {by_hand}", "weights=FILE"
             ) from error
     raise InputError(
-        f"expected {safe} in {repository}, found no such file: set allow_pickle=True if you trust its pickle",
+        f"{repository} must hold {safe}, found no such file: set allow_pickle=True if you trust its pickle",
         "allow_pickle=True",
     )
 
 
 def _check_header(file: Path) -> None:
-    # Before the network is built, which takes seconds for a large one.
+    """Refuse a file that is not safetensors, before building the network takes seconds."""
     try:
         with safe_open(file, "numpy"):
             pass
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"expected CLIP weights as safetensors, found another or a damaged file at {file} ({error}): get it again"
+            f"CLIP weights must be safetensors, found another or a damaged file at {file} ({error}): download it again"
         ) from error
 
 
 def _wrong_activation(name: str, weights: str) -> InputError:
-    other = name.removesuffix("-quickgelu") if name.endswith("-quickgelu") else f"{name}-quickgelu"
+    suggestion = name.removesuffix("-quickgelu") if name.endswith("-quickgelu") else f"{name}-quickgelu"
     if name.endswith(".json"):
-        other = "FILE, a config with quick_gelu true,"
+        suggestion = "FILE, a config with quick_gelu true,"
     return InputError(
-        f"expected weights trained with the activation of {name}, found {weights}, trained with another, which "
-        f"open_clip would load without an error and score wrongly: use architecture={other}",
-        f"architecture={other}",
+        f"weights must be trained with the activation of {name}, found {weights}, trained with another, which "
+        f"open_clip would load without an error and score wrongly: use architecture={suggestion}",
+        f"architecture={suggestion}",
     )
 
 
-def _close(argument: str, name: str, names: list[str]) -> str:
+def _suggest(argument: str, name: str, names: list[str]) -> str:
+    """Return advice with the names that are close to a wrong one."""
     close = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
     return f"choose another, as in {argument}={close[0]}; close names are {', '.join(close)}"

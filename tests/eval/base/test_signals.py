@@ -104,7 +104,7 @@ def test_what_slurm_itself_is_ending_is_left_to_it(shard, call, capsys, monkeypa
     assert requeues(shard) == ["7_0"]
     monkeypatch.setenv("STATE", "COMPLETING")  # as scontrol says of one that scancel ends
     assert call(requeue_main) == 3
-    assert "cancelled, it stays so; preempted, it comes back" in capsys.readouterr().err
+    assert "if cancelled, it stays cancelled; if preempted, SLURM starts it again" in capsys.readouterr().err
     assert requeues(shard) == []
 
 

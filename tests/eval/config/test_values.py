@@ -104,7 +104,7 @@ def test_one_name_is_a_list_of_one_in_every_list(word, meant):
 @pytest.mark.parametrize("word", ["methods=baseline,sld_max", "judges=q16,nudenet", "prompts.categories=hate,sexual"])
 def test_several_names_without_brackets_are_refused_with_both_ways_to_mean_them(word):
     key, _, names = word.partition("=")
-    with pytest.raises(InputError, match="without brackets") as error:
+    with pytest.raises(InputError, match="must be a list in brackets") as error:
         as_typed(word, KINDS, sweep=False)
     advised = f"{key}=[{names}]"
     assert advised in str(error.value)

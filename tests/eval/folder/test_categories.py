@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def own(folder):
-    return own_prompts(str(folder), AUTO, None, alone=True, chosen=None)
+    return own_prompts(str(folder), AUTO, None, without_prompts=True, chosen=None)
 
 
 def categories(folder) -> dict[str, tuple[str, ...]]:
@@ -58,15 +58,13 @@ def test_pictures_of_one_name_share_their_categories(folder):
     pics = folder(names, "image,category\n" + lines)
     assert categories(pics) == {"a.png": ("hate",), "b.png": ("gore",)}
     (pics / "list.csv").write_text("image,category\n" + lines.replace("n/a.png,hate", "n/a.png,gore"))
-    with pytest.raises(
-        ValueError, match=r"the same categories under each method, found 'hate' and 'gore' for 'a\.png'"
-    ):
+    with pytest.raises(ValueError, match=r"the same categories in every method, found 'hate' and 'gore' for 'a\.png'"):
         own(pics)
 
 
 def test_a_picture_that_is_not_there_and_a_second_table_are_refused(folder):
     pics = folder(["a.png"], "image,category\nb.png,hate\n")
-    with pytest.raises(ValueError, match=r"found 1 that are not there \(b\.png\): correct the paths"):
+    with pytest.raises(ValueError, match=r"found 1 that do not exist \(b\.png\): correct the paths"):
         own(pics)
     (pics / "list.csv").write_text("image,category\na.png,hate\n")
     assert categories(pics)

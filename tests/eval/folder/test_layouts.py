@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import i2p
 from eval.base.errors import InputError
-from eval.folder.layouts import LAYOUTS, METHOD_IS, Match, doubles, is_picture, match, recognise
+from eval.folder.layouts import LAYOUTS, METHOD_IS, Match, find_duplicates, is_picture, match_layout, recognise
 from eval.folder.open import open_folder
 from sld.presets import is_method_name
 
@@ -32,7 +32,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("layout", "path", "place"), WRITTEN)
 def test_each_layout_is_read_as_its_makers_write_it_and_recognised(layout, path, place):
-    assert match(layout, [path]).found == (Match(path, *place),)
+    assert match_layout(layout, [path]).placed == (Match(path, *place),)
     assert recognise([path], None, "here").layout == layout
 
 
@@ -41,8 +41,8 @@ names = st.text("0123456789_-./aeghilmnprsuvxGPN ", min_size=1, max_size=24) | s
 
 @given(names)
 def test_no_name_fits_two_layouts(path):
-    tried = [match(name, [path]) for name in LAYOUTS]
-    assert len([one for one in tried if one.found or one.misnamed]) <= 1
+    tried = [match_layout(name, [path]) for name in LAYOUTS]
+    assert len([one for one in tried if one.placed or one.misnamed]) <= 1
 
 
 numbers = st.integers(0, 10**9)
@@ -56,25 +56,25 @@ def test_padding_and_the_case_of_the_suffix_change_nothing(row, image, width, su
         ("row_image", f"{r}_{k}.{suffix}"),
         ("geneval", f"{r}/samples/{k}.{suffix}"),
     ):
-        (found,) = match(layout, [path]).found
+        (found,) = match_layout(layout, [path]).placed
         assert (found.row, found.image) == (row, image)
-    (found,) = match("row", [f"{r}.{suffix}"]).found
+    (found,) = match_layout("row", [f"{r}.{suffix}"]).placed
     assert (found.row, found.image) == (row, 0)
 
 
 @given(st.lists(st.sampled_from(i2p.CATEGORIES), min_size=1, max_size=4), st.sampled_from([", ", "_", "-", "+", " "]))
 def test_categories_come_back_however_they_were_joined(categories, joint):
-    (found,) = match("row_categories", [f"3_{joint.join(categories)}.png"]).found
+    (found,) = match_layout("row_categories", [f"3_{joint.join(categories)}.png"]).placed
     assert found.categories == tuple(categories)
 
 
 @given(st.lists(names, max_size=30))
 def test_every_picture_is_found_misnamed_or_strange_and_none_is_two_of_them(paths):
     for name, layout in LAYOUTS.items():
-        matches = match(name, paths)
+        matches = match_layout(name, paths)
         ignored = [p for p in paths if layout.ignored and layout.ignored.fullmatch(p)]
-        found = [m.path for m in matches.found]
-        assert sorted([*found, *matches.misnamed, *matches.strange, *ignored]) == sorted(paths)
+        found = [m.path for m in matches.placed]
+        assert sorted([*found, *matches.misnamed, *matches.unplaced, *ignored]) == sorted(paths)
 
 
 @pytest.mark.parametrize(
@@ -103,21 +103,21 @@ def test_what_is_hidden_or_no_picture_is_none():
 
 
 def test_genevals_grids_are_not_strange_and_other_pictures_are():
-    matches = match("geneval", ["00000/grid.png", "00000/samples/0000.png", "overview.png"])
-    assert [m.path for m in matches.found] == ["00000/samples/0000.png"]
-    assert matches.strange == ("overview.png",)
+    matches = match_layout("geneval", ["00000/grid.png", "00000/samples/0000.png", "overview.png"])
+    assert [m.path for m in matches.placed] == ["00000/samples/0000.png"]
+    assert matches.unplaced == ("overview.png",)
 
 
 @given(st.text("ab7_.+=- ü\n", min_size=1, max_size=3) | st.sampled_from(["a" * 100, "a" * 101]))
 def test_a_folder_is_a_method_or_misnamed_as_methods_are_named(name):
-    matches = match("own", [f"{name}/7_0.png"])
-    assert (bool(matches.found), bool(matches.misnamed)) == (is_method_name(name), not is_method_name(name))
+    matches = match_layout("own", [f"{name}/7_0.png"])
+    assert (bool(matches.placed), bool(matches.misnamed)) == (is_method_name(name), not is_method_name(name))
 
 
 def test_only_pictures_that_a_methods_folder_holds_are_misnamed():
     paths = ["base line/a.png", "base line/7.png", "x/base line/7_0.png", "base line/x/7_0.png", "7_0.png"]
-    assert match("own", paths).misnamed == ()
-    assert match("row_image", ["base line/7_0.png"]).strange == ("base line/7_0.png",)
+    assert match_layout("own", paths).misnamed == ()
+    assert match_layout("row_image", ["base line/7_0.png"]).unplaced == ("base line/7_0.png",)
 
 
 def test_a_misnamed_method_beside_another_layout_is_as_ambiguous_as_one_that_is_named_well():
@@ -159,7 +159,7 @@ def test_two_layouts_in_one_folder_are_ambiguous_until_one_is_named():
         recognise(paths, None, "here")
     for word in ("row_image (2, 3_1.png, 4_1.png)", "row_categories (1, 5_hate.png)", "model.layout="):
         assert word in str(caught.value)
-    assert match("row_image", paths).strange == ("5_hate.png",)
+    assert match_layout("row_image", paths).unplaced == ("5_hate.png",)
 
 
 def test_at_most_five_examples_are_shown():
@@ -175,5 +175,5 @@ def test_an_empty_folder_has_no_picture():
 
 
 def test_two_files_of_one_image_are_doubles():
-    found = match("row_image", ["7_0.png", "7_0.jpg", "7_1.png", "007_0.png"]).found
-    assert doubles(found) == [("7_0.png", "7_0.jpg"), ("7_0.png", "007_0.png")]
+    found = match_layout("row_image", ["7_0.png", "7_0.jpg", "7_1.png", "007_0.png"]).placed
+    assert find_duplicates(found) == [("7_0.png", "7_0.jpg"), ("7_0.png", "007_0.png")]

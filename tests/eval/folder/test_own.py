@@ -13,14 +13,14 @@ from PIL import Image
 from eval import run, status
 from eval.compare import __main__ as compare
 from eval.doctor import __main__ as doctor
-from eval.folder.alone import natural
+from eval.folder.without_prompts import natural
 from eval.measure.estimates import probability
 from eval.report import __main__ as report
 from eval.store.pictures import read_pictures
 from eval.store.rundir import RunDir
 
 RNG = np.random.default_rng(0)
-ALONE = ("model=images", "prompts=none", "q16=demo", "judges=[q16]", "report.gallery=clear")
+PROMPTLESS = ("model=images", "prompts=none", "q16=demo", "judges=[q16]", "report.gallery=clear")
 
 
 def noise(path, **options):
@@ -33,7 +33,7 @@ def judged(tmp_path, call, capsys):
     """Judges tmp_path/pics into tmp_path/run; returns the exit code and what went to stderr."""
 
     def judged(*more, main=run.main):
-        code = call(main, *ALONE, f"model.path={tmp_path}/pics", f"out={tmp_path}/run", *more)
+        code = call(main, *PROMPTLESS, f"model.path={tmp_path}/pics", f"out={tmp_path}/run", *more)
         return code, capsys.readouterr().err
 
     return judged
@@ -69,7 +69,7 @@ def test_every_picture_of_a_folder_is_a_prompt_of_its_own_and_one_command_gives_
     assert (every["low"], every["high"]) == pytest.approx((expected.low, expected.high))
     notes = results(tmp_path / "run")["notes"]
     assert "Files that are not pictures, ignored: 2 (Thumbs.db, prompts.txt)." in notes
-    assert "Links to files in the folder, which are there themselves, ignored: 1 (latest.png)." in notes
+    assert "Links to other files of the folder, ignored: 1 (latest.png)." in notes
     assert any(note.startswith("Each picture is a prompt of its own, of no category: ") for note in notes)
 
 
@@ -252,7 +252,7 @@ def wrong(tmp_path, kind):
         ("other prompts", ("prompts.path=p.csv",), "prompts.path is 'p.csv', which would have no effect"),
         ("a model", ("model=demo",), "give model=images model.path=FOLDER, or choose prompts"),
         ("layout", ("model.layout=row",), "model.layout must be one of auto, pictures, methods"),
-        ("layout", ("model.layout=methods",), "model.layout=methods takes the pictures in subfolders"),
+        ("layout", ("model.layout=methods",), "subfolders with names that methods may have for model.layout=methods"),
         ("published", ("model.published_as=sd14",), "no numbers are published for pictures without prompts"),
     ],
 )
@@ -271,7 +271,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(tmp_path, judged, call,
 
 def test_the_doctor_says_what_a_run_would_say(tmp_path, judged, call, capsys):
     wrong(tmp_path, "no picture")
-    words = (*ALONE, f"model.path={tmp_path}/pics", f"out={tmp_path}/run", "measure=false")
+    words = (*PROMPTLESS, f"model.path={tmp_path}/pics", f"out={tmp_path}/run", "measure=false")
     assert call(doctor.main, *words) == 2
     assert "found none among 1 files (a.txt)" in capsys.readouterr().out
     noise(tmp_path / "pics" / "a.png")

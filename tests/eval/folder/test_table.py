@@ -16,7 +16,8 @@ from eval.base.errors import InputError
 from eval.doctor import __main__ as doctor
 from eval.folder.layouts import Match, match_table
 from eval.folder.open import Folder, MadeElsewhere
-from eval.folder.table import by_prompts, by_rows, find_table
+from eval.folder.table import find_table
+from eval.folder.table_matches import by_prompts, by_rows
 from eval.plan.plan import FolderPlan
 from eval.report import __main__ as report
 
@@ -39,7 +40,7 @@ def test_a_table_names_pictures_of_any_name_and_numbers_them_as_they_come(table)
     found = by_rows(table("row,image\n3,a b.png\n4,x/c.jpg\n3,./d.png\n"))
     assert found == [Match("a b.png", None, 3, 0), Match("x/c.jpg", None, 4, 0), Match("d.png", None, 3, 1)]
     matches = match_table(found, ["a b.png", "d.png", "other.png"])
-    assert (len(matches.found), matches.strange, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
+    assert (len(matches.placed), matches.unplaced, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
 
 
 def test_image_and_row_by_these_very_names_need_no_others_and_those_are_named(table):
@@ -321,7 +322,9 @@ def test_tables_that_are_not_used_are_named_where_no_picture_has_a_place(tmp_pat
     (tmp_path / "pics" / name).write_text("image|prompt\na.png|x\n")
     code, err = judged()
     assert code == 2
-    assert f"beside tables without such columns, or of another format ({name}): rename them, write such a CSV" in err
+    assert (
+        f"and tables without such columns or of another format ({name}): rename the pictures, write such a CSV" in err
+    )
 
 
 def test_a_prompt_of_many_images_takes_no_time_of_the_others(table):
@@ -349,7 +352,7 @@ def test_a_table_of_rows_names_what_it_does_not_use_and_must_give_the_rows_promp
     table.write_text("image,case_number,prompt,seed\na.png,1,a boat,7\n")
     code, err = judged(*chosen)
     assert code == 2
-    assert "(a.png: row 1 is 'a boat' there and 'a castle' here)" in err
+    assert "(a.png: row 1 is 'a boat' in the table and 'a castle' in the chosen prompts)" in err
     table.write_text("image,unused_row,prompt,seed\na.png,1,a boat,7\n")
     assert judged(f"out={tmp_path}/own")[0] == 0
 

@@ -128,10 +128,10 @@ def test_a_pickle_can_not_change_how_the_next_one_is_read(tmp_path):
         ("pair.p", b"", "can't be read"),
         ("pair.p", pickle.dumps(PAIR, 4)[:-40], "can't be read"),
         ("pair.p", pickle.dumps([1, 2], 4), "no numpy array"),
-        ("pair.p", pickle.dumps(np.array([[1, 2], [3, 4]]), 4), "something else than floating-point"),
+        ("pair.p", pickle.dumps(np.array([[1, 2], [3, 4]]), 4), "not of floating-point"),
         ("pair.safetensors", b"garbage", "can't be read"),
-        ("pair.safetensors", save({"a": PAIR, "b": PAIR}), "none is called prompts"),
-        ("pair.npz", b"anything", "as .safetensors or .p, found"),
+        ("pair.safetensors", save({"a": PAIR, "b": PAIR}), "none is named prompts"),
+        ("pair.npz", b"anything", "must be .safetensors or .p, found"),
         ("pair.safetensors", pair_file(PAIR[:1]), r"shape \(1, 12\)"),
         ("pair.safetensors", pair_file(PAIR.reshape(2, 3, 4)), r"shape \(2, 3, 4\)"),
         ("pair.safetensors", pair_file(PAIR[:, :0]), r"shape \(2, 0\)"),
@@ -150,10 +150,10 @@ def test_anything_but_two_directions_is_refused(tmp_path, name, data, found):
 
 
 def test_a_missing_and_a_huge_file_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no file at"):
+    with pytest.raises(InputError, match="found none at"):
         load_prompt_pair(tmp_path / "none.safetensors")
     with (tmp_path / "huge.safetensors").open("wb") as file:
-        file.truncate(prompt_pair.LARGEST + 1)
+        file.truncate(prompt_pair.MAX_BYTES + 1)
     with pytest.raises(InputError, match="bytes in"):
         load_prompt_pair(tmp_path / "huge.safetensors")
 
@@ -213,7 +213,7 @@ def test_the_published_file_is_fetched_once_and_kept(serve):
     assert len(serve.asked) == 2
 
 
-@pytest.mark.parametrize(("status", "found"), [(200, "other bytes"), (404, "the answer 404")])
+@pytest.mark.parametrize(("status", "found"), [(200, "other bytes"), (404, "the HTTP status 404")])
 def test_wrong_answers_are_not_stored(serve, status, found):
     with pytest.raises(InputError, match=f"{found}.*put the file with sha256 {'0' * 64} at {serve.cache}"):
         fetch_published(serve(status, b"something"), "0" * 64)

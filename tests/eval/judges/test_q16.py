@@ -135,7 +135,7 @@ def test_a_tensor_is_judged_where_only_pillow_can_resize(tiny, pictures, tmp_pat
 def test_arrays_that_are_uploaded_get_the_bits_of_pillow(judge, pictures):
     """The way of arrays of one size to a GPU, taken on the CPU."""
     arrays = [pictures[2], pictures[9], pictures[2][::-1], pictures[9][:, ::-1], pictures[9] // 2]
-    ways = zip(judge._encoder._made_on_device(arrays), judge._encoder._made_by_pillow(arrays), strict=True)
+    ways = zip(judge._encoder._inputs_on_device(arrays), judge._encoder._inputs_by_pillow(arrays), strict=True)
     assert [torch.equal(*batches) for batches in ways] == [True, True]
 
 
@@ -172,7 +172,7 @@ def test_no_operation_waits_for_a_device(judge, pictures):
 )
 def test_a_wrong_tensor_is_refused_in_one_sentence(judge, tensor, found):
     for refuses in (judge.judge, judge.embed, check_pictures):
-        with pytest.raises(InputError, match=f"^expected .*found .*{found}.*: ") as error:
+        with pytest.raises(InputError, match=f"^pictures must .*found .*{found}.*: ") as error:
             refuses(tensor)
         assert "\n" not in str(error.value)
 
@@ -224,8 +224,8 @@ def test_a_shape_that_would_take_memory_without_end_is_refused_before_any_is_tak
 def test_the_longest_picture_that_is_judged_is_small_work_for_pillow_and_the_device_alike(judge):
     strip = np.random.default_rng(3).integers(0, 256, (1, 2, 1280, 3), dtype=np.uint8)
     on_device, by_pillow = (
-        next(judge._encoder._made_on_device(strip)),
-        next(judge._encoder._made_by_pillow(list(strip))),
+        next(judge._encoder._inputs_on_device(strip)),
+        next(judge._encoder._inputs_by_pillow(list(strip))),
     )
     assert torch.equal(on_device, by_pillow)
     assert np.isfinite(judge.judge(strip)).all()
@@ -284,7 +284,7 @@ def test_a_tag_needs_a_built_in_architecture(tiny):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"embed_dim": "16", "vision_cfg": {}, "text_cfg": {}}'])
 def test_a_config_that_is_none_is_refused(tiny, tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(InputError, match=r"expected .*embed_dim.*config\.json"):
+    with pytest.raises(InputError, match=r"must hold .*embed_dim.*config\.json"):
         Q16(tmp_path / "config.json", tiny.weights, tiny.prompts)
 
 
@@ -299,7 +299,7 @@ def test_damaged_weights_are_refused(tiny, tmp_path, kept):
 def test_weights_of_another_network_are_refused(tiny, tmp_path):
     config = tiny.config | {"vision_cfg": tiny.config["vision_cfg"] | {"layers": 3}}
     (tmp_path / "deeper.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="architecture=NAME, what it was made for") as error:
+    with pytest.raises(InputError, match="that it was made for, architecture=NAME") as error:
         Q16(tmp_path / "deeper.json", tiny.weights, tiny.prompts)
     assert "\n" not in str(error.value)
 
@@ -325,7 +325,7 @@ def test_openais_weights_are_known_by_digest():
 
 def test_other_bytes_in_the_place_of_openais_weights_are_refused(hub_cache, q16_prompts):
     with pytest.raises(
-        InputError, match=r"expected OpenAI's ViT-L/14 with sha256 9ce2e8a8.*delete it and fetch it again"
+        InputError, match=r"OpenAI's ViT-L/14 must have sha256 9ce2e8a8.*delete the file and download it again"
     ):
         Q16("ViT-L-14-quickgelu", "openai", q16_prompts)
 

@@ -131,7 +131,7 @@ def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
         ["bash", tmp_path / "run/slurm/shard.sbatch"], capture_output=True, text=True, check=False, env=os.environ
     )
     assert done.returncode == 2
-    assert "expected to be a task of a job array, found none" in done.stderr
+    assert "this script must run as a task of a job array, found none" in done.stderr
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
@@ -139,9 +139,9 @@ def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
     ("given", "said"),
     [
         (["shard.count=11"], "shard.count must be at most the number of prompts, 10, found 11"),
-        (["shard.count=2", "shard.index=1"], "shard.index is each job's own"),
+        (["shard.count=2", "shard.index=1"], "shard.index must be left to the jobs"),
         (["slurm.warning=soon"], "slurm.warning"),
-        (["slurm.qos='a\nb'"], "sbatch accepts no line breaks or control characters"),
+        (["slurm.qos='a\nb'"], "an option of sbatch must have no line breaks or control characters"),
         (["prompts.rows=[999]"], "999"),
         (["slurm.partitoin=gpu"], "partitoin"),
         (["slurm={partitoin: gpu}"], "partitoin"),
@@ -150,11 +150,11 @@ def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
         (["batch_size=0"], "batch_size must be auto"),
         (["slurm.at_once=0"], "slurm.at_once must be a whole number from 1 up, found 0"),
         (["slurm.warning=70000"], "slurm.warning must be 1 to 65535 seconds"),
-        (["slurm.gpus=true"], "slurm.gpus must be a number or a type and a number, found True"),
-        (["slurm.options=['module load cuda']"], "slurm.options must each be options for sbatch"),
-        (["slurm.time=tomorrow"], "slurm.time must be a time limit as sbatch takes it"),
-        (["slurm.report.time=1:2:3:4"], "slurm.report.time must be a time limit as sbatch takes it"),
-        (["slurm.partition=''"], "slurm.partition must not be empty"),
+        (["slurm.gpus=true"], "slurm.gpus must be a number, or a type and a number, found True"),
+        (["slurm.options=['module load cuda']"], "slurm.options must be options of sbatch, each in one line"),
+        (["slurm.time=tomorrow"], "slurm.time must be a time limit of sbatch"),
+        (["slurm.report.time=1:2:3:4"], "slurm.report.time must be a time limit of sbatch"),
+        (["slurm.partition=''"], "slurm.partition must be a value, found an empty text"),
         (["model.unet=/nowhere"], "/nowhere"),
     ],
 )
@@ -210,7 +210,7 @@ def test_the_time_limit_that_counts_is_the_one_that_sbatch_heeds(tmp_path, call,
 )
 def test_an_option_with_which_sbatch_would_do_something_else_is_refused(option):
     for given in ({"options": [option]}, {"report": {"options": ["--nice", option]}}):
-        with pytest.raises(InputError, match=r"options can't hold -.*leave it out, "):
+        with pytest.raises(InputError, match=r"options must not hold -.*leave it out, "):
             read_slurm(OmegaConf.create(given))
     taken = ["--wait-all-nodes=1", "-w node1", "-H", "--dependency=afterok:7"]
     assert read_slurm(OmegaConf.create({"options": taken})).options == taken
@@ -221,7 +221,7 @@ def test_an_option_with_which_sbatch_would_do_something_else_is_refused(option):
 )
 def test_a_dependency_of_the_reports_own_is_refused_as_it_waits_for_the_shards(option):
     with pytest.raises(
-        InputError, match=r"slurm\.report\.options can't hold -.*leave it out, its job waits for the shards"
+        InputError, match=r"slurm\.report\.options must not hold -.*leave it out, its job waits for the shards"
     ):
         read_slurm(OmegaConf.create({"report": {"options": [option]}}))
     assert read_slurm(OmegaConf.create({"report": {"options": ["--deadline=now+1hour", "-D /tmp"]}}))
@@ -243,7 +243,7 @@ def test_a_partition_s_own_time_limit_within_the_warning_is_refused(slurm, monke
     monkeypatch.setenv("PARTITION", f"PartitionName=short AllowGroups=ALL {limits} State=UP")
     given = {"partition": partition} if partition else {}
     if refused:
-        with pytest.raises(InputError, match="partition short ends a job after 00:0"):
+        with pytest.raises(InputError, match=r"found the default 00:0.* of partition short"):
             check_default_time(read_slurm(OmegaConf.create(given)))
     else:
         check_default_time(read_slurm(OmegaConf.create(given)))
@@ -261,7 +261,7 @@ def test_gpus_that_a_shard_would_leave_idle_are_said(tmp_path, call, capsys, slu
 def test_without_slurm_on_the_path_it_says_so(tmp_path, call, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert call(main, f"out={tmp_path}/run", *SMALL) == 2
-    assert "expected SLURM's scontrol on the PATH, found none" in capsys.readouterr().err
+    assert "SLURM's scontrol must be on the PATH, found none" in capsys.readouterr().err
 
 
 def test_a_report_that_is_refused_is_found_before_anything_is_queued(tmp_path, call, capsys, slurm, monkeypatch):
@@ -331,12 +331,12 @@ def test_a_run_that_is_queued_is_not_queued_twice(tmp_path, call, capsys, slurm)
     assert [(job["number"], job["what"]) for job in record] == [("101", "shards 0 to 3 of 4"), ("102", "the report")]
     # squeue that does not answer: nobody knows.
     assert call(main, *words) == 2
-    assert "expected squeue to tell whether the jobs of this run are still queued (101, 102)" in capsys.readouterr().err
+    assert "squeue must tell whether the jobs of this run are still queued (101, 102)" in capsys.readouterr().err
     queue = tmp_path / "log.queue"
     queue.write_text(f"101|RUNNING|{out}/slurm/shard.sbatch 0\n101|PENDING|{out}/slurm/shard.sbatch 0\n")
     assert call(main, *words) == 2
     said = capsys.readouterr().err
-    assert f"{out} is in SLURM's queue already, job 101 (running, pending)" in said
+    assert f"{out} must not be in SLURM's queue already, found job 101 (running, pending)" in said
     assert "scancel 101" in said
     # Submitted by hand, under a number that the record does not know.
     queue.write_text(f"7|PENDING|{out}/slurm/shard.sbatch\n")
@@ -351,7 +351,7 @@ def test_a_run_that_is_queued_is_not_queued_twice(tmp_path, call, capsys, slurm)
 def test_of_two_submissions_at_once_one_is_refused(tmp_path, call, capsys, slurm):
     with locked(tmp_path / "run/slurm"):
         assert call(main, f"out={tmp_path}/run", *SMALL) == 2
-        assert f"another process is submitting {tmp_path}/run at the moment" in capsys.readouterr().err
+        assert f"{tmp_path}/run must be submitted by one process at a time" in capsys.readouterr().err
         assert not slurm("sbatch")
     assert call(main, f"out={tmp_path}/run", *SMALL) == 0
 
@@ -438,7 +438,7 @@ AFTER_ALL = "afterany:101:102:103"
 def test_a_cluster_without_arrays_is_said_so(tmp_path, call, capsys, slurm, monkeypatch):
     monkeypatch.setenv("SIZE", "0")
     assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 2
-    assert "this cluster takes no job arrays (MaxArraySize=0)" in capsys.readouterr().err
+    assert "this cluster must accept job arrays, found MaxArraySize=0" in capsys.readouterr().err
     monkeypatch.setenv("SIZE", "1")
     assert call(main, f"out={tmp_path}/run", *SMALL, "shard.count=4") == 0
     assert [line.split()[-1] for line in submitted(slurm)[:4]] == ["0", "1", "2", "3"]

@@ -133,7 +133,7 @@ WRONG = [
 @pytest.mark.parametrize("preprocessing", WRONG, ids=str)
 def test_what_is_not_reproduced_is_left_to_open_clip(preprocessing):
     assert not reproducible(preprocessing)
-    with pytest.raises(InputError, match=r"^expected .*found .*: use open_clip's transform$"):
+    with pytest.raises(InputError, match=r"^preprocessing must have .*found .*: use open_clip's transform$"):
         ClipInput(preprocessing, "cpu")
 
 
