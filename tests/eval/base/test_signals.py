@@ -210,7 +210,7 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
     assert requeues(shard) == ["7_0"]
     monkeypatch.setenv("STATE", "COMPLETING")  # preempted while it loads: SLURM itself puts it back
     assert call(requeue_main) == 3
-    assert "preempted, it comes back" in capsys.readouterr().err
+    assert "if preempted, SLURM starts it again" in capsys.readouterr().err
 
 
 def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():

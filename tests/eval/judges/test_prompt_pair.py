@@ -163,7 +163,7 @@ def test_a_given_digest_has_to_match(tmp_path):
     (tmp_path / "pair.safetensors").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     assert load_prompt_pair(tmp_path / "pair.safetensors", digest.upper()).sha256 == digest
-    with pytest.raises(InputError, match=f"expected sha256 {'0' * 64}, found {digest}"):
+    with pytest.raises(InputError, match=f"must have sha256 {'0' * 64}, found {digest}"):
         load_prompt_pair(tmp_path / "pair.safetensors", "0" * 64)
 
 
