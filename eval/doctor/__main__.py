@@ -90,7 +90,7 @@ def _look(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
     yield from seen("cpu", lambda: _of("machine", "host"))
     if settings.model.kind not in SOURCES:
-        yield Check("model", SKIPPED, "not known without the settings")
+        yield Check("run directory", SKIPPED, "not known without the settings")
         return
     source, model = SOURCES[settings.model.kind], settings.model
     unneeded = "" if source.needs_device else source.no_model(model)
@@ -98,9 +98,8 @@ def _look(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("device", lambda: _of("machine", "devices", *device), "device=cpu   or device=auto")
     yield from seen("model", lambda: _of("model", "model", model, digests))
     for name in sorted(settings.judges, key=lambda name: JUDGES.index(name) if name in JUDGES else len(JUDGES)):
-        yield from seen(
-            name, partial(_of, "judges", "look", name, getattr(settings, name), digests), MENDED.get(name, "")
-        )
+        look = partial(_of, "judges", "look", name, getattr(settings, name, None), digests)  # None: it is unknown
+        yield from seen(name, look, MENDED.get(name, ""))
     yield from seen("prompts", lambda: _of("prompts", "prompts", settings.prompts, model))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")

@@ -197,6 +197,7 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "nudenet.providers=[TPU]"], "nudenet", "TPU"),
         (["model.path={}/good", "q16=vit_l_14", "q16.weights={}/clip.safetensors"], "q16 weights", "clip.safetensors"),
         (["model.path={}/good", "q16=vit_l_14", "q16.prompts={}/binary.csv"], "q16", "prompt pair"),
+        (["model.path={}/good", "model.kind=nope"], "settings", "model.kind must be one of demo, checkpoint"),
     ],
 )
 def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
@@ -212,6 +213,13 @@ def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
     assert (table.get("run directory", ("",))[0] == "skipped") == bool({"settings", "prompts"} & set(states(table)))
     assert "missing" in lines.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_judge_that_does_not_exist_is_a_line_among_the_others(broken, capsys, call):
+    assert call(main, *OWN, *QUICK, f"model.path={broken}/good", "judges=[nope]") == 2
+    table = read(capsys.readouterr().out)
+    assert "expected a judge of q16, nudenet" in table["nope"][1]
+    assert table["model"][0] == table["prompts"][0] == "ok"
 
 
 def test_a_process_of_its_own_says_a_gap_the_same_way(broken, tmp_path):
