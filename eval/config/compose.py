@@ -143,7 +143,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
             raise
         raise InputError(explain_hydra_error(error, name, arguments)) from error
     except SystemExit:  # after a flag such as --help
-        if set(HELP[:2]) & set(command_line):
+        if set(HELP) & set(command_line):
             _print_more_help(command_line)
         raise
     finally:

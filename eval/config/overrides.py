@@ -14,15 +14,15 @@ from pathlib import Path
 from eval.base.errors import InputError
 from eval.config.config_dir import CONF, FLAG, config_dir, yaml_files
 
-HELP = ("--help", "-h", "--hydra-help")
+HELP = ("--help", "-h")
 MULTIRUN = ("--multirun", "-m")
 FLAGS = (
-    *(*HELP, "--version", "--cfg", "-c", "--package", "-p", "--resolve"),
+    *(*HELP, "--cfg", "-c", "--resolve"),
     *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc", FLAG),
 )
 # Hydra accepts one of these, and answers two with a traceback.
 EXCLUSIVE = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
-_QUESTIONS = set(FLAGS) - {"--package", "-p", "--resolve", FLAG, *MULTIRUN}
+_QUESTIONS = set(FLAGS) - {"--resolve", FLAG, *MULTIRUN}
 _CHOICE = re.compile(r"[\w-][\w.-]*")
 
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from eval.doctor.run_directory import Done
     from eval.plan.plan import Plan
 
-# What installs a judge's libraries anew.
-MENDED = {"nudenet": "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"}
-
 
 def main() -> None:
     """Look, print a table and exit: 0 a run would start, 2 something is missing."""
@@ -73,7 +70,7 @@ def _look(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     """Yield every check in turn; one that fails is a line, and takes no other along."""
     from eval.config.checks import check_settings
     from eval.config.sources import SOURCES
-    from eval.judges import JUDGES
+    from eval.judges import JUDGES, judge_class
     from eval.plan.make import make_plan
     from eval.store.rundir import RunDir
 
@@ -99,7 +96,8 @@ def _look(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     yield from seen("model", lambda: _of("model", "model", model, digests))
     for name in sorted(settings.judges, key=lambda name: JUDGES.index(name) if name in JUDGES else len(JUDGES)):
         look = partial(_of, "judges", "look", name, getattr(settings, name, None), digests)  # None: it is unknown
-        yield from seen(name, look, MENDED.get(name, ""))
+        # A judge of another package may be broken.
+        yield from seen(name, look, judge_class(name).reinstall if name in JUDGES else "")
     yield from seen("prompts", lambda: _of("prompts", "prompts", settings.prompts, model))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")

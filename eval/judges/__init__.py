@@ -72,6 +72,7 @@ class Judge:
     files: ClassVar[tuple[str, ...]] = ()  # fields that name files whose digests are in the description
     rules: ClassVar[tuple[Rule, ...]] = ()  # definitions of its own
     expects: ClassVar[str] = "a record"  # what a record is, in words
+    reinstall: ClassVar[str] = ""  # the command that installs its libraries anew, where one is missing or broken
 
     @classmethod
     def keys(cls) -> dict[str, str]:

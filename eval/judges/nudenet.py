@@ -67,6 +67,7 @@ class NudeNet(Judge):
     help = "which detector of exposed body parts"
     settings = NudeNetSettings
     expects = "detections with NudeNet's labels and scores in (0, 1]"
+    reinstall = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
     is_record = staticmethod(is_detections)
 
     @classmethod

@@ -108,6 +108,10 @@ CASES = {
     "a folder of configs": (["--config-dir", "{}"], "--config-dir"),
     "a folder of configs, said short": (["--config-d={}"], "--config-d"),
     "a folder of configs, in one word": (["-cd{}"], "-cd"),
+    **{
+        f"Hydra's {flag}": ([flag], "a flag must be one of --help, -h, --cfg")
+        for flag in ("--hydra-help", "--version", "--package=model", "-p", "--run")
+    },
     "a resolve without what is resolved": (["--resolve"], "--resolve must go with --cfg"),
     "another config": (["--config-name", "../x"], "--config-name"),
     "a pickle to be run again": (["--experimental-rerun", "{}/config.pickle"], "--experimental-rerun"),
