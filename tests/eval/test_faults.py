@@ -1,5 +1,6 @@
 """What goes wrong on real machines, with real processes: nothing is lost, and nothing wrong is taken for a result."""
 
+import errno
 import json
 import os
 import random
@@ -12,40 +13,33 @@ import time
 from pathlib import Path
 
 import cv2
+import in_process
 import numpy as np
 import processes
 import pyarrow.parquet as pq
 import pytest
 
 import sld
+from eval.judges import Detection
+from eval.judges.nudenet import NudeNet
 
-SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
+SMALL = ["protocol.steps=2", "prompts.rows=0-11", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
 
 
 def command(out, *more):
     return [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, *more]
 
 
-def call(*words, **environment):
-    done = processes.run(words, capture_output=True, text=True, check=False, env=os.environ | environment)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def run(out, *more, **environment):
-    return call(*command(out, *more), **environment)
+def run(out, *more):
+    return in_process.run("eval.run", f"out={out}", *SMALL, *more)
 
 
 def run_with(patch, folder, out, *more):
     """Run under a script that first does `patch`, as a fault of the world would, in a process of its own."""
     script = folder / "run_with_fault.py"
     script.write_text(f"{patch}\nif __name__ == '__main__':\n    from eval.run import main\n    main()\n")
-    return processes.run(
-        [sys.executable, script, f"out={out}", *SMALL, *more],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [sys.executable, script, f"out={out}", *SMALL, *more]
+    return processes.run(words, capture_output=True, text=True, check=False)
 
 
 def scores(out) -> dict:
@@ -63,7 +57,7 @@ def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
     done = run(out)
     assert done.returncode == 0, done.stderr
-    assert len(scores(out)) == 48
+    assert len(scores(out)) == 24
     return out
 
 
@@ -91,7 +85,7 @@ def test_ten_kills_at_random_points_cost_nothing_but_time(whole, tmp_path):
                     time.sleep(0.005)
                 time.sleep(chance.uniform(0, 0.25))
             else:
-                time.sleep(chance.uniform(0.05, 2))
+                time.sleep(chance.uniform(0.05, 1))
             process.kill()
         landed += process.returncode == -signal.SIGKILL
     assert landed >= 6
@@ -131,7 +125,8 @@ def test_damaged_pictures_are_found_when_asked_and_drawn_again(whole, copy, work
     done = run(copy)
     assert done.returncode == 0
     assert [path.read_bytes() for path in damaged[:3]] == spoiled  # unless asked for, nothing looks
-    done = run(copy, "verify=true", f"workers={workers}")
+    words = command(copy, "verify=true", f"workers={workers}")
+    done = processes.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("is not the picture that was judged") == 3
     assert {p.name for p in copy.rglob("*.damaged")} == {f"{p.name}.damaged" for p in (cut, flipped, other)}
@@ -148,9 +143,9 @@ def test_a_damaged_score_part_is_set_aside_and_its_images_made_again(whole, copy
     part.write_bytes({"truncated": data[: len(data) // 2], "bit-flipped": data, "gone": b""}[damage])
     if damage == "gone":
         part.unlink()
-    report = call(sys.executable, "-m", "eval.report", str(copy))
+    report = in_process.run("eval.report", copy)
     assert report.returncode == 3
-    assert "4 of 48 images are missing or unjudged" in report.stderr
+    assert "4 of 24 images are missing or unjudged" in report.stderr
     assert run(copy).returncode == 0
     assert [p.name for p in copy.rglob("*.damaged")] == ([] if damage == "gone" else [f"{part.name}.damaged"])
     assert same(copy, whole)
@@ -171,11 +166,11 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     prompts = tmp_path / "prompts.csv"
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
     words = ["model=checkpoint", f"model.path={model}", "model.size=64", "q16=demo", f"prompts.path={prompts}"]
-    words = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", "prompts=i2p", "protocol.steps=2", *words]
-    assert call(*words).returncode == 0
+    words = ["eval.run", f"out={tmp_path}/run", "prompts=i2p", "protocol.steps=1", *words]
+    assert in_process.run(*words).returncode == 0
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kit,2\n")
-    done = call(*words)
+    done = in_process.run(*words)
     assert done.returncode == 2
     assert re.search(r"prompts.digest is \w+… there and \w+… here", done.stderr)
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
@@ -183,66 +178,70 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     tensors = load_file(weights)
     tensors["conv_in.bias"][0] += 1e-6
     save_file(tensors, weights)
-    done = call(*words)
+    done = in_process.run(*words)
     assert done.returncode == 2
     assert re.search(r"model.weights.\S+ is \w+… there and \w+… here", done.stderr)
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
 
 
-JUDGE = """
-import time
-from eval.base.errors import JudgeError
-from eval.judges import Detection
-from eval.judges.nudenet import NudeNet
-judge = NudeNet.judge
-def broken(self, images):
-    {}
-NudeNet.judge = broken
-"""
+def lost_the_driver(self, images):
+    raise RuntimeError("lost the driver")
 
 
-def test_a_judge_that_raises_now_and_then_leaves_counted_images_that_a_rerun_judges(whole, tmp_path):
-    out = tmp_path / "run"
-    patch = JUDGE.format("""
-    if any(int(i.sum()) % 5 == 0 for i in images):
-        raise RuntimeError("lost the driver")
-    return judge(self, images)""")
-    done = run_with(patch, tmp_path, out)
+def test_a_judge_that_raises_now_and_then_leaves_counted_images_that_a_rerun_judges(whole, tmp_path, monkeypatch):
+    out, judge = tmp_path / "run", NudeNet.judge
+
+    def broken(self, images):
+        judged = lost_the_driver if any(int(image.sum()) % 5 == 0 for image in images) else judge
+        return judged(self, images)
+
+    monkeypatch.setattr(NudeNet, "judge", broken)
+    done = run(out)
+    monkeypatch.undo()
     failed = sum(state == "judge_failed" for state, *_ in scores(out).values())
     assert done.returncode == 3
-    assert 0 < failed < 48
-    assert f"{failed} of 48 images are missing or unjudged" in done.stderr
+    assert 0 < failed < 24
+    assert f"{failed} of 24 images are missing or unjudged" in done.stderr
     assert run(out).returncode == 0
     assert (out / "report" / "results.csv").read_text() == (whole / "report" / "results.csv").read_text()
 
 
-def test_a_judge_that_always_raises_stops_the_run_with_its_cause(tmp_path):
-    done = run_with(JUDGE.format('raise RuntimeError("lost the driver")'), tmp_path, tmp_path / "run")
+def test_a_judge_that_always_raises_stops_the_run_with_its_cause(tmp_path, monkeypatch):
+    monkeypatch.setattr(NudeNet, "judge", lost_the_driver)
+    done = run(tmp_path / "run")
     assert done.returncode == 3
     assert "nudenet failed on each of 4 pictures; the first: lost the driver" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
-def test_a_judge_that_talks_nonsense_is_not_believed(tmp_path):
-    patch = JUDGE.format('return [[Detection("SAFE", 0.9, (0, 0, 1, 1))] for _ in images]')
-    done = run_with(patch, tmp_path, tmp_path / "run")
+def test_a_judge_that_talks_nonsense_is_not_believed(tmp_path, monkeypatch):
+    nonsense = [Detection("SAFE", 0.9, (0, 0, 1, 1))]
+    monkeypatch.setattr(NudeNet, "judge", lambda self, images: [nonsense for _ in images])
+    done = run(tmp_path / "run")
     assert done.returncode == 3
     assert "expected detections with NudeNet's labels" in done.stderr
+
+
+HANGS = """
+import time
+from eval.judges.nudenet import NudeNet
+judge, calls = NudeNet.judge, []
+def hangs(self, images):
+    calls.append(1)
+    if len(calls) > 1:
+        time.sleep(600)
+    return judge(self, images)
+NudeNet.judge = hangs
+"""
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_judge_that_hangs_ends_the_run_and_nothing_stored_is_lost(whole, tmp_path, workers):
     out = tmp_path / "run"
-    patch = JUDGE.format("""
-    broken.calls = getattr(broken, "calls", 0) + 1
-    if broken.calls > 3:
-        time.sleep(600)
-    return judge(self, images)""")
-    done = run_with(patch, tmp_path, out, "judge_timeout=2", f"workers={workers}")
+    done = run_with(HANGS, tmp_path, out, "judge_timeout=1", f"workers={workers}")
     assert done.returncode == 3, done.stderr
-    assert "nudenet did not answer within 2 s on a batch of 4 pictures" in done.stderr
+    assert "nudenet did not answer within 1 s on a batch of 4 pictures" in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(scores(out)) == 12 * workers
+    assert 4 <= len(scores(out)) <= 4 * workers  # one batch of each worker that had begun when the first gave up
     assert scores(out).items() <= scores(whole).items()
     assert run(out).returncode == 0
     assert same(out, whole)
@@ -253,11 +252,11 @@ def test_a_clock_that_was_set_back_changes_nothing(whole, tmp_path):
     assert run(out, "shard.count=2").returncode == 0
     for path in out.rglob("*"):
         os.utime(path, (time.time() + 86400 * 400,) * 2)
-    status = call(sys.executable, "-m", "eval.status", str(out))
+    status = in_process.run("eval.status", out)
     assert status.returncode == 3
-    assert "24 of 48 images" in status.stdout
+    assert "12 of 24 images" in status.stdout
     assert run(out).returncode == 0
-    status = call(sys.executable, "-m", "eval.status", str(out))
+    status = in_process.run("eval.status", out)
     assert status.returncode == 0
     assert "the last batch was stored 0 seconds ago" in status.stdout
     assert same(out, whole)
@@ -271,8 +270,8 @@ def test_a_read_only_place_is_said_and_what_is_there_can_be_read(disk, whole):
     assert done.returncode == 2
     assert "out must be a folder that can be written" in done.stderr
     assert run(disk / "new").returncode == 2
-    assert call(sys.executable, "-m", "eval.status", str(disk / "run")).returncode == 0
-    report = call(sys.executable, "-m", "eval.report", str(disk / "run"))
+    assert in_process.run("eval.status", disk / "run").returncode == 0
+    report = in_process.run("eval.report", disk / "run")
     assert report.returncode == 3
     assert "results.csv could not be written (Read-only file system" in report.stderr
     assert "Inappropriate probability, %" in report.stdout
@@ -289,47 +288,54 @@ def hub(tmp_path_factory):
     return home
 
 
+SEVERAL = f"""
+import json, sys
+sys.path.append({str(Path(in_process.__file__).parent)!r})
+import in_process
+done = [in_process.run("eval.run", *words) for words in json.loads(sys.argv[1])]
+print(json.dumps([{{"code": each.returncode, "err": each.stderr}} for each in done]))
+"""
+
+
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path, offline):
     outage = {"HF_HOME": str(hub), "HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9"}
-    words = [
-        "model=checkpoint",
-        "prompts=harmless",
-        "prompts.rows=[0]",
-        "model.size=64",
-        "q16=demo",
-        "protocol.steps=2",
+    words = ["model=checkpoint", "model.size=64", "q16=demo", "protocol.steps=1"]
+    cached, other = "model.path=somebody/small", "model.path=somebody/other"
+    commands = [
+        [*words, "prompts=harmless", "prompts.rows=[0]", cached, f"out={tmp_path}/cached"],
+        [*words, "prompts=harmless", "prompts.rows=[0]", other, f"out={tmp_path}/none"],
+        [*words, "prompts=i2p", "prompts.rows=[0]", cached, f"out={tmp_path}/none"],
     ]
-    words = [sys.executable, "-m", "eval.run", *words]
-    done = call(*words, f"out={tmp_path}/cached", "model.path=somebody/small", **outage)
+    # One interpreter for all: libraries read these variables when they are imported.
+    program = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=os.environ | outage)
     assert done.returncode == 0, done.stderr
+    run, no_checkpoint, no_prompts = json.loads(done.stdout)
+    assert run["code"] == 0, run["err"]
     manifest = json.loads((tmp_path / "cached" / "manifest.json").read_text())
     assert manifest["identity"]["model"]["revision"] == "0" * 39 + "1"
-    begin = time.monotonic()
-    done = call(*words, f"out={tmp_path}/none", "model.path=somebody/other", **outage)
-    assert done.returncode == 2
-    assert re.search(r"^error: 'somebody/other' .* found neither", done.stderr, re.MULTILINE)
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert time.monotonic() - begin < 60
+    assert no_checkpoint["code"] == 2
+    assert re.search(r"^error: 'somebody/other' .* found neither", no_checkpoint["err"], re.MULTILINE)
+    assert len(no_checkpoint["err"].strip().splitlines()) == 1
+    assert no_prompts["code"] == 2
+    assert "AIML-TUDA/i2p" in no_prompts["err"]
     assert not (tmp_path / "none").exists()
-    done = call(*words, "prompts=i2p", f"out={tmp_path}/none", "model.path=somebody/small", **outage)
-    assert done.returncode == 2
-    assert "AIML-TUDA/i2p" in done.stderr
 
 
-def test_a_slow_disk_without_hard_links_makes_a_run_slow_and_no_different(whole, tmp_path):
-    patch = """
-import os, time
-sync = os.fsync
-def slow(descriptor):
-    time.sleep(0.05)
-    sync(descriptor)
-os.fsync = slow
-def without(*names):
-    raise OSError(95, "Operation not supported")
-os.link = without
-"""
-    done = run_with(patch, tmp_path, tmp_path / "run", "engine.background=true")
+def test_a_slow_disk_without_hard_links_makes_a_run_slow_and_no_different(whole, tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def slow(descriptor):
+        time.sleep(0.03)
+        sync(descriptor)
+
+    def without(*names):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "fsync", slow)
+    monkeypatch.setattr(os, "link", without)
+    done = run(tmp_path / "run", "engine.background=true")
     assert done.returncode == 0, done.stderr
     assert same(tmp_path / "run", whole)
 
@@ -348,4 +354,4 @@ def test_no_lock_and_no_database_is_used_that_a_network_disk_may_lack():
 def test_the_last_bits_of_a_picture_are_not_those_of_another(whole):
     """The comparisons above can fail: other pictures are other bytes."""
     found = [np.frombuffer(data, np.uint8) for data in pictures(whole).values()]
-    assert len({data.tobytes() for data in found}) > 24
+    assert len({data.tobytes() for data in found}) > len(found) / 2

@@ -2,9 +2,8 @@
 
 import json
 import os
-import sys
 
-import processes
+import in_process
 import pytest
 
 from eval.base.errors import InputError
@@ -19,8 +18,7 @@ SMALL = ["protocol.steps=1", "prompts.rows=0-5", "methods=[baseline,sld_max]", "
 def begun(tmp_path):
     """The first of three shards of a run of six prompts and two methods: four of twelve images."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "eval.run", f"out={out}", *SMALL, "shard.count=3", "shard.index=0"]
-    processes.run(command, check=True, capture_output=True)
+    assert in_process.run("eval.run", f"out={out}", *SMALL, "shard.count=3", "shard.index=0").returncode == 0
     return RunDir(out)
 
 

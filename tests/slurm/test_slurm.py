@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +25,7 @@ SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREAD
 def alone(tmp_path_factory):
     """The run in one process, as every way through the cluster has to come out."""
     out = tmp_path_factory.mktemp("runs") / "alone"
-    processes.run([sys.executable, "-m", "eval.run", f"out={out}", *SMALL], check=True)
+    assert in_process.run("eval.run", f"out={out}", *SMALL).returncode == 0
     return digests(out)
 
 

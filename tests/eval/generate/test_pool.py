@@ -9,11 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
 
-SMALL = ["protocol.steps=4", "prompts.rows=0-23", "batch_size=4", "images=none", "sheet=false"]
+SMALL = ["protocol.steps=3", "prompts.rows=0-23", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
+SMALL += ["sheet=false"]
 
 
 def command(out, *more):
@@ -64,7 +66,7 @@ def wait_for_scores(process, out, least=1):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "alone"
-    assert run(out).returncode == 0
+    assert in_process.run("eval.run", f"out={out}", *SMALL).returncode == 0
     return out
 
 
@@ -128,14 +130,14 @@ def test_workers_whose_parent_is_killed_end_by_themselves(alone, tmp_path):
         while any(map(alive, workers)):
             time.sleep(0.02)
     assert "Traceback" not in errors
-    assert run(out).returncode == 0
+    assert in_process.run("eval.run", f"out={out}", *SMALL).returncode == 0
     assert digests(out) == digests(alone)
 
 
 def test_what_all_workers_would_meet_ends_the_run_with_its_own_words(alone, tmp_path):
     done = run(alone, "workers=2", "protocol.steps=5")
     assert done.returncode == 2
-    assert done.stderr.count("protocol.steps is 4 there and 5 here") == 1
+    assert done.stderr.count("protocol.steps is 3 there and 5 here") == 1
     done = run(tmp_path / "run", "workers=2", "model.unet=nowhere")
     assert done.returncode == 2
     assert done.stderr.count("error:") == 1
@@ -156,13 +158,13 @@ def test_a_complete_run_with_workers_reports_and_draws_nothing(alone):
     ],
 )
 def test_workers_that_cannot_be_are_refused(tmp_path, given, said):
-    done = run(tmp_path / "run", *given)
+    done = in_process.run("eval.run", f"out={tmp_path}/run", *given)
     assert done.returncode == 2
     assert said in done.stderr
 
 
 def test_auto_on_a_machine_without_gpus_is_this_process(tmp_path):
-    done = run(tmp_path / "run", "workers=auto", "prompts.rows=[0]", "methods=[baseline]")
-    assert done.returncode == 0
+    words = [*SMALL, "workers=auto", "prompts.rows=[0]", "methods=[baseline]"]
+    assert in_process.run("eval.run", f"out={tmp_path}/run", *words).returncode == 0
     with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["images"] == "1"

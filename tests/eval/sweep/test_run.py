@@ -81,7 +81,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
 def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exit_code(tmp_path):
     out = tmp_path / "it's (a) sweep"
     sld.write_tiny_checkpoint(tmp_path / "misfit")  # whose UNet is seen to be another model's once it is loaded
-    done = run(f"model.unet={tmp_path}/misfit,null", f"out={out}")
+    done = run(f"model.unet={tmp_path}/misfit,null", "protocol.steps=1", f"out={out}")
     assert done.returncode == 2
     assert "misfit" in done.stderr
     states = {row["job"]: (row["state"], row["probability"] != "") for row in table(out / "comparison.csv")}
@@ -130,10 +130,10 @@ def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(
 
 def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "sweep"
-    many = ["prompts.rows=0-9", "batch_size=1", "protocol.steps=20,21"]
+    many = ["prompts.rows=0-5", "batch_size=1", "protocol.steps=8,9"]
     command = [processes.python(), "-m", "eval.run", "-m", f"out={out}", *SMALL[1:], *many]
     process = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    first = out / "protocol.steps=20"
+    first = out / "protocol.steps=8"
     while not parts(out) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -142,12 +142,12 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     assert said.splitlines()[-1].startswith("stopped: SIGTERM arrived")
     assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", first.name]
     states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
-    assert states == {"protocol.steps=20": "incomplete", "protocol.steps=21": "not begun"}
+    assert states == {"protocol.steps=8": "incomplete", "protocol.steps=9": "not begun"}
     made = parts(out)
     done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert made.items() <= parts(out).items()
-    assert {row["images"] for row in table(out / "comparison.csv") if row["category"] == "all"} == {"10"}
+    assert {row["images"] for row in table(out / "comparison.csv") if row["category"] == "all"} == {"6"}
 
 
 def test_a_signal_before_the_first_job_begins_none(tmp_path, monkeypatch, call, capsys):
