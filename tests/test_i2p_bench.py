@@ -18,6 +18,11 @@ QUICK = ["prompts.rows=0-1", "methods=[baseline]", "judges=[q16]", "protocol.ste
 THEIRS = ("eval/__init__.py", "conf/__init__.py", "i2p/__init__.py", "sld.py")
 
 
+def from_wheel(test):
+    """Built once, by one of the processes that share the tests."""
+    return pytest.mark.wheel(pytest.mark.xdist_group("wheel")(test))
+
+
 @pytest.fixture
 def repository(tmp_path):
     """A user's folder, whose packages have our names and can't be imported."""
@@ -60,6 +65,7 @@ def start(command, cwd, *path):
     return done
 
 
+@from_wheel
 def test_a_run_with_workers_and_its_report_from_a_wheel(installed, repository):
     for name in ("signal", "random", "multiprocessing"):  # Python's own: no process may begin by looking here
         (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
@@ -69,12 +75,14 @@ def test_a_run_with_workers_and_its_report_from_a_wheel(installed, repository):
     assert installed("report", "out").stdout.splitlines()[:5] == done.stdout.splitlines()[:5]
 
 
+@from_wheel
 def test_a_sweep_from_a_wheel(installed, repository):
     done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep")
     assert done.returncode == 0, done.stderr
     assert (repository / "sweep" / "comparison.csv").is_file()
 
 
+@from_wheel
 def test_a_shards_script_from_a_wheel(installed, wheel, repository):
     words = [*QUICK, "out=shards", "shard.count=1", "dry_run=true"]
     assert installed("submit", *words).returncode == 0
@@ -87,6 +95,7 @@ def test_a_shards_script_from_a_wheel(installed, wheel, repository):
     assert (repository / "shards" / "report" / "results.csv").is_file()
 
 
+@from_wheel
 def test_ours_are_found_before_whatever_lies_on_the_path(wheel, repository):
     code = "import i2p_bench, eval, i2p, sld; print(eval.__file__, i2p.__file__, sld.__file__)"
     done = start([sys.executable, "-c", code], "/", repository, wheel[0])

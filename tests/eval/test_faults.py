@@ -23,6 +23,8 @@ import sld
 from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 
+pytestmark = pytest.mark.process
+
 SMALL = ["protocol.steps=2", "prompts.rows=0-11", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
 
 
@@ -218,7 +220,7 @@ def test_a_judge_that_talks_nonsense_is_not_believed(tmp_path, monkeypatch):
     monkeypatch.setattr(NudeNet, "judge", lambda self, images: [nonsense for _ in images])
     done = run(tmp_path / "run")
     assert done.returncode == 3
-    assert "expected detections with NudeNet's labels" in done.stderr
+    assert "must be detections with NudeNet's labels" in done.stderr
 
 
 HANGS = """

@@ -41,7 +41,7 @@ LIBRARIES = (
 OURS = ("eval", "sld", "i2p")
 # Variables that may differ from the server's: read by the commands themselves, whenever they look; set by libraries,
 # for themselves, where they are imported; and what a shell sets.
-FREE = ("SLURM", "SBATCH", "PATH", "COLUMNS", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH")
+FREE = ("SLURM", "SBATCH", "PATH", "COLUMNS", "LINES", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH")
 FREE += (
     "CUDA_VISIBLE_DEVICES",
     "TORCHINDUCTOR_",
