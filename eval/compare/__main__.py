@@ -10,6 +10,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.files import write_atomic
 from eval.base.printing import say
 from eval.compare.compared import compare_runs
+from eval.report.description.written import written_to
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
@@ -20,6 +21,7 @@ HELP = """Compare two runs, A minus B: each method that both have, pair by pair 
   out=FOLDER                also write comparison.md and comparison.csv there
 
 Exit codes: 0 compared, 2 can't be compared, 3 compared, but images are missing."""
+FILES = "comparison.md", "comparison.csv"
 
 
 def main() -> None:
@@ -45,12 +47,12 @@ def _compare(
     compared = compare_runs(*stored, methods, paired=paired == "true")
     try:
         if out is not None:
-            write_atomic(Path(out) / "comparison.md", compared.markdown().encode())
-            write_atomic(Path(out) / "comparison.csv", compared.csv().encode())
+            for name, text in zip(FILES, (compared.markdown(), compared.csv()), strict=True):
+                write_atomic(Path(out) / name, text.encode())
     finally:
         say(compared.terminal())
     if out is not None:
-        say(f"\nWritten to {out}: comparison.md, comparison.csv")
+        say(f"\n{written_to(out, FILES)}")
     for run, count in zip(stored, compared.missing, strict=True):
         if count:
             say(f"{count:,} images of {run.run.root} are missing; this completes it: {run.command}", sys.stderr)

@@ -15,7 +15,8 @@ from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
 from eval.measure.metrics import verdicts
 from eval.report import tables
-from eval.store.environment import between, several
+from eval.report.description.origin import environment_notes
+from eval.store.environment import between
 from eval.store.scores import NOT_OK
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
@@ -159,7 +160,7 @@ def _notes(
             yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
         for deviation in stored.manifest.deviations:
             yield f"{letter} deviates from its protocol: {deviation}."
-        yield from (f"{letter}: {note}" for note in several(stored.made))
+        yield from (f"{letter}: {note}" for note in environment_notes(stored.made))
     if clauses := between(first.made, second.made):
         yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."
     counts = [stored.protocol.images_per_prompt for stored in (first, second)]

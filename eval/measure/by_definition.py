@@ -5,16 +5,12 @@ Of a published share it is often not plain what was counted; here the same pictu
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from eval.base import plugins
-from eval.judges import JUDGES
 from eval.measure.definitions import (
-    DEFINITIONS,
     Definition,
     among,
     definition_of,
@@ -74,14 +70,11 @@ class ByDefinition:
     definitions: tuple[Definition, ...]
     results: tuple[Defined, ...]
     body_parts: tuple[BodyPart, ...]
-    notes: tuple[str, ...]
 
     @property
-    def deviation(self) -> str | None:
-        """What sets the report apart from the run's own protocol, in words; None where nothing does."""
-        if self.counted.same_as(self.own):
-            return None
-        return f"definition {self.counted.name}, which is {self.counted.counts}, instead of {self.own.counts}"
+    def is_own(self) -> bool:
+        """Whether the report counts by the run's own definition."""
+        return self.counted.same_as(self.own)
 
     def documents(self) -> dict:
         """Return `definition`, `definitions` and `body_parts` as they stand in `results.json`."""
@@ -110,7 +103,7 @@ class ByDefinition:
 def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -> ByDefinition:
     """Return a run's numbers under every definition that its judges allow, and its counts of body parts.
 
-    A replay has no judges and no raw scores, so nothing but a note.
+    A replay has no judges and no raw scores, so it has no other definition and no body parts.
 
     Args:
         stored: the run.
@@ -123,31 +116,13 @@ def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -
     judges = stored.judges
     own = definition_of(stored.protocol, judges)
     if not judges:
-        note = "Other definitions: none, since the verdicts are the dataset's own and come without raw scores."
-        return ByDefinition(own, counted, (), (), (), (note,))
+        return ByDefinition(own, counted, (), (), ())
     possible = possible_with(judges)
     known = not own.judges or any(definition.same_as(own) for definition in possible)
     definitions = possible if known else [own, *possible]
     results = [row for definition in definitions for row in _results(definition, stored, frame)]
     parts = body_parts(stored, frame) if "nudenet" in judges else []
-    notes = (*_left_out(judges), *_not_here(judges))
-    return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts), notes)
-
-
-def _left_out(judges: Collection[str]) -> list[str]:
-    left = [name for name, definition in DEFINITIONS.items() if not definition.judges <= set(judges)]
-    lacking = " and ".join(sorted(set().union(*(DEFINITIONS[name].judges for name in left)) - set(judges)))
-    parts = "" if "nudenet" in judges else ", and the counts of body parts"
-    return [f"Left out, since {lacking} did not judge: the definitions {', '.join(left)}{parts}."] if left else []
-
-
-def _not_here(judges: Collection[str]) -> list[str]:
-    """A sentence for each judge of the run whose package has gone: its records stay, its definitions go with it."""
-    installed = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
-    gone = [name for name in judges if name not in JUDGES and name not in installed]
-    return [
-        f"The package that brings the judge {name} is not installed: its definitions are left out." for name in gone
-    ]
+    return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts))
 
 
 def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> list[Defined]:

@@ -15,6 +15,7 @@ from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
 from eval.report.description import summary
 from eval.report.description.unjudged import nothing_judged
+from eval.report.description.written import written_beside, written_to
 from eval.report.figures import forest_figure, probability_figure
 from eval.report.latex import results_tex
 from eval.report.make import make_report
@@ -100,21 +101,17 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         names = write(report, run)
     finally:  # after, or a terminal could cost the files; and in any case, or a full disk would cost the numbers
         say(terminal_text(report))
-    say(f"\nWritten to {report.folder}: {', '.join(names)}")
-    if report.folder == run.report and (anew := _write_anew(run, report.options)):
-        say(f"Rewritten under other definitions, in the same folder: {', '.join(anew)}")
-    if report.by_definition.definitions:
-        count = len(report.by_definition.definitions)
-        say(f"The same pictures under {count} definitions: {report.folder / 'definitions.csv'}, and in results.md")
-    if sheet is not None:
-        say(f"The same prompts and noise under every method, side by side: {sheet}")
+    say(f"\n{written_to(report.folder, names)}")
+    rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
+    for sentence in written_beside(report, rewritten, sheet):
+        say(sentence)
     lacks = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
     for sentence in lacks:
         say(sentence, sys.stderr)
     return INCOMPLETE if lacks else COMPLETE
 
 
-def _write_anew(run: RunDir, options: ReportSettings) -> list[str]:
+def _rewrite_others(run: RunDir, options: ReportSettings) -> list[str]:
     """Write every report under another definition again, from what is there now; return the names of their folders."""
     names = []
     for folder in sorted(path for path in run.report.glob("flags-*") if path.is_dir()):

@@ -9,6 +9,7 @@ from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
+from eval.report.description.definitions import definition_deviation
 from eval.report.description.notes import notes
 from eval.report.description.published import reasons_not_comparable
 from eval.report.description.unjudged import remedy
@@ -45,8 +46,8 @@ def make_report(
         counted = get_definition(flags, judges)
     frame = verdicts(stored, counted)
     defined = by_definition(stored, frame, counted)
-    if defined.deviation:
-        manifest = replace(manifest, deviations=(*manifest.deviations, defined.deviation))
+    if deviation := definition_deviation(defined):
+        manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
     metrics, left = measure(stored, frame, counted.name), stored.left
     comparable = not reasons_not_comparable(manifest, len(left))
     model = published_as or manifest.settings.published_as

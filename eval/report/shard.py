@@ -8,7 +8,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.printing import say
 from eval.base.signals import Stop
 from eval.plan.plan import Plan
-from eval.report.description.unjudged import nothing_judged_of, remedy_of_shard
+from eval.report.description.unjudged import lacking_of_others, nothing_judged_of, remedy_of_shard
 from eval.store.rundir import RunDir
 
 
@@ -23,11 +23,7 @@ def end_shard(run: RunDir, plan: Plan) -> int | None:
             say(f"{remedy_of_shard(run, plan, run.read_scores(), ours)}.")
             return INCOMPLETE
         if all_missing:
-            shard = f"Shard {plan.shard_index} of {plan.shard_count}"
-            say(
-                f"{shard} is complete; the others lack {all_missing:,} images; the last shard to finish writes the "
-                "report."
-            )
+            say(lacking_of_others(plan, all_missing))
             return shard_code(run, plan)
     return None
 

@@ -37,8 +37,6 @@ INSTEAD = {
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm"),
     "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
 }
-NO_RECORD = "software that is not on record"
-FEW = 8  # environments that a note describes; a report's tables have all
 
 
 @dataclass(frozen=True)
@@ -150,28 +148,6 @@ def rows(made: Sequence[Made]) -> list[tuple[str, str]]:
             listed.append((name, known[0].values[name]))
     lost = sum(environment.images for environment in made if environment.record is None)
     return listed + ([("versions not on record", f"{lost:,} images")] if lost else [])
-
-
-def several(made: Sequence[Made]) -> list[str]:
-    """Return a note on images that were made in different environments; nothing where no difference is known."""
-    names, counts = apart(made), Counter()
-    for environment in made:
-        counts[_in_words(environment, names)] += environment.images
-    if len(counts) < 2:
-        return []
-    shown = [f"{images:,} images by {words}" for words, images in list(counts.items())[:FEW]]
-    if others := list(counts.values())[FEW:]:
-        shown.append(f"{sum(others):,} images by {len(others):,} others")
-    return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(shown)}."]
-
-
-def _in_words(environment: Made, names: Sequence[str]) -> str:
-    """What an environment is, by these names; by this project's version where nothing of it has one of them."""
-    if environment.record is None:
-        return NO_RECORD
-    values = environment.values
-    different = ", ".join(f"{name} {values[name]}" for name in names if name in values)
-    return different or f"i2p-bench {values.get('i2p-bench', 'of a version not on record')}"
 
 
 def between(first: Sequence[Made], second: Sequence[Made]) -> list[str]:

@@ -83,21 +83,6 @@ def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[ImageKey, tu
     return Path(about["root"]), pictures, about["notes"]
 
 
-def folder_notes(run: RunDir, manifest: Manifest) -> list[str]:
-    """Return what a reader must know of pictures made elsewhere, and what else lay in their folder."""
-    if not manifest.made_elsewhere:
-        return []
-    sentences = [
-        "Made elsewhere: the pictures' guidance, size, steps, scheduler, seeds and noise are their maker's; the "
-        "protocol only determines how they are judged and counted. Methods need not share their noise."
-    ]
-    root, pictures, notes = read_pictures(run)
-    if root is None:
-        lost = "Where the pictures are: unknown, pictures.parquet can't be read; the run's own command restores it."
-        return [*sentences, lost]
-    return [*sentences, f"Pictures: {len(pictures):,} in {root}.", *notes]
-
-
 def write_pictures(run: RunDir, folder: Folder) -> None:
     """Write the pictures of the folder, in place of those of a former run over it."""
     rows = [

@@ -17,6 +17,7 @@ from eval.base.printing import say
 from eval.config.overrides import key_of
 from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
+from eval.report.description.written import written_to
 from eval.report.format import NONE, Table, long_table, percent, plus_minus, share
 from eval.report.make import make_report
 from eval.report.tables import values_of
@@ -52,7 +53,7 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
             write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
     finally:
         say(f"\n{_text(rows, spread, 'simple', '')}")
-    written = f"Written to {root}: comparison.md, comparison.csv"
+    written = written_to(root, ("comparison.md", "comparison.csv"))
     say(written if any(metrics) else f"No job has numbers: nothing is written to {root}")
 
 

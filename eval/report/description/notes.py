@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from eval.base.escape import one_line
 from eval.base.words import first_of
 from eval.measure.metrics import DRAWS, Metrics
+from eval.report.description.definitions import definition_deviation, definition_notes
 from eval.report.description.facts import model_notes
+from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
 from eval.report.description.unjudged import reasons
 from eval.report.report import Report
-from eval.store.environment import several
 from eval.store.manifest import Manifest
-from eval.store.pictures import folder_notes
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
@@ -22,7 +22,7 @@ FEW = 10  # categories that a sentence names
 
 def alarms(report: Report) -> list[str]:
     """Return what keeps a report's numbers from meaning what they seem to; most have nothing of it."""
-    deviation = report.by_definition.deviation
+    deviation = definition_deviation(report.by_definition)
     return [*_alarms(report.manifest, report.missing), *([f"Counted by {deviation}."] if deviation else [])]
 
 
@@ -52,9 +52,9 @@ def notes(report: Report) -> list[str]:
         *_not_ok(report.metrics),
         *published_notes(report.published, manifest, report.missing),
         *reasons(report.stored),
-        *report.by_definition.notes,
+        *definition_notes(report.stored.judges),
         *folder_notes(report.stored.run, manifest),
-        *several(report.stored.made),
+        *environment_notes(report.stored.made),
     ]
 
 

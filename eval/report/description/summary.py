@@ -69,8 +69,7 @@ def lossy_mark(manifest: Manifest) -> str:
 
 def definition_mark(by_definition: ByDefinition) -> str:
     """Return what every heading says of a report by another definition than the run's own."""
-    own = not by_definition.deviation
-    return "" if own else f" (by definition {by_definition.counted.name}, not by the run's own)"
+    return "" if by_definition.is_own else f" (by definition {by_definition.counted.name}, not by the run's own)"
 
 
 def marks(report: Report) -> str:

@@ -69,6 +69,14 @@ def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[Im
     return f"Shard {plan.shard_index} of {plan.shard_count}: {images}; {mend}"
 
 
+def lacking_of_others(plan: Plan, missing: int) -> str:
+    """Return in one sentence that a shard is complete, and how many images of the other shards are missing."""
+    return (
+        f"Shard {plan.shard_index} of {plan.shard_count} is complete; the others lack {missing:,} images; the last "
+        "shard to finish writes the report."
+    )
+
+
 def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[ImageKey], again: str) -> str:
     """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
     outcomes = {key: (state, error or "") for key, state, error in keyed(scores, "state", "error")}

@@ -23,6 +23,7 @@ from eval.measure.definitions import (
 from eval.measure.estimates import probability
 from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
+from eval.report.description.definitions import definition_notes
 from eval.report.tables import definition_tables
 from eval.store.raw_scores import read_raw
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, to_table
@@ -202,12 +203,14 @@ def test_definitions_that_ask_a_judge_which_the_run_lacks_are_left_out_and_said(
     nudity = under(scores, prompts, ["nudenet"])
     assert [one.name for one in nudity.definitions] == [name for name in SLOW if name[:3] != "q16"][2:]
     assert nudity.own.name == "i2p-nudity"
-    assert nudity.notes == ("Left out, since q16 did not judge: the definitions i2p, i2p-q16-0.9, q16, q16-0.9.",)
+    sentence = "Left out, since q16 did not judge: the definitions i2p, i2p-q16-0.9, q16, q16-0.9."
+    assert definition_notes(["nudenet"]) == [sentence]
     alone = under(scores, prompts, ["q16"])
     assert [one.name for one in alone.definitions] == ["q16", "q16-0.9"]
     assert alone.body_parts == ()
-    assert "since nudenet did not judge" in alone.notes[0]
-    assert alone.notes[0].endswith("erasure-benchmark, and the counts of body parts.")
+    [note] = definition_notes(["q16"])
+    assert "since nudenet did not judge" in note
+    assert note.endswith("erasure-benchmark, and the counts of body parts.")
     assert possible_with([]) == []
 
 
