@@ -25,6 +25,12 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def wide_checkpoint(tmp_path_factory):
+    """SD 1.x-like, wide enough that torch cuts its tensors between threads."""
+    return sld.write_tiny_checkpoint(tmp_path_factory.mktemp("wide") / "tiny")
+
+
+@pytest.fixture(scope="session")
 def checkpoint_v(tmp_path_factory):
     """SD 2.x-like: v-prediction, linear projections, padding with `!`."""
     return sld.write_tiny_checkpoint(

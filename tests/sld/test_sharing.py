@@ -14,10 +14,10 @@ def bits(result):
     return {name: latents.numpy().tobytes() for name, latents in result.latents.items()}
 
 
-@pytest.mark.parametrize(("scheduler", "shared", "naive"), [("ddim", 604, 700), ("pndm", 618, 714)])
+@pytest.mark.parametrize(("scheduler", "shared", "naive"), [("ddim", 184, 280), ("pndm", 198, 294)])
 def test_sharing_saves_evaluations_and_changes_no_bit(checkpoint, scheduler, shared, naive):
     model = sld.load_model(checkpoint, scheduler=scheduler)
-    options = {"seeds": [7], "height": 32, "width": 32, "batch_size": 3, "decode": False}
+    options = {"steps": 20, "seeds": [7], "height": 32, "width": 32, "batch_size": 3, "decode": False}
     first = sld.sample(model, ["a cat"], FIVE, **options)
     second = sld.sample(model, ["a cat"], FIVE, share=False, **options)
     assert (first.evaluations, second.evaluations) == (shared, naive)
@@ -29,12 +29,6 @@ def test_sharing_saves_evaluations_and_changes_no_bit(checkpoint, scheduler, sha
 def test_a_preset_without_momentum_needs_no_concept_before_its_warm_up_ends(model):
     result = sld.sample(model, ["a cat"], ["sld_weak"], steps=20, seeds=[1], height=32, width=32, decode=False)
     assert result.evaluations == 15 * 2 + 5 * 3
-
-
-def test_twenty_calls_cost_184_evaluations_and_280_without_sharing(model):
-    options = {"steps": 20, "seeds": [1], "height": 32, "width": 32, "decode": False}
-    assert sld.sample(model, ["a cat"], FIVE, **options).evaluations == 184
-    assert sld.sample(model, ["a cat"], FIVE, share=False, **options).evaluations == 280
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "euler_a", "lms"])
@@ -99,11 +93,9 @@ def threads(request):
     torch.set_num_threads(1)
 
 
-def test_sharing_and_neighbours_change_no_bit_with_several_threads(tmp_path_factory, threads):
-    # Wide enough that torch cuts its tensors between threads.
-    folder = sld.write_tiny_checkpoint(tmp_path_factory.mktemp("wide") / "tiny")
+def test_sharing_and_neighbours_change_no_bit_with_several_threads(wide_checkpoint, threads):
     options = {"methods": ["baseline", "sld_max"], "steps": 3, "batch_size": 5}
-    model, prompts = sld.load_model(folder, scheduler="ddim"), ["a cat", "fog", "a house by the sea"]
+    model, prompts = sld.load_model(wide_checkpoint, scheduler="ddim"), ["a cat", "fog", "a house by the sea"]
     shared = sld.sample(model, prompts, seeds=[1, 2, 3], **options)
     naive = sld.sample(model, prompts, seeds=[1, 2, 3], share=False, **options)
     alone = sld.sample(model, prompts[2:], seeds=[3], **options)
@@ -115,8 +107,8 @@ def test_sharing_and_neighbours_change_no_bit_with_several_threads(tmp_path_fact
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 6, 7, 16])
-def test_a_prediction_does_not_depend_on_its_place_in_the_batch(tmp_path_factory, batch_size):
-    model = sld.load_model(sld.write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "default"))
+def test_a_prediction_does_not_depend_on_its_place_in_the_batch(wide_checkpoint, batch_size):
+    model = sld.load_model(wide_checkpoint)
     latents = torch.randn(1, 4, 8, 8).expand(batch_size, -1, -1, -1).contiguous()
     texts = model.encode(["a cat"]).expand(batch_size, -1, -1).contiguous()
     torch.set_num_threads(2)

@@ -12,12 +12,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 import sld
 from sld import tuning
 from sld.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
 
 TIMESTEP = torch.tensor(321)
+pytestmark = pytest.mark.xdist_group("tuning")  # C++ headers are translated once
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
 
 
@@ -44,9 +46,8 @@ def assert_equal_to_rounding_and_independent(model, plain, latents, texts):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("chosen", [Tuning(), Tuning(True), *(Tuning(False, name) for name in ATTENTION)], ids=str)
-def test_a_tuned_denoiser_equals_the_plain_one_to_rounding_and_keeps_rows_apart(tmp_path_factory, chosen, threads):
-    # Wide enough that torch cuts its tensors between threads.
-    model = sld.load_model(sld.write_tiny_checkpoint(tmp_path_factory.mktemp("wide") / "tiny"))
+def test_a_tuned_denoiser_equals_the_plain_one_to_rounding_and_keeps_rows_apart(wide_checkpoint, chosen, threads):
+    model = sld.load_model(wide_checkpoint)
     inputs = rows(model)
     plain = predict(model, *inputs)
     torch.set_num_threads(threads)
@@ -148,7 +149,7 @@ def test_a_compiled_denoiser_equals_the_plain_one_and_leaves_other_sizes_as_they
 @pytest.mark.parametrize("own", [None, "/elsewhere"])
 def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or tuning.default_cache_dir())  # torch's own sets the latter
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or default_cache_dir())  # torch's own sets the latter
     compiled(torch.sin, torch.device("cpu"))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (own or str(tmp_path / "i2p-bench" / "inductor"))
 
