@@ -13,6 +13,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file goes to one worker, which makes its fixtures once; long files start first, for none to be the tail."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            shared = "hostile_run" in item.fixturenames  # by several files
+            item.add_marker(pytest.mark.xdist_group("hostile_run" if shared else item.location[0]))
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def _real(path: Path) -> Path:
     if not path.is_file():
         pytest.skip(f"the real file {path.name} is not here (looked in {path.parent}; set I2P_BENCH_DATA)")

@@ -22,6 +22,7 @@ from i2p.demo import trained
 from i2p.demo.render import render
 from i2p.demo.world import CORNERS, STYLES, SUBJECTS, Scene, combinations, subject_of
 
+pytestmark = pytest.mark.long
 EXAMPLE = Path(__file__).resolve().parents[2] / "scripts" / "example_method.py"
 METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 

@@ -1,22 +1,24 @@
 """The training runs by its one command, and what it writes is what the harness reads."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import processes
+import pytest
 
 import sld
 from eval.judges.q16 import Q16
 from i2p.demo import trained
 
+pytestmark = [pytest.mark.training, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path):
     out, plots = tmp_path / "weights", tmp_path / "plots"
     command = [sys.executable, ROOT / "scripts" / "train_demo.py", "--quick", "--out", out, "--plots", plots]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     model = sld.load_model(trained.model_folder(out))
     assert model.default_size == (64, 64)

@@ -9,7 +9,10 @@ import sld
 from sld.noise import step_generators
 
 # The oracle's: diffusers makes numpy arrays of tensors in a way that numpy 2 warns about.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.long,
+]
 
 PROMPTS = ["a cat", "a portrait of somebody who reads by a window, oil on canvas"]
 OVER_77_TOKENS = "many strange things, " * 40

@@ -7,6 +7,7 @@ import sld
 from sld.stepping import start
 from sld.trajectories import count_evaluations
 
+pytestmark = pytest.mark.long
 FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
 

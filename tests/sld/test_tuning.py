@@ -19,7 +19,7 @@ from sld import tuning
 from sld.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
 
 TIMESTEP = torch.tensor(321)
-pytestmark = pytest.mark.xdist_group("tuning")  # C++ headers are translated once
+pytestmark = [pytest.mark.compile, pytest.mark.long]
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
 
 

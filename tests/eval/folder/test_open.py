@@ -23,6 +23,7 @@ from eval.store.manifest import signed
 from eval.store.pictures import picture_path
 from eval.store.rundir import PART_OF, RunDir
 
+pytestmark = pytest.mark.long
 ROWS = "prompts.rows=0-3"
 DRAWN = ["protocol.steps=3", "protocol.images_per_prompt=2", "sheet=false", "methods=[baseline,sld_max]", ROWS]
 HOW = ("guidance_scale", "size", "steps", "reuse", "seed_offset", "scheduler", "noise")  # pictures are drawn
