@@ -53,7 +53,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         world = small(device) if device == "cpu" else full(device, work)
-        rows = make_rows(world, arguments.batch)
+        rows = make_rows(world, arguments.batch, arguments.images)
         rows = [row for row in rows if not arguments.rows or row.key in arguments.rows]
         for row in rows:
             print(f"starting {row.name}", file=sys.stderr, flush=True)
@@ -85,12 +85,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=1e9, help="stop taking turns then; each row has one in any case"
     )
+    parser.add_argument("--images", type=int, default=IMAGES, help=f"images per prompt in our rows (default {IMAGES})")
     parser.add_argument("--rows", nargs="+", help="keys of some rows, such as R2 shared")
     parser.add_argument("--threads", type=int, help="torch's threads on a CPU")
     parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/engine_{cpu,gpu}.md)")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.steps < 1:
-        parser.error("--rounds and --steps have to be 1 or more")
+    if min(arguments.rounds, arguments.steps, arguments.images) < 1:
+        parser.error("--rounds, --steps and --images have to be 1 or more")
     cpu = arguments.device == "cpu"
     arguments.batch = arguments.batch or (32 if cpu else 64)
     arguments.out = arguments.out or Path("docs/benchmarks") / f"engine_{'cpu' if cpu else 'gpu'}.md"
@@ -99,11 +100,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def command(arguments: argparse.Namespace) -> str:
     rows = f" --rows {' '.join(arguments.rows)}" if arguments.rows else ""
+    rows = (f" --images {arguments.images}" if arguments.images != IMAGES else "") + rows
     numbers = f"--batch {arguments.batch} --steps {arguments.steps} --rounds {arguments.rounds}"
     return f"python scripts/bench_engine.py {numbers}{rows}"
 
 
-def make_rows(world: World, batch_size: int) -> list[Row]:
+def make_rows(world: World, batch_size: int, images: int) -> list[Row]:
     """Return the references, then the harness's rows, each with the optimisations of those before; lossy ones last."""
     rows = [
         reference_row("R1", "diffusers, one image at a time", world, 1, 2 if world.device == "cpu" else 1),
@@ -124,9 +126,9 @@ def make_rows(world: World, batch_size: int) -> list[Row]:
         model, loading = model_for(choice.tuning)
 
         def run(prompts: list, steps: int, folder: Path) -> meter.Run:
-            return harness.run(choice, world, model, judges, prompts, IMAGES, METHODS, steps, folder)
+            return harness.run(choice, world, model, judges, prompts, images, METHODS, steps, folder)
 
-        rows.append(Row(key, name, choice.kind, batches * choice.batch_size // IMAGES, run, loading))
+        rows.append(Row(key, name, choice.kind, batches * choice.batch_size // images, run, loading))
         return choice
 
     first = batch_size if world.device == "cpu" else min(batch_size, 16)
