@@ -53,7 +53,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         world = small(device) if device == "cpu" else full(device, work)
-        rows = make_rows(world, arguments.batch, arguments.images)
+        rows = make_rows(world, arguments.batch, arguments.images, compile_too=arguments.compile)
         rows = [row for row in rows if not arguments.rows or row.key in arguments.rows]
         for row in rows:
             print(f"starting {row.name}", file=sys.stderr, flush=True)
@@ -86,6 +86,9 @@ def parse_arguments() -> argparse.Namespace:
         "--seconds", type=float, default=1e9, help="stop taking turns then; each row has one in any case"
     )
     parser.add_argument("--images", type=int, default=IMAGES, help=f"images per prompt in our rows (default {IMAGES})")
+    parser.add_argument(
+        "--no-compile", dest="compile", action="store_false", help="leave torch.compile out of our rows"
+    )
     parser.add_argument("--rows", nargs="+", help="keys of some rows, such as R2 shared")
     parser.add_argument("--threads", type=int, help="torch's threads on a CPU")
     parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/engine_{cpu,gpu}.md)")
@@ -99,13 +102,14 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def command(arguments: argparse.Namespace) -> str:
-    rows = f" --rows {' '.join(arguments.rows)}" if arguments.rows else ""
-    rows = (f" --images {arguments.images}" if arguments.images != IMAGES else "") + rows
+    choices = f" --images {arguments.images}" if arguments.images != IMAGES else ""
+    choices += "" if arguments.compile else " --no-compile"
+    choices += f" --rows {' '.join(arguments.rows)}" if arguments.rows else ""
     numbers = f"--batch {arguments.batch} --steps {arguments.steps} --rounds {arguments.rounds}"
-    return f"python scripts/bench_engine.py {numbers}{rows}"
+    return f"python scripts/bench_engine.py {numbers}{choices}"
 
 
-def make_rows(world: World, batch_size: int, images: int) -> list[Row]:
+def make_rows(world: World, batch_size: int, images: int, *, compile_too: bool) -> list[Row]:
     """Return the references, then the harness's rows, each with the optimisations of those before; lossy ones last."""
     rows = [
         reference_row("R1", "diffusers, one image at a time", world, 1, 2 if world.device == "cpu" else 1),
@@ -144,7 +148,8 @@ def make_rows(world: World, batch_size: int, images: int) -> list[Row]:
             f"+ {best} attention, the fastest here",
             replace(choice, tuning=replace(choice.tuning, attention=best)),
         )
-    choice = add("compiled", "+ compiled", replace(choice, tuning=replace(choice.tuning, compiled=True)))
+    if compile_too:
+        choice = add("compiled", "+ compiled", replace(choice, tuning=replace(choice.tuning, compiled=True)))
     if first != batch_size:
         choice = add("batch", f"+ batch {batch_size}", replace(choice, batch_size=batch_size))
     # A batch is judged while the next one is drawn, which only several batches show.

@@ -18,7 +18,7 @@ def cells(text: str) -> dict[str, dict[str, str]]:
 def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_path):
     out = tmp_path / "table.md"
     words = ["--device", "cpu", "--out", out, "--threads", "1", "--rounds", "1"]
-    words += ["--batch", "2", "--images", "2", "--steps", "16"]
+    words += ["--batch", "2", "--images", "2", "--steps", "16", "--no-compile"]
     done = in_process.run(BENCH, *words, "--rows", "R2", "unshared", "shared", "reuse")
     assert done.returncode == 0, done.stderr
     text = out.read_text()

@@ -130,8 +130,8 @@ def test_a_compiled_denoiser_equals_the_plain_one_and_leaves_other_sizes_as_they
     one_level = {
         "block_out_channels": [8],
         "down_block_types": ["CrossAttnDownBlock2D"],
-        "up_block_types": ["CrossAttnUpBlock2D"],
-    }  # half the time to compile
+        "up_block_types": ["UpBlock2D"],
+    }  # less than half the time to compile
     config = json.loads((folder / "unet" / "config.json").read_text()) | one_level
     torch.manual_seed(0)
     UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
