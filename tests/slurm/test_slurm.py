@@ -38,13 +38,13 @@ def stored(out) -> int:
     return len(list((Path(out) / "scores").glob("*.parquet")))
 
 
-def submission(out, *more) -> list[str]:
-    return [processes.python(), "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
+def submission(out, *more, python="") -> list[str]:
+    return [python or processes.python(), "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
 
 
-def submit(cluster, out, *more) -> list[str]:
-    """Submit a run; return the numbers of its jobs, the report's last."""
-    return re.findall(r"Submitted job (\d+)", cluster.call(*submission(out, *more)))
+def submit(cluster, out, *more, python="") -> list[str]:
+    """Submit a run; return the numbers of its jobs, the report's last. Its interpreter is a fork's unless given."""
+    return re.findall(r"Submitted job (\d+)", cluster.call(*submission(out, *more, python=python)))
 
 
 def refusal(cluster, out, *more) -> str:
@@ -61,15 +61,17 @@ def status(cluster, out) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_an_array_of_four_equals_one_process_whatever_its_folder_is_called(cluster, alone, tmp_path, monkeypatch):
+def test_an_array_of_interpreters_equals_one_process_whatever_its_folder_is_named(
+    cluster, alone, tmp_path, monkeypatch
+):
     out = tmp_path / "a#b 'c\" 50%j $HOME é"
     monkeypatch.setitem(cluster.environment, "SBATCH_EXPORT", "NONE")  # a job knows nothing of this environment
-    array, report = submit(cluster, out, "shard.count=4")
+    array, report = submit(cluster, out, "shard.count=2", python=sys.executable)
     cluster.wait_for_end(array, report)
     logs = {path.name for path in (out / "slurm").glob("*.log")}
-    assert logs == {*(f"{array}_{task}.log" for task in range(4)), f"report_{report}.log"}
+    assert logs == {*(f"{array}_{task}.log" for task in range(2)), f"report_{report}.log"}
     assert digests(out) == alone
-    assert {path.name[:5] for path in (out / "scores").iterdir()} == {f"{index:05d}" for index in range(4)}
+    assert {path.name[:5] for path in (out / "scores").iterdir()} == {f"{index:05d}" for index in range(2)}
     assert cluster.job(report)["ExitCode"] == "0:0"
 
 

@@ -41,18 +41,10 @@ LIBRARIES = (
 OURS = ("eval", "sld", "i2p")
 # Variables that may differ from the server's: read by the commands themselves, whenever they look; set by libraries,
 # for themselves, where they are imported; and what a shell sets.
-FREE = ("SLURM", "SBATCH", "PATH", "COLUMNS", "LINES", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH")
-FREE += (
-    "CUDA_VISIBLE_DEVICES",
-    "TORCHINDUCTOR_",
-    "KMP_",
-    "ORT_",
-    "LD_LIBRARY_PATH",
-    "QT_QPA_",
-    "PWD",
-    "OLDPWD",
-    "SHLVL",
-    "PYTHONSAFEPATH",
+FREE = (
+    *("SLURM", "SBATCH", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH"),
+    *("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_"),
+    *("PATH", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES"),
 )
 WORKER = "from multiprocessing.spawn import spawn_main"
 HIGH = 512  # above every number that a command was given

@@ -13,7 +13,7 @@ import sys
 PASSED_ON = (1, 2, 3, 10, 12, 15)  # HUP, INT, QUIT, USR1, USR2, TERM
 
 
-def ask(connection, words: list[str], cwd: str, environment: dict[str, str], descriptors: dict[int, int]) -> int:
+def ask(connection, words: list, cwd: str, environment: dict, descriptors: dict[int, int], blocked=()) -> int:
     """Have the server fork a process that becomes a command.
 
     Args:
@@ -22,6 +22,7 @@ def ask(connection, words: list[str], cwd: str, environment: dict[str, str], des
         cwd: its folder.
         environment: all its variables.
         descriptors: of this process, by the numbers that they have in that one.
+        blocked: the signals that it holds back.
 
     Returns:
         Its id, 0 where the server can't fork such a process.
@@ -31,7 +32,7 @@ def ask(connection, words: list[str], cwd: str, environment: dict[str, str], des
         "cwd": cwd,
         "environment": environment,
         "descriptors": list(descriptors),
-        "blocked": [int(number) for number in _signal.pthread_sigmask(_signal.SIG_BLOCK, ())],
+        "blocked": [int(number) for number in blocked],
         "ignored": [number for number in PASSED_ON if _signal.getsignal(number) == _signal.SIG_IGN],
     }
     payload = marshal.dumps(asked)
@@ -55,13 +56,16 @@ def read(connection) -> int:
 
 def main() -> None:
     """Stand for the fork until it ends."""
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, PASSED_ON)  # until they can be passed on
     address, *words = sys.argv[1:]
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(address)
     given = [number for number in map(int, os.listdir("/proc/self/fd")) if _is_given(number)]
     python = os.path.join(os.path.dirname(address), "python")
-    child = ask(connection, [python, *words], os.getcwd(), dict(os.environ), {number: number for number in given})
+    descriptors = {number: number for number in given}
+    child = ask(connection, [python, *words], os.getcwd(), dict(os.environ), descriptors, blocked)
     if child == 0:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
         os.execv(sys.executable, [sys.executable, *words])
     for number in PASSED_ON:
         if _signal.getsignal(number) != _signal.SIG_IGN:

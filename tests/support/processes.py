@@ -150,9 +150,11 @@ def _fork(words: list[str], stdout, stderr, text: bool, cwd, env: Mapping[str, s
 @functools.cache
 def _server() -> Path:
     """The folder of the server, which all processes of one run of the tests share, and the first of them starts."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
-    folder = Path(tempfile.gettempdir(), f"processes-{run}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        folder = Path(tempfile.gettempdir(), f"processes-{run}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="processes-"))
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "socket").exists():
