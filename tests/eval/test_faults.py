@@ -23,7 +23,7 @@ import sld
 from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 SMALL = ["protocol.steps=2", "prompts.rows=0-11", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
 

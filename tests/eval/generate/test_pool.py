@@ -14,7 +14,7 @@ import processes
 import pyarrow.parquet as pq
 import pytest
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 SMALL = ["protocol.steps=3", "prompts.rows=0-23", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
 SMALL += ["sheet=false"]

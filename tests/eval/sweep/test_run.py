@@ -26,7 +26,7 @@ from eval.sweep import run as multirun
 from eval.sweep.jobs import FREE, folder_name, plan_jobs
 from eval.sweep.table import spreads
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
