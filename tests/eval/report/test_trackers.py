@@ -147,7 +147,7 @@ def test_a_folder_of_a_tracker_s_name_is_no_package(tmp_path, monkeypatch):
         pytest.skip("wandb is installed here")
     (tmp_path / "wandb").mkdir()  # as wandb leaves one behind
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="found no such package"):
+    with pytest.raises(InputError, match="found wandb, which is not: pip install wandb"):
         check_trackers(["wandb"])
 
 
