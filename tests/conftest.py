@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
         if not item.get_closest_marker("xdist_group"):
             shared = "hostile_run" in item.fixturenames  # by several files
             item.add_marker(pytest.mark.xdist_group("hostile_run" if shared else item.location[0]))
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("slurm", "process", "long")))
 
 
 def _real(path: Path) -> Path:
