@@ -120,6 +120,7 @@ TRIALS = [
     ("found a link to nothing", "out={linked}", "or set out=", "new", LOADED),
     ("can't be read (…): restore it, or set out=", "out={unread}", "set out= to a new folder", "new", LOADED),
     ("must be a manifest of format", "out={format}", "set out= to a new folder", "new", LOADED),
+    ("can't be read (…): use the version that wrote it", "out={later}", "set out= to a new folder", "new", LOADED),
     ("has been changed since it was written", "out={changed}", "set out= to a new folder", "new", LOADED),
     ("lacks a part (identity", "out={lacking}", "set out= to a new folder", "new", LOADED),
     (

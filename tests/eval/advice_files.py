@@ -98,8 +98,11 @@ def runs(folder: Path, call) -> dict[str, Path]:
     assert call(run, *words, f"out={folder / 'judged'}") == 0
     (folder / "judged_pictures/1.png").write_bytes((folder / "judged_pictures/0.png").read_bytes() + b"\0")
     manifest = json.loads((folder / "run/manifest.json").read_text())
+    identity = manifest["identity"]
+    later = identity | {"protocol": identity["protocol"] | {"flow_shift": 3.0}}
     texts = {
         "unread": "{",
+        "later": json.dumps(manifest | {"identity": later}),
         "format": json.dumps(manifest | {"format": 0}),
         "changed": json.dumps(manifest | {"lossy": ["none"]}),
         "lacking": json.dumps({key: value for key, value in manifest.items() if key != "runtime"}),

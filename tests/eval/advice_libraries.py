@@ -179,6 +179,7 @@ EXCEPTIONS = {
     "found that onnxruntime fell back": "needs a GPU without its libraries: test_nudenet has the fallback",
     "must not be in SLURM's queue already": "needs a cluster with a queue: test_slurm types the scancel that it names",
     "found one that does not fit it": "whatever does not fit is found by the header before; the key is tried above",
+    "or an object with one such list": "a call of pandas, in no shell: test_json_tables reads what it writes",
     "that torch.compile can take": "needs a machine without a compiler: test_tuning",
     "(it is not among judges)": "needs a package with a judge: test_plugins types what it says",
 }
