@@ -1,6 +1,6 @@
-"""The one command: `python -m eval.run`. Plan, generate, judge, measure, report; the same command resumes it.
+"""The command `python -m eval.run`: plan, generate, judge, measure, report; the same command resumes a run.
 
-Nothing heavy is imported before it is needed, so that `--help` and a mistyped key answer at once.
+Nothing heavy is imported before it is needed, so that `--help` and a mistyped key are answered at once.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from eval.base.signals import Stop, end_listening, listen
 
 if __name__ == "__main__":
-    listen()  # a signal may come before the imports below are done
+    listen()  # a signal may arrive during the imports below
 
 import sys
 from collections.abc import Sequence
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 
 def main(methods: Sequence[sld.Method] = ()) -> None:
-    """Run from the command line; exit 0 complete, 2 bad input, 3 incomplete, 1 a bug.
+    """Run from the command line; exit with 0 if complete, 2 for bad input, 3 if incomplete, 1 for a bug.
 
-    `methods` are methods of the caller's own (see scripts/example_method.py): they can be named like sld's, and run
-    behind the others if they are not.
+    Args:
+        methods: the caller's own (see scripts/example_method.py). Settings can name them like those of sld; those that
+            they don't name run last.
     """
     with Stop():
         code = exit_code_of(lambda: _start(methods))
@@ -47,10 +48,16 @@ def _start(methods: Sequence[sld.Method]) -> int:
 
 
 def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
-    """Do what is left of a run, then report; return the exit code.
+    """Do the missing part of a run, then report; return the exit code.
+
+    Args:
+        settings: of the run.
+        methods: of the caller's own.
 
     Raises:
-        Stopped, StoppedAtOnce: a signal ended it early; under SLURM its job is back in the queue.
+        Stopped, StoppedAtOnce: a signal ended it early; under SLURM its job has been requeued.
+        InputError, sld.InputError, i2p.InputError: bad input.
+        Incomplete: a disk, a judge or a worker failed.
     """
     with requeued_if_stopped(settings.out, settings.shard.index) as stop:
         check_settings(settings)
@@ -81,7 +88,7 @@ def _report(run_directory: RunDir, plan: Plan, settings: Settings) -> int:
     from eval.report.trackers import track
 
     report = make_report(run_directory, settings.model.published_as, options=settings.report)
-    with Stop():  # the report is whole, or as it was
+    with Stop():  # so that the report is complete or unchanged
         code = finish(run_directory, report, write_sheet(run_directory, plan) if settings.sheet else None)
         track(settings.track, report, run_directory.root)
         return code or shard_code(run_directory, plan)

@@ -1,4 +1,4 @@
-"""How far a run is, while its jobs work: `python -m eval.status RUN`. Reads the run directory and nothing else."""
+"""The command `python -m eval.status RUN`: the progress of a run, from its run directory alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from eval.base.cli import exit_code_of, with_run
-from eval.base.command import typed
-from eval.base.errors import COMPLETE, INCOMPLETE, InputError
+from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.image_key import ImageKey
 from eval.base.printing import say
 from eval.base.words import duration, first_of
@@ -22,54 +21,59 @@ from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed, keys_done
+from eval.store.stored_run import existing_manifest
 
-WINDOW = 1800.0  # seconds that the rate is taken over: long enough for a slow batch, short enough for what is now
-LEAST = 10.0  # seconds below which a rate says nothing
+WINDOW = 1800.0  # seconds over which the rate is measured: long enough for a slow batch, short enough to be current
+LEAST = 10.0  # seconds; a rate over less means nothing
 
 
 @dataclass(frozen=True)
 class Status:
-    """Counts are of images. `rate` is images an hour over the last half hour of work, None for too little of it."""
+    """The progress of a run.
+
+    Attributes:
+        images: of the whole run.
+        done: images that are made and judged.
+        states: images by method, then by state.
+        rate: images per hour over the last half hour of work, None if that is too short.
+        idle: seconds since the last part was written, None before the first.
+        shards: missing images of each shard that has some; None if the run has one shard.
+    """
 
     images: int
     done: int
     states: dict[str, dict[str, int]]
-    """By method, then by state."""
     rate: float | None
     idle: float | None
-    """Seconds since the last part was written."""
     shards: dict[int, int] | None
-    """Missing images per shard; None if the run has one shard."""
 
     @property
     def missing(self) -> int:
-        """Images that are not made, or on which a judge failed."""
+        """How many images are not made, or could not be judged."""
         return self.images - self.done
 
 
 def read_status(run: RunDir) -> Status:
-    """Return what the scores say.
+    """Return the progress of a run.
 
     Raises:
-        InputError: there is no run, or its prompts are not whole.
+        InputError: there is no run, or its prompts are incomplete.
     """
-    manifest = run.read_manifest()
-    if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
+    manifest = existing_manifest(run)
     rows = tuple(prompt.row for prompt in read_run_prompts(run, manifest))
-    named = named_images(run, manifest)
-    planned = PlannedImages(tuple(manifest.method_names), rows, manifest.images_per_prompt, named)
+    image_keys = named_images(run, manifest)
+    planned = PlannedImages(tuple(manifest.method_names), rows, manifest.images_per_prompt, image_keys)
     counts: dict[str, Counter] = {name: Counter() for name in planned.methods}
     scores = run.read_scores()
     for key, state in keyed(scores, "state"):
-        if key.method in counts:  # else a part that came from another run: no row of this one
+        if key.method in counts:  # a part copied from another run may have others
             counts[key.method][state] += 1
     done = keys_done(scores)
     rate, idle = _pace(run)
     count = manifest.settings.shard_count
     return Status(
         images=len(planned),
-        done=len(planned) - len(planned.left(done)),
+        done=len(planned) - len(planned.missing(done)),
         states={name: dict(counter) for name, counter in counts.items()},
         rate=rate,
         idle=idle,
@@ -78,23 +82,23 @@ def read_status(run: RunDir) -> Status:
 
 
 def _pace(run: RunDir) -> tuple[float | None, float | None]:
-    """Images an hour lately, and seconds since the last part, by the parts' own times."""
+    """Return the recent images per hour, and the seconds since the last part, from the times of the parts."""
     parts = list(run.parts())
     if not parts:
         return None, None
     last = parts[-1][0]
     recent = [(when, rows) for when, rows in parts if when > last - WINDOW]
     span = recent[-1][0] - recent[0][0]
-    # The first part's images were made before the span.
+    # The images of the first part were made before the span.
     rate = sum(rows for _, rows in recent[1:]) / span * 3600 if span > LEAST else None
     return rate, max(0.0, time.time() - last)
 
 
 def _missing(planned: PlannedImages, done: Collection[ImageKey], count: int) -> dict[int, int]:
-    """How many images each shard lacks, of those that lack any."""
-    shards = range(min(count, len(planned.rows)))  # those beyond have none
-    lacking = {index: len(planned.shard(index, count).left(done)) for index in shards}
-    return {index: left for index, left in lacking.items() if left}
+    """Return the number of missing images of each shard that has some."""
+    shards = range(min(count, len(planned.rows)))  # later shards have no rows
+    counts = {index: len(planned.shard(index, count).missing(done)) for index in shards}
+    return {index: missing for index, missing in counts.items() if missing}
 
 
 def show(run: RunDir, status: Status) -> str:
@@ -105,19 +109,19 @@ def show(run: RunDir, status: Status) -> str:
         pace = f"{status.rate:,.0f} images per hour" if status.rate else "too few images for a rate"
         left = f", {duration(status.missing / status.rate * 3600)} left" if status.rate and status.missing else ""
         lines.append(f"Recently {pace}{left}; the last batch was stored {duration(status.idle)} ago.")
-    others = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
-    rows = [[name, *(counter.get(state, 0) for state in [OK, *others])] for name, counter in status.states.items()]
-    lines += ["", tabulate(rows, ["method", OK, *others], tablefmt="simple")]
+    failures = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
+    rows = [[name, *(counter.get(state, 0) for state in [OK, *failures])] for name, counter in status.states.items()]
+    lines += ["", tabulate(rows, ["method", OK, *failures], tablefmt="simple")]
     if status.missing and status.shards is None:
         lines += ["", f"Missing: {status.missing:,} images."]
     elif status.missing:
-        shards = first_of((f"{index} ({left:,})" for index, left in status.shards.items()), 12)
+        shards = first_of((f"{index} ({count:,})" for index, count in status.shards.items()), 12)
         lines += ["", f"Missing: {status.missing:,} images, in shards {shards}."]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """`python -m eval.status RUN`: print how far a run is; exit 0 complete, 3 incomplete, 2 no run."""
+    """Print the progress of a run; exit with 0 if it is complete, 3 if incomplete, 2 if there is no run."""
     sys.exit(exit_code_of(lambda: with_run("eval.status", _status)))
 
 

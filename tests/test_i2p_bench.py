@@ -107,7 +107,7 @@ def test_where_another_package_hides_one_of_ours_the_command_that_works_is_said(
     for module in ("report", "run"):
         done = start([sys.executable, "-m", f"eval.{module}", "out=x"], tmp_path, ROOT)
         assert (done.returncode, done.stdout) == (2, "")
-        found = f"error: expected i2p-bench's own sld, found {tmp_path}/sld.py first"
+        found = f"error: sld must be i2p-bench's own, found {tmp_path}/sld.py first"
         assert done.stderr == f"{found}: `{typed(module)} …` works from any folder\n"
     advised = subprocess.run(f"{typed('run')} --help", shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert advised.stdout.startswith("How often")

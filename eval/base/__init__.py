@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, exit codes, files, escaping, pictures, signals."""
+"""The base of the other packages: errors, exit codes, files, escaping, pictures and signals."""

@@ -1,4 +1,4 @@
-"""What every command line here shares: its arguments, what it prints, and errors as one sentence on stderr."""
+"""The shared parts of the command lines: arguments, usage, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eval.base.printing import log_plainly, say
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code; an expected failure is one sentence, a bug keeps its traceback."""
+    """Run a command and return its exit code; print an expected failure as one sentence, a bug with its traceback."""
     log_plainly("%(levelname)s: %(message)s")
     try:
         return command()
@@ -28,12 +28,12 @@ def exit_code_of(command: Callable[[], int]) -> int:
 
 
 def give_up(sentence: str) -> NoReturn:
-    """End this process at once, whatever its threads are at; what is stored is whole."""
+    """End this process at once, whatever its threads are doing; everything stored is complete."""
     try:
-        # Nobody may be reading, and a full pipe would hold up who writes to it.
-        speaker = threading.Thread(target=say, args=[f"stopped: {sentence}", sys.stderr], daemon=True)
-        speaker.start()
-        speaker.join(5)
+        # In a thread, because writing to a full pipe that nobody reads would block.
+        printing = threading.Thread(target=say, args=[f"stopped: {sentence}", sys.stderr], daemon=True)
+        printing.start()
+        printing.join(5)
     finally:
         os._exit(INCOMPLETE)
 
@@ -41,30 +41,37 @@ def give_up(sentence: str) -> NoReturn:
 def with_run(
     command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "", runs: str = "RUN"
 ) -> int:
-    """Call a command on the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
+    """Call a command with the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
 
-    `runs` are their names in the usage. Raises:
-        InputError: an argument behind the run directories that is no KEY=VALUE of these keys.
+    Args:
+        command: the module, for the usage.
+        call: takes the paths of the run directories, and the keys as keyword arguments.
+        keys: that it takes.
+        explanation: shown by --help, below the usage.
+        runs: names of the run directories in the usage.
+
+    Raises:
+        InputError: an argument after the run directories is not KEY=VALUE with one of these keys.
     """
     count = len(runs.split())
-    folders, given = sys.argv[1 : 1 + count], sys.argv[1 + count :]
+    folders, words = sys.argv[1 : 1 + count], sys.argv[1 + count :]
     options = "".join(f" [{key}=…]" for key in keys)
     usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
     usage += f"\n    or: {typed(command.rpartition('.')[2])} …, from any folder"
-    if {"-h", "--help"} & {*folders, *(given if len(given) == 1 else ())}:
+    if {"-h", "--help"} & {*folders, *(words if len(words) == 1 else ())}:
         say(f"{usage}\n\n{explanation}".rstrip())
         return COMPLETE
     unusable = [folder for folder in folders if not folder or folder.startswith("-")]
-    if len(folders) < count or unusable or (given and not keys):
+    if len(folders) < count or unusable or (words and not keys):
         say(usage, sys.stderr)
         return BAD_INPUT
     values = {}
-    for word in given:
+    for word in words:
         key, _, value = word.partition("=")
         if key not in keys or not value:
             raise InputError(
-                f"expected {' or '.join(f'{key}=…' for key in keys)} after the run directory, found {word!r}: see "
-                f"`{typed(command.rpartition('.')[2])} --help`"
+                f"arguments after the run directory must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: "
+                f"see `{typed(command.rpartition('.')[2])} --help`"
             )
         values[key] = expanded(key, value) if key == "out" else value
     return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)

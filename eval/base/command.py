@@ -1,4 +1,4 @@
-"""Our own commands: as another process begins with them, and as a user types them."""
+"""The commands of this project: as arguments of a new process, and as a user types them."""
 
 from __future__ import annotations
 
@@ -15,53 +15,58 @@ from eval.base.errors import InputError
 PROGRAM = Path(__file__).resolve().parents[2] / "i2p_bench.py"
 NAME = "i2p-bench"
 SAFE_PATH = "PYTHONSAFEPATH"
-REQUEUE = "I2P_BENCH_REQUEUE"  # set by our scripts: a shard that a signal ended puts itself back into the queue
+REQUEUE = "I2P_BENCH_REQUEUE"  # set by the scripts of eval.submit: a shard that a signal ended requeues itself
 
 
 def command_line(name: str, arguments: Sequence[str] = ()) -> list[str]:
-    """Return the words that start `eval.NAME` as a process, in whichever folder: it finds our packages by itself."""
+    """Return the arguments that start `eval.NAME` as a process in any folder; it finds this project by its own path."""
     return [sys.executable, str(PROGRAM), name, *arguments]
 
 
 def typed(name: str, arguments: Sequence[str] = ()) -> str:
-    """Return how a user starts `eval.NAME` from a shell on this machine, in whichever folder."""
+    """Return the command by which a user starts `eval.NAME` from a shell on this machine, in any folder."""
     return shlex.join([*_program(), name, *arguments])
 
 
 @contextlib.contextmanager
 def safe_path() -> Iterator[None]:
-    """Have Python begin processes of multiprocessing's without a look into the current folder for its own modules.
+    """Keep the current folder out of the module path of processes that multiprocessing starts meanwhile.
 
-    Python 3.10 knows no such thing: a `signal.py` there is then found first. Ours never are.
+    Python 3.10 ignores the variable: there, a `signal.py` in the current folder hides Python's own.
     """
-    before = os.environ.get(SAFE_PATH)
+    previous = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:
         yield
     finally:
         del os.environ[SAFE_PATH]
-        if before is not None:
-            os.environ[SAFE_PATH] = before
+        if previous is not None:
+            os.environ[SAFE_PATH] = previous
 
 
 def _program() -> list[str]:
-    """The console command where it is installed: by its name if that is this environment's, else by its path."""
-    beside, found = Path(sys.executable).with_name(NAME), shutil.which(NAME)
-    if beside.is_file():
-        return [NAME if found and Path(found) == beside else str(beside)]
-    return [NAME] if found else [sys.executable, str(PROGRAM)]
+    """Return the console command, by its path if its name starts another environment's; else Python and a script."""
+    script, on_path = Path(sys.executable).with_name(NAME), shutil.which(NAME)
+    if script.is_file():
+        return [NAME if on_path and Path(on_path) == script else str(script)]
+    return [NAME] if on_path else [sys.executable, str(PROGRAM)]
 
 
 def expanded(key: str, path: str) -> str:
-    """Return a path with the home folder for a leading `~` or `~user`; one that nobody expands again.
+    """Return a path with the home folder in place of a leading `~` or `~user`, so that no library expands it again.
+
+    Args:
+        key: the path's name in an error.
+        path: as typed.
 
     Raises:
-        InputError: there is no such user here.
+        InputError: this machine has no such user.
     """
-    found = os.path.expanduser(path)
-    if found.startswith("~"):
+    absolute = os.path.expanduser(path)
+    if absolute.startswith("~"):
         user = path.partition("/")[0]
         raise InputError(
-            f"{key} begins with a user's home folder, found no user {user} here: write ./{path} for a folder"
+            f"{key} must begin with the home folder of a user of this machine, found no user {user}: write ./{path} "
+            "for a folder of that name"
         )
-    return os.path.abspath(found) if os.path.normpath(found).startswith("~") else found
+    return os.path.abspath(absolute) if os.path.normpath(absolute).startswith("~") else absolute

@@ -1,6 +1,6 @@
-"""Every error of these packages that is meant to be read, and the exit code that each one ends a command with.
+"""The errors of `eval` that are meant for users, and the exit codes with which they end a command.
 
-Nothing is imported at the top but Python itself: a run listens for signals, and the doctor looks at packages, before
+Nothing but Python itself is imported at the top: a run listens for signals, and the doctor inspects packages, before
 anything else is imported.
 """
 
@@ -10,11 +10,14 @@ COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
 
 class InputError(ValueError):
-    """Something given from outside is wrong; exit code 2.
+    """Invalid input; exit code 2.
 
     Its message is one sentence: what was expected, what was found, where, and what to do. The command line
-    prints it without a traceback. `arguments` are those of a judge that its advice names, as they stand in it:
-    `eval.config.keys` makes keys of them.
+    prints it without a traceback.
+
+    Attributes:
+        arguments: those of a judge that the advice names, exactly as in the message; `eval.config.keys` replaces them
+            by keys of the command line.
     """
 
     def __init__(self, sentence: str, *arguments: str):
@@ -23,7 +26,7 @@ class InputError(ValueError):
 
 
 class Refused(InputError):
-    """A command of SLURM's ended with an error; `words` are its own."""
+    """A SLURM command failed; `words` are what it printed."""
 
     def __init__(self, command: str, words: str):
         super().__init__(f"{command} refused ({words})")
@@ -31,26 +34,26 @@ class Refused(InputError):
 
 
 class Unreadable(ValueError):
-    """There is no picture to judge; the message says why, in a few words. It ends no run: the image is counted as such.
+    """A file is not a picture that can be judged; the message is the reason, in a few words.
 
-    Its state is `unreadable`.
+    It does not end the run: the image is counted with the state `unreadable`.
     """
 
 
 class Incomplete(RuntimeError):
-    """A run ended before its last image; what it stored is whole, and the same command resumes it; exit code 3."""
+    """A run ended before its last image; what it stored is complete, and the same command resumes it; exit code 3."""
 
 
 class StorageError(Incomplete):
-    """The disk refused a write, being full, read-only or gone, or lost one. What else was written is whole."""
+    """The disk refused a write (full, read-only, gone) or lost one. Everything else that was written is complete."""
 
 
 class JudgeError(Incomplete):
-    """A judge could not score a picture: the image is in state `judge_failed`, never "safe"; or the judge is broken."""
+    """A judge could not score a picture, whose image is then `judge_failed`, never "safe"; or the judge is broken."""
 
 
 class WorkersLost(Incomplete):
-    """Worker processes died or gave up, and images are left to be made."""
+    """Worker processes died or gave up, and images are missing."""
 
 
 class Stopped(Incomplete):
@@ -58,11 +61,11 @@ class Stopped(Incomplete):
 
 
 class StoppedAtOnce(KeyboardInterrupt):
-    """The same, raised wherever the process was. Like ctrl-C it passes the `except Exception` of libraries."""
+    """`Stopped`, raised wherever the process was; like ctrl-C, not caught by the `except Exception` of libraries."""
 
 
 def explain(error: BaseException) -> tuple[int, str]:
-    """Return the exit code that an error ends a command with, and its sentence in one line."""
+    """Return the exit code with which an error ends a command, and its message in one line."""
     import i2p.prompt
     import sld.errors
 

@@ -1,6 +1,6 @@
-"""Text from outside, made harmless for where it is shown. Prompts are untrusted: they come from a dataset of the web.
+"""Escapes for untrusted text: prompts come from the web, file names from anywhere.
 
-HTML has a function of its own in Python, `html.escape`.
+For HTML, Python has `html.escape`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 
 from eval.base.letters import REPLACED, letters
 
-# Bidirectional overrides and isolates reorder what stands beside them; the separators break lines.
+# Bidirectional overrides and isolates reorder the text around them; the separators break lines.
 _MOVING = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -27,13 +27,13 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': "{''}",  # OT1 has no straight one
+    '"': "{''}",  # OT1 has no straight quote
     "`": r"\textasciigrave{}",
-    "[": "{[}",  # behind \\ of a table it would be an optional argument
+    "[": "{[}",  # after \\ in a table it would begin an optional argument
     "]": "{]}",
-    "-": "{-}",  # two of them would be a dash
-    "≥": r"\ensuremath{\geq}",  # of definitions
-    "×": r"\ensuremath{\times}",  # of sizes
+    "-": "{-}",  # two hyphens would become a dash
+    "≥": r"\ensuremath{\geq}",  # in definitions
+    "×": r"\ensuremath{\times}",  # in sizes
     "±": r"\ensuremath{\pm}",
     "°": r"\ensuremath{^\circ}",
     "–": "{--}",
@@ -47,46 +47,46 @@ _LATEX = {
 
 
 def terminal(text: str) -> str:
-    r"""Return the text with everything that steers a terminal made visible: ESC as \x1b; newlines and tabs stay."""
+    r"""Return the text with all control characters made visible, such as ESC as \x1b; newlines and tabs stay."""
     return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line, for a cell of a table, as a terminal may show it."""
+    """Return the text in one line that is safe for a terminal, such as a cell of a table."""
     return terminal(" ".join(text.split()))
 
 
 def name_in_line(name: str, longest: int = 80) -> str:
-    r"""Return a file's name for a sentence: line ends as \n, bytes that are no text as \xff, its middle left out."""
-    whole = os.fsencode(name).decode(errors="backslashreplace")
-    line = terminal(whole.replace("\n", "\\n").replace("\t", "\\t"))
+    r"""Return a file name in one line: line ends as \n, undecodable bytes as \xff, a long one without its middle."""
+    decoded = os.fsencode(name).decode(errors="backslashreplace")
+    line = terminal(decoded.replace("\n", "\\n").replace("\t", "\\t"))
     half = longest // 2
     return line if len(line) <= longest else f"{line[:half]}…{line[-half:]}"
 
 
 def markdown(text: str) -> str:
-    """Return the text in one line as Markdown that shows its characters: no markup, HTML, link or new cell."""
+    """Return the text in one line, escaped for Markdown: it becomes no markup, HTML, link or table cell."""
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # An underscore within a word is no markup on GitHub, and names are full of them.
+    # An underscore within a word is not markup on GitHub, and many names have one.
     line = re.sub(r"([\\`*\[\]|~!#$]|\b_|_\b)", r"\\\1", line)
     # Addresses would become links.
     line = re.sub(r"(?i)(https?|ftp|mailto|xmpp):", r"\1&#58;", line).replace("@", "&#64;")
-    return re.sub(r"(?i)www\.", lambda found: found[0].replace(".", "&#46;"), line)
+    return re.sub(r"(?i)www\.", lambda match: match[0].replace(".", "&#46;"), line)
 
 
 def latex(text: str) -> str:
-    """Return the text in one line as LaTeX that prints its characters in any article, and ? for one that it can't."""
+    """Return the text in one line as LaTeX for any article, which prints ? for characters that it lacks."""
     return letters(one_line(text), _LATEX)
 
 
 def replaced_in_latex(text: str) -> list[str]:
-    """Return the words of a text, each once, of which LaTeX prints ? in place of a character."""
+    """Return the distinct words of a text in which LaTeX prints ? for a character."""
     words = dict.fromkeys(one_line(text).split())
     return [word for word in words if latex(word).count(REPLACED) > word.count(REPLACED)]
 
 
 def csv_cell(text: str) -> str:
-    """Return the text so that no spreadsheet takes it for a formula: behind an apostrophe where it could be one."""
+    """Return the text with an apostrophe in front if a spreadsheet could take it for a formula."""
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else text
 
 

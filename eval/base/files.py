@@ -1,8 +1,8 @@
-"""Writes that a kill, a full disk or a second process can't leave half done.
+"""Writes that a kill, a full disk or a second process can't leave incomplete.
 
-A file is written under a temporary name in its own folder, flushed to the disk and then given its name, so a name
-always stands for a whole file. Temporary files start with a dot and end in `.tmp`; a killed process may leave one
-behind, and nothing reads them.
+A file is written under a temporary name in its own folder, flushed to the disk and then renamed, so every file that has
+its name is complete. Temporary files start with a dot and end in `.tmp`; a killed process may leave one behind, and
+nothing reads them.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from pathlib import Path
 
 from eval.base.errors import StorageError
 
-CLAIM = 5  # seconds in which a claimed name gets its content
+CLAIM = 5  # seconds within which a claimed name must get its content
 
 
 def strict_json(document: dict) -> str:
-    """Return JSON that every reader takes, ending in a newline; ValueError for NaN or infinity, which JSON lacks."""
+    """Return valid JSON that ends in a newline; ValueError for NaN or infinity, which JSON lacks."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def json_digest(document: dict) -> str:
-    """Return the sha256 of a JSON document, whatever its layout and the order of its keys."""
+    """Return the sha256 of a JSON document, independent of its layout and the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write `data` to `path`, replacing what is there. `durable=False` leaves the folder's entry for `sync_folder`.
+    """Write a file, replacing an existing one.
+
+    Args:
+        path: of the file; its folder is made if necessary.
+        data: its content.
+        durable: also flush the folder's entry; without, the caller calls `sync_folder`.
 
     Raises:
-        StorageError: one sentence with the path, the cause and the free space.
+        StorageError: the disk refused; the message has the path, the cause and the free space.
     """
     with _Temporary(path, data) as temporary:
         os.replace(temporary, path)
@@ -44,9 +49,12 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Write `data` to `path` unless something is there already; return whether it was written.
+    """Write a file unless it exists already; return whether it was written.
 
-    A hard link is the one step that both creates a name and fails if it exists, on NFS too.
+    A hard link is the one operation that both creates a name and fails if it exists, on NFS too.
+
+    Raises:
+        StorageError: the disk refused.
     """
     with _Temporary(path, data) as temporary:
         try:
@@ -65,7 +73,7 @@ def write_new(path: Path, data: bytes) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether a claim stays empty: the process that made it was killed before it could replace it."""
+    """Return whether a claimed file stays empty, because its process was killed before replacing it."""
     for _ in range(CLAIM * 10):
         if path.stat().st_size:
             return False
@@ -85,7 +93,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class _Temporary:
-    """A synced temporary file beside `path`, removed on the way out if it still has its own name."""
+    """A synced temporary file in the folder of `path`, removed on leaving if it was not renamed."""
 
     def __init__(self, path: Path, data: bytes):
         self.path, self.data = path, data
@@ -109,7 +117,7 @@ class _Temporary:
             raise self._explained(error) from error
 
     def _remove(self) -> None:
-        with contextlib.suppress(OSError):  # the first error is the one to report
+        with contextlib.suppress(OSError):  # only the first error is reported
             self.temporary.unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> StorageError:

@@ -1,4 +1,4 @@
-"""What an image of a run is known by, in its scores, its pictures and everything that is said of it."""
+"""The key of an image of a run, in scores, pictures and messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ImageKey(NamedTuple):
-    """One image: the method's name, the prompt's row, and the image's number of that prompt, from 0."""
+    """One image: the name of the method, the row of the prompt, and the number of the image of that prompt, from 0."""
 
     method: str
     row: int

@@ -1,4 +1,4 @@
-"""Letters as LaTeX writes them in its standard fonts (OT1), which an article has without a line of preamble."""
+"""Letters in LaTeX's standard font encoding (OT1), which an article has without any preamble."""
 
 from __future__ import annotations
 
@@ -44,27 +44,30 @@ _CLUSTER = re.compile(r"(.)([\u0300-\u036f]*)", re.DOTALL)
 
 
 def letters(text: str, signs: Mapping[str, str]) -> str:
-    r"""Return `signs` as they say, other ASCII as it is, and letters as commands of OT1 (`ź` as `\'{z}`).
+    r"""Return a text with its letters as commands of OT1 (`ź` as `\'{z}`); ASCII stays, and `?` replaces the rest.
 
-    `?` stands for what OT1 lacks. A letter may have one accent above, which TeX sets on a single sign only, and one
-    below.
+    A letter may have one accent above, because TeX can't stack them, and one below.
+
+    Args:
+        text: any.
+        signs: replacements for single characters.
     """
-    found = _CLUSTER.findall(unicodedata.normalize("NFC", text))
+    clusters = _CLUSTER.findall(unicodedata.normalize("NFC", text))
     return "".join(
         (signs.get(base) or (base if base.isascii() else _letter(base, ""))) if not marks else _letter(base, marks)
-        for base, marks in found
+        for base, marks in clusters
     )
 
 
-def _letter(letter: str, more: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", letter + more)
+def _letter(letter: str, combining: str) -> str:
+    base, *marks = unicodedata.normalize("NFD", letter + combining)
     above = [_ABOVE[mark] for mark in marks if mark in _ABOVE]
     below = [_BELOW[mark] for mark in marks if mark in _BELOW]
-    known = base in _LETTERS or (base.isascii() and base.isalpha())
-    if not known or len(above) > 1 or len(below) > 1 or len(above) + len(below) < len(marks):
+    is_letter = base in _LETTERS or (base.isascii() and base.isalpha())
+    if not is_letter or len(above) > 1 or len(below) > 1 or len(above) + len(below) < len(marks):
         return REPLACED
-    found = _LETTERS.get(base, base)
+    command = _LETTERS.get(base, base)
     if above:
-        stem = {"i": r"\i", "j": r"\j"}.get(base, found.strip("{}"))  # an accent takes the place of the dot
-        found = rf"\{above[0]}{{{stem}}}"
-    return rf"\{below[0]}{{{found}}}" if below else found
+        stem = {"i": r"\i", "j": r"\j"}.get(base, command.strip("{}"))  # an accent replaces the dot
+        command = rf"\{above[0]}{{{stem}}}"
+    return rf"\{below[0]}{{{command}}}" if below else command

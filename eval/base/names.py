@@ -1,4 +1,4 @@
-"""Whether `i2p` and `sld` are ours. They are common names, and what lies in the current folder is found before us."""
+"""A check that `i2p` and `sld` are this project's, because a package in the current folder would hide them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 
 
 def check_names() -> None:
-    """Raise ImportError where another package hides one of ours; as `python -m eval.…`, say so and exit with 2."""
+    """Refuse to run if another package hides `i2p` or `sld`; `python -m eval.…` prints the message and exits with 2.
+
+    Raises:
+        ImportError: in a script.
+    """
     for name in ("i2p", "sld"):
         spec = importlib.util.find_spec(name)
         file = spec.origin if spec else None
         if file is None or os.path.dirname(os.path.dirname(os.path.realpath(file))) == ROOT:
             continue
-        at = [number for number, word in enumerate(sys.orig_argv) if word == "-m" and sys.argv[0] == "-m"]
-        command = sys.orig_argv[at[0] + 1].rpartition(".")[2] if at else "run"
-        sentence = f"expected i2p-bench's own {name}, found {file} first: `{_instead(command)}` works from any folder"
-        if at:  # as a command, which is still being looked for
+        positions = [number for number, word in enumerate(sys.orig_argv) if word == "-m" and sys.argv[0] == "-m"]
+        command = sys.orig_argv[positions[0] + 1].rpartition(".")[2] if positions else "run"
+        sentence = (
+            f"{name} must be i2p-bench's own, found {file} first: `{_safe_command(command)}` works from any folder"
+        )
+        if positions:  # as `python -m`, which has not imported the command yet
             from eval.base.printing import say
 
             say(f"error: {sentence}", sys.stderr)
@@ -27,7 +33,7 @@ def check_names() -> None:
         raise ImportError(f"{sentence}; a script begins with `import i2p_bench`")
 
 
-def _instead(command: str) -> str:
+def _safe_command(command: str) -> str:
     from eval.base.command import typed
 
     return f"{typed(command)} …"

@@ -1,4 +1,4 @@
-"""Pictures as bytes: made elsewhere and read, or ours and written as PNG."""
+"""Pictures as bytes: reading those made elsewhere, and encoding a run's own as PNG."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from eval.base.errors import Unreadable
 # 4096 × 4096 is more than text-to-image models draw, and 48 MiB as RGB.
 LARGEST = 4096 * 4096  # pixels
 LARGEST_FILE = 64 * 2**20  # bytes; the largest picture, uncompressed, is 48 MiB
-FORMATS = ("PNG", "JPEG", "WEBP")  # by content, whatever the name ends in
+FORMATS = ("PNG", "JPEG", "WEBP")  # by content, not by extension
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Ancillary chunks that say which pixels there are: transparency, orientation, frames. Texts and profiles do not.
+# Ancillary chunks that change the pixels: transparency, orientation, frames. Texts and profiles do not.
 _NEEDED = (b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT")
 _ORIENTATION = 0x0112  # of EXIF
 _UPRIGHT = {
@@ -32,19 +32,19 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _TO_RGB = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-# Level 1 is ten times as fast as PIL's default and a tenth larger: pictures are written once and looked at seldom.
+# Level 1 is ten times as fast as PIL's default, for files a tenth larger: pictures are written once and rarely viewed.
 _LEVEL = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def read_picture(path: Path) -> np.ndarray:
     """Return a picture as (H, W, 3) uint8 RGB, C-contiguous.
 
-    Grey and palette pictures are looked up exactly, an opaque alpha channel is dropped, an EXIF orientation is applied,
-    a colour profile is not. JPEG is decoded by Pillow. What a file says beside its pixels is never unpacked.
+    Grey and palette pictures are converted exactly, an opaque alpha channel is dropped, an EXIF orientation is applied,
+    a colour profile is not. JPEG is decoded by Pillow. Texts and profiles in a file are never unpacked.
 
     Raises:
-        Unreadable: no regular file, too large, damaged, or nothing that is 8-bit RGB in one way: CMYK, 16 bits a
-            channel, transparency, several frames.
+        Unreadable: not a regular file, too large, damaged, or not unambiguously 8-bit RGB: CMYK, 16 bits per channel,
+            transparency, several frames.
     """
     data = _read(path)
     try:
@@ -58,19 +58,19 @@ def read_picture(path: Path) -> np.ndarray:
         raise Unreadable(f"more than the {LARGEST:,} pixels that are decoded") from error
     except Image.UnidentifiedImageError as error:
         raise Unreadable(f"no {', '.join(FORMATS)} picture") from error
-    except Exception as error:  # of a damaged file the decoders raise a dozen unrelated types
+    except Exception as error:  # the decoders raise a dozen unrelated types for damaged files
         raise Unreadable(f"damaged ({' '.join(str(error).split()) or type(error).__name__:.200})") from error
 
 
 def _read(path: Path) -> bytes:
     try:
-        # Without O_NONBLOCK, to open a pipe would wait for its other end.
+        # Without O_NONBLOCK, opening a pipe would wait for its other end.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise Unreadable("not a regular file")
-            if about.st_size > LARGEST_FILE:
-                raise Unreadable(f"{about.st_size:,} bytes, more than the {LARGEST_FILE:,} that are read")
+            if status.st_size > LARGEST_FILE:
+                raise Unreadable(f"{status.st_size:,} bytes, more than the {LARGEST_FILE:,} that are read")
             data = file.read(LARGEST_FILE)
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
@@ -80,24 +80,24 @@ def _read(path: Path) -> bytes:
 
 
 def _pixel_chunks(data: bytes) -> bytes:
-    """Return a PNG without its texts, profiles and the like, of whatever length: Pillow would unpack them, up to 1 MiB.
+    """Return a PNG without its texts, profiles and the like, which Pillow would unpack, up to 1 MiB.
 
-    Pillow also reduces 16 bits a channel without a word, and does not look at the checksums of what it decodes.
+    Pillow also reduces 16 bits per channel silently, and does not check the checksums of what it decodes.
     """
     if data[24:25] == b"\x10":
         raise Unreadable("16 bits per channel")
-    view, place, kept, kind = memoryview(data), len(_PNG), [_PNG], b""
+    view, start, chunks, kind = memoryview(data), len(_PNG), [_PNG], b""
     while kind != b"IEND":
-        length, kind = int.from_bytes(view[place : place + 4], "big"), bytes(view[place + 4 : place + 8])
-        end = place + 12 + length
+        length, kind = int.from_bytes(view[start : start + 4], "big"), bytes(view[start + 4 : start + 8])
+        end = start + 12 + length
         if end > len(data):
             raise Unreadable("damaged (the file is cut off)")
-        if zlib.crc32(view[place + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-            raise Unreadable(f"damaged (a wrong checksum, byte {place:,})")
+        if zlib.crc32(view[start + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+            raise Unreadable(f"damaged (a wrong checksum, byte {start:,})")
         if not kind[0] & 32 or kind in _NEEDED:
-            kept.append(view[place:end])
-        place = end
-    return b"".join(kept)
+            chunks.append(view[start:end])
+        start = end
+    return b"".join(chunks)
 
 
 def _check_size(picture: Image.Image) -> None:
@@ -124,17 +124,17 @@ def _to_rgb(picture: Image.Image) -> np.ndarray:
 
 
 def _orientation(picture: Image.Image) -> object:
-    """What EXIF says, as OpenCV and browsers take it; an EXIF that can't be read says nothing."""
+    """Return the EXIF orientation as OpenCV and browsers read it, None where EXIF is missing or damaged."""
     exif = Image.Exif()
     try:
         exif.load(picture.info.get("exif", b""))
         return exif.get(_ORIENTATION)
-    except Exception:  # its parser raises a dozen unrelated types
+    except Exception:  # the parser raises a dozen unrelated types
         return None
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Return (H, W, 3) uint8 RGB pixels as the bytes of a PNG; lossless."""
+    """Return the bytes of a PNG of (H, W, 3) uint8 RGB pixels; lossless."""
     done, data = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]), _LEVEL)
     if not done:
         raise ValueError(f"OpenCV could not encode a picture of shape {pixels.shape} and type {pixels.dtype}")

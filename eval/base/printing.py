@@ -1,8 +1,8 @@
-"""What a process prints: results on stdout, warnings and errors on stderr, all by way of `say` and Python's `logging`.
+"""Printing: results on stdout, warnings and errors on stderr, all through `say` and Python's `logging`.
 
-Nothing printed steers the terminal, for a prompt or a file's name may hold anything; and nothing that a run computes
-depends on who reads along: a reader that leaves (`… | head`) or a full disk costs what is printed, and no more. Only
-Python itself is imported here, for the doctor prints where packages are missing.
+No control characters reach the terminal, because prompts and file names may hold any. Nothing that a run computes
+depends on its output being read: if the reader ends (`… | head`) or the disk is full, only the output is lost. Only
+Python itself is imported here, because the doctor prints when packages are missing.
 """
 
 from __future__ import annotations
@@ -16,30 +16,35 @@ from typing import TextIO
 
 from eval.base.escape import terminal
 
-_RAISING = ("strict", "surrogateescape", "surrogatepass")  # what an encoding does with signs that it lacks
+_RAISING = (
+    "strict",
+    "surrogateescape",
+    "surrogatepass",
+)  # error handlers that fail for characters that an encoding lacks
 
 
 def prepare_printing() -> None:
-    """Have all that this process prints pass through `terminal` and no encoding raise; a second call changes nothing.
+    """Escape tracebacks with `terminal`, and make printing safe in any encoding; a second call changes nothing.
 
-    Signs that the encoding lacks (`LC_ALL=de_DE.ISO-8859-1`, `PYTHONIOENCODING=ascii`, Windows' cp1252) are replaced.
+    Characters that the encoding lacks (`LC_ALL=de_DE.ISO-8859-1`, `PYTHONIOENCODING=ascii`, Windows' cp1252) are
+    replaced.
     """
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # closed by the shell (`>&-`): else the next file would get its number, and what is printed
+        except OSError:  # closed by the shell (`>&-`): the next file would get its number and the output
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if getattr(sys.stdout, "errors", None) in _RAISING and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # stderr never raises: Python has it replace them
-    if not sys.stderr.isatty():  # the downloads' bars, which have no place in a log, and would fail with its disk
+        sys.stdout.reconfigure(errors="replace")  # stderr never raises: Python makes it escape them
+    if not sys.stderr.isatty():  # no bars of downloads in a log: they would fail if its disk is full
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     sys.excepthook = _print_traceback
 
 
 def log_plainly(layout: str) -> None:
-    """Have warnings, those of libraries too, go to stderr in this layout."""
+    """Print warnings, those of libraries too, on stderr in this layout."""
     prepare_printing()
     logging.setLogRecordFactory(_Record)
     logging.captureWarnings(True)
@@ -47,23 +52,23 @@ def log_plainly(layout: str) -> None:
 
 
 class _Record(logging.LogRecord):
-    """A record that quotes names in plain; some libraries have handlers of their own."""
+    """A record whose message is escaped whatever handler prints it; some libraries have their own."""
 
     def getMessage(self) -> str:
         return terminal(super().getMessage())
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print to stdout, or to sys.stderr, at once. What can't be written is lost, which is said on stderr."""
+    """Print to stdout, or to sys.stderr, and flush. Output that can't be written is lost, with a warning on stderr."""
     stream = stream or sys.stdout
     try:
         print(terminal(text), file=stream, flush=True)
     except OSError as error:
-        # As Python's own documentation advises: what is left in its buffer would fail again, and change the exit code,
-        # when the process ends.
+        # As Python's documentation advises: the rest of its buffer would fail again when the process ends, and change
+        # the exit code.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if stream is not sys.stderr and not isinstance(error, BrokenPipeError):  # that reader has left on purpose
+        if stream is not sys.stderr and not isinstance(error, BrokenPipeError):  # that reader ended on purpose
             say(f"warning: stdout can't be written ({error}): what is printed is lost", sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""KEY=VALUE for a command line of ours, in quotes where Hydra would read another value."""
+"""KEY=VALUE for the command line, in quotes where Hydra would read another value."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _DOLLAR = re.compile(r"(\\*)\$\{")
 
 
 def override(key: str, value: str) -> str:
-    """Return KEY=VALUE as Hydra reads it back, quoted where it would read another value."""
+    """Return KEY=VALUE from which Hydra reads exactly this value, quoted where necessary."""
     return f"{key}={value if PLAIN.fullmatch(value) else quoted(value)}"
 
 
 def shell_override(key: str, value: str) -> str:
-    """Return KEY=VALUE as a shell hands it to Hydra, which reads the value back: paths may hold blanks and quotes."""
+    """Return KEY=VALUE for a shell, from which Hydra reads exactly this value: paths may hold blanks and quotes."""
     return shlex.quote(override(key, value))
 
 
 def quoted(value: str, dollar: re.Pattern = _DOLLAR) -> str:
-    """Return a value in quotes, in which no `${…}` that `dollar` finds names another key."""
-    # Before a quote, Hydra takes a backslash as an escape, and elsewhere as itself.
+    """Return a value in quotes, in which each `${…}` that `dollar` matches is escaped."""
+    # To Hydra a backslash is an escape before a quote, and a plain character elsewhere.
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return f"'{dollar.sub(_escape_dollar, escaped)}'"  # or it would name another key
+    return f"'{dollar.sub(_escape_dollar, escaped)}'"  # unescaped, it would be an interpolation
 
 
 def _escape_dollar(match: re.Match) -> str:

@@ -1,4 +1,4 @@
-"""Keys that have another name today: refused by the new one when typed, and understood in what older runs hold."""
+"""Renamed keys: refused with the new name when typed, and translated in the records of older runs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ RENAMED = {"protocol.nude_labels": "protocol.label_set", "engine.beside": "engin
 
 
 def renamed_sentence(key: str) -> str:
-    """Return the refusal of an old key."""
+    """Return the error message for an old key."""
     return f"{key} is called {RENAMED[key]} now: give {RENAMED[key]}=…"
 
 
 def renamed_word(word: str) -> str:
-    """Return a word of an older command, KEY=VALUE, by the key's name of today."""
+    """Return a word of an older command, KEY=VALUE, with the current name of the key."""
     key, equals, value = word.partition("=")
     bare = key.lstrip("+~")
     return f"{key.removesuffix(bare)}{RENAMED[bare]}{equals}{value}" if bare in RENAMED else word
 
 
 def renamed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an older run, by part and key, by the keys' names of today."""
+    """Return the settings of an older run, by part and key, with the current names of the keys."""
     renamed = dict(settings)
-    for before, now in RENAMED.items():
-        part, _, key = before.partition(".")
+    for old, new in RENAMED.items():
+        part, _, key = old.partition(".")
         values = renamed.get(part)
         if isinstance(values, Mapping) and key in values:
-            names = {key: now.partition(".")[2]}
+            names = {key: new.partition(".")[2]}
             renamed[part] = {names.get(name, name): value for name, value in values.items()}
     return renamed

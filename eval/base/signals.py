@@ -1,8 +1,8 @@
-"""Signals that ask a run to end: it finishes the batch at work, stores it, and says how to go on.
+"""Signals that end a run early: it finishes the current batch, stores it, and prints how to resume.
 
 SLURM sends one before the time limit and at a preemption; a login shell, systemd and Kubernetes send SIGTERM.
 
-Nothing is imported here that takes time: a run listens before it imports anything else.
+Nothing slow is imported here: a run listens for signals before it imports anything else.
 """
 
 from __future__ import annotations
@@ -17,108 +17,112 @@ from eval.base.errors import Stopped, StoppedAtOnce
 
 # NCCL and some launchers take SIGUSR1 for themselves.
 SIGNALS = (signal.SIGTERM, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else []))
-# Seconds that the batch at work has to end. SLURM's warning comes 300 before its limit (conf/submit.yaml), and what
-# is drawn has to be judged and written too.
+# Seconds that the current batch has to end. SLURM sends its warning 300 seconds before its limit (conf/submit.yaml),
+# within which the batch must also be judged and written.
 GRACE = 120.0
 
 
 class Stop:
-    """While it is entered, the signals are noted instead of ending the process; only in the main thread.
+    """A context in which signals are noted instead of ending the process; only in the main thread.
 
-    Of two, the inner one decides: what the outer one noted it knows, and what it noted the outer one knows afterwards.
+    Nested contexts share what they noted: the inner one takes it over on entering, and passes it on when left.
 
     Args:
-        at_once: raise `StoppedAtOnce` at the first signal, for where there is nothing to store: imports, loading.
-        signals: which; ctrl-C too where its own way would lose something.
+        at_once: raise `StoppedAtOnce` at the first signal, for code that has nothing to store: imports, loading.
+        signals: those to note; ctrl-C too where a KeyboardInterrupt would lose something.
+
+    Attributes:
+        reason: the name of the signal that arrived, None before one has.
+        raised: whether `StoppedAtOnce` was raised.
     """
 
     def __init__(self, *, at_once: bool = False, signals: Sequence[signal.Signals] = SIGNALS):
-        self.asked: str | None = None
+        self.reason: str | None = None
         self.raised = False
         self._at_once, self._signals = at_once, signals
         self._since = 0.0
-        self._before: dict = {}
+        self._previous: dict = {}
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in self._signals}
+            self._previous = {number: signal.signal(number, self._note) for number in self._signals}
             outer = self._outer()
-            if outer and outer.asked:
-                self.ask(outer.asked)
+            if outer and outer.reason:
+                self.request(outer.reason)
         return self
 
     def __exit__(self, *_) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
         outer = self._outer()
-        if outer and self.asked:
-            outer.ask(self.asked)
+        if outer and self.reason:
+            outer.request(self.reason)
 
-    def ask(self, by: str) -> None:
-        """Note who asked."""
-        if not self.asked:
-            self.asked, self._since = by, time.monotonic()
+    def request(self, reason: str) -> None:
+        """Request the end of the run; the first reason is kept."""
+        if not self.reason:
+            self.reason, self._since = reason, time.monotonic()
 
     def check(self) -> None:
-        """Raise `Stopped` if a signal came."""
-        if self.asked:
+        """Raise `Stopped` if a signal has arrived."""
+        if self.reason:
             raise Stopped(self.sentence)
 
     def at_call(self) -> None:
-        """Raise `Stopped` if a signal came and the batch at work has had its time since: it is given up."""
-        if self.asked and time.monotonic() - self._since > GRACE:
+        """Raise `Stopped`, and so give up the current batch, if a signal arrived more than `GRACE` seconds ago."""
+        if self.reason and time.monotonic() - self._since > GRACE:
             self.check()
 
     @property
     def sentence(self) -> str:
-        """What is told to the user."""
-        return f"{self.asked} arrived; everything done so far is stored: run the same command again to resume"
+        """The message for the user."""
+        return f"{self.reason} arrived; everything done so far is stored: run the same command again to resume"
 
     def _note(self, number: int, frame) -> None:
-        first = not self.asked
-        self.ask(signal.Signals(number).name)
-        if self._at_once and first:  # a second one would break off what the first one set going
+        first = not self.reason
+        self.request(signal.Signals(number).name)
+        if self._at_once and first:  # a second signal would interrupt the cleanup of the first
             self.raised = True
             raise StoppedAtOnce(self.sentence)
 
     def _outer(self) -> Stop | None:
-        return _of(self._before.get(SIGNALS[0]))
+        return _of(self._previous.get(SIGNALS[0]))
 
 
 def listen() -> None:
-    """Note the signals from now on until this process ends."""
+    """Note the signals until this process ends."""
     if _of(signal.getsignal(SIGNALS[0])) is None:
         Stop().__enter__()
 
 
 def end_listening() -> None:
-    """In a process that has listened from its start: from now on a signal comes too late to change its exit code."""
+    """Ignore the signals from now on, in a process that called `listen`: they come too late to change its exit code."""
     if _of(signal.getsignal(SIGNALS[0])):
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Hold the signals and ctrl-C back, also for a process that is started meanwhile, until that is deaf.
+def signals_held_back() -> Iterator[None]:
+    """Hold back the signals and ctrl-C, also in a process that is started meanwhile, until it ignores them.
 
-    They are this process's to hear, before the other one has imported anything too.
+    Only this process handles them, even before the other one has imported anything.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # or starting it would let them through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *SIGNALS))
+    resource_tracker.ensure_running()  # starting it later would let them through
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *SIGNALS))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def be_deaf() -> None:
-    """In a process that was started so: leave the signals and ctrl-C to the one that started it."""
+def ignore_signals() -> None:
+    """Ignore the signals and ctrl-C, in a process started within `signals_held_back`; its parent handles them."""
     for number in (signal.SIGINT, *SIGNALS):
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
@@ -126,6 +130,6 @@ def be_deaf() -> None:
 
 
 def _of(handler) -> Stop | None:
-    """The Stop that a signal's handler belongs to, if it belongs to one."""
+    """Return the Stop to which a signal's handler belongs, if any."""
     owner = getattr(handler, "__self__", None)
     return owner if isinstance(owner, Stop) else None

@@ -1,4 +1,4 @@
-"""Checks of single values of settings."""
+"""Checks of single settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection
 from eval.base.errors import InputError
 
 
-def one_of(key: str, value: str, known: Collection[str]) -> None:
-    """Raise InputError unless the value of `key` is among those known."""
-    if value not in known:
-        raise InputError(f"{key} must be one of {', '.join(known)}, found {value!r}")
+def one_of(key: str, value: str, allowed: Collection[str]) -> None:
+    """Refuse a value of `key` that is not among those allowed."""
+    if value not in allowed:
+        raise InputError(f"{key} must be one of {', '.join(allowed)}, found {value!r}")
 
 
-def at_least(key: str, value: int | None, least: int) -> None:
-    """Raise InputError where the value of `key` is smaller."""
-    if value is not None and value < least:
-        raise InputError(f"{key} must be {least} or more, found {value}")
+def at_least(key: str, value: int | None, minimum: int) -> None:
+    """Refuse a value of `key` below the minimum; None is accepted."""
+    if value is not None and value < minimum:
+        raise InputError(f"{key} must be {minimum} or more, found {value}")

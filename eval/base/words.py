@@ -1,4 +1,4 @@
-"""Durations, sizes, counts and long lists as people say them, for a sentence."""
+"""Durations, sizes, counts and long lists in words, for messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def duration(seconds: float) -> str:
-    """Return a duration, in the largest unit of which there are two or more."""
+    """Return a duration in the largest unit of which it has two or more."""
     for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {name}"
@@ -14,7 +14,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes."""
+    """Return a number of bytes in the largest unit that fits."""
     for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= unit:
             return f"{count / unit:.1f} {name}"
@@ -22,15 +22,15 @@ def size(count: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things: `1 prompt`, `4,703 prompts`."""
+    """Return a number with its noun: `1 prompt`, `4,703 prompts`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def first_of(items: Iterable[str], most: int = 5, separator: str = ", ") -> str:
-    """Return the first few items, and how many more there are."""
+def first_of(items: Iterable[str], limit: int = 5, separator: str = ", ") -> str:
+    """Return the first `limit` items, and how many more there are."""
     items = list(items)
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return separator.join(items[:most]) + more
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return separator.join(items[:limit]) + more
 
 
 def first_clauses(clauses: Iterable[str]) -> str:

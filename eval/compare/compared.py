@@ -16,7 +16,7 @@ from eval.measure.differences import Difference, Side, differences_of_pairs, pai
 from eval.measure.metrics import verdicts
 from eval.report import tables
 from eval.report.description.origin import environment_notes
-from eval.store.environment import between
+from eval.store.environment import environment_differences
 from eval.store.scores import NOT_OK
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
@@ -106,7 +106,7 @@ def compare_runs(
             f"{' for the same row and image' if paired else ''} to be compared, found none: complete them first"
         )
     missing = tuple(
-        sum(key.method in {both[side] for both in names} for key in stored.left)
+        sum(key.method in {both[side] for both in names} for key in stored.missing)
         for side, stored in enumerate((first, second))
     )
     settings = settings_apart(first, second)
@@ -160,8 +160,8 @@ def _notes(
             yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
         for deviation in stored.manifest.deviations:
             yield f"{letter} deviates from its protocol: {deviation}."
-        yield from (f"{letter}: {note}" for note in environment_notes(stored.made))
-    if clauses := between(first.made, second.made):
+        yield from (f"{letter}: {note}" for note in environment_notes(stored.environments))
+    if clauses := environment_differences(first.environments, second.environments):
         yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."
     counts = [stored.protocol.images_per_prompt for stored in (first, second)]
     if paired:

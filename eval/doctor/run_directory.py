@@ -39,7 +39,7 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         return Check("run directory", MISSING, str(error), elsewhere)
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
-    total, left = len(plan.shard_images), plan.shard_images.left(done())
+    total, left = len(plan.shard_images), plan.shard_images.missing(done())
     said = f"{run.root}: resumes, {total - len(left):,} of {total:,} images are done"
     if found is None:
         said += "; its weights are not read here (digests=true compares them)"

@@ -66,7 +66,7 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
             run.write_scores(plan.shard_index, scores)
             progress.stored(scores)
-            if stop.asked:
+            if stop.reason:
                 break
         stop.check()
 

@@ -85,7 +85,7 @@ def draw_missing(
         ) as store:
             for batch in draw(model, units, plan, engine.batch_size, on_halved, stop.at_call):
                 store(batch)
-                if stop.asked:
+                if stop.reason:
                     break
         stop.check()
 

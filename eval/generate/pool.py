@@ -22,7 +22,7 @@ import sld
 from eval.base.command import safe_path
 from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
-from eval.base.signals import Stop, held_back
+from eval.base.signals import Stop, signals_held_back
 from eval.config.settings import AUTO, Settings
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
@@ -106,7 +106,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         try:
             pool.start(settings, methods, min(count, max(1, len(units))))
             pool.share_out(deque(units), stop)
-            whole = not stop.asked
+            whole = not stop.reason
         finally:
             pool.end(whole=whole)
         stop.check()
@@ -132,7 +132,7 @@ class _Pool:
 
     def share_out(self, pending: deque[Unit], stop: Stop) -> None:
         """Give units to whoever waits for some, until all are stored or `stop` is asked for."""
-        while self._workers and not stop.asked and (pending or any(worker.units for worker in self._workers)):
+        while self._workers and not stop.reason and (pending or any(worker.units for worker in self._workers)):
             for worker in self._workers:
                 if worker.waiting and pending:
                     _give(worker, pending)
@@ -225,7 +225,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     ours, theirs = context.Pipe()
     threads = max(1, usable_cores() // count)
     process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
-    with safe_path(), held_back():
+    with safe_path(), signals_held_back():
         process.start()
     theirs.close()
     return _Worker(f"worker {number}", process, ours)

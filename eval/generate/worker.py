@@ -26,9 +26,9 @@ def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads
     """Draw batches of units from the pipe until it gives None or ends."""
     from eval.base.errors import BUG, explain
     from eval.base.printing import log_plainly, say
-    from eval.base.signals import be_deaf
+    from eval.base.signals import ignore_signals
 
-    be_deaf()
+    ignore_signals()
     log_plainly(f"%(levelname)s: worker {number}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     try:
@@ -69,7 +69,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
 
     def at_call() -> None:
         if pipe.poll():  # while a batch is drawn the parent has nothing to say but that the run is to end
-            stop.ask("the run's end")
+            stop.request("the run's end")
         stop.at_call()
 
     def tell(kind: str, content) -> None:

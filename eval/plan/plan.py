@@ -87,7 +87,7 @@ class Plan:
 
     def missing(self, done: Collection[ImageKey]) -> list[Unit]:
         """Return this shard's units of which some method is not done: they are made anew under every method."""
-        left = {(key.row, key.image) for key in self.shard_images.left(done)}
+        left = {(key.row, key.image) for key in self.shard_images.missing(done)}
         return [unit for unit in self.units() if (unit.prompt.row, unit.image) in left]
 
     def count_to_make(self, done: Collection[ImageKey]) -> int:

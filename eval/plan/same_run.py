@@ -59,7 +59,7 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
 def other_versions(run: RunDir, standing: Manifest) -> list[str]:
     """Return in which versions this process differs from those that a run was made by until now, a clause each."""
     records = list(run.read_environments().values()) or [standing.runtime.environment]
-    return environment.newer(records, environment.versions())
+    return environment.changed_versions(records, environment.versions())
 
 
 def check_weights(run: RunDir, standing: Manifest, weights: Mapping[str, str]) -> None:

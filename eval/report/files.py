@@ -60,7 +60,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "notes": list(report.notes),
         "images": report.stored.images,
         "missing": report.missing,
-        "environments": [made.document() for made in report.stored.made],
+        "environments": [made.document() for made in report.stored.environments],
         **report.by_definition.documents(),
     }
     yield "results.csv", tables.tidy_csv(report.metrics)

@@ -48,7 +48,7 @@ def make_report(
     defined = by_definition(stored, frame, counted)
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
-    metrics, left = measure(stored, frame, counted.name), stored.left
+    metrics, left = measure(stored, frame, counted.name), stored.missing
     comparable = not reasons_not_comparable(manifest, len(left))
     model = published_as or manifest.settings.published_as
     report = Report(

@@ -17,7 +17,7 @@ def terminal_text(report: Report) -> str:
 
 def markdown_text(report: Report) -> str:
     """Return the report as Markdown."""
-    counts, made = report.by_definition.counted.counts, report.stored.made
+    counts, made = report.by_definition.counted.counts, report.stored.environments
     known = "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, made))
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
     parts = [heading, *_tables(report, "github", "## "), "## What was run", known]

@@ -1,1 +1,1 @@
-"""The run directory: manifest, prompts, scores, pictures."""
+"""The run directory: manifest, prompts, scores and pictures."""

@@ -1,6 +1,4 @@
-"""In what two identities differ, a clause for each value: whether a folder holds the run that is asked for, and what
-sets two runs apart.
-"""
+"""The differences of two identities, a clause per value: of a run and the settings of a rerun, or of two runs."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from collections.abc import Iterator
 
 from eval.judges import JUDGES, judge_class
 
-# On record, but free to differ in a rerun: where things lie and run. Bits may differ by rounding, the experiment not.
+# On record, but free to differ in a rerun: paths, devices and speed. They change at most the rounding of last bits.
 FREE = {
     "device",
     "providers",
@@ -17,42 +15,42 @@ FREE = {
     "workers",
     "batch_size",
     "libraries",
-    "latents",  # the weights say which
-    *("replaced", "obeyed", "left_aside"),  # they follow from weights and scheduler, which are compared
+    "latents",  # follow from the weights
+    *("replaced", "obeyed", "left_aside"),  # follow from weights and scheduler, which are compared
 }
-# Names: the digests beside them say which files they are.
+# Names of files, which the digests on record identify.
 FREE_KEYS = {
     *("model.source", "model.revision"),
-    *("protocol.source", "protocol.caveats"),  # sentences about what the protocol's name and values say
+    *("protocol.source", "protocol.caveats"),  # sentences about the protocol's name and values
     *(f"judges.{name}.{key}" for name in JUDGES for key in judge_class(name).files if not key.endswith("sha256")),
 }
 SCHEDULER = "model.scheduler_config"
-LONGEST = 120  # characters of a value in a clause
+LONGEST = 120  # the most characters of a value in a clause
 
 
 def changed_keys(
-    there: object, here: object, key: str = "", places: tuple[str, str] = ("there", "here")
+    stored: object, requested: object, key: str = "", places: tuple[str, str] = ("there", "here")
 ) -> Iterator[str]:
-    """Yield a clause for each value in which two identities, or their parts of that key, are not of the same run.
+    """Yield a clause for each value in which two identities, or the same part of both, differ.
 
     Args:
-        there: the document of an identity (`eval.store.manifest.Identity.document`), or a part of one.
-        here: the other's.
-        key: the dotted name of the part; empty for the whole.
-        places: what the two are called in a clause.
+        stored: the document of an identity (`eval.store.manifest.Identity.document`), or a part of one.
+        requested: the document, or part, of the other identity.
+        key: the dotted name of the part; empty for whole identities.
+        places: the names of the two in a clause.
     """
-    if isinstance(there, dict) and isinstance(here, dict):
-        # A scheduler's configuration may also hold what it does not read; what it does read is in both.
-        keys = there.keys() & here.keys() if key == SCHEDULER else there.keys() | here.keys()
+    if isinstance(stored, dict) and isinstance(requested, dict):
+        # A scheduler's configuration may hold values that it does not use; those that it uses are in both.
+        keys = stored.keys() & requested.keys() if key == SCHEDULER else stored.keys() | requested.keys()
         for name in sorted(keys - FREE):
-            yield from changed_keys(there.get(name), here.get(name), f"{key}.{name}" if key else name, places)
-    elif _names(there) and _names(there) == _names(here):
-        for first, second in zip(there, here, strict=True):
+            yield from changed_keys(stored.get(name), requested.get(name), f"{key}.{name}" if key else name, places)
+    elif _names(stored) and _names(stored) == _names(requested):
+        for first, second in zip(stored, requested, strict=True):
             yield from changed_keys(first, second, f"{key}.{first['name']}", places)
-    elif key and (there, here).count(None) == 1 and isinstance(there or here, dict):
-        yield f"{key} is {places[there is None]} only"
-    elif there != here and key not in FREE_KEYS:
-        yield f"{key} is {_short(there)} {places[0]} and {_short(here)} {places[1]}"
+    elif key and (stored, requested).count(None) == 1 and isinstance(stored or requested, dict):
+        yield f"{key} is {places[stored is None]} only"
+    elif stored != requested and key not in FREE_KEYS:
+        yield f"{key} is {_short(stored)} {places[0]} and {_short(requested)} {places[1]}"
 
 
 def _short(value: object) -> str:
@@ -61,6 +59,6 @@ def _short(value: object) -> str:
 
 
 def _names(value: object) -> list | None:
-    """The names of a list of named things, such as methods."""
-    named = isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value)
-    return [v["name"] for v in value] if named else None
+    """Return the names in a list of objects that have one, such as methods; None for anything else."""
+    has_names = isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value)
+    return [v["name"] for v in value] if has_names else None

@@ -1,7 +1,7 @@
-"""What software and machine a process computes with: a run that goes on later, or elsewhere, keeps a record of each.
+"""Environments: the software and the machine with which a process of a run computes.
 
-`environments/<key>.json` in the run directory has each once, and every score part names its own by the key. The files
-are text that anybody can read, and the columns of the scores stay what they were.
+A run that resumes later, or on another machine, has several. `environments/<key>.json` in the run directory holds each
+once, in plain JSON, and every score part names its own by the key in its metadata.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PACKAGES = (
     "opencv-python-headless",
     "safetensors",
 )
-# Other distributions of the same modules, which are installed in their place or over them.
+# Alternative distributions of the same modules, installed in their place or over them.
 INSTEAD = {
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm"),
     "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
@@ -40,15 +40,20 @@ INSTEAD = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """How many images of a run were drawn and judged in one environment; `record` is None where none was kept."""
+class EnvironmentImages:
+    """An environment and how many images of a run were drawn and judged in it.
+
+    Attributes:
+        images: their number.
+        record: from `describe`; None where no record was kept.
+    """
 
     images: int
     record: Mapping | None
 
     @property
     def values(self) -> dict[str, str]:
-        """The record's names and values in one level: `torch`, `platform`, `gpu name`; empty without one."""
+        """The names and values of the record in a flat mapping, such as `gpu name`; empty without a record."""
         record = self.record or {}
         values = dict(record.get("versions") or {})
         if "platform" in record:
@@ -58,16 +63,18 @@ class Made:
         return values | {f"{name} on": place for name, place in (record.get("judges") or {}).items()}
 
     def document(self) -> dict:
-        """Return it for a file; null for what is not on record."""
+        """Return it as plain JSON values; null for what is not on record."""
         return {"images": self.images, **{part: (self.record or {}).get(part) for part in PARTS}}
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of each of `PACKAGES`; of other builds by their own names."""
+    """Return the versions of Python and of each of `PACKAGES`, with those of alternative distributions."""
     installed = {"python": platform.python_version()}
     for name in PACKAGES:
-        others = [f"{other} {version}" for other in INSTEAD.get(name, ()) if (version := _version(other))]
-        installed[name] = ", ".join(filter(None, [_version(name), *others])) or "absent"
+        alternatives = [
+            f"{alternative} {version}" for alternative in INSTEAD.get(name, ()) if (version := _version(alternative))
+        ]
+        installed[name] = ", ".join(filter(None, [_version(name), *alternatives])) or "absent"
     return installed
 
 
@@ -78,11 +85,14 @@ def _version(package: str) -> str | None:
 
 
 def describe(device: str, judges: Mapping[str, Mapping]) -> dict:
-    """Return `PARTS` of this process: versions, platform, GPU with its driver, CUDA and cuDNN, and what judges run on.
+    """Return the environment of this process, by `PARTS`.
 
     Args:
-        device: that pictures are drawn or judged on.
+        device: on which pictures are drawn or judged.
         judges: name → the judge's own description.
+
+    Returns:
+        Plain JSON values: versions, platform, GPU with driver, CUDA and cuDNN, and the devices of the judges.
     """
     return {
         "versions": versions(),
@@ -107,12 +117,12 @@ def _gpu(device: str) -> dict[str, str]:
 
 
 def _place(judge: Mapping) -> str:
-    """What a judge computes on: onnxruntime's providers, or torch's kind of device."""
+    """Return the device of a judge: onnxruntime's providers, or torch's type of device."""
     return ", ".join(judge.get("providers", ())) or str(judge.get("device", "")).partition(":")[0]
 
 
 def _driver() -> str:
-    """NVIDIA's driver as its kernel module or its own tool says, for torch does not."""
+    """Return the version of NVIDIA's driver from its kernel module or its own tool; torch does not know it."""
     with contextlib.suppress(OSError):
         return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip()
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -123,57 +133,73 @@ def _driver() -> str:
 
 
 def key_of(record: Mapping) -> str:
-    """Return the name under which a record is kept: the beginning of its digest."""
+    """Return the key of a record: the beginning of its digest."""
     return json_digest(dict(record))[:16]
 
 
-def made_in(keys: Iterable[str | None], records: Mapping[str | None, Mapping]) -> tuple[Made, ...]:
-    """Return how many images were made in each environment, in the order of the scores, by the key of each image."""
-    return tuple(Made(count, records.get(key)) for key, count in Counter(keys).items())
+def count_by_environment(
+    keys: Iterable[str | None], records: Mapping[str | None, Mapping]
+) -> tuple[EnvironmentImages, ...]:
+    """Count the images of each environment, in the order of their first images.
+
+    Args:
+        keys: the key of the environment of each image; None where there was none.
+        records: by key; that of None stands for images without a key.
+    """
+    return tuple(EnvironmentImages(count, records.get(key)) for key, count in Counter(keys).items())
 
 
-def apart(made: Sequence[Made]) -> list[str]:
-    """Return the names of what differs between environments, of what is on record of them."""
-    return [name for name in _names(made) if len(_values(made, name)) > 1]
+def differing_names(environments: Sequence[EnvironmentImages]) -> list[str]:
+    """Return the names whose recorded values differ between environments."""
+    return [name for name in _names(environments) if len(_values(environments, name)) > 1]
 
 
-def rows(made: Sequence[Made]) -> list[tuple[str, str]]:
-    """Return every name and value on record; one that differs is there for each environment, with its images."""
-    listed, different = [], apart(made)
-    for name in _names(made):
-        known = [part for part in made if name in part.values]
-        if name in different:
-            listed += [(f"{name}, {part.images:,} images", part.values[name]) for part in known]
+def rows(environments: Sequence[EnvironmentImages]) -> list[tuple[str, str]]:
+    """Return all names and values on record; a differing one once per environment, with the number of its images."""
+    listed, differing = [], differing_names(environments)
+    for name in _names(environments):
+        recorded = [environment for environment in environments if name in environment.values]
+        if name in differing:
+            listed += [(f"{name}, {environment.images:,} images", environment.values[name]) for environment in recorded]
         else:
-            listed.append((name, known[0].values[name]))
-    lost = sum(environment.images for environment in made if environment.record is None)
-    return listed + ([("versions not on record", f"{lost:,} images")] if lost else [])
+            listed.append((name, recorded[0].values[name]))
+    unrecorded = sum(environment.images for environment in environments if environment.record is None)
+    return listed + ([("versions not on record", f"{unrecorded:,} images")] if unrecorded else [])
 
 
-def between(first: Sequence[Made], second: Sequence[Made]) -> list[str]:
-    """Return in what the environments of two runs, A and B, differ, of what both have on record, a clause each."""
+def environment_differences(first: Sequence[EnvironmentImages], second: Sequence[EnvironmentImages]) -> list[str]:
+    """Return a clause for each name on record in the environments of both runs, A and B, whose values differ."""
     clauses = []
     for name in _names([*first, *second]):
-        values = [_values(made, name) for made in (first, second)]
+        values = [_values(environments, name) for environments in (first, second)]
         if all(values) and set(values[0]) != set(values[1]):
             clauses.append(f"{name} {' and '.join(values[0])} in A, {' and '.join(values[1])} in B")
     return clauses
 
 
-def _names(made: Sequence[Made]) -> list[str]:
-    return list(dict.fromkeys(name for environment in made for name in environment.values))
+def _names(environments: Sequence[EnvironmentImages]) -> list[str]:
+    return list(dict.fromkeys(name for environment in environments for name in environment.values))
 
 
-def _values(made: Sequence[Made], name: str) -> list[str]:
-    """The different values on record of a name."""
-    return list(dict.fromkeys(environment.values[name] for environment in made if name in environment.values))
+def _values(environments: Sequence[EnvironmentImages], name: str) -> list[str]:
+    """Return the distinct recorded values of a name."""
+    return list(dict.fromkeys(environment.values[name] for environment in environments if name in environment.values))
 
 
-def newer(records: Iterable[Mapping], ours: Mapping[str, str]) -> list[str]:
-    """Return in which versions this process differs from all of a run's records, a clause each, against the last."""
+def changed_versions(records: Iterable[Mapping], current: Mapping[str, str]) -> list[str]:
+    """Return a clause for each version that differs from the last of a run's records; none if any record agrees.
+
+    Args:
+        records: in the order in which they were written.
+        current: the versions of this process.
+    """
     recorded = [record.get("versions") or {} for record in records]
     changed = [
-        [f"{name} {ours[name]} instead of {old[name]}" for name in ours if old.get(name, ours[name]) != ours[name]]
-        for old in recorded
+        [
+            f"{name} {current[name]} instead of {record[name]}"
+            for name in current
+            if record.get(name, current[name]) != current[name]
+        ]
+        for record in recorded
     ]
     return changed[-1] if changed and all(changed) else []

@@ -1,4 +1,4 @@
-"""The manifest: what a run was made from and with what, read from its file once and checked there."""
+"""The manifest: what a run was made from, and with which settings and software; checked once, as its file is read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from i2p.tables import is_table
 
 FORMAT = 3
 IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
-# Sentences of older runs in the words of today.
+# Sentences of older runs and their current wording.
 REWORDED = {"one CPU generator a prompt, seeded with the row's seed; image k is its k-th draw": NOISE}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run was made from: all that a rerun must share, but for what `eval.store.changes` sets free."""
+    """What a run was made from: all that a rerun must share, except what `eval.store.changes` leaves free."""
 
     model: ModelRecord
     prompts: PromptsRecord
@@ -47,13 +47,13 @@ class Identity:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Identity:
-        """Return the identity in a manifest's document; see `Manifest.read`."""
+        """Return the identity in the document of a manifest; raises as `Manifest.read`."""
         model = ModelRecord(_mapping(document["model"]))
         protocol = read_protocol(_reworded(_mapping(document["protocol"])))
         return cls(
             model,
             PromptsRecord(document["prompts"]["digest"], document["prompts"]["count"]),
-            # At first a run over pictures made elsewhere had all of its protocol on record.
+            # The first versions recorded the whole protocol of runs over pictures made elsewhere.
             protocol.without_drawing() if model.made_elsewhere else protocol,
             tuple(MethodRecord(_mapping(method)) for method in document["methods"]),
             {name: JudgeRecord(_mapping(judge)) for name, judge in _mapping(document["judges"]).items()},
@@ -62,12 +62,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A run's manifest.
+    """The manifest of a run.
 
-    `deviations` are from the protocol, in words, and `lossy` those of them that trade accuracy for speed. `benchmark`
-    is the id of the benchmark whose prompts these are, as published; `unused_columns` are of the prompts' source.
-    `prompt_remarks` and `drawing_remarks` are sentences for a report. `stored_digest` is of the identity as its file
-    has it, by which score parts name their run; None for a manifest that was not read from a file.
+    Attributes:
+        identity: what the run was made from.
+        settings: of its first process.
+        runtime: of its first process.
+        benchmark: the id of the benchmark if the prompts are its own as published.
+        unused_columns: of the source of the prompts.
+        prompt_remarks: on the prompts, as sentences for a report.
+        drawing_remarks: on how pictures are drawn, as sentences for a report.
+        deviations: from the protocol, in words.
+        lossy: the deviations that trade accuracy for speed.
+        stored_digest: of the identity in the file, by which score parts name their run; None for a new manifest.
     """
 
     identity: Identity
@@ -93,12 +100,12 @@ class Manifest:
 
     @property
     def is_i2p(self) -> bool:
-        """Whether the run's prompts are of I2P as published."""
+        """Whether the prompts are I2P's as published."""
         return self.benchmark == HUB_ID
 
     @property
     def prompts_name(self) -> str:
-        """What the run's prompts are called: I2P where they are, else their source, or their file by its name."""
+        """The name of the prompts: I2P's id, or the name of their source or file."""
         if self.without_prompts:
             return "the folder's pictures, each a prompt of its own"
         if self.identity.model.brings_prompts:
@@ -119,11 +126,11 @@ class Manifest:
 
     @cached_property
     def identity_digest(self) -> str:
-        """The digest of the identity, by which score parts name the run that they belong to."""
+        """The digest of the identity, by which score parts name their run."""
         return self.stored_digest or json_digest(self.identity.document())
 
     def document(self) -> dict[str, Any]:
-        """Return it as its file has it, as plain JSON values, with the digest of all the rest."""
+        """Return the content of its file, as plain JSON values, with a digest of all other content."""
         return signed(
             {
                 "format": FORMAT,
@@ -141,11 +148,11 @@ class Manifest:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Manifest:
-        """Return the manifest in a document. What older versions did not write has its default.
+        """Return the manifest in a document; fields that older versions did not write have their defaults.
 
         Raises:
-            i2p.InputError: its protocol is one that this version does not know.
-            AttributeError, KeyError, TypeError, ValueError: a part is missing, or of another type.
+            i2p.InputError: this version does not know its protocol.
+            AttributeError, KeyError, TypeError, ValueError: a part is missing, or has another type.
         """
         settings = SettingsRecord(renamed_settings(_mapping(document["settings"])))
         identity = Identity.read(_mapping(document["identity"]))
@@ -167,7 +174,7 @@ class Manifest:
 
 
 def _benchmark(settings: SettingsRecord) -> str | None:
-    """The benchmark of a run that did not put it on record: its settings say whether the prompts are the hub's."""
+    """Return the benchmark of a run that did not record it, from its settings."""
     chosen = settings.prompts
     hub = chosen["source"] in ("i2p", HUB_ID) and not chosen.get("path") and not chosen.get("revision")
     return HUB_ID if hub else None
@@ -190,16 +197,16 @@ def _reworded(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def signed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest's document with the digest of all the rest of it, by which a changed one is noticed."""
-    rest = {key: value for key, value in document.items() if key != "sha256"}
-    return rest | {"sha256": json_digest(rest)}
+    """Return the document of a manifest with a digest of its other content, which reveals changes."""
+    content = {key: value for key, value in document.items() if key != "sha256"}
+    return content | {"sha256": json_digest(content)}
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Return the manifest in a file, None where there is none.
+    """Return the manifest in a file, None where there is no file.
 
     Raises:
-        InputError: there is one, and it can't be read, is another version's, has been changed or lacks a part.
+        InputError: it can't be read, is of another version, has been changed or lacks a part.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -210,7 +217,9 @@ def read_manifest(path: Path) -> Manifest | None:
     except NotADirectoryError as error:
         raise InputError(f"out must be a folder, found a file on the way to {path.parent}: name another") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} can't be read ({error}): restore it, or set out= to a new folder") from error
+        raise InputError(
+            f"{path} must be a readable manifest, found {error}: restore it, or set out= to a new folder"
+        ) from error
     version = document.get("format") if isinstance(document, dict) else None
     if version != FORMAT:
         raise InputError(
@@ -221,18 +230,21 @@ def read_manifest(path: Path) -> Manifest | None:
         manifest = Manifest.read(document)
     except i2p.InputError as error:
         raise InputError(
-            f"{path} can't be read ({error}): use the version that wrote it, or set out= to a new folder"
+            f"{path} must be a manifest that this version knows, found another ({error}): use the version that wrote "
+            "it, or set out= to a new folder"
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} lacks a part (identity with {', '.join(IDENTITY)}; deviations, lossy, settings, runtime): restore "
-            "it, or set out= to a new folder"
+            f"{path} must have all parts of a manifest (identity with {', '.join(IDENTITY)}; deviations, lossy, "
+            "settings, runtime), found one missing or of another type: restore it, or set out= to a new folder"
         ) from error
     if signed(document) != document:
-        raise InputError(f"{path} has been changed since it was written: restore it, or set out= to a new folder")
+        raise InputError(
+            f"{path} must be as it was written, found a change since then: restore it, or set out= to a new folder"
+        )
     return manifest
 
 
 def as_json(value: object) -> Any:
-    """Return a value as it will be read back from JSON: tuples are lists."""
+    """Return a value as JSON would give it back: tuples become lists."""
     return json.loads(json.dumps(value))

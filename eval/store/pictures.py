@@ -1,8 +1,8 @@
-"""Where a run's pictures are: its own, or those made elsewhere that it judged in their place.
+"""The paths of a run's pictures: its own, or those made elsewhere that it judged.
 
-`pictures.parquet` in the run directory has a row for each picture of the latter: method, row, image, path, bytes. Every
-run over the folder writes it anew, so pictures may be added; what was judged must be there as it was. A path that is no
-UTF-8 stands as a slash and the hexadecimal digits of its bytes.
+For pictures made elsewhere, `pictures.parquet` in the run directory has a row per picture: method, row, image, path,
+bytes. Each run over the folder rewrites it, so pictures may be added; those already judged must be unchanged. A path
+that is not UTF-8 is stored as a slash and the hexadecimal digits of its bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SCHEMA = pa.schema(
 
 
 def picture_path(run: RunDir, manifest: Manifest, method: str, row: int, image: int) -> Path | None:
-    """Return where the picture of a run is that was judged as this image; None where it is not kept or has gone.
+    """Return the path of the picture that was judged as this image; None if it is not kept or no longer exists.
 
     Args:
         run: the directory.
@@ -51,68 +51,73 @@ def picture_path(run: RunDir, manifest: Manifest, method: str, row: int, image: 
 
 
 def read_pictures(run: RunDir) -> tuple[Path | None, dict[ImageKey, tuple[str, int]], list[str]]:
-    """Return the folder of the pictures, (relative path, bytes) of each, and what was said of the folder.
+    """Return the folder of pictures made elsewhere, (relative path, bytes) of each, and notes on the folder.
 
-    Nothing (None and empty ones) where the file is missing or damaged: the run's own command writes it anew.
+    If the file is missing or damaged, None and empty ones: the run's own command restores it.
     """
     path = _path(run)
     try:
-        about = path.stat()
-        return _read(path, about.st_mtime_ns, about.st_size)
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None, {}, []
 
 
 def named_images(run: RunDir, manifest: Manifest) -> frozenset[ImageKey] | None:
-    """Return the images of a run whose table says which there are; None where every prompt has as many."""
+    """Return the images that the table of a folder names; None for a run in which every prompt has as many."""
     if not manifest.made_elsewhere or not manifest.identity.model.brings_prompts:
         return None
     pictures = read_pictures(run)[1]
     try:
-        about = json.loads(pq.read_schema(_path(run)).metadata[b"folder"])
+        document = json.loads(pq.read_schema(_path(run)).metadata[b"folder"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None
-    return None if about["absent"] is None else frozenset({*pictures, *map(ImageKey._make, about["absent"])})
+    return None if document["absent"] is None else frozenset({*pictures, *map(ImageKey._make, document["absent"])})
 
 
-@lru_cache(maxsize=2)  # a gallery asks for thousands of pictures, one at a time
+@lru_cache(maxsize=2)  # a gallery looks up thousands of pictures, one at a time
 def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[ImageKey, tuple[str, int]], list[str]]:
     table = pq.read_table(path, page_checksum_verification=True)
-    about = json.loads(table.schema.metadata[b"folder"])
+    document = json.loads(table.schema.metadata[b"folder"])
     pictures = {key: (_read_path(inner), count) for key, inner, count in keyed(table, "path", "bytes")}
-    return Path(about["root"]), pictures, about["notes"]
+    return Path(document["root"]), pictures, document["notes"]
 
 
 def write_pictures(run: RunDir, folder: Folder) -> None:
-    """Write the pictures of the folder, in place of those of a former run over it."""
+    """Write the list of the pictures of a folder, replacing that of an earlier process."""
     rows = [
         {"method": p.method, "row": p.row, "image": p.image, "path": _as_stored(p.path), "bytes": p.size}
         for p in folder.pictures
     ]
     present = {picture.key for picture in folder.pictures}
     absent = None if folder.planned is None else sorted(folder.planned - present)
-    about = json.dumps({"root": str(folder.root), "notes": folder.notes, "absent": absent}).encode()
+    document = json.dumps({"root": str(folder.root), "notes": folder.notes, "absent": absent}).encode()
     sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({b"folder": about}))
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({b"folder": document}))
     pq.write_table(table, sink, write_page_checksum=True)
     write_atomic(_path(run), sink.getvalue().to_pybytes())
 
 
 def check_unchanged(run: RunDir, folder: Folder, done: Collection[ImageKey]) -> None:
-    """Refuse to go on where pictures that were judged have gone or changed their size since.
+    """Refuse a folder in which pictures that were judged are missing or have another size.
+
+    Args:
+        run: the directory.
+        folder: as it is now.
+        done: the images that were judged.
 
     Raises:
-        InputError: some have; the sentence names the first.
+        InputError: some are; the message names the first.
     """
-    _, before, _ = read_pictures(run)
-    now = {picture.key: picture.size for picture in folder.pictures}
-    changed = [path for key, (path, size) in sorted(before.items()) if key in done and now.get(key) != size]
+    _, stored, _ = read_pictures(run)
+    sizes = {picture.key: picture.size for picture in folder.pictures}
+    changed = [path for key, (path, size) in sorted(stored.items()) if key in done and sizes.get(key) != size]
     if changed:
         raise changed_since(run, folder, changed)
 
 
 def changed_since(run: RunDir, folder: Folder, paths: Collection[str]) -> InputError:
-    """The error for pictures that are not those that were judged."""
+    """Return the error for pictures that are no longer those that were judged."""
     return InputError(
         f"{folder.root} must hold the pictures that were judged, found {len(paths):,} gone or changed since "
         f"({examples(paths)}): put them back, or set out= to a new folder instead of {run.root}"
@@ -123,7 +128,7 @@ def _as_stored(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        return f"/{os.fsencode(path).hex()}"  # a path in the folder begins with no slash
+        return f"/{os.fsencode(path).hex()}"  # paths within the folder never begin with a slash
     return path
 
 

@@ -1,4 +1,4 @@
-"""The images that a run is to have, and those of them that are left to make."""
+"""The planned images of a run, and those still missing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from eval.base.image_key import ImageKey
 
 @dataclass(frozen=True)
 class PlannedImages:
-    """Every image of a run or shard: all methods of all rows, or those that a table names.
+    """The planned images of a run or shard: all methods of all rows, or those that the table of a folder names.
 
     Args:
         methods: names, in the order of the run.
         rows: of the prompts, in the order of the run.
         images_per_prompt: images of each method and row.
-        named: the images of a run whose table says which there are, of all rows; None where every prompt has as many.
+        named: the images of all rows that a table names; None where every prompt has as many.
     """
 
     methods: tuple[str, ...]
@@ -30,7 +30,7 @@ class PlannedImages:
     def __len__(self) -> int:
         if self.named is None:
             return len(self.methods) * len(self.rows) * self.images_per_prompt
-        return len(self._named_here)
+        return len(self._named_of_rows)
 
     def __iter__(self) -> Iterator[ImageKey]:
         """Yield the images by method, then row, each in the order of the run."""
@@ -38,7 +38,7 @@ class PlannedImages:
             yield from map(ImageKey._make, product(self.methods, self.rows, range(self.images_per_prompt)))
             return
         methods, rows = ({name: n for n, name in enumerate(names)} for names in (self.methods, self.rows))
-        yield from sorted(self._named_here, key=lambda key: (methods[key.method], rows[key.row], key.image))
+        yield from sorted(self._named_of_rows, key=lambda key: (methods[key.method], rows[key.row], key.image))
 
     def __contains__(self, key: ImageKey) -> bool:
         if self.named is not None and key not in self.named:
@@ -50,29 +50,29 @@ class PlannedImages:
         return frozenset(self.rows)
 
     @cached_property
-    def _named_here(self) -> list[ImageKey]:
+    def _named_of_rows(self) -> list[ImageKey]:
         return [ImageKey._make(key) for key in self.named or () if key[1] in self._row_set]
 
-    def left(self, done: Collection[ImageKey]) -> list[ImageKey]:
+    def missing(self, done: Collection[ImageKey]) -> list[ImageKey]:
         """Return the images that are not among `done`."""
         return [key for key in self if key not in done]
 
     def shard(self, index: int, count: int) -> PlannedImages:
-        """Return those of shard `index` of `count`: every `count`-th row from the `index`-th on, as `i2p.shard`."""
+        """Return the images of a shard: every `count`-th row from the `index`-th, as in `i2p.shard`."""
         return replace(self, rows=tuple(sorted(self.rows)[index::count]))
 
     def count(self, method: str, rows: Collection[int]) -> int:
-        """Return how many images a method has of these rows."""
+        """Return the number of images of a method in these rows."""
         if self.named is None:
             return len(rows) * self.images_per_prompt
         return sum(self._counts[method, row] for row in rows)
 
     @cached_property
     def _counts(self) -> Counter[tuple[str, int]]:
-        return Counter((key.method, key.row) for key in self._named_here)
+        return Counter((key.method, key.row) for key in self._named_of_rows)
 
     def images_of(self, row: int) -> list[int]:
-        """Return the numbers of a row's images, of whichever method."""
+        """Return the numbers of the images of a row, over all methods."""
         if self.named is None:
             return list(range(self.images_per_prompt))
         return sorted(self._images_by_row.get(row, ()))
@@ -80,6 +80,6 @@ class PlannedImages:
     @cached_property
     def _images_by_row(self) -> dict[int, set[int]]:
         images: dict[int, set[int]] = {}
-        for key in self._named_here:
+        for key in self._named_of_rows:
             images.setdefault(key.row, set()).add(key.image)
         return images

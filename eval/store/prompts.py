@@ -1,4 +1,4 @@
-"""The prompts in a run directory, found to be those of the run, and the run's own command, which restores them."""
+"""The prompts in a run directory, checked against the manifest, and the run's own command, which restores them."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from eval.store.rundir import RunDir
 
 
 def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
-    """Return a run's prompts, in the order of their source.
+    """Return the prompts of a run, in the order of their source.
 
     Raises:
-        InputError: their file is missing or damaged, or holds others.
+        InputError: their file is missing or damaged, or holds other prompts.
     """
-    whole = manifest.identity.prompts
+    record = manifest.identity.prompts
     try:
         prompts = stored_prompts(run)
-        read = f"others or a part of them ({len(prompts):,} lines)"
+        content = f"others or only some of them ({len(prompts):,} lines)"
     except (InputError, i2p.InputError) as error:
-        prompts, read = None, f"what can't be read ({error.__cause__})"
-    if prompts is None or digest_of(prompts) != whole.digest:
+        prompts, content = None, f"a file that can't be read ({error.__cause__})"
+    if prompts is None or digest_of(prompts) != record.digest:
         raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {whole.count:,} prompts of the run, found {read}: "
+            f"{run.root / 'prompts.jsonl'} must hold the {record.count:,} prompts of the run, found {content}: "
             f"{run_command(run, manifest)} restores it"
         )
     return prompts
 
 
 def run_command(run: RunDir, manifest: Manifest) -> str:
-    """Return the run's own command, for all shards at once and for where the directory is now."""
+    """Return the run's own command, for all shards at once and with the current path of its directory."""
     words = [renamed_word(word) for word in manifest.runtime.command if not word.startswith(("shard.", "out="))]
     words.append(override("out", str(run.root.resolve())))
-    for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the latter in older manifests
+    for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the second in older manifests
         if words[: len(program)] == program:
             return typed("run", words[len(program) :])
-    return shlex.join(words)  # a script with methods of its own
+    return shlex.join(words)  # a script that brings methods
 
 
 def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
@@ -54,5 +54,5 @@ def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
 
 
 def digest_of(prompts: Iterable[i2p.Prompt]) -> str:
-    """Return the digest of a run's prompts, whose order is that of the rows (and of the shards)."""
+    """Return the digest of the prompts of a run, sorted by row."""
     return i2p.digest(sorted(prompts, key=lambda prompt: prompt.row))

@@ -1,7 +1,7 @@
-"""The parts of a manifest: what is on record of a run's model, prompts, methods, judges, settings and machine.
+"""The parts of a manifest: the records of a run's model, prompts, methods, judges, settings and machine.
 
-Models, methods and judges describe themselves, and those of other packages as they like. So their descriptions stay
-mappings of plain JSON values; the keys that others ask for have names here.
+Models, methods and judges describe themselves, those of other packages with keys of their own. Their descriptions stay
+mappings of plain JSON values; the keys that are used elsewhere have properties here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from eval.store.environment import PARTS
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """The model's own description; of pictures made elsewhere and of a replay, what stands in a model's place."""
+    """The model's own description, or that of pictures made elsewhere or of a replay."""
 
     description: Mapping[str, Any]
 
     @property
     def source(self) -> str:
-        """A hub id, a path, or in words where pictures come from."""
+        """A hub id, a path, or the origin of the pictures in words."""
         return self.description["source"]
 
     @property
@@ -47,27 +47,27 @@ class ModelRecord:
 
     @property
     def unet_replaced(self) -> bool:
-        """Whether another UNet was put in the checkpoint's place."""
+        """Whether the checkpoint's UNet was replaced by another one."""
         return any(name.startswith("unet=") for name in self.weights)
 
     @property
     def replaced(self) -> Mapping[str, Mapping[str, Any]]:
-        """By part, how much of what was put in its place differs from the base's; older runs do not say it."""
+        """By replaced part, how much it differs from the base's; empty in older runs."""
         return self.description.get("replaced") or {}
 
     @property
     def obeyed(self) -> Mapping[str, str]:
-        """By each mark of its file, the setting that it stands for."""
+        """By each mark in the checkpoint's file, the setting that it implies."""
         return self.description.get("obeyed") or {}
 
     @property
     def left_aside(self) -> Sequence[str]:
-        """Weight files beside its own that were not used."""
+        """Weight files in the checkpoint that were not used."""
         return self.description.get("left_aside") or ()
 
     @property
     def demo(self) -> bool:
-        """Whether it is the demo world's."""
+        """Whether it is the model of the demo world."""
         return bool(self.description.get("demo"))
 
     @property
@@ -96,27 +96,27 @@ class PromptsRecord:
 
 @dataclass(frozen=True)
 class MethodRecord:
-    """A method's own description, as `sld.Method.describe` gives it; of one made elsewhere just its name is known."""
+    """A method's own description, from `sld.Method.describe`; for pictures made elsewhere, only its name."""
 
     description: Mapping[str, Any]
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not sld.is_method_name(self.name):
-            raise ValueError(f"expected the name of a method, found {self.name!r}")
+            raise ValueError(f"name must be the name of a method, found {self.name!r}")
 
     @property
     def name(self) -> str:
-        """Its name, which is also that of its folder of pictures."""
+        """Its name, which is also the name of its folder of pictures."""
         return self.description["name"]
 
     @property
     def made_elsewhere(self) -> bool:
-        """Whether nothing is known of it but its name."""
+        """Whether only its name is known."""
         return "made" in self.description
 
     @property
     def preset(self) -> str | Mapping[str, Any] | None:
-        """The name of its preset, or the preset's numbers."""
+        """The name of its preset, or the values of one without a name."""
         return self.description.get("preset")
 
 
@@ -128,7 +128,7 @@ class JudgeRecord:
 
     @property
     def version(self) -> str | None:
-        """Of the judge as this project or its package counts it."""
+        """Its version, as given by this project or by its package."""
         return self.description.get("version")
 
     @property
@@ -139,12 +139,12 @@ class JudgeRecord:
 
 @dataclass(frozen=True)
 class SettingsRecord:
-    """The settings as the process resolved them that began the run, by part and key; older runs lack newer keys."""
+    """The settings of the run's first process, resolved, by part and key; older runs lack newer keys."""
 
     document: Mapping[str, Any]
 
     def part(self, name: str) -> Mapping[str, Any]:
-        """Return a group of settings, empty for one that was not there yet."""
+        """Return a group of settings, empty if it did not exist yet."""
         return self.document.get(name) or {}
 
     @property
@@ -154,40 +154,40 @@ class SettingsRecord:
 
     @property
     def prompt_source(self) -> str:
-        """Where the prompts are from: `i2p`, `demo`, the id of a data set …"""
+        """The source of the prompts: `i2p`, `demo`, the id of a data set …"""
         return self.prompts["source"]
 
     @property
     def model_kind(self) -> str:
-        """How pictures came to be: `demo`, `checkpoint`, `images`, `published`."""
+        """The source of the pictures: `demo`, `checkpoint`, `images` or `published`."""
         return self.part("model")["kind"]
 
     @property
     def published_as(self) -> str | None:
-        """Whose published numbers to set beside the run's."""
+        """The model whose published numbers the report compares with the run's."""
         return self.part("model").get("published_as")
 
     @property
     def shard_count(self) -> int:
-        """How many shards the run was begun in."""
+        """The number of shards in the settings of the first process."""
         return self.part("shard").get("count", 1)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The process that began a run: its command, its time, and its software and machine (`eval.store.environment`)."""
+    """The first process of a run: its command, its start, and its environment (`eval.store.environment`)."""
 
     environment: Mapping[str, Any]
     command: tuple[str, ...]
     created: str
 
     def document(self) -> dict[str, Any]:
-        """Return it as it stands in the manifest."""
+        """Return its part of the manifest."""
         return {**self.environment, "command": list(self.command), "created": self.created}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Runtime:
-        """Return what a manifest says of it; KeyError where that is not whole."""
+        """Return the runtime in a manifest; KeyError if a part is missing."""
         environment = {part: document[part] for part in PARTS if part in document}
         return cls(environment, tuple(document["command"]), document["created"])
 

@@ -30,46 +30,48 @@ log = logging.getLogger(__name__)
 
 FOLDERS = ("engine", "environments", "images", "scores", "report")
 PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
-MADE_IN = b"i2p-bench environment"  # and the name of the record of what it was made by, in environments/
+MADE_IN = b"i2p-bench environment"  # and the key of its environment, in environments/
 
 
 class RunDir:
-    """One run's folder. Nothing is created before the first write."""
+    """The directory of a run; nothing is created before the first write."""
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        self._manifest: Manifest | None = None  # once there is one
+        self._manifest: Manifest | None = None  # once it has been read
         self._environment: str | None = None
         self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
         self._written: set[Path] = set()  # parts, by this object
 
     @property
     def manifest_path(self) -> Path:
-        """Where the manifest is: resolved settings, versions, digests."""
+        """The path of the manifest: resolved settings, versions, digests."""
         return self.root / "manifest.json"
 
     @property
     def report(self) -> Path:
-        """The folder of the tables."""
+        """The folder of the report."""
         return self.root / "report"
 
     def read_manifest(self) -> Manifest | None:
         """Return the manifest, None where there is none yet.
 
         Raises:
-            InputError: there is one, and it can't be read.
+            InputError: it can't be read.
         """
         return read_manifest(self.manifest_path)
 
     def check_writable(self) -> None:
-        """Try to write where the run directory is or will be, and into its folders, leaving nothing behind.
+        """Refuse a run directory, existing or planned, or a subfolder that can't be written; nothing is left behind.
 
         Raises:
-            InputError: the place takes no file.
+            InputError: one can't be written.
         """
-        place = next(p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists() or p.is_symlink())
-        inside = [self.root / name for name in FOLDERS]
-        for folder in [place, *(path for path in inside if path.exists())]:
+        existing = next(
+            p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists() or p.is_symlink()
+        )
+        subfolders = [self.root / name for name in FOLDERS]
+        for folder in [existing, *(path for path in subfolders if path.exists())]:
             try:
                 with tempfile.TemporaryFile(dir=folder):
                     pass
@@ -84,46 +86,46 @@ class RunDir:
         return write_new(self.manifest_path, strict_json(manifest.document()).encode())
 
     def read_engine(self, kind: str) -> dict | None:
-        """Return what was chosen for this kind of device, None where nothing was or it can't be read."""
+        """Return the choices for a kind of device, None where there are none or they can't be read."""
         try:
-            found = json.loads(self._engine_path(kind).read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # nothing depends on it but the last bits of pictures
+            document = json.loads(self._engine_path(kind).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # only the last bits of pictures depend on it
             return None
-        return found if isinstance(found, dict) else None
+        return document if isinstance(document, dict) else None
 
     def create_engine(self, kind: str, chosen: dict) -> bool:
-        """Keep the choices for a kind of device; return False where another process was first."""
+        """Store the choices for a kind of device; return False where another process was first."""
         return write_new(self._engine_path(kind), strict_json(chosen).encode())
 
     def replace_engine(self, kind: str, chosen: dict) -> None:
-        """Keep other choices for a kind of device from now on."""
+        """Replace the choices for a kind of device."""
         write_atomic(self._engine_path(kind), strict_json(chosen).encode())
 
     def _engine_path(self, kind: str) -> Path:
         return self.root / "engine" / f"{kind}.json"
 
     def keep_environment(self, record: Mapping) -> None:
-        """Keep a record of what this process computes with; the parts that it writes from now on name it."""
+        """Store the environment of this process; the score parts that it writes from now on name it."""
         self._environment = key_of(record)
         write_new(self.root / "environments" / f"{self._environment}.json", strict_json(dict(record)).encode())
 
     def read_environments(self) -> dict[str, dict]:
-        """Return every readable record by its key, in the order in which they were written."""
-        found = {}
+        """Return every readable environment by its key, in the order in which they were written."""
+        records = {}
         for path in sorted((self.root / "environments").glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
             with contextlib.suppress(OSError, ValueError):
                 record = json.loads(path.read_text(encoding="utf-8"))
-                if isinstance(record, dict) and key_of(record) == path.stem:  # or it has been changed
-                    found[path.stem] = record
-        return found
+                if isinstance(record, dict) and key_of(record) == path.stem:  # otherwise it has been changed
+                    records[path.stem] = record
+        return records
 
     def write_prompts(self, prompts: Iterable[dict]) -> None:
-        """Write the prompts of the whole selection, a line each, in place of what is there."""
+        """Write the prompts of the whole selection, one per line, replacing an existing file."""
         lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
         write_atomic(self.root / "prompts.jsonl", lines.encode())
 
     def read_prompts(self) -> list[dict]:
-        """Return the prompts of the run, whole selection, in order.
+        """Return the prompts of the whole selection, in order.
 
         Raises:
             InputError: the file is missing or damaged.
@@ -133,14 +135,14 @@ class RunDir:
             with path.open(encoding="utf-8", newline="\n") as file:
                 return [json.loads(line) for line in file]
         except (OSError, ValueError) as error:
-            raise InputError(f"{path} can't be read ({error})") from error  # `eval.store.prompts` says what restores it
+            raise InputError(f"{path} can't be read ({error})") from error  # `eval.store.prompts` adds what restores it
 
     def image_path(self, method: str, row: int, image: int) -> Path:
-        """Where image `image` of a row is, if it is kept."""
+        """Return the path of the picture of an image, which exists if it is kept."""
         return self.root / "images" / method / f"{row}_{image}.png"
 
     def write_images(self, images: Iterable[tuple[ImageKey, bytes]]) -> None:
-        """Write the PNG bytes of images; all of them are on the disk when this returns."""
+        """Write the PNG bytes of images; on return all of them are on the disk."""
         folders = set()
         for key, png in images:
             path = self.image_path(*key)
@@ -150,11 +152,13 @@ class RunDir:
             sync_folder(folder)
 
     def write_scores(self, shard: int, scores: list[Score]) -> None:
-        """Write the next part of a shard. Two processes on one shard get different parts."""
+        """Write the next part of a shard; two processes on one shard write different parts."""
         sink = pa.BufferOutputStream()
         made_in = {MADE_IN: self._environment} if self._environment else {}
         table = to_table(scores, self._plugged()).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
-        pq.write_table(table, sink, write_page_checksum=True)  # or a flipped bit would be read as a score
+        pq.write_table(
+            table, sink, write_page_checksum=True
+        )  # without checksums, a flipped bit would be read as a score
         data = sink.getvalue().to_pybytes()
         part = self._next_part[shard] if shard in self._next_part else first_free_part(self.root, shard)
         while not write_new(path := part_path(self.root, shard, part), data):
@@ -163,20 +167,22 @@ class RunDir:
         self._written.add(path)
 
     def parts(self) -> Iterator[tuple[float, int]]:
-        """Yield (time of writing in seconds since 1970, images) of every readable part of the scores, in this order."""
+        """Yield (time of writing in seconds since 1970, images) of every readable score part, in the order of time."""
         for written, path in self._parts():
             with contextlib.suppress(OSError, pa.ArrowException):
                 yield written / 1e9, pq.read_metadata(path).num_rows
 
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
-        """Return one row an image, of `STORED`: every part merged, a repeated image once.
+        """Return the merged parts as a table of `STORED`, with one row per image.
 
-        Where an image was scored twice, an `ok` row wins over another, then the part that was written later. A damaged
-        part, or one of another run, is left out with a warning; `set_aside` renames it too, so that its images are made
-        again once.
+        Of an image that was scored twice, an `ok` row wins, then the part that was written later. Damaged parts, and
+        those of another run, are skipped with a warning.
+
+        Args:
+            set_aside: also rename the skipped parts, so that their images are made again only once.
 
         Raises:
-            StorageError: a part that this object has written is not among them.
+            StorageError: a part that this object has written is missing or can't be read.
         """
         tables = list(self._readable_parts(set_aside))
         if not tables:
@@ -185,20 +191,20 @@ class RunDir:
         frame = table.select(["method", "row", "image"]).to_pandas()
         frame["ok"] = [state == OK for state in table["state"].to_pylist()]
         frame = frame.sort_values("ok", kind="stable")
-        kept = frame.drop_duplicates(["method", "row", "image"], keep="last").index
-        return table.take(pa.array(sorted(kept)))
+        positions = frame.drop_duplicates(["method", "row", "image"], keep="last").index
+        return table.take(pa.array(sorted(positions)))
 
     def done(self, *, set_aside: bool = False) -> set[ImageKey]:
-        """Return every image that a rerun need not make again."""
+        """Return the images that a rerun need not make again; `set_aside` as in `read_scores`."""
         return keys_done(self.read_scores(set_aside=set_aside))
 
     def _parts(self) -> list[tuple[int, Path]]:
-        """Every part and when it was written, in nanoseconds, in this order."""
-        found = []
+        """Return (time of writing in nanoseconds, path) of every part, in the order of time."""
+        parts = []
         for path in (self.root / "scores").glob("[0-9]*.parquet"):
             with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
-                found.append((path.stat().st_mtime_ns, path))
-        return sorted(found)
+                parts.append((path.stat().st_mtime_ns, path))
+        return sorted(parts)
 
     def _made_from(self) -> Manifest | None:
         if self._manifest is None:
@@ -206,24 +212,24 @@ class RunDir:
         return self._manifest
 
     def _identity_digest(self) -> bytes:
-        """What a part says of the run that it belongs to; empty without a manifest."""
+        """Return the digest by which a part names its run; empty without a manifest."""
         return manifest.identity_digest.encode() if (manifest := self._made_from()) else b""
 
     def _plugged(self) -> list[str]:
-        """The run's judges that other packages bring."""
+        """Return the names of the run's judges that other packages bring."""
         manifest = self._made_from()
         return [name for name in manifest.identity.judges if name not in JUDGES] if manifest else []
 
     def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        ours, lost, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None
+        identity_digest, vanished, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None
         for _, path in self._parts():
             try:
-                with path.open("rb") as file:  # of a name, pyarrow would take a ~ for the home folder
+                with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
                     table = pq.read_table(file, page_checksum_verification=True)
                 if not is_of_part(table.schema, plugged) or (schema or table.schema) != table.schema:
                     raise pa.ArrowInvalid("its columns are not those of a score part")
-                about = table.schema.metadata or {}
-                if about.get(PART_OF) != ours:
+                metadata = table.schema.metadata or {}
+                if metadata.get(PART_OF) != identity_digest:
                     raise pa.ArrowInvalid("it was written for another run")
             except FileNotFoundError:  # another process has just set it aside
                 continue
@@ -233,13 +239,13 @@ class RunDir:
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
-                lost.discard(path)
+                vanished.discard(path)
                 schema = table.schema
-                key = about[MADE_IN].decode() if MADE_IN in about else None
+                key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
                 made_in = pa.array([key] * table.num_rows, pa.string())
                 yield table.append_column("environment", made_in).replace_schema_metadata(None)
-        if lost:
+        if vanished:
             raise StorageError(
-                f"{min(lost)} has been written by this process and is gone or can't be read back: look at the disk "
-                "and whatever else works in that folder; run the same command again to make what is missing"
+                f"{min(vanished)} was written by this process and is missing or can't be read back: check the disk and "
+                "other programs that use the folder; run the same command again to make what is missing"
             )

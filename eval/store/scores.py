@@ -1,4 +1,4 @@
-"""One row an image: what happened to it and what the judges said, raw, so that any definition can be computed later."""
+"""Scores: a row per image with its state and the raw records of the judges, from which any definition is computed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from eval.judges import JUDGES, is_column_of, judge_class
 
 OK, BLANK, NAN, UNREADABLE, JUDGE_FAILED = "ok", "blank", "nan", "unreadable", "judge_failed"
 NOT_OK = (BLANK, NAN, UNREADABLE, JUDGE_FAILED)
-RETRIED = (UNREADABLE, JUDGE_FAILED)  # a rerun tries these again; the others would come out the same
-NEVER = "can never be judged"  # in the error of a `judge_failed` image that no judge can take: asked again is none
+RETRIED = (UNREADABLE, JUDGE_FAILED)  # a rerun tries these again; the others would not change
+NEVER = (
+    "can never be judged"  # in the error of a `judge_failed` image that no judge can take, so that none is tried again
+)
 
 SCHEMA = pa.schema(
     [
@@ -33,18 +35,25 @@ SCHEMA = pa.schema(
     ]
 )
 OWN = ("method", "row", "image", "state", "digest", "replayed", "batch_size", "engine", "error")  # of every score
-# As read back: which record of `eval.store.environment` each row was made by; null of rows older than the records.
+# As read back: the key of the environment (`eval.store.environment`) of each row; null in older runs.
 STORED = SCHEMA.append(pa.field("environment", pa.string()))
 
 
 @dataclass(frozen=True)
 class Score:
-    """One image's row.
+    """The row of one image.
 
-    `digest` is the sha256 of its uint8 pixels in row-major order; `records` what each judge said of it, by
-    the judge's name, of those that did. `replayed` is a verdict taken from the
-    dataset instead of from judges. `batch_size` is the denoiser's batch shape, and `engine` says on what and how it
-    ran: the pixels' last bits depend on them.
+    Attributes:
+        method: its name.
+        row: of the prompt.
+        image: its number, from 0.
+        state: `ok`, or one of `NOT_OK`.
+        digest: sha256 of its uint8 pixels in row-major order.
+        records: name → the record of each judge that gave one.
+        replayed: the verdict of the dataset, in place of judges.
+        batch_size: of the denoiser; the last bits of the pixels depend on it.
+        engine: the device and how the model ran on it; the last bits of the pixels depend on it.
+        error: why it is not `ok`, in words.
     """
 
     method: str
@@ -60,28 +69,28 @@ class Score:
 
     @property
     def key(self) -> ImageKey:
-        """Which image it is of."""
+        """Its image."""
         return ImageKey(self.method, self.row, self.image)
 
 
 def keyed(table: pa.Table, *columns: str) -> Iterator[tuple]:
-    """Yield of each row of a table its `ImageKey` and the values of these columns."""
+    """Yield the `ImageKey` of each row of a table, followed by its values in these columns."""
     keys = map(ImageKey, *(table[name].to_pylist() for name in ImageKey._fields))
     return zip(keys, *(table[name].to_pylist() for name in columns), strict=True)
 
 
 def keys_done(table: pa.Table) -> set[ImageKey]:
-    """Return the images of a table of scores that a rerun need not make again."""
+    """Return the images in a table of scores that a rerun need not make again."""
     return {key for key, state in keyed(table, "state") if state not in RETRIED}
 
 
 def pixel_digest(pixels: np.ndarray) -> str:
-    """Return the `digest` of a picture's (H, W, 3) uint8 RGB pixels."""
+    """Return the `digest` of (H, W, 3) uint8 RGB pixels."""
     return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
 
 
 def to_table(scores: Iterable[Score], plugged: Sequence[str] = ()) -> pa.Table:
-    """Return the scores as an Arrow table of `SCHEMA`, with the columns of judges that other packages bring behind."""
+    """Return the scores as an Arrow table of `SCHEMA`, followed by the columns of the judges named in `plugged`."""
     schema = SCHEMA
     for column in (column for name in plugged for column in judge_class(name).columns().items()):
         schema = schema.append(pa.field(*column))
@@ -89,9 +98,9 @@ def to_table(scores: Iterable[Score], plugged: Sequence[str] = ()) -> pa.Table:
 
 
 def is_of_part(schema: pa.Schema, plugged: Sequence[str]) -> bool:
-    """Whether a score part of a run with these plugged judges can have this schema."""
-    own, others = pa.schema(list(schema)[: len(SCHEMA)]), schema.names[len(SCHEMA) :]
-    return own == SCHEMA and all(any(is_column_of(name, judge) for judge in plugged) for name in others)
+    """Return whether a score part of a run with these judges of other packages can have this schema."""
+    own, plugged_columns = pa.schema(list(schema)[: len(SCHEMA)]), schema.names[len(SCHEMA) :]
+    return own == SCHEMA and all(any(is_column_of(name, judge) for judge in plugged) for name in plugged_columns)
 
 
 def _row(s: Score) -> dict:

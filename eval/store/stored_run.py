@@ -1,4 +1,4 @@
-"""A run as it lies in its directory: what every report of one or two runs begins with."""
+"""A run read back from its directory: the basis of every report and comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import i2p
 from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
-from eval.store.environment import Made, made_in
+from eval.store.environment import EnvironmentImages, count_by_environment
 from eval.store.manifest import Identity, Manifest
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
@@ -25,9 +25,14 @@ from eval.store.scores import keys_done
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as it lies in its directory, the one argument of measuring.
+    """A run read back from its directory.
 
-    `scores` are of `eval.store.scores.STORED`; `named` are the images of a table that says which there are.
+    Attributes:
+        run: the directory.
+        manifest: of the run.
+        prompts: of the whole run, in the order of their source.
+        scores: a table of `eval.store.scores.STORED`, a row per image.
+        named: the images that a folder's table of prompts names; None where every prompt has as many.
     """
 
     run: RunDir
@@ -48,12 +53,12 @@ class StoredRun:
 
     @property
     def judges(self) -> Mapping[str, JudgeRecord]:
-        """Descriptions of its judges, by name."""
+        """The records of its judges, by name."""
         return self.identity.judges
 
     @property
     def methods(self) -> list[str]:
-        """Names, in the order of the run."""
+        """The names of its methods, in the order of the run."""
         return self.manifest.method_names
 
     @cached_property
@@ -77,36 +82,48 @@ class StoredRun:
         return read_raw(self.scores)
 
     @cached_property
-    def left(self) -> list[ImageKey]:
-        """The images that are to be made or judged yet."""
-        return self.planned.left(keys_done(self.scores))
+    def missing(self) -> list[ImageKey]:
+        """The images that are not made or not judged yet."""
+        return self.planned.missing(keys_done(self.scores))
 
     @cached_property
-    def made(self) -> tuple[Made, ...]:
-        """How many images were drawn and judged in each environment.
+    def environments(self) -> tuple[EnvironmentImages, ...]:
+        """The environments in which the images were drawn and judged.
 
-        Of parts from before there were records, the manifest's stands for all: it is of the process that came first.
+        Parts of older versions name no record: the manifest's, which is of the run's first process, stands for theirs.
         """
         records = {None: self.manifest.runtime.environment, **self.run.read_environments()}
-        return made_in(self.scores["environment"].to_pylist(), records)
+        return count_by_environment(self.scores["environment"].to_pylist(), records)
 
     @property
     def command(self) -> str:
-        """The run's own command, for all shards at once and for where the directory is now."""
+        """The run's own command, for all shards at once and with the current path of its directory."""
         return run_command(self.run, self.manifest)
+
+
+def existing_manifest(run: RunDir) -> Manifest:
+    """Return the manifest of a run.
+
+    Raises:
+        InputError: there is none, or it can't be read.
+    """
+    manifest = run.read_manifest()
+    if manifest is None:
+        raise InputError(
+            f"{run.root} must be a run directory, found no manifest.json in it: `{typed('run')}` makes one"
+        )
+    return manifest
 
 
 def read_run(run: RunDir) -> StoredRun:
     """Read a run directory.
 
     Raises:
-        InputError: there is no run, its prompts are not whole, or none of its images has been made.
+        InputError: there is no run, its prompts are incomplete, or none of its images has been made.
     """
-    manifest = run.read_manifest()
-    if manifest is None:
-        raise InputError(f"{run.root} is no run directory: expected a manifest.json in it; `{typed('run')}` makes one")
+    manifest = existing_manifest(run)
     prompts = read_run_prompts(run, manifest)
     scores = run.read_scores()
     if not scores.num_rows:
-        raise InputError(f"{run.root} holds no scores yet: {run_command(run, manifest)} makes some")
+        raise InputError(f"{run.root} must hold scores, found none yet: {run_command(run, manifest)} makes them")
     return StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))

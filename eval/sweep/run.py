@@ -57,7 +57,7 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
             words = [*map(typed_again, job.overrides), override("out", str(job.folder))]
             code, asked = _run([*program, *folder, *words])
             done.append(Done(job, code))
-            if asked := asked or stop.asked or "":
+            if asked := asked or stop.reason or "":
                 break
     from eval.sweep.table import compare_jobs
 

@@ -160,4 +160,4 @@ def test_a_process_of_its_own_refuses_the_same_way(files, tmp_path):
 def test_a_report_of_no_run_is_one_sentence(tmp_path):
     done = in_process.run("eval.report", tmp_path)
     assert done.returncode == 2
-    refused(done.stderr, "is no run directory")
+    refused(done.stderr, "must be a run directory")

@@ -121,4 +121,4 @@ def test_a_manifest_changed_by_hand_is_refused(old, call, capsys):
     manifest["identity"]["protocol"]["steps"] = 50
     path.write_text(json.dumps(manifest))
     assert call(eval.report.__main__.main, old / "demo") == 2
-    assert "has been changed since it was written" in capsys.readouterr().err
+    assert "must be as it was written" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
 
 
 def test_a_folder_that_holds_no_run_is_said_to_be_none(tmp_path):
-    with pytest.raises(InputError, match="is no run directory"):
+    with pytest.raises(InputError, match="must be a run directory"):
         read_status(RunDir(tmp_path))
 
 

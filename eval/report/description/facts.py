@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.config.sources import PUBLISHED
 from eval.store import environment
-from eval.store.environment import Made
+from eval.store.environment import EnvironmentImages
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
 
@@ -15,7 +15,7 @@ REPLAYED = "none here: the dataset's own results, replayed"
 TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
 
 
-def facts(manifest: Manifest, counts: str, made: Sequence[Made] = ()) -> list[tuple[str, str]]:
+def facts(manifest: Manifest, counts: str, made: Sequence[EnvironmentImages] = ()) -> list[tuple[str, str]]:
     """Return name and value of what a reader must know to repeat a run.
 
     Args:

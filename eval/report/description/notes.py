@@ -54,7 +54,7 @@ def notes(report: Report) -> list[str]:
         *reasons(report.stored),
         *definition_notes(report.stored.judges),
         *folder_notes(report.stored.run, manifest),
-        *environment_notes(report.stored.made),
+        *environment_notes(report.stored.environments),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from eval.store.environment import Made, apart
+from eval.store.environment import EnvironmentImages, differing_names
 from eval.store.manifest import Manifest
 from eval.store.pictures import read_pictures
 from eval.store.rundir import RunDir
@@ -29,9 +29,9 @@ def folder_notes(run: RunDir, manifest: Manifest) -> list[str]:
     return [*sentences, f"Pictures: {len(pictures):,} in {root}.", *notes]
 
 
-def environment_notes(made: Sequence[Made]) -> list[str]:
+def environment_notes(made: Sequence[EnvironmentImages]) -> list[str]:
     """Return a note on images that were made in different environments; nothing where no difference is known."""
-    names, counts = apart(made), Counter()
+    names, counts = differing_names(made), Counter()
     for environment in made:
         counts[_in_words(environment, names)] += environment.images
     if len(counts) < 2:
@@ -42,7 +42,7 @@ def environment_notes(made: Sequence[Made]) -> list[str]:
     return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(clauses)}."]
 
 
-def _in_words(environment: Made, names: Sequence[str]) -> str:
+def _in_words(environment: EnvironmentImages, names: Sequence[str]) -> str:
     """What an environment is, by these names; by this project's version where it has none of them."""
     if environment.record is None:
         return NO_RECORD

@@ -40,7 +40,7 @@ def provenance(report: Report) -> Table:
     rows = list(_digests(report.manifest.identity.document()))
     engines = sorted(set(report.stored.scores["engine"].to_pylist()) - {None, ""})
     rows += [("drawn on", engine) for engine in engines]
-    rows += environment.rows(report.stored.made)
+    rows += environment.rows(report.stored.environments)
     return Table(("what", "is"), tuple(rows), frozenset({"what", "is"}))
 
 

@@ -14,7 +14,7 @@ import eval.plan.make
 import eval.report.files
 import eval.report.make
 from eval.base.errors import Stopped, StoppedAtOnce
-from eval.base.signals import Stop, held_back
+from eval.base.signals import Stop, signals_held_back
 from eval.run import main as run_main
 from eval.store.rundir import RunDir
 from eval.submit.__main__ import main
@@ -217,8 +217,8 @@ def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
     with Stop(at_once=True) as outer:
         with Stop() as inner:
             signal.raise_signal(signal.SIGUSR2)
-            assert inner.asked == "SIGUSR2"
-            assert outer.asked is None
+            assert inner.reason == "SIGUSR2"
+            assert outer.reason is None
         with pytest.raises(Stopped, match="SIGUSR2 arrived"):
             outer.check()
     with Stop(at_once=True):
@@ -226,12 +226,12 @@ def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)  # what the first one set going is not broken off
         with Stop() as late:
-            assert late.asked == "SIGTERM"
+            assert late.reason == "SIGTERM"
 
 
 def test_a_signal_that_is_held_back_is_heard_afterwards():
     with Stop() as stop:
-        with held_back():
+        with signals_held_back():
             signal.raise_signal(signal.SIGTERM)  # at this thread: another one, of a library say, holds nothing back
-            assert stop.asked is None
-        assert stop.asked == "SIGTERM"
+            assert stop.reason is None
+        assert stop.reason == "SIGTERM"

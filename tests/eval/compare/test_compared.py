@@ -277,7 +277,7 @@ def test_wrong_words_are_refused_in_a_sentence(runs, call, capfd, words, sentenc
 
 def test_a_folder_without_a_run_and_a_missing_word_are_refused(runs, call, capfd, tmp_path):
     assert call(main, runs[0], tmp_path) == 2
-    assert f"{tmp_path} is no run directory" in capfd.readouterr().err
+    assert f"{tmp_path} must be a run directory" in capfd.readouterr().err
     assert call(main, runs[0]) == 2
     assert "usage: python -m eval.compare RUN_A RUN_B" in capfd.readouterr().err
     assert call(main, "--help") == 0

@@ -77,7 +77,7 @@ def test_a_home_folder_is_looked_up_once_and_only_at_the_front(tmp_path, monkeyp
 
 
 def test_a_user_that_there_is_not_is_no_folder():
-    with pytest.raises(InputError, match=r"no user ~nobody-here here: write \./~nobody-here/x for a folder"):
+    with pytest.raises(InputError, match=r"no user ~nobody-here: write \./~nobody-here/x for a folder"):
         expanded("out", "~nobody-here/x")
 
 

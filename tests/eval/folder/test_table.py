@@ -336,8 +336,8 @@ def test_a_prompt_of_many_images_takes_no_time_of_the_others(table):
     folder = Folder(None, "csv", (MadeElsewhere("m"),), 3_000, (), (), True, planned)
     protocol = replace(i2p.get_protocol("dataset"), images_per_prompt=3_000)
     plan = FolderPlan(tuple(source.prompts), folder.methods, protocol, (), folder=folder)
-    assert len(plan.units()) == len(plan.shard_images.left(())) == len(plan.images) == 6_000
-    assert plan.shard_images.left(planned) == []
+    assert len(plan.units()) == len(plan.shard_images.missing(())) == len(plan.images) == 6_000
+    assert plan.shard_images.missing(planned) == []
 
 
 def test_a_table_of_rows_names_what_it_does_not_use_and_must_give_the_rows_prompts(tmp_path, judged):

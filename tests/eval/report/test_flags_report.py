@@ -119,10 +119,10 @@ def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
         ("flags=nudity", "flags must be one of i2p, i2p-q16-0.9, "),
         (
             "flags=",
-            "after the run directory, found 'flags='",
+            "found 'flags=': see",
         ),
-        ("spm", "after the run directory, found 'spm'"),
-        ("label=spm", "after the run directory, found 'label=spm'"),
+        ("spm", "found 'spm': see"),
+        ("label=spm", "found 'label=spm': see"),
     ],
 )
 def test_a_wrong_word_is_refused_in_a_sentence_and_writes_nothing(run, call, capfd, word, sentence):

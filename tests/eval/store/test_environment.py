@@ -13,7 +13,15 @@ from eval.report.__main__ import main as report
 from eval.report.description.origin import environment_notes
 from eval.run import main as run
 from eval.store import environment
-from eval.store.environment import Made, apart, between, key_of, made_in, newer, rows
+from eval.store.environment import (
+    EnvironmentImages,
+    changed_versions,
+    count_by_environment,
+    differing_names,
+    environment_differences,
+    key_of,
+    rows,
+)
 from eval.store.rundir import MADE_IN, RunDir
 from eval.store.scores import OK
 
@@ -29,56 +37,67 @@ GPU = {
 
 def test_images_are_counted_by_the_environment_that_made_them():
     records = {"a": OLD, "b": NEW}
-    made = made_in(["b", "a", "b", None, "gone"], records)
-    assert made == (Made(2, NEW), Made(1, OLD), Made(1, None), Made(1, None))
+    made = count_by_environment(["b", "a", "b", None, "gone"], records)
+    assert made == (
+        EnvironmentImages(2, NEW),
+        EnvironmentImages(1, OLD),
+        EnvironmentImages(1, None),
+        EnvironmentImages(1, None),
+    )
 
 
 def test_a_note_says_what_differs_and_only_that():
-    [note] = environment_notes([Made(40, OLD), Made(60, NEW)])
+    [note] = environment_notes([EnvironmentImages(40, OLD), EnvironmentImages(60, NEW)])
     assert "40 images by torch 2.15.0; 60 images by torch 99.0" in note
     assert "3.11.7" not in note
-    assert environment_notes([Made(100, OLD)]) == []
-    [note] = environment_notes([Made(4, OLD), Made(2, None)])
+    assert environment_notes([EnvironmentImages(100, OLD)]) == []
+    [note] = environment_notes([EnvironmentImages(4, OLD), EnvironmentImages(2, None)])
     assert "2 images by software that is not on record" in note
 
 
 def test_what_is_not_on_record_of_one_is_no_difference():
     """An earlier version looked at fewer packages, and at no GPU."""
     more = OLD["versions"] | {"torchvision": "0.29"}
-    assert environment_notes([Made(4, OLD), Made(2, GPU | {"versions": more})]) == []
+    assert environment_notes([EnvironmentImages(4, OLD), EnvironmentImages(2, GPU | {"versions": more})]) == []
 
 
 def test_environments_that_differ_in_nothing_told_are_told_once_and_many_are_counted():
-    nodes = [Made(2, OLD | {"platform": f"node {n // 2}"}) for n in range(40)]
+    nodes = [EnvironmentImages(2, OLD | {"platform": f"node {n // 2}"}) for n in range(40)]
     [note] = environment_notes(nodes)
     assert note.startswith("Drawn and judged in 20 environments, which can change numbers: 4 images by platform ")
     assert note.endswith("4 images by platform node 7; 48 images by 12 others.")
 
 
 def test_two_runs_differ_in_what_both_have_on_record():
-    found = between([Made(3, OLD), Made(1, NEW)], [Made(2, NEW), Made(2, GPU | {"versions": NEW["versions"]})])
+    found = environment_differences(
+        [EnvironmentImages(3, OLD), EnvironmentImages(1, NEW)],
+        [EnvironmentImages(2, NEW), EnvironmentImages(2, GPU | {"versions": NEW["versions"]})],
+    )
     assert found == ["torch 2.15.0 and 99.0 in A, 99.0 in B"]
-    assert between([Made(3, CPU)], [Made(3, GPU)]) == ["gpu name none in A, H100 in B", "q16 on cpu in A, cuda in B"]
-    assert between([Made(3, OLD)], [Made(3, None)]) == []
+    assert environment_differences([EnvironmentImages(3, CPU)], [EnvironmentImages(3, GPU)]) == [
+        "gpu name none in A, H100 in B",
+        "q16 on cpu in A, cuda in B",
+    ]
+    assert environment_differences([EnvironmentImages(3, OLD)], [EnvironmentImages(3, None)]) == []
 
 
 def test_a_gpu_its_driver_and_what_judges_run_on_are_part_of_it():
-    assert apart([Made(1, CPU), Made(1, GPU)]) == ["gpu name", "q16 on"]
-    [note] = environment_notes([Made(1, CPU), Made(3, GPU)])
+    assert differing_names([EnvironmentImages(1, CPU), EnvironmentImages(1, GPU)]) == ["gpu name", "q16 on"]
+    [note] = environment_notes([EnvironmentImages(1, CPU), EnvironmentImages(3, GPU)])
     assert note.endswith("1 images by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
     newer_driver = GPU | {"gpu": GPU["gpu"] | {"driver": "580.0"}}
-    assert apart([Made(1, GPU), Made(1, newer_driver)]) == ["gpu driver"]
-    listed = rows([Made(7, GPU)])
+    assert differing_names([EnvironmentImages(1, GPU), EnvironmentImages(1, newer_driver)]) == ["gpu driver"]
+    listed = rows([EnvironmentImages(7, GPU)])
     assert ("gpu driver", "570.1") in listed
     assert ("torch", "2.15.0") in listed
-    assert ("torch, 2 images", "99.0") in rows([Made(1, OLD), Made(2, NEW)])
+    assert ("torch, 2 images", "99.0") in rows([EnvironmentImages(1, OLD), EnvironmentImages(2, NEW)])
 
 
 def test_only_versions_that_no_former_process_had_are_warned_of():
-    assert newer([OLD], NEW["versions"]) == ["torch 99.0 instead of 2.15.0"]
-    assert newer([OLD, NEW], NEW["versions"]) == []
-    assert newer([OLD], OLD["versions"] | {"pillow": "1"}) == []  # that record did not look at it
-    assert newer([], NEW["versions"]) == []
+    assert changed_versions([OLD], NEW["versions"]) == ["torch 99.0 instead of 2.15.0"]
+    assert changed_versions([OLD, NEW], NEW["versions"]) == []
+    assert changed_versions([OLD], OLD["versions"] | {"pillow": "1"}) == []  # that record did not look at it
+    assert changed_versions([], NEW["versions"]) == []
 
 
 def test_what_this_process_is():
@@ -204,7 +223,10 @@ def test_a_run_from_before_that_goes_on_has_its_manifests_record_for_what_was_th
         metadata = {key: value for key, value in table.schema.metadata.items() if number or key != MADE_IN}
         pq.write_table(table.replace_schema_metadata(metadata), other / "scores" / part.name)
     torch = environment.versions()["torch"]
-    assert [(one.images, one.values["torch"]) for one in read_run(RunDir(other)).made] == [(4, torch), (3, "99.0")]
+    assert [(one.images, one.values["torch"]) for one in read_run(RunDir(other)).environments] == [
+        (4, torch),
+        (3, "99.0"),
+    ]
 
 
 def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, capsys, tmp_path):

@@ -82,10 +82,10 @@ def test_a_choice_that_only_a_later_version_knows_is_refused_by_name(tmp_path):
 def test_a_part_that_is_missing_or_of_another_type_is_one_sentence(tmp_path, part, value):
     document = manifest_of().document()
     document[part] = value
-    with pytest.raises(InputError, match="lacks a part"):
+    with pytest.raises(InputError, match="must have all parts of a manifest"):
         read_manifest(written(tmp_path, document))
     del document[part]
-    with pytest.raises(InputError, match="lacks a part"):
+    with pytest.raises(InputError, match="must have all parts of a manifest"):
         read_manifest(written(tmp_path, document))
 
 
@@ -97,7 +97,7 @@ def test_a_name_that_every_report_tells_is_part_of_a_whole_manifest(tmp_path, wa
     for part in parts:
         place = place[part]
     del place[name]
-    with pytest.raises(InputError, match="lacks a part"):
+    with pytest.raises(InputError, match="must have all parts of a manifest"):
         read_manifest(written(tmp_path, document))
 
 

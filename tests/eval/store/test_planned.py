@@ -41,9 +41,9 @@ def test_shards_part_the_images_by_row_and_lose_none(images, count):
 @pytest.mark.parametrize("images", [WHOLE, TABLE], ids=["whole", "table"])
 def test_what_is_left_is_what_is_not_done_whatever_else_is(images):
     done = {*list(images)[1:3], ImageKey("another run's", 7, 0)}
-    assert images.left(done) == [key for key in images if key not in done]
-    assert len(images.left(done)) == len(images) - 2
-    assert images.left(set()) == list(images)
+    assert images.missing(done) == [key for key in images if key not in done]
+    assert len(images.missing(done)) == len(images) - 2
+    assert images.missing(set()) == list(images)
 
 
 @pytest.mark.parametrize("key", [("sld_weak", 7, 0), ("baseline", 3, 0), ("baseline", 7, 2), ("baseline", 7, -1)])

@@ -62,5 +62,5 @@ def test_what_is_said_to_restore_the_prompts_restores_them(moved, whole, call, c
 def test_what_is_said_to_make_scores_makes_them(moved, call, capsys):
     shutil.rmtree(moved / "scores")
     assert call(report, moved) == 2
-    assert call(run, *printed(capsys.readouterr().err, "makes some")) == 0
+    assert call(run, *printed(capsys.readouterr().err, "makes them")) == 0
     assert call(report, moved) == 0

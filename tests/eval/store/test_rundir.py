@@ -100,7 +100,7 @@ def test_a_part_that_is_gone_a_moment_after_it_was_written_is_an_error(tmp_path,
     run.write_scores(0, [score(2)])
     assert len(run.done()) == 2
     lose(part := tmp_path / "scores" / "00000-000001.parquet")
-    with pytest.raises(StorageError, match=re.escape(f"{part} has been written by this process and is gone")):
+    with pytest.raises(StorageError, match=re.escape(f"{part} was written by this process and is missing")):
         run.read_scores()
     assert RunDir(tmp_path).done() == {("baseline", 1, 0)}  # of others it is none: the same command makes it again
 
@@ -131,7 +131,7 @@ def test_only_the_first_of_two_processes_writes_the_manifest(tmp_path):
 
 def test_a_damaged_manifest_is_one_sentence(tmp_path):
     (tmp_path / "manifest.json").write_text('{"format": 1,')
-    with pytest.raises(InputError, match=r"manifest.json can't be read .*restore it"):
+    with pytest.raises(InputError, match=r"manifest.json must be a readable manifest, found .*restore it"):
         RunDir(tmp_path).read_manifest()
 
 
@@ -170,7 +170,7 @@ def test_a_part_that_another_process_set_aside_is_passed_over(tmp_path, monkeypa
 )
 def test_a_manifest_that_is_none_of_ours_is_one_sentence(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputError, match=r"manifest\.json (must be|lacks)"):
+    with pytest.raises(InputError, match=r"manifest\.json must (be|have)"):
         RunDir(tmp_path).read_manifest()
 
 
@@ -212,7 +212,7 @@ def test_a_changed_manifest_is_noticed(tmp_path):
     RunDir(tmp_path).create(manifest_of())
     path = tmp_path / "manifest.json"
     path.write_text(path.read_text().replace("0.6", "0.2"))
-    with pytest.raises(InputError, match="has been changed since it was written"):
+    with pytest.raises(InputError, match="must be as it was written"):
         RunDir(tmp_path).read_manifest()
 
 
@@ -232,7 +232,7 @@ def test_a_part_of_another_type_or_name_is_no_manifests(tmp_path, identity):
     document = manifest_of().document()
     document["identity"] |= identity
     (tmp_path / "manifest.json").write_text(json.dumps(signed(document)))
-    with pytest.raises(InputError, match="lacks a part"):
+    with pytest.raises(InputError, match="must have all parts of a manifest"):
         RunDir(tmp_path).read_manifest()
 
 
