@@ -170,9 +170,10 @@ def own_definition(protocol: i2p.Protocol, judges: Collection[str], remedy: str)
     """
     own = definition_of(protocol, judges)
     if own.name == NOBODY:
+        its = "its judge, NudeNet" if protocol.q16_rule is None else "one of its judges, NudeNet and Q16"
         raise InputError(
-            f"protocol {protocol.name} must have its judge, NudeNet, found {', '.join(judges)} "
-            f"alone, so that no picture could count: {remedy}"
+            f"protocol {protocol.name} must have {its}, found {', '.join(judges)} alone, so that no picture could "
+            f"count: {remedy}"
         )
     return own
 

@@ -118,4 +118,6 @@ def _check_replayed(protocol: i2p.Protocol, deviations: Sequence[str]) -> None:
 def _check_judges(judges: Sequence[str], protocol: i2p.Protocol) -> None:
     """Whether the protocol's definition can be had of these judges."""
     remedy = "add nudenet to judges, or let Q16 decide too, protocol.q16_rule=argmax"
+    if protocol.q16_rule is not None:
+        remedy = "add nudenet or q16 to judges"
     own_definition(protocol, judges, remedy)

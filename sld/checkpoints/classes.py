@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sld.checkpoints.components import ACCEPTED, COMPONENTS
 from sld.checkpoints.files import read_json
 from sld.errors import InputError
 
 _TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 # Written by generic tokenizer classes, with the vocabulary in tokenizer.json.
 _PLAIN = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
-# transformers takes the text tower out of a whole CLIP.
-_ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection", "CLIPModel")
 
 
 def named_class(index: Mapping[str, Any], part: str) -> str | None:
@@ -29,17 +28,19 @@ def check_classes(folder: Path) -> None:
     index = read_json(folder / "model_index.json")
     tokenizer = named_class(index, "tokenizer")
     _check("tokenizer", tokenizer, _TOKENIZERS, folder / "model_index.json")
-    for part, names in (("unet", ("UNet2DConditionModel",)), ("vae", ("AutoencoderKL",))):
+    for part, expected in COMPONENTS.items():
         path = folder / part / "config.json"
         if path.is_file():  # a missing one is reported where it is read
-            _check(part, read_json(path).get("_class_name"), names, path, named_class(index, part))
-    path = folder / "text_encoder" / "config.json"
-    if path.is_file():
-        for name in read_json(path).get("architectures") or ():
-            _check("text_encoder", name, _ENCODERS, path, named_class(index, "text_encoder"))
+            for name in _named_in(read_json(path)):
+                _check(part, name, (expected, *ACCEPTED.get(part, ())), path, named_class(index, part))
     path = folder / "tokenizer" / "tokenizer_config.json"
     if path.is_file():
         _check("tokenizer", read_json(path).get("tokenizer_class"), (*_TOKENIZERS, *_PLAIN), path, tokenizer)
+
+
+def _named_in(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the classes that a component's own configuration names: diffusers' and transformers' keys for them."""
+    return (config.get("_class_name"), *(config.get("architectures") or ()))
 
 
 def _check(part: str, name: Any, expected: tuple[str, ...], path: Path, indexed: str | None = None) -> None:

@@ -8,7 +8,10 @@ from sld.checkpoints.files import read_json
 from sld.checkpoints.variants import left_aside, weight_files
 from sld.errors import InputError
 
+# The classes that load the components, of diffusers and transformers.
 COMPONENTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
+# Other classes that a component's own configuration may name: transformers takes the text tower out of a whole CLIP.
+ACCEPTED = {"text_encoder": ("CLIPTextModelWithProjection", "CLIPModel")}
 
 
 def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:

@@ -35,6 +35,9 @@ _DTYPES = {
     )
 }
 
+# Families by the pipeline that model_index.json names. Any other pipeline with the same components is Stable Diffusion.
+_FAMILIES: dict[str, type[StableDiffusion]] = {"StableDiffusionPipeline": StableDiffusion}
+
 
 def load_model(
     source: str | os.PathLike,
@@ -73,6 +76,8 @@ def load_model(
         files.check_alone(location.path, config, prediction_type)
         parts, weights, about = _load_folder(location.path, unet_path, allow_pickle, used)
         places = {part: location.path / part for part in COMPONENTS}
+        pipeline = files.read_json(location.path / "model_index.json").get("_class_name")
+        family = _FAMILIES.get(str(pipeline), StableDiffusion)
     else:
         from sld.checkpoints.single_file import check_single_file, load_single_file
 
@@ -87,6 +92,7 @@ def load_model(
         weights, about = [location.path], {"obeyed": obeyed} if obeyed else {}
         about |= {"left_aside": file.left_aside} if file.left_aside else {}
         places = dict.fromkeys(COMPONENTS, location.path)
+        family = StableDiffusion
     replaced: list[Path] = []
     if unet_path is not None:
         places["unet"], replaced = unet_path, unet_files(unet_path, allow_pickle)
@@ -95,7 +101,7 @@ def load_model(
             about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
     named = weight_names(location.path, weights, replaced)
-    return StableDiffusion(**parts, device=device, dtype=dtype, source=location, weights=named, about=about)
+    return family(**parts, device=device, dtype=dtype, source=location, weights=named, about=about)
 
 
 def _used_scheduler(choice: Any, steps: int | None, own: Any):

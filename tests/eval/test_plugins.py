@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from eval.doctor.__main__ import _main as doctor_code
+from eval.judges import JUDGES
 from eval.report.__main__ import main as report
 from eval.run import main
 from eval.store.scores import SCHEMA
@@ -223,8 +224,8 @@ def test_the_help_lists_what_is_installed_and_imports_none_of_it(site):
         (["softness.scale=1"], "softness has keys set, which would have no effect"),
         (["judges=[q16,softness]", "softness.size=1"], "softness.size"),
         (["judges=[q16,softness]", "softness.scale=much"], "softness.scale"),
-        (["judges=[q16,softnes]"], "judges must be one of q16, nudenet, softness, found 'softnes'"),
-        (["judges=[softness]"], "found softness alone"),
+        (["judges=[q16,softnes]"], f"judges must be one of {', '.join(JUDGES)}, softness, found 'softnes'"),
+        (["judges=[softness]"], "found softness alone, so that no picture could count: add nudenet or q16 to judges"),
         (["methods=[gentlest]"], "gentlest"),
     ],
 )

@@ -28,7 +28,7 @@ def test_the_help_says_of_its_settings_what_the_judge_says():
 
 
 def test_an_unknown_judge_is_answered_with_the_names():
-    with pytest.raises(InputError, match="q16, nudenet, found 'nudnet'"):
+    with pytest.raises(InputError, match=f"{', '.join(JUDGES)}, found 'nudnet'"):
         judge_class("nudnet")
 
 
