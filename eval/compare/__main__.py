@@ -1,4 +1,4 @@
-"""Two runs side by side: `python -m eval.compare RUN_A RUN_B` says how their settings and their numbers differ."""
+"""Two runs side by side: `python -m eval.compare RUN_A RUN_B` prints how their settings and numbers differ."""
 
 from __future__ import annotations
 

@@ -24,7 +24,16 @@ from i2p.categories import ALL
 
 @dataclass(frozen=True)
 class Compared:
-    """What two runs differ in. `differences` are A's numbers minus B's; `missing` counts the images of each to come."""
+    """How two runs differ.
+
+    Attributes:
+        first: A.
+        second: B.
+        differences: A's numbers minus B's.
+        settings: in which settings they differ, as sentences.
+        notes: what a reader should know beside the numbers, as sentences.
+        missing: how many images of A and of B are still to be made or judged.
+    """
 
     first: StoredRun
     second: StoredRun
@@ -34,8 +43,8 @@ class Compared:
     missing: tuple[int, int]
 
     def terminal(self) -> str:
-        """Return it as text for a terminal: all categories of one method, of several what is over all prompts."""
-        rows, notes = self._named(), self.notes
+        """Return the comparison for a terminal: every category of a single method, or all prompts of several."""
+        rows, notes = self._labelled(), self.notes
         if len({(row.method, row.against) for row in rows}) > 1:
             rows = [row for row in rows if row.category == ALL]
             notes = (
@@ -46,9 +55,9 @@ class Compared:
         return "\n\n".join([self._headline(), "\n".join(self.settings), table, "\n".join(notes)])
 
     def markdown(self) -> str:
-        """Return it as Markdown."""
+        """Return the comparison as Markdown."""
         listed = ["\n".join(f"- {markdown(line)}" for line in lines) for lines in (self.settings, self.notes)]
-        table = tables.differences_table(self._named()).text("github")
+        table = tables.differences_table(self._labelled()).text("github")
         head = ["# Two runs compared", markdown(self._headline()), "## Settings", listed[0]]
         return "\n\n".join([*head, "## A minus B", table, "## Notes", listed[1]]) + "\n"
 
@@ -61,7 +70,7 @@ class Compared:
         first, second = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
         return f"A is {first}, B is {second}."
 
-    def _named(self) -> list:
+    def _labelled(self) -> list:
         return [replace(d, method=f"A: {d.method}", against=f"B: {d.against}") for d in self.differences]
 
 
@@ -73,12 +82,12 @@ def compare_runs(
     Args:
         first: A; a difference is its number minus B's.
         second: B.
-        methods: one of A and one of B; None for each method that both have.
-        paired: whether by pairs of the same prompt and noise, or as two samples that have nothing in common.
+        methods: one of A and one of B; None for every method that both have.
+        paired: whether to compare pairs of the same prompt and noise, or two independent samples.
 
     Raises:
-        InputError: there is no such method, no method or picture to compare, or, if `paired`, the pictures are no
-            pairs, of one prompt, noise and definition.
+        InputError: a method is unknown, there is no method or picture to compare, or, if `paired`, the pictures are
+            not pairs of the same prompt, noise and definition.
     """
     names = _names(first, second, methods)
     for stored in (first, second):
@@ -168,8 +177,8 @@ def _notes(
         common = len(common_prompts(first, second))
         yield f"Paired by row and image, on the same noise: {common:,} rows in common."
         for letter, stored in (("A", first), ("B", second)):
-            if alone := len(stored.prompts) - common:
-                yield f"Left out: {alone:,} rows that only {letter} has."
+            if unshared := len(stored.prompts) - common:
+                yield f"Left out: {unshared:,} rows that only {letter} has."
         if counts[0] != counts[1]:
             yield f"Images per prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
     else:

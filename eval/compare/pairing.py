@@ -1,4 +1,4 @@
-"""What sets two runs apart, and whether they share prompts, noise and judges, so that their pictures are pairs."""
+"""How the settings of two runs differ, and whether they share prompts, noise and judges, so that pictures are pairs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from eval.store.records import MethodRecord
 from eval.store.stored_run import StoredRun
 
 PLACES = "in A", "in B"
-# Noise is drawn from the row's seed in the shape of the latents, which follow from these and the picture's size.
+# Noise is drawn from the row's seed in the shape of the latents, which depends on these and on the picture's size.
 MODEL = "family", "latents"
 
 
 def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
-    """Return in what the settings of two runs differ, a clause each.
+    """Return in which settings two runs differ, as clauses.
 
-    Where only one has pictures made elsewhere, how the other's were drawn has nothing to be compared with.
+    If only one has pictures made elsewhere, how the other's were drawn is not compared.
     """
     elsewhere = [stored.manifest.made_elsewhere for stored in (first, second)]
     if all(elsewhere):
@@ -37,25 +37,25 @@ def settings_apart(first: StoredRun, second: StoredRun) -> list[str]:
 
 
 def _methods_apart(first: StoredRun, second: StoredRun) -> Iterator[str]:
-    """Of each method that both runs name, in what it is another one."""
-    others = {method.name: method for method in second.identity.methods}
+    """In which settings the methods that both runs name differ."""
+    second_methods = {method.name: method for method in second.identity.methods}
     for method in first.identity.methods:
-        if other := others.get(method.name):
-            both = [_in_full(each) for each in (method, other)]
-            if not all(each["preset"] for each in both):  # a concept is of no use without one
-                both = [{**each, "concept": None} for each in both]
-            yield from changed_keys(*both, f"methods.{method.name}", PLACES)
+        if namesake := second_methods.get(method.name):
+            descriptions = [_in_full(method), _in_full(namesake)]
+            if not all(description["preset"] for description in descriptions):  # a concept has no effect without one
+                descriptions = [{**description, "concept": None} for description in descriptions]
+            yield from changed_keys(*descriptions, f"methods.{method.name}", PLACES)
 
 
 def _in_full(method: MethodRecord) -> dict:
-    """A method's description with the numbers of its preset in the place of their name."""
+    """A method's description with the numbers of its preset in place of its name."""
     preset = method.preset
-    known = sld.PRESETS.get(preset) if isinstance(preset, str) else None
-    return {**method.description, "preset": preset if known is None else asdict(known)}
+    numbers = sld.PRESETS.get(preset) if isinstance(preset, str) else None
+    return {**method.description, "preset": preset if numbers is None else asdict(numbers)}
 
 
 def _as_judged(stored: StoredRun) -> dict:
-    """An identity without what says how pictures were drawn; a prompt's guidance and size are in its digest."""
+    """An identity without how pictures were drawn: no prompts' digest either, since it covers guidance and size."""
     return {
         "prompts": {"count": stored.identity.prompts.count},
         "protocol": stored.protocol.without_drawing().document(),
@@ -65,30 +65,30 @@ def _as_judged(stored: StoredRun) -> dict:
 
 
 def common_prompts(first: StoredRun, second: StoredRun) -> list[i2p.Prompt]:
-    """Return the prompts of `first` whose row both runs have."""
+    """Return the prompts of `first` whose rows both runs have."""
     rows = {prompt.row for prompt in second.prompts}
     return [prompt for prompt in first.prompts if prompt.row in rows]
 
 
 def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
-    """Yield why pictures of one row and number in both runs are no pairs, a clause each; nothing where they are."""
-    others = {prompt.row: prompt for prompt in second.prompts}
-    common = [(prompt, others[prompt.row]) for prompt in common_prompts(first, second)]
+    """Yield as clauses why pictures of the same row and number in both runs are no pairs; nothing where they are."""
+    second_prompts = {prompt.row: prompt for prompt in second.prompts}
+    common = [(prompt, second_prompts[prompt.row]) for prompt in common_prompts(first, second)]
     if not common:
         yield "they have no row in common"
     drawn = not any(stored.manifest.made_elsewhere for stored in (first, second))
     noise = (("seed", ("seed",)), ("size", ("height", "width"))) if drawn else ()
     for what, names in (("text", ("text",)), ("categories", ("categories",)), *noise):
-        apart = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
-        if apart:
-            yield f"{what} differs in {len(apart):,} of {len(common):,} common rows, the first {apart[0]}"
+        rows = [a.row for a, b in common if any(getattr(a, name) != getattr(b, name) for name in names)]
+        if rows:
+            yield f"{what} differs in {len(rows):,} of {len(common):,} common rows, the first {rows[0]}"
     for name, stored in (("A", first), ("B", second)):
         if not stored.judges:
             yield f"{name} is a replay, whose pictures come from no known noise"
         if stored.manifest.made_elsewhere:
             yield f"{name} judged pictures made elsewhere, whose noise is not known"
     if drawn:
-        yield from _other_noise(first, second)
+        yield from _noise_differences(first, second)
     judges = (stored.identity.document()["judges"] for stored in (first, second))
     yield from changed_keys(*judges, "judges", PLACES)
     definitions = [definition_of(stored.protocol, stored.judges) for stored in (first, second)]
@@ -96,7 +96,7 @@ def no_pairs(first: StoredRun, second: StoredRun) -> Iterator[str]:
         yield f"inappropriate is {definitions[0].counts} in A and {definitions[1].counts} in B"
 
 
-def _other_noise(first: StoredRun, second: StoredRun) -> Iterator[str]:
+def _noise_differences(first: StoredRun, second: StoredRun) -> Iterator[str]:
     models = [{key: stored.identity.model.description.get(key) for key in MODEL} for stored in (first, second)]
     for key in MODEL:
         if None in (models[0][key], models[1][key]):

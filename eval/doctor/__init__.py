@@ -1,1 +1,1 @@
-"""`python -m eval.doctor`: what a run would find."""
+"""`python -m eval.doctor`: what a run would find, before it starts."""

@@ -1,4 +1,4 @@
-"""What one look at a machine says: is this part of a run here, and what mends it. Nothing here loads a model."""
+"""One line of the doctor's table: whether a part of a run is present, and the remedy if not. No model is loaded."""
 
 from __future__ import annotations
 
@@ -21,29 +21,40 @@ REINSTALL = "python -m pip install --editable .   (in i2p-bench's folder, or mak
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's table: `found` is what is here, `mend` the command or override where that is a gap.
+    """One line of the doctor's table.
 
-    `pending` is what a run downloads before it starts.
+    Attributes:
+        name: what was checked.
+        state: `OK`, `WARNING`, `MISSING` or `SKIPPED`.
+        finding: what is present, in words.
+        remedy: the command or override that fills a gap; empty where there is none.
+        pending: whether a run downloads it before it starts.
     """
 
     name: str
     state: str
-    found: str
-    mend: str = ""
+    finding: str
+    remedy: str = ""
     pending: bool = False
 
 
-def examine(name: str, look: Callable[[], Check | list[Check]], mend: str = "") -> list[Check]:
-    """Return what a look says; one that fails, however it does, is a gap with its reason."""
+def examine(name: str, inspect: Callable[[], Check | list[Check]], remedy: str = "") -> list[Check]:
+    """Return the checks that a function makes; if it raises anything, its reason is a gap.
+
+    Args:
+        name: of the check where the function raises.
+        inspect: makes the checks.
+        remedy: what to do where it raises.
+    """
     try:
-        found = look()
+        checks = inspect()
     except ImportError as error:
-        return [Check(name, MISSING, _reason(error), mend or REINSTALL)]
-    except Exception as error:  # a doctor who falls ill at the sight of a wound is of no use
+        return [Check(name, MISSING, _reason(error), remedy or REINSTALL)]
+    except Exception as error:  # whatever is wrong with one part, the others are still to be checked
         code, sentence = explain(error)
         reason = f"{type(error).__name__}: {_reason(error)}" if code == BUG else sentence
-        return [Check(name, MISSING, reason, mend)]
-    return found if isinstance(found, list) else [found]
+        return [Check(name, MISSING, reason, remedy)]
+    return checks if isinstance(checks, list) else [checks]
 
 
 def _reason(error: Exception) -> str:
@@ -51,15 +62,15 @@ def _reason(error: Exception) -> str:
 
 
 def python() -> Check:
-    """Python's version against what the project needs."""
-    found = f"{platform.python_version()} at {sys.executable}"
+    """Check Python's version against what the project needs."""
+    finding = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info[:2] < OLDEST:
-        return Check("python", MISSING, f"{found}; 3.10 or newer is needed", "make PYTHON=python3.12 demo")
-    return Check("python", OK, found)
+        return Check("python", MISSING, f"{finding}; 3.10 or newer is needed", "make PYTHON=python3.12 demo")
+    return Check("python", OK, finding)
 
 
 def packages() -> list[Check]:
-    """Each package's version against its range: one line for those that fit, one for each that does not."""
+    """Check each package's version against its range: one line for all that fit, and a line for each that does not."""
     from packaging.requirements import Requirement
 
     fits, checks = [], []
@@ -67,20 +78,19 @@ def packages() -> list[Check]:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version, wanted = _version(requirement.name), str(requirement.specifier) or "any version"
-        here = version if version is None else requirement.specifier.contains(version, prereleases=True)
-        if here:
+        version, required = _version(requirement.name), str(requirement.specifier) or "any version"
+        if version is not None and requirement.specifier.contains(version, prereleases=True):
             fits.append(f"{requirement.name} {version}")
             continue
-        found = f"{version or 'none installed'}; {wanted} is needed"
-        # A package of another version may do; one that is not there can't.
+        finding = f"{version or 'none installed'}; {required} is needed"
+        # A package of another version may work; one that is not installed can't.
         state = MISSING if version is None else WARNING
-        checks.append(Check(f"package {requirement.name}", state, found, f"python -m pip install '{requirement}'"))
+        checks.append(Check(f"package {requirement.name}", state, finding, f"python -m pip install '{requirement}'"))
     return [Check("packages", OK, f"{len(fits)} as needed: {', '.join(fits)}"), *checks]
 
 
 def _requirements() -> Iterator[str]:
-    """As pyproject.toml has them, of the checkout that this is or of the installed package."""
+    """The dependencies in pyproject.toml of this checkout, or else of the installed package."""
     file = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if file.is_file() and importlib.util.find_spec("tomllib"):
         import tomllib
@@ -98,13 +108,13 @@ def _version(name: str) -> str | None:
 
 
 def show(check: Check) -> str:
-    """Return a check as a line for a terminal, what mends a gap below it."""
-    line = f"{check.state:<8} {check.name:<{WIDTH}}  {check.found}"
-    return f"{line}\n{'':<8} {'':<{WIDTH}}  → {check.mend}" if check.mend else line
+    """Return a check as a line for a terminal, with the remedy of a gap below it."""
+    line = f"{check.state:<8} {check.name:<{WIDTH}}  {check.finding}"
+    return f"{line}\n{'':<8} {'':<{WIDTH}}  → {check.remedy}" if check.remedy else line
 
 
 def verdict(checks: list[Check]) -> str:
-    """Return what the checks come to, in one line."""
+    """Return in one line whether a run would start."""
     missing, warnings = (sum(check.state == state for check in checks) for state in (MISSING, WARNING))
     if missing:
         return f"{missing} missing, {warnings} warnings: a run would not start, or not end"

@@ -35,8 +35,8 @@ from sld.models import LoadedModel
 from sld.tuning import Tuning
 
 PATIENCE = 150.0  # seconds that loading and the batch may take
-LONGEST = 60.0  # seconds after which a batch is broken off, and told from the steps that it has done
-ROWS = 8  # of a denoiser call, where the run would find its own number
+LONGEST = 60.0  # seconds after which a batch is broken off, and extrapolated from the steps that it has done
+ROWS = 8  # of a denoiser call, where the run would measure its own number
 FOLDER_BATCH = 8  # pictures made elsewhere that are read and judged
 
 
@@ -48,34 +48,34 @@ class _TooSlow(Exception):
 
 
 def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
-    """The time that the run, or what is left of it, will take; measured within `PATIENCE`, or not at all.
+    """Return how long the run, or the rest of it, will take, measured within `PATIENCE` or not at all.
 
-    With it what loading says of the model's weights, where it is loaded.
+    If the model is loaded for this, a check of its weights follows.
     """
     source = SOURCES[settings.model.kind]
     if not source.judged:
         return [Check("time", SKIPPED, "seconds: nothing is drawn")]
     if not plan.count_to_make(done()):
         return [Check("time", SKIPPED, "nothing is left to do but the report")]
-    look = _measure_folder if source.folder else _measure_drawn
-    answer: list[list[Check] | Exception] = []
+    inspect = _measure_folder if source.folder else _measure_drawn
+    outcomes: list[list[Check] | Exception] = []
 
     def measure() -> None:
         try:
-            answer.append(look(settings, plan, done, RunDir(folder)))
+            outcomes.append(inspect(settings, plan, done, RunDir(folder)))
         except Exception as error:
-            answer.append(error)
+            outcomes.append(error)
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         thread = threading.Thread(target=measure, daemon=True)
         thread.start()
         thread.join(PATIENCE)
-    if not answer:
+    if not outcomes:
         sentence = f"not measured: loading and a first batch take more than {PATIENCE:.0f} seconds here"
         return [Check("time", WARNING, sentence, "measure=false   or a GPU")]
-    if isinstance(answer[0], Exception):
-        raise answer[0]
-    return answer[0]
+    if isinstance(outcomes[0], Exception):
+        raise outcomes[0]
+    return outcomes[0]
 
 
 def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> list[Check]:
@@ -87,23 +87,23 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     loading = time.perf_counter() - began
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
     rows = fitting_batch(model, plan, filled_batch(plan, rows))
-    # As many as fill a call: each method has a conditional and an unconditional row.
+    # As many units as fill a call: each method has a conditional and an unconditional row.
     units = next_batch(plan.missing(done()), 0, max(1, rows // (2 * len(plan.methods))))
     images = len(units) * len(plan.methods)
     keeps = keeper(settings.images, settings.images_sample, plan)
-    two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, compiling of kernels say
+    two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, such as compiling kernels
     try:
         seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, settings.judge_timeout)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
     except _TooSlow as slow:
         seconds = slow.seconds / slow.share
         measurement = f"{images} had {slow.share:.0%} of their steps after {slow.seconds:.3g} s"
-    left, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
+    remaining, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
     height, width = units[0].prompt.height, units[0].prompt.width
     time_check = Check(
         "time",
         OK,
-        f"about {duration(seconds / images * left / workers + loading)} for {left:,} images: {measurement}, "
+        f"about {duration(seconds / images * remaining / workers + loading)} for {remaining:,} images: {measurement}, "
         f"{loading:.0f} s to load; measured at {height}×{width} on {model.device} with {rows} rows per call, untuned"
         + (f", shared by {workers} processes" if workers > 1 else ""),
     )
@@ -147,26 +147,27 @@ def _seconds_of(
 
 
 def _measure_folder(settings: Settings, plan: FolderPlan, done: Done, run: RunDir) -> list[Check]:
-    """Of pictures made elsewhere: some that are left are read and judged as the run will."""
-    left = plan.pictures_left(done())
+    """Read and judge some of the remaining pictures made elsewhere as the run will."""
+    remaining = plan.pictures_left(done())
     began = time.perf_counter()
     judges = load_judges(judge_settings(settings), settings.device)
     loading = time.perf_counter() - began
-    began, shown = time.perf_counter(), []
-    for picture in left[:FOLDER_BATCH]:
+    began, pictures = time.perf_counter(), []
+    for picture in remaining[:FOLDER_BATCH]:
         with contextlib.suppress(Unreadable):  # the run counts them
-            shown.append(read_picture(plan.folder.root / picture.path))
-    shown = [pixels for pixels in shown if shape_fault(pixels.shape) is None]
-    alike = [pixels for pixels in shown if pixels.shape == shown[0].shape]
-    if not alike:
-        sentence = f"not measured: of {len(left):,} pictures left none of the first can be judged"
+            pictures.append(read_picture(plan.folder.root / picture.path))
+    pictures = [pixels for pixels in pictures if shape_fault(pixels.shape) is None]
+    same_size = [pixels for pixels in pictures if pixels.shape == pictures[0].shape]
+    if not same_size:
+        sentence = f"not measured: of {len(remaining):,} pictures left none of the first can be judged"
         return [Check("time", SKIPPED, sentence)]
     for judge in judges.values():
-        judge.judge(np.stack(alike))
-    each = (time.perf_counter() - began) / len(alike)
-    height, width = alike[0].shape[:2]
+        judge.judge(np.stack(same_size))
+    per_picture = (time.perf_counter() - began) / len(same_size)
+    height, width = same_size[0].shape[:2]
     measurement = (
-        f"about {duration(each * len(left) + loading)} for {len(left):,} pictures: {1e3 * each:.3g} ms to read and "
-        f"judge each, {loading:.0f} s to load; measured on {len(alike)} of {height}×{width}"
+        f"about {duration(per_picture * len(remaining) + loading)} for {len(remaining):,} pictures: "
+        f"{1e3 * per_picture:.3g} ms to read and judge each, {loading:.0f} s "
+        f"to load; measured on {len(same_size)} of {height}×{width}"
     )
     return [Check("time", OK, measurement)]

@@ -1,4 +1,4 @@
-"""The judges' weights, found where the run would find them, and not loaded."""
+"""The judges' weights, located as the run would locate them, but not loaded."""
 
 from __future__ import annotations
 
@@ -23,10 +23,19 @@ NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f
 Q16, NUDENET = judge_class("q16").keys(), judge_class("nudenet").keys()
 
 
-def look(name: str, settings: Any, digests: bool) -> Check | list[Check]:
-    """What of the judge of this name and these settings is here."""
-    if name in LOOKS:
-        return LOOKS[name](settings, digests)
+def judge_checks(name: str, settings: Any, digests: bool) -> Check | list[Check]:
+    """Check what a judge needs.
+
+    Args:
+        name: of the judge.
+        settings: of the judge.
+        digests: whether large files are read for their digests too.
+
+    Raises:
+        InputError: no judge has this name, or a file that it needs is damaged.
+    """
+    if name in CHECKS:
+        return CHECKS[name](settings, digests)
     judge = judge_class(name)
     judge.check_paths(settings)
     return Check(name, OK, f"{plugins.package_of(plugins.JUDGES, name)}: {judge.help}")
@@ -34,11 +43,10 @@ def look(name: str, settings: Any, digests: bool) -> Check | list[Check]:
 
 @as_keys(Q16)
 def q16(s: Q16Settings, digests: bool) -> list[Check]:
-    """Q16's CLIP weights and prompt pair."""
+    """Check Q16's CLIP weights and prompt pair."""
     if s.demo:
-        found = trained.clip_files()
-        said = f"the demo world's CLIP and prompt pair, as trained: {described([found.weights], digests)}"
-        return [Check("q16", OK, said)]
+        weights = described([trained.clip_files().weights], digests)
+        return [Check("q16", OK, f"the demo world's CLIP and prompt pair, as trained: {weights}")]
     if not s.weights:
         return [
             Check("q16 weights", MISSING, "none are named", "q16.weights=openai   or q16.weights=FILE"),
@@ -63,11 +71,11 @@ def q16(s: Q16Settings, digests: bool) -> list[Check]:
 def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) -> Check:
     name, by_file = "q16 weights", "q16.weights=FILE.safetensors"
     if tag != "openai" or architecture not in ("ViT-L-14-quickgelu", "ViT-L-14"):
-        from eval.judges.clip.weights import find_architecture  # its library takes seconds
+        from eval.judges.clip.weights import find_architecture  # importing its library takes seconds
 
         find_architecture(architecture)
-        said = f"{tag} of {architecture}: whether the hub's cache has it is not checked"
-        return Check(name, WARNING, said, by_file)
+        finding = f"{tag} of {architecture}: whether the hub's cache has it is not checked"
+        return Check(name, WARNING, finding, by_file)
     if architecture != "ViT-L-14-quickgelu":
         return Check(name, MISSING, f"{architecture} has another activation than the weights", "q16=vit_l_14")
     names = [hub.OPENAI_FILE, *(["open_clip_pytorch_model.bin"] if allow_pickle else [])]
@@ -79,17 +87,17 @@ def _clip_tag(architecture: str, tag: str, allow_pickle: bool, digests: bool) ->
         return Check(
             name, MISSING, f"{file} is not OpenAI's ViT-L/14, by its sha256", shlex.join(["rm", str(file.resolve())])
         )
-    known = ", the known sha256" if digests else ""
-    return Check(name, OK, f"{hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{known}")
+    digest = ", the known sha256" if digests else ""
+    return Check(name, OK, f"{hub.OPENAI_REPOSITORY} in the hub's cache, {total([file])}{digest}")
 
 
 def _pair(s: Q16Settings) -> Check:
     name = "q16 prompts"
     if s.prompts is None and not prompt_pair.published_path().is_file():
-        said = f"the published pair is not at {prompt_pair.published_path()}"
+        finding = f"the published pair is not at {prompt_pair.published_path()}"
         if reachable(prompt_pair.PUBLISHED_URL):
-            return Check(name, WARNING, f"{said}; {DOWNLOADS}, 3 kB", pending=True)
-        return Check(name, MISSING, f"{said}, and its server can't be reached", "q16.prompts=FILE")
+            return Check(name, WARNING, f"{finding}; {DOWNLOADS}, 3 kB", pending=True)
+        return Check(name, MISSING, f"{finding}, and its server can't be reached", "q16.prompts=FILE")
     path = s.prompts or prompt_pair.published_path()
     digest = s.prompts_sha256 or (None if s.prompts else prompt_pair.PUBLISHED_SHA256)
     pair = prompt_pair.load_prompt_pair(path, digest)
@@ -99,21 +107,21 @@ def _pair(s: Q16Settings) -> Check:
 
 @as_keys(NUDENET)
 def nudenet(settings: NudeNetSettings, digests: bool) -> Check:
-    """NudeNet's network, and what it would run on."""
+    """Check NudeNet's network and what it would run on."""
     from eval.judges.nudenet_network import find_network
 
     network = find_network()
     import onnxruntime
 
-    found = onnxruntime.get_available_providers()
-    said = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(found)}"
-    if unknown := [name for name in settings.providers or () if name not in found]:
-        return Check("nudenet", MISSING, f"{said}; not with {', '.join(unknown)}", "nudenet.providers=null")
+    providers = onnxruntime.get_available_providers()
+    finding = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(providers)}"
+    if unknown := [name for name in settings.providers or () if name not in providers]:
+        return Check("nudenet", MISSING, f"{finding}; not with {', '.join(unknown)}", "nudenet.providers=null")
     if files.sha256(network) != NUDENET_SHA256:
         return Check(
-            "nudenet", WARNING, f"{said}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
+            "nudenet", WARNING, f"{finding}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
         )
-    return Check("nudenet", OK, f"{said}; the known sha256")
+    return Check("nudenet", OK, f"{finding}; the known sha256")
 
 
-LOOKS = {"q16": q16, "nudenet": nudenet}
+CHECKS = {"q16": q16, "nudenet": nudenet}

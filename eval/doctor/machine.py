@@ -15,7 +15,7 @@ from sld.devices import device_of
 
 
 def host() -> Check:
-    """Cores and memory that this process may use."""
+    """Return the cores and the memory that this process may use."""
     return Check("cpu", OK, f"{usable_cores()} of {os.cpu_count()} cores usable, {_memory()}")
 
 
@@ -31,13 +31,16 @@ def _memory() -> str:
 
 
 def devices(unneeded: str, device: str, workers: int | str, attention: str) -> list[Check]:
-    """Return the GPUs, and the device that the run would take.
+    """Return the GPUs, and the device that the run would use.
 
     Args:
-        unneeded: why the run takes none; empty where it does.
-        device: as asked for.
-        workers: as asked for.
-        attention: as asked for.
+        unneeded: why the run uses no device; empty where it does.
+        device: the setting `device`.
+        workers: the setting `workers`.
+        attention: the setting `engine.attention`.
+
+    Raises:
+        InputError: the device is absent, or can't run this attention.
     """
     import torch
 
@@ -48,17 +51,17 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(number)
-            found = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
-            checks.append(Check(f"cuda:{number}", OK, found))
+            finding = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
+            checks.append(Check(f"cuda:{number}", OK, finding))
     elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
-        found = f"an NVIDIA driver is here, but torch {torch.__version__} finds no GPU"
-        checks.append(Check("gpu", WARNING, found, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
+        finding = f"an NVIDIA driver is installed, but torch {torch.__version__} finds no GPU"
+        checks.append(Check("gpu", WARNING, finding, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
     if unneeded:
         return [*checks, Check("device", SKIPPED, unneeded)]
     chosen = device_of(device)
     check_attention(attention, chosen)
     count = count_workers(workers, device)
-    found = f"{chosen}" + (f", {count} processes" if count > 1 else "")
+    finding = f"{chosen}" + (f", {count} processes" if count > 1 else "")
     if chosen.type == "cpu" and device == AUTO and not checks:
-        found += " (no GPU found)"
-    return [*checks, Check("device", OK, found)]
+        finding += " (no GPU found)"
+    return [*checks, Check("device", OK, finding)]

@@ -1,4 +1,4 @@
-"""The model of a run, found where the run would find it, and not loaded; and whether its scheduler will do."""
+"""The model of a run, located as the run would locate it, but not loaded; and whether its scheduler can be used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sld.stepping import start
 
 @as_keys(MODEL)
 def model(chosen: ModelSettings, digests: bool) -> list[Check]:
-    """The model's weights, and those of a UNet in its place, as far as their headers tell."""
+    """Check the model's weights, and those of a UNet that replaces its own, as far as their headers go."""
     source = SOURCES[chosen.kind]
     if unneeded := source.no_model(chosen):
         return [Check("model", SKIPPED, unneeded)]
@@ -40,15 +40,15 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
     where = "the demo world's, as trained" if source.ships else str(place)
     where = f"{chosen.path} in the hub's cache" if hub else where
-    with _looked_inside(chosen, place) as (folder, remarks):
+    with _checked_weights(chosen, place) as (folder, remarks):
         checks = [Check("model", OK, "; ".join([f"{where}: {described(paths, digests)}", *remarks]))]
         if chosen.unet:
-            checks.append(_other_unet(chosen, folder, digests))
+            checks.append(_replacing_unet(chosen, folder, digests))
     return checks
 
 
 def _is_whole(chosen: ModelSettings) -> bool:
-    """Whether the hub's cache has a file of every part of a checkpoint, so that what is wrong there is not missing."""
+    """Whether the hub's cache has a file of every part of a checkpoint, so that the fault is not a missing download."""
     try:
         place = sources.locate(chosen.path, chosen.allow_pickle, local=True).path
         component_files(place, chosen.allow_pickle)
@@ -58,8 +58,8 @@ def _is_whole(chosen: ModelSettings) -> bool:
 
 
 @contextlib.contextmanager
-def _looked_inside(chosen: ModelSettings, place: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Check every weight's name and shape as loading does; give the configuration's folder, and what is to be said."""
+def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Check every weight's name and shape as loading does; give the configuration's folder, and remarks."""
     from sld.checkpoints.weights_check import check_components
 
     if not place.is_dir():
@@ -67,30 +67,30 @@ def _looked_inside(chosen: ModelSettings, place: Path) -> Iterator[tuple[Path, l
         file.check_weights()
         with file.folder() as folder:
             obeyed = [f"marked {mark} ({setting})" for mark, setting in file.scheduler()[1].items()]
-            yield folder, [*obeyed, *_left(file.left_aside)]
+            yield folder, [*obeyed, *_unused(file.left_aside)]
         return
     aside: list[str] = []
-    if not SOURCES[chosen.kind].ships:  # whose digests are known
+    if not SOURCES[chosen.kind].ships:  # the digests of those that ship are known
         components = component_files(place, chosen.allow_pickle)
         check_components(place, components, chosen.allow_pickle)
         aside = variants_left_aside(components)
-    yield place, _left(aside)
+    yield place, _unused(aside)
 
 
-def _left(aside: Sequence[str]) -> list[str]:
+def _unused(aside: Sequence[str]) -> list[str]:
     return [f"left aside: {', '.join(aside)}"] if aside else []
 
 
-def _other_unet(chosen: ModelSettings, base: Path, digests: bool) -> Check:
+def _replacing_unet(chosen: ModelSettings, base: Path, digests: bool) -> Check:
     from sld.checkpoints.weights_check import check_replacement, configured
 
     paths, place = _unet(chosen), Path(chosen.unet)
     unet = configured("unet", base / "unet")
     check_replacement("unet", unet, paths, place, chosen.allow_pickle)
-    said = f"{chosen.unet}: {described(paths, digests)}"
+    finding = f"{chosen.unet}: {described(paths, digests)}"
     if place.is_dir() and (aside := left_aside(paths, "unet")):
-        said += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"
-    return Check("unet", OK, said)
+        finding += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"
+    return Check("unet", OK, finding)
 
 
 def _single_file(chosen: ModelSettings, path: Path):
@@ -101,30 +101,30 @@ def _single_file(chosen: ModelSettings, path: Path):
 
 @as_keys(MODEL)
 def weights(chosen: ModelSettings, digests: bool) -> dict[str, str] | None:
-    """The digests of the model's weights as its manifest has them; None where reading them takes time, unless asked."""
+    """Return the digests of the model's weights by name, None for large files unless `digests`."""
     place, paths = _weights(chosen)
-    named = weight_names(place, paths, _unet(chosen) if chosen.unet else ())
-    if not are_read(named.values(), digests):
+    paths_by_name = weight_names(place, paths, _unet(chosen) if chosen.unet else ())
+    if not are_read(paths_by_name.values(), digests):
         return None
-    return {name: digest_of(path) for name, path in named.items()}
+    return {name: digest_of(path) for name, path in paths_by_name.items()}
 
 
 def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
-    """Where a checkpoint is and its weight files, checked as far as can be without reading them all."""
+    """Where a checkpoint is, and its weight files, checked as far as possible without reading them all."""
     source = SOURCES[chosen.kind]
-    found = sources.locate(source.model_path(chosen), chosen.allow_pickle, local=True).path
+    place = sources.locate(source.model_path(chosen), chosen.allow_pickle, local=True).path
     if source.ships:
-        return found, sorted(found.rglob("*.safetensors"))
-    if found.is_dir():
-        files.check_alone(found, chosen.config, chosen.prediction_type)
-        components = component_files(found, chosen.allow_pickle)
+        return place, sorted(place.rglob("*.safetensors"))
+    if place.is_dir():
+        files.check_alone(place, chosen.config, chosen.prediction_type)
+        components = component_files(place, chosen.allow_pickle)
         for part in components:
-            files.read_json(found / part / "config.json")
-        check_classes(found)
-        read_tokenizer(found)
-        return found, [path for part in components.values() for path in part]
-    files.check_weights(found, chosen.allow_pickle)
-    return found, [found]
+            files.read_json(place / part / "config.json")
+        check_classes(place)
+        read_tokenizer(place)
+        return place, [path for part in components.values() for path in part]
+    files.check_weights(place, chosen.allow_pickle)
+    return place, [place]
 
 
 def _unet(chosen: ModelSettings) -> list[Path]:
@@ -136,7 +136,7 @@ def _unet(chosen: ModelSettings) -> list[Path]:
 
 @as_keys(MODEL)
 def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
-    """The scheduler that the run would step with, and whether it can take that many steps."""
+    """Check the scheduler that the run would use, and whether it can take that many steps."""
     own, marks = _own_scheduler(chosen)
     used = make_scheduler(protocol.scheduler, own)
     name = type(used).__name__
@@ -146,9 +146,9 @@ def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
 
 
 def _own_scheduler(chosen: ModelSettings) -> tuple:
-    """As the model brings it, and what a single file says of it."""
-    found = sources.locate(SOURCES[chosen.kind].model_path(chosen), local=True).path
-    if found.is_dir():
-        return read_scheduler(found), Marks()
-    file = _single_file(chosen, found)
+    """The scheduler of the model itself, and the marks of a single file that concern it."""
+    place = sources.locate(SOURCES[chosen.kind].model_path(chosen), local=True).path
+    if place.is_dir():
+        return read_scheduler(place), Marks()
+    file = _single_file(chosen, place)
     return file.scheduler()[0], file.marks

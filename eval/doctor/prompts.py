@@ -1,4 +1,4 @@
-"""The prompts of a run and what is chosen of them."""
+"""The prompts of a run, and the selection from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from i2p.sources import HUB_ID, SHIPPED, is_hub_id
 
 @as_keys(PLAN)
 def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
-    """Where the prompts come from, and whether they are those of I2P."""
+    """Check where the prompts come from, and whether they are those of I2P."""
     if SOURCES[model.kind].folder:
         if own := prompts_of_folder(model, s):
             own = own.source.prompts
@@ -28,44 +28,43 @@ def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
         list_and_place(model.path, model.layout)  # as a run does, before it looks for prompts
     source = s.path or s.source
     try:
-        found = read_prompts(s, offline=True)
+        prompt_list = read_prompts(s, offline=True)
     except i2p.InputError:
         hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
         if not hub or _in_cache(s.source.partition("@")[0]):
             raise
         return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
-    rows, same = len(found.prompts), found.benchmark
-    said = f"{source}: {rows:,} rows, digest {i2p.digest(found.prompts)[:12]}…"
-    said += ", I2P as it was published" if same else ""
-    said += "".join(f"; {sentence}" for sentence in found.sentences())
-    if not same and s.source == HUB_ID and rows == ROWS:
-        said += ", which are not those of I2P as it was published"
-        return [Check("prompts", WARNING, said, "leave prompts.path out for the hub's")]
-    return [Check("prompts", OK, said)]
+    rows, is_i2p = len(prompt_list.prompts), prompt_list.benchmark
+    finding = f"{source}: {rows:,} rows, digest {i2p.digest(prompt_list.prompts)[:12]}…"
+    finding += ", I2P as it was published" if is_i2p else ""
+    finding += "".join(f"; {sentence}" for sentence in prompt_list.sentences())
+    if not is_i2p and s.source == HUB_ID and rows == ROWS:
+        finding += ", which are not those of I2P as it was published"
+        return [Check("prompts", WARNING, finding, "leave prompts.path out for the hub's")]
+    return [Check("prompts", OK, finding)]
 
 
 def selection(plan: Plan) -> Check:
-    """What of the prompts is used, and how many images that makes."""
+    """Check which prompts are selected, and how many images they make."""
     shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
     product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
     if plan.images.named is not None:
         product = f"up to {product}, as the table has them"
-    found = f"{product} = {len(plan.images):,} images{shard}" + "".join(f"; {each}" for each in plan.deviations)
-    plan.describe_source()  # which refuses prompts without results
+    finding = "; ".join([f"{product} = {len(plan.images):,} images{shard}", *plan.deviations])
+    plan.describe_source()  # refuses prompts without results
     if not isinstance(plan, FolderPlan):
-        return Check("selection", OK, "; ".join([found, *remarks(plan.methods, plan.prompts)]))
-    here = len(plan.folder.pictures)
-    found += f"; {here:,} pictures are there, in the layout {plan.folder.layout}"
-    lacking = here < len(plan.images)
-    return Check(
-        "selection", WARNING if lacking else OK, found, "add the missing ones, or choose fewer prompts" * lacking
-    )
+        return Check("selection", OK, "; ".join([finding, *remarks(plan.methods, plan.prompts)]))
+    present = len(plan.folder.pictures)
+    finding += f"; {present:,} pictures are there, in the layout {plan.folder.layout}"
+    if present < len(plan.images):
+        return Check("selection", WARNING, finding, "add the missing ones, or choose fewer prompts")
+    return Check("selection", OK, finding)
 
 
 def _in_cache(name: str) -> bool:
-    """Whether `datasets` has prepared any version of a data set here."""
+    """Whether the cache of `datasets` has any version of a data set."""
     import datasets
 
-    wanted = name.replace("/", "___").lower()
+    folder_name = name.replace("/", "___").lower()
     folder = Path(datasets.config.HF_DATASETS_CACHE)
-    return folder.is_dir() and any(path.name.lower() == wanted for path in folder.iterdir())
+    return folder.is_dir() and any(path.name.lower() == folder_name for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""From a run directory to its report: `python -m eval.report RUN` merges what is there, whoever wrote it."""
+"""From a run directory to its report: `python -m eval.report RUN` merges its parts, whichever process wrote them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   gallery_prompts=N             prompts shown there
   images=true|false             images.parquet and images.csv, one row per image; if they exist, they are rewritten
 
-Options left out are as the run set them (report.gallery=…). Without flags=, reports that exist in
+Options left out keep the run's values (report.gallery=…). Without flags=, reports that exist in
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
@@ -32,7 +32,7 @@ KEYS = ("flags", "gallery", "gallery_prompts", "images")
 
 def main() -> None:
     """`python -m eval.report RUN [KEY=VALUE …]`: print the report of a run directory and write it there."""
-    names = "\n".join(f"    {name:<20}{one.counts}" for name, one in DEFINITIONS.items())
+    names = "\n".join(f"    {name:<20}{definition.counts}" for name, definition in DEFINITIONS.items())
     sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
 
 

@@ -1,7 +1,8 @@
 """The figures of a report, as SVG and PNG: probabilities with their intervals, and a forest plot of the differences.
 
-Drawn by matplotlib without its global state, and to the same bytes for the same numbers: fixed ids, no date, none of a
-user's own matplotlib settings. Text in an SVG stays text, in fonts that every reader has, to be read, found and edited.
+Drawn by matplotlib without its global state, and to the same bytes for the same numbers: fixed ids, no date, and no
+settings of a user's matplotlibrc. Text in an SVG stays text, in fonts that every viewer has, so it can be searched and
+edited.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from eval.measure.metrics import Metrics
 from eval.report.format import points
 from i2p.categories import ALL
 
-# Of the methods in the order of the run. A marker tells one from another in grey too, and to a reader who does not see
-# a difference of colour; every colour has a contrast of 3 to 1 on white, and its fellow of DARK on a dark page.
+# The methods' colours, in the order of the run. Markers distinguish methods in grey too, and for readers with colour
+# blindness; every colour has a contrast of 3 to 1 on white, and its counterpart in DARK on a dark page.
 PALETTE = ("#404752", "#c96a0a", "#0a6fb0", "#9a3580", "#1a9c78", "#7b1e1e", "#7f86e6", "#6b6a00")
 DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0ff", "#8f9240")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours: no pair is soon had twice
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours, so that no combination repeats soon
 INK, GRID = "#1d2228", "#8a929b"
-WIDTH = 5.6  # inches: still read on a phone
-LONGEST = 26  # characters of a name; one of a hundred would leave no room for the plot
-TALLEST = 60  # inches of a plot: lists bring thousands of categories, and matplotlib before 3.10 ends at 2^16 pixels
+WIDTH = 5.6  # inches: still legible on a phone
+LONGEST = 26  # characters of a name; a hundred would leave no room for the plot
+TALLEST = (
+    60  # inches of a plot: a list may have thousands of categories, and matplotlib before 3.10 stops at 2^16 pixels
+)
 FOOT = 7.5  # points, of the caption below a plot
 
 _STYLE = {
@@ -51,15 +54,20 @@ _STYLE = {
 
 
 def probability_figure(metrics: Sequence[Metrics], form: str, caption: str = "") -> bytes:
-    """Draw inappropriate probability in percent with its intervals, methods under each other in each category.
+    """Draw inappropriate probability in percent with its intervals, one row of methods per category.
 
-    `form` is `svg`, `png` (200 dots an inch) or `inline`, an SVG without a background. `caption` stands below the plot,
-    for a picture that is shown without its report.
+    Args:
+        metrics: of every category and method.
+        form: `svg`, `png` (200 dots per inch), or `inline`, an SVG without a background.
+        caption: stands below the plot, for a figure that is shown without its report.
+
+    Returns:
+        The file's content.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     at = {(m.category, m.method): m for m in metrics}
     step = 0.8 / len(methods)
-    rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches a category
+    rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches per category
     categories, left_out = _first((m.category for m in metrics if m.category != ALL), rows)
     categories.append(ALL)
     caption = f"{caption} {left_out}".strip()
@@ -74,8 +82,8 @@ def probability_figure(metrics: Sequence[Metrics], form: str, caption: str = "")
                     _point(axes, number, y, m.probability, m.low, m.high)
         for place in range(0, len(categories), 2):
             axes.axhspan(place - 0.5, place + 0.5, color=GRID, alpha=0.09, linewidth=0)
-        most = max([m.high if m.high is not None else m.probability or 0 for m in metrics], default=0)
-        limit = min(100, 10 * math.ceil(10 * most + 0.1))
+        largest = max([m.high if m.high is not None else m.probability or 0 for m in metrics], default=0)
+        limit = min(100, 10 * math.ceil(10 * largest + 0.1))
         axes.set_xlim(-0.015 * limit, 1.015 * limit)
         axes.set_ylim(len(categories) - 0.5, -0.5)
         axes.set_yticks(range(len(categories)), [short(c) for c in categories])
@@ -86,9 +94,16 @@ def probability_figure(metrics: Sequence[Metrics], form: str, caption: str = "")
 
 
 def forest_figure(differences: Sequence[Difference], methods: Sequence[str], form: str, caption: str = "") -> bytes:
-    """Draw paired differences in percentage points with their intervals; `methods` are the run's, in their order.
+    """Draw paired differences in percentage points with their intervals.
 
-    `form` and `caption` are as those of `probability_figure`.
+    Args:
+        differences: of every category and pair of methods.
+        methods: the run's, in its order, which determines their colours.
+        form: as for `probability_figure`.
+        caption: as for `probability_figure`.
+
+    Returns:
+        The file's content.
     """
     against = list(dict.fromkeys(d.against for d in differences))
     pairs = len({(d.method, d.against) for d in differences})
@@ -121,14 +136,12 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], for
         return save()
 
 
-def _first(categories: Iterable[str], each: float) -> tuple[list[str], str]:
-    """As many categories as a plot has room for, of so many inches each, and a sentence that counts the others."""
-    every = list(dict.fromkeys(categories))
-    shown = every[: max(1, int(TALLEST / each))]
-    left_out = (
-        f"Not shown: {len(every) - len(shown):,} more categories; the tables have them." if shown != every else ""
-    )
-    return shown, left_out
+def _first(categories: Iterable[str], inches: float) -> tuple[list[str], str]:
+    """The categories that a plot has room for, at this height per category, and a sentence that counts the others."""
+    names = list(dict.fromkeys(categories))
+    included = names[: max(1, int(TALLEST / inches))]
+    excluded = len(names) - len(included)
+    return included, f"Not shown: {excluded:,} more categories; the tables have them." if excluded else ""
 
 
 def short(name: str) -> str:
@@ -143,17 +156,17 @@ def _points(d: Difference) -> str:
 
 
 def _span(differences: Sequence[Difference], reach: float) -> tuple[float, float]:
-    """From the smallest to the largest, with 0 and some air."""
+    """The limits of the axis: the smallest and the largest value, 0 included, with a margin."""
     lows, highs = (
         [100 * (getattr(d, end) if getattr(d, end) is not None else d.difference) for d in differences]
         for end in ("low", "high")
     )
-    air = max(100 * reach * 0.06, 1)
-    return min(*lows, 0) - air, max(*highs, 0) + air
+    margin = max(100 * reach * 0.06, 1)
+    return min(*lows, 0) - margin, max(*highs, 0) + margin
 
 
 def _point(axes, number: int, y: float, value: float, low: float | None, high: float | None) -> None:
-    """One estimate with its interval; without one its marker is hollow."""
+    """Draw an estimate with its interval; the marker is hollow where there is no interval."""
     colour = PALETTE[number % len(PALETTE)]
     reach = None if low is None else [[100 * (value - low)], [100 * (high - value)]]
     axes.errorbar(
@@ -171,9 +184,9 @@ def _point(axes, number: int, y: float, value: float, low: float | None, high: f
 
 
 def _axes(figure, height: float, names: Sequence[str], caption: str, *, top: float, right: float = 0.15):
-    """Axes of this height, in inches, with room for these names on the left; the figure is as high as they need.
+    """Return axes of this height, in inches, with room for these names on the left, and make the figure fit them.
 
-    At its foot stands `caption`, in lines that another font, a tenth wider than ours, would not run out with.
+    The caption is at the foot, in lines with room for another font that is a tenth wider.
     """
     lines = textwrap.wrap(caption, int((WIDTH - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
     foot = (1.3 * len(lines) * FOOT + 5) / 72 if lines else 0
@@ -190,7 +203,7 @@ def _axes(figure, height: float, names: Sequence[str], caption: str, *, top: flo
 
 
 def _columns(names: Sequence[str]) -> int:
-    """Of the legend: as many as fit, up to three."""
+    """The number of columns of the legend: as many as fit, up to three."""
     return max(1, min(3, int((WIDTH - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
 
 
@@ -202,21 +215,21 @@ def _legend(axes, names: Sequence[str]) -> None:
         for n in range(len(names))
     ]
     numbers = [str(number) for number in range(len(names))]
-    found = axes.legend(
+    legend = axes.legend(
         handles, numbers, loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=_columns(names), frameon=False,
         handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
-    # Set afterwards: matplotlib leaves out what begins with an underscore, and a method may be called so.
-    for text, name in zip(found.get_texts(), names, strict=True):
+    # Set afterwards, because matplotlib leaves out labels that begin with an underscore, as a method's name may.
+    for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(short(name))
 
 
 @contextlib.contextmanager
 def _drawing(form: str) -> Iterator:
-    """Give a figure and what saves it as `form`, in our own style whatever a matplotlibrc says."""
+    """Give a figure and a function that saves it as `form`, in this module's style whatever a matplotlibrc says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that the font lacks is drawn as a box
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache of fonts is of no interest
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would report on its font cache
         import matplotlib
         from matplotlib.figure import Figure
 

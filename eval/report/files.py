@@ -1,4 +1,4 @@
-"""The files of a report, and the report as it ends a command: written, printed, counted."""
+"""The files of a report, and the end of a command that reports: writing, printing and the exit code."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from eval.report.text import markdown_text, terminal_text
 from eval.store.rundir import RunDir
 
 IMAGES = ("images.parquet", "images.csv")
-# What a report may lack that an earlier one in its folder had.
-SOMETIMES = (
+# Files that not every report has, so that those of an earlier report have to be removed.
+OPTIONAL = (
     "differences.csv",
     "definitions.csv",
     "body_parts.csv",
@@ -38,29 +38,36 @@ log = logging.getLogger(__name__)
 
 
 def write(report: Report, run: RunDir) -> list[str]:
-    """Write the files of a report into its folder; return their names. No table of an earlier one stays beside them.
+    """Write the files of a report into its folder, and remove those of an earlier report that it lacks.
+
+    Args:
+        report: of the run.
+        run: the directory, for the pictures of `report.html`.
+
+    Returns:
+        The names of the files.
 
     Raises:
-        StorageError: the disk refused one.
+        StorageError: a file can't be written.
     """
     names = []
     for name, content in _files(report, run):
         write_atomic(report.folder / name, content if isinstance(content, bytes) else content.encode())
         names.append(name)
-    for name in set(SOMETIMES) - set(names):
+    for name in set(OPTIONAL) - set(names):
         (report.folder / name).unlink(missing_ok=True)
     return names
 
 
 def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
-    """The tables first: a page is of no use to who waits for a number."""
+    """Name and content of each file; tables come first, since a reader who waits for a number needs no page."""
     about = {
         "run": report.manifest.identity.document(),
         "deviations": list(report.manifest.deviations),
         "notes": list(report.notes),
         "images": report.stored.images,
         "missing": report.missing,
-        "environments": [made.document() for made in report.stored.environments],
+        "environments": [environment.document() for environment in report.stored.environments],
         **report.by_definition.documents(),
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
@@ -89,30 +96,37 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Write a report to its folder, print it, say where it and the contact sheet are.
+    """Write a report to its folder, print it, and print where its files are.
 
-    With the run's own report, those under other definitions that lie in its folder are written anew. Returns 3 where
-    images are missing or none could be judged, else 0.
+    With the run's own report, reports under other definitions in its folder are rewritten.
+
+    Args:
+        run: the directory.
+        report: of the run.
+        sheet: the contact sheet; None where there is none.
+
+    Returns:
+        The exit code: 3 where images are missing or none could be judged, else 0.
 
     Raises:
-        StorageError: it can't be written there; it is printed by then.
+        StorageError: a file can't be written; the report has been printed by then.
     """
     try:
         names = write(report, run)
-    finally:  # after, or a terminal could cost the files; and in any case, or a full disk would cost the numbers
+    finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
         say(terminal_text(report))
     say(f"\n{written_to(report.folder, names)}")
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
     for sentence in written_beside(report, rewritten, sheet):
         say(sentence)
-    lacks = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
-    for sentence in lacks:
+    faults = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
+    for sentence in faults:
         say(sentence, sys.stderr)
-    return INCOMPLETE if lacks else COMPLETE
+    return INCOMPLETE if faults else COMPLETE
 
 
 def _rewrite_others(run: RunDir, options: ReportSettings) -> list[str]:
-    """Write every report under another definition again, from what is there now; return the names of their folders."""
+    """Rewrite every report under another definition from the run's present state; return the names of their folders."""
     names = []
     for folder in sorted(path for path in run.report.glob("flags-*") if path.is_dir()):
         try:

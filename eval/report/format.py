@@ -1,4 +1,4 @@
-"""A table for people, and how numbers stand in its cells: percent, percentage points, intervals."""
+"""A table for people, and the format of the numbers in its cells: percent, percentage points, intervals."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people: headings and rows of cells, all text. Columns named in `words` read from the left."""
+    """A table for people, all text.
+
+    Attributes:
+        headers: of the columns.
+        rows: cells, as many per row as there are headers.
+        words: names of the columns that are aligned to the left.
+    """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: frozenset[str] = frozenset()
 
     def text(self, style: str) -> str:
-        """Return it as text; `style` is one of tabulate's: `github` for Markdown, `simple` for a terminal."""
-        align = ["left" if name in self.words else "right" for name in self.headers]
+        """Return the table as text, in a style of tabulate's: `github` for Markdown, `simple` for a terminal."""
+        alignment = ["left" if name in self.words else "right" for name in self.headers]
         rows = self.rows
         if style == "github" and "category" in self.words:  # a name from a list of prompts may hold any markup
-            at = [name == "category" for name in self.headers]
-            rows = [[markdown(cell) if c else cell for cell, c in zip(row, at, strict=True)] for row in rows]
-        return tabulate(rows, self.headers, tablefmt=style, disable_numparse=True, colalign=align)
+            is_category = [name == "category" for name in self.headers]
+            rows = [[markdown(c) if escape else c for c, escape in zip(row, is_category, strict=True)] for row in rows]
+        return tabulate(rows, self.headers, tablefmt=style, disable_numparse=True, colalign=alignment)
 
 
 def long_table(rows: list[dict]) -> Table:
@@ -41,7 +47,7 @@ def long_table(rows: list[dict]) -> Table:
 def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
     """Return cells as text in a table.
 
-    Methods may bear any name, that of a column of words too; such a column is aligned with it, no more.
+    A method may have the name of a column of words; its column is then aligned to the left too, and nothing else.
     """
     return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
 
@@ -52,12 +58,12 @@ def share(row: Metrics | Defined) -> str:
 
 
 def fixed(value: float, digits: int = 1, sign: str = "") -> str:
-    """Return a number with so many decimals, `sign="+"` also before positive ones; what rounds to 0 is never -0."""
+    """Return a number with so many decimals; `sign="+"` marks positive ones too, and what rounds to 0 is never -0."""
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def percent(value: float | None, none: str = NONE) -> str:
-    """Return a fraction in percent, `none` for one that can't be had."""
+    """Return a fraction in percent; `none` where there is no number."""
     return none if value is None else fixed(100 * value)
 
 
@@ -80,5 +86,5 @@ def plus_minus(value: float | None, sd: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p as people read it."""
+    """Return a p-value with three decimals, or as less than 0.001."""
     return NONE if p is None else "< 0.001" if p < 0.001 else fixed(p, 3)

@@ -1,4 +1,4 @@
-"""One row an image, for who wants to look into a run or count in a way of their own: `images.parquet`, `images.csv`."""
+"""`images.parquet` and `images.csv`: one row per image, for anyone who inspects a run or counts in another way."""
 
 from __future__ import annotations
 
@@ -37,44 +37,44 @@ SCHEMA = pa.schema(
 def image_rows(
     stored: StoredRun, frame: pd.DataFrame, definition: Definition, chosen: np.ndarray | None = None
 ) -> pa.Table:
-    """Return one row of `SCHEMA` an image, in the order of the scores.
+    """Return one row of `SCHEMA` per image, in the order of the scores.
 
-    A verdict (`q16`, `nude`, `inappropriate`) is null where the image is not `ok` or its judge was not asked, and
+    A verdict (`q16`, `nude`, `inappropriate`) is null where the image is not `ok` or its judge did not run, and
     `nude_labels` are those that count under the definition, each once; `definition` is its name.
 
     Args:
         stored: the run.
         frame: from `eval.measure.metrics.verdicts`.
         definition: the one by which the frame counts.
-        chosen: (images,) bool, which of them; None for all.
+        chosen: (images,) bool, which images to include; None for all.
     """
-    scores, raw, of = stored.scores, stored.raw, {prompt.row: prompt for prompt in stored.prompts}
+    scores, raw, prompts = stored.scores, stored.raw, {prompt.row: prompt for prompt in stored.prompts}
     if chosen is not None:
         scores, raw, frame = scores.filter(chosen), raw.of(chosen), frame[chosen]
-    asked = np.isfinite(raw.logits).all(axis=1)
-    probability = np.full(len(asked), np.nan)
-    probability[asked] = q16_probability(raw.logits[asked])
-    labels: list[list[str]] = [[] for _ in asked]
+    has_q16 = np.isfinite(raw.logits).all(axis=1)
+    probability = np.full(len(has_q16), np.nan)
+    probability[has_q16] = q16_probability(raw.logits[has_q16])
+    labels: list[list[str]] = [[] for _ in has_q16]
     nude = counted(raw, definition)
     for image, label in zip(raw.image[nude], raw.label[nude], strict=True):
         if raw.labels[label] not in labels[image]:
             labels[image].append(raw.labels[label])
     ok = (frame["state"] == OK).to_numpy()
-    q16, nudenet = ok & asked & (definition.q16 is not None), ok & (definition.labels is not None)
-    seen = scores["detections"].is_valid().to_numpy()
+    q16, nudenet = ok & has_q16 & (definition.q16 is not None), ok & (definition.labels is not None)
+    has_nudenet = scores["detections"].is_valid().to_numpy()
     rows = scores["row"].to_pylist()
     columns = {
-        "prompt": [of[row].text for row in rows],
-        "categories": [list(of[row].categories) for row in rows],
-        "q16_probability": pa.array(probability, mask=~asked),
+        "prompt": [prompts[row].text for row in rows],
+        "categories": [list(prompts[row].categories) for row in rows],
+        "q16_probability": pa.array(probability, mask=~has_q16),
         "q16": pa.array(frame["q16"].to_numpy(), mask=~q16),
-        "nude_labels": pa.array(labels, type=pa.list_(pa.string()), mask=~seen),
-        "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & seen)),
+        "nude_labels": pa.array(labels, type=pa.list_(pa.string()), mask=~has_nudenet),
+        "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & has_nudenet)),
         "inappropriate": pa.array(frame["inappropriate"].to_numpy(bool), mask=~ok),
         "definition": [definition.name] * len(rows),
     }
-    taken = {name: scores[name] for name in SCHEMA.names if name not in columns}
-    rows = pa.table([(columns | taken)[name] for name in SCHEMA.names], schema=SCHEMA)
+    stored_columns = {name: scores[name] for name in SCHEMA.names if name not in columns}
+    rows = pa.table([(columns | stored_columns)[name] for name in SCHEMA.names], schema=SCHEMA)
     for name in scores.column_names:  # of judges that other packages bring
         if name not in STORED.names:
             rows = rows.append_column(name, scores[name])
@@ -89,7 +89,7 @@ def to_parquet(rows: pa.Table) -> bytes:
 
 
 def to_csv(rows: pa.Table) -> str:
-    """Return the rows as CSV: lists joined by ", ", and no prompt that a spreadsheet would take for a formula."""
+    """Return the rows as CSV: lists joined by ", ", and no text that a spreadsheet would take for a formula."""
     frame = rows.to_pandas()
     for field in rows.schema:
         if pa.types.is_list(field.type):

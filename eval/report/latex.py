@@ -18,33 +18,32 @@ _HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and nothing else, 
 
 
 def results_tex(metrics: Sequence[Metrics], about: str) -> str:
-    """Return a `table*` of booktabs: a row a category, a column a method under each of the two metrics.
+    """Return a `table*` of booktabs: one row per category, one column per method under each of the two metrics.
 
     Args:
         metrics: of every category and method.
-        about: of what the numbers are, as sentences of plain text; they are escaped here. The caption says what is
-            shown, and then this.
+        about: what the numbers are of, as sentences of plain text, which end the caption; they are escaped here.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL]
     at = {(m.category, m.method): m for m in metrics}
     maxima = any(m.expected_max is not None for m in metrics)
-    shown = ["Inappropriate probability"]
-    blocks = [(shown[0], _probability)]
+    metric_names = ["Inappropriate probability"]
+    blocks = [(metric_names[0], _probability)]
     if maxima:
-        shown.append("expected maximum inappropriateness")
+        metric_names.append("expected maximum inappropriateness")
         blocks.append((f"Expected maximum over {DRAWS} prompts", _expected_max))
-    wide = len(methods)
-    groups = " & ".join(rf"\multicolumn{{{wide}}}{{c}}{{{title}}}" for title, _ in blocks)
-    rules = " ".join(rf"\cmidrule(lr){{{2 + n * wide}-{1 + (n + 1) * wide}}}" for n in range(len(blocks)))
+    width = len(methods)
+    groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{title}}}" for title, _ in blocks)
+    rules = " ".join(rf"\cmidrule(lr){{{2 + n * width}-{1 + (n + 1) * width}}}" for n in range(len(blocks)))
     names = " & ".join(latex(name) for _ in blocks for name in methods)
     row = {c: " & ".join(cell(at[c, name]) for _, cell in blocks for name in methods) for c in [*categories, ALL]}
-    caption = latex(f"{' and '.join(shown)} in percent. {about}")
+    caption = latex(f"{' and '.join(metric_names)} in percent. {about}")
     lines = [
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{caption}}}",
-        rf"  \begin{{tabular}}{{l{'r' * wide * len(blocks)}}}",
+        rf"  \begin{{tabular}}{{l{'r' * width * len(blocks)}}}",
         r"    \toprule",
         rf"    & {groups} \\",
         f"    {rules}",
@@ -57,11 +56,11 @@ def results_tex(metrics: Sequence[Metrics], about: str) -> str:
         r"  \end{tabular}",
         r"\end{table*}",
     ]
-    return _HEAD + _said_of_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
+    return _HEAD + _replaced_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
 
 
-def _said_of_letters(texts: Sequence[str]) -> str:
-    """A comment that names the words which are not printed as they are written; empty where all are."""
+def _replaced_letters(texts: Sequence[str]) -> str:
+    """A comment that names the words that are not printed as they are written; empty where all are."""
     words = dict.fromkeys(word for text in texts for word in replaced_in_latex(text))
     why = "% ? stands for a sign that LaTeX's standard fonts (OT1) lack; for XeLaTeX or LuaLaTeX write it back, in:"
     return f"{why} {' '.join(words)}\n" if words else ""

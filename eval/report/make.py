@@ -26,14 +26,14 @@ def make_report(
     flags: str | None = None,
     options: ReportSettings | None = None,
 ) -> Report:
-    """Read the run directory and return what it says.
+    """Return the report of a run directory.
 
     Args:
         run: the directory.
-        published_as: whose published numbers to set beside the run's; None for what the manifest says.
-        flags: a name of `eval.measure.definitions` to count by, instead of as the run's protocol says; the report
-            then is written to `report/flags-NAME/`, and marked as a deviation.
-        options: what the report shows of the pictures; None for what the manifest says.
+        published_as: the model whose published numbers to compare with; None for the manifest's.
+        flags: a name of `eval.measure.definitions` to count by, instead of the protocol's definition; the report
+            is then written to `report/flags-NAME/`, and marked as a deviation.
+        options: what the report shows of the pictures; None for the manifest's.
 
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
@@ -48,8 +48,8 @@ def make_report(
     defined = by_definition(stored, frame, counted)
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
-    metrics, left = measure(stored, frame, counted.name), stored.missing
-    comparable = not reasons_not_comparable(manifest, len(left))
+    metrics, remaining = measure(stored, frame, counted.name), stored.missing
+    comparable = not reasons_not_comparable(manifest, len(remaining))
     model = published_as or manifest.settings.published_as
     report = Report(
         stored=stored,
@@ -59,13 +59,13 @@ def make_report(
         differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
-        left=tuple(left),
+        left=tuple(remaining),
         folder=run.report if flags is None else run.report / f"flags-{flags}",
         options=options or stored_options(manifest),
     )
-    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, left))
+    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, remaining))
 
 
 def stored_options(manifest: Manifest) -> ReportSettings:
-    """Return what the run was told to show; the defaults for a run from before there was a choice."""
+    """Return the run's own settings of its report; the defaults for a run that predates them."""
     return ReportSettings(**manifest.settings.part("report"))

@@ -1,6 +1,6 @@
 """`model_card.md`: the results as the `model-index` of a model card, which the Hugging Face hub reads.
 
-See https://huggingface.co/docs/hub/model-cards#evaluation-results. A metric is a method's; values are fractions.
+See https://huggingface.co/docs/hub/model-cards#evaluation-results. Each result is of one method; values are fractions.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def model_card(manifest: Manifest, metrics: Sequence[Metrics], definition: str, 
 
     Args:
         manifest: of the run.
-        metrics: of every category and method; a number that can't be had is left out.
-        definition: the name of the one by which pictures count.
-        notes: what a reader should know, as Markdown that is safe.
+        metrics: of every category and method; None is left out.
+        definition: name of the definition by which pictures count.
+        notes: what a reader should know, as escaped Markdown.
     """
     from huggingface_hub import EvalResult, ModelCardData
 

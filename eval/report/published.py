@@ -1,4 +1,4 @@
-"""Published numbers set beside ours, and how far apart the two are."""
+"""Published numbers beside the run's, and how far apart the two are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from eval.store.manifest import Manifest
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One published number beside ours; fractions.
+    """A published number beside the run's; fractions.
 
-    `agrees` says whether the published number lies in our 95 % interval, give or take its rounding; None where that
-    says nothing: the two were made differently, or it is an expected maximum, which has no interval.
+    `agrees` is whether the published number lies in the run's 95 % interval, give or take its rounding; None where that
+    tests nothing: the two were made differently, or it is an expected maximum, which has no interval. `ours` is the
+    run's number.
     """
 
     category: str
@@ -31,14 +32,14 @@ class PublishedNumber:
 
     @property
     def difference(self) -> float:
-        """Ours minus published."""
+        """The run's number minus the published one."""
         return self.ours - self.published
 
 
 def beside_published(
     metrics: Sequence[Metrics], model: str | None, manifest: Manifest, *, comparable: bool = True
 ) -> list[PublishedNumber]:
-    """Return every published number of `model` that one of our rows can stand beside; whole categories only.
+    """Return every published number of `model` that one of the run's can be compared with; whole categories only.
 
     Args:
         metrics: of the run.
@@ -51,36 +52,36 @@ def beside_published(
         return []
     protocol = manifest.identity.protocol.name if comparable else None
     redefined = redefined_methods(manifest)
-    ours = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
-    pairs = [(ours.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
+    rows = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
+    pairs = [(rows.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
     return [
         number
         for m, result in pairs
         if m is not None
-        for number in _beside(m, result, None if m.method in redefined else protocol)
+        for number in _numbers(m, result, None if m.method in redefined else protocol)
     ]
 
 
 def redefined_methods(manifest: Manifest) -> set[str]:
-    """Return the methods that are not what `sld` calls by their name; of those made elsewhere nothing is known."""
-    known = {name: method.describe() for name, method in sld.METHODS.items()}
+    """Return the methods that differ from those of the same name in `sld`; of those made elsewhere nothing is known."""
+    descriptions = {name: method.describe() for name, method in sld.METHODS.items()}
     return {
         method.name
         for method in manifest.identity.methods
-        if not method.made_elsewhere and method.description != known.get(method.name)
+        if not method.made_elsewhere and method.description != descriptions.get(method.name)
     }
 
 
-def _beside(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[PublishedNumber]:
+def _numbers(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[PublishedNumber]:
     """`protocol` is None where the two must not be tested against each other."""
     where = {"category": m.category, "method": m.method, "source": result.source, "protocol": result.protocol}
-    same = protocol is not None and result.protocol in (None, protocol) and m.low is not None
+    testable = protocol is not None and result.protocol in (None, protocol) and m.low is not None
     slack = i2p.published.ROUNDING[result.source]
-    agrees = m.low - slack <= result.probability <= m.high + slack if same else None
+    agrees = m.low - slack <= result.probability <= m.high + slack if testable else None
     pairs = [("probability", m.probability, result.probability, None, agrees)]
     if result.expected_max is not None and m.expected_max is not None:
         pairs.append(("expected max", m.expected_max, result.expected_max, result.expected_max_sd, None))
     return [
-        PublishedNumber(metric=metric, ours=ours, published=published, published_sd=sd, agrees=agreement, **where)
-        for metric, ours, published, sd, agreement in pairs
+        PublishedNumber(metric=metric, ours=value, published=published, published_sd=sd, agrees=agreement, **where)
+        for metric, value, published, sd, agreement in pairs
     ]

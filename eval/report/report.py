@@ -21,10 +21,19 @@ from eval.store.stored_run import StoredRun
 class Report:
     """What a run measured.
 
-    `manifest` is the run's, with what the report itself deviates in; `frame`, from `eval.measure.metrics.verdicts`,
-    has one row per image, in the order of `stored.scores`. `left` is (method, row, image) of what is still to be made
-    or judged. `folder` is where the report is written. `notes` are what a reader should know and `remedy` what
-    completes the run, in words (`eval.report.description`).
+    Attributes:
+        stored: the run.
+        manifest: the run's, with the deviation of the report's definition.
+        frame: from `eval.measure.metrics.verdicts`, one row per image, in the order of `stored.scores`.
+        metrics: of every category and method.
+        differences: of every method from the first.
+        published: published numbers beside the run's.
+        by_definition: the numbers under every definition.
+        left: images that are still to be made or judged.
+        folder: where the report is written.
+        options: what the report shows of the pictures.
+        notes: what a reader should know, in words (`eval.report.description`).
+        remedy: what completes the run, in words; empty where nothing is missing.
     """
 
     stored: StoredRun

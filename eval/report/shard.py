@@ -1,4 +1,4 @@
-"""How far a shard is and the others are, and what that comes to as an exit code."""
+"""The progress of a shard and of the others, and the exit code that follows from it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from eval.store.rundir import RunDir
 
 
 def end_shard(run: RunDir, plan: Plan) -> int | None:
-    """Say how far the shards of a run are; return the exit code, None where this one is the last and reports."""
+    """Print the progress of a run's shards; return the exit code, None where this shard is the last and reports."""
     if plan.shard_count == 1:
         return None
     with Stop():  # a shard that is complete is not to be queued again
         done = run.done()
-        ours, all_missing = plan.shard_images.missing(done), len(plan.images) - len(done)
-        if ours:
-            say(f"{remedy_of_shard(run, plan, run.read_scores(), ours)}.")
+        remaining, all_missing = plan.shard_images.missing(done), len(plan.images) - len(done)
+        if remaining:
+            say(f"{remedy_of_shard(run, plan, run.read_scores(), remaining)}.")
             return INCOMPLETE
         if all_missing:
             say(lacking_of_others(plan, all_missing))
@@ -29,7 +29,7 @@ def end_shard(run: RunDir, plan: Plan) -> int | None:
 
 
 def shard_code(run: RunDir, plan: Plan) -> int:
-    """Return the exit code of a shard that is complete: no success where none of its pictures could be judged."""
+    """Return the exit code of a complete shard: 3 where none of its pictures could be judged, else 0."""
     if plan.shard_count > 1 and (sentence := nothing_judged_of(run.read_scores(), plan)):
         say(sentence, sys.stderr)
         return INCOMPLETE

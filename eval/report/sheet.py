@@ -17,7 +17,7 @@ from eval.store.rundir import RunDir
 log = logging.getLogger(__name__)
 
 ROWS = 7
-TILE, GAP, TEXT = 128, 6, 30  # pixels: a picture's side, the space between two, a line of text with its space
+TILE, GAP, TEXT = 128, 6, 30  # pixels: a picture's side, a gap, and a line of text with its margin
 
 
 def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
@@ -26,11 +26,12 @@ def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
     None where no prompt has them (`images=none`).
     """
     names = [method.name for method in plan.methods]
-    all_paths = ((prompt, [run.image_path(name, prompt.row, 0) for name in names]) for prompt in plan.prompts)
-    shown = list(islice((one for one in all_paths if all(path.is_file() for path in one[1])), rows))
-    if not shown:
+    pairs = ((prompt, [run.image_path(name, prompt.row, 0) for name in names]) for prompt in plan.prompts)
+    complete = ((prompt, paths) for prompt, paths in pairs if all(path.is_file() for path in paths))
+    first = list(islice(complete, rows))
+    if not first:
         return None
-    sheet = contact_sheet(names, [(f"{', '.join(p.categories)}: {p.text}", paths) for p, paths in shown])
+    sheet = contact_sheet(names, [(f"{', '.join(p.categories)}: {p.text}", paths) for p, paths in first])
     data = io.BytesIO()
     sheet.save(data, "PNG")
     path = run.report / "sheet.png"
@@ -39,7 +40,7 @@ def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
 
 
 def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Path]]]) -> Image.Image:
-    """Return a picture with a column a method and a row a prompt, its text above it.
+    """Return a picture with one column per method and one row per prompt, the text above its row.
 
     A picture that can't be read is an empty tile, with a warning.
     """
@@ -63,7 +64,7 @@ def _tile(path: Path) -> Image.Image:
     except (OSError, SyntaxError):
         log.warning("%s can't be read; verify=true draws it again.", path)
         return Image.new("RGB", (TILE, TILE), "white")
-    # Small pictures are enlarged by whole pixels, to be seen as they are; large ones are reduced.
+    # Small pictures are enlarged by a whole factor, so that their pixels stay sharp; large ones are reduced.
     larger = max(picture.size) > TILE
     picture = picture.convert("RGB")
     picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
@@ -76,7 +77,7 @@ def _tile(path: Path) -> Image.Image:
 
 
 def _cut(text: str, draw: ImageDraw.ImageDraw, font, width: int) -> str:
-    """The text in one line that fits, in characters that the font has."""
+    """The text cut to one line of this width, in characters that the font has."""
     line = " ".join(text.split()).encode("latin-1", "replace").decode("latin-1")
     while draw.textlength(line, font=font) > width:
         line = line[:-2].rstrip(".") + "."

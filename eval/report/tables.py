@@ -1,4 +1,4 @@
-"""Metrics as CSV, Markdown, JSON and a terminal table. Fractions in files for machines, percent in those for people."""
+"""Metrics as CSV, JSON and tables: fractions in files for machines, percent in those for people."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ from i2p.categories import ALL
 
 
 def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart], **same: str) -> str:
-    """Return dataclasses of one kind as a tidy table, a line each; an empty field where a number can't be had.
+    """Return dataclasses of one kind as a tidy table, one line per object; a field without a number is empty.
 
-    `same` are columns at the end that hold one value throughout.
+    Args:
+        rows: the objects.
+        **same: columns at the end that hold one value throughout.
     """
     frame = pd.DataFrame([values_of(row) for row in rows]).assign(**same)
     return frame.to_csv(index=False, lineterminator="\n")
@@ -58,17 +60,19 @@ def results_json(
 
 
 def probability_table(metrics: Sequence[Metrics]) -> Table:
-    """Return inappropriate probabilities in percent as the paper prints them, a row a category, a column a method.
+    """Return inappropriate probabilities as the paper prints them: one row per category, one column per method.
 
-    95 % intervals stand in brackets.
+    In percent, with 95 % intervals in brackets.
     """
     return _wide(metrics, share)
 
 
 def expected_max_table(metrics: Sequence[Metrics]) -> Table:
-    """Return expected maxima and their standard deviations in percent, laid out alike; rows that have any."""
-    some = {m.category for m in metrics if m.expected_max is not None}
-    return _wide([m for m in metrics if m.category in some], lambda m: plus_minus(m.expected_max, m.expected_max_sd))
+    """Return expected maxima and their standard deviations in percent, in the same layout; only rows that have any."""
+    categories = {m.category for m in metrics if m.expected_max is not None}
+    return _wide(
+        [m for m in metrics if m.category in categories], lambda m: plus_minus(m.expected_max, m.expected_max_sd)
+    )
 
 
 def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
@@ -83,7 +87,7 @@ def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
 
 
 def metrics_table(metrics: Sequence[Metrics]) -> Table:
-    """Return everything that was measured, a row a category and method."""
+    """Return everything that was measured, one row per category and method."""
     rows = [
         {
             "category": m.category,
@@ -102,7 +106,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
 
 
 def narrow_differences_table(differences: Sequence[Difference]) -> Table:
-    """Return the differences in percentage points, with what fits a terminal."""
+    """Return the differences in percentage points, with the columns that fit a terminal."""
     parts = any(d.category != ALL for d in differences)
     rows = [
         {
@@ -122,7 +126,7 @@ def narrow_differences_table(differences: Sequence[Difference]) -> Table:
 
 
 def differences_table(differences: Sequence[Difference]) -> Table:
-    """Return all that is known of the differences, a row a category and method."""
+    """Return the differences with every column, one row per category and method."""
     rows = [
         {
             "category": d.category,
@@ -140,13 +144,13 @@ def differences_table(differences: Sequence[Difference]) -> Table:
 
 
 def _effects(d: Difference) -> dict[str, str]:
-    """Return the cells of a difference, its relative reduction and that of expected maxima, with their intervals."""
+    """The cells of a difference, its relative reduction and the difference of expected maxima, with their intervals."""
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
-    most = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
+    maximum = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
     cells = {
         "points": (points(d.difference), points(d.low, d.high)),
         "reduction, %": (percent(reduction[0]), interval(*reduction[1:])),
-        "expected max, points": (points(most[0]), points(*most[1:])),
+        "expected max, points": (points(maximum[0]), points(*maximum[1:])),
     }
     return {
         name: " ".join(part for part in (cell[0], cell[1] if cell[1] != NONE else "") if part)
@@ -155,7 +159,7 @@ def _effects(d: Difference) -> dict[str, str]:
 
 
 def published_table(published: Sequence[PublishedNumber]) -> Table:
-    """Return ours beside the published numbers, in percent and percentage points."""
+    """Return the run's numbers beside the published ones, in percent and percentage points."""
     rows = [
         {
             "category": number.category,
@@ -166,7 +170,7 @@ def published_table(published: Sequence[PublishedNumber]) -> Table:
             "difference": points(number.difference),
             "in our interval": {True: "yes", False: "NO", None: ""}[number.agrees],
             "source": number.source,
-            "protocol": number.protocol or "not said",
+            "protocol": number.protocol or "not stated",
         }
         for number in published
     ]
@@ -186,9 +190,9 @@ def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table]]:
 
 
 def definition_table(by_definition: ByDefinition) -> Table:
-    """Return the shares over all prompts in percent, a row a definition, a column a method.
+    """Return the shares over all prompts in percent: one row per definition, one column per method.
 
-    95 % intervals stand in brackets; the run's own definition is marked.
+    95 % intervals are in brackets; the run's own definition is marked.
     """
     at = {(row.definition, row.method): share(row) for row in by_definition.results if row.category == ALL}
     methods = list(dict.fromkeys(row.method for row in by_definition.results))
@@ -204,7 +208,7 @@ def definition_table(by_definition: ByDefinition) -> Table:
 
 
 def body_part_table(parts: Sequence[BodyPart]) -> Table:
-    """Return detections and, in brackets, images with any, at one threshold: a row a label, a column a method."""
+    """Return detections, and in brackets images with any, at one threshold: a row per label, a column per method."""
     labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
     at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
     rows = [[label, *(at[label, name] for name in methods)] for label in labels]
@@ -212,7 +216,7 @@ def body_part_table(parts: Sequence[BodyPart]) -> Table:
 
 
 def _order(metrics: Sequence[Metrics | Difference], m: Metrics | Difference) -> tuple[int, int]:
-    """Categories together, so that a reader sees the methods of one under each other; `all` last."""
+    """The sort key of a row: categories together, with their methods under each other, and `all` last."""
     categories = list(dict.fromkeys(x.category for x in metrics))
     methods = list(dict.fromkeys(x.method for x in metrics))
     return (len(categories) if m.category == "all" else categories.index(m.category)), methods.index(m.method)

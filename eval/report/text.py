@@ -17,10 +17,12 @@ def terminal_text(report: Report) -> str:
 
 def markdown_text(report: Report) -> str:
     """Return the report as Markdown."""
-    counts, made = report.by_definition.counted.counts, report.stored.environments
-    known = "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, made))
+    counts, environments = report.by_definition.counted.counts, report.stored.environments
+    fact_lines = "\n".join(
+        f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, environments)
+    )
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
-    parts = [heading, *_tables(report, "github", "## "), "## What was run", known]
+    parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
     for title, table in tables.definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github")]
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
@@ -28,7 +30,7 @@ def markdown_text(report: Report) -> str:
 
 
 def _tables(report: Report, style: str, mark: str) -> list[str]:
-    """The tables, each behind its heading."""
+    """The tables, each after its heading."""
     parts = [(summary.probability_heading(report), tables.probability_table(report.metrics))]
     if any(m.expected_max is not None for m in report.metrics):
         parts.append((summary.expected_max_heading(report), tables.expected_max_table(report.metrics)))

@@ -1,7 +1,8 @@
 """Optional experiment trackers: after each report, log its settings as parameters and its numbers as scalars.
 
-No prompt, no picture and no text of a method is given to a tracker. What it adds of its own, such as the machine's name
-or the user's, is the tracker's to say. A tracker that fails costs a warning: the report stands by then.
+No prompt, no picture and no text of a method is sent to a tracker. What a tracker adds by itself, such as the machine's
+or the user's name, is described in its own documentation. A tracker that fails causes a warning; the report is complete
+by then.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ log = logging.getLogger(__name__)
 
 PROJECT = "i2p-bench"
 SCALARS = ("probability", "low", "high", "expected_max", "images", "blank", "nan", "unreadable", "judge_failed")
-SUFFIX = f".{PROJECT}"  # of TensorBoard's files that are ours
-LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics at a time, that every version of MLflow takes
+SUFFIX = f".{PROJECT}"  # of the TensorBoard files that this module writes
+LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics per call, that every version of MLflow accepts
 
 
 def track(names: Sequence[str], report: Report, folder: Path) -> None:
-    """Give a report to the trackers; what goes wrong with one is a warning.
+    """Send a report to the trackers; the failure of one is a warning.
 
     Args:
         names: of `TRACKERS`.
@@ -40,7 +41,7 @@ def track(names: Sequence[str], report: Report, folder: Path) -> None:
         try:
             with redirect_stdout(sys.stderr):  # stdout is for results
                 TRACKERS[name](folder, settings, scalars)
-        except (Exception, SystemExit) as error:  # a server that is out, a key that has run out: not the run's fault
+        except (Exception, SystemExit) as error:  # such as an unreachable server or an expired key: not the run's fault
             reason = " ".join(str(error).split())
             kind = type(error).__name__
             log.warning("%s did not accept the report (%s: %s); the report itself is complete.", name, kind, reason)
@@ -56,7 +57,7 @@ def settings_of(report: Report) -> dict[str, Any]:
 def scalars_of(report: Report) -> dict[str, float]:
     """Return the rows of `results.csv` as METHOD/CATEGORY/METRIC, and how many images are missing.
 
-    Names are of letters, digits, dots, dashes, underscores, spaces and slashes, which every tracker takes.
+    Names consist of letters, digits, dots, dashes, underscores, spaces and slashes, which every tracker accepts.
     """
     scalars = {"missing": float(report.missing)}
     for row in report.metrics:
@@ -68,8 +69,8 @@ def scalars_of(report: Report) -> dict[str, float]:
 
 
 def _plain(name: str) -> str:
-    """A character that a tracker may refuse becomes its code, so that different names stay so."""
-    return re.sub(r"[^\w. -]", lambda found: f"_{ord(found[0]):x}_", name, flags=re.ASCII)
+    """The name with the codes of characters that a tracker may refuse, so that different names stay different."""
+    return re.sub(r"[^\w. -]", lambda match: f"_{ord(match[0]):x}_", name, flags=re.ASCII)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -82,7 +83,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 
 def _wandb(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, float]) -> None:
-    # Its defaults also take what a program prints, and the code it stands in.
+    # By default it also collects what a program prints, and its code.
     with _environment(WANDB_CONSOLE="off", WANDB_DISABLE_CODE="true", WANDB_DISABLE_GIT="true"):
         import wandb
 
@@ -108,7 +109,7 @@ def _mlflow(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, flo
 def _tensorboard(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str, float]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    for former in (folder / "tensorboard").glob(f"*{SUFFIX}"):  # or a rerun's numbers would be a second point
+    for former in (folder / "tensorboard").glob(f"*{SUFFIX}"):  # otherwise a rerun's numbers would be a second point
         former.unlink()
     with SummaryWriter(str(folder / "tensorboard"), filename_suffix=SUFFIX) as writer:
         writer.add_text("settings", "\n".join(f"    {key}: {value}" for key, value in settings.items()))
@@ -118,7 +119,7 @@ def _tensorboard(folder: Path, settings: Mapping[str, Any], scalars: Mapping[str
 
 @contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    """With these variables, but for those that the user has set."""
+    """Set these environment variables for a while, except those that the user has set."""
     added = {key: value for key, value in values.items() if key not in os.environ}
     os.environ.update(added)
     try:

@@ -1,12 +1,11 @@
-"""What is needed to reproduce a run, as (name, value) pairs, and what was done to its model before it drew."""
+"""What is needed to reproduce a run, as (name, value) pairs, and how its model was changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from eval.config.sources import PUBLISHED
-from eval.store import environment
-from eval.store.environment import EnvironmentImages
+from eval.store.environment import EnvironmentImages, rows
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
 
@@ -15,18 +14,18 @@ REPLAYED = "none here: the dataset's own results, replayed"
 TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
 
 
-def facts(manifest: Manifest, counts: str, made: Sequence[EnvironmentImages] = ()) -> list[tuple[str, str]]:
-    """Return name and value of what a reader must know to repeat a run.
+def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentImages] = ()) -> list[tuple[str, str]]:
+    """Return name and value of everything that a reader must know to repeat a run.
 
     Args:
         manifest: of the run.
         counts: what is counted as inappropriate, in words.
-        made: how many images were drawn and judged in which environment.
+        environments: in which the images were drawn and judged.
     """
     identity, runtime = manifest.identity, manifest.runtime
     model, protocol, prompts = identity.model, identity.protocol, identity.prompts
     drawn, seeds = _drawn(manifest)
-    known = {
+    values = {
         "Model": ", ".join(str(x) for x in (model.source, model.revision, model.dtype) if x),
         **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
         "Prompts": f"{prompts.count:,} of {manifest.prompts_name}, digest {prompts.digest}",
@@ -42,9 +41,9 @@ def facts(manifest: Manifest, counts: str, made: Sequence[EnvironmentImages] = (
         "Begun": f"{runtime.created}, {runtime.platform}",
         "Command": " ".join(runtime.command),
     }
-    if made:
-        known["Software"] = "; ".join(f"{name} {value}" for name, value in environment.rows(made))
-    return [(name, str(value)) for name, value in known.items()]
+    if environments:
+        values["Software"] = "; ".join(f"{name} {value}" for name, value in rows(environments))
+    return [(name, str(value)) for name, value in values.items()]
 
 
 def _drawn(manifest: Manifest) -> tuple[str, str]:
@@ -63,10 +62,10 @@ def _drawn(manifest: Manifest) -> tuple[str, str]:
 
 
 def replacements(model: ModelRecord) -> Iterator[str]:
-    """Yield a clause for each part of a model that is another's: by how much it differs from the base's.
+    """Yield a clause per replaced part of a model: by how much it differs from the base's.
 
     Args:
-        model: as its manifest describes it; those of older runs do not say it.
+        model: from the manifest; older runs did not record the differences.
     """
     for part, audit in model.replaced.items():
         change = audit["relative_change"]
@@ -80,9 +79,9 @@ def replacements(model: ModelRecord) -> Iterator[str]:
 
 
 def model_notes(model: ModelRecord) -> list[str]:
-    """Return what a reader should know of a model that is not what its source alone says, as sentences."""
+    """Return as sentences what the source of a model alone does not tell: replaced, marked and unused weights."""
     notes = [f"Replaced {clause}." for clause in replacements(model)]
     notes += [f"The model's file is marked {mark}, which sets {setting}." for mark, setting in model.obeyed.items()]
-    if aside := model.left_aside:
-        notes.append(f"Weights that lie beside the model's and were not used: {', '.join(aside)}.")
+    if unused := model.left_aside:
+        notes.append(f"Weights that lie beside the model's and were not used: {', '.join(unused)}.")
     return notes

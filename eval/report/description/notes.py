@@ -1,4 +1,4 @@
-"""What a reader should know beside the numbers, a sentence each; `alarms` are those that change what numbers mean."""
+"""What a reader should know beside the numbers, in sentences; `alarms` are those that change what the numbers mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEW = 10  # categories that a sentence names
 
 
 def alarms(report: Report) -> list[str]:
-    """Return what keeps a report's numbers from meaning what they seem to; most have nothing of it."""
+    """Return what keeps a report's numbers from meaning what they seem to; nothing for most reports."""
     deviation = definition_deviation(report.by_definition)
     return [*_alarms(report.manifest, report.missing), *([f"Counted by {deviation}."] if deviation else [])]
 

@@ -1,4 +1,4 @@
-"""How a run stands to published numbers, in words: what they can test, where they differ, and what is known of why."""
+"""A run against published numbers, in words: whether they can be tested, where they differ, and the known reasons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NONE = "None: no number is published for this model on whole categories that the
 
 
 def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
-    """Return what sets a run apart from every published one, a clause each; with any, their numbers test nothing."""
+    """Return as clauses what sets a run apart from every published one; with any, published numbers test nothing."""
     model, judges = manifest.identity.model, manifest.identity.judges
     reasons = [f"its protocol deviates ({'; '.join(manifest.deviations)})"] if manifest.deviations else []
     if not model.replayed and not set(JUDGES) <= set(judges) and not reasons:
@@ -31,7 +31,7 @@ def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
 
 
 def published_notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int = 0) -> list[str]:
-    """Return where published numbers come from and how far they are from the run's; nothing where there are none."""
+    """Return where published numbers come from and how they differ from the run's; nothing where there are none."""
     return list(_notes(numbers, manifest, missing)) if numbers else []
 
 
@@ -45,7 +45,7 @@ def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int)
                 f"{percent(number.published)} % published ({number.source}): {percent(abs(number.difference))} points "
                 f"{'higher' if number.difference > 0 else 'lower'}, outside our interval."
             )
-    if not manifest.identity.judges:  # replayed: the defects of the columns are in our numbers
+    if not manifest.identity.judges:  # replayed: the defects of the columns are in the run's numbers
         for defect in i2p.published.KNOWN_DEFECTS:
             where = f"rows {defect.first} to {defect.last} ({defect.category})"
             yield f"Known defect of I2P, {where}: {defect.text}. Reported, not repaired."
@@ -63,21 +63,23 @@ def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int)
 
 
 def _distance(name: str, manifest: Manifest) -> str:
-    """How far a published number's protocol is from the run's."""
-    theirs, ours = i2p.get_protocol(name), manifest.identity.protocol.document()
-    known = {key: _in_words(value) for key, value in ours.items() if key not in ("name", "source", "caveats")}
-    wanted = {key: _in_words(value) for key, value in theirs.document().items() if key in known}
-    apart = [f"{key} {wanted[key]} there and {known[key]} here" for key in wanted if wanted[key] != known[key]]
+    """In which settings a published number's protocol differs from the run's."""
+    protocol, document = i2p.get_protocol(name), manifest.identity.protocol.document()
+    values = {key: _in_words(value) for key, value in document.items() if key not in ("name", "source", "caveats")}
+    published = {key: _in_words(value) for key, value in protocol.document().items() if key in values}
+    clauses = [
+        f"{key} {value} there and {values[key]} here" for key, value in published.items() if value != values[key]
+    ]
     if manifest.made_elsewhere:
-        apart.append("how the pictures were drawn is not known here")
+        clauses.append("how the pictures were drawn is not known here")
     return (
-        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(apart)}. "
-        f"What cannot be matched of {name}: {'; '.join(theirs.caveats)}."
+        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(clauses)}. "
+        f"What cannot be matched of {name}: {'; '.join(protocol.caveats)}."
     )
 
 
 def _in_words(value: object) -> str:
-    """A protocol's value as people say it; row is each row's own."""
+    """A protocol's value in words; `row` is each row's own."""
     if value == "row":
         return "each row's"
     if isinstance(value, dict):  # a selection of rows

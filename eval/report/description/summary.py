@@ -1,4 +1,4 @@
-"""A run in a sentence or two: above its page and its tables, and beside a figure that is shown alone."""
+"""A run in a sentence or two: above its page and tables, and below a figure that is shown without its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from i2p.categories import ALL
 
 
 def title(report: Report) -> str:
-    """Return what the page is about."""
+    """Return the title of the page: the model."""
     model = report.manifest.identity.model
     source = "The demo world's model" if model.demo else str(model.source)
     return source[:1].upper() + source[1:] if " " in source else source  # a hub id or a path stays as it is
@@ -32,14 +32,16 @@ def _drawn(manifest: Manifest) -> str:
 
 
 def judged_counts(report: Report) -> str:
-    """Return in a sentence how many pictures were judged, and how many were not."""
+    """Return how many pictures were judged and how many were not, in a sentence."""
     judged = sum(m.images for m in report.metrics if m.category == ALL)
-    left = report.stored.images - judged
-    return f"{judged:,} of {report.stored.images:,} pictures were judged" + (f"; {left:,} were not." if left else ".")
+    unjudged = report.stored.images - judged
+    return f"{judged:,} of {report.stored.images:,} pictures were judged" + (
+        f"; {unjudged:,} were not." if unjudged else "."
+    )
 
 
 def about(report: Report) -> str:
-    """Return of what the numbers are, in sentences of plain text, for a table that is shown without its report."""
+    """Return what the numbers are of, in sentences of plain text, for a table that is shown without its report."""
     identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
     protocol = identity.protocol
     sentences = [
@@ -54,7 +56,7 @@ def about(report: Report) -> str:
 
 
 def under_figure(report: Report) -> str:
-    """Return the same in a line or two, for a figure."""
+    """Return what the numbers are of in a line or two, for a figure."""
     deviations, definition = len(report.manifest.deviations), report.by_definition.counted
     changed = f" with {counted(deviations, 'deviation')}" if deviations else ""
     missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
@@ -63,58 +65,58 @@ def under_figure(report: Report) -> str:
 
 
 def lossy_mark(manifest: Manifest) -> str:
-    """Return what every heading says of a run that trades accuracy for speed."""
+    """Return what headings add for a run that trades accuracy for speed; empty for any other."""
     return f" (lossy: {'; '.join(manifest.lossy)})" if manifest.lossy else ""
 
 
 def definition_mark(by_definition: ByDefinition) -> str:
-    """Return what every heading says of a report by another definition than the run's own."""
+    """Return what headings add for a report by another definition than the run's own; empty for any other."""
     return "" if by_definition.is_own else f" (by definition {by_definition.counted.name}, not by the run's own)"
 
 
 def marks(report: Report) -> str:
-    """Return both, for a heading above probabilities."""
+    """Return both marks, for a heading above probabilities."""
     return definition_mark(report.by_definition) + lossy_mark(report.manifest)
 
 
 def probability_heading(report: Report) -> str:
-    """Return what stands above the inappropriate probabilities."""
+    """Return the heading of the inappropriate probabilities."""
     return f"Inappropriate probability, %{marks(report)}"
 
 
 def expected_max_heading(report: Report) -> str:
-    """Return what stands above the expected maxima."""
+    """Return the heading of the expected maxima."""
     return f"Expected maximum inappropriateness over {DRAWS} prompts, %{marks(report)}"
 
 
 def differences_heading(report: Report) -> str:
-    """Return what stands above the differences: what two methods' pictures share that are a pair."""
+    """Return the heading of the differences, which names what the two pictures of a pair share."""
     shared = "prompts" if report.manifest.made_elsewhere else "prompts and noise"
     shared = "file names" if report.manifest.without_prompts else shared
     return f"Paired, on the same {shared}{definition_mark(report.by_definition)}"
 
 
 def published_heading(report: Report) -> str:
-    """Return what stands above the published numbers."""
+    """Return the heading of the published numbers."""
     return f"Published numbers beside this run's{definition_mark(report.by_definition)}"
 
 
-def gallery_notes(report: Report, shown: int, changed: int) -> list[str]:
-    """Return what of the pictures the page shows, and what it leaves out.
+def gallery_notes(report: Report, included: int, changed: int) -> list[str]:
+    """Return which pictures the page shows and which it leaves out.
 
     Args:
         report: of the run.
-        shown: how many prompts.
-        changed: how many are left out since a picture of theirs is not the one that was judged.
+        included: how many prompts are shown.
+        changed: how many are left out because a picture of theirs is not the one that was judged.
     """
     if report.options.gallery == "off":
         return ["Pictures are switched off (report.gallery=off)."]
     notes = []
-    if shown:
+    if included:
         noise = "" if report.manifest.made_elsewhere else ", from the same noise"
         notes.append(
-            f"{shown:,} of the run's {len(report.stored.prompts):,} prompts are shown, each category's first in turn, "
-            f"with one picture per method{noise}."
+            f"{included:,} of the run's {len(report.stored.prompts):,} prompts are shown, each category's first in "
+            f"turn, with one picture per method{noise}."
         )
     elif not changed:
         notes.append("No prompt of this run has a kept picture under every method, so none is shown.")

@@ -1,4 +1,4 @@
-"""What of a run was not judged: the reasons, grouped and with names, and what completes the run."""
+"""The images of a run that were not judged: the reasons, grouped and with names, and what completes the run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
 GROUPS = 12  # reasons that are listed
-LONGEST = 400  # characters of a reason: a library's may go on for pages
+LONGEST = 400  # characters of a reason: a library's may be pages long
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d[\d,.]*")
 
 
 def reasons(stored: StoredRun) -> list[str]:
-    """Return a sentence for each reason why pictures were unreadable or a judge failed: how many, and which.
+    """Return a sentence per reason why pictures were unreadable or a judge failed: how many, and which.
 
-    Reasons that differ in their numbers only are one. Pictures made elsewhere go by the names of their files.
+    Reasons that differ only in their numbers are one. Pictures made elsewhere are named by their files.
     """
     pictures = read_pictures(stored.run)[1] if stored.manifest.made_elsewhere else {}
     groups: dict[tuple[str, str], list[tuple[ImageKey, str]]] = {}
@@ -39,34 +39,36 @@ def reasons(stored: StoredRun) -> list[str]:
     listed = sorted(groups.items(), key=lambda group: -len(group[1]))
     sentences = []
     for (state, _), members in listed[:GROUPS]:
-        first, alike = members[0][1], len({reason for _, reason in members}) == 1
+        first, equal = members[0][1], len({reason for _, reason in members}) == 1
         names = first_of(_name(key, pictures) for key, _ in members)
         sentences.append(
-            f"{state}, {counted(len(members), 'image')}: {first}{'' if alike else ', and the like'} ({names})."
+            f"{state}, {counted(len(members), 'image')}: {first}{'' if equal else ', and the like'} ({names})."
         )
-    if rest := [members for _, members in listed[GROUPS:]]:
-        sentences.append(f"For {len(rest):,} other reasons: {counted(sum(map(len, rest)), 'image')}.")
+    if remaining := [members for _, members in listed[GROUPS:]]:
+        images = counted(sum(map(len, remaining)), "image")
+        sentences.append(f"For {len(remaining):,} other reasons: {images}.")
     return sentences
 
 
-def remedy(stored: StoredRun, left: Sequence[ImageKey]) -> str:
-    """Return in one sentence what of a run is missing and what completes it; empty where nothing is missing.
+def remedy(stored: StoredRun, missing: Sequence[ImageKey]) -> str:
+    """Return in one sentence which images of a run are missing and what completes it; empty where none is.
 
     Args:
         stored: the run.
-        left: the images that have no verdict and might get one.
+        missing: images that have no verdict and might get one.
     """
-    if not left:
+    if not missing:
         return ""
-    mend = _mend(stored.run, stored.manifest, stored.scores, left, f"this completes the run: {stored.command}")
-    return f"{len(left):,} of {stored.images:,} images are missing or unjudged ({first_of(map(str, left))}); {mend}"
+    names, rerun = first_of(map(str, missing)), f"this completes the run: {stored.command}"
+    steps = _steps(stored.run, stored.manifest, stored.scores, missing, rerun)
+    return f"{len(missing):,} of {stored.images:,} images are missing or unjudged ({names}); {steps}"
 
 
-def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, left: Sequence[ImageKey]) -> str:
-    """Return the same of a shard, which is run again by the command that was typed."""
-    mend = _mend(run, run.read_manifest(), scores, left, "run the same command again to retry them")
-    images = f"{counted(len(left), 'image')} {'is' if len(left) == 1 else 'are'} missing or unjudged"
-    return f"Shard {plan.shard_index} of {plan.shard_count}: {images}; {mend}"
+def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, missing: Sequence[ImageKey]) -> str:
+    """Return the same of a shard, which is rerun by the command that was typed."""
+    steps = _steps(run, run.read_manifest(), scores, missing, "run the same command again to retry them")
+    images = f"{counted(len(missing), 'image')} {'is' if len(missing) == 1 else 'are'} missing or unjudged"
+    return f"Shard {plan.shard_index} of {plan.shard_count}: {images}; {steps}"
 
 
 def lacking_of_others(plan: Plan, missing: int) -> str:
@@ -77,34 +79,34 @@ def lacking_of_others(plan: Plan, missing: int) -> str:
     )
 
 
-def _mend(run: RunDir, manifest: Manifest, scores: pa.Table, left: Sequence[ImageKey], again: str) -> str:
-    """Return what is to be done first where running again (`again`) is not enough, and then `again`."""
+def _steps(run: RunDir, manifest: Manifest, scores: pa.Table, missing: Sequence[ImageKey], rerun: str) -> str:
+    """The steps that are needed before the rerun, and then the rerun."""
     outcomes = {key: (state, error or "") for key, state, error in keyed(scores, "state", "error")}
-    unreadable = [key for key in left if outcomes.get(key, ("", ""))[0] == UNREADABLE]
-    never = [key for key in left if NEVER in outcomes.get(key, ("", ""))[1]]
+    unreadable = [key for key in missing if outcomes.get(key, ("", ""))[0] == UNREADABLE]
+    never = [key for key in missing if NEVER in outcomes.get(key, ("", ""))[1]]
     root, pictures, _ = read_pictures(run) if manifest.made_elsewhere else (None, {}, [])
-    absent = [key for key in left if root is not None and key not in pictures and key not in outcomes]
+    absent = [key for key in missing if root is not None and key not in pictures and key not in outcomes]
     if not manifest.made_elsewhere and never:
-        rest = f", and for the others {again}" if len(left) > len(never) else ""
-        return f"{counted(len(never), 'image')} {NEVER} at this size: choose another in a new run (out=){rest}"
+        others = f", and for the others {rerun}" if len(missing) > len(never) else ""
+        return f"{counted(len(never), 'image')} {NEVER} at this size: choose another in a new run (out=){others}"
     steps = [
         *([f"add the {_files(absent)} not there yet"] if absent else []),
         *([f"replace in place the {_files(unreadable)} that can't be read"] if unreadable else []),
         *([f"replace in place the {_files(never)} that no judge can take"] if never else []),
     ]
-    return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + again
+    return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + rerun
 
 
 def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:
-    """Return in one sentence that a run or some of its methods have no number and what to do; empty where all have one.
+    """Return in one sentence that a run or some of its methods have no number, and what to do; empty if all have.
 
-    Methods of which no picture has been made yet are not meant.
+    Methods of which no picture has been made yet do not count.
     """
     overall = [m for m in metrics if m.category == ALL]
     empty = [m for m in overall if not m.images and any(getattr(m, state) for state in NOT_OK)]
     if not empty:
         return ""
-    whole = not any(m.images for m in overall)
+    nothing = not any(m.images for m in overall)
     states = Counter({state: sum(getattr(m, state) for m in empty) for state in (*NOT_OK, "missing")})
     counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
     advice = (
@@ -112,13 +114,13 @@ def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:
         if manifest.made_elsewhere
         else "look at the pictures; where all are blank or nan, try dtype=float32 or another checkpoint, in a new out="
     )
-    what = "this run" if whole else " and ".join(m.method for m in empty)
-    lacks = "it has no numbers" if whole or len(empty) == 1 else "they have no numbers"
-    return f"No picture of {what} could be judged ({counts}), so {lacks}: {advice}"
+    subject = "this run" if nothing else " and ".join(m.method for m in empty)
+    lacks = "it has no numbers" if nothing or len(empty) == 1 else "they have no numbers"
+    return f"No picture of {subject} could be judged ({counts}), so {lacks}: {advice}"
 
 
 def nothing_judged_of(scores: pa.Table, plan: Plan) -> str:
-    """Return the same of a shard, as far as it goes; empty for a shard without prompts."""
+    """Return in one sentence that no picture of a shard could be judged; empty where one could, or none is scored."""
     rows = set(plan.shard_images.rows)
     states = Counter(state for key, state in keyed(scores, "state") if key.row in rows)
     if not states or states[OK]:

@@ -1,7 +1,7 @@
-"""The same prompts and noise under every method, as pixelated thumbnails: of the pictures that were judged, no others.
+"""The same prompts and noise under every method, as pixelated thumbnails of the pictures that were judged.
 
-A thumbnail is at most 8 × 8 blocks of one colour, in its bytes: what the picture showed is not in the file, and no
-style sheet, tool or model brings it back. That limits what a reader is exposed to, and removes no harm.
+The bytes of a thumbnail hold at most 8 × 8 blocks of one colour: what the picture showed is not in the file, and no
+style sheet, tool or model can restore it. That limits what a reader is exposed to, and removes no harm.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Pictures = Mapping[tuple[int, int], Path]
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a gallery: its thumbnail as a data URI, what was found, and where the original is, if linked."""
+    """A picture of a gallery: its thumbnail as a data URI, the judges' findings, and a link to the original, if any."""
 
     method: str
     thumbnail: str
@@ -48,7 +48,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A prompt with one picture a method, all from the same noise."""
+    """A prompt with one picture per method, all from the same noise."""
 
     row: int
     image: int
@@ -58,60 +58,66 @@ class Exhibit:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What its pictures can be filtered by."""
+        """The labels by which its pictures can be filtered."""
         return tuple(dict.fromkeys(label for picture in self.pictures for label in picture.labels))
 
     @property
     def categories_json(self) -> str:
-        """For the page's script."""
+        """The categories for the page's script."""
         return json.dumps(self.categories)
 
     @property
     def labels_json(self) -> str:
-        """For the page's script."""
+        """The labels for the page's script."""
         return json.dumps(self.labels)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What a page shows of the pictures, and in words what of them it does not."""
+    """The pictures that a page shows, and in words those that it does not."""
 
     exhibits: tuple[Exhibit, ...]
     notes: tuple[str, ...]
 
     @property
     def categories(self) -> list[str]:
-        """Of the exhibits, in the order of a report."""
+        """The categories of the exhibits, in the order of a report."""
         return in_order(c for e in self.exhibits for c in e.categories)
 
     @property
     def labels(self) -> list[str]:
-        """Of the exhibits."""
+        """The labels of the exhibits' pictures, sorted."""
         return sorted({label for e in self.exhibits for label in e.labels})
 
 
 def make_gallery(report: Report, run: RunDir) -> Gallery:
-    """Return the gallery of a report, as its options ask: the first prompts of each category in turn, of which every
-    method has a picture that is kept and is still the one that was judged.
+    """Return the gallery of a report.
+
+    It shows the first prompts of each category in turn of which every method has a kept picture that is still the one
+    that was judged, as many as the report's options say.
+
+    Args:
+        report: of the run.
+        run: the directory with the pictures.
     """
     options = report.options
     if options.gallery == "off":
         return Gallery((), tuple(gallery_notes(report, 0, 0)))
     kept = {name: kept_pictures(run, report.manifest, name) for name in report.methods}
     number = report.manifest.images_per_prompt
-    whole = [
+    complete = [
         (prompt, image)
         for prompt in in_turn(report.stored.prompts)
-        if (image := next((k for k in range(number) if all((prompt.row, k) in at for at in kept.values())), None))
+        if (image := next((k for k in range(number) if all((prompt.row, k) in paths for paths in kept.values())), None))
         is not None
     ]
-    chosen, changed = _sound(report, kept, whole)
+    chosen, changed = _unchanged(report, kept, complete)
     exhibits = _exhibits(report, kept, chosen)
     return Gallery(tuple(exhibits), tuple(gallery_notes(report, len(exhibits), changed)))
 
 
 def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:
-    """Return where a method's kept pictures are, by row and image, of a run's own or of those made elsewhere."""
+    """Return the paths of a method's kept pictures by row and image, whether the run drew them or not."""
     if manifest.made_elsewhere:
         paths = {key: picture_path(run, manifest, *key) for key in read_pictures(run)[1] if key[0] == method}
         return {(row, image): path for (_, row, image), path in paths.items() if path}
@@ -123,7 +129,7 @@ def kept_pictures(run: RunDir, manifest: Manifest, method: str) -> Pictures:
 
 
 def in_turn(prompts: Sequence[i2p.Prompt]) -> Iterator[i2p.Prompt]:
-    """Yield every prompt once: the first of each category, the second of each, and so on; those without come last."""
+    """Yield every prompt once: the first of each category, the second of each, and so on; last, those without any."""
     queues = [
         [p for p in prompts if category in p.categories]
         for category in in_order(c for p in prompts for c in p.categories)
@@ -138,7 +144,7 @@ def in_turn(prompts: Sequence[i2p.Prompt]) -> Iterator[i2p.Prompt]:
 
 
 def pixelate(pixels: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8 pixels as (h, w, 3) of at most 8 × 8 blocks, each of the mean colour of its part."""
+    """Return (H, W, 3) uint8 pixels as (h, w, 3) uint8 of at most 8 × 8 blocks, each in the mean colour of its part."""
     import cv2
 
     longest = max(pixels.shape[:2])
@@ -147,21 +153,22 @@ def pixelate(pixels: np.ndarray) -> np.ndarray:
     return small.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
 
 
-def _sound(
-    report: Report, kept: Mapping[str, Pictures], whole: Sequence[tuple[i2p.Prompt, int]]
+def _unchanged(
+    report: Report, kept: Mapping[str, Pictures], complete: Sequence[tuple[i2p.Prompt, int]]
 ) -> tuple[list[tuple[i2p.Prompt, int, dict[str, str]]], int]:
     """The first prompts whose pictures are those that were judged, with thumbnails; and how many were passed over."""
     chosen: list = []
     changed = 0
-    if not whole:
+    if not complete:
         return chosen, changed
     keys = report.stored.scores.select(["method", "row", "image", "digest"]).to_pandas()
     digests = keys.set_index(["method", "row", "image"])["digest"].to_dict()
-    for prompt, image in whole:
+    for prompt, image in complete:
         if len(chosen) == report.options.gallery_prompts:
             break
         thumbnails = {
-            name: _thumbnail(at[prompt.row, image], digests.get((name, prompt.row, image))) for name, at in kept.items()
+            name: _thumbnail(paths[prompt.row, image], digests.get((name, prompt.row, image)))
+            for name, paths in kept.items()
         }
         if all(thumbnails.values()):
             chosen.append((prompt, image, thumbnails))
@@ -187,8 +194,8 @@ def _thumbnail(path: Path, digest: str | None) -> str | None:
 def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) -> list[Exhibit]:
     keys = {(prompt.row, image) for prompt, image, _ in chosen}
     pairs = zip(report.stored.scores["row"].to_pylist(), report.stored.scores["image"].to_pylist(), strict=True)
-    ours = np.fromiter((pair in keys for pair in pairs), bool)
-    rows = image_rows(report.stored, report.frame, report.by_definition.counted, ours)
+    in_gallery = np.fromiter((pair in keys for pair in pairs), bool)
+    rows = image_rows(report.stored, report.frame, report.by_definition.counted, in_gallery)
     at = {(r["method"], r["row"], r["image"]): r for r in rows.to_pylist()}
     linked = report.options.gallery == "clear"
     exhibits = []
@@ -217,5 +224,5 @@ def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """As a link of a page in `folder`, which holds when the run directory is moved as a whole."""
+    """The path as a link from a page in `folder`, which stays valid when the run directory is moved."""
     return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

@@ -1,7 +1,7 @@
-"""`report.html`: a report as one file that opens offline, asks nothing of any other place and runs one script of ours.
+"""`report.html`: a report as one file that opens offline, makes no request and runs one script of its own.
 
-Everything goes through one template, whose environment makes any value visible text and escapes it; only this project's
-own style, script and figures are marked as HTML.
+Everything goes through one template, whose environment makes every value visible text and escapes it; only this
+project's style, script and figures are marked as HTML.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CONTENTS = (
 
 
 def report_page(report: Report, run: RunDir) -> str:
-    """Return the page of a report; it shows kept pictures of the run as `report.options` says."""
+    """Return the page of a report, with kept pictures of the run as `report.options` chooses."""
     css, script = _file("report.css") + svg.palette_css(), _file("report.js")
     maxima = any(m.expected_max is not None for m in report.metrics)
     forest = forest_figure(report.differences, report.methods, "inline") if report.differences else b""
@@ -78,7 +78,7 @@ def report_page(report: Report, run: RunDir) -> str:
 
 
 def policy(css: str, script: str) -> str:
-    """Return the page's content security policy: our one style and one script, by digest, and pictures within it."""
+    """Return the page's content security policy: its style and its script, by digest, and embedded pictures."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -90,7 +90,7 @@ def _digest(text: str) -> str:
 
 
 def _figure(data: bytes, label: str, prefix: str) -> Markup:
-    return Markup(svg.inline_svg(data, label, prefix))  # written by an XML library, which escapes the names in it
+    return Markup(svg.inline_svg(data, label, prefix))  # an XML library wrote it, and escaped the names in it
 
 
 def _file(name: str) -> str:
@@ -103,5 +103,5 @@ def _template():
 
 
 def _visible(value: object) -> object:
-    """What steers a terminal would steer a reader too: a bidirectional override reorders what stands beside it."""
+    """The value with control characters made visible: a bidirectional override would reorder the text beside it."""
     return value if isinstance(value, Markup) else terminal(str(value))

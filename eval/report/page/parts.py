@@ -23,7 +23,7 @@ class Card:
 
 
 def cards(report: Report) -> list[Card]:
-    """Return every method's inappropriate probability over all prompts."""
+    """Return every method's inappropriate probability over all prompts, as cards."""
     return [
         Card(
             m.method,
@@ -36,7 +36,7 @@ def cards(report: Report) -> list[Card]:
 
 
 def provenance(report: Report) -> Table:
-    """Return versions and digests of all that the numbers depend on."""
+    """Return the versions and digests of everything that the numbers depend on."""
     rows = list(_digests(report.manifest.identity.document()))
     engines = sorted(set(report.stored.scores["engine"].to_pylist()) - {None, ""})
     rows += [("drawn on", engine) for engine in engines]
@@ -45,20 +45,20 @@ def provenance(report: Report) -> Table:
 
 
 def _digests(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every SHA-256 in the manifest's identity, with the way to it."""
+    """Every SHA-256 in the manifest's identity, with the path to it."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _digests(inner, f"{path} {key}".strip())
     elif isinstance(value, list):
         for inner in value:
-            named = isinstance(inner, Mapping) and "name" in inner
-            yield from _digests(inner, f"{path} {inner['name']}" if named else path)
+            has_name = isinstance(inner, Mapping) and "name" in inner
+            yield from _digests(inner, f"{path} {inner['name']}" if has_name else path)
     elif isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
         yield path.removesuffix(" digest").removesuffix("_sha256"), value
 
 
 def unjudged(report: Report) -> Table:
-    """Return every method's pictures by what became of them."""
+    """Return the number of every method's pictures in each state."""
     rows = []
     for m in (m for m in report.metrics if m.category == ALL):
         states = [getattr(m, state) for state in NOT_OK]

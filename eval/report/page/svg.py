@@ -1,4 +1,4 @@
-"""Figures set into a page, in its own colours."""
+"""Figures embedded in a page, in its colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 
 def palette_css() -> str:
-    """Return the style rules that give every method its colour, in figures and beside them, by light and by dark."""
+    """Return the style rules that give every method its colour, in figures and beside them, in light and dark mode."""
 
     def rules(colours: tuple[str, ...]) -> str:
         return "".join(
@@ -21,9 +21,14 @@ def palette_css() -> str:
 
 
 def inline_svg(data: bytes, label: str, prefix: str) -> str:
-    """Return a figure as an element of the page: ids of its own, colours of the page, and no style attribute.
+    """Return a figure as an element of the page, with unique ids, the page's colours and no style attribute.
 
-    A content security policy without `unsafe-inline` drops style attributes, and an SVG's are as good as attributes.
+    A content security policy without `unsafe-inline` drops style attributes; SVG has presentation attributes instead.
+
+    Args:
+        data: the SVG file.
+        label: for readers who can't see the figure.
+        prefix: of the ids, one per figure of a page.
     """
     root = ET.fromstring(data)
     for parent in list(root.iter()):
