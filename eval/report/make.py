@@ -48,8 +48,8 @@ def make_report(
     defined = by_definition(stored, frame, counted)
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
-    metrics, remaining = measure(stored, frame, counted.name), stored.missing
-    comparable = not reasons_not_comparable(manifest, len(remaining))
+    metrics, missing = measure(stored, frame, counted.name), stored.missing
+    comparable = not reasons_not_comparable(manifest, len(missing))
     model = published_as or manifest.settings.published_as
     report = Report(
         stored=stored,
@@ -59,11 +59,11 @@ def make_report(
         differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
-        left=tuple(remaining),
+        missing_images=tuple(missing),
         folder=run.report if flags is None else run.report / f"flags-{flags}",
         options=options or stored_options(manifest),
     )
-    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, remaining))
+    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, missing))
 
 
 def stored_options(manifest: Manifest) -> ReportSettings:

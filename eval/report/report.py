@@ -29,7 +29,7 @@ class Report:
         differences: of every method from the first.
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
-        left: images that are still to be made or judged.
+        missing_images: images that are still to be made or judged.
         folder: where the report is written.
         options: what the report shows of the pictures.
         notes: what a reader should know, in words (`eval.report.description`).
@@ -43,7 +43,7 @@ class Report:
     differences: tuple[Difference, ...]
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
-    left: tuple[ImageKey, ...]
+    missing_images: tuple[ImageKey, ...]
     folder: Path
     options: ReportSettings
     notes: tuple[str, ...] = ()
@@ -57,4 +57,4 @@ class Report:
     @property
     def missing(self) -> int:
         """How many images of the run are still to be made or judged."""
-        return len(self.left)
+        return len(self.missing_images)

@@ -35,7 +35,7 @@ Pictures = Mapping[tuple[int, int], Path]
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryPicture:
     """A picture of a gallery: its thumbnail as a data URI, the judges' findings, and a link to the original, if any."""
 
     method: str
@@ -54,7 +54,7 @@ class Exhibit:
     image: int
     text: str
     categories: tuple[str, ...]
-    pictures: tuple[Shown, ...]
+    pictures: tuple[GalleryPicture, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -201,7 +201,7 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     exhibits = []
     for prompt, image, thumbnails in chosen:
         pictures = [
-            _shown(
+            _gallery_picture(
                 at[name, prompt.row, image],
                 thumbnail,
                 _relative(kept[name][prompt.row, image], report.folder) if linked else None,
@@ -212,7 +212,7 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     return exhibits
 
 
-def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
+def _gallery_picture(row: Mapping, thumbnail: str, original: str | None) -> GalleryPicture:
     labels = row["nude_labels"] or []
     if row["state"] != OK:
         verdict, labels, judged = row["state"], [], [row["state"]]
@@ -220,7 +220,7 @@ def _shown(row: Mapping, thumbnail: str, original: str | None) -> Shown:
         verdict = "inappropriate" if row["inappropriate"] else "no finding"
         judged = [verdict, *(name for name in ("q16", "nude") if row[name])]
     findings = [f"Q16 {fixed(row['q16_probability'], 2)}"] if row["q16_probability"] is not None else []
-    return Shown(row["method"], thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
+    return GalleryPicture(row["method"], thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -10,7 +10,6 @@ from judged import judged
 
 from eval.compare.__main__ import main as compare
 from eval.report.__main__ import main as report
-from eval.report.description.origin import environment_notes
 from eval.run import main as run
 from eval.store import environment
 from eval.store.environment import (
@@ -46,28 +45,6 @@ def test_images_are_counted_by_the_environment_that_made_them():
     )
 
 
-def test_a_note_says_what_differs_and_only_that():
-    [note] = environment_notes([EnvironmentImages(40, OLD), EnvironmentImages(60, NEW)])
-    assert "40 images by torch 2.15.0; 60 images by torch 99.0" in note
-    assert "3.11.7" not in note
-    assert environment_notes([EnvironmentImages(100, OLD)]) == []
-    [note] = environment_notes([EnvironmentImages(4, OLD), EnvironmentImages(2, None)])
-    assert "2 images by software that is not on record" in note
-
-
-def test_what_is_not_on_record_of_one_is_no_difference():
-    """An earlier version looked at fewer packages, and at no GPU."""
-    more = OLD["versions"] | {"torchvision": "0.29"}
-    assert environment_notes([EnvironmentImages(4, OLD), EnvironmentImages(2, GPU | {"versions": more})]) == []
-
-
-def test_environments_that_differ_in_nothing_told_are_told_once_and_many_are_counted():
-    nodes = [EnvironmentImages(2, OLD | {"platform": f"node {n // 2}"}) for n in range(40)]
-    [note] = environment_notes(nodes)
-    assert note.startswith("Drawn and judged in 20 environments, which can change numbers: 4 images by platform ")
-    assert note.endswith("4 images by platform node 7; 48 images by 12 others.")
-
-
 def test_two_runs_differ_in_what_both_have_on_record():
     found = environment_differences(
         [EnvironmentImages(3, OLD), EnvironmentImages(1, NEW)],
@@ -83,8 +60,6 @@ def test_two_runs_differ_in_what_both_have_on_record():
 
 def test_a_gpu_its_driver_and_what_judges_run_on_are_part_of_it():
     assert differing_names([EnvironmentImages(1, CPU), EnvironmentImages(1, GPU)]) == ["gpu name", "q16 on"]
-    [note] = environment_notes([EnvironmentImages(1, CPU), EnvironmentImages(3, GPU)])
-    assert note.endswith("1 images by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
     newer_driver = GPU | {"gpu": GPU["gpu"] | {"driver": "580.0"}}
     assert differing_names([EnvironmentImages(1, GPU), EnvironmentImages(1, newer_driver)]) == ["gpu driver"]
     listed = rows([EnvironmentImages(7, GPU)])
