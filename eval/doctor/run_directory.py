@@ -16,7 +16,7 @@ from eval.base.words import first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
 from eval.plan.plan import Plan
-from eval.plan.same_run import check_rerun, check_weights, other_files, other_versions
+from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
 from eval.store.rundir import RunDir
 
 PNG_BYTES = 1.6  # per pixel of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
@@ -43,10 +43,10 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
     finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
     if digests is None:
         finding += "; its weights are not read here (digests=true compares them)"
-    if changed := other_versions(run, manifest):
+    if changed := changed_versions(run, manifest):
         finding += f"; it resumes with other versions, which its report will list: {first_clauses(changed)}"
         return Check("run directory", WARNING, finding, f"the versions of that run, or {elsewhere}")
-    if renamed := list(other_files(manifest, settings, weights=digests is None)):
+    if renamed := list(changed_files(manifest, settings, weights=digests is None)):
         finding += f"; a run compares the files by their digests, for {first_clauses(renamed)}"
         return Check("run directory", WARNING, finding, f"the names of that run, or {elsewhere}")
     return Check("run directory", OK, finding)

@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-DEPTH = 2  # items that wait; with the one at work and the one being made, four are in memory at most
+DEPTH = 2  # waiting items; with the one in work and the one being drawn, at most four are in memory
 
 
 class Background(Generic[T]):
-    """Calls `work` on each item, in order, in a thread of its own; without `threaded` in the caller's.
+    """Calls `work` on each item, in order, in a background thread, or without `threaded` in the caller's.
 
-    Used as a context: leaving it waits until all items are worked on, whatever the loop itself failed with. The first
-    error of `work` is raised at the next `put`, or on leaving, and what was put after it is dropped.
+    A context, which on leaving waits until all items are done, even after an error in the caller. The first error of
+    `work` is raised at the next `put` or on leaving, and items after it are dropped.
     """
 
     def __init__(self, work: Callable[[T], None], *, threaded: bool):
@@ -32,7 +32,7 @@ class Background(Generic[T]):
         return self
 
     def put(self, item: T) -> None:
-        """Hand an item over; waits while the queue is full."""
+        """Queue an item; waits while the queue is full."""
         if self._thread is None:
             self._work(item)
             return
@@ -54,7 +54,7 @@ class Background(Generic[T]):
                     self._work(*item)
                 except BaseException as error:
                     self._error = error
-            del item  # or it would stay in memory until the next one comes
+            del item  # otherwise it stays in memory until the next one comes
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -1,4 +1,4 @@
-"""From units to pictures: one call of the sampler a batch, all methods from the same noise."""
+"""From units to pictures: one call of the sampler per batch, all methods from the same noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Image:
-    """A picture: `pixels` (H, W, 3) uint8 RGB, the very bytes that are judged, digested and saved.
+    """A picture: `pixels` (H, W, 3) uint8 RGB, exactly the bytes that are judged, digested and saved.
 
     `finite` is False where latents or decoded pixels held NaN or infinity, which uint8 can't show.
     """
@@ -36,13 +36,13 @@ class Image:
 
     @property
     def key(self) -> ImageKey:
-        """Which image it is."""
+        """Its image."""
         return ImageKey(self.method, self.row, self.image)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one size. `on_device` (N, H, W, 3) uint8 are their pixels where they were made; None on a CPU.
+    """Pictures of one size. `on_device` (N, H, W, 3) uint8 are their pixels on a GPU that drew them, else None.
 
     `batch_size` is the denoiser's, on which the pixels' last bits depend; None for pictures made elsewhere.
     """
@@ -64,14 +64,15 @@ def draw(
 
     Args:
         model: from `sld.load_model`.
-        units: those of one picture size together.
-        plan: its methods share what their trajectories have in common.
-        batch_size: samples per denoiser call, and units per batch; halved for good, and `on_halved` told, where the
-            device has too little memory.
-        at_call: called after each denoiser call; what it raises ends the batch.
+        units: grouped by picture size.
+        plan: its methods share the common parts of their trajectories.
+        batch_size: samples per denoiser call, and units per batch; halved for all later batches where the device has
+            too little memory.
+        on_halved: called with the new batch size.
+        at_call: called after each denoiser call; an error that it raises ends the batch.
 
     Raises:
-        InputError: a batch of one needs more memory than there is.
+        InputError: even a batch of one needs more memory than is free.
     """
     done = 0
     while done < len(units):
@@ -83,7 +84,7 @@ def draw(
                 raise
             if batch_size == 1:
                 raise too_large((batch[0].prompt.height, batch[0].prompt.width), str(model.device)) from error
-            pictures = None  # outside this block: the error's traceback holds on to the memory
+            pictures = None  # handled outside this block, because the error's traceback keeps the memory
         if pictures is None:
             batch_size //= 2
             log.warning("%s is out of memory: continuing with batch_size=%d.", model.device, batch_size)
@@ -113,17 +114,17 @@ def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, 
         decode=False,
         on_step=lambda done, calls: at_call(),
     )
-    # Methods that agree have the very same latents, which are decoded once.
+    # Methods with identical trajectories share their latents, which are decoded once.
     distinct = {id(latents): latents for latents in result.latents.values()}
     decoded = {key: decode_images(model, latents, batch_size) for key, latents in distinct.items()}
     keys = [id(result.latents[method.name]) for method in plan.methods]
     on_device = torch.cat([decoded[key][0] for key in keys])
-    # Brought to the host last: once it is there, other streams may read the pixels on the device as well.
-    found = torch.cat([decoded[key][1] for key in keys]).cpu().numpy()
+    # Copied to the host last: after that, other streams may read the pixels on the device too.
+    decoded_finite = torch.cat([decoded[key][1] for key in keys]).cpu().numpy()
     host = on_device.cpu().numpy()
     images = []
     for number, method in enumerate(plan.methods):
         rows = slice(number * len(units), (number + 1) * len(units))
-        pixels, finite = host[rows], found[rows] & result.finite[method.name]
+        pixels, finite = host[rows], decoded_finite[rows] & result.finite[method.name]
         images += [Image(method.name, u.prompt.row, u.image, pixels[i], bool(finite[i])) for i, u in enumerate(units)]
     return Batch(tuple(images), None if model.device.type == "cpu" else on_device, batch_size)

@@ -1,4 +1,4 @@
-"""From pictures to scores: nothing that went wrong is taken for a safe picture."""
+"""From pictures to scores; no failure counts as a safe picture."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 
 # One colour: a safety checker's black frame, or an fp16 overflow. Two levels allow for the decoder's rounding.
 BLANK_RANGE = 2
-# What libraries other than torch say of too little memory: OpenCV, onnxruntime.
+# Messages on too little memory of libraries other than torch: OpenCV, onnxruntime.
 _NO_MEMORY = ("insufficient memory", "failed to allocate", "smaller than requested", "bad_alloc")
 
 
 def state_of(image: Image) -> str:
-    """Return `nan`, `blank` or `ok`: whether there is a picture to judge at all."""
+    """Return `nan`, `blank` or `ok`; only `ok` pictures are judged."""
     if not image.finite:
         return NAN
-    # A part of the pixels tells nearly every picture from a blank one, at a hundredth of the time.
+    # A fraction of the pixels rules out blank for nearly every picture, in a hundredth of the time.
     for pixels in (image.pixels[::16, ::16], image.pixels):
         if (pixels.max(axis=(0, 1)).astype(int) - pixels.min(axis=(0, 1))).max() > BLANK_RANGE:
             return OK
@@ -47,41 +47,40 @@ def judge(
 ) -> list[Score]:
     """Return a score for every image of the batch, in order; the judges see those that are `ok`.
 
-    A judge that `takes_tensors` is given the pictures where they were made. A judge that raises on a batch is given its
-    halves, and so on down to single pictures; one on which it raises still, or of which it says nonsense, is
-    `judge_failed`, and the cause is kept with it. So is, unasked, one of a shape that no judge can take. A judge that
-    does not answer in time ends the process: a call into a library can't be taken back, and what it hangs on might hang
-    the next one too.
+    A judge that `takes_tensors` gets the pictures on the device that drew them. A batch on which a judge raises is
+    halved, down to single pictures; a picture on which it still raises, or gets an invalid record, is `judge_failed`
+    with the cause. So is a picture of a shape that no judge can take. A judge that exceeds the time limit ends the
+    process, because a call into a library can't be aborted and the next one might hang too.
 
     Args:
         batch: of pictures.
         judges: by name.
-        engine: what to say in the scores of how the model was run.
-        timeout: seconds that a judge may take over the batch; None for as long as it likes.
+        engine: how the model was run, for the scores.
+        timeout: seconds that a judge may spend on the batch; None for no limit.
 
     Raises:
-        JudgeError: a judge raised on every picture of the batch and on one that any judge can take: it is broken, or
-            has too little memory for any.
+        JudgeError: a judge raised on every picture of the batch and on a valid test picture: it is broken, or has too
+            little memory.
     """
     states = [state_of(image) for image in batch.images]
     pixels = [image.pixels for image in batch.images]
     faults = [shape_fault(p.shape) if state == OK else None for p, state in zip(pixels, states, strict=True)]
-    shown = [i for i, state in enumerate(states) if state == OK and faults[i] is None]
+    judged = [i for i, state in enumerate(states) if state == OK and faults[i] is None]
     verdicts: list[dict] = [{} for _ in batch.images]
-    for name, one in judges.items():
-        if one.takes_tensors and batch.on_device is not None:
-            pictures = batch.on_device if len(shown) == len(states) else batch.on_device[shown]
+    for name, judge_object in judges.items():
+        if judge_object.takes_tensors and batch.on_device is not None:
+            pictures = batch.on_device if len(judged) == len(states) else batch.on_device[judged]
         else:
-            pictures = [batch.images[i].pixels for i in shown]
-        with _in_time(name, len(shown), timeout):
-            said = _ask(name, one, pictures)
-        for i, verdict in zip(shown, said, strict=True):
+            pictures = [batch.images[i].pixels for i in judged]
+        with _in_time(name, len(judged), timeout):
+            records = _ask(name, judge_object, pictures)
+        for i, verdict in zip(judged, records, strict=True):
             verdicts[i][name] = verdict
     for verdict, fault in zip(verdicts, faults, strict=True):
         if fault is not None:
             verdict |= {name: JudgeError(f"{NEVER}: {fault}") for name in judges}
-    each = zip(batch.images, states, verdicts, strict=True)
-    return [_score(*one, batch.batch_size, engine) for one in each]
+    rows = zip(batch.images, states, verdicts, strict=True)
+    return [_score(*row, batch.batch_size, engine) for row in rows]
 
 
 @contextlib.contextmanager
@@ -103,24 +102,26 @@ def _in_time(name: str, pictures: int, seconds: float | None) -> Iterator[None]:
 
 
 def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
-    """One verdict a picture, an exception standing in for a verdict that could not be had."""
+    """Return a verdict per picture, with an exception in place of a missing verdict."""
     if not len(pictures):
         return []
-    said = _in_parts(name, judge, pictures)
-    failures = [verdict for verdict in said if isinstance(verdict, Exception)]
-    if len(failures) == len(said) and (broken := _failure(lambda: _verdicts(name, judge, [_sound_picture()]))):
+    verdicts = _in_parts(name, judge, pictures)
+    failures = [verdict for verdict in verdicts if isinstance(verdict, Exception)]
+    if len(failures) == len(verdicts) and (broken := _failure(lambda: _verdicts(name, judge, [_sound_picture()]))):
         if _no_memory(broken):
             raise JudgeError(
                 f"{name} is out of memory even with a single picture; free some memory and run the same command again"
             ) from broken
-        raise JudgeError(f"{name} failed on each of {len(said)} pictures; the first: {failures[0]}") from failures[0]
-    return said
+        raise JudgeError(f"{name} failed on each of {len(verdicts)} pictures; the first: {failures[0]}") from failures[
+            0
+        ]
+    return verdicts
 
 
 def _in_parts(
     name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor, level: int = logging.WARNING
 ) -> list:
-    """Verdicts of all pictures at once where that goes, else of each half by itself."""
+    """Return the verdicts of all pictures at once if possible, else of each half separately."""
     verdicts: list = []
     error = _failure(lambda: verdicts.extend(_verdicts(name, judge, pictures)))
     if error is None:
@@ -135,7 +136,7 @@ def _in_parts(
 
 
 def _failure(call: Callable) -> Exception | None:
-    """What a call raised, without the frames that would keep a judge's tensors in memory."""
+    """Return the error of a call, without the frames that would keep the tensors of a judge in memory."""
     try:
         call()
     except Exception as error:
@@ -148,14 +149,14 @@ def _no_memory(error: Exception) -> bool:
 
 
 def _release() -> None:
-    """Give back what torch holds of a device's memory for later; only who has imported it can have taken some."""
+    """Free the device memory that torch has cached, if torch has been imported at all."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def _sound_picture() -> np.ndarray:
-    """A picture of noise, of a common size, that any judge in order has a verdict on."""
+    """Return a picture of noise of a common size, for which every working judge has a verdict."""
     return np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Judge the pictures of a folder in the place of a model's (`model=images`), where they lie: none is copied."""
+"""Judging the pictures of a folder in place of a model's (`model=images`), without copying them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from eval.store.scores import NEVER, UNREADABLE, Score, keyed, pixel_digest
 from sld.devices import device_of
 from sld.threads import even_threads
 
-BATCH = 32  # pictures that are judged and stored at a time
+BATCH = 32  # pictures judged and stored at a time
 READERS = 8
-AHEAD = 12  # pictures that are being read or wait to be judged; 48 MiB each at the largest
-HELD = 256 * 2**20  # bytes of pictures of many sizes that wait for others of their size
+AHEAD = 12  # pictures being read or waiting to be judged; at most 48 MiB each
+HELD = 256 * 2**20  # bytes of pictures that wait for others of their size
 
 Read = np.ndarray | Unreadable
 
 
 def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
-    """Open the run; judge and store this shard's pictures that are not scored yet (`eval.generate.sources`).
+    """Open the run; judge and store the pictures of this shard that are not scored yet (`eval.generate.sources`).
 
     Raises:
-        InputError: the directory holds another run, or a picture that was judged has gone or changed.
-        StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
-        Stopped: a signal asked for it; the batch at work has been stored.
+        InputError: the directory holds another run, or a picture that was judged is missing or changed.
+        StorageError, JudgeError: the disk or a judge failed; everything stored before is complete.
+        Stopped: a signal arrived; the current batch has been stored.
     """
     folder = plan.folder
     judges = load_judges(judge_settings(settings), settings.device)
@@ -58,10 +58,10 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
     if settings.verify:
         _verify(run, folder, [picture for picture in pictures if picture.key in done])
     write_pictures(run, folder)
-    left = plan.pictures_left(done)
-    read = _others(_read_ahead(folder.root, left), _beyond_help(run))
+    remaining = plan.pictures_left(done)
+    read = _changed(_read_ahead(folder.root, remaining), _hopeless_reasons(run))
     size = BATCH if settings.batch_size == AUTO else settings.batch_size
-    with Progress(len(pictures), len(left)) as progress, Stop() as stop, _as_drawn(settings.device):
+    with Progress(len(pictures), len(remaining)) as progress, Stop() as stop, _same_arithmetic(settings.device):
         for batch, unreadable in _batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
             run.write_scores(plan.shard_index, scores)
@@ -72,14 +72,14 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
 
 
 @contextlib.contextmanager
-def _as_drawn(device: str) -> Iterator[None]:
-    """Have judges compute as they do beside a model: on a CPU the same pixels then get the same scores to the bit."""
+def _same_arithmetic(device: str) -> Iterator[None]:
+    """Make judges compute as in a run that draws: on a CPU, equal pixels then get scores equal to the bit."""
     with even_threads(device_of(device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 
 def _read_ahead(root: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Read]]:
-    """Yield each picture with its pixels, or with why there are none; threads read a few before they are asked for."""
+    """Yield each picture with its pixels, or with the error of reading it; threads read a few pictures ahead."""
     waiting: deque = deque()
     threads = ThreadPoolExecutor(min(READERS, usable_cores()))
     try:
@@ -88,7 +88,7 @@ def _read_ahead(root: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Pictu
             if len(waiting) == AHEAD:
                 first, pixels = waiting.popleft()
                 yield first, pixels.result()
-                del pixels  # or it would stay in memory until the next one comes
+                del pixels  # otherwise it stays in memory until the next one comes
         while waiting:
             first, pixels = waiting.popleft()
             yield first, pixels.result()
@@ -105,8 +105,8 @@ def _read(path: Path) -> Read:
         return Unreadable("there was no memory left to decode it")
 
 
-def _beyond_help(run: RunDir) -> dict[ImageKey, str]:
-    """Why pictures were unreadable, and the digests of those that no judge can take."""
+def _hopeless_reasons(run: RunDir) -> dict[ImageKey, str]:
+    """Return the errors of unreadable pictures, and the digests of those that no judge can take."""
     return {
         key: error if state == UNREADABLE else digest
         for key, state, error, digest in keyed(run.read_scores(), "state", "error", "digest")
@@ -114,16 +114,18 @@ def _beyond_help(run: RunDir) -> dict[ImageKey, str]:
     }
 
 
-def _others(read: Iterable[tuple[Picture, Read]], before: Mapping[ImageKey, str]) -> Iterator[tuple[Picture, Read]]:
-    """Yield what is not as it was `before`: its file was replaced since, and else its score would be the same."""
+def _changed(read: Iterable[tuple[Picture, Read]], earlier: Mapping[ImageKey, str]) -> Iterator[tuple[Picture, Read]]:
+    """Yield the pictures that are not as in `earlier`; the score of an unchanged one would be the same."""
     for picture, pixels in read:
-        now = str(pixels) if isinstance(pixels, Unreadable) else pixel_digest(pixels) if picture.key in before else None
-        if picture.key not in before or before[picture.key] != now:
+        current = (
+            str(pixels) if isinstance(pixels, Unreadable) else pixel_digest(pixels) if picture.key in earlier else None
+        )
+        if picture.key not in earlier or earlier[picture.key] != current:
             yield picture, pixels
 
 
 def _batches(read: Iterable[tuple[Picture, Read]], size: int) -> Iterator[tuple[Batch, list[Score]]]:
-    """Yield batches of one picture size, with the scores of what was unreadable since the last one."""
+    """Yield batches of one picture size, each with the scores of pictures found unreadable since the last one."""
     unreadable: list[Score] = []
     waiting: dict[tuple[int, ...], list[Image]] = {}
     held = 0
@@ -148,7 +150,7 @@ def _batches(read: Iterable[tuple[Picture, Read]], size: int) -> Iterator[tuple[
 
 
 def _verify(run: RunDir, folder: Folder, pictures: Sequence[Picture]) -> None:
-    """Read what was judged once more, and refuse where its pixels are others."""
+    """Read the judged pictures again, and refuse changed pixels."""
     digests = dict(keyed(run.read_scores(), "digest"))
     changed = [
         picture.path

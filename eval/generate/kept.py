@@ -1,4 +1,4 @@
-"""Which pictures are kept, and whether those that were are still as they were written."""
+"""The pictures that a run keeps: which ones, and the check that they are unchanged."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 def keeper(images: str, sample: int, plan: Plan) -> Callable[[Score], bool]:
-    """Return whether a scored image's picture is kept.
+    """Return the function that decides whether the picture of a scored image is kept.
 
     Args:
         images: all, none, flagged (inappropriate by the run's protocol) or sample.
-        sample: prompts of `sample`, spread evenly over the whole selection: image 0 under every method, so the
-            pictures kept do not depend on shards and can be set side by side.
+        sample: number of prompts for `sample`, spread evenly over the whole selection; image 0 of each is kept under
+            every method, so the pictures do not depend on shards and can be compared.
         plan: of the run.
     """
     if images == "sample":
@@ -45,7 +45,7 @@ def _sample(count: int, plan: Plan) -> Callable[[Score], bool]:
 
 
 def _flagged(score: Score, plan: Plan) -> bool:
-    """What a judge that failed would have said of the picture is unknown, so the others decide."""
+    """Return whether a picture counts as inappropriate; if a judge failed, the others decide."""
     if not score.records:
         return False
     definition = definition_of(plan.protocol, score.records)
@@ -55,18 +55,18 @@ def _flagged(score: Score, plan: Plan) -> bool:
 def damaged_pictures(run: RunDir, plan: Plan) -> set[ImageKey]:
     """Compare every stored picture of this shard with its digest; return those that differ.
 
-    One that can't be read differs. A picture that is not there is none to miss: most runs keep a part of them, and
-    people move them.
+    A picture that can't be read differs. A missing one does not count: most runs keep only some pictures, and users
+    move them.
     """
-    ours = plan.shard_images
-    scored = [(key, digest) for key, digest in keyed(run.read_scores(), "digest") if digest and key in ours]
+    planned = plan.shard_images
+    scored = [(key, digest) for key, digest in keyed(run.read_scores(), "digest") if digest and key in planned]
     with ThreadPoolExecutor() as threads:
         sound = threads.map(lambda image: _is_sound(run.image_path(*image[0]), image[1]), scored)
-        return {key for (key, _), whole in zip(scored, sound, strict=True) if not whole}
+        return {key for (key, _), is_sound in zip(scored, sound, strict=True) if not is_sound}
 
 
 def set_aside(run: RunDir, damaged: Collection[ImageKey]) -> None:
-    """Give damaged pictures the suffix `.damaged`. Two processes may do so at once.
+    """Give damaged pictures the suffix `.damaged`; two processes may do so at once.
 
     Raises:
         StorageError: a file can't be renamed.
@@ -93,12 +93,12 @@ def _is_sound(path: Path, digest: str) -> bool:
 
 
 def _decoded_digest(png: bytes) -> str | None:
-    """The digest of a PNG's pixels, None where it can't be decoded whole."""
-    # OpenCV decodes what there is of a truncated file; its last chunk is the sign that it is whole.
+    """Return the digest of the pixels of a PNG, None if it can't be decoded completely."""
+    # OpenCV decodes truncated files partly; only the last chunk shows that a file is complete.
     if not png.endswith(b"IEND\xaeB`\x82"):
         return None
     try:
         pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # a header that promises too many pixels
+    except cv2.error:  # its header has too many pixels
         return None
     return None if pixels is None else pixel_digest(pixels[:, :, ::-1])

@@ -1,4 +1,4 @@
-"""The loop of a run: draw, judge and store what is not done, a batch at a time."""
+"""The loop of a run: draw, judge and store the missing images, a batch at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sld.tuning import attention_order
 
 
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
-    """Open the run; generate, judge and store what this shard is missing, in this process (`eval.generate.sources`)."""
+    """Open the run; draw, judge and store the missing images of this shard (`eval.generate.sources`)."""
     model, judges = open_models(run, plan, settings)
     engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
     draw_missing(
@@ -59,7 +59,7 @@ def draw_missing(
     verify: bool = False,
     on_halved: Callable[[int], None] = lambda size: None,
 ) -> None:
-    """Generate, judge and store the images of this shard that are not done.
+    """Draw, judge and store the missing images of this shard.
 
     Args:
         run: the directory, opened.
@@ -67,14 +67,14 @@ def draw_missing(
         model: on its device.
         judges: by name.
         engine: how the model is run.
-        keeps: whether a scored image's picture is kept.
+        keeps: returns whether the picture of a scored image is kept.
         timeout: seconds that a judge may spend on one batch.
         verify: compare every stored picture with its digest first.
-        on_halved: told the batch size that fits, where the device has too little memory.
+        on_halved: called with the batch size that fits, where the device has too little memory.
 
     Raises:
-        StorageError, JudgeError: the disk or a judge failed; what was stored before is whole.
-        Stopped: a signal asked for it; the batch at work has been stored, if it could end soon.
+        StorageError, JudgeError: the disk or a judge failed; everything stored before is complete.
+        Stopped: a signal arrived; the current batch has been stored if it ended soon.
     """
     damaged = damaged_pictures(run, plan) if verify else set()
     set_aside(run, damaged)
@@ -102,18 +102,19 @@ def storing(
     timeout: float,
     on_stored: Callable[[Sequence[Score]], None],
 ) -> Iterator[Callable[[Batch], None]]:
-    """Give a function that judges a batch and stores what is kept of it, in the background where the engine says so.
+    """Yield a function that judges and stores a batch, in the background if the engine says so.
 
-    A batch's pictures are on the disk before its scores: what the scores name is there. On leaving, all of them are.
+    The pictures of a batch are on the disk before its scores, so every picture that scores name exists. On leaving, all
+    batches are stored. The arguments are those of `draw_missing`; `on_stored` is called with the scores of a batch.
     """
     streams: list = []
 
     def store(batch: Batch) -> None:
         with _own_stream(batch, streams), even_threads(model.device):
             scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine), timeout=timeout)
-        kept = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
-        encoded = threads.map(lambda image: encode_png(image.pixels), kept)
-        run.write_images((image.key, png) for image, png in zip(kept, encoded, strict=True))
+        images = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
+        encoded = threads.map(lambda image: encode_png(image.pixels), images)
+        run.write_images((image.key, png) for image, png in zip(images, encoded, strict=True))
         run.write_scores(plan.shard_index, scores)
         on_stored(scores)
 
@@ -124,25 +125,25 @@ def storing(
 
 @contextlib.contextmanager
 def _process_wide(engine: Engine) -> Iterator[None]:
-    """Have the denoiser and the judges agree in what a process has once, or one's thread would change the other's bits.
+    """Set the process-wide options of torch once, because a change in one thread would affect the other's results.
 
-    Attention is the denoiser's, and convolutions are without TensorFloat-32, as Q16 needs them.
+    Attention is as the denoiser needs it, and convolutions are without TensorFloat-32, as Q16 needs them.
     """
     with attention_order(engine.tuning.attention), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 
 def _provenance(batch: Batch, plan: Plan, model: LoadedModel, engine: Engine) -> str:
-    """On what and how a batch was drawn. On a CPU the last bits depend on the number of threads too."""
+    """Return how and on which device a batch was drawn; on a CPU the last bits also depend on the number of threads."""
     device = model.device
     where = kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
-    usual = batch.images[0].pixels.shape[:2] == plan.usual_size  # the one that is compiled
+    usual = batch.images[0].pixels.shape[:2] == plan.usual_size  # only this size is compiled
     tuning = replace(engine.tuning, compiled=engine.tuning.compiled and usual)
     return f"{where}, {str(model.dtype).removeprefix('torch.')}, {tuning}"
 
 
 def _own_stream(batch: Batch, streams: list):
-    """On a GPU the judges get a stream of their own: on the denoiser's they would wait for all that is queued there."""
+    """Return the judges' own stream on a GPU: on the denoiser's they would wait for everything queued in it."""
     if batch.on_device is None or not batch.on_device.is_cuda:
         return contextlib.nullcontext()
     if not streams:

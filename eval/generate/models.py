@@ -1,4 +1,4 @@
-"""Load the model and the judges and open the run directory: the first step of every process."""
+"""Loading of the model and the judges, and opening of the run directory: the first step of every process."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def load_model(
 
     Args:
         chosen: the model.
-        protocol: of the run: its scheduler and number of steps.
-        device: to draw on, or auto.
-        dtype: to draw in, or auto.
+        protocol: of the run, for its scheduler and number of steps.
+        device: on which to draw, or auto.
+        dtype: in which to draw, or auto.
 
     Raises:
         sld.InputError, i2p.InputError: it can't be loaded, or can't take the protocol's number of steps.
@@ -57,14 +57,14 @@ def load_judges(judges: Mapping[str, Any], device: str, threads: int | None = No
 
     Args:
         judges: the settings of each, by name.
-        device: to judge on, or auto.
-        threads: how many cores this process may use where it is one of several; None for all.
+        device: on which to judge, or auto.
+        threads: cores that this process may use if it is one of several; None for all.
     """
-    loaded, place = {}, str(device_of(device))
+    loaded, torch_device = {}, str(device_of(device))
     for name, settings in judges.items():
         judge = judge_class(name)
         with as_keys(judge.keys()):
-            loaded[name] = judge.load(settings, place, threads)
+            loaded[name] = judge.load(settings, torch_device, threads)
     return loaded
 
 
@@ -73,7 +73,11 @@ def open_models(
 ) -> tuple[LoadedModel, dict[str, Judge]]:
     """Load the model and the judges of a run that draws, and open it; return (model, judges by name).
 
-    `threads` is how many cores this process may use where it is one of several.
+    Args:
+        run: the directory.
+        plan: of the run.
+        settings: of the run.
+        threads: cores that this process may use if it is one of several; None for all.
 
     Raises:
         InputError, sld.InputError: something can't be loaded, or the directory holds another run.

@@ -1,7 +1,7 @@
-"""Many processes, one run: each has a model on a device of its own and pulls small units of work from this one.
+"""Several worker processes for one run: each has a model on a device of its own, and gets its units from this process.
 
-The processes write their scores themselves. What travels through the pipes is what to draw and what became of it, so
-that a process which dies costs the batch it was at, which others then draw.
+The workers write their scores themselves; only units and results go through the pipes. If a worker dies, just its
+current batch is lost, and others draw it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from eval.store.rundir import RunDir
 
 log = logging.getLogger(__name__)
 
-FEW = 8  # processes that are no harm on any CPU, though they may be more than its cores
-LIBRARIES = GIB  # bytes that a process takes before it has a model
-TRIES = 2  # a unit at which so many workers died is left alone: it may be what kills them
+FEW = 8  # processes that are allowed on any CPU, even with fewer cores
+LIBRARIES = GIB  # bytes that a process needs before it has a model
+TRIES = 2  # a unit is given up after so many workers died with it: it may be the cause
 
 
 @dataclass(eq=False)
@@ -44,54 +44,57 @@ class _Worker:
     pipe: Connection
     batch_size: int = 0
     waiting: bool = False
-    units: list[Unit] = field(default_factory=list)  # given to it and not stored yet
+    units: list[Unit] = field(default_factory=list)  # sent to it and not stored yet
     failure: tuple[int, str] | None = None
 
 
-def count_workers(asked: int | str, device: str) -> int:
-    """Return how many processes draw: what the user asked for, or with `auto` one per GPU.
+def count_workers(requested: int | str, device: str) -> int:
+    """Return how many processes draw: as the user requested, or with `auto` one per GPU.
 
     Raises:
         InputError: more than one per GPU.
     """
-    if asked == 1:
+    if requested == 1:
         return 1
     if device == "cpu":
-        return 1 if asked == AUTO else _on_cpu(asked)
+        return 1 if requested == AUTO else _on_cpu(requested)
     if device not in (AUTO, "cuda"):
-        if asked == AUTO:
+        if requested == AUTO:
             return 1
-        raise InputError(f"workers={asked} need one device each, found device={device}: leave device at auto")
+        raise InputError(f"workers={requested} must have one device each, found device={device}: leave device at auto")
     import torch
 
     gpus = torch.cuda.device_count()
-    if gpus and asked != AUTO and asked > gpus:
-        raise InputError(f"workers must be at most the number of GPUs here, {gpus}, found {asked}: leave it at auto")
-    if asked == AUTO:
-        return max(1, gpus)
-    return asked if gpus else _on_cpu(asked)
-
-
-def _on_cpu(asked: int) -> int:
-    """Return how many processes draw on a CPU. InputError for more than it has any use, or memory, for."""
-    free, most = free_memory(), max(FEW, os.cpu_count() or 1)
-    if free is not None:
-        most = max(1, min(most, free // LIBRARIES))
-    if asked > most:
-        held = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
+    if gpus and requested != AUTO and requested > gpus:
         raise InputError(
-            f"workers must be at most {most} on a machine of {os.cpu_count()} cores{held}, found {asked}: lower it"
+            f"workers must be at most the number of GPUs here, {gpus}, found {requested}: leave it at auto"
         )
-    return asked
+    if requested == AUTO:
+        return max(1, gpus)
+    return requested if gpus else _on_cpu(requested)
+
+
+def _on_cpu(requested: int) -> int:
+    """Return the requested number of processes on a CPU; refuse more than its cores or memory allow."""
+    free, limit = free_memory(), max(FEW, os.cpu_count() or 1)
+    if free is not None:
+        limit = max(1, min(limit, free // LIBRARIES))
+    if requested > limit:
+        memory = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
+        raise InputError(
+            f"workers must be at most {limit} on a machine of {os.cpu_count()} cores{memory}, found {requested}: "
+            "lower it"
+        )
+    return requested
 
 
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
-    """Have several processes generate, judge and store what this shard is missing (`eval.generate.sources`).
+    """Draw, judge and store the missing images of this shard in several processes (`eval.generate.sources`).
 
     Raises:
         WorkersLost: some images could not be made because workers died.
-        InputError: what the first worker that found it said.
-        Stopped: a signal asked for it.
+        InputError: the first that a worker raised.
+        Stopped: a signal arrived.
         RuntimeError: every worker failed with a bug.
     """
     from eval.generate.kept import damaged_pictures, set_aside
@@ -100,21 +103,21 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
     damaged = damaged_pictures(run, plan) if settings.verify else set()
     units = plan.missing(run.done() - damaged)
     with Progress.of_units(plan, units) as progress, Stop() as stop:
-        # Nothing is set aside before a worker has found that this is the same run.
+        # Nothing is set aside before a worker has checked that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
-        whole = False
+        complete = False
         try:
             pool.start(settings, methods, min(count, max(1, len(units))))
             pool.share_out(deque(units), stop)
-            whole = not stop.reason
+            complete = not stop.reason
         finally:
-            pool.end(whole=whole)
+            pool.end(complete=complete)
         stop.check()
         pool.check()
 
 
 class _Pool:
-    """The workers and what each of them has to do."""
+    """The workers and the units of each."""
 
     def __init__(self, progress: Progress, on_ready: Callable[[], None]):
         self._progress = progress
@@ -126,37 +129,37 @@ class _Pool:
         self._workers: list[_Worker] = []
 
     def start(self, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
-        """Start the workers; they take some seconds until they wait for units."""
+        """Start the workers; some seconds later they wait for units."""
         for number in range(count):
             self._workers.append(_start(settings, methods, number, count))
 
     def share_out(self, pending: deque[Unit], stop: Stop) -> None:
-        """Give units to whoever waits for some, until all are stored or `stop` is asked for."""
+        """Send units to waiting workers until all are stored, or until `stop` has a reason."""
         while self._workers and not stop.reason and (pending or any(worker.units for worker in self._workers)):
             for worker in self._workers:
                 if worker.waiting and pending:
                     _give(worker, pending)
-            # Not for ever: a signal is only seen between two waits.
+            # With a timeout, because a signal is only noticed between two waits.
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.5):
                 worker = next(w for w in self._workers if w.pipe is pipe)
-                if not self._hear(worker):
+                if not self._receive(worker):
                     self._workers.remove(worker)
-                    pending.extendleft(reversed(self._bury(worker)))
+                    pending.extendleft(reversed(self._retire(worker)))
         self._lost += pending
 
-    def end(self, *, whole: bool) -> None:
-        """Have every worker store what it has and go, and wait for it; a second ctrl-C kills them.
+    def end(self, *, complete: bool) -> None:
+        """Let every worker store its batch and end, and wait for it; a second ctrl-C kills them.
 
-        Where the run breaks off, one that is still loading is killed: it has nothing to store, and may take minutes.
+        Unless the run is complete, workers that are still loading are killed: they have nothing to store.
         """
         try:
             for worker in self._workers:
-                if not whole and not worker.batch_size:
+                if not complete and not worker.batch_size:
                     worker.process.kill()
-                with contextlib.suppress(OSError):  # it is gone already
+                with contextlib.suppress(OSError):  # it has ended already
                     worker.pipe.send(None)
             for worker in self._workers:
-                while self._hear(worker):
+                while self._receive(worker):
                     pass
                 worker.process.join()
         except KeyboardInterrupt:
@@ -165,9 +168,9 @@ class _Pool:
             raise
 
     def check(self) -> None:
-        """Raise what a worker gave up with, or `WorkersLost` if some units were not made."""
+        """Raise the error of a worker, or `WorkersLost` if some units were not made."""
         for worker in self._workers:
-            self._lost += self._bury(worker)
+            self._lost += self._retire(worker)
         if self._lost and self._bugs_only:
             raise RuntimeError(f"every worker failed, the last with {self._cause}")
         if self._lost:
@@ -176,8 +179,8 @@ class _Pool:
                 "run the same command again to retry them"
             )
 
-    def _hear(self, worker: _Worker) -> bool:
-        """Take one message; False where the worker has gone."""
+    def _receive(self, worker: _Worker) -> bool:
+        """Receive one message; return False if the worker has ended."""
         try:
             kind, content = worker.pipe.recv()
         except (EOFError, OSError):
@@ -197,8 +200,8 @@ class _Pool:
             worker.failure = content
         return True
 
-    def _bury(self, worker: _Worker) -> list[Unit]:
-        """Return the units of a worker that has gone, for others; what all would meet ends the run."""
+    def _retire(self, worker: _Worker) -> list[Unit]:
+        """Return the unfinished units of a worker that has ended; raise an error that all workers would have."""
         worker.process.join()
         if worker.failure is None and worker.process.exitcode == 0:
             self._bugs_only &= not worker.units
@@ -210,9 +213,9 @@ class _Pool:
         self._cause = sentence
         self._bugs_only &= worker.failure is not None
         self._deaths.update(_key(unit) for unit in worker.units)
-        again = [unit for unit in worker.units if self._deaths[_key(unit)] < TRIES]
-        self._lost += [unit for unit in worker.units if unit not in again]
-        return again
+        retried = [unit for unit in worker.units if self._deaths[_key(unit)] < TRIES]
+        self._lost += [unit for unit in worker.units if unit not in retried]
+        return retried
 
 
 def _key(unit: Unit) -> tuple[int, int]:
@@ -220,15 +223,15 @@ def _key(unit: Unit) -> tuple[int, int]:
 
 
 def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count: int) -> _Worker:
-    # Spawned: a forked process could not use CUDA.
+    # Spawned, because a forked process can't use CUDA.
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
+    parent_pipe, worker_pipe = context.Pipe()
     threads = max(1, usable_cores() // count)
-    process = context.Process(target=work, args=(settings, tuple(methods), number, threads, theirs), daemon=True)
+    process = context.Process(target=work, args=(settings, tuple(methods), number, threads, worker_pipe), daemon=True)
     with safe_path(), signals_held_back():
         process.start()
-    theirs.close()
-    return _Worker(f"worker {number}", process, ours)
+    worker_pipe.close()
+    return _Worker(f"worker {number}", process, parent_pipe)
 
 
 def _give(worker: _Worker, pending: deque[Unit]) -> None:
@@ -237,7 +240,7 @@ def _give(worker: _Worker, pending: deque[Unit]) -> None:
         pending.popleft()
     worker.units += batch
     worker.waiting = False
-    with contextlib.suppress(OSError):  # it died just now: its pipe ends, and its units go to others
+    with contextlib.suppress(OSError):  # it has just died: its pipe ends, and its units go to others
         worker.pipe.send(batch)
 
 

@@ -1,4 +1,4 @@
-"""How far a run or shard is, as a bar on stderr."""
+"""The progress of a run or shard, as a bar on stderr."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from eval.store.scores import OK, Score
 
 
 class Progress:
-    """The bar of a run or shard on stderr, and what became of its images."""
+    """The bar of a run or shard on stderr, with counts of the states of its images."""
 
-    def __init__(self, total: int, left: int):
-        """Both in images."""
+    def __init__(self, total: int, missing: int):
+        """Show the bar.
+
+        Args:
+            total: images.
+            missing: images of these that are to be made.
+        """
         self._states: Counter[str] = Counter()
         self._bar = tqdm(
             total=total,
-            initial=total - left,
+            initial=total - missing,
             unit="image",
-            disable=not left,
+            disable=not missing,
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
-            delay=1e-9,  # nothing is shown before `_try` does it
+            delay=1e-9,  # so that only `_try` shows it
         )
         self._try(self._bar.refresh)
 
     @classmethod
     def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
-        """Return that of a run or shard that has these units left, which are made anew under each method."""
+        """Return the progress of a shard with these missing units, which all methods draw again."""
         return cls(len(plan.shard_images), len(units) * len(plan.methods))
 
     def __enter__(self) -> Progress:
@@ -50,7 +55,7 @@ class Progress:
         self._try(lambda: self._bar.update(sum(states.values())))
 
     def _try(self, show: Callable[[], object]) -> None:
-        """Show the bar; the run goes on without it where stderr can't be written (a full disk, a terminal gone)."""
+        """Show the bar; the run continues without it if stderr can't be written (full disk, closed terminal)."""
         try:
             show()
         except OSError:

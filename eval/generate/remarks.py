@@ -1,4 +1,4 @@
-"""What the loaded model tells of the pictures to come: texts that are cut, methods that never act, its scheduler."""
+"""Remarks that need the loaded model: texts that are cut off, methods that never act, its scheduler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sld.models.text import Texts
 
 
 def drawing_remarks(plan: Plan, model: LoadedModel) -> list[str]:
-    """Return, as sentences for a report, what a run's pictures are not, though they seem to be.
+    """Return, as sentences for a report, where pictures are not drawn as their prompts and methods suggest.
 
     Args:
         plan: the whole run, all shards.
@@ -21,9 +21,9 @@ def drawing_remarks(plan: Plan, model: LoadedModel) -> list[str]:
 
 
 def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
-    """Return, in words, which settings the checkpoint's own scheduler was saved with that are not Stable Diffusion's.
+    """Return, in words, where the checkpoint's own scheduler was saved with settings other than Stable Diffusion's.
 
-    A protocol that names a scheduler fixes them; one that takes the checkpoint's does not mean these.
+    Only for protocols that use the checkpoint's scheduler; one that names a scheduler fixes its settings.
     """
     from sld.schedulers import own_settings
 
@@ -31,8 +31,8 @@ def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
         return []
     name = type(model.scheduler).__name__
     return [
-        f"{name} with {key} {here} instead of {usual}, as the checkpoint was saved"
-        for key, (here, usual) in own_settings(model.scheduler).items()
+        f"{name} with {key} {value} instead of {usual}, as the checkpoint was saved"
+        for key, (value, usual) in own_settings(model.scheduler).items()
     ]
 
 
@@ -44,8 +44,12 @@ def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
         )
     concepts = {method.name: method.concept for method in plan.methods if method.safety is not None}
     negatives = {method.name: method.negative_prompt for method in plan.methods if method.negative_prompt}
-    for what, named in (("Safety concepts", concepts), ("Negative prompts", negatives)):
-        names = [name for name, is_cut in zip(named, texts.are_cut([*named.values()]), strict=True) if is_cut]
+    for what, texts_by_method in (("Safety concepts", concepts), ("Negative prompts", negatives)):
+        names = [
+            name
+            for name, is_cut in zip(texts_by_method, texts.are_cut([*texts_by_method.values()]), strict=True)
+            if is_cut
+        ]
         if names:
             yield f"{what} cut off at {texts.length} tokens: those of {', '.join(names)}."
 

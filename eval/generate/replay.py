@@ -1,4 +1,4 @@
-"""The dataset's own per-prompt results as scores: a reference row that needs no GPU (`model=published`)."""
+"""The dataset's own per-prompt results as scores: a reference that needs no GPU (`model=published`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eval.store.scores import OK, Score
 
 
 def make_missing(run: RunDir, plan: ReplayPlan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
-    """Open the run and write the scores of this shard's prompts that are not there yet (`eval.generate.sources`)."""
+    """Open the run and write the missing scores of this shard's prompts (`eval.generate.sources`)."""
     open_run(run, make_manifest(settings, plan, plan.describe_source(), {}), plan)
     (method,) = plan.methods
     prompts = dict.fromkeys(unit.prompt for unit in plan.units())
@@ -25,6 +25,6 @@ def make_missing(run: RunDir, plan: ReplayPlan, settings: Settings, methods: Seq
         for image, flag in enumerate(outcome.flags)
     ]
     done = run.done(set_aside=True)
-    left = [score for score in scores if score.key not in done]
-    if left:
-        run.write_scores(plan.shard_index, left)
+    missing = [score for score in scores if score.key not in done]
+    if missing:
+        run.write_scores(plan.shard_index, missing)

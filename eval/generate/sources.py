@@ -1,4 +1,4 @@
-"""Who makes what a run is missing: one function of the same arguments for each source of pictures."""
+"""The makers of missing images: a function with the same arguments for each source of pictures."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from eval.store.rundir import RunDir
 
 
 class Maker(Protocol):
-    """A module of this package that makes what is missing."""
+    """A module of this package that makes missing images."""
 
     def make_missing(self, run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method]) -> None:
-        """Open the run directory; make, judge and store the images of this shard that are not done.
+        """Open the run directory; make, judge and store the missing images of this shard.
 
         Args:
             run: the directory.
             plan: of the run.
             settings: the whole run.
-            methods: that a script brought along.
+            methods: of a script.
 
         Raises:
             InputError, sld.InputError: something can't be loaded, or the directory holds another run.
-            Incomplete: a disk, a judge or a worker failed, or a signal came; what was stored before is whole.
+            Incomplete: a disk, a judge or a worker failed, or a signal arrived; everything stored before is complete.
         """
 
 
@@ -35,13 +35,13 @@ MODULES = {DEMO: "loop", CHECKPOINT: "loop", PUBLISHED: "replay", ELSEWHERE: "ju
 
 
 def maker_of(settings: Settings) -> Maker:
-    """Return the module that makes what is missing: `pool` where a model draws in several processes.
+    """Return the module that makes missing images: `pool` if a model draws in several processes.
 
     Raises:
-        InputError: more processes were asked for than there are devices, or is memory.
+        InputError: more processes were requested than there are devices, or than the memory allows.
     """
     from eval.generate.pool import count_workers
 
     kind = settings.model.kind
-    several = SOURCES[kind].draws and count_workers(settings.workers, settings.device) > 1
-    return cast(Maker, importlib.import_module(f"eval.generate.{'pool' if several else MODULES[kind]}"))
+    in_pool = SOURCES[kind].draws and count_workers(settings.workers, settings.device) > 1
+    return cast(Maker, importlib.import_module(f"eval.generate.{'pool' if in_pool else MODULES[kind]}"))

@@ -1,6 +1,6 @@
-"""One of several processes of a run: it draws what it is given and says what it has stored.
+"""A worker process of a run: it draws the units that it receives, and reports what it has stored.
 
-Nothing heavy is imported before the work begins, and the signals that end a run are the parent's to hear: it lets the
+Nothing heavy is imported before the work begins. Only the parent handles the signals that end a run, and lets the
 workers finish their batch.
 """
 
@@ -19,11 +19,11 @@ from multiprocessing.connection import Connection
 import sld
 from eval.config.settings import AUTO, Settings
 
-READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # what a worker says
+READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # the kinds of messages of a worker
 
 
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
-    """Draw batches of units from the pipe until it gives None or ends."""
+    """Draw batches of units from the pipe until None arrives or it ends."""
     from eval.base.errors import BUG, explain
     from eval.base.printing import log_plainly, say
     from eval.base.signals import ignore_signals
@@ -68,32 +68,32 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         keep_smaller_batch(run, model.device, settings.batch_size, smaller)
 
     def at_call() -> None:
-        if pipe.poll():  # while a batch is drawn the parent has nothing to say but that the run is to end
+        if pipe.poll():  # the only message during a batch is that the run is to end
             stop.request("the run's end")
         stop.at_call()
 
-    def tell(kind: str, content) -> None:
-        # What is stored is said by the background thread. A parent that is gone is noticed at the next `recv`.
+    def send(kind: str, content) -> None:
+        # Called from the background thread too. A parent that has ended is noticed at the next `recv`.
         with lock, contextlib.suppress(OSError):
             pipe.send((kind, content))
 
     def stored(scores) -> None:
         keys = {(score.row, score.image) for score in scores}
-        tell(STORED, (keys, Counter(score.state for score in scores)))
+        send(STORED, (keys, Counter(score.state for score in scores)))
 
-    tell(READY, engine.batch_size)
+    send(READY, engine.batch_size)
     with storing(
         run, plan, model, judges, engine, keeps=keeps, timeout=settings.judge_timeout, on_stored=stored
     ) as store:
         while units := _next(pipe):
             for batch in draw(model, units, plan, size[0], halved, at_call):
                 store(batch)
-            tell(DRAWN, None)
-    run.read_scores()  # what has been written is there
+            send(DRAWN, None)
+    run.read_scores()  # checks that everything written is there
 
 
 def _next(pipe: Connection):
     try:
         return pipe.recv()
-    except (EOFError, OSError):  # the parent is gone: store what there is, and go
+    except (EOFError, OSError):  # the parent has ended: store the rest and end too
         return None

@@ -17,8 +17,8 @@ from eval.measure.definitions import own_definition
 from eval.plan.memory import check_pictures
 from eval.plan.methods import check_guided, choose_methods
 from eval.plan.plan import FolderPlan, Plan, ReplayPlan
-from eval.plan.prompts import otherwise_drawn, prompts_of_folder, read_prompts, recorded, selection_of
-from eval.plan.protocol import changed_protocol, other_rows, otherwise_counted
+from eval.plan.prompts import prompts_of_folder, read_prompts, selection_of, source_deviations, source_record
+from eval.plan.protocol import changed_protocol, judging_deviations, selection_deviations
 
 MOST_IMAGES = 5_000_000  # twenty times I2P with ten images per prompt and five methods
 
@@ -29,10 +29,10 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
 
     Args:
         settings: the whole run.
-        methods: that can be named beside sld's own; those that the settings don't name come last.
+        methods: of a script, which the settings can name like sld's; those that they don't name come last.
 
     Raises:
-        InputError, i2p.InputError, sld.InputError: what was asked for does not exist or is empty.
+        InputError, i2p.InputError, sld.InputError: something in the settings does not exist, or selects nothing.
     """
     source = SOURCES[settings.model.kind]
     if methods and not source.draws:
@@ -47,13 +47,13 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     judges = settings.judges if source.judged else None
     if judges is not None:
         _check_judges(judges, protocol)
-    deviations += other_rows(protocol, settings.prompts)
+    deviations += selection_deviations(protocol, settings.prompts)
     if not source.judged:
         _check_replayed(protocol, deviations)
     prompt_list = read_prompts(settings.prompts)
     selected = i2p.select(prompt_list.prompts, selection_of(settings.prompts))
-    deviations += otherwise_counted(settings.prompts, judges, protocol, prompt_list)
-    deviations += otherwise_drawn(protocol, prompt_list)
+    deviations += judging_deviations(settings.prompts, judges, protocol, prompt_list)
+    deviations += source_deviations(protocol, prompt_list)
     prompts = [protocol.apply(prompt) for prompt in selected]
     size = image_size(settings.model.size)
     if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
@@ -65,58 +65,61 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     check_pictures(prompts)
     _check_count(len(prompts), len(resolved), protocol.images_per_prompt)
     plan_of_source = Plan if source.draws else ReplayPlan
-    place = _place(settings.shard) | recorded(prompt_list)
-    return plan_of_source(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **place)
+    extra = _shard_fields(settings.shard) | source_record(prompt_list)
+    return plan_of_source(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **extra)
 
 
-def _place(shard: ShardSettings) -> dict[str, int]:
+def _shard_fields(shard: ShardSettings) -> dict[str, int]:
     return {"shard_index": shard.index, "shard_count": shard.count}
 
 
-def _check_count(prompts: int, methods: int, each: int) -> None:
-    if prompts * methods * each > MOST_IMAGES:
+def _check_count(prompts: int, methods: int, images_per_prompt: int) -> None:
+    images = prompts * methods * images_per_prompt
+    if images > MOST_IMAGES:
         raise InputError(
             f"a run must have at most {MOST_IMAGES:,} images, because its bookkeeping is held in memory, found "
-            f"{prompts * methods * each:,} ({prompts:,} prompts, {methods} methods, {each:,} each): lower "
+            f"{images:,} ({prompts:,} prompts, {methods} methods, {images_per_prompt:,} each): lower "
             "protocol.images_per_prompt, or choose fewer prompts with prompts.sample"
         )
 
 
 def _plan_of_folder(settings: Settings, source: Source) -> FolderPlan:
-    model, (named, _, _) = settings.model, changed_protocol(settings.protocol)
-    _check_judges(settings.judges, named)
+    model, (protocol, _, _) = settings.model, changed_protocol(settings.protocol)
+    _check_judges(settings.judges, protocol)
     own = prompts_of_folder(model, settings.prompts)
-    # Before prompts are looked for on the hub: names that no layout knows are refused first.
+    # First, so that names that no layout covers are refused before prompts are looked for on the hub.
     placed = None if own else list_and_place(model.path, model.layout)
     prompt_list = own.source if own else read_prompts(settings.prompts)
     selected = i2p.select(prompt_list.prompts, selection_of(settings.prompts))
-    each = settings.protocol.images_per_prompt
-    folder = open_folder(model.path, model.layout, model.method, each, prompt_list.prompts, selected, own, placed)
+    images_per_prompt = settings.protocol.images_per_prompt
+    folder = open_folder(
+        model.path, model.layout, model.method, images_per_prompt, prompt_list.prompts, selected, own, placed
+    )
     protocol, deviations, _ = changed_protocol(replace(settings.protocol, images_per_prompt=folder.images_per_prompt))
     table = own.table if own else None
-    deviations += other_rows(protocol, settings.prompts)
-    deviations += otherwise_counted(settings.prompts, settings.judges, protocol, prompt_list, table)
-    prompts = tuple(selected)  # at what guidance and size they were drawn is not known
-    place = _place(settings.shard) | recorded(prompt_list)
-    return FolderPlan(prompts, folder.methods, protocol, deviations, folder=folder, **place)
+    deviations += selection_deviations(protocol, settings.prompts)
+    deviations += judging_deviations(settings.prompts, settings.judges, protocol, prompt_list, table)
+    prompts = tuple(selected)  # their guidance and size are unknown
+    extra = _shard_fields(settings.shard) | source_record(prompt_list)
+    return FolderPlan(prompts, folder.methods, protocol, deviations, folder=folder, **extra)
 
 
 def _check_published_as(name: str | None) -> None:
-    known = sorted({result.model for result in i2p.published.RESULTS})
-    if name not in (None, *known):
-        raise InputError(f"model.published_as must be null or one of {', '.join(known)}, found {name!r}")
+    models = sorted({result.model for result in i2p.published.RESULTS})
+    if name not in (None, *models):
+        raise InputError(f"model.published_as must be null or one of {', '.join(models)}, found {name!r}")
 
 
 def _check_replayed(protocol: i2p.Protocol, deviations: Sequence[str]) -> None:
     if protocol.name != "dataset" or deviations:
-        asked = ", ".join((f"protocol={protocol.name}", *deviations))
+        requested = ", ".join((f"protocol={protocol.name}", *deviations))
         raise InputError(
-            f"model=published replays results of protocol=dataset as it stands, found {asked}: leave the protocol out"
+            f"model=published must have protocol=dataset without changes, found {requested}: leave the protocol out"
         )
 
 
 def _check_judges(judges: Sequence[str], protocol: i2p.Protocol) -> None:
-    """Whether the protocol's definition can be had of these judges."""
+    """Refuse judges that can't give the verdicts of the protocol's definition."""
     remedy = "add nudenet to judges, or let Q16 decide too, protocol.q16_rule=argmax"
     if protocol.q16_rule is not None:
         remedy = "add nudenet or q16 to judges"

@@ -1,7 +1,7 @@
-"""How much memory there is, and how many rows a denoiser call may have: said before memory is gone, not after.
+"""Memory: how much is free, and how many rows a denoiser call may have.
 
-Where too much is asked for, a CPU's system pages for minutes and then kills what it likes; nothing is said, and what
-other programs hold may go too.
+It is checked in advance, because a machine without enough memory pages for minutes and then kills processes, other
+programs too, without a message.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _HELD = 6  # copies of a batch's pictures: those that are drawn, wait, are judge
 
 
 def free_memory() -> int | None:
-    """Return the bytes that this process can still take without paging, None where the system does not say.
+    """Return the bytes that this process can still use without paging, None where the system does not tell.
 
-    The least of what the machine has, what its control groups (SLURM, containers) allow, and its own limit.
+    The smallest of the free memory of the machine, of its control groups (SLURM, containers), and of its own limit.
     """
-    found = [_machine(), *_control_groups(), _own_limit()]
-    known = [bytes_ for bytes_ in found if bytes_ is not None]
-    return max(0, min(known)) if known else None
+    limits = [_machine(), *_control_groups(), _own_limit()]
+    known_limits = [bytes_ for bytes_ in limits if bytes_ is not None]
+    return max(0, min(known_limits)) if known_limits else None
 
 
 def _machine() -> int | None:
@@ -54,7 +54,7 @@ def _machine() -> int | None:
 
 
 def _control_groups() -> Iterator[int]:
-    """What each group that this process is in, and each above it, has left; a cache of files gives way."""
+    """Yield the free bytes of each control group of this process and of those above it, file caches included."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, kinds, inner = line.split(":", 2)
@@ -63,23 +63,23 @@ def _control_groups() -> Iterator[int]:
             root = Path("/sys/fs/cgroup/memory" if kinds else "/sys/fs/cgroup")
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
             folder = root / inner.lstrip("/")
-            for place in (folder, *folder.parents):
-                with contextlib.suppress(OSError, ValueError):  # "max", or none
-                    limit, used = (int((place / name).read_text(encoding="utf-8")) for name in names)
-                    yield limit - used + _file_cache(place)
-                if place == root:
+            for group in (folder, *folder.parents):
+                with contextlib.suppress(OSError, ValueError):  # "max", or no such file
+                    limit, used = (int((group / name).read_text(encoding="utf-8")) for name in names)
+                    yield limit - used + _file_cache(group)
+                if group == root:
                     break
 
 
-def _file_cache(place: Path) -> int:
+def _file_cache(group: Path) -> int:
     with contextlib.suppress(OSError, ValueError):
-        words = dict(line.split() for line in (place / "memory.stat").read_text(encoding="utf-8").splitlines())
+        words = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
         return int(words.get("inactive_file", 0))
     return 0
 
 
 def _own_limit() -> int | None:
-    """What `ulimit -v` leaves."""
+    """Return the free bytes within `ulimit -v`, None without a limit."""
     with contextlib.suppress(ImportError, OSError, ValueError, StopIteration):
         import resource
 
@@ -92,7 +92,7 @@ def _own_limit() -> int | None:
 
 
 def too_large(size: tuple[int, int], device: str) -> InputError:
-    """The error for a picture (height, width) of which not even one fits."""
+    """Return the error for pictures (height, width) of which not even one fits."""
     return InputError(
         f"one picture of {size[0]}×{size[1]} pixels must fit the memory of {device}, found too little: choose another "
         "device, dtype=float16, or a smaller model.size; what is done is kept"
@@ -100,81 +100,83 @@ def too_large(size: tuple[int, int], device: str) -> InputError:
 
 
 def check_pictures(prompts: Sequence[i2p.Prompt]) -> None:
-    """Raise InputError for a size of which one picture's decoded numbers alone are more than the memory."""
+    """Refuse prompts with a size at which even the decoded numbers of one picture exceed the memory."""
     free = free_memory()
     largest = max(prompts, key=lambda prompt: prompt.height * prompt.width)
     if free is not None and largest.height * largest.width * 3 * 4 > free:
         raise too_large((largest.height, largest.width), "this machine")
 
 
-def fitting_batch(model: Model, plan: Plan, asked: int, processes: int = 1) -> int:
-    """Return how many rows a denoiser call is to have where `asked` were asked for: as many as fit, which is said.
+def fitting_batch(model: Model, plan: Plan, requested: int, processes: int = 1) -> int:
+    """Return how many of the requested rows of a denoiser call fit; fewer are logged.
 
     Args:
         model: on its device, tuned.
         plan: of the run.
-        asked: rows.
-        processes: that share the memory of a CPU.
+        requested: rows.
+        processes: how many share the memory of a CPU.
 
     Raises:
         InputError: not even one fits.
     """
     free, share = _free(model.device, processes)
     height, width = max(plan_sizes(plan), key=lambda size: size[0] * size[1])
-    if free is None or (max(height, width) <= _SURE_SIDE and asked * height * width * _SURE_BYTES < free * _SURE_SHARE):
-        return asked
+    if free is None or (
+        max(height, width) <= _SURE_SIDE and requested * height * width * _SURE_BYTES < free * _SURE_SHARE
+    ):
+        return requested
     try:
-        each = _Rows(model, len(plan.methods), height, width)
-    except Exception as error:  # of a kernel that does not say its shapes
+        needed = _Rows(model, len(plan.methods), height, width)
+    except Exception as error:  # a kernel may not tell its shapes
         if model.device.type == "cpu":
             raise
         log.warning("How much memory a call takes can't be estimated here (%s): trying it instead.", error)
-        return asked  # a GPU says at once what does not fit, and drawing halves it
-    if each.bytes(1) > free:
+        return requested  # a GPU fails at once with too many, and drawing halves them
+    if needed.bytes(1) > free:
         raise too_large((height, width), str(model.device))
-    rows = asked
-    while rows > 1 and each.bytes(rows) > free * share:
+    rows = requested
+    while rows > 1 and needed.bytes(rows) > free * share:
         rows //= 2
-    if rows < asked:
+    if rows < requested:
         log.warning(
             "batch_size=%d would take about %.1f GiB of the %.1f GiB that are free: continuing with batch_size=%d.",
-            asked,
-            each.bytes(asked) / GIB,
+            requested,
+            needed.bytes(requested) / GIB,
             free / GIB,
             rows,
         )
     return rows
 
 
-def filled_batch(plan: Plan, asked: int) -> int:
-    """Return `asked` rows of a denoiser call, or what the plan can ever fill where that is less, which is said."""
-    # All methods on a trajectory of their own, as late in a run: prompt, negative prompt and concept of each.
-    each = sum(2 + (method.safety is not None) for method in plan.methods)
-    most = max(plan_sizes(plan).values()) * plan.images_per_prompt * each
-    if asked > most:
-        log.warning("batch_size=%d is more than this run can fill: continuing with batch_size=%d.", asked, most)
-    return min(asked, most)
+def filled_batch(plan: Plan, requested: int) -> int:
+    """Return the requested rows of a denoiser call, or the most that the plan can fill; fewer are logged."""
+    # The most rows: each method on a trajectory of its own, with prompt, negative prompt and concept.
+    rows_per_image = sum(2 + (method.safety is not None) for method in plan.methods)
+    largest = max(plan_sizes(plan).values()) * plan.images_per_prompt * rows_per_image
+    if requested > largest:
+        log.warning("batch_size=%d is more than this run can fill: continuing with batch_size=%d.", requested, largest)
+    return min(requested, largest)
 
 
 def plan_sizes(plan: Plan) -> Counter[tuple[int, int]]:
-    """How many prompts of the whole run have each (height, width): shards must agree in what they do."""
+    """Return how many prompts have each (height, width), of the whole run, so that all shards agree."""
     return Counter((prompt.height, prompt.width) for prompt in plan.prompts)
 
 
 def _free(device: torch.device, processes: int) -> tuple[int | None, float]:
-    """Free bytes of a device, and the share of them that an estimate may take."""
+    """Return the free bytes of a device, and the share of them that an estimate may use."""
     if device.type == "cuda":
         import torch
 
-        # What this process has reserved and does not use is free for it too; and what does not fit is noticed there.
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept, 1.0
+        # Memory that this process has reserved and does not use is free for it too.
+        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reserved, 1.0
     free = free_memory() if device.type == "cpu" else None
     return None if free is None else free // processes, _SHARE_OF_CPU
 
 
 class _Rows:
-    """What a batch of so many rows takes, from estimates of four rows and of eight: the denoiser computes in fours."""
+    """The memory of a batch by its rows, from estimates for four and for eight: the denoiser computes in fours."""
 
     def __init__(self, model: Model, methods: int, height: int, width: int):
         from sld.memory import decoder_bytes, denoiser_bytes
@@ -185,7 +187,7 @@ class _Rows:
         self._held = _HELD * methods * height * width * 3
 
     def bytes(self, rows: int) -> int:
-        """The most bytes at one time."""
+        """Return the most bytes in use at one time."""
         from sld.decoding import LARGEST_CHUNK
 
         fours, decoded = -(-rows // 4), -(-min(rows, LARGEST_CHUNK) // 4)

@@ -1,4 +1,4 @@
-"""What a run is to make: the prompts, the methods, the protocol, and the units of one shard."""
+"""The plan of a run: the prompts, the methods, the protocol, and the units of one shard."""
 
 from __future__ import annotations
 
@@ -32,20 +32,35 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `prompts` is the selection of all shards by row, with guidance and size as they will be used."""
+    """The plan of a whole run, and which shard of it this process makes.
+
+    Attributes:
+        prompts: the selection, of all shards, sorted by row, with guidance and size as drawn.
+        methods: resolved.
+        protocol: with the user's changes.
+        deviations: from the protocol and its prompts, in words.
+        lossy: the deviations that trade accuracy for speed.
+        own_methods: whether a script brought methods.
+        shard_index: of the shard.
+        shard_count: of the run.
+        benchmark: whether the prompts are I2P's as published.
+        unused_columns: of the source of the prompts.
+        remarks: on how the source was read, as sentences.
+        source_rows: of all prompts of the source, in its order.
+    """
 
     prompts: tuple[i2p.Prompt, ...]
     methods: tuple[sld.Method, ...] | tuple[MadeElsewhere, ...]
     protocol: i2p.Protocol
     deviations: tuple[str, ...]
-    lossy: tuple[str, ...] = ()  # of the deviations those that trade accuracy for speed
-    own_methods: bool = False  # a script brought some along
+    lossy: tuple[str, ...] = ()
+    own_methods: bool = False
     shard_index: int = 0
     shard_count: int = 1
-    benchmark: bool = False  # the prompts are of I2P as it was published
-    unused_columns: tuple[str, ...] = ()  # of the source of the prompts
-    remarks: tuple[str, ...] = ()  # on how that was read, as sentences
-    source_rows: tuple[int, ...] = ()  # of all prompts of the source, in its order
+    benchmark: bool = False
+    unused_columns: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    source_rows: tuple[int, ...] = ()
 
     @property
     def images_per_prompt(self) -> int:
@@ -58,9 +73,9 @@ class Plan:
         return False
 
     def prompts_as_listed(self) -> list[i2p.Prompt]:
-        """Return the prompts in the order of their source, which is that of a report's categories."""
-        place = {row: n for n, row in enumerate(self.source_rows)}
-        return sorted(self.prompts, key=lambda prompt: place.get(prompt.row, prompt.row))
+        """Return the prompts in the order of their source, as the categories of a report are ordered."""
+        position = {row: n for n, row in enumerate(self.source_rows)}
+        return sorted(self.prompts, key=lambda prompt: position.get(prompt.row, prompt.row))
 
     @cached_property
     def images(self) -> PlannedImages:
@@ -81,17 +96,17 @@ class Plan:
         return None
 
     def units(self) -> list[Unit]:
-        """Return this shard's units, those of one size together, each size in the order of the prompts."""
-        mine = i2p.shard(self.prompts, self.shard_index, self.shard_count)
-        return sorted((Unit(p, image) for p in mine for image in self.shard_images.images_of(p.row)), key=_size)
+        """Return the units of this shard, grouped by picture size, each group in the order of the prompts."""
+        prompts = i2p.shard(self.prompts, self.shard_index, self.shard_count)
+        return sorted((Unit(p, image) for p in prompts for image in self.shard_images.images_of(p.row)), key=_size)
 
     def missing(self, done: Collection[ImageKey]) -> list[Unit]:
-        """Return this shard's units of which some method is not done: they are made anew under every method."""
-        left = {(key.row, key.image) for key in self.shard_images.missing(done)}
-        return [unit for unit in self.units() if (unit.prompt.row, unit.image) in left]
+        """Return the units of this shard that some method lacks; all methods draw them again."""
+        lacking = {(key.row, key.image) for key in self.shard_images.missing(done)}
+        return [unit for unit in self.units() if (unit.prompt.row, unit.image) in lacking]
 
     def count_to_make(self, done: Collection[ImageKey]) -> int:
-        """Return how many images this shard's process would make or judge now."""
+        """Return how many images of this shard are to be made now."""
         return len(self.missing(done)) * len(self.methods)
 
     def describe_source(self) -> dict[str, Any] | None:
@@ -100,15 +115,15 @@ class Plan:
 
     @property
     def recorded_protocol(self) -> i2p.Protocol:
-        """What of the protocol goes on record."""
+        """The protocol as recorded in the manifest."""
         return self.protocol
 
     def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
-        """Raise InputError where pictures that were judged are no longer there as they were."""
+        """Refuse a run whose judged pictures are missing or changed; only a folder's can be."""
 
     @property
     def usual_size(self) -> tuple[int, int]:
-        """(height, width) of most prompts of the whole run, so of every shard."""
+        """The most frequent (height, width) of the prompts of the whole run, the same for all shards."""
         return Counter((prompt.height, prompt.width) for prompt in self.prompts).most_common(1)[0][0]
 
 
@@ -141,29 +156,29 @@ class FolderPlan(Plan):
         return self.folder.planned
 
     def pictures(self) -> list[Picture]:
-        """Return this shard's pictures that are there, in the order of the folder."""
+        """Return the existing pictures of this shard, in the order of the folder."""
         rows = set(self.shard_images.rows)
         return [picture for picture in self.folder.pictures if picture.row in rows]
 
     def pictures_left(self, done: Collection[ImageKey]) -> list[Picture]:
-        """Return those of them that are not judged yet."""
+        """Return the pictures of this shard that are not judged yet."""
         return [picture for picture in self.pictures() if picture.key not in done]
 
     def count_to_make(self, done: Collection[ImageKey]) -> int:
-        """Return how many pictures this shard's process would judge now."""
+        """Return how many pictures of this shard are to be judged now."""
         return len(self.pictures_left(done))
 
     def describe_source(self) -> dict[str, Any]:
-        """Return the folder's description: of what drew the pictures nothing is known."""
+        """Return the description of the folder, which stands in place of a model's."""
         return self.folder.describe()
 
     @property
     def recorded_protocol(self) -> i2p.Protocol:
-        """What of the protocol holds of pictures that were not drawn by it."""
+        """The protocol without the part on drawing, which does not apply."""
         return self.protocol.without_drawing()
 
     def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
-        """Raise InputError where pictures that were judged have gone or changed their size."""
+        """Refuse a folder in which pictures that were judged are missing or have another size."""
         check_unchanged(run, self.folder, done)
 
 
@@ -172,6 +187,6 @@ def _size(unit: Unit) -> tuple[int, int]:
 
 
 def next_batch(units: Sequence[Unit], start: int, size: int) -> Sequence[Unit]:
-    """Return up to `size` units from `start` on that have one picture size."""
+    """Return up to `size` units, beginning with number `start`, that have the same picture size."""
     ahead = units[start : start + size]
     return list(takewhile(lambda unit: _size(unit) == _size(ahead[0]), ahead))

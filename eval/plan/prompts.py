@@ -1,4 +1,4 @@
-"""The source of a run's prompts: read as the settings say, and what of it is on record and said beside the numbers."""
+"""The source of a run's prompts: reading it, and its record, deviations and remarks."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What rows without a guidance scale or a size are drawn with.
+# The defaults of rows without a guidance scale or a size.
 _DEFAULTS = {"guidance scales": "guidance scale 7.5", "sizes": "size 512×512"}
 
 
 def read_prompts(s: PromptSettings, offline: bool = False) -> i2p.PromptList:
-    """Read every prompt of the source; what is chosen of them is `selection_of`'s."""
+    """Read all prompts of the source; `selection_of` selects among them."""
     return i2p.read_prompts(s.source, path=s.path, revision=s.revision, offline=offline)
 
 
 def prompts_of_folder(model: ModelSettings, s: PromptSettings) -> OwnPrompts | None:
     """Read what a folder of pictures brings along in the place of these prompts; None where it brings none."""
-    asked = s.source != HUB_ID or s.path or s.revision
-    chosen = (f"prompts.path={s.path}" if s.path else f"prompts.source={s.source}") if asked else None
+    is_chosen = s.source != HUB_ID or s.path or s.revision
+    chosen = (f"prompts.path={s.path}" if s.path else f"prompts.source={s.source}") if is_chosen else None
     return own_prompts(model.path, model.layout, model.method, without_prompts=s.source == NO_PROMPTS, chosen=chosen)
 
 
 def selection_of(s: PromptSettings) -> i2p.Selection:
-    """Which of the prompts are used."""
+    """Return the selection of prompts in the settings."""
     chosen = asdict(s)
     return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
 
 
-def recorded(source: i2p.PromptList) -> dict:
-    """What a plan keeps of the source, as its fields."""
-    known = source.benchmark is not None
+def source_record(source: i2p.PromptList) -> dict:
+    """Return the fields of a plan that describe the source."""
+    is_benchmark = source.benchmark is not None
     rows = tuple(prompt.row for prompt in source.prompts)
-    return {"benchmark": known, "unused_columns": source.unused, "remarks": source.remarks, "source_rows": rows}
+    return {"benchmark": is_benchmark, "unused_columns": source.unused, "remarks": source.remarks, "source_rows": rows}
 
 
-def otherwise_drawn(protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:
-    """Where a copy of I2P lacks what the protocol takes from each row, in words."""
+def source_deviations(protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:
+    """Return, in words, the values of rows that the protocol uses and that a copy of I2P lacks."""
     lacking = source.benchmark.lacking if source.benchmark else ()
-    asked = {"guidance scales": protocol.guidance_scale, "sizes": protocol.size}
+    values = {"guidance scales": protocol.guidance_scale, "sizes": protocol.size}
     return tuple(
         f"{_DEFAULTS[part]} for every row instead of I2P's {part}, which this copy of it lacks"
-        for part, value in asked.items()
+        for part, value in values.items()
         if value == "row" and part in lacking
     )
 
 
 def log_remarks(plan: Plan) -> None:
-    """Warn of what of the source is not used, and say how else it was read."""
+    """Log the unused columns of the source and the remarks on it as warnings."""
     for sentence in i2p.PromptList([], plan.unused_columns, plan.remarks).sentences():
         log.warning("%s", sentence)

@@ -1,4 +1,4 @@
-"""The protocol of a run: the named one with the user's changes, and in words how it deviates."""
+"""The protocol of a run: a known one with the user's changes, and its deviations in words."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from i2p.labels import get_label_set
 from i2p.sources import SHIPPED
 
 
-def other_rows(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
-    """Where other rows were chosen than the protocol takes, in words."""
+def selection_deviations(protocol: i2p.Protocol, prompts: PromptSettings) -> tuple[str, ...]:
+    """Return, in words, where the selection of prompts differs from the protocol's."""
     if protocol.selection is None:
         return ()
-    own, asked = asdict(protocol.selection), asdict(selection_of(prompts))
-    words = {key: [_in_words(rows[key]) for rows in (asked, own)] for key in own if asked[key] != own[key]}
-    return tuple(f"prompts.{key} {here} instead of {there}" for key, (here, there) in words.items())
+    usual, chosen = asdict(protocol.selection), asdict(selection_of(prompts))
+    words = {key: [_in_words(rows[key]) for rows in (chosen, usual)] for key in usual if chosen[key] != usual[key]}
+    return tuple(f"prompts.{key} {value} instead of {usual_value}" for key, (value, usual_value) in words.items())
 
 
-def otherwise_counted(
+def judging_deviations(
     prompts: PromptSettings,
     judges: Sequence[str] | None,
     protocol: i2p.Protocol,
     source: i2p.PromptList,
     table: str | None = None,
 ) -> tuple[str, ...]:
-    """Return in words where other prompts are used, or a judge is not asked that the protocol asks.
+    """Return, in words, where prompts other than I2P's are used, or a judge of the protocol is missing.
 
-    Prompts that ship with `i2p` say by their name that they are others.
+    Prompts that ship with `i2p` are no deviation, because their name shows that they are others.
 
     Args:
-        prompts: as asked for.
+        prompts: the settings.
         judges: their names; None where verdicts are replayed.
         protocol: of the run.
         source: the prompts as read.
@@ -49,8 +49,8 @@ def otherwise_counted(
     elif not source.benchmark and prompts.source not in SHIPPED:
         name = table or (Path(prompts.path).name if prompts.path else prompts.source)
         clauses.append(f"prompts of {name} instead of I2P as it was published")
-    asked = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
-    lacking = [name for name in asked if judges is not None and name not in judges]
+    required = ("nudenet", *(("q16",) if protocol.q16_rule is not None else ()))
+    lacking = [name for name in required if judges is not None and name not in judges]
     if lacking:
         clauses.append(f"judged without {' and '.join(lacking)}")
     return tuple(clauses)
@@ -61,24 +61,29 @@ def _in_words(value: object) -> str:
 
 
 def changed_protocol(settings: ProtocolSettings) -> tuple[i2p.Protocol, tuple[str, ...], tuple[str, ...]]:
-    """The named protocol with the user's changes, these changes in words, and those of them that are lossy."""
-    named = i2p.get_protocol(settings.name)
-    asked = asdict(settings)
+    """Return the protocol with the user's changes, the changes in words, and those of them that are lossy.
+
+    Raises:
+        InputError: the guidance scale is neither a finite number from 0 up nor `row`.
+        i2p.InputError, sld.InputError: there is no such protocol, label set or scheduler.
+    """
+    base = i2p.get_protocol(settings.name)
+    values = asdict(settings)
     if settings.label_set is not None and settings.nude_threshold is None:  # a label set brings its own threshold
-        asked["nude_threshold"] = get_label_set(settings.label_set).threshold
+        values["nude_threshold"] = get_label_set(settings.label_set).threshold
     if settings.scheduler is not None:
-        from sld.schedulers import check_name  # torch takes seconds, which only who names one waits for here
+        from sld.schedulers import check_name  # imported only here, because torch takes seconds
 
         check_name(settings.scheduler)
-    changes = {key: value for key, value in asked.items() if value is not None and value != getattr(named, key)}
+    changes = {key: value for key, value in values.items() if value is not None and value != getattr(base, key)}
     guidance = changes.get("guidance_scale", 1.0)
-    number = isinstance(guidance, int | float) and not isinstance(guidance, bool)
-    if guidance != "row" and not (number and 0 <= guidance < math.inf):
+    is_number = isinstance(guidance, int | float) and not isinstance(guidance, bool)
+    if guidance != "row" and not (is_number and 0 <= guidance < math.inf):
         raise InputError(
             f"protocol.guidance_scale must be a finite number from 0 up, or row for each row's own, found {guidance!r}"
         )
-    usual = {"scheduler": named.scheduler or "the checkpoint's own", "q16_rule": named.q16_rule or "none"}
-    words = {key: f"{key} {value} instead of {usual.get(key, getattr(named, key))}" for key, value in changes.items()}
-    protocol = replace(named, **changes)
-    lossy = {"steps": protocol.steps < named.steps, "reuse": protocol.reuse > named.reuse}
+    usual = {"scheduler": base.scheduler or "the checkpoint's own", "q16_rule": base.q16_rule or "none"}
+    words = {key: f"{key} {value} instead of {usual.get(key, getattr(base, key))}" for key, value in changes.items()}
+    protocol = replace(base, **changes)
+    lossy = {"steps": protocol.steps < base.steps, "reuse": protocol.reuse > base.reuse}
     return protocol, tuple(words.values()), tuple(words[key] for key, is_lossy in lossy.items() if is_lossy)

@@ -1,4 +1,4 @@
-"""What goes on record of a run: its manifest."""
+"""The manifest of a new run, from its settings and plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sld.devices import device_of
 def make_manifest(
     settings: Settings, plan: Plan, model: Mapping, judges: Mapping[str, Mapping], remarks: Sequence[str] = ()
 ) -> Manifest:
-    """Return the manifest of a run that begins here and now.
+    """Return the manifest of a run that begins now.
 
     Args:
         settings: as resolved from the command line.
@@ -46,18 +46,18 @@ def make_manifest(
         unused_columns=tuple(plan.unused_columns),
         prompt_remarks=tuple(plan.remarks),
         drawing_remarks=tuple(remarks),
-        deviations=(*plan.deviations, *_other_precision(plan, model)),
+        deviations=(*plan.deviations, *_precision_deviation(plan, model)),
         lossy=tuple(plan.lossy),
     )
 
 
 def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mapping[str, Any]]) -> Identity:
-    """Return what a run of this plan is made from.
+    """Return the identity of a run of this plan.
 
     Args:
         plan: of the run.
-        model: the model's own description, or as much of it as is known.
-        judges: name → the judge's own description, or as much of it as is known.
+        model: the model's own description, or the known part of it.
+        judges: name → the judge's own description, or the known part of it.
     """
     return Identity(
         model=ModelRecord(as_json(model)),
@@ -69,18 +69,20 @@ def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mappi
 
 
 def _device(settings: Settings) -> str:
-    """What pictures are drawn or judged on; results that are replayed take none."""
+    """Return the device on which pictures are drawn or judged; a replay needs none."""
     return str(device_of(settings.device)) if SOURCES[settings.model.kind].needs_device else "cpu"
 
 
-def _other_precision(plan: Plan, model: Mapping) -> list[str]:
-    """Where the model draws in another precision than the protocol's source, in words."""
-    precision, wanted = model.get("dtype"), PRECISION.get(plan.protocol.name)
-    return [f"dtype {precision} instead of {wanted}"] if wanted and precision not in (None, wanted) else []
+def _precision_deviation(plan: Plan, model: Mapping) -> list[str]:
+    """Return, in words, a precision other than that of the protocol's source."""
+    precision, expected = model.get("dtype"), PRECISION.get(plan.protocol.name)
+    return [f"dtype {precision} instead of {expected}"] if expected and precision not in (None, expected) else []
 
 
-def _command(script: bool) -> list[str]:
-    """As it can be typed again: a script with methods of its own calls `eval.run.main` under its own name."""
-    own = Path(sys.argv[0])
-    program = ["python", str(own.resolve() if own.is_file() else own)] if script else [NAME, "run"]
+def _command(is_script: bool) -> list[str]:
+    """Return the command as it can be typed again: by the name of a script, if one called `eval.run.main`."""
+    script_path = Path(sys.argv[0])
+    program = (
+        ["python", str(script_path.resolve() if script_path.is_file() else script_path)] if is_script else [NAME, "run"]
+    )
     return [*program, *sys.argv[1:]]

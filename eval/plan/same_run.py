@@ -1,7 +1,7 @@
-"""Whether a run directory holds the run that is asked for.
+"""The check that a run directory holds the run of the settings.
 
-`check_rerun` tells it as far as that is known before anything is loaded, so that a refusal takes no time; weights and
-versions are compared once they are loaded, by `open_run`. Both compare `eval.plan.record.identity_of`.
+`check_rerun` compares all that is known before anything is loaded, so that a refusal takes no time; `open_run` compares
+weights and versions, once they are loaded. Both compare `eval.plan.record.identity_of`.
 """
 
 from __future__ import annotations
@@ -27,124 +27,127 @@ from sld.devices import device_type
 
 log = logging.getLogger(__name__)
 
-# What names files whose digests decide: other names may be of the same files. The first are of the model's weights.
+# Keys that name files, which are compared by their digests: other names may be of the same files.
 WEIGHTS = ("model.path", "model.unet")
 FILES = (*WEIGHTS, "model.config", "model.prediction_type")
 
 
 def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
-    """Check the run directory before anything is loaded; warn where a run resumes with other versions.
+    """Check the run directory before anything is loaded; warn if a run resumes with other versions.
 
     Raises:
         InputError: it holds another run, or can't be read or written.
     """
-    standing = check_rerun(run, settings, plan)
+    stored = check_rerun(run, settings, plan)
     run.check_writable()
-    if standing and (changed := other_versions(run, standing)):
+    if stored and (changed := changed_versions(run, stored)):
         log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
 
 
 def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
-    """Return the manifest in the run directory, None where there is none yet.
+    """Return the manifest in the run directory, None if there is none yet.
 
     Raises:
         InputError: it is of another run, or can't be read.
     """
-    standing = run.read_manifest()
-    if standing is not None:
-        _check_same(run, _known_changes(standing, settings, plan))
-    return standing
+    stored = run.read_manifest()
+    if stored is not None:
+        _check_same(run, _known_changes(stored, settings, plan))
+    return stored
 
 
-def other_versions(run: RunDir, standing: Manifest) -> list[str]:
-    """Return in which versions this process differs from those that a run was made by until now, a clause each."""
-    records = list(run.read_environments().values()) or [standing.runtime.environment]
+def changed_versions(run: RunDir, stored: Manifest) -> list[str]:
+    """Return a clause for each version in which this process differs from all earlier ones of the run."""
+    records = list(run.read_environments().values()) or [stored.runtime.environment]
     return environment.changed_versions(records, environment.versions())
 
 
-def check_weights(run: RunDir, standing: Manifest, weights: Mapping[str, str]) -> None:
-    """Raise InputError where a model's weights, by name and digest, are not those that a run began with."""
-    _check_same(run, changed_keys(standing.identity.model.description.get("weights"), dict(weights), "model.weights"))
+def check_weights(run: RunDir, stored: Manifest, weights: Mapping[str, str]) -> None:
+    """Refuse weights, by name and digest, other than those with which the run began."""
+    _check_same(run, changed_keys(stored.identity.model.description.get("weights"), dict(weights), "model.weights"))
 
 
-def other_files(standing: Manifest, settings: Settings, *, weights: bool = True) -> Iterator[str]:
-    """Yield a clause for each name of a file that a run began with and that is another one here.
+def changed_files(stored: Manifest, settings: Settings, *, weights: bool = True) -> Iterator[str]:
+    """Yield a clause for each file whose name differs from that with which the run began.
 
-    `weights` is whether the model's are among them, or have been compared by themselves.
+    Args:
+        stored: the manifest of the run.
+        settings: of this process.
+        weights: include the model's weights, unless they have been compared by their digests.
     """
     names = [*FILES, *(f"{name}.{key}" for name in settings.judges for key in judge_class(name).files)]
-    for whole in names if weights else names[len(WEIGHTS) :]:
-        part, _, key = whole.partition(".")
-        yield from changed_keys(standing.settings.part(part).get(key), getattr(getattr(settings, part), key), whole)
+    for name in names if weights else names[len(WEIGHTS) :]:
+        part, _, key = name.partition(".")
+        yield from changed_keys(stored.settings.part(part).get(key), getattr(getattr(settings, part), key), name)
 
 
 def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
-    """Create the run directory, or check that it holds the same run; return the manifest in force.
+    """Create the run directory, or check that it holds the same run; return its manifest.
 
-    What this process scores is marked as made by its software and machine (`eval.store.environment`).
+    The scores of this process will name its environment (`eval.store.environment`).
 
     Raises:
-        InputError: the folder holds a run from other settings, weights or data; the sentence says which.
+        InputError: the folder holds a run from other settings, weights or data; the message says which.
     """
-    standing = run.read_manifest()
-    if standing is None:
+    stored = run.read_manifest()
+    if stored is None:
         run.create(manifest)
-        standing = run.read_manifest()
-    _check_same(run, changed_keys(standing.identity.document(), manifest.identity.document()))
+        stored = run.read_manifest()
+    _check_same(run, changed_keys(stored.identity.document(), manifest.identity.document()))
     run.keep_environment(manifest.runtime.environment)
-    if _stored_digest(run) != manifest.identity.prompts.digest:  # missing or damaged, if not new
+    if _stored_digest(run) != manifest.identity.prompts.digest:  # a new run, or the file is missing or damaged
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
-    return standing
+    return stored
 
 
 def _check_same(run: RunDir, changes: Iterable[str]) -> None:
-    """Raise InputError where a run directory holds another run, which differs as the clauses say."""
+    """Refuse a run directory that differs from the run of the settings, as the clauses say."""
     if clauses := list(changes):
         raise InputError(
-            f"{run.root} holds another run: {first_clauses(clauses)}. Set out= to a new folder, or give the settings "
-            "of that run"
+            f"{run.root} must hold the run of these settings, found another ({first_clauses(clauses)}): set out= to a "
+            "new folder, or give the settings of that run"
         )
 
 
-def _known_changes(standing: Manifest, settings: Settings, plan: Plan) -> Iterator[str]:
-    """Yield in what a run differs from the one that is asked for, as far as that is known before loading."""
+def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator[str]:
+    """Yield a clause for each difference of a run from the settings that is known before loading."""
     device = device_type(settings.device) if settings.judges else ""
     judges = known_judges(judge_settings(settings), device)
     known = identity_of(plan, _known_model(settings, plan), judges).document()
-    there = standing.identity.document()
-    if sorted(there["judges"]) != sorted(settings.judges):
-        names = (", ".join(sorted(judges)) or "none" for judges in (there["judges"], settings.judges))
+    identity = stored.identity.document()
+    if sorted(identity["judges"]) != sorted(settings.judges):
+        names = (", ".join(sorted(judges)) or "none" for judges in (identity["judges"], settings.judges))
         yield "judges is {} there and {} here".format(*names)
-    kind = standing.settings.model_kind
+    kind = stored.settings.model_kind
     yield from changed_keys(kind, settings.model.kind, "model.kind")
     if kind == settings.model.kind:
-        yield from _changes_in(there["model"], known["model"], "model")
-    unet = standing.settings.part("model").get("unet")
-    if bool(unet) != bool(settings.model.unet):  # with another's name it can be the same, not without
+        yield from _changes_in(identity["model"], known["model"], "model")
+    unet = stored.settings.part("model").get("unet")
+    if bool(unet) != bool(settings.model.unet):  # under another name it can be the same, but not without one
         yield from changed_keys(unet, settings.model.unet, "model.unet")
     if plan.brings_prompts:
-        yield from _other_pictures(standing.identity.prompts, plan)
+        yield from _changed_pictures(stored.identity.prompts, plan)
     for part in ("methods", "prompts", "protocol"):
-        yield from changed_keys(there[part], known[part], part)
+        yield from changed_keys(identity[part], known[part], part)
     for name, judge in known["judges"].items():
-        if name in there["judges"]:
-            yield from _changes_in(there["judges"][name], judge, f"judges.{name}")
+        if name in identity["judges"]:
+            yield from _changes_in(identity["judges"][name], judge, f"judges.{name}")
 
 
-def _changes_in(there: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:
-    """Of a description, in what the known part of it differs."""
-    yield from changed_keys({name: there.get(name) for name in known}, known, key)
+def _changes_in(stored: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield a clause for each difference in the known part of a description."""
+    yield from changed_keys({name: stored.get(name) for name in known}, known, key)
 
 
-def _other_pictures(there: PromptsRecord, plan: Plan) -> Iterator[str]:
-    """Where a folder brings its prompts, a picture more or less is another run."""
-    if there.digest != i2p.digest(plan.prompts):
-        yield f"its folder held other prompts or pictures ({there.count:,} prompts then, {len(plan.prompts):,} now)"
+def _changed_pictures(record: PromptsRecord, plan: Plan) -> Iterator[str]:
+    """Yield a clause if a folder that brings its prompts has other ones: even one picture more is another run."""
+    if record.digest != i2p.digest(plan.prompts):
+        yield f"its folder held other prompts or pictures ({record.count:,} prompts then, {len(plan.prompts):,} now)"
 
 
 def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:
-    if (whole := plan.describe_source()) is not None:
-        return whole
+    if (description := plan.describe_source()) is not None:
+        return description
     prediction = settings.model.prediction_type
     return {"dtype": model_dtype(settings.dtype, settings.device)} | (
         {"prediction_type": prediction} if prediction else {}

@@ -1,7 +1,7 @@
-"""The jobs of a sweep: Hydra makes the combinations.
+"""The jobs of a sweep, from the combinations that Hydra makes.
 
-Each has a run directory of its own, named by what sets it apart: the same command goes on, and more values add to what
-is there.
+Each has its own run directory, named by its varied overrides: the same command resumes the jobs, and more values add
+jobs to the same folder.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from eval.config.settings import Settings
 
 LONGEST = 120  # characters of a folder's name
 WORST = (BUG, BAD_INPUT, INCOMPLETE, COMPLETE)
-# Where and how fast a run works: with others the same command goes on.
+# Keys of devices, speed and output: a command with other values resumes the same sweep.
 FREE = ("device", "workers", "batch_size", "images", "sheet", "verify", "track", "judge_timeout", "engine", "report")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of many: its name, its overrides, those of them that set it apart, its run directory and settings."""
+    """A run of a sweep: its name, its overrides, those that vary, its run directory and settings."""
 
     name: str
     overrides: tuple[str, ...]
-    apart: tuple[str, ...]
+    varied: tuple[str, ...]
     folder: Path
     settings: Settings
 
 
 @dataclass(frozen=True)
 class Done:
-    """A job and the exit code of its process, negative where a signal killed it, None where there was none."""
+    """A job and the exit code of its process: negative if a signal killed it, None if it was not started."""
 
     job: Job
     code: int | None
 
     @property
     def state(self) -> str:
-        """What became of it, in words."""
+        """The outcome, in words."""
         if self.code is None:
             return "not begun"
-        known = {COMPLETE: "complete", INCOMPLETE: "incomplete", BAD_INPUT: "refused", BUG: "failed"}
-        return known.get(self.code) or (f"killed by signal {-self.code}" if self.code < 0 else "failed")
+        names = {COMPLETE: "complete", INCOMPLETE: "incomplete", BAD_INPUT: "refused", BUG: "failed"}
+        return names.get(self.code) or (f"killed by signal {-self.code}" if self.code < 0 else "failed")
 
     @property
     def exit_code(self) -> int:
-        """The code for the whole: one that was killed can be gone on with."""
+        """The exit code for the sweep: a job that was killed counts as incomplete, because it can be resumed."""
         if self.code is None or self.code < 0:
             return INCOMPLETE
         return self.code if self.code in WORST else BUG
 
 
 def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[list[Job], Path]:
-    """Return the jobs, and the folder of all of them: `out` where it is given, else one named by what is varied.
+    """Return the jobs and their common folder: `out` if it is given, else one named by the varied keys.
 
     Args:
         composed: overrides and settings of each job.
@@ -73,43 +73,49 @@ def plan_jobs(composed: Sequence[tuple[tuple[str, ...], Settings]]) -> tuple[lis
     keys = sorted({key_of(word) for words in varied for word in words})
     places = {settings.out for words, settings in composed if any(key_of(word) == "out" for word in words)}
     if len(places) > 1:
-        raise InputError(f"out names the folder of all jobs, found {len(places)} of them: give one, or none")
+        raise InputError(f"out must be one folder for all jobs, found {len(places)} of them: give one, or none")
     if shards := [key for key in keys if key.startswith("shard.")]:
-        raise InputError(f"{shards[0]} can't be varied, for all shards of a run share its folder: see eval.submit")
+        raise InputError(
+            f"varied keys must not be of shard, because all shards of a run share its folder, found {shards[0]}: see "
+            "eval.submit"
+        )
     names = [folder_name(words or sorted(common)) or "run" for words in varied]
-    if again := next((name for number, name in enumerate(names) if name in names[:number]), None):
-        raise InputError(f"the jobs must differ, found {again} twice: leave the repeated value out")
+    if repeated := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise InputError(f"the jobs must differ, found {repeated} twice: leave the repeated value out")
     root = Path(places.pop()) if places else Path("runs", _sweep_name(keys, common))
-    settings = [each for _, each in composed]
-    same = [_without_place(each) for each in settings]
-    if again := next((name for number, name in enumerate(names) if same[number] in same[:number]), None):
-        raise InputError(f"the jobs must differ, found that {again} repeats another in other words: leave it out")
-    each = zip(names, overrides, varied, settings, strict=True)
-    return [Job(name, words, tuple(apart), root / name, made) for name, words, apart, made in each], root
+    settings = [config for _, config in composed]
+    same = [_without_place(config) for config in settings]
+    if repeated := next((name for number, name in enumerate(names) if same[number] in same[:number]), None):
+        raise InputError(f"the jobs must differ, found that {repeated} repeats another in other words: leave it out")
+    rows = zip(names, overrides, varied, settings, strict=True)
+    return [
+        Job(name, words, tuple(varied_words), root / name, job_settings)
+        for name, words, varied_words, job_settings in rows
+    ], root
 
 
 def folder_name(words: Sequence[str]) -> str:
-    """Return overrides as one name that every file system takes, the same every time; a digest where it lacks some.
+    """Return a folder name for overrides, valid on every file system; with a digest if characters are left out.
 
-    Some file systems take A for a.
+    Capitals count as left out, because some file systems do not distinguish them.
     """
-    whole = "__".join(words)
-    plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", whole).strip("-.")
-    return plain if plain == whole.lower() and len(plain) <= LONGEST else _with_digest(plain, whole)
+    joined = "__".join(words)
+    plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", joined).strip("-.")
+    return plain if plain == joined.lower() and len(plain) <= LONGEST else _with_digest(plain, joined)
 
 
 def _sweep_name(keys: Sequence[str], common: set[str]) -> str:
-    """By the keys that are varied, not by their values: with more values the same folder is gone on with."""
+    """Return a name from the varied keys, not their values, so that more values resume in the same folder."""
     name = folder_name(["-".join(["multirun", *keys])])
     fixed = sorted(word for word in common if not key_of(word).startswith((*FREE, "shard.")))
     return _with_digest(name, "\n".join(fixed)) if fixed else name
 
 
-def _with_digest(name: str, whole: str) -> str:
-    return f"{name[: LONGEST - 9].rstrip('-.') or 'run'}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+def _with_digest(name: str, text: str) -> str:
+    return f"{name[: LONGEST - 9].rstrip('-.') or 'run'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _without_place(settings: Settings) -> Settings:
-    """What two jobs that would make the same have in common, however it is said."""
+    """Return settings that are equal for two jobs that would make the same images."""
     protocol = replace(settings.protocol, seed_offset=settings.protocol.seed_offset or 0)
     return replace(settings, out="", protocol=protocol)

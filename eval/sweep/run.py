@@ -1,6 +1,6 @@
-"""Many runs by one command: `python -m eval.run -m model=sd14,sd15 protocol.steps=20,50`, and one table over them.
+"""A sweep: many runs by one command, `python -m eval.run -m model=sd14,sd15 protocol.steps=20,50`, and their table.
 
-Each is a process of its own, so that one that dies takes no other along.
+Each is a process of its own, so that the others survive if one dies.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from eval.config.values import typed_again
 from eval.store.rundir import RunDir
 from eval.sweep.jobs import WORST, Done, plan_jobs
 
-GRACE = 10  # seconds that a job has to hear a terminal's ctrl-C by itself
+GRACE = 10  # seconds within which a job receives a ctrl-C from its terminal
 
 
 def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     """Run every job of the command line, then compare; return the worst exit code.
 
-    A signal ends the job at work, and those behind it are not begun: they can be gone on with, and no more than that.
+    A signal ends the current job, and the later ones are not started; the same command resumes them.
 
     Args:
-        methods: of the script that is the command, which then makes the jobs too.
+        methods: of the script that is the command, which is then the command of the jobs too.
 
     Raises:
-        InputError: a job that could not start, before any has, or there is none.
+        InputError: a job has bad input, before any is started, or there is no job.
     """
     with Stop(at_once=True) as stop:
         stop.check()
@@ -46,27 +46,27 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     if not jobs and asks(sys.argv[1:]):  # --help and the like
         return COMPLETE
     if not jobs:
-        raise InputError("expected one or more values for a key that varies, found none: give some, as in KEY=1,2")
+        raise InputError("a key that varies must have one or more values, found none: give some, as in KEY=1,2")
     _check_root(root)
     program = [sys.executable, sys.argv[0]] if methods else command_line("run")
     folder = [word for word in sys.argv[1:] if word.startswith(f"{FLAG}=")]
-    done, asked = [], ""
-    with Stop() as stop:  # a signal between two jobs, whose processes hear it themselves
+    done, signal_name = [], ""
+    with Stop() as stop:  # for a signal between two jobs; during a job, `_run` forwards it
         for number, job in enumerate(jobs, 1):
             say(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", sys.stderr)
             words = [*map(typed_again, job.overrides), override("out", str(job.folder))]
-            code, asked = _run([*program, *folder, *words])
+            code, signal_name = _run([*program, *folder, *words])
             done.append(Done(job, code))
-            if asked := asked or stop.reason or "":
+            if signal_name := signal_name or stop.reason or "":
                 break
     from eval.sweep.table import compare_jobs
 
     done += [Done(job, None) for job in jobs[len(done) :]]
-    code = min((each.exit_code for each in done), key=WORST.index)
+    code = min((result.exit_code for result in done), key=WORST.index)
     compare_jobs(root, done)
-    if asked and code != COMPLETE:
+    if signal_name and code != COMPLETE:
         say(
-            f"stopped: {asked} arrived; everything done so far is stored: run the same command again to resume",
+            f"stopped: {signal_name} arrived; everything done so far is stored: run the same command again to resume",
             sys.stderr,
         )
     return code
@@ -79,7 +79,7 @@ def _checked(config, methods: Sequence[sld.Method]) -> Settings:
     settings = read_settings(config)
     check_settings(settings)
     check_paths(settings)
-    make_plan(settings, methods)  # rows, methods and protocol too, before hours of the jobs in front
+    make_plan(settings, methods)  # checks rows, methods and protocol before hours of earlier jobs
     return settings
 
 
@@ -91,24 +91,24 @@ def _check_root(root: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a job; return its exit code and the signal that came, which is the job's to hear and ends those behind it."""
-    asked: list[str] = []
+    """Run a job; return its exit code and the name of the signal that arrived, which was forwarded to it."""
+    signal_names: list[str] = []
     process = subprocess.Popen(command)
 
     def forward(number: int, frame) -> None:
-        asked.append(signal.Signals(number).name)
+        signal_names.append(signal.Signals(number).name)
         process.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in SIGNALS}
+    previous = {number: signal.signal(number, forward) for number in SIGNALS}
     try:
         while process.returncode is None:
             try:
-                process.wait(timeout=GRACE if "SIGINT" in asked else None)
-            except KeyboardInterrupt:  # a terminal gives it to the job too, and twice would be another thing
-                asked.append("SIGINT")
-            except subprocess.TimeoutExpired:  # it came from elsewhere, to this process only
+                process.wait(timeout=GRACE if "SIGINT" in signal_names else None)
+            except KeyboardInterrupt:  # the terminal sends it to the job too, and a second one would kill it
+                signal_names.append("SIGINT")
+            except subprocess.TimeoutExpired:  # it came from elsewhere and only to this process
                 process.send_signal(signal.SIGINT)
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-    return process.returncode, asked[0] if asked else ""
+    return process.returncode, signal_names[0] if signal_names else ""

@@ -1,4 +1,4 @@
-"""One table over the jobs of a multirun: comparison.md for people, comparison.csv for machines."""
+"""The table over the jobs of a multirun: comparison.md to read, comparison.csv to process."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that diffe
 def compare_jobs(root: Path, done: Sequence[Done]) -> None:
     """Print the table of all jobs, and write it to `root` as comparison.md and comparison.csv.
 
-    A job that was refused or failed has no numbers, also where its folder holds some: they may be another run's.
+    A job that was refused or failed has no numbers, even if its folder holds some: they may be another run's.
 
     Raises:
-        StorageError: they can't be written there; the table has been printed.
+        StorageError: the files can't be written; the table has been printed.
     """
     done, metrics = zip(*map(_with_metrics, done), strict=True)
-    rows = [(each.job.name, each.state, found) for each, found in zip(done, metrics, strict=True)]
+    rows = [(result.job.name, result.state, numbers) for result, numbers in zip(done, metrics, strict=True)]
     spread = _spreads(done, metrics)
     try:
-        if any(metrics):  # or it would take the place of a table that has numbers
+        if any(metrics):  # otherwise it would replace a table that has numbers
             write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
-            cells = [(markdown(name), state, found) for name, state, found in rows]
-            named = [replace(each, job=markdown(each.job)) for each in spread]
-            write_atomic(root / "comparison.md", _text(cells, named, "github", "# ").encode())
+            cells = [(markdown(name), state, numbers) for name, state, numbers in rows]
+            escaped = [replace(result, job=markdown(result.job)) for result in spread]
+            write_atomic(root / "comparison.md", _text(cells, escaped, "github", "# ").encode())
     finally:
         say(f"\n{_text(rows, spread, 'simple', '')}")
     written = written_to(root, ("comparison.md", "comparison.csv"))
@@ -58,35 +58,35 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
 
 
 def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
-    """A job with its numbers; one that is a shard of its run is incomplete, though its process is content."""
+    """Return a job and its numbers; a job that made one shard of its run counts as incomplete."""
     if done.code not in (COMPLETE, INCOMPLETE):
         return done, ()
     try:
         report = make_report(RunDir(done.job.folder))
     except InputError:  # it was interrupted before its first image
         return done, ()
-    if done.code == INCOMPLETE and not _began(done, report.manifest):
+    if done.code == INCOMPLETE and not _is_same_run(done, report.manifest):
         return done, ()
     return (replace(done, code=INCOMPLETE) if report.missing else done), report.metrics
 
 
-def _began(done: Done, manifest: Manifest) -> bool:
-    """Whether the folder's run is this job's: one that was stopped while loading has not looked yet."""
+def _is_same_run(done: Done, manifest: Manifest) -> bool:
+    """Return whether the folder holds the run of this job, which a job stopped while loading has not checked."""
     judges = dict.fromkeys((*JUDGES, *done.job.settings.judges))
     keys = ("model", "prompts", "protocol", *judges, "methods", "judges")
-    ours = as_json(asdict(done.job.settings))
-    return all(manifest.settings.document.get(key) == ours[key] for key in keys)
+    own = as_json(asdict(done.job.settings))
+    return all(manifest.settings.document.get(key) == own[key] for key in keys)
 
 
 def _spreads(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> list[Spread]:
-    """Of complete jobs only: half a run is another number, not another noise."""
-    whole = [(each, found) for each, found in zip(done, metrics, strict=True) if each.code == COMPLETE]
-    return spreads([(_without_noise(each), found) for each, found in whole])
+    """Return the spreads of complete jobs: an incomplete run differs in more than its noise."""
+    complete = [(result, numbers) for result, numbers in zip(done, metrics, strict=True) if result.code == COMPLETE]
+    return spreads([(_without_noise(result), numbers) for result, numbers in complete])
 
 
 def _without_noise(done: Done) -> str:
-    """What a job is called but for its noise, the same for those that differ in nothing else."""
-    return " ".join(word for word in done.job.apart if key_of(word) != NOISE) or "all"
+    """Return the name of a job without its noise, the same for jobs that differ in nothing else."""
+    return " ".join(word for word in done.job.varied if key_of(word) != NOISE) or "all"
 
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
@@ -97,20 +97,20 @@ def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[S
 
 
 def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
-    """Tidy, as results.csv, with job, overrides and state before it; a job without numbers has one row."""
+    """Return rows as in results.csv, with job, overrides and state in front; a job without numbers has one row."""
     names = [field.name for field in fields(Metrics)]
     rows = [
-        {"job": each.job.name, "overrides": csv_cell(" ".join(each.job.overrides)), "state": each.state}
+        {"job": result.job.name, "overrides": csv_cell(" ".join(result.job.overrides)), "state": result.state}
         | (values_of(m) if m else {})
-        for each, found in zip(done, metrics, strict=True)
-        for m in found or [None]
+        for result, numbers in zip(done, metrics, strict=True)
+        for m in numbers or [None]
     ]
     frame = pd.DataFrame(rows, columns=["job", "overrides", "state", *names], dtype=object)
     return frame.to_csv(index=False, lineterminator="\n")
 
 
 def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
-    """Return (job, state, metrics) of several runs as one table: a row a job and method, over all prompts, in percent.
+    """Return (job, state, metrics) of several runs as a table: a row per job and method, over all prompts, in percent.
 
     A job without metrics has a row that says its state.
     """
@@ -130,7 +130,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
 
 
 def spread_table(spreads: Sequence[Spread]) -> Table:
-    """Return how much the numbers of runs differ that differ in their noise only, in percent."""
+    """Return the table of spreads between runs that differ only in their noise, in percent."""
     rows = [
         {
             "job": s.job,
@@ -147,7 +147,7 @@ def spread_table(spreads: Sequence[Spread]) -> Table:
 
 @dataclass(frozen=True)
 class Spread:
-    """One method over runs that differ in their noise only: inappropriate probability over all prompts, fractions.
+    """The inappropriate probability of one method over runs that differ only in their noise, as fractions in [0, 1].
 
     `sd` is the sample standard deviation, over `noises` runs.
     """
@@ -162,18 +162,18 @@ class Spread:
 
 
 def spreads(runs: Sequence[tuple[str, Sequence[Metrics]]]) -> list[Spread]:
-    """Return a row a job and method, of those that two runs or more have a number of.
+    """Return a row per job and method of which two or more runs have a number.
 
     Args:
-        runs: what a run is called without its noise, and its metrics; those that differ in noise have one name.
+        runs: (name without noise, metrics) of each; runs that differ only in noise have the same name.
     """
-    found: dict[tuple[str, str], list[float]] = {}
+    by_job: dict[tuple[str, str], list[float]] = {}
     for job, metrics in runs:
         for m in metrics:
             if m.category == ALL and m.probability is not None:
-                found.setdefault((job, m.method), []).append(m.probability)
+                by_job.setdefault((job, m.method), []).append(m.probability)
     return [
         Spread(*key, len(values), float(np.mean(values)), float(np.std(values, ddof=1)), min(values), max(values))
-        for key, values in found.items()
+        for key, values in by_job.items()
         if len(values) > 1
     ]

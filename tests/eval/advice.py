@@ -116,7 +116,7 @@ TRIALS = [
         "{tables}/a.csv",
         LOADED,
     ),
-    ("holds another run", "protocol.steps=2 out={run}", "Set out= to a new folder", "new", LOADED),
+    ("must hold the run of these settings", "protocol.steps=2 out={run}", "set out= to a new folder", "new", LOADED),
     ("found a link to nothing", "out={linked}", "or set out=", "new", LOADED),
     ("must be a readable manifest", "out={unread}", "set out= to a new folder", "new", LOADED),
     ("must be a manifest of format", "out={format}", "set out= to a new folder", "new", LOADED),

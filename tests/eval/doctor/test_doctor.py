@@ -186,7 +186,7 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "model.unet="], "settings", "model.unet must be a path, found an empty text"),
         (["model.path={}/good", "nudenet.channels=gbr"], "settings", "nudenet.channels must be one of bgr, rgb"),
         (["model.path={}/good", "nudenet.providers=[]"], "settings", "nudenet.providers is empty"),
-        (["model.path={}/good", "engine.attention=efficient", "device=cpu"], "device", "is for a GPU"),
+        (["model.path={}/good", "engine.attention=efficient", "device=cpu"], "device", "must have a GPU"),
         (["model.path={}/no_config"], "model", "config.json"),
         (["model=published"], "selection", "must have a published inappropriate_percentage"),
         (["model.path={}/good", "q16=vit_l_14", "q16.weights=null"], "q16 weights", "none are named"),

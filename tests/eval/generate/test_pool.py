@@ -156,7 +156,7 @@ def test_a_complete_run_with_workers_reports_and_draws_nothing(alone):
     [
         (["workers=0"], "workers must be auto or a whole number from 1 up, found 0"),
         (["workers=two"], "workers must be auto or a whole number from 1 up, found 'two'"),
-        (["workers=2", "device=cuda:0"], "need one device each, found device=cuda:0"),
+        (["workers=2", "device=cuda:0"], "must have one device each, found device=cuda:0"),
     ],
 )
 def test_workers_that_cannot_be_are_refused(tmp_path, given, said):

@@ -16,7 +16,7 @@ from eval.doctor import files
 from eval.doctor.check import WIDTH
 from eval.generate import models
 from eval.plan.make import make_plan
-from eval.plan.same_run import check_rerun, other_files
+from eval.plan.same_run import changed_files, check_rerun
 from eval.run import main
 from eval.store.manifest import signed
 from eval.store.rundir import RunDir
@@ -165,8 +165,8 @@ def test_what_q16_is_read_from_by_another_name_is_told_where_it_is_asked(begun):
         settings = read_settings(compose("run", overrides=[*SMALL, f"out={begun}", "q16=vit_l_14"]))
     standing = RunDir(begun).read_manifest()
     said = "q16.architecture is demo there and ViT-L-14-quickgelu here"
-    assert said in list(other_files(standing, settings, weights=False))
-    assert not list(other_files(standing, replace(settings, judges=["nudenet"]), weights=False))
+    assert said in list(changed_files(standing, settings, weights=False))
+    assert not list(changed_files(standing, replace(settings, judges=["nudenet"]), weights=False))
 
 
 def test_a_run_that_an_older_version_began_resumes_though_its_protocol_is_worded_otherwise(begun, tmp_path, call):
