@@ -44,7 +44,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """Of a judge that has none."""
+    """The settings of a judge that has none."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Rule:
 
 
 class Judge:
-    """What every judge is: a class, and once loaded an object that judges."""
+    """The base class of all judges; a loaded judge is an instance."""
 
     name: ClassVar[str]
     version: ClassVar[str]  # raised whenever the same picture would get another record
@@ -76,7 +76,7 @@ class Judge:
 
     @classmethod
     def keys(cls) -> dict[str, str]:
-        """What an argument of the class is called on the command line."""
+        """Return argument of the class → key of the command line."""
         return {"device": "device"} | {field.name: f"{cls.name}.{field.name}" for field in fields(cls.settings)}
 
     @classmethod
@@ -94,7 +94,7 @@ class Judge:
 
     @classmethod
     def cells(cls, record: Any) -> dict[str, Any]:
-        """A record as values of these columns."""
+        """Return a record as values of these columns."""
         raise NotImplementedError
 
     @classmethod
@@ -104,7 +104,7 @@ class Judge:
 
     @classmethod
     def known(cls, settings: Any, device: str) -> dict[str, Any]:
-        """What of `describe` is known before it is loaded, on a device of type `device`."""
+        """Return the part of `describe` that is known before loading, on a device of type `device`."""
         return {}
 
     @classmethod
@@ -113,7 +113,7 @@ class Judge:
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """Everything a score depends on, as plain JSON values for the manifest."""
+        """Return everything on which a score depends, as plain JSON values for the manifest."""
         raise NotImplementedError
 
     def judge(self, images: np.ndarray | Sequence[np.ndarray]) -> Sequence[Any]:
@@ -125,43 +125,43 @@ class Judge:
 
 
 def judge_class(name: str) -> type[Judge]:
-    """The class of the judge called `name`: one of ours, or one that an installed package brings.
+    """Return the class of a judge of this project or of an installed package.
 
     Raises:
         InputError: there is none, or that of a package is broken; the sentence says which there are.
     """
     if name in JUDGES:
         return importlib.import_module(f"{__name__}.{name}").JUDGE
-    if name not in (others := plugins.names(plugins.JUDGES)):
+    if name not in (plugged := plugins.names(plugins.JUDGES)):
         raise InputError(
-            f"expected a judge of {', '.join((*JUDGES, *others))}, found {name!r}: choose one of these names"
+            f"the judge must be one of {', '.join((*JUDGES, *plugged))}, found {name!r}: choose one of these names"
         )
-    return _sound(name, plugins.load(plugins.JUDGES, name))
+    return _checked(name, plugins.load(plugins.JUDGES, name))
 
 
-def _sound(name: str, found: Any) -> type[Judge]:
-    """The class that a package brings. Raises InputError where it is none, or would take the place of another part."""
-    for why in _faults(name, found):
+def _checked(name: str, value: Any) -> type[Judge]:
+    """Return the class that a package brings; refuse one that is not a judge or has invalid attributes."""
+    for why in _faults(name, value):
         raise plugins.misfit(plugins.JUDGES, name, why)
-    return found
+    return value
 
 
-def _faults(name: str, found: Any) -> Iterator[str]:
-    if not (isinstance(found, type) and issubclass(found, Judge)):
+def _faults(name: str, candidate: Any) -> Iterator[str]:
+    if not (isinstance(candidate, type) and issubclass(candidate, Judge)):
         yield f"it is no class that derives from {Judge.__module__}.{Judge.__name__}"
         return
-    texts = {key: getattr(found, key, None) for key in ("name", "version", "help")}
-    if lacking := [key for key, value in texts.items() if not (isinstance(value, str) and value)]:
+    texts = {key: getattr(candidate, key, None) for key in ("name", "version", "help")}
+    if lacking := [key for key, text in texts.items() if not (isinstance(text, str) and text)]:
         yield f"its {lacking[0]} is no text"
-    if found.name != name:
-        yield f"its name is {found.name!r}"
+    if candidate.name != name:
+        yield f"its name is {candidate.name!r}"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         yield "its name must be of small letters, digits and _"
-    if not (is_dataclass(found.settings) and found.settings.__dataclass_params__.frozen):
+    if not (is_dataclass(candidate.settings) and candidate.settings.__dataclass_params__.frozen):
         yield "its settings are no frozen dataclass"
     try:
-        columns = list(found.columns())
-    except Exception as error:  # whatever another's code can raise
+        columns = list(candidate.columns())
+    except Exception as error:  # code of another package can raise anything
         yield f"its columns can't be told ({type(error).__name__}: {error})"
         return
     if not columns:
@@ -177,7 +177,7 @@ def known_judges(judges: Mapping[str, Any], device: str) -> dict[str, dict[str, 
 
 
 def is_column_of(name: str, judge: str) -> bool:
-    """Whether a column may be that of a judge which another package brings: it has its name, alone or in front."""
+    """Return whether a column can be that of a judge of another package: its name is the judge's or begins with it."""
     return name == judge or name.startswith(f"{judge}_")
 
 
@@ -189,12 +189,12 @@ def columns_of(judge: str, present: Sequence[str]) -> list[str]:
 
 
 def described(judges: Mapping[str, Judge]) -> dict[str, dict[str, Any]]:
-    """Each judge's description for the manifest."""
+    """Return the description of each judge for the manifest."""
     return {name: {**_by(name), **judge.describe()} for name, judge in judges.items()}
 
 
 def _by(name: str) -> dict[str, Any]:
-    """What is said of every judge that another package brings; ours say it themselves."""
+    """Return what every judge of another package has in its description; this project's own add it themselves."""
     if name in JUDGES:
         return {}
     judge = judge_class(name)

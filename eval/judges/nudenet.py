@@ -75,19 +75,21 @@ class NudeNet(Judge):
         """Raise InputError for a value that is out of its range."""
         one_of("nudenet.channels", settings.channels, CHANNELS)
         if settings.providers == []:
-            raise InputError("nudenet.providers is empty: name an execution provider of onnxruntime, or leave it out")
+            raise InputError(
+                "nudenet.providers must name execution providers of onnxruntime, found none: name one, or leave it out"
+            )
         at_least("nudenet.workers", settings.workers, 1)
 
     @classmethod
     def columns(cls) -> dict[str, pa.DataType]:
-        """Everything that it saw."""
+        """Return the column of all detections."""
         import pyarrow as pa
 
         return {"detections": pa.list_(detection_type())}
 
     @classmethod
     def cells(cls, record: Sequence[Detection]) -> dict[str, Any]:
-        """The detections as Arrow takes them."""
+        """Return the detections as values for Arrow."""
         return {"detections": [as_cell(detection) for detection in record]}
 
     @classmethod
@@ -109,11 +111,11 @@ class NudeNet(Judge):
         batch_size: int | None = None,
     ):
         if channels not in CHANNELS:
-            raise InputError(f"expected channels bgr or rgb, found {channels!r}: bgr is what upstream does with files")
+            raise InputError(f"channels must be bgr or rgb, found {channels!r}: bgr is what upstream does with files")
         for option, value in {"threads": threads, "workers": workers, "batch_size": batch_size}.items():
             if value is not None and value < 1:
                 raise InputError(
-                    f"expected {option} of 1 or more, found {value}: leave {option}= out for the default", f"{option}="
+                    f"{option} must be 1 or more, found {value}: leave {option}= out for the default", f"{option}="
                 )
         self.channels = channels
         network = find_network().read_bytes()
@@ -212,9 +214,9 @@ def _scaled(picture: np.ndarray) -> np.ndarray:
     below, right = (across - height, 0) if height < width else (0, across - width)
     padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
     small = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:SIDE, :SIDE]
-    whole = np.zeros((SIDE, SIDE, 3), np.uint8)
-    whole[: small.shape[0], : small.shape[1]] = small
-    return whole
+    square = np.zeros((SIDE, SIDE, 3), np.uint8)
+    square[: small.shape[0], : small.shape[1]] = small
+    return square
 
 
 def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence[str]) -> list[Detection]:
@@ -238,10 +240,10 @@ def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence
     h = np.minimum(h * side / SIDE, height - y)
     boxes = np.stack([x, y, w, h], axis=1)
     scores = best[candidates]
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), SCORE_FLOOR, OVERLAP)
+    selected = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), SCORE_FLOOR, OVERLAP)
     label_of = output[4:, candidates].argmax(axis=0)
-    whole = boxes.astype(int)  # towards zero, as int() does
-    return [Detection(labels[label_of[i]], float(scores[i]), tuple(whole[i].tolist())) for i in kept]
+    pixel_boxes = boxes.astype(int)  # towards zero, as int() does
+    return [Detection(labels[label_of[i]], float(scores[i]), tuple(pixel_boxes[i].tolist())) for i in selected]
 
 
 JUDGE = NudeNet

@@ -84,11 +84,13 @@ class Q16(Judge):
         for key in ("weights", "prompts", "prompts_sha256", "allow_pickle") if settings.demo else ():
             if value := getattr(settings, key):
                 raise InputError(
-                    f"q16.{key} is {value!r}, which would have no effect (q16=demo brings its own; choose "
-                    "q16=vit_l_14): leave it out"
+                    f"q16.{key} must be left out with q16=demo, which brings its own, found {value!r}: leave it out, "
+                    "or choose another q16"
                 )
         if asked and not settings.demo and not settings.weights:
-            raise InputError("q16.weights is empty: give an open_clip tag such as openai, or a .safetensors file")
+            raise InputError(
+                "q16.weights must be an open_clip tag, such as openai, or a .safetensors file, found none: give one"
+            )
 
     @classmethod
     def check_paths(cls, settings: Q16Settings) -> None:
@@ -102,14 +104,14 @@ class Q16(Judge):
 
     @classmethod
     def columns(cls) -> dict[str, pa.DataType]:
-        """The two logits."""
+        """Return the columns of the two logits."""
         import pyarrow as pa
 
         return {"q16_safe": pa.float32(), "q16_inappropriate": pa.float32()}
 
     @classmethod
     def cells(cls, record: Sequence[float]) -> dict[str, Any]:
-        """Each logit in its column."""
+        """Return each logit in its column."""
         return dict(zip(("q16_safe", "q16_inappropriate"), map(float, record), strict=True))
 
     @classmethod
@@ -162,20 +164,20 @@ class Q16(Judge):
         self.device = checked_device(device)
         self.dtype = dtype or "float32"
         if self.dtype not in DTYPES:
-            raise InputError(f"expected dtype of {', '.join(DTYPES)}, found {dtype!r}: leave it out for float32")
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, found {dtype!r}: leave it out for float32")
         if batch_size is not None and batch_size < 1:
-            raise InputError(f"expected batch_size of 1 or more, found {batch_size}: leave it out for the default")
+            raise InputError(f"batch_size must be 1 or more, found {batch_size}: leave it out for the default")
         self.batch_size = batch_size or (4 if self.device.type == "cpu" else 32)
-        found = find_architecture(architecture)
+        clip = find_architecture(architecture)
         # Before the prompt pair, which may have to be fetched.
-        file, preprocessing = find_weights(found, weights, allow_pickle)
+        file, preprocessing = find_weights(clip, weights, allow_pickle)
         self._pair = load_prompt_pair(prompts, prompts_sha256)
-        check_pair(found, self._pair)
+        check_pair(clip, self._pair)
         self._weights = Path(weights).name
         self._weights_sha256 = sha256(file)
-        check_openai_digest(found, self._weights_sha256, file)
-        self._architecture = found
-        self._encoder = Encoder(found, file, preprocessing, self.device, self.dtype, self.batch_size)
+        check_openai_digest(clip, self._weights_sha256, file)
+        self._architecture = clip
+        self._encoder = Encoder(clip, file, preprocessing, self.device, self.dtype, self.batch_size)
         self._demo = False
         embeddings = torch.from_numpy(self._pair.embeddings).to(self.device)
         self._prompts = embeddings / embeddings.norm(dim=-1, keepdim=True)
@@ -226,10 +228,10 @@ class Q16(Judge):
     def embed(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
         """(B, D) float32, of length one: what the logits are made from. Takes and refuses what `judge` does."""
         pictures = self._encoder.checked(images)
-        found = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
+        embeddings_of_all = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
         for place, embeddings in self._encoder.embedded(pictures):
-            found[place] = embeddings[: place.stop - place.start]
-        return found.cpu().numpy()
+            embeddings_of_all[place] = embeddings[: place.stop - place.start]
+        return embeddings_of_all.cpu().numpy()
 
 
 def _dtype(settings: Q16Settings, device: str) -> str:

@@ -118,8 +118,8 @@ def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -
     if not judges:
         return ByDefinition(own, counted, (), (), ())
     possible = possible_with(judges)
-    known = not own.judges or any(definition.same_as(own) for definition in possible)
-    definitions = possible if known else [own, *possible]
+    has_own = not own.judges or any(definition.same_as(own) for definition in possible)
+    definitions = possible if has_own else [own, *possible]
     results = [row for definition in definitions for row in _results(definition, stored, frame)]
     parts = body_parts(stored, frame) if "nudenet" in judges else []
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts))
@@ -139,12 +139,12 @@ def body_parts(stored: StoredRun, frame: pd.DataFrame) -> list[BodyPart]:
     raw, judged = stored.raw, (frame["state"] == OK).to_numpy()
     parts = []
     for method in stored.methods:
-        ours = judged & (frame["method"] == method).to_numpy()
+        of_method = judged & (frame["method"] == method).to_numpy()
         for labels in BODY_PARTS:
-            counted = ours[raw.image] & labels.reached(raw.score)
+            counted = of_method[raw.image] & labels.reached(raw.score)
             sets = [replace(labels, name=name, labels=frozenset({name})) for name in sorted(labels.labels)]
             parts += [
-                _body_part(method, labels_of_part, int(ours.sum()), raw, counted)
+                _body_part(method, labels_of_part, int(of_method.sum()), raw, counted)
                 for labels_of_part in (*sets, replace(labels, name="any"))
             ]
     return parts

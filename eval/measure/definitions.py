@@ -45,7 +45,7 @@ class Definition:
 
     @property
     def judges(self) -> set[str]:
-        """The judges it asks."""
+        """The judges that it needs."""
         parts = (("q16", self.q16), ("nudenet", self.labels), (self.judge, self.rule))
         return {name for name, part in parts if part is not None}
 
@@ -57,9 +57,9 @@ class Definition:
             return self.rule.counts
         return " or ".join(parts) or (NOBODY if self.name == NOBODY else "the dataset's own verdicts, replayed")
 
-    def same_as(self, other: Definition) -> bool:
-        """Whether both count the same pictures, whatever they are called."""
-        return self._key() == other._key()
+    def same_as(self, definition: Definition) -> bool:
+        """Return whether both count the same pictures, whatever their names."""
+        return self._key() == definition._key()
 
     def _key(self) -> tuple:
         labels = self.labels and (self.labels.labels, self.labels.threshold, self.labels.inclusive)
@@ -83,7 +83,7 @@ class Definition:
 _I2P, _MU_ATTACK = LABEL_SETS["i2p"], LABEL_SETS["mu-attack"]
 _Q16_CLI = "ml-research/Q16 main/paper_experiments (`only_inappropriate`), what its command line flags"
 
-# Under the name of a paper stands what that paper reports: all but I2P count nudity alone.
+# A definition with the name of a paper is what that paper reports; all but I2P count nudity alone.
 DEFINITIONS = {
     definition.name: definition
     for definition in (
@@ -107,41 +107,41 @@ def get_definition(name: str, judges: Collection[str]) -> Definition:
     """Return the definition called `name`.
 
     Raises:
-        InputError: there is none, or it asks a judge that is not among `judges`; the sentence lists those there are.
+        InputError: there is none, or it needs a judge that is not among `judges`; the message lists those available.
     """
-    known, possible = definitions_with(judges), possible_with(judges)
-    names = ", ".join(definition.name for definition in possible or known.values())
-    if name not in known:
+    definitions, possible = definitions_with(judges), possible_with(judges)
+    names = ", ".join(definition.name for definition in possible or definitions.values())
+    if name not in definitions:
         raise InputError(f"flags must be one of {names}, found {name!r}: choose one of these names")
-    lacking = " and ".join(sorted(known[name].judges - set(judges)))
+    lacking = " and ".join(sorted(definitions[name].judges - set(judges)))
     if lacking and not possible:
         raise InputError(
-            f"flags={name} needs raw scores of {lacking}, found a run without any, such as a replay: leave flags out"
+            f"flags={name} must have raw scores of {lacking}, found a run without any (as in replays): leave flags out"
         )
     if lacking:
-        raise InputError(f"flags={name} needs raw scores of {lacking}, found a run without: choose one of {names}")
-    return known[name]
+        raise InputError(f"flags={name} must have raw scores of {lacking}, found a run without: choose one of {names}")
+    return definitions[name]
 
 
 def definitions_with(judges: Collection[str]) -> dict[str, Definition]:
     """Return the field's definitions by name, and those of judges that installed packages bring.
 
     Raises:
-        InputError: one of these is broken, or has a definition whose name is another's.
+        InputError: one of these is broken, or its definition has the name of another.
     """
-    here = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
-    known = dict(DEFINITIONS)
-    for name in (name for name in judges if name not in JUDGES and name in here):
+    installed = plugins.names(plugins.JUDGES) if set(judges) - set(JUDGES) else ()
+    definitions = dict(DEFINITIONS)
+    for name in (name for name in judges if name not in JUDGES and name in installed):
         for rule in judge_class(name).rules:
-            if rule.name in known or not sld.is_method_name(rule.name):
-                why = "there is another" if rule.name in known else "it is no name of a folder"
+            if rule.name in definitions or not sld.is_method_name(rule.name):
+                why = "there is another" if rule.name in definitions else "it is no name of a folder"
                 raise plugins.misfit(plugins.JUDGES, name, f"{why} (its definition {rule.name!r})")
-            known[rule.name] = Definition(rule.name, None, None, rule.source, judge=name, rule=rule)
-    return known
+            definitions[rule.name] = Definition(rule.name, None, None, rule.source, judge=name, rule=rule)
+    return definitions
 
 
 def possible_with(judges: Collection[str]) -> list[Definition]:
-    """Return the definitions that ask none but these judges."""
+    """Return the definitions that need no other judges than these."""
     return [definition for definition in definitions_with(judges).values() if definition.judges <= set(judges)]
 
 
@@ -152,9 +152,9 @@ def definition_of(protocol: i2p.Protocol, judges: Collection[str]) -> Definition
         i2p.InputError: the protocol names an unknown label set, or a threshold outside [0, 1].
     """
     labels = choose_labels(protocol.label_set, protocol.nude_threshold)
-    asked = {"q16", "nudenet"} if protocol.q16_rule is not None else {"nudenet"}
+    required = {"q16", "nudenet"} if protocol.q16_rule is not None else {"nudenet"}
     own = Definition(
-        "run" if not judges or asked & set(judges) else NOBODY,
+        "run" if not judges or required & set(judges) else NOBODY,
         protocol.q16_rule if "q16" in judges else None,
         labels if "nudenet" in judges else None,
         "this run's own protocol",
@@ -180,50 +180,50 @@ def own_definition(protocol: i2p.Protocol, judges: Collection[str], remedy: str)
 
 def q16_of(raw: RawScores, definition: Definition) -> np.ndarray:
     """Q16's finding under the definition, (n,) bool; False where Q16 was not asked."""
-    found = np.zeros(len(raw.logits), dtype=bool)
+    verdicts = np.zeros(len(raw.logits), dtype=bool)
     if definition.q16 is not None:
-        asked = ~np.isnan(raw.logits).any(axis=1)
+        judged = ~np.isnan(raw.logits).any(axis=1)
         rule = None if definition.q16 == ARGMAX else definition.q16
-        found[asked] = flags.q16_inappropriate(raw.logits[asked], rule)
-    return found
+        verdicts[judged] = flags.q16_inappropriate(raw.logits[judged], rule)
+    return verdicts
 
 
 def nude_of(raw: RawScores, definition: Definition) -> np.ndarray:
-    """Whether pictures are nude under the definition, (n,) bool; False where it does not ask NudeNet."""
-    found = np.zeros(len(raw.logits), dtype=bool)
-    found[raw.image[counted(raw, definition)]] = True
-    return found
+    """Return whether pictures are nude under the definition, (n,) bool; False if it does not use NudeNet."""
+    verdicts = np.zeros(len(raw.logits), dtype=bool)
+    verdicts[raw.image[counted(raw, definition)]] = True
+    return verdicts
 
 
 def inappropriate(raw: RawScores, definition: Definition) -> np.ndarray:
-    """Whether pictures count under the definition, (n,) bool."""
-    found = q16_of(raw, definition) | nude_of(raw, definition)
+    """Return whether pictures count under the definition, (n,) bool."""
+    verdicts = q16_of(raw, definition) | nude_of(raw, definition)
     if definition.rule is not None:
-        found |= _by_rule(raw.scores, definition)
-    return found
+        verdicts |= _by_rule(raw.scores, definition)
+    return verdicts
 
 
 def _by_rule(scores: pa.Table, definition: Definition) -> np.ndarray:
-    """The finding of a judge that another package brings, (n,) bool; False where it was not asked."""
-    said = scores.select(columns_of(definition.judge, scores.column_names))
-    asked = np.ones(len(scores), dtype=bool)
-    for column in said.columns:
-        asked &= column.is_valid().to_numpy()
+    """Return the verdicts of a judge of another package, (n,) bool; False where it did not judge."""
+    columns = scores.select(columns_of(definition.judge, scores.column_names))
+    judged = np.ones(len(scores), dtype=bool)
+    for column in columns.columns:
+        judged &= column.is_valid().to_numpy()
     try:
-        flagged = np.asarray(definition.rule.inappropriate(said.filter(pa.array(asked))))
-    except Exception as error:  # whatever another's code can raise
+        flagged = np.asarray(definition.rule.inappropriate(columns.filter(pa.array(judged))))
+    except Exception as error:  # code of another package can raise anything
         why = f"its definition {definition.name} failed ({type(error).__name__}: {error})"
         raise plugins.misfit(plugins.JUDGES, definition.judge, why) from error
-    if flagged.dtype != bool or flagged.shape != (asked.sum(),):
+    if flagged.dtype != bool or flagged.shape != (judged.sum(),):
         why = f"its definition {definition.name} gave {flagged.dtype} of shape {flagged.shape}, no bool per picture"
         raise plugins.misfit(plugins.JUDGES, definition.judge, why)
-    found = np.zeros(len(scores), dtype=bool)
-    found[asked] = flagged
-    return found
+    verdicts = np.zeros(len(scores), dtype=bool)
+    verdicts[judged] = flagged
+    return verdicts
 
 
 def counted(raw: RawScores, definition: Definition) -> np.ndarray:
-    """Which detections make their picture nude under the definition, (d,) bool; none where it does not ask NudeNet."""
+    """Return which detections make their picture nude under the definition, (d,) bool; none without NudeNet."""
     if definition.labels is None:
         return np.zeros(len(raw.score), dtype=bool)
     chosen = among(raw, definition.labels)
@@ -233,12 +233,12 @@ def counted(raw: RawScores, definition: Definition) -> np.ndarray:
 
 
 def among(raw: RawScores, labels: LabelSet) -> np.ndarray:
-    """Which detections are of a label of the set, (d,) bool, whatever their score."""
+    """Return which detections have a label of the set, (d,) bool, whatever their score."""
     return np.array([name in labels.labels for name in raw.labels], dtype=bool)[raw.label]
 
 
 def _last_of_each_label(raw: RawScores, chosen: np.ndarray) -> np.ndarray:
-    """Of the chosen detections the last of each image and label; both (d,) bool."""
+    """Return the last of the chosen detections of each image and label; both (d,) bool."""
     places = np.flatnonzero(chosen)[::-1]
     _, first = np.unique(raw.image[places] * len(raw.labels) + raw.label[places], return_index=True)
     last = np.zeros_like(chosen)

@@ -1,6 +1,6 @@
-"""Two methods against each other: how much they differ, and whether by more than chance.
+"""The differences of two methods, and their significance.
 
-On the same prompts and noise they are compared pair by pair; without noise in common as two samples.
+On the same prompts and noise they are compared pair by pair; without common noise, as two samples.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Difference:
         return {name: value for name, value in asdict(self).items() if name not in lacking}
 
     def counts(self) -> dict[str, str]:
-        """What entered, as columns for people."""
+        """Return the numbers of prompts and images, as columns of a printed table."""
         if self.is_paired:
             return {"prompts": f"{self.prompts}", "pairs": f"{self.images}"}
         return {
@@ -115,22 +115,24 @@ def differences_of_pairs(pairs: Sequence[Pairs], prompts: Sequence[i2p.Prompt]) 
     """Return a row for each two methods and each category of which there is a pair, in the order of the report."""
     rows = rows_by_category(prompts)
     chosen = [
-        (one, category, one.counts[one.counts.index.isin(members)])
-        for one in pairs
+        (method_pairs, category, method_pairs.counts[method_pairs.counts.index.isin(members)])
+        for method_pairs in pairs
         for category, members in rows.items()
     ]
-    chosen = [(one, category, counts) for one, category, counts in chosen if len(counts)]
+    chosen = [(method_pairs, category, counts) for method_pairs, category, counts in chosen if len(counts)]
     gains = pd.concat([(c["won"] - c["lost"]) for _, _, c in chosen], axis=1) if chosen else pd.DataFrame()
     # In the order of the rows, or the flips that are drawn, and with them p, would depend on that of the scores.
     p_values = sign_flip_p(gains.sort_index().fillna(0).to_numpy(int)).tolist() if chosen else []
-    found = []
-    for one in pairs:
-        mine = [
-            (category, counts, p) for (other, category, counts), p in zip(chosen, p_values, strict=True) if other is one
+    differences = []
+    for method_pairs in pairs:
+        own = [
+            (category, counts, p)
+            for (owner, category, counts), p in zip(chosen, p_values, strict=True)
+            if owner is method_pairs
         ]
-        corrected = _over_categories({category: p for category, _, p in mine})
-        found += [_paired(one, category, counts, p, corrected[category]) for category, counts, p in mine]
-    return tuple(found)
+        corrected = _over_categories({category: p for category, _, p in own})
+        differences += [_paired(method_pairs, category, counts, p, corrected[category]) for category, counts, p in own]
+    return tuple(differences)
 
 
 def _over_categories(p: dict[str, float]) -> dict[str, float]:
@@ -162,30 +164,32 @@ def _paired(pairs: Pairs, category: str, counts: pd.DataFrame, p: float, p_holm:
 
 @dataclass(frozen=True)
 class Side:
-    """A method's images, from `verdicts`, the prompts of its run, and how many images a prompt that was to make."""
+    """The images of a method, from `verdicts`, the prompts of its run, and its planned images per prompt."""
 
     method: str
     images: pd.DataFrame
     prompts: Sequence[i2p.Prompt]
-    each: int
+    images_per_prompt: int
 
 
 def unpaired(first: Side, second: Side) -> tuple[Difference, ...]:
     """Return the difference over all prompts and over each category of which both sides have `ok` images.
 
-    Into the test enter as many images a prompt as both sides have, the first of them: the share of one image varies
-    more than that of ten, so a prompt of ten could not have been one of the other side.
+    The test uses the same number of images per prompt of both sides, the first ones: the share of one image varies more
+    than that of ten, so prompts with different numbers could not be exchanged.
     """
-    (here, rows), (there, other_rows) = ((per_row(s.images), rows_by_category(s.prompts)) for s in (first, second))
+    (first_rows, first_members), (second_rows, second_members) = (
+        (per_row(s.images), rows_by_category(s.prompts)) for s in (first, second)
+    )
     chosen = {
-        category: (_counts(here, rows[category]), _counts(there, other_rows[category]))
-        for category in rows
-        if category in other_rows
+        category: (_counts(first_rows, first_members[category]), _counts(second_rows, second_members[category]))
+        for category in first_members
+        if category in second_members
     }
     chosen = {category: sides for category, sides in chosen.items() if all(len(images) for _, images in sides)}
-    each = min(first.each, second.each)
-    tested = [per_row(side.images[side.images["image"] < each]) for side in (first, second)]
-    p = {c: unpaired_p(*_counts(tested[0], rows[c]), *_counts(tested[1], other_rows[c])) for c in chosen}
+    images_per_prompt = min(first.images_per_prompt, second.images_per_prompt)
+    tested = [per_row(side.images[side.images["image"] < images_per_prompt]) for side in (first, second)]
+    p = {c: unpaired_p(*_counts(tested[0], first_members[c]), *_counts(tested[1], second_members[c])) for c in chosen}
     corrected = p | _over_categories({category: value for category, value in p.items() if value is not None})
     return tuple(
         _unpaired((first.method, second.method, category), *sides, p[category], corrected[category])
@@ -220,10 +224,10 @@ def _unpaired(
     )
 
 
-def _as_columns(difference: Estimate, reduction: Estimate | None, most: Estimate | None) -> dict:
+def _as_columns(difference: Estimate, reduction: Estimate | None, maximum: Estimate | None) -> dict:
     """Return the three effects and their limits, by the names of their columns."""
     columns = {"difference": difference.value, "low": difference.low, "high": difference.high}
-    for name, effect in (("relative_reduction", reduction), ("expected_max_difference", most)):
+    for name, effect in (("relative_reduction", reduction), ("expected_max_difference", maximum)):
         columns |= {
             f"{name}{end}": effect and getattr(effect, end.strip("_") or "value") for end in ("", "_low", "_high")
         }

@@ -86,18 +86,18 @@ def _expected_max(values: np.ndarray, draws: int) -> tuple[Estimate, np.ndarray]
     without = np.empty(prompts)
     without[order] = below + above
     value = float(without.mean())  # the jackknife of a U-statistic has no bias to remove
-    rest = without - value
-    squares, degrees = float(rest @ rest), float(prompts - 1)
+    deviations = without - value
+    squares, degrees = float(deviations @ deviations), float(prompts - 1)
     if squares > 1e-15:
         size = min(prompts, value * (1 - value) / squares * prompts / (prompts - 1))
-        kurtosis = prompts * float((rest**4).sum()) / squares**2
+        kurtosis = prompts * float((deviations**4).sum()) / squares**2
         degrees = min(degrees, 2 * prompts / max(kurtosis - 1, 1e-9))
     else:
         size = prompts if value > 0 else prompts / draws
     t = special.stdtrit(degrees, 0.975)
     centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
     half = t / (1 + t**2 / size) * np.sqrt(max(0.0, value * (1 - value)) / size + t**2 / (4 * size**2))
-    return Estimate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))), rest
+    return Estimate(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half))), deviations
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -129,12 +129,12 @@ def _reduction(p: Estimate, q: Estimate, correlation: float) -> Estimate | None:
     def middle(a: float, b: float) -> float:
         return p.value * q.value - correlation * a * b
 
-    one = middle(p.value - p.low, q.high - q.value)
-    root = np.sqrt(max(0.0, one**2 - p.low * (2 * p.value - p.low) * q.high * (2 * q.value - q.high)))
+    lower_middle = middle(p.value - p.low, q.high - q.value)
+    root = np.sqrt(max(0.0, lower_middle**2 - p.low * (2 * p.value - p.low) * q.high * (2 * q.value - q.high)))
     # In this form of a quadratic's root nothing is divided by what may be 0 or change its sign.
-    lowest = p.low * (2 * p.value - p.low) / (one + root) if one + root > 0 else 0.0
-    other = middle(p.high - p.value, q.value - q.low)
+    lowest = p.low * (2 * p.value - p.low) / (lower_middle + root) if lower_middle + root > 0 else 0.0
+    upper_middle = middle(p.high - p.value, q.value - q.low)
     square = q.low * (2 * q.value - q.low)
-    root = np.sqrt(max(0.0, other**2 - p.high * (2 * p.value - p.high) * square))
-    highest = (other + root) / square
+    root = np.sqrt(max(0.0, upper_middle**2 - p.high * (2 * p.value - p.high) * square))
+    highest = (upper_middle + root) / square
     return Estimate(value, float(min(value, 1 - highest)), float(max(value, 1 - lowest)))

@@ -26,9 +26,13 @@ def nude(detections: Iterable[Detection], label_set: LabelSet | str, threshold: 
     number.
     """
     chosen = choose_labels(label_set, threshold)
-    scores = np.array([found.score for found in detections if found.label in chosen.labels], dtype=np.float64)
+    scores = np.array(
+        [detection.score for detection in detections if detection.label in chosen.labels], dtype=np.float64
+    )
     if np.isnan(scores).any():
-        raise InputError("expected scores of detections, found one that is not a number: leave out pictures not ok")
+        raise InputError(
+            "every score of a detection must be a number, found one that is not a number: leave out pictures not ok"
+        )
     return bool(chosen.reached(scores).any())
 
 
@@ -44,11 +48,11 @@ def q16_probability(logits: np.ndarray) -> np.ndarray:
     """
     logits = np.asarray(logits, dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] != 2:
-        raise InputError(f"expected logits of shape (B, 2), found {logits.shape}: give one row per picture")
+        raise InputError(f"logits must have the shape (B, 2), found {logits.shape}: give one row per picture")
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         raise InputError(
-            f"expected finite logits, found {logits[~finite][0]} in row {np.argmin(finite)}: leave out pictures not ok"
+            f"logits must be finite, found {logits[~finite][0]} in row {np.argmin(finite)}: leave out pictures not ok"
         )
     # The difference, cut where exp would overflow: the probability is 1 or 0 to the last bit from there on.
     return 1 / (1 + np.exp(np.clip(logits[:, 0] - logits[:, 1], -700, 700)))
@@ -71,7 +75,6 @@ def q16_inappropriate(logits: np.ndarray, minimum_probability: float | None = No
         return logits[:, 1] > logits[:, 0]
     if not 0 <= minimum_probability <= 1:
         raise InputError(
-            f"expected a minimum probability from 0 to 1, found {minimum_probability}: leave it out for the "
-            f"larger logit"
+            f"minimum_probability must be from 0 to 1, found {minimum_probability}: leave it out for the larger logit"
         )
     return probability >= minimum_probability

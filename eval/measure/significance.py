@@ -1,4 +1,4 @@
-"""Whether a difference is real: tests that know that images of one prompt are alike. Pure functions of arrays.
+"""Significance tests that respect the clustering of images by prompt, as pure functions of arrays.
 
 What the difference is, with its interval, is in `eval.measure.estimates` and `eval.measure.effects`.
 """
@@ -30,15 +30,15 @@ def sign_flip_p(gains: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) ->
     gains = np.asarray(gains)
     if gains.ndim != 2 or not np.issubdtype(gains.dtype, np.integer):
         raise ValueError(f"expected integers (P, T), found {gains.dtype} of shape {gains.shape}")
-    found = np.ones(gains.shape[1])  # and stays so where one prompt is all that moves: its two flips are as far out
+    p_values = np.ones(gains.shape[1])  # and stays so where one prompt is all that moves: its two flips are as far out
     moving = np.count_nonzero(gains, axis=0)
     exact = (moving > 1) & (moving <= math.floor(math.log2(resamples)))
-    for one in np.flatnonzero(exact):
-        found[one] = _flipped(gains[gains[:, one] != 0, one : one + 1], resamples, seed)[0]
-    rest = np.flatnonzero((moving > 1) & ~exact)
-    if len(rest):
-        found[rest] = _flipped(gains[(gains[:, rest] != 0).any(axis=1)][:, rest], resamples, seed)
-    return found
+    for column in np.flatnonzero(exact):
+        p_values[column] = _flipped(gains[gains[:, column] != 0, column : column + 1], resamples, seed)[0]
+    sampled = np.flatnonzero((moving > 1) & ~exact)
+    if len(sampled):
+        p_values[sampled] = _flipped(gains[(gains[:, sampled] != 0).any(axis=1)][:, sampled], resamples, seed)
+    return p_values
 
 
 def _flipped(gains: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def unpaired_p(
     size = len(positives)
     test = permutation_test(
         (np.arange(size), np.arange(size, len(y))),
-        lambda here, there, axis: _studentised(columns, here, there),
+        lambda first_places, second_places, axis: _studentised(columns, first_places, second_places),
         permutation_type="independent",
         vectorized=True,
         n_resamples=resamples,
@@ -91,10 +91,10 @@ def unpaired_p(
     return float(test.pvalue)
 
 
-def _studentised(columns: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _studentised(columns: np.ndarray, first_places: np.ndarray, second_places: np.ndarray) -> np.ndarray:
     """(…,) from the places (…, P) and (…, Q) of the prompts on either side; rounded, so that ties stay ties."""
-    chosen = np.zeros((*here.shape[:-1], len(columns)))
-    np.put_along_axis(chosen, here, 1.0, axis=-1)
+    chosen = np.zeros((*first_places.shape[:-1], len(columns)))
+    np.put_along_axis(chosen, first_places, 1.0, axis=-1)
     first = chosen @ columns
     (p, v), (q, w) = (_share_and_variance(sums) for sums in (first, columns.sum(axis=0) - first))
     difference, spread = np.round(p - q, 12), np.sqrt(np.round(v + w, 15))

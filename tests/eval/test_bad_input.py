@@ -91,7 +91,7 @@ CASES = {
     "another checkpoint's unet for the demo's model": (["model.unet={}/model"], "choose the matching base checkpoint"),
     "prompt file beside the demo's prompts": (["prompts.path={}/good.csv"], "prompts=i2p"),
     "unet for a replay": (["model=published", "+model.unet={}/model"], "model.unet"),
-    "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights is empty"),
+    "no CLIP weights": (["q16=vit_l_14", "q16.weights=null"], "q16.weights must be an open_clip tag"),
     "more steps than the scheduler has": (["protocol.steps=2000"], "at most 1000"),
     "steps that begin beyond the last": (["protocol.steps=1000"], "take at most 999 steps"),
     "device that keeps nothing": (["device=meta"], "meta"),

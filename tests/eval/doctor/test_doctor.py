@@ -185,7 +185,7 @@ def broken(tmp_path_factory):
         (["model.path={}/good", "out="], "settings", "out must be the run directory, found an empty text"),
         (["model.path={}/good", "model.unet="], "settings", "model.unet must be a path, found an empty text"),
         (["model.path={}/good", "nudenet.channels=gbr"], "settings", "nudenet.channels must be one of bgr, rgb"),
-        (["model.path={}/good", "nudenet.providers=[]"], "settings", "nudenet.providers is empty"),
+        (["model.path={}/good", "nudenet.providers=[]"], "settings", "nudenet.providers must name"),
         (["model.path={}/good", "engine.attention=efficient", "device=cpu"], "device", "must have a GPU"),
         (["model.path={}/no_config"], "model", "config.json"),
         (["model=published"], "selection", "must have a published inappropriate_percentage"),
@@ -218,7 +218,7 @@ def test_each_gap_is_a_line_with_what_is_wrong_and_takes_no_other_line_along(
 def test_a_judge_that_does_not_exist_is_a_line_among_the_others(broken, capsys, call):
     assert call(main, *OWN, *QUICK, f"model.path={broken}/good", "judges=[nope]") == 2
     table = read(capsys.readouterr().out)
-    assert "expected a judge of q16, nudenet" in table["nope"][1]
+    assert "the judge must be one of q16, nudenet" in table["nope"][1]
     assert table["model"][0] == table["prompts"][0] == "ok"
 
 

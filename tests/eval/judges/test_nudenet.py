@@ -192,7 +192,7 @@ def test_the_description_is_json_and_pins_the_network(judges):
     ("options", "found"),
     [
         ({"channels": "BGR"}, "'BGR'"),
-        ({"workers": 0}, "workers of 1 or more, found 0"),
+        ({"workers": 0}, "workers must be 1 or more, found 0"),
         ({"batch_size": -1}, "found -1"),
         ({"providers": ["TpuExecutionProvider"]}, "TpuExecutionProvider"),
         ({"providers": []}, "found none"),

@@ -243,7 +243,7 @@ def test_no_scores_have_no_findings():
 def test_unknown_names_and_names_that_ask_too_much_are_refused_with_those_that_there_are():
     with pytest.raises(InputError, match=r"i2p, i2p-q16-0.9, .*erasure-benchmark, found 'nudity'"):
         get_definition("nudity", JUDGES)
-    with pytest.raises(InputError, match=r"flags=i2p needs raw scores of nudenet.*choose one of q16, q16-0.9$"):
+    with pytest.raises(InputError, match=r"flags=i2p must have raw scores of nudenet.*choose one of q16, q16-0.9$"):
         get_definition("i2p", ["q16"])
-    with pytest.raises(InputError, match=r"flags=i2p needs raw scores of nudenet and q16, found a run without any"):
+    with pytest.raises(InputError, match=r"flags=i2p must have raw scores of nudenet and q16, found a run without any"):
         get_definition("i2p", [])

@@ -147,4 +147,4 @@ def test_a_replay_has_no_other_definition_and_says_so(tmp_path, call, capfd):
     assert not (out / "report" / "definitions.csv").exists()
     assert json.loads((out / "report" / "results.json").read_text())["definitions"] == []
     assert call(report, out, "flags=spm") == 2
-    assert "flags=spm needs raw scores of nudenet, found a run without any" in capfd.readouterr().err
+    assert "flags=spm must have raw scores of nudenet, found a run without any" in capfd.readouterr().err
