@@ -40,6 +40,14 @@ class Unreadable(ValueError):
     """
 
 
+class TooSlow(Exception):
+    """The doctor broke a measurement off after some seconds, when a share of its denoiser steps was done."""
+
+    def __init__(self, seconds: float, share: float):
+        super().__init__(f"{share:.0%} of the steps took {seconds:.3g} s")
+        self.seconds, self.share = seconds, share
+
+
 class Incomplete(RuntimeError):
     """A run ended before its last image; what it stored is complete, and the same command resumes it; exit code 3."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 import sld
-from eval.base.errors import Unreadable
+from eval.base.errors import TooSlow, Unreadable
 from eval.base.pictures import read_picture
 from eval.base.words import duration
 from eval.config.settings import AUTO, Settings, judge_settings
@@ -38,13 +38,6 @@ PATIENCE = 150.0  # seconds that loading and the batch may take
 LONGEST = 60.0  # seconds after which a batch is broken off, and extrapolated from the steps that it has done
 ROWS = 8  # of a denoiser call, where the run would measure its own number
 FOLDER_BATCH = 8  # pictures made elsewhere that are read and judged
-
-
-class _TooSlow(Exception):
-    """A batch was broken off after some seconds; a share of its denoiser steps is done."""
-
-    def __init__(self, seconds: float, share: float):
-        self.seconds, self.share = seconds, share
 
 
 def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
@@ -95,7 +88,7 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     try:
         seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, settings.judge_timeout)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
-    except _TooSlow as slow:
+    except TooSlow as slow:
         seconds = slow.seconds / slow.share
         measurement = f"{images} had {slow.share:.0%} of their steps after {slow.seconds:.3g} s"
     remaining, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
@@ -129,7 +122,7 @@ def _seconds_of(
         nonlocal steps
         steps += 1
         if (seconds := time.perf_counter() - began) > LONGEST:
-            raise _TooSlow(seconds, min(1.0, steps / plan.protocol.steps))
+            raise TooSlow(seconds, min(1.0, steps / plan.protocol.steps))
 
     with storing(
         run,
