@@ -203,7 +203,7 @@ def test_a_script_with_a_method_of_its_own_makes_every_job(tmp_path):
 
 def test_another_command_refuses_many_runs(tmp_path, call, capfd):
     assert call(submit, "-m", "protocol.steps=2,3", f"out={tmp_path}/run") == 2
-    assert "--multirun is for `" in capfd.readouterr().err
+    assert "--multirun must go with `" in capfd.readouterr().err
 
 
 def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkeypatch, capsys):
