@@ -18,7 +18,7 @@ def older(tmp_path_factory, call):
     run = tmp_path_factory.mktemp("older") / "run"
     words = ["judges=[q16]", "prompts.rows=0-1", "model.size=64", "protocol=esd", "protocol.steps=2", "images=none"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eval.plan.make._check_asked", lambda settings, protocol: None)
+        patch.setattr("eval.plan.make._check_judges", lambda settings, protocol: None)
         assert call(main, *words, "methods=[baseline]", "sheet=false", f"out={run}") == 2
     return run
 

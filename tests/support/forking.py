@@ -43,7 +43,8 @@ OURS = ("eval", "sld", "i2p")
 # for themselves, where they are imported; and what a shell sets.
 FREE = (
     *("SLURM", "SBATCH", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH"),
-    *("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_", "HF_HUB_DISABLE_PROGRESS_BARS"),
+    *("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_"),
+    *("HF_HUB_DISABLE_PROGRESS_BARS", "TOKENIZERS_PARALLELISM"),
     *("PATH", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES"),
 )
 WORKER = "from multiprocessing.spawn import spawn_main"

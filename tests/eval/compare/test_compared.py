@@ -265,7 +265,7 @@ def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_wel
         (["method_a=baseline"], "method_a and method_b must both be named"),
         (["method_a=sld_strong", "method_b=baseline"], "method_a must be a method of "),
         (["method_a=baseline", "method_b=sld_max"], "one of sld_weak, baseline, found 'sld_max'"),
-        (["method=baseline"], "expected paired=… or method_a=… or method_b=… or out=… after"),
+        (["method=baseline"], "must be paired=… or method_a=… or method_b=… or out=…, found 'method=baseline'"),
     ],
 )
 def test_wrong_words_are_refused_in_a_sentence(runs, call, capfd, words, sentence):

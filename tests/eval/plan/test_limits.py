@@ -25,7 +25,7 @@ LEAST = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=n
         ("protocol.images_per_prompt=1000000000", "at most 5,000,000 images"),
         ("protocol.steps=1000000000", "protocol.steps must be at most"),
         ("protocol.reuse=1000000000", "protocol.reuse must be at most"),
-        ("prompts.sample=1000000000000", "at most the 2 prompts"),
+        ("prompts.sample=1000000000000", "at most 2, the prompts"),
         ("model.size=[100000,100000]", "one picture of 100000×100000 pixels must fit the memory"),
         ("workers=1000000", "workers must be at most"),
     ],
