@@ -16,11 +16,8 @@ from typing import TextIO
 
 from eval.base.escape import terminal
 
-_RAISING = (
-    "strict",
-    "surrogateescape",
-    "surrogatepass",
-)  # error handlers that fail for characters that an encoding lacks
+# Error handlers that fail for characters that an encoding lacks.
+_RAISING = ("strict", "surrogateescape", "surrogatepass")
 
 
 def prepare_printing() -> None:

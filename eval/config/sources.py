@@ -28,11 +28,8 @@ class Source:
     judged: ClassVar[bool] = True  # judges score the pictures; otherwise the source has their verdicts
     folder: ClassVar[bool] = False  # the pictures are files of a folder
     instead: ClassVar[str] = ""  # what the source does instead of drawing with the methods of a script
-    replaces: ClassVar[tuple[str, ...]] = (
-        "path",
-        "config",
-        "prediction_type",
-    )  # fields of `model` that have no effect, because the source has its own
+    # Fields of `model` that have no effect, because the source has its own.
+    replaces: ClassVar[tuple[str, ...]] = ("path", "config", "prediction_type")
 
     @property
     def needs_device(self) -> bool:
