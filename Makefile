@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/python -m eval.run
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed
 	$(BIN)/ruff check .

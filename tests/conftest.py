@@ -4,6 +4,7 @@ import csv
 import os
 from pathlib import Path
 
+import in_process
 import pytest
 
 # Set before any library reads them: nothing in a test may reach a hub.
@@ -13,14 +14,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config):
+    """One more than the cores: tests of a cluster, of signals and of kills spend most of their time waiting."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
 def pytest_collection_modifyitems(items):
-    """A file goes to one worker, which makes its fixtures once; long files start first, for none to be the tail."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            shared = "hostile_run" in item.fixturenames  # by several files
-            item.add_marker(pytest.mark.xdist_group("hostile_run" if shared else item.location[0]))
+    """Files of long tests start first, so that none of them is left for the end."""
     items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("slurm", "process", "long")))
+
+
+@pytest.fixture(autouse=True)
+def _environment():
+    """What a command sets for libraries ends with its test: processes of later tests would differ from the server's."""
+    with in_process.environment({}):
+        yield
 
 
 def _real(path: Path) -> Path:

@@ -20,7 +20,7 @@ THEIRS = ("eval/__init__.py", "conf/__init__.py", "i2p/__init__.py", "sld.py")
 
 def from_wheel(test):
     """Built once, by one of the processes that share the tests."""
-    return pytest.mark.wheel(pytest.mark.long(pytest.mark.xdist_group("wheel")(test)))
+    return pytest.mark.wheel(pytest.mark.long(test))
 
 
 @pytest.fixture

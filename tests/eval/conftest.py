@@ -16,7 +16,7 @@ def call():
     """Call a command's `main` with arguments, as from the command line; returns its exit code."""
 
     def call(main, *arguments):
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, in_process.environment({}):
             patch.setattr("sys.argv", [main.__module__, *map(str, arguments)])
             with pytest.raises(SystemExit) as stopped:
                 main()

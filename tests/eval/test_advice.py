@@ -24,7 +24,6 @@ from sld.safety import check_guidance
 
 ROOT = Path(sld.__file__).parents[1]
 HERE = Path(__file__)
-pytestmark = pytest.mark.xdist_group("advice")  # one process makes the files
 READING = runpy.run_path(str(HERE.with_name("sentences.py")))
 SENTENCES, as_told = dict(READING["sentences_to_type"](ROOT)), READING["as_told"]
 HARNESS, JUDGES, LIBRARIES, MAKERS = (

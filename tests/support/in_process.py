@@ -29,7 +29,7 @@ def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = N
         patch.setattr("sys.argv", [os.fspath(command), *words])
         patch.setattr("sys.orig_argv", [sys.executable, os.fspath(command), *words])
         patch.setattr("sys.path", [os.path.dirname(os.path.realpath(command)), *sys.path])
-        streams.enter_context(_environment(env or {}))
+        streams.enter_context(environment(env or {}))
         if cwd is not None:
             patch.chdir(cwd)
         streams.enter_context(contextlib.redirect_stdout(out))
@@ -48,7 +48,7 @@ def _call(command: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _environment(more: Mapping[str, str]):
+def environment(more: Mapping[str, str]):
     """The environment with more in it, and afterwards without what the command put there for libraries."""
     before = dict(os.environ)
     os.environ.update(more)
