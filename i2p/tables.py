@@ -37,9 +37,9 @@ def read_table(path: str | Path) -> Table:
     read = _READERS.get(_suffix(path))
     if read is None:
         suffix = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        remedy = "rename it to .jsonl" if path.suffix.lower() == ".ndjson" else "convert (or unpack) it"
         raise InputError(
-            f"{path} must end in {', '.join(SUFFIXES)} (or in .gz after a text format), found {suffix}: convert (or "
-            "unpack) it"
+            f"{path} must end in {', '.join(SUFFIXES)} (or in .gz after a text format), found {suffix}: {remedy}"
         )
     try:
         return read(path)

@@ -31,7 +31,9 @@ def _entries_named(group: str, name: str) -> list[EntryPoint]:
 def _modules() -> tuple[EntryPoint, ...]:
     """Return the judges of this repository besides `OF_EVERY_RUN`, as entry points."""
     marked = re.compile(r"^JUDGE = ", re.MULTILINE)
-    names = [path.stem for path in sorted(_FOLDER.glob("*.py")) if marked.search(path.read_text(encoding="utf-8"))]
+    # Editors and archives leave files and links such as `.#q16.py` and `._q16.py`.
+    paths = sorted(path for path in _FOLDER.glob("*.py") if path.stem.isidentifier() and path.is_file())
+    names = [path.stem for path in paths if marked.search(path.read_text(encoding="utf-8", errors="replace"))]
     return tuple(EntryPoint(name, f"eval.judges.{name}:JUDGE", JUDGES) for name in names if name not in OF_EVERY_RUN)
 
 

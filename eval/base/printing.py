@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from typing import TextIO
 
@@ -35,9 +36,12 @@ def prepare_printing() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if getattr(sys.stdout, "errors", None) in _RAISING and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # stderr never raises: Python makes it escape them
-    if not sys.stderr.isatty():  # no bars of downloads in a log: they would fail if its disk is full
+    # No bars of downloads in a log: they would fail if its disk is full.
+    if getattr(sys.stderr, "closed", False) or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     sys.excepthook = _print_traceback
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _print_traceback_of_thread
 
 
 def log_plainly(layout: str) -> None:
@@ -45,7 +49,9 @@ def log_plainly(layout: str) -> None:
     prepare_printing()
     logging.setLogRecordFactory(_Record)
     logging.captureWarnings(True)
-    logging.basicConfig(level=logging.WARNING, format=layout, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(layout))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 class _Record(logging.LogRecord):
@@ -55,15 +61,25 @@ class _Record(logging.LogRecord):
         return terminal(super().getMessage())
 
 
+class _Formatter(logging.Formatter):
+    """A layout whose tracebacks are escaped too."""
+
+    def formatException(self, ei) -> str:
+        return terminal(super().formatException(ei))
+
+
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print to stdout, or to sys.stderr, and flush. Output that can't be written is lost, with a warning on stderr."""
-    stream = stream or sys.stdout
+    stream, text = stream or sys.stdout, terminal(text)
     try:
-        print(terminal(text), file=stream, flush=True)
-    except OSError as error:
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeError:  # a stream that can't be told to replace characters, such as codecs' own
+            print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
+    except (OSError, ValueError) as error:  # ValueError: the stream is closed
         # As Python's documentation advises: the rest of its buffer would fail again when the process ends, and change
         # the exit code.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if stream is not sys.stderr and not isinstance(error, BrokenPipeError):  # that reader ended on purpose
             say(f"warning: stdout can't be written ({error}): what is printed is lost", sys.stderr)
@@ -71,3 +87,8 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def _print_traceback(kind, error, trace) -> None:
     say("".join(traceback.format_exception(kind, error, trace)).rstrip(), sys.stderr)
+
+
+def _print_traceback_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is not SystemExit:
+        _print_traceback(ended.exc_type, ended.exc_value, ended.exc_traceback)

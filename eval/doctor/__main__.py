@@ -1,4 +1,4 @@
-"""What a run would find: `python -m eval.doctor` with the overrides of a run. It writes nothing and loads little.
+"""What a run would find: `python -m eval.doctor` with the overrides of a run. It writes nothing but temporary files.
 
 Only Python's own modules are imported before the packages are checked, since one of them may be what is missing.
 """
@@ -53,7 +53,7 @@ def _doctor(config: DictConfig) -> int:
     own_keys = ("measure", "digests")
     for key in own_keys:
         if not isinstance(config[key], bool):
-            raise InputError(f"{key} must be true or false, found {config[key]!r}")
+            raise InputError(f"{key} must be true or false, found {config[key]!r}: correct it")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in own_keys]))
     checks = []
     for check in _checks(settings, config.measure, config.digests):

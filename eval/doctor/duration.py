@@ -6,12 +6,13 @@ import contextlib
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 import sld
-from eval.base.errors import TooSlow, Unreadable
+from eval.base.errors import JudgeError, StorageError, TooSlow, Unreadable
 from eval.base.pictures import read_picture
 from eval.base.words import duration
 from eval.config.settings import AUTO, Settings, judge_settings
@@ -30,8 +31,10 @@ from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import FolderPlan, Plan, Unit, next_batch
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
-from eval.store.scores import Score
+from eval.store.scores import JUDGE_FAILED, Score
+from eval.store.scores import OK as OK_SCORE
 from sld.models import LoadedModel
+from sld.stepping import start
 from sld.tuning import Tuning
 
 PATIENCE = 150.0  # seconds that loading and the batch may take
@@ -59,13 +62,18 @@ def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
         except Exception as error:
             outcomes.append(error)
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        thread = threading.Thread(target=measure, daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            thread = threading.Thread(target=measure, daemon=True)
+            thread.start()
+            thread.join(PATIENCE)
+    except OSError as error:  # nothing that the run itself needs
+        return [Check("time", SKIPPED, f"not measured: no temporary folder can be made ({error})")]
     if not outcomes:
         sentence = f"not measured: loading and a first batch take more than {PATIENCE:.0f} seconds here"
         return [Check("time", WARNING, sentence, "measure=false   or a GPU")]
+    if isinstance(outcomes[0], StorageError):  # of the temporary folder, too
+        return [Check("time", SKIPPED, f"not measured: {outcomes[0]}")]
     if isinstance(outcomes[0], Exception):
         raise outcomes[0]
     return outcomes[0]
@@ -85,8 +93,9 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     images = len(units) * len(plan.methods)
     keeps = keeper(settings.images, settings.images_sample, plan)
     two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, such as compiling kernels
+    scores: list[Score] = []
     try:
-        seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, settings.judge_timeout)
+        seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, scores)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
     except TooSlow as slow:
         seconds = slow.seconds / slow.share
@@ -102,7 +111,21 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     )
     record = run.read_manifest().identity.model
     finite = f"all are numbers, in {record.description['dtype']} too"
-    return [time_check, Check("weights", OK, "; ".join([finite, *replacements(record)]))]
+    return [time_check, Check("weights", OK, "; ".join([finite, *replacements(record)])), *_not_judged(scores)]
+
+
+def _not_judged(scores: Sequence[Score]) -> list[Check]:
+    """Return a warning where pictures of the measurement have no verdict, as those of the run will not have one.
+
+    Raises:
+        JudgeError: a judge failed on all of them.
+    """
+    states = Counter(score.state for score in scores if score.state != OK_SCORE)
+    if scores and states[JUDGE_FAILED] == len(scores):
+        raise JudgeError(scores[0].error)
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    sentence = f"of {len(scores)} drawn for the measurement {states.total()} could not be judged ({counts})"
+    return [Check("pictures", WARNING, sentence)] if states else []
 
 
 def _seconds_of(
@@ -113,16 +136,17 @@ def _seconds_of(
     units: Sequence[Unit],
     rows: int,
     keeps: Callable[[Score], bool],
-    timeout: float,
+    scores: list[Score],
 ) -> float:
-    """Draw, judge and store units as the run will; return the seconds that it takes."""
+    """Draw, judge and store units as the run will; return the seconds that it takes. `scores` takes what is stored."""
+    calls = len(start(model.scheduler, plan.protocol.steps).timesteps)  # some schedulers make two per step
     began, steps = time.perf_counter(), 0
 
     def at_step() -> None:
         nonlocal steps
         steps += 1
         if (seconds := time.perf_counter() - began) > LONGEST:
-            raise TooSlow(seconds, min(1.0, steps / plan.protocol.steps))
+            raise TooSlow(seconds, min(1.0, steps / calls))
 
     with storing(
         run,
@@ -131,8 +155,8 @@ def _seconds_of(
         judges,
         Engine(rows, Tuning(), background=False),
         keeps=keeps,
-        timeout=timeout,
-        on_stored=lambda scores: None,
+        timeout=None,  # the measurement has a limit of its own
+        on_stored=scores.extend,
     ) as store:
         for batch in draw(model, units, plan, rows, at_call=at_step):
             store(batch)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from i2p.tables import is_table
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl")  # of tables that are opened to find the one
-_TABLES = (*_SUFFIXES, ".parquet", ".json", ".xlsx", ".xls", ".ods")  # also of tables that must be named
+_TABLES = (*_SUFFIXES, ".parquet", ".json", ".ndjson", ".xlsx", ".xls", ".ods")  # also of tables that must be named
 
 
 def path_inside(cell: object, root: Path) -> str | None:

@@ -55,7 +55,7 @@ def draw_missing(
     engine: Engine,
     *,
     keeps: Callable[[Score], bool],
-    timeout: float,
+    timeout: float | None,
     verify: bool = False,
     on_halved: Callable[[int], None] = lambda size: None,
 ) -> None:
@@ -68,7 +68,7 @@ def draw_missing(
         judges: by name.
         engine: how the model is run.
         keeps: returns whether the picture of a scored image is kept.
-        timeout: seconds that a judge may spend on one batch.
+        timeout: seconds that a judge may spend on one batch; None for no limit.
         verify: compare every stored picture with its digest first.
         on_halved: called with the batch size that fits, where the device has too little memory.
 
@@ -99,7 +99,7 @@ def storing(
     engine: Engine,
     *,
     keeps: Callable[[Score], bool],
-    timeout: float,
+    timeout: float | None,
     on_stored: Callable[[Sequence[Score]], None],
 ) -> Iterator[Callable[[Batch], None]]:
     """Yield a function that judges and stores a batch, in the background if the engine says so.

@@ -66,7 +66,7 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
     if path is None:
         path, sha256 = fetch_published(), sha256 or PUBLISHED_SHA256
     path = Path(path)
-    if path.suffix not in _READERS:
+    if path.suffix not in _READERS | _OLDER:
         raise InputError(f"a prompt pair must be {' or '.join(_READERS)}, found {path}: convert it to .safetensors")
     if not path.is_file():
         raise InputError(
@@ -89,7 +89,7 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
             f"prompts_sha256={digest}",
         )
     try:
-        array = _READERS[path.suffix](data)
+        array = (_READERS | _OLDER)[path.suffix](data)
     except Exception as error:  # a reader may raise anything for a damaged or hostile file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -198,7 +198,15 @@ def _read_pickle(data: bytes) -> np.ndarray:
 def _read_safetensors(data: bytes) -> np.ndarray:
     from safetensors.numpy import load
 
-    arrays = load(data)
+    return _prompts_in(load(data))
+
+
+def _read_numpy(data: bytes) -> np.ndarray:
+    arrays = np.load(io.BytesIO(data), allow_pickle=False)
+    return arrays if isinstance(arrays, np.ndarray) else _prompts_in(dict(arrays))
+
+
+def _prompts_in(arrays: dict[str, np.ndarray]) -> np.ndarray:
     if "prompts" in arrays:
         return arrays["prompts"]
     if len(arrays) != 1:
@@ -207,6 +215,8 @@ def _read_safetensors(data: bytes) -> np.ndarray:
 
 
 _READERS = {".safetensors": _read_safetensors, ".p": _read_pickle}
+# Not advertised: runs that older versions began with such a pair are resumed with it, and with no other file.
+_OLDER = {".pkl": _read_pickle, ".npy": _read_numpy, ".npz": _read_numpy}
 
 
 def check_pair(architecture: "Architecture", pair: PromptPair) -> None:

@@ -1,13 +1,18 @@
 """Printing neither raises nor costs a report: other encodings, a full disk, a reader that has left, a closed stream."""
 
 import ast
+import codecs
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from eval.base.printing import _Formatter, say
 
 SIGNS = "≥ 0.9 – 64×64 … é"
 CODE = f"""
@@ -166,3 +171,23 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
     module.finish(type("Run", (), {"report": None}), Report())
     assert order[0] == "written"
     assert "said" in order
+
+
+def test_saying_something_to_a_stream_that_is_closed_or_can_t_be_told_to_replace_characters_never_raises(capsys):
+    taken = io.BytesIO()
+    say("café", codecs.getwriter("ascii")(taken))
+    assert taken.getvalue() == b"caf?\n"
+    closed = io.StringIO()
+    closed.close()
+    say("lost", closed)
+    assert "warning: stdout can't be written (I/O operation on closed file" in capsys.readouterr().err
+
+
+def test_a_librarys_traceback_is_escaped_in_the_log():
+    try:
+        raise ValueError("a server says \x1b[2J")
+    except ValueError:
+        record = logging.getLogger("lib").makeRecord("lib", 30, "", 0, "failed", (), sys.exc_info())
+    shown = _Formatter("%(message)s").format(record)
+    assert "\x1b" not in shown
+    assert r"\x1b[2J" in shown

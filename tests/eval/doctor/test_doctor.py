@@ -352,3 +352,22 @@ def test_what_the_doctor_knows_of_clip_is_what_open_clip_says():
 
     assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].rpartition("/")[0] == hub.OPENAI_REPOSITORY
     assert hub.OPENAI_FILE == HF_SAFE_WEIGHTS_NAME
+
+
+def test_a_judge_that_fails_on_every_drawn_picture_is_no_estimate(tmp_path, monkeypatch):
+    from eval.judges.q16 import Q16
+
+    def judge(self, images):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(Q16, "judge", judge)
+    _, done = doctor(tmp_path, *SMALL, "judges=[q16]")
+    assert done.returncode == 2
+    assert "out of order" in done.stdout
+
+
+def test_without_room_for_temporary_files_nothing_is_measured_and_a_run_would_still_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    table, done = doctor(tmp_path, *SMALL)
+    assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"}), done.stdout
+    assert table["time"][1].startswith("not measured: no temporary folder can be made")

@@ -61,6 +61,14 @@ def test_a_safetensors_file_is_read(tmp_path, name, data):
     assert not pair.published
 
 
+@pytest.mark.parametrize("name", ["pair.npy", "pair.npz", "pair.pkl"])
+def test_a_pair_with_which_an_older_version_began_a_run_is_still_read(tmp_path, name):
+    path = tmp_path / name
+    writers = {"npy": np.save, "npz": lambda path, array: np.savez(path, prompts=array)}
+    writers.get(path.suffix[1:], lambda path, array: path.write_bytes(pickle.dumps(array, 4)))(path, PAIR)
+    np.testing.assert_array_equal(load_prompt_pair(path).embeddings, PAIR)
+
+
 class Call:
     """Pickles as a call of any function."""
 
@@ -131,7 +139,7 @@ def test_a_pickle_can_not_change_how_the_next_one_is_read(tmp_path):
         ("pair.p", pickle.dumps(np.array([[1, 2], [3, 4]]), 4), "not of floating-point"),
         ("pair.safetensors", b"garbage", "can't be read"),
         ("pair.safetensors", save({"a": PAIR, "b": PAIR}), "none is named prompts"),
-        ("pair.npz", b"anything", "must be .safetensors or .p, found"),
+        ("pair.bin", b"anything", "must be .safetensors or .p, found"),
         ("pair.safetensors", pair_file(PAIR[:1]), r"shape \(1, 12\)"),
         ("pair.safetensors", pair_file(PAIR.reshape(2, 3, 4)), r"shape \(2, 3, 4\)"),
         ("pair.safetensors", pair_file(PAIR[:, :0]), r"shape \(2, 0\)"),
