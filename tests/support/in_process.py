@@ -10,12 +10,16 @@ import io
 import logging
 import os
 import runpy
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from eval.base.signals import SIGNALS
 
 
 def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
@@ -49,12 +53,19 @@ def _call(command: str | Path) -> None:
 
 @contextlib.contextmanager
 def environment(more: Mapping[str, str]):
-    """The environment with more in it, and afterwards without what the command put there for libraries."""
-    before = dict(os.environ)
+    """The environment with more in it; afterwards it is as it was, and so are what hears signals and prints tracebacks.
+
+    A command sets variables for libraries, and ends with its signals ignored, which whatever starts later would inherit.
+    """
+    before, hooks = dict(os.environ), (sys.excepthook, threading.excepthook)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     os.environ.update(more)
     try:
         yield
     finally:
+        sys.excepthook, threading.excepthook = hooks
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)

@@ -367,7 +367,12 @@ def test_a_judge_that_fails_on_every_drawn_picture_is_no_estimate(tmp_path, monk
 
 
 def test_without_room_for_temporary_files_nothing_is_measured_and_a_run_would_still_start(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    def no_room(**options):
+        raise OSError(28, "No space left on device")
+
+    from eval.doctor import duration
+
+    monkeypatch.setattr(duration.tempfile, "TemporaryDirectory", no_room)
     table, done = doctor(tmp_path, *SMALL)
     assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"}), done.stdout
     assert table["time"][1].startswith("not measured: no temporary folder can be made")
