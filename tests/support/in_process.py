@@ -55,7 +55,7 @@ def _call(command: str | Path) -> None:
 def environment(more: Mapping[str, str]):
     """The environment with more in it; afterwards it is as it was, and so are what hears signals and prints tracebacks.
 
-    A command sets variables for libraries, and ends with its signals ignored, which whatever starts later would inherit.
+    A command sets variables for libraries, and ends with its signals ignored; whatever starts later would inherit them.
     """
     before, hooks = dict(os.environ), (sys.excepthook, threading.excepthook)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
