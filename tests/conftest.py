@@ -7,6 +7,8 @@ from pathlib import Path
 import in_process
 import pytest
 
+from eval.base.cores import usable_cores
+
 # Set before any library reads them: nothing in a test may reach a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,7 +18,7 @@ DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2]
 
 def pytest_xdist_auto_num_workers(config):
     """One more than the cores: tests of a cluster, of signals and of kills spend most of their time waiting."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+    return usable_cores() + 1
 
 
 def pytest_collection_modifyitems(items):

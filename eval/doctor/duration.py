@@ -31,8 +31,7 @@ from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import FolderPlan, Plan, Unit, next_batch
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
-from eval.store.scores import JUDGE_FAILED, Score
-from eval.store.scores import OK as OK_SCORE
+from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
 from sld.models import LoadedModel
 from sld.stepping import start
 from sld.tuning import Tuning
@@ -120,7 +119,7 @@ def _not_judged(scores: Sequence[Score]) -> list[Check]:
     Raises:
         JudgeError: a judge failed on all of them.
     """
-    states = Counter(score.state for score in scores if score.state != OK_SCORE)
+    states = Counter(score.state for score in scores if score.state in NOT_OK)
     if scores and states[JUDGE_FAILED] == len(scores):
         raise JudgeError(scores[0].error)
     counts = ", ".join(f"{number} {state}" for state, number in states.items())

@@ -66,8 +66,8 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
     if path is None:
         path, sha256 = fetch_published(), sha256 or PUBLISHED_SHA256
     path = Path(path)
-    if path.suffix not in _READERS | _OLDER:
-        raise InputError(f"a prompt pair must be {' or '.join(_READERS)}, found {path}: convert it to .safetensors")
+    if path.suffix not in _READERS:
+        raise InputError(f"a prompt pair must be {' or '.join(_FORMATS)}, found {path}: convert it to .safetensors")
     if not path.is_file():
         raise InputError(
             f"prompts must be the file of a prompt pair, found none at {path}: correct prompts=FILE, or leave prompts= "
@@ -89,7 +89,7 @@ def load_prompt_pair(path: str | Path | None = None, sha256: str | None = None) 
             f"prompts_sha256={digest}",
         )
     try:
-        array = (_READERS | _OLDER)[path.suffix](data)
+        array = _READERS[path.suffix](data)
     except Exception as error:  # a reader may raise anything for a damaged or hostile file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -214,9 +214,15 @@ def _prompts_in(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return next(iter(arrays.values()))
 
 
-_READERS = {".safetensors": _read_safetensors, ".p": _read_pickle}
-# Not advertised: runs that older versions began with such a pair are resumed with it, and with no other file.
-_OLDER = {".pkl": _read_pickle, ".npy": _read_numpy, ".npz": _read_numpy}
+_FORMATS = (".safetensors", ".p")  # that are advertised
+_READERS = {
+    ".safetensors": _read_safetensors,
+    ".p": _read_pickle,
+    # Runs that older versions began with such a pair are resumed with it, and with no other file.
+    ".pkl": _read_pickle,
+    ".npy": _read_numpy,
+    ".npz": _read_numpy,
+}
 
 
 def check_pair(architecture: "Architecture", pair: PromptPair) -> None:

@@ -6,6 +6,7 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
+from environments import CPU, GPU, NEW, OLD
 from judged import judged
 
 from eval.compare.__main__ import main as compare
@@ -23,15 +24,6 @@ from eval.store.environment import (
 )
 from eval.store.rundir import MADE_IN, RunDir
 from eval.store.scores import OK
-
-OLD = {"versions": {"python": "3.11.7", "torch": "2.15.0"}, "platform": "Linux-6.1"}
-NEW = {"versions": {"python": "3.11.7", "torch": "99.0"}, "platform": "Linux-6.1"}
-CPU = {**OLD, "gpu": {"name": "none"}, "judges": {"q16": "cpu", "nudenet": "CPUExecutionProvider"}}
-GPU = {
-    **OLD,
-    "gpu": {"name": "H100", "driver": "570.1", "cuda": "12.8", "cudnn": "91002"},
-    "judges": {"q16": "cuda", "nudenet": "CPUExecutionProvider"},
-}
 
 
 def test_images_are_counted_by_the_environment_that_made_them():

@@ -1,16 +1,9 @@
 """Images that were made in different environments are a note, which says how these differ."""
 
+from environments import CPU, GPU, NEW, OLD
+
 from eval.report.description.origin import environment_notes
 from eval.store.environment import EnvironmentImages
-
-OLD = {"versions": {"python": "3.11.7", "torch": "2.15.0"}, "platform": "Linux-6.1"}
-NEW = {"versions": {"python": "3.11.7", "torch": "99.0"}, "platform": "Linux-6.1"}
-CPU = {**OLD, "gpu": {"name": "none"}, "judges": {"q16": "cpu", "nudenet": "CPUExecutionProvider"}}
-GPU = {
-    **OLD,
-    "gpu": {"name": "H100", "driver": "570.1", "cuda": "12.8", "cudnn": "91002"},
-    "judges": {"q16": "cuda", "nudenet": "CPUExecutionProvider"},
-}
 
 
 def test_a_note_says_what_differs_and_only_that():
