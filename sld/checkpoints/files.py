@@ -5,9 +5,11 @@ import json
 import os
 import re
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from sld.checkpoints.wrapped import named_tensors
 from sld.errors import InputError, first_three
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".p")
@@ -70,37 +72,47 @@ def check_weights(path: Path, allow_pickle: bool) -> None:
         raise pickle_refused(path)
 
 
-def read_tensors(path: Path, allow_pickle: bool) -> dict:
-    """Return all tensors of a weight file by name, on the CPU.
+def read_tensors(path: Path, allow_pickle: bool, names: Collection[str] | None = None) -> dict:
+    """Return tensors of a weight file by name, on the CPU.
 
     Args:
         path: a safetensors file or a pickle.
         allow_pickle: read a pickle, weights-only.
+        names: of the tensors to read; None for all.
 
     Raises:
         InputError: the file is incomplete, refused, or holds something else.
     """
     check_weights(path, allow_pickle)
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
-        return load_file(path)
-    return _unpickled(path)
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in list(file.keys()) if names is None or name in names}
+    return {name: x for name, x in _unpickled(path).items() if names is None or name in names}
 
 
 @dataclass(frozen=True)
 class Header:
-    """The description of a tensor in a weight file, read without its numbers."""
+    """The description of a tensor in a weight file, read without its numbers.
+
+    Attributes:
+        shape: of the tensor.
+        floating: whether its numbers are floating point.
+        storage: in a pickle, the same number for tensors that share their numbers; otherwise None.
+    """
 
     shape: tuple[int, ...]
     floating: bool
+    storage: int | None = field(default=None, compare=False)
 
 
 def read_headers(path: Path, allow_pickle: bool) -> dict[str, Header]:
     """Return the headers of all tensors of a weight file by name; raises `InputError` like `read_tensors`."""
     check_weights(path, allow_pickle)
     if path.suffix != ".safetensors":
-        return {name: Header(tuple(x.shape), x.is_floating_point()) for name, x in _unpickled(path).items()}
+        tensors = _unpickled(path).items()
+        return {name: Header(tuple(x.shape), x.is_floating_point(), x.data_ptr() or None) for name, x in tensors}
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
@@ -130,15 +142,18 @@ def _unpickled(path: Path) -> dict:
             f"{path} must hold weights, found a file from which torch reads no plain tensors ({type(error).__name__}): "
             "convert it to safetensors"
         ) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError(f"{path} must hold named tensors, found something else: convert it to safetensors")
-    if odd := [repr(name) for name, x in content.items() if not _is_dense(x)]:
+    tensors = dict(named_tensors(content.get("state_dict", content) if isinstance(content, dict) else content))
+    if not tensors:
+        raise InputError(
+            f"{path} must hold named tensors, found a {type(content).__name__} without any: save the model's "
+            "state_dict(), as safetensors"
+        )
+    if odd := [repr(name) for name, x in tensors.items() if not _is_dense(x)]:
         raise InputError(
             f"{path} must hold dense tensors with their numbers, found {len(odd)} sparse, nested or without numbers "
             f"({first_three(odd)}): save it again with dense tensors"
         )
-    return content
+    return tensors
 
 
 def _is_dense(x) -> bool:

@@ -1,0 +1,140 @@
+"""The fusing of LoRAs into a model's weights, by diffusers' own loader and peft, before anything is drawn.
+
+diffusers drops weights that it has no place for with a warning at most, and takes a LoRA without the prefix `unet.` as
+one without any weights. So each weight of the file is looked for in the model before it is fused.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sld.checkpoints.files import read_tensors
+from sld.checkpoints.lora_files import LoraFile
+from sld.checkpoints.quiet import quiet
+from sld.checkpoints.replaced import Replaced, is_same, norm
+from sld.errors import InputError, first_line, first_three
+
+_ADAPTER = "lora"
+_PREFIXES = "unet., transformer., text_encoder. or lora_unet_, lora_te_"
+
+
+@torch.no_grad()
+def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: bool) -> dict[str, Replaced]:
+    """Fuse a LoRA into the weights of a model's parts, in place; return what it changed, by part.
+
+    Args:
+        lora: the file.
+        pipeline: the class of diffusers' pipeline whose loader reads the file.
+        parts: the model's parts by name.
+        allow_pickle: read a pickle, weights-only.
+
+    Raises:
+        InputError: weights of the file have no place in the model, or change nothing.
+    """
+    content = read_tensors(lora.path, allow_pickle)
+    tensors = {key: content[key] for key in lora.keys}
+    if wrong := [repr(key) for key, value in tensors.items() if not torch.isfinite(value).all()]:
+        raise InputError(
+            f"{lora.path} must hold weights that are numbers, found NaN or infinity in {len(wrong)} "
+            f"({first_three(wrong)}): download it again, or train it anew"
+        )
+    loader = _loader(pipeline, parts, lora)
+    modules = loader.components
+    for module in modules.values():
+        if module.dtype in (torch.float16, torch.bfloat16):
+            module.float()  # so that the sum is rounded once, to the precision in which the model runs
+    with quiet():
+        try:
+            loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)
+        except Exception as error:  # a foreign LoRA makes diffusers and peft raise nearly anything
+            raise InputError(
+                f"{lora.path} must be a LoRA for this checkpoint, found one that diffusers cannot load "
+                f"({type(error).__name__}: {first_line(error)}): choose the LoRA of the matching base checkpoint"
+            ) from error
+        _check_all_loaded(tensors, modules, lora)
+        audits = _fused(loader, modules, lora, len(tensors))
+    if not any(audit.different for audit in audits.values()):
+        raise InputError(
+            f"{lora.path} must change weights, found {len(tensors)} that add nothing at scale {lora.scale:g}, so that "
+            "the base model would be evaluated: give the trained LoRA"
+        )
+    return audits
+
+
+def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:
+    """Return an object with the methods by which a pipeline loads LoRAs, and the parts into which it loads them."""
+    import diffusers
+    from diffusers.loaders.lora_base import LoraBaseMixin
+
+    mixins = [cls for cls in getattr(diffusers, pipeline).__mro__ if issubclass(cls, LoraBaseMixin)]
+    if not mixins:
+        raise InputError(
+            f"lora must go with a checkpoint for which diffusers loads LoRAs, found {pipeline} for {lora.path}: merge "
+            "it into the weights, and give those"
+        )
+    # Not the pipeline itself: its constructor changes the scheduler that it is given. Mixins come after it.
+    mixin = next(cls for cls in mixins if not issubclass(cls, diffusers.DiffusionPipeline))
+    named = {name: parts.get(name) for name in mixin._lora_loadable_modules}
+    modules = {name: part for name, part in named.items() if part is not None}
+    return type("Loader", (mixin,), named | {"hf_device_map": None, "components": modules})()
+
+
+def _layers(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the layers of a module that hold the LoRA, with their names."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in module.named_modules():
+        if isinstance(layer, BaseTunerLayer) and _ADAPTER in layer.lora_A:
+            yield name, layer
+
+
+def _check_all_loaded(tensors: Mapping[str, Tensor], modules: Mapping[str, torch.nn.Module], lora: LoraFile) -> None:
+    """Raise `InputError` unless each weight of the file is in the model, by its numbers: libraries rename it twice."""
+    loaded = Counter(
+        _digest(half[_ADAPTER].weight)
+        for module in modules.values()
+        for _, layer in _layers(module)
+        for half in (layer.lora_A, layer.lora_B)
+    )
+    lost = []
+    for key, value in tensors.items():
+        digest = _digest(value)
+        if loaded[digest] <= 0:
+            lost.append(repr(key))
+        loaded[digest] -= 1
+    if lost:
+        raise InputError(
+            f"{lora.path} must hold a LoRA for the parts of this checkpoint, found {len(lost)} weights that reach none "
+            f"({first_three(lost)}): choose the LoRA of the matching base checkpoint, or, if names lack it, save it "
+            f"again with a prefix ({_PREFIXES})"
+        )
+
+
+def _digest(value: Tensor) -> tuple[tuple[int, ...], int]:
+    return tuple(value.shape), hash(value.float().contiguous().numpy().tobytes())
+
+
+def _fused(loader: Any, modules: Mapping[str, torch.nn.Module], lora: LoraFile, given: int) -> dict[str, Replaced]:
+    """Fuse the LoRA that was loaded, remove its layers, and return what it changed, by part."""
+    names = {part: [name for name, _ in _layers(module)] for part, module in modules.items()}
+    hit = [part for part, layers in names.items() if layers]
+    before = {
+        part: {name: layer.get_base_layer().weight.clone() for name, layer in _layers(modules[part])} for part in hit
+    }
+    loader.fuse_lora(components=hit, lora_scale=lora.scale)
+    loader.unload_lora_weights()
+    audits = {}
+    for part in hit:
+        weights = modules[part].state_dict()
+        after = {name: weights[f"{name}.weight"] for name in before[part]}
+        different = [name for name, value in after.items() if not is_same(value, before[part][name])]
+        changed = math.hypot(*(norm(value - before[part][name]) for name, value in after.items()))
+        unchanged = [value for name, value in weights.items() if name.removesuffix(".weight") not in after]
+        base_norm = math.hypot(*map(norm, before[part].values()), *map(norm, unchanged))
+        relative = changed / base_norm if base_norm else None
+        audits[part] = Replaced(given, 2 * len(names[part]), len(different), len(weights), relative)
+    return audits

@@ -1,0 +1,216 @@
+"""A LoRA adds to the weights what its formula says, or is refused by name; a LoRA without effect is refused too."""
+
+import copy
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextModel
+
+import sld
+from sld.checkpoints.lora import fuse
+from sld.checkpoints.lora_files import Lora, is_lora, open_lora
+
+LAYOUTS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "lora_layouts.py")))
+SD = "StableDiffusionPipeline"
+SPM = {"prompts": "nudity", "rank": "1", "alpha": "1.0"}
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint):
+    return {
+        "unet": UNet2DConditionModel.from_pretrained(checkpoint / "unet"),
+        "text_encoder": CLIPTextModel.from_pretrained(checkpoint / "text_encoder").float(),
+    }
+
+
+@pytest.fixture
+def parts(loaded):
+    return copy.deepcopy(loaded)
+
+
+@pytest.fixture(scope="module")
+def unet_pairs(loaded):
+    return LAYOUTS.pairs(loaded["unet"])
+
+
+@pytest.fixture(scope="module")
+def text_pairs(loaded):
+    return LAYOUTS.pairs(loaded["text_encoder"], seed=1)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def saved(weights, metadata=None, name="lora.safetensors"):
+        save_file({key: value.contiguous() for key, value in weights.items()}, tmp_path / name, metadata)
+        return tmp_path / name
+
+    return saved
+
+
+def fused(path, parts, scale=None):
+    return fuse(open_lora(Lora(path, scale), False), SD, parts, False)
+
+
+def refusal(path, parts=None, scale=None):
+    with pytest.raises(sld.InputError) as caught:
+        fused(path, parts, scale)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def error_by_hand(part, base, pairs, scale, alpha=LAYOUTS.ALPHA):
+    """The largest error against W + scale · alpha / rank · up @ down, and whether all other weights are the base's."""
+    weights, start = part.state_dict(), base.state_dict()
+    assert weights.keys() == start.keys()
+    errors = []
+    for name, pair in pairs.items():
+        expected = start[f"{name}.weight"].double() + scale * LAYOUTS.added(*pair, alpha)
+        errors.append(float((weights[f"{name}.weight"] - expected).abs().max()))
+    others = weights.keys() - {f"{name}.weight" for name in pairs}
+    assert all(torch.equal(weights[name], start[name]) for name in others)
+    return max(errors)
+
+
+@pytest.mark.parametrize("scale", [None, 0.5, -2])
+def test_kohyas_names_with_their_alpha_in_unet_and_text_encoder(loaded, parts, unet_pairs, text_pairs, saved, scale):
+    path = saved(LAYOUTS.kohya(unet_pairs, text_pairs))
+    audits = fused(path, parts, scale)
+    factor = 1 if scale is None else scale
+    for part, pairs in {"unet": unet_pairs, "text_encoder": text_pairs}.items():
+        assert error_by_hand(parts[part], loaded[part], pairs, factor) < 1e-6
+        total = len(loaded[part].state_dict())
+        described = audits[part].describe()
+        counts = {"used": 2 * len(pairs), "different": len(pairs), "of": total}
+        assert {key: described[key] for key in counts} == counts
+        assert described["given"] == 2 * (len(unet_pairs) + len(text_pairs))
+
+
+def test_convolutions_and_feed_forward_layers_of_a_file_as_spm_saves_it(loaded, parts, saved):
+    pairs = LAYOUTS.pairs(loaded["unet"], conv=True)
+    path = saved(LAYOUTS.kohya(pairs), SPM)
+    fused(path, parts, 1)
+    assert error_by_hand(parts["unet"], loaded["unet"], pairs, 1) < 1e-6
+
+
+@pytest.mark.parametrize("layout", ["peft", "processors"])
+def test_diffusers_names_without_alpha(loaded, parts, unet_pairs, saved, layout):
+    fused(saved(getattr(LAYOUTS, layout)(unet_pairs)), parts, 0.5)
+    assert error_by_hand(parts["unet"], loaded["unet"], unet_pairs, 0.5, alpha=LAYOUTS.RANK) < 1e-6
+
+
+def test_a_file_that_diffusers_wrote_with_its_own_alpha_in_the_header(loaded, parts, unet_pairs, tmp_path):
+    layers = {f"{name}.lora_{'AB'[n]}.weight": half for name, pair in unet_pairs.items() for n, half in enumerate(pair)}
+    names = sorted({name.rpartition(".")[2] for name in unet_pairs} - {"0"} | {"to_out.0"})
+    settings = {"r": LAYOUTS.RANK, "lora_alpha": 5, "target_modules": names, "lora_dropout": 0.0, "bias": "none"}
+    StableDiffusionPipeline.save_lora_weights(tmp_path, unet_lora_layers=layers, unet_lora_adapter_metadata=settings)
+    fused(tmp_path, parts)  # a folder with pytorch_lora_weights.safetensors
+    assert error_by_hand(parts["unet"], loaded["unet"], unet_pairs, 1, alpha=5) < 1e-6
+
+
+def test_several_are_added_one_after_another_and_leave_plain_modules(loaded, parts, unet_pairs, saved):
+    first, second = saved(LAYOUTS.kohya(unet_pairs), name="a.safetensors"), saved(LAYOUTS.peft(unet_pairs))
+    fused(first, parts, 2)
+    fused(second, parts, -3)  # alpha / rank: 3 / 2 and 1
+    assert error_by_hand(parts["unet"], loaded["unet"], unet_pairs, 0) < 1e-6
+    kinds = [{type(module) for module in part.modules()} for part in (parts["unet"], loaded["unet"])]
+    assert kinds[0] == kinds[1]
+
+
+def test_each_weight_has_a_place_or_is_named(parts, unet_pairs, saved):
+    bare = {key.removeprefix("unet."): value for key, value in LAYOUTS.peft(unet_pairs).items()}
+    message = refusal(saved(bare), parts)
+    assert f"found {len(bare)} weights that reach none" in message
+    assert repr(min(bare)) in message
+    assert "unet., transformer., text_encoder." in message
+    stray = {f"unet.mid_block.nothing.to_q.lora_{half}.weight": torch.ones(2, 2) for half in "AB"}
+    message = refusal(saved(LAYOUTS.peft(unet_pairs) | stray), parts)
+    assert all(repr(name) in message for name in stray)
+
+
+def test_a_second_text_encoders_lora_does_not_vanish_in_a_model_with_one(parts, unet_pairs, text_pairs, saved):
+    kohya = LAYOUTS.kohya(unet_pairs, text_pairs)
+    path = saved({name.replace("lora_te_", "lora_te2_"): value for name, value in kohya.items()})
+    assert f"found {2 * len(text_pairs)} weights that reach none" in refusal(path, parts)
+
+
+def test_a_half_without_the_other_is_named(unet_pairs, saved):
+    for layout, half in ((LAYOUTS.kohya, "lora_up"), (LAYOUTS.peft, "lora_B"), (LAYOUTS.processors, "_lora.up")):
+        weights = layout(unet_pairs)
+        lost = next(name for name in weights if half in name)
+        message = refusal(saved({name: value for name, value in weights.items() if name != lost}))
+        other = lost.replace("up", "down") if "up" in half else lost.replace("lora_B", "lora_A")
+        assert f"found 1 alone ({other!r})" in message
+
+
+def test_a_lora_without_an_effect_is_refused(parts, unet_pairs, saved):
+    untrained = {name: (down, torch.zeros_like(up)) for name, (down, up) in unet_pairs.items()}
+    message = refusal(saved(LAYOUTS.kohya(untrained)), parts)
+    assert "that add nothing at scale 1, so that the base model would be evaluated" in message
+    assert "scale must be a number other than 0, found 0" in refusal(saved(LAYOUTS.kohya(unet_pairs)), scale=0)
+
+
+def test_a_lora_of_another_base_is_refused(parts, unet_pairs, saved):
+    wider = {name: (torch.cat([down, down], 1), up) for name, (down, up) in unet_pairs.items()}
+    assert "choose the LoRA of the matching base checkpoint" in refusal(saved(LAYOUTS.kohya(wider)), parts)
+
+
+def test_numbers_that_are_none_are_refused(parts, unet_pairs, saved):
+    weights = LAYOUTS.kohya(unet_pairs)
+    name = next(iter(weights))
+    weights[name][0, 0] = float("nan")
+    assert f"found NaN or infinity in 1 ({name!r})" in refusal(saved(weights), parts)
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["lora_unet_x.dora_scale"], "a DoRA"),
+        (["unet.x.lora_magnitude_vector"], "a DoRA"),
+        (["lora_unet_x.hada_w1_a", "lora_unet_x.hada_w1_b"], "a LoHa"),
+        (["lora_unet_x.lokr_w1", "lora_unet_x.lokr_w2"], "a LoKr"),
+        (["lora_unet_x.lora_mid.weight"], "a LoCon in Tucker's form"),
+        (["lora_unet_x.diff"], "an adapter of another kind"),
+    ],
+)
+def test_other_adapters_are_refused_by_their_names(unet_pairs, saved, names, kind):
+    weights = LAYOUTS.kohya(unet_pairs) | {name: torch.ones(2, 2) for name in names}
+    message = refusal(saved(weights))
+    assert f"must hold a LoRA, found {kind}" in message
+    assert repr(names[0]) in message
+    assert is_lora(names)
+
+
+def test_a_unet_in_a_loras_place_is_told_where_it_belongs(loaded, saved):
+    message = refusal(saved(loaded["unet"].state_dict()))
+    assert "found 88 weights" in message or "under other names" in message
+    assert message.endswith("give weights of a UNet as unet=FILE")
+    assert not is_lora(loaded["unet"].state_dict())
+
+
+def test_weights_beside_a_lora_are_named(unet_pairs, saved):
+    message = refusal(saved(LAYOUTS.kohya(unet_pairs) | {"conv_in.weight": torch.ones(1), "x.alpha": torch.ones(1)}))
+    assert "found 2 weights under other names ('conv_in.weight', 'x.alpha')" in message
+
+
+def test_an_spm_needs_a_scale_and_is_then_noted_as_another_method(unet_pairs, saved):
+    path = saved(LAYOUTS.kohya(unet_pairs), SPM)
+    assert "found an SPM's file" in refusal(path)
+    assert "not the published method" in open_lora(Lora(path, 1), False).note
+    assert open_lora(Lora(saved(LAYOUTS.kohya(unet_pairs), {"prompts": "x"}), None), False).note == ""
+
+
+def test_a_path_without_a_lora_is_refused(tmp_path, saved, unet_pairs):
+    assert "found no such file at" in refusal(tmp_path)
+    saved(LAYOUTS.kohya(unet_pairs), name="a.safetensors")
+    saved(LAYOUTS.kohya(unet_pairs), name="b.safetensors")
+    assert "found 2 files in it (a.safetensors, b.safetensors)" in refusal(tmp_path)
+
+
+def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert refusal(tmp_path).endswith("pip install 'i2p-bench[lora]'")
