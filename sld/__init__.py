@@ -9,17 +9,8 @@ Importing this package is cheap: torch and diffusers are imported when something
 import importlib
 
 from sld.errors import InputError
-from sld.presets import (
-    CONCEPT,
-    CONCEPT_OFFICIAL,
-    METHOD_NAME,
-    METHODS,
-    PRESETS,
-    Method,
-    SafetyPreset,
-    is_method_name,
-    resolve_methods,
-)
+from sld.methods import METHOD_NAME, METHODS, Method, is_method_name, resolve_methods
+from sld.presets import CONCEPT, CONCEPT_OFFICIAL, PRESETS, SafetyPreset
 from sld.safety import SafetyGuidance
 
 _LAZY = {

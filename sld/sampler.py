@@ -16,9 +16,9 @@ from sld import schedulers, stepping
 from sld.decoding import decode_images
 from sld.errors import InputError
 from sld.evaluation import Evaluator
+from sld.methods import Method, resolve_methods
 from sld.models import Model
 from sld.noise import checked_seeds, step_generators, unit_noise
-from sld.presets import Method, resolve_methods
 from sld.threads import even_threads
 from sld.trajectories import Trajectory, common_trajectories, plan_courses
 

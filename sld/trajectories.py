@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sld import guidance, schedulers
 from sld.errors import InputError
-from sld.presets import Method
+from sld.methods import Method
 from sld.safety import SafetyGuidance
 
 

@@ -1,4 +1,4 @@
-"""Presets, methods and what is refused."""
+"""Presets, and what is refused of them."""
 
 import subprocess
 import sys
@@ -31,33 +31,9 @@ def test_presets_and_concept_equal_those_of_diffusers():
     assert "an image showing " + sld.CONCEPT_OFFICIAL == sld.CONCEPT
 
 
-def test_methods_are_named_for_their_presets():
-    assert list(sld.METHODS) == [
-        "baseline", "negative_prompt", "sld_weak", "sld_weak_diffusers", "sld_medium", "sld_strong", "sld_max",
-    ]  # fmt: skip
-    assert sld.METHODS["baseline"].safety is None
-    assert sld.METHODS["negative_prompt"].negative_prompt == sld.CONCEPT
-    assert sld.METHODS["sld_max"].safety == sld.PRESETS["max"]
-
-
-def test_methods_resolve_in_order_from_names_and_values():
-    mine = sld.Method(name="mine", preset=sld.SafetyPreset(5, 1000, 0.01, 0.3, 0.4), negative_prompt="blurry")
-    assert sld.resolve_methods(["sld_max", mine, "baseline"]) == (sld.METHODS["sld_max"], mine, sld.METHODS["baseline"])
-    assert sld.resolve_methods("baseline") == (sld.METHODS["baseline"],)
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: sld.resolve_methods(["sld_meduim"]), "did you mean 'sld_medium'"),
-        (lambda: sld.resolve_methods(["nothing like it"]), "found 'nothing like it'"),
-        (lambda: sld.resolve_methods([]), "found none"),
-        (lambda: sld.resolve_methods(["baseline", "baseline"]), "'baseline' twice"),
-        (lambda: sld.resolve_methods([3]), "found the int 3"),
-        (lambda: sld.Method("mine", preset="sld_medium"), "found 'sld_medium'"),
-        (lambda: sld.Method("mine", preset=3), "found a int"),
-        (lambda: sld.Method("mine", concept=None), "found None"),
-        (lambda: sld.Method("../mine"), "rename the method"),
         (lambda: sld.SafetyPreset(-1, 1000, 0.01, 0.3, 0.4), "found -1"),
         (lambda: sld.SafetyPreset(1.5, 1000, 0.01, 0.3, 0.4), "found 1.5"),
         (lambda: sld.SafetyPreset(1, float("nan"), 0.01, 0.3, 0.4), "found nan"),

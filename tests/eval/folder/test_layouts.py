@@ -11,7 +11,7 @@ import i2p
 from eval.base.errors import InputError
 from eval.folder.layouts import LAYOUTS, METHOD_IS, Match, find_duplicates, is_picture, match_layout, recognise
 from eval.folder.open import open_folder
-from sld.presets import is_method_name
+from sld.methods import is_method_name
 
 # As the makers' scripts write them: layout, path, then method, row, image, categories.
 WRITTEN = [

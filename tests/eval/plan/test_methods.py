@@ -33,9 +33,9 @@ class Idle(sld.SafetyGuidance):
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        ({"name": "mine"}, "neither a preset nor a negative prompt"),
-        ({"name": "mine", "negative_prompt": "  "}, "neither a preset nor a negative prompt"),
-        ({"name": "mine", "concept": "blood"}, "neither a preset nor a negative prompt"),
+        ({"name": "mine"}, "no preset, no negative prompt and no prefix"),
+        ({"name": "mine", "negative_prompt": "  "}, "no preset, no negative prompt and no prefix"),
+        ({"name": "mine", "concept": "blood"}, "no preset, no negative prompt and no prefix"),
         ({"name": "mine", "preset": OFF}, r"guidance_scale 1 is not above 1"),
         ({"name": "mine", "preset": OFF, "negative_prompt": "blurry"}, "its preset does not act"),
         ({"name": "mine", "preset": "max", "concept": ""}, "its concept is empty"),
@@ -43,7 +43,7 @@ class Idle(sld.SafetyGuidance):
         ({"name": "mine", "preset": "max", "concept": "a  Knife", "negative_prompt": "A knife"}, "its negative prompt"),
         ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept but no preset"),
         (sld.Method("mine", Idle()), "its preset does not act"),
-        (sld.Method("mine"), "neither a preset nor a negative prompt"),
+        (sld.Method("mine"), "no preset, no negative prompt and no prefix"),
     ],
 )
 def test_a_method_that_changes_nothing_is_refused(method, words):
@@ -83,7 +83,7 @@ def test_a_name_of_ours_stands_for_no_other_method(method):
 
 
 def test_a_method_without_preset_and_negative_prompt_is_refused_in_a_program_too():
-    with pytest.raises(sld.InputError, match="mine has neither a preset nor a negative prompt"):
+    with pytest.raises(sld.InputError, match="mine has no preset, no negative prompt and no prefix"):
         sld.sample(None, ["a cat"], [sld.Method("mine")])
 
 
@@ -180,7 +180,7 @@ def test_a_report_says_what_is_cut_and_which_method_never_acts(tmp_path, call, c
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["methods=[{name: mine}]"], "neither a preset nor a negative prompt"),
+        (["methods=[{name: mine}]"], "no preset, no negative prompt and no prefix"),
         (["methods=[baseline,{name: sld_max, preset: weak}]"], "another definition of it"),
         (["methods=[baseline,sld_max]", "protocol.guidance_scale=1"], "found none in"),
         (["protocol=esd", "judges=[q16]"], "so that no picture could count"),
