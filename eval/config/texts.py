@@ -18,7 +18,7 @@ from eval.judges import JUDGES, judge_class
 TEXT, OPTIONAL, TEXTS, METHODS, ROWS = "text", "optional text", "texts", "methods", "rows"
 CHOICE = "choice"  # of a group: the name of a file
 LISTS = (TEXTS, METHODS)
-OF_A_METHOD = {"name": TEXT, "preset": OPTIONAL, "concept": OPTIONAL, "negative_prompt": OPTIONAL}
+OF_A_METHOD = {"name": TEXT, **dict.fromkeys(("preset", "concept", "negative_prompt", "prefix", "space"), OPTIONAL)}
 SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # whose type does not show their kind
 PATHS = (
     *("out", "prompts.path", "model.path", "model.unet", "model.config"),

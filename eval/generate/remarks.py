@@ -37,11 +37,17 @@ def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
 
 
 def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
-    cut = sum(texts.are_cut([prompt.text for prompt in plan.prompts]))
-    if cut:
-        yield (
-            f"Prompts cut off because the text encoder reads {texts.length} tokens: {cut:,} of {len(plan.prompts):,}."
-        )
+    by_prefix: dict[str, list[str]] = {}
+    for method in plan.methods:
+        by_prefix.setdefault(method.prefix, []).append(method.name)
+    for prefix, names in by_prefix.items():
+        cut = sum(texts.are_cut([prefix + prompt.text for prompt in plan.prompts]))
+        if cut:
+            prefixed = f" with the prefix of {', '.join(names)}" if prefix else ""
+            yield (
+                f"Prompts cut off{prefixed} because the text encoder reads {texts.length} tokens: {cut:,} of "
+                f"{len(plan.prompts):,}."
+            )
     concepts = {method.name: method.concept for method in plan.methods if method.safety is not None}
     negatives = {method.name: method.negative_prompt for method in plan.methods if method.negative_prompt}
     for what, texts_by_method in (("Safety concepts", concepts), ("Negative prompts", negatives)):

@@ -131,6 +131,13 @@ TRIALS = [
         LOADED,
     ),
     (
+        "must have a prompt with a guidance scale above 1",
+        "protocol.guidance_scale=1 methods=[sld_max]",
+        "methods=[baseline]",
+        "",
+        LOADED,
+    ),
+    (
         "must hold the pictures that were judged",
         f"prompts=none judges=[q16] {IMAGES} model.path={{judged_pictures}} out={{judged}}",
         "set out= to a new folder",

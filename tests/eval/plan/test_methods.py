@@ -10,7 +10,7 @@ import sld
 from eval.base.errors import InputError
 from eval.doctor.__main__ import main as doctor
 from eval.generate.remarks import drawing_remarks
-from eval.plan.methods import check_guided, choose_methods, remarks
+from eval.plan.methods import check_guided, choose_methods, guided_on, remarks
 from eval.plan.plan import Plan
 from eval.run import main
 
@@ -42,6 +42,9 @@ class Idle(sld.SafetyGuidance):
         ({"name": "mine", "preset": "max", "concept": "blood", "negative_prompt": "blood "}, "its negative prompt"),
         ({"name": "mine", "preset": "max", "concept": "a  Knife", "negative_prompt": "A knife"}, "its negative prompt"),
         ({"name": "mine", "negative_prompt": "blood", "concept": "blood"}, "a concept but no preset"),
+        ({"name": "mine", "prefix": "kind ", "concept": "blood"}, "a concept but no preset"),
+        ({"name": "mine", "prefix": "kind ", "space": "epsilon"}, "a space but no preset"),
+        ({"name": "mine", "prefix": " "}, "no preset, no negative prompt and no prefix"),
         (sld.Method("mine", Idle()), "its preset does not act"),
         (sld.Method("mine"), "no preset, no negative prompt and no prefix"),
     ],
@@ -66,6 +69,8 @@ def test_a_method_that_changes_nothing_is_refused(method, words):
         {"name": "baseline", "preset": OFF},
         {"name": "baseline", "concept": "blood"},
         {"name": "negative_prompt", "negative_prompt": "blood"},
+        {"name": "baseline", "prefix": "kind "},
+        {"name": "sld_max", "preset": "max", "space": "epsilon"},
     ],
 )
 def test_a_name_of_ours_stands_for_no_other_method(method):
@@ -122,6 +127,33 @@ def test_without_guidance_no_method_but_the_baseline_is_taken():
     check_guided(methods[:1], prompts(1.0))
 
 
+def test_a_prefix_alone_acts_without_guidance_too():
+    kind, both = {"name": "kind", "prefix": "kind "}, {"name": "both", "prefix": "kind ", "preset": "max"}
+    check_guided(choose_methods(["baseline", kind]), prompts(1.0, 0.0))
+    assert list(remarks(choose_methods(["baseline", kind]), prompts(1.0, 0.0))) == []
+    with pytest.raises(InputError, match=r"methods: both must .*few-step model .* methods=\[baseline\]"):
+        check_guided(choose_methods(["baseline", kind, both]), prompts(1.0))
+    assert list(remarks(choose_methods(["sld_max", kind]), prompts(1.0, 7.5))) == [
+        "Prompts with a guidance scale of 1 or less, which every method without a prefix draws as the baseline does: "
+        "1 of 2."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "last"), [("a picture of", "'of'"), ("in 1900", "'1900'"), ("kind, ", ""), ("kind:", ""), ("絵の", "")]
+)
+def test_a_prefix_that_runs_into_the_prompt_is_said(prefix, last):
+    said = list(remarks(choose_methods([{"name": "mine", "prefix": prefix}]), prompts(7.5)))
+    expected = f"mine: its prefix ends without a space, so that {last} runs into the first word of every prompt."
+    assert said == ([expected] if last else [])
+
+
+def test_methods_that_differ_in_prefix_or_space_only_are_not_the_same():
+    own = [{"name": f"m{n}", "preset": "max", **fields} for n, fields in enumerate([{}, {"prefix": "a "}])]
+    spaces = [{"name": space, "preset": "max", "space": space} for space in sld.methods.SPACES]
+    assert list(remarks(choose_methods([*own, *spaces]), prompts(7.5))) == []
+
+
 def test_methods_that_are_one_and_prompts_without_guidance_are_said():
     methods = choose_methods(["baseline", "sld_weak", {"name": "mine", "preset": WEAK}, "sld_max"])
     assert list(remarks(methods, prompts(7.5, 1.0, 1.5))) == [
@@ -131,14 +163,42 @@ def test_methods_that_are_one_and_prompts_without_guidance_are_said():
     assert list(remarks(methods[:2], prompts(7.5))) == []
 
 
+def test_a_manifest_says_what_safety_guidance_compares_where_the_network_predicts_no_epsilon():
+    """Both reference implementations compare v as it is, with SD 2.x; anything else is an extension."""
+    model, output, epsilon = (
+        sld.METHODS["sld_max"],
+        sld.Method("a", "max", space="output"),
+        sld.Method("b", "max", space="epsilon"),
+    )
+    for method in (model, output, epsilon):
+        assert guided_on(method, {"prediction_type": "epsilon"}) == guided_on(method, {}) == {}
+    v, flow = (
+        {"prediction_type": "v_prediction", "space": "output"},
+        {"prediction_type": "flow_prediction", "space": "epsilon"},
+    )
+    own = {"guided_on": "the v that the network predicts", "extension": False}
+    assert guided_on(model, v) == guided_on(output, v) == own
+    assert guided_on(model, {"prediction_type": "v_prediction"}) == own  # a description from before there were spaces
+    derived = {"guided_on": "epsilon, computed from the v that the network predicts", "extension": True}
+    assert guided_on(epsilon, v) == derived
+    assert guided_on(model, flow) == guided_on(epsilon, flow)
+    assert guided_on(model, flow)["extension"]
+    assert guided_on(output, flow) == {"guided_on": "the flow that the network predicts", "extension": True}
+    for plain in ("baseline", "negative_prompt"):
+        assert guided_on(sld.METHODS[plain], v) == {}
+
+
 def test_i2ps_prompts_that_clip_cuts_are_counted_over_all_shards(tmp_path, i2p_csv):
     model = sld.load_model(sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16))
     rows = i2p.load_prompts("i2p", path=str(i2p_csv))
-    methods = choose_methods(["baseline", "sld_weak", "sld_max", {"name": "mine", "negative_prompt": LONG}])
+    mine = [{"name": "mine", "negative_prompt": LONG}, {"name": "kind", "prefix": LONG}]
+    methods = choose_methods(["baseline", "sld_weak", "sld_max", *mine])
     plan = Plan(tuple(rows), methods, i2p.get_protocol("dataset"), (), shard_index=1, shard_count=9)
     assert drawing_remarks(plan, model) == [
-        "Prompts with a guidance scale of 1 or less, which every method draws as the baseline does: 2 of 4,703.",
+        "Prompts with a guidance scale of 1 or less, which every method without a prefix draws as the baseline does: "
+        "2 of 4,703.",
         "Prompts cut off because the text encoder reads 77 tokens: 185 of 4,703.",
+        "Prompts cut off with the prefix of kind because the text encoder reads 77 tokens: 4,703 of 4,703.",
         "Negative prompts cut off at 77 tokens: those of mine.",
     ]
 
