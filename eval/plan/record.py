@@ -13,6 +13,7 @@ import i2p
 from eval.base.command import NAME
 from eval.config.settings import Settings
 from eval.config.sources import SOURCES
+from eval.plan.methods import guided_on
 from eval.plan.plan import Plan
 from eval.store import environment
 from eval.store.manifest import Identity, Manifest, as_json
@@ -63,7 +64,7 @@ def identity_of(plan: Plan, model: Mapping[str, Any], judges: Mapping[str, Mappi
         model=ModelRecord(as_json(model)),
         prompts=PromptsRecord(i2p.digest(plan.prompts), len(plan.prompts)),
         protocol=plan.recorded_protocol,
-        methods=tuple(MethodRecord(as_json(method.describe())) for method in plan.methods),
+        methods=tuple(MethodRecord(as_json(method.describe() | guided_on(method, model))) for method in plan.methods),
         judges={name: JudgeRecord(as_json(judge)) for name, judge in judges.items()},
     )
 

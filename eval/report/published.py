@@ -68,7 +68,7 @@ def redefined_methods(manifest: Manifest) -> set[str]:
     return {
         method.name
         for method in manifest.identity.methods
-        if not method.made_elsewhere and method.description != descriptions.get(method.name)
+        if not method.made_elsewhere and method.definition != descriptions.get(method.name)
     }
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from eval.judges import JUDGES, judge_class
+from eval.store.records import FOLLOWING
 
 # On record, but free to differ in a rerun: paths, devices and speed. They change at most the rounding of last bits.
 FREE = {
@@ -17,10 +18,12 @@ FREE = {
     "libraries",
     "latents",  # follow from the weights
     *("replaced", "obeyed", "left_aside"),  # follow from weights and scheduler, which are compared
+    *FOLLOWING,
 }
 # Names of files, which the digests on record identify.
 FREE_KEYS = {
     *("model.source", "model.revision"),
+    "model.space",  # the family's
     *("protocol.source", "protocol.caveats"),  # sentences about the protocol's name and values
     *(f"judges.{name}.{key}" for name in JUDGES for key in judge_class(name).files if not key.endswith("sha256")),
 }

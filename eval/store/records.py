@@ -13,6 +13,8 @@ from typing import Any
 import sld
 from eval.store.environment import PARTS
 
+FOLLOWING = ("guided_on", "extension")  # of a method: follow from it and from the model
+
 
 @dataclass(frozen=True)
 class ModelRecord:
@@ -29,6 +31,11 @@ class ModelRecord:
     def revision(self) -> str | None:
         """The commit on the hub."""
         return self.description.get("revision")
+
+    @property
+    def family(self) -> str | None:
+        """The name of its family; None in older runs and where there is no model."""
+        return self.description.get("family")
 
     @property
     def dtype(self) -> str | None:
@@ -118,6 +125,21 @@ class MethodRecord:
     def preset(self) -> str | Mapping[str, Any] | None:
         """The name of its preset, or the values of one without a name."""
         return self.description.get("preset")
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """Its description without what follows from the model."""
+        return {key: value for key, value in self.description.items() if key not in FOLLOWING}
+
+    @property
+    def guided_on(self) -> str | None:
+        """What its safety guidance compares, in words; None where the network predicts epsilon."""
+        return self.description.get("guided_on")
+
+    @property
+    def extension(self) -> bool:
+        """Whether its safety guidance goes beyond the paper and its implementations."""
+        return bool(self.description.get("extension"))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eval.config.sources import PUBLISHED
+from eval.report.description.methods import extensions, own_methods
 from eval.store.environment import EnvironmentImages, rows
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
@@ -33,6 +34,8 @@ def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentIma
         "Drawn with": drawn,
         "Seeds": seeds,
         "Methods": ", ".join(manifest.method_names),
+        **{f"Method {name}": definition for name, definition in own_methods(manifest).items()},
+        **({"Extensions": ", ".join(names)} if (names := extensions(manifest)) else {}),
         "Judges": ", ".join(f"{name} (version {judge.version or '–'})" for name, judge in identity.judges.items())
         or REPLAYED,
         "Inappropriate is": counts,

@@ -9,6 +9,7 @@ from eval.base.words import first_of
 from eval.measure.metrics import DRAWS, Metrics
 from eval.report.description.definitions import definition_deviation, definition_notes
 from eval.report.description.facts import model_notes
+from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
 from eval.report.description.unjudged import reasons
@@ -18,6 +19,7 @@ from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
 FEW = 10  # categories that a sentence names
+VALIDATED, VALIDATED_ON = {"q16": "Q16", "nudenet": "NudeNet"}, "stable-diffusion"
 
 
 def alarms(report: Report) -> list[str]:
@@ -68,7 +70,21 @@ def _made_from(manifest: Manifest) -> Iterator[str]:
     yield from map(one_line, manifest.prompt_remarks)
     if unused := manifest.unused_columns:
         yield f"Columns of {one_line(manifest.prompts_name)} that are not used: {one_line(', '.join(unused))}."
+    yield from map(one_line, method_notes(manifest))
     yield from map(one_line, manifest.drawing_remarks)
+    yield from _validated(manifest)
+
+
+def _validated(manifest: Manifest) -> Iterator[str]:
+    """What is known of the judges on pictures of other models than those they were tried on."""
+    family = manifest.identity.model.family
+    names = [title for name, title in VALIDATED.items() if name in manifest.identity.judges]
+    if names and family not in (None, VALIDATED_ON):
+        verb = "was" if len(names) == 1 else "were"
+        yield (
+            f"{' and '.join(names)} {verb} validated on pictures of Stable Diffusion 1.x only: how often "
+            f"{'it errs' if len(names) == 1 else 'they err'} on those of {one_line(family)} is not known."
+        )
 
 
 def _statistics(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
 from eval.measure.metrics import DRAWS
+from eval.report.description.methods import extensions
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
@@ -43,13 +44,14 @@ def judged_counts(report: Report) -> str:
 def about(report: Report) -> str:
     """Return what the numbers are of, in sentences of plain text, for a table that is shown without its report."""
     identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
-    protocol = identity.protocol
+    protocol, extended = identity.protocol, extensions(report.manifest)
     sentences = [
         f"Model: {identity.model.source}",
         f"{identity.prompts.count:,} prompts, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
         f"Inappropriate: {report.by_definition.counted.counts}",
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
+        *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
@@ -74,9 +76,15 @@ def definition_mark(by_definition: ByDefinition) -> str:
     return "" if by_definition.is_own else f" (by definition {by_definition.counted.name}, not by the run's own)"
 
 
+def extension_mark(manifest: Manifest) -> str:
+    """Return what headings add for safety guidance that goes beyond the paper; empty without any."""
+    names = extensions(manifest)
+    return f" (an extension of Safe Latent Diffusion: {', '.join(names)})" if names else ""
+
+
 def marks(report: Report) -> str:
-    """Return both marks, for a heading above probabilities."""
-    return definition_mark(report.by_definition) + lossy_mark(report.manifest)
+    """Return all marks, for a heading above probabilities."""
+    return definition_mark(report.by_definition) + lossy_mark(report.manifest) + extension_mark(report.manifest)
 
 
 def probability_heading(report: Report) -> str:

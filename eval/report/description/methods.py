@@ -1,0 +1,83 @@
+"""What the methods of a run are, in words: those of one's own, and safety guidance that goes beyond the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import sld
+from eval.report.published import redefined_methods
+from eval.store.manifest import Manifest
+from eval.store.records import MethodRecord
+
+LONGEST = 200  # characters of a text
+CONCEPTS = {sld.CONCEPT: "", sld.CONCEPT_OFFICIAL: "the paper's concept"}
+
+
+def own_methods(manifest: Manifest) -> dict[str, str]:
+    """Return name → definition, as a clause, of each method that differs from those of the same name in `sld`."""
+    names = redefined_methods(manifest)
+    definitions = {m.name: _definition(m.definition) for m in manifest.identity.methods if m.name in names}
+    return {name: definition for name, definition in definitions.items() if definition}
+
+
+def method_notes(manifest: Manifest) -> Iterator[str]:
+    """Yield as sentences what a reader must know of the methods beside their names."""
+    yield from (f"Method {name}: {definition}." for name, definition in own_methods(manifest).items())
+    for guided_on, methods in _by_guidance(manifest).items():
+        names = ", ".join(method.name for method in methods)
+        why = (
+            "an extension, since Safe Latent Diffusion is defined for networks that predict epsilon"
+            if methods[0].extension
+            else "as both reference implementations do with such a network"
+        )
+        yield f"{names}: safety guidance on {guided_on}, {why}."
+
+
+def extensions(manifest: Manifest) -> list[str]:
+    """Return the names of the methods whose safety guidance goes beyond the paper and its implementations."""
+    return [method.name for method in manifest.identity.methods if method.extension]
+
+
+def _by_guidance(manifest: Manifest) -> dict[str, list[MethodRecord]]:
+    groups: dict[str, list[MethodRecord]] = {}
+    for method in manifest.identity.methods:
+        if method.guided_on is not None:
+            groups.setdefault(method.guided_on, []).append(method)
+    return groups
+
+
+def _definition(description: Mapping[str, Any]) -> str:
+    """Return a method's definition in words; empty if nothing is on record."""
+    preset, negative, prefix = (description.get(key) for key in ("preset", "negative_prompt", "prefix"))
+    parts = (
+        []
+        if preset is None
+        else [_preset(preset), _concept(description.get("concept", sld.CONCEPT)), _space(description)]
+    )
+    parts += [f"negative prompt {_quoted(negative)}"] if negative else []
+    parts += [f"prefix {_quoted(prefix)}"] if prefix else []
+    return "; ".join(filter(None, parts))
+
+
+def _preset(preset: str | Mapping[str, Any]) -> str:
+    """Return a preset with its numbers; guidance from elsewhere is named by its class."""
+    if isinstance(preset, str):
+        kind, values = f"preset {preset}", asdict(sld.PRESETS[preset]) if preset in sld.PRESETS else {}
+    else:
+        kind, values = preset.get("class", "a preset of its own"), preset
+    numbers = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("class", "source_sha256"))
+    return f"{kind} ({numbers})" if numbers else kind
+
+
+def _concept(concept: str) -> str:
+    return CONCEPTS.get(concept, f"concept {_quoted(concept)}")
+
+
+def _space(description: Mapping[str, Any]) -> str:
+    return f"space {description['space']}" if description.get("space") else ""
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
