@@ -170,7 +170,8 @@ def reference_row(key: str, name: str, world: World, at_once: int, images: int, 
 
 def fastest(model, world: World, rows: int) -> str:
     latents = torch.zeros(rows, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
-    timestep, texts = torch.tensor(500, device=model.device), model.encode([""]).expand(rows, -1, -1)
+    timestep = torch.tensor(500, device=model.device)
+    texts = [tensor.expand(rows, *tensor.shape[1:]) for tensor in model.encode([""], world.side, world.side)]
     run = lambda: model.predict(model.observe(latents, timestep), timestep, texts)  # noqa: E731
     return fastest_attention(run, model.device, FUSED) or "flash"
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sld import stepping
 from sld.models import Model
-from sld.trajectories import Trajectory
+from sld.trajectories import Course, Trajectory
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class _Plan:
     """(count + padding,) rows of the observed states."""
     texts: Tensor
     """(count + padding,) rows of the encoded texts."""
-    slots: list[dict[str, Tensor]]
-    """For each trajectory, the (B,) evaluations of each evaluated text; those of the prompts under None."""
+    prompts: list[Tensor]
+    """For each trajectory, the (B,) evaluations of the prompts."""
+    branches: list[dict[str | None, Tensor]]
+    """For each trajectory, the (B,) evaluations of each text of another branch."""
 
 
 class Evaluator:
@@ -37,8 +40,9 @@ class Evaluator:
 
     Args:
         model: the denoiser.
-        prompts: B texts.
-        other_texts: negative prompts and safety concepts.
+        prompts: B texts, before which a trajectory may put a prefix.
+        courses: all that will be evaluated.
+        size: (height, width) of the pictures, in pixels.
         guided: (B,) whether a row has an unconditional and a safety branch.
         batch_size: rows of every denoiser call.
         share: whether to share computation between trajectories.
@@ -50,7 +54,8 @@ class Evaluator:
         self,
         model: Model,
         prompts: Sequence[str],
-        other_texts: Sequence[str],
+        courses: Sequence[Course],
+        size: tuple[int, int],
         guided: Sequence[bool],
         batch_size: int,
         share: bool,
@@ -58,10 +63,14 @@ class Evaluator:
     ):
         self.model, self.guided, self.batch_size = model, list(guided), batch_size
         self.share, self.reuse = share, reuse
-        texts = list(dict.fromkeys([*prompts, *other_texts]))
-        self.texts = model.encode(texts)
+        prefixes = dict.fromkeys(course.prefix for course in courses)
+        prefixed = {prefix: [prefix + prompt for prompt in prompts] for prefix in prefixes}
+        branches = [course.negative for course in courses]
+        branches += [course.concept for course in courses if course.safety is not None]
+        texts = list(dict.fromkeys([*(text for row in prefixed.values() for text in row), *branches]))
+        self.texts = model.encode(texts, *size)
         self.numbers = {text: number for number, text in enumerate(texts)}
-        self.prompts = [self.numbers[prompt] for prompt in prompts]
+        self.prompts = {prefix: [self.numbers[text] for text in row] for prefix, row in prefixed.items()}
         self.count = 0
         # What is needed changes only where a warm-up ends, so a run has few plans.
         self._plans: dict[tuple, _Plan] = {}
@@ -77,8 +86,8 @@ class Evaluator:
         # later: a method must not depend on the needs of other methods.
         fresh = call % self.reuse == 0
         needs = tuple(
-            tuple(dict.fromkeys([*trajectory.concepts(call, self.reuse), trajectory.negative])) if fresh else ()
-            for trajectory in trajectories
+            (path.prefix, tuple(dict.fromkeys([*path.concepts(call, self.reuse), path.negative])) if fresh else ())
+            for path in trajectories
         )
         plan = self._plans.get(needs)
         if plan is None:
@@ -86,18 +95,16 @@ class Evaluator:
         predictions = self._run(plan, trajectories, timestep, denoiser_timestep)
         self.count += plan.count
         results = []
-        for trajectory, slots in zip(trajectories, plan.slots, strict=True):
-            branches = {
-                text: predictions[rows] for text, rows in slots.items() if text is not None
-            } or trajectory.branches
+        for trajectory, prompts, evaluated in zip(trajectories, plan.prompts, plan.branches, strict=True):
+            branches = {text: predictions[rows] for text, rows in evaluated.items()} or trajectory.branches
             if self.reuse > 1:
                 trajectory.branches = branches
             concepts = {concept: branches[concept] for concept in trajectory.concepts(call)}
-            results.append((branches[trajectory.negative], predictions[slots[None]], concepts))
+            results.append((branches[trajectory.negative], predictions[prompts], concepts))
         return results
 
     def _run(self, plan: _Plan, trajectories: Sequence[Trajectory], timestep: Tensor, denoiser_timestep: Tensor):
-        latents = torch.cat([path.scheduler.scale_model_input(path.latents, timestep) for path in trajectories])
+        latents = torch.cat([stepping.scaled(path.scheduler, path.latents, timestep) for path in trajectories])
         parts = [
             self.model.observe(latents.index_select(0, rows).to(self.model.dtype), denoiser_timestep)
             for rows in plan.observed.split(self.batch_size)
@@ -107,14 +114,14 @@ class Evaluator:
             self.model.predict(
                 [tensor.index_select(0, rows) for tensor in observed],
                 denoiser_timestep,
-                self.texts.index_select(0, texts),
+                [tensor.index_select(0, texts) for tensor in self.texts],
             )
             for rows, texts in zip(plan.states.split(self.batch_size), plan.texts.split(self.batch_size), strict=True)
         ]
         return torch.cat(chunks).to(trajectories[0].latents.dtype)
 
-    def _make_plan(self, needs: tuple[tuple[str, ...], ...]) -> _Plan:
-        rows = range(len(self.prompts))
+    def _make_plan(self, needs: tuple[tuple[str, tuple[str | None, ...]], ...]) -> _Plan:
+        rows = range(len(self.guided))
         states: list[int] = []
         texts: list[int] = []
 
@@ -123,25 +130,29 @@ class Evaluator:
             texts.append(text)
             return len(states) - 1
 
-        slots, first = [], None
-        for trajectory, branches in enumerate(needs):
+        prompts, branches = [], []
+        firsts: dict[str, list[int]] = {}
+        for trajectory, (prefix, names) in enumerate(needs):
             # An unguided row follows the same path on every trajectory, so one prediction serves all.
+            first = firsts.get(prefix) if self.share else None
             prompt = [
-                first[row] if first and self.share and not self.guided[row] else evaluate(trajectory, row, text)
-                for row, text in enumerate(self.prompts)
+                first[row] if first and not self.guided[row] else evaluate(trajectory, row, text)
+                for row, text in enumerate(self.prompts[prefix])
             ]
-            first = first or prompt
-            slot = {None: self._index(prompt)}
-            for name in branches:
-                number = self.numbers[name]
-                indices = [evaluate(trajectory, r, number) if self.guided[r] else prompt[r] for r in rows]
-                slot[name] = self._index(indices)
-            slots.append(slot)
+            firsts.setdefault(prefix, prompt)
+            prompts.append(self._index(prompt))
+            numbers = {name: self.numbers[name] for name in names}
+            branches.append(
+                {
+                    name: self._index([evaluate(trajectory, r, text) if self.guided[r] else prompt[r] for r in rows])
+                    for name, text in numbers.items()
+                }
+            )
         distinct = sorted(set(states)) if self.share else states
         place = {state: number for number, state in enumerate(distinct)}
         observations = [place[state] for state in states] if self.share else list(range(len(states)))
         padded = (self._index(self._padded(numbers)) for numbers in (distinct, observations, texts))
-        return _Plan(len(states), *padded, slots)
+        return _Plan(len(states), *padded, prompts, branches)
 
     def _padded(self, values: list[int]) -> list[int]:
         return values + values[-1:] * (-len(values) % self.batch_size)

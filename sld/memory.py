@@ -44,19 +44,19 @@ def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
     """Return the peak memory of a denoiser call, in bytes, without the weights.
 
     Args:
-        model: a `StableDiffusion`.
+        model: from `sld.load_model`.
         rows: of the call.
         height: of the pictures, in pixels.
         width: of the pictures, in pixels.
     """
     kind = {"dtype": model.dtype, "device": model.device}
     shape = (rows, *model.latent_shape(height, width))
-    texts = (rows, *model.encode([""]).shape[1:])
+    texts = model.encode([""], height, width)
     timestep = torch.tensor(1)
 
     def call() -> Tensor:
         observed = model.observe(torch.empty(shape, **kind), timestep)
-        return model.predict(observed, timestep, torch.empty(texts, **kind))
+        return model.predict(observed, timestep, [x.new_empty(rows, *x.shape[1:]) for x in texts])
 
     return _peak(call)
 

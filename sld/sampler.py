@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sld import schedulers, stepping
+from sld import stepping
 from sld.decoding import decode_images
 from sld.errors import InputError
 from sld.evaluation import Evaluator
@@ -91,28 +91,29 @@ def sample(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be a whole number from 1 up, found {value!r}: correct it")
     scales = _checked_scales(guidance_scale, len(prompts))
-    scheduler = stepping.start(model.scheduler, steps)
-    noise, generators = _initial_noise(model, scheduler, len(prompts), height, width, seeds, noise, indices)
+    shape, size = _checked_size(model, height, width, noise)
+    scheduler = model.start(steps, *size)
+    noise, generators = _initial_noise(scheduler, len(prompts), shape, seeds, noise, indices)
 
     # Guidance and schedulers never compute in half precision: the masks of safety guidance amplify rounding.
     work = torch.float64 if model.dtype == torch.float64 else torch.float32
-    latents = noise.to(model.device, work) * scheduler.init_noise_sigma
+    latents = noise.to(model.device, work) * stepping.initial_scale(scheduler)
     scale = torch.tensor(scales, dtype=work, device=model.device).view(-1, 1, 1, 1)
     # Schedulers look their tables up on the host; a timestep on the device would make each step wait for the device.
     timesteps = scheduler.timesteps
     denoiser_timesteps = timesteps.to(model.device)
+    gains = [model.noise_gain(float(timestep)) for timestep in timesteps]
 
-    courses = plan_courses(methods, len(timesteps), share)
-    other_texts = [text for course in courses for text in (course.negative, course.concept) if text is not None]
+    courses = plan_courses(methods, len(timesteps), share, model.space)
     trajectories = common_trajectories(courses, share, latents, scheduler, generators)
     with even_threads(model.device):
-        evaluate = Evaluator(model, prompts, other_texts, [value > 1 for value in scales], batch_size, share, reuse)
+        evaluate = Evaluator(model, prompts, courses, size, [value > 1 for value in scales], batch_size, share, reuse)
         for call, timestep in enumerate(timesteps):
             predictions = evaluate(trajectories, call, timestep, denoiser_timesteps[call])
             trajectories = [
                 state
                 for trajectory, (e_0, e_p, e_s) in zip(trajectories, predictions, strict=True)
-                for state in trajectory.advance(call, timestep, e_0, e_p, e_s, scale)
+                for state in trajectory.advance(call, timestep, e_0, e_p, e_s, scale, gains[call])
             ]
             if on_step is not None:
                 on_step(call + 1, len(timesteps))
@@ -172,9 +173,20 @@ def _checked_scales(guidance_scale: float | Sequence[float], rows: int) -> list[
     return scales
 
 
-def _initial_noise(model, scheduler, rows, height, width, seeds, noise, indices):
+def _checked_size(
+    model: Model, height: int | None, width: int | None, noise: Tensor | None
+) -> tuple[tuple[int, int, int], tuple[int, int]]:
+    """Return the shape of one picture's latents, and the picture's (height, width) in pixels."""
+    if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
+        raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}: change it")
+    default = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
+    size = height or default[0], width or default[1]
+    return model.latent_shape(*size), size
+
+
+def _initial_noise(scheduler, rows, shape, seeds, noise, indices):
     """Return unit normal noise (B, C, h, w) and, for a scheduler that draws noise, a generator per row."""
-    stochastic = schedulers.is_stochastic(scheduler)
+    stochastic = stepping.is_stochastic(scheduler)
     if seeds is None and (noise is None or stochastic):
         problem = "neither" if noise is None else f"only noise with {type(scheduler).__name__}, which draws more"
         raise InputError(f"seeds, one per prompt, or initial noise must be given, found {problem}: give seeds")
@@ -182,10 +194,6 @@ def _initial_noise(model, scheduler, rows, height, width, seeds, noise, indices)
     if seeds is not None:
         seeds, indices = checked_seeds(seeds, indices, rows)
         generators = step_generators(seeds, indices) if stochastic else None
-    if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
-        raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}: change it")
-    size = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
-    shape = model.latent_shape(height or size[0], width or size[1])
     if noise is None:
         noise = unit_noise(seeds, indices, shape)
     if tuple(noise.shape) != (rows, *shape):

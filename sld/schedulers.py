@@ -1,4 +1,4 @@
-"""Diffusers' schedulers by name, and steps that keep the precision of the latents."""
+"""Diffusers' schedulers: by name, or as a checkpoint configures its own."""
 
 import contextlib
 import copy
@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from sld.checkpoints.classes import named_class
 from sld.checkpoints.files import read_json
 from sld.errors import InputError, first_line
+from sld.gain import is_flow
 
 # The first name of each is the one shown to users.
 _CLASSES = {
@@ -37,21 +36,9 @@ _OF_THE_MODEL = (
     "rescale_betas_zero_snr",
 )
 # What every Stable Diffusion checkpoint on the hub sets besides, whatever its scheduler.
-_OF_STABLE_DIFFUSION = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "skip_prk_steps": True}
-
-# Any other scheduler is assumed to draw noise at its steps, so an unknown one asks for seeds rather than ignoring them.
-_DETERMINISTIC = {
-    "DDIMScheduler",
-    "DEISMultistepScheduler",
-    "DPMSolverMultistepScheduler",
-    "DPMSolverSinglestepScheduler",
-    "EulerDiscreteScheduler",
-    "HeunDiscreteScheduler",
-    "KDPM2DiscreteScheduler",
-    "LMSDiscreteScheduler",
-    "PNDMScheduler",
-    "UniPCMultistepScheduler",
-}
+STABLE_DIFFUSION = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "skip_prk_steps": True}
+# The schedulers of flow matching that step like those of the same name.
+_OF_FLOWS = {"EulerDiscreteScheduler": "FlowMatchEulerDiscreteScheduler"}
 
 
 def check_name(name: str) -> str:
@@ -135,18 +122,17 @@ def numpy_2_quiet() -> Iterator[None]:
         yield
 
 
-def make_scheduler(choice, own):
+def make_scheduler(choice, own, standard: Mapping[str, Any], fixed: Mapping[str, Any]):
     """Return a fresh scheduler.
 
     A name is a complete configuration: it takes from the checkpoint what the model was trained with, and nothing that
     says how to step. So the same weights give the same pictures however they were saved.
 
-    Like the constructor of diffusers' StableDiffusionPipeline, it sets `steps_offset` to 1 and `clip_sample` to False:
-    SD was trained that way, and old scheduler configurations are wrong about it.
-
     Args:
         choice: None for the checkpoint's own, a name of `NAMES`, or a diffusers scheduler, which is copied.
         own: the checkpoint's scheduler.
+        standard: settings with which a scheduler chosen by name steps models of this family.
+        fixed: settings that the family's pipeline in diffusers sets whatever the scheduler's configuration says.
 
     Raises:
         InputError: the name is unknown or does not suit the model, or the object is no diffusers scheduler.
@@ -156,30 +142,44 @@ def make_scheduler(choice, own):
     if choice is None:
         scheduler = copy.deepcopy(own)
     elif isinstance(choice, str):
-        scheduler = _named(choice, own)
+        scheduler = _named(choice, own, standard)
     elif isinstance(choice, diffusers.SchedulerMixin):
+        if is_flow(choice) != is_flow(own):
+            kinds = ["a model that was trained with betas", "flow matching"]
+            raise InputError(
+                f"the scheduler must be one for {kinds[is_flow(own)]}, as the checkpoint's own {type(own).__name__}, "
+                f"found {type(choice).__name__}, one for {kinds[is_flow(choice)]}: give another"
+            )
         scheduler = copy.deepcopy(choice)
     else:
         raise InputError(
             f"scheduler must be one of {', '.join(NAMES)} or a diffusers scheduler, found a {type(choice).__name__}: "
             "give one of these"
         )
-    for key, value in (("steps_offset", 1), ("clip_sample", False)):
+    for key, value in fixed.items():
         if key in scheduler.config and scheduler.config[key] != value:
             scheduler.register_to_config(**{key: value})
     return scheduler
 
 
-def _named(name: str, own):
+def _named(name: str, own, standard: Mapping[str, Any]):
     """Return a scheduler by its name, for the model that `own` belongs to."""
     cls, config = check_name(name), own.config
+    if is_flow(own):
+        if cls not in _OF_FLOWS:
+            raise InputError(
+                f"the scheduler must be one for flow matching, found {name!r}: leave scheduler= out for the "
+                f"checkpoint's own {type(own).__name__}, or choose euler",
+                "scheduler=",
+            )
+        return from_config(_OF_FLOWS[cls], config)
     if "beta_start" not in config:
         raise InputError(
             f"the scheduler {name!r} must be used with a model that was trained with betas, found the checkpoint's own "
             f"{type(own).__name__}, which has none: leave scheduler= out, or choose another checkpoint",
             "scheduler=",
         )
-    scheduler = from_config(cls, _plain(config))
+    scheduler = from_config(cls, _plain(config, standard))
     if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in parameters(type(scheduler)):
         raise InputError(
             f"the scheduler must suit a model of zero terminal SNR, found {name!r}, whose betas can't be rescaled: "
@@ -189,22 +189,25 @@ def _named(name: str, own):
     return scheduler
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with which Stable Diffusion is stepped, for the model that a configuration belongs to."""
-    settings = _OF_STABLE_DIFFUSION | {key: config[key] for key in _OF_THE_MODEL if key in config}
+def _plain(config: Mapping[str, Any], standard: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with which a family is stepped, for the model that a configuration belongs to."""
+    settings = dict(standard) | {key: config[key] for key in _OF_THE_MODEL if key in config}
     if config.get("rescale_betas_zero_snr"):
         # The last timestep of such models is pure noise; only this spacing starts with it (arXiv 2305.08891, 3.3).
         settings["timestep_spacing"] = "trailing"
     return settings
 
 
-def own_settings(scheduler: Any) -> dict[str, tuple[Any, Any]]:
-    """Return, by name, a scheduler's settings that differ from what Stable Diffusion is stepped with: (own, standard).
+def own_settings(scheduler: Any, standard: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return, by name, a scheduler's settings that differ from what its family is stepped with: (own, standard).
 
-    They come from how a checkpoint was saved, and change pictures.
+    They come from how a checkpoint was saved, and change pictures. Schedulers of flow matching have only settings that
+    belong to the model.
     """
+    if is_flow(scheduler):
+        return {}
     config = scheduler.config
-    plain = from_config(type(scheduler).__name__, _plain(config)).config
+    plain = from_config(type(scheduler).__name__, _plain(config, standard)).config
     names = [name for name in parameters(type(scheduler)) if name in config and name not in _OF_THE_MODEL]
     return {name: (config[name], plain[name]) for name in names if config[name] != plain[name]}
 
@@ -213,36 +216,3 @@ def parameters(cls: type) -> dict[str, Any]:
     """Return the settings that a scheduler's class knows, each with its default."""
     signature = inspect.signature(cls.__init__).parameters
     return {name: parameter.default for name, parameter in signature.items() if name not in ("self", "kwargs")}
-
-
-def is_stochastic(scheduler) -> bool:
-    """Return whether the scheduler's steps draw noise.
-
-    Raises:
-        InputError: they do, and no generator could make that reproducible.
-    """
-    sde = str(scheduler.config.get("algorithm_type", "")).startswith("sde")
-    if type(scheduler).__name__ in _DETERMINISTIC and not sde:
-        return False
-    if "generator" not in inspect.signature(scheduler.step).parameters:
-        raise InputError(
-            f"the scheduler must be deterministic or take a generator, found {type(scheduler).__name__}, whose steps "
-            f"cannot be reproduced: choose one of {', '.join(NAMES)}"
-        )
-    return True
-
-
-def step(scheduler, prediction: Tensor, timestep: Tensor, latents: Tensor, generators: list | None) -> Tensor:
-    """Return the latents after one scheduler step, in their dtype.
-
-    The step is diffusers' own, including its loss of precision: Euler and DPM++ round the latents to float32 first.
-
-    Args:
-        scheduler: changed by the step.
-        prediction: (B, C, h, w), guided.
-        timestep: () on the host.
-        latents: (B, C, h, w).
-        generators: one per row for a stochastic scheduler, otherwise None.
-    """
-    noise = {} if generators is None else {"generator": generators}
-    return scheduler.step(prediction, timestep, latents, **noise, return_dict=False)[0]

@@ -1,25 +1,49 @@
-"""A scheduler at the start of a run, after a dry pass that finds what its steps would raise or ruin later."""
+"""A scheduler in a run: its start, after a dry pass that finds what steps would raise or ruin later, and its steps."""
 
 import copy
 import functools
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sld.errors import InputError, first_line
-from sld.schedulers import NAMES, is_stochastic, numpy_2_quiet, parameters, step
+from sld.schedulers import NAMES, numpy_2_quiet, parameters
 
-_OF_A_PIPELINE = ("init_noise_sigma", "scale_model_input", "set_timesteps", "step")
+_OF_A_PIPELINE = ("set_timesteps", "step")
 # Not named in a sentence: they belong to the model, and are long.
 _NOT_NAMED = {"beta_start", "beta_end", "trained_betas", "num_train_timesteps", "prediction_type"}
 
+# Any other scheduler is assumed to draw noise at its steps, so an unknown one asks for seeds rather than ignoring them.
+_DETERMINISTIC = {
+    "DDIMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+}
 
-def start(scheduler, steps: int):
+
+def start(scheduler, steps: int, **shift: float):
     """Return a copy of the scheduler at the start of a run of `steps` steps.
 
     A pass over all steps with one latent checks that they work: milliseconds for 50 steps, but 0.2 s with LMS, which
     integrates its coefficients numerically. It runs once per configuration and number of steps.
+
+    Args:
+        scheduler: of diffusers.
+        steps: of denoising.
+        shift: `mu` for a scheduler whose schedule is shifted by the size of the picture.
 
     Raises:
         InputError: the scheduler cannot take all steps.
@@ -30,11 +54,11 @@ def start(scheduler, steps: int):
     lacking = [name for name in _OF_A_PIPELINE if not hasattr(scheduler, name)]
     if lacking:
         raise InputError(
-            f"the scheduler must be one for Stable Diffusion, found {type(scheduler).__name__}, which has no "
+            f"the scheduler must be one that steps latents, found {type(scheduler).__name__}, which has no "
             f"{lacking[0]}: choose another scheduler or checkpoint"
         )
     is_stochastic(scheduler)
-    kind = _Kind(type(scheduler), scheduler.to_json_string(), scheduler)
+    kind = _Kind(type(scheduler), scheduler.to_json_string(), tuple(shift.items()), scheduler)
     if error := _dry_pass(kind, steps):
         possible = _largest_possible(kind, steps)
         raise InputError(
@@ -42,7 +66,7 @@ def start(scheduler, steps: int):
             + (f"take at most {possible} steps, or " if possible else "")
             + f"name another scheduler ({', '.join(NAMES)})"
         )
-    return _begun(scheduler, steps)
+    return _begun(scheduler, steps, shift)
 
 
 @dataclass(frozen=True)
@@ -51,14 +75,15 @@ class _Kind:
 
     cls: type
     config: str
+    shift: tuple[tuple[str, float], ...]
     scheduler: Any = field(compare=False)
 
 
-def _begun(scheduler, steps: int):
+def _begun(scheduler, steps: int, shift: Mapping[str, float]):
     scheduler = copy.deepcopy(scheduler)
     # On the host, like the scheduler's tables: a timestep on the device would make every step wait for the device.
     with numpy_2_quiet():
-        scheduler.set_timesteps(steps)
+        scheduler.set_timesteps(steps, **shift)
     return scheduler
 
 
@@ -66,12 +91,12 @@ def _begun(scheduler, steps: int):
 def _dry_pass(kind: _Kind, steps: int) -> str | None:
     """Return what goes wrong in a run of `steps` steps, as a clause; None if nothing does."""
     try:
-        scheduler = _begun(kind.scheduler, steps)
+        scheduler = _begun(kind.scheduler, steps, dict(kind.shift))
         generators = [torch.Generator().manual_seed(0)] if is_stochastic(scheduler) else None
         # Different numbers, or a difference that a scheduler divides and clips could be 0 / 0 here alone.
-        latents, prediction = torch.ones(1, 4, 1, 1) * scheduler.init_noise_sigma, torch.full((1, 4, 1, 1), 0.5)
+        latents, prediction = torch.ones(1, 4, 1, 1) * initial_scale(scheduler), torch.full((1, 4, 1, 1), 0.5)
         for timestep in scheduler.timesteps:
-            scheduler.scale_model_input(latents, timestep)
+            scaled(scheduler, latents, timestep)
             latents = step(scheduler, prediction, timestep, latents, generators)
             if not torch.isfinite(latents).all():
                 return f"its step from timestep {float(timestep):g} gives NaN or infinity, whatever the picture"
@@ -102,3 +127,47 @@ def _in_words(scheduler) -> str:
         if name in config and name not in _NOT_NAMED and (config[name] != default or name == "timestep_spacing")
     ]
     return f"{type(scheduler).__name__} ({', '.join(settings)})" if settings else type(scheduler).__name__
+
+
+def is_stochastic(scheduler) -> bool:
+    """Return whether the scheduler's steps draw noise.
+
+    Raises:
+        InputError: they do, and no generator could make that reproducible.
+    """
+    sde = str(scheduler.config.get("algorithm_type", "")).startswith("sde")
+    sde = sde or bool(scheduler.config.get("stochastic_sampling"))
+    if type(scheduler).__name__ in _DETERMINISTIC and not sde:
+        return False
+    if "generator" not in inspect.signature(scheduler.step).parameters:
+        raise InputError(
+            f"the scheduler must be deterministic or take a generator, found {type(scheduler).__name__}, whose steps "
+            f"cannot be reproduced: choose one of {', '.join(NAMES)}"
+        )
+    return True
+
+
+def scaled(scheduler, latents: Tensor, timestep: Tensor) -> Tensor:
+    """Return latents as the network takes them at a timestep; flow schedulers leave them as they are."""
+    return scheduler.scale_model_input(latents, timestep) if hasattr(scheduler, "scale_model_input") else latents
+
+
+def initial_scale(scheduler) -> Any:
+    """Return by what unit normal noise is multiplied to become the first latents; 1 for flow schedulers."""
+    return getattr(scheduler, "init_noise_sigma", 1.0)
+
+
+def step(scheduler, prediction: Tensor, timestep: Tensor, latents: Tensor, generators: list | None) -> Tensor:
+    """Return the latents after one scheduler step, in their dtype.
+
+    The step is diffusers' own, including its loss of precision: Euler and DPM++ round the latents to float32 first.
+
+    Args:
+        scheduler: changed by the step.
+        prediction: (B, C, h, w), guided.
+        timestep: () on the host.
+        latents: (B, C, h, w).
+        generators: one per row for a stochastic scheduler, otherwise None.
+    """
+    noise = {} if generators is None else {"generator": generators}
+    return scheduler.step(prediction, timestep, latents, **noise, return_dict=False)[0]

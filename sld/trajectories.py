@@ -1,14 +1,14 @@
 """The state between two denoiser calls: the position of each method, and the methods that share it."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sld import guidance, schedulers
+from sld import guidance, stepping
 from sld.errors import InputError
 from sld.methods import Method
 from sld.safety import SafetyGuidance
@@ -20,16 +20,20 @@ class Course:
 
     Attributes:
         names: all methods that agree in the following.
-        negative: the text of the unconditional branch.
+        prefix: what stands before every prompt.
+        negative: the text of the unconditional branch; None for none at all.
         safety: None without safety guidance.
         concept: None without safety guidance.
+        in_epsilon: whether safety guidance is computed on epsilon, not on the network's output as it is.
         thrifty: whether the concept is evaluated only where it is used.
     """
 
     names: tuple[str, ...]
-    negative: str
+    prefix: str
+    negative: str | None
     safety: SafetyGuidance | None
     concept: str | None
+    in_epsilon: bool
     thrifty: bool
 
     def acts(self, call: int) -> bool:
@@ -44,17 +48,51 @@ class Course:
         """Return whether the concept is evaluated at this call."""
         return self.guides(call) or (self.safety is not None and not self.thrifty)
 
+    def guide(self, e_0: Tensor, e_p: Tensor, e_s: Tensor, memory: Any, gain: float) -> tuple[Tensor, Any]:
+        """Return gamma for the network's predictions, and the next memory.
 
-def plan_courses(methods: Sequence[Method], calls: int, share: bool) -> list[Course]:
-    """Return a course per method, or with `share` per set of methods that cannot differ within `calls` calls."""
+        Args:
+            e_0: (B, C, h, w) prediction without text, or for the negative prompt.
+            e_p: the same for the prompt.
+            e_s: the same for the safety concept.
+            memory: of safety guidance.
+            gain: k = d epsilon / d prediction (`sld.gain`).
+
+        Raises:
+            InputError: safety guidance returned another shape or dtype than it was given.
+        """
+        if not self.in_epsilon or gain == 1:
+            gamma, memory = self.safety.guide(e_0, e_p, e_s, memory)
+        else:
+            gamma, memory = self.safety.guide(gain * e_0, gain * e_p, gain * e_s, memory)
+        if (gamma.shape, gamma.dtype) != (e_0.shape, e_0.dtype):
+            raise InputError(
+                f"safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, found "
+                f"{gamma.dtype} of {tuple(gamma.shape)} from {type(self.safety).__name__}: correct it"
+            )
+        if self.in_epsilon and gain != 1:
+            gamma = gamma / gain if gain else torch.zeros_like(gamma)
+        return gamma, memory
+
+
+def plan_courses(methods: Sequence[Method], calls: int, share: bool, space: str = "output") -> list[Course]:
+    """Return a course per method, or with `share` per set of methods that cannot differ within `calls` calls.
+
+    Args:
+        methods: in order.
+        calls: of the denoiser.
+        share: whether methods may have a course in common.
+        space: where safety guidance is computed for methods that leave it open.
+    """
     courses: dict[tuple, list[str]] = {}
     for number, method in enumerate(methods):
         safety = method.safety
         if share and safety is not None and safety.warmup_steps >= calls:
             safety = None
-        key = (method.negative_prompt or "", safety, method.concept if safety else None, None if share else number)
+        guided = (safety, method.concept, (method.space or space) == "epsilon") if safety else (None, None, False)
+        key = (method.prefix, method.negative_prompt, *guided, None if share else number)
         courses.setdefault(key, []).append(method.name)
-    return [Course(tuple(names), *key[:3], thrifty=share) for key, names in courses.items()]
+    return [Course(tuple(names), *key[:5], thrifty=share) for key, names in courses.items()]
 
 
 @dataclass
@@ -66,11 +104,16 @@ class Trajectory:
     scheduler: Any
     generators: list[torch.Generator] | None
     memories: dict[Course, Any] = field(default_factory=dict)
-    branches: dict[str, Tensor] = field(default_factory=dict)
+    branches: dict[str | None, Tensor] = field(default_factory=dict)
     """The last unconditional and safety predictions by text, kept only if they are reused."""
 
     @property
-    def negative(self) -> str:
+    def prefix(self) -> str:
+        """What stands before every prompt, which all courses here have in common."""
+        return self.courses[0].prefix
+
+    @property
+    def negative(self) -> str | None:
         """The text of the unconditional branch, which all courses here have in common."""
         return self.courses[0].negative
 
@@ -80,7 +123,14 @@ class Trajectory:
         return tuple(dict.fromkeys(c.concept for c in self.courses if any(map(c.observes, ahead))))
 
     def advance(
-        self, call: int, timestep: Tensor, e_0: Tensor, e_p: Tensor, e_s: dict[str, Tensor], scale: Tensor
+        self,
+        call: int,
+        timestep: Tensor,
+        e_0: Tensor,
+        e_p: Tensor,
+        e_s: Mapping[str, Tensor],
+        scale: Tensor,
+        gain: float,
     ) -> list["Trajectory"]:
         """Guide and step every course, and return their trajectories: a course whose guidance acts gets its own.
 
@@ -91,6 +141,7 @@ class Trajectory:
             e_p: the same for the prompt.
             e_s: the same for each safety concept.
             scale: the guidance scale per row, shaped to broadcast.
+            gain: k = d epsilon / d prediction at this timestep (`sld.gain`).
 
         Raises:
             InputError: safety guidance returned another shape or dtype than it was given.
@@ -99,13 +150,8 @@ class Trajectory:
         for course in self.courses:
             gamma = None
             if course.guides(call):
-                gamma, memory = course.safety.guide(e_0, e_p, e_s[course.concept], self.memories.get(course))
-                self.memories[course] = memory
-                if (gamma.shape, gamma.dtype) != (e_0.shape, e_0.dtype):
-                    raise InputError(
-                        f"safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, "
-                        f"found {gamma.dtype} of {tuple(gamma.shape)} from {type(course.safety).__name__}: correct it"
-                    )
+                memory = self.memories.get(course)
+                gamma, self.memories[course] = course.guide(e_0, e_p, e_s[course.concept], memory, gain)
             gammas[course] = gamma
         together = [course for course in self.courses if not course.acts(call)]
         parts = [(together, None)] if together else []
@@ -116,7 +162,7 @@ class Trajectory:
             prediction = guidance.guided(e_0, e_p, gamma, scale)
             state.memories = {course: state.memories.get(course) for course in courses}
             state.courses = courses
-            state.latents = schedulers.step(state.scheduler, prediction, timestep, state.latents, state.generators)
+            state.latents = stepping.step(state.scheduler, prediction, timestep, state.latents, state.generators)
         return states
 
     def _copy(self) -> "Trajectory":
@@ -130,10 +176,10 @@ class Trajectory:
 def common_trajectories(
     courses: Sequence[Course], share: bool, latents: Tensor, scheduler: Any, generators: list[torch.Generator] | None
 ) -> list[Trajectory]:
-    """Return the trajectories on which courses start: one per negative prompt, or one per course without `share`."""
+    """Return where courses start: one trajectory per prefix and negative prompt, or without `share` per course."""
     groups: dict[Any, list[Course]] = {}
     for number, course in enumerate(courses):
-        groups.setdefault(course.negative if share else number, []).append(course)
+        groups.setdefault((course.prefix, course.negative) if share else number, []).append(course)
     start = Trajectory(list(courses), latents, scheduler, generators)
     trajectories = []
     for group in groups.values():
@@ -151,10 +197,11 @@ def count_evaluations(methods: Sequence[Method], calls: int, reuse: int = 1) -> 
     courses = plan_courses(methods, calls, share=True)
     count = 0
     for call in range(calls):
-        # Methods whose safety guidance has acted are on their own, the others together by negative prompt.
+        # Methods whose safety guidance has acted are on their own, the others together by prefix and negative prompt.
         states: dict[object, list[Course]] = {}
         for course in courses:
-            states.setdefault(course if call and course.acts(call - 1) else course.negative, []).append(course)
+            alone = call and course.acts(call - 1)
+            states.setdefault(course if alone else (course.prefix, course.negative), []).append(course)
         for state in states.values():
             count += 1
             if call % reuse == 0:

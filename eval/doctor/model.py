@@ -17,6 +17,7 @@ from sld.checkpoints.classes import check_classes
 from sld.checkpoints.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
 from sld.checkpoints.marks import Marks
 from sld.checkpoints.variants import left_aside
+from sld.models.stable_diffusion import StableDiffusion
 from sld.models.text import read_tokenizer
 from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
@@ -138,7 +139,7 @@ def _unet(chosen: ModelSettings) -> list[Path]:
 def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
     """Check the scheduler that the run would use, and whether it can take that many steps."""
     own, marks = _own_scheduler(chosen)
-    used = make_scheduler(protocol.scheduler, own)
+    used = make_scheduler(protocol.scheduler, own, StableDiffusion.standard, StableDiffusion.fixed)
     name = type(used).__name__
     marks.check(used)
     start(used, protocol.steps)

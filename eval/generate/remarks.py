@@ -21,7 +21,7 @@ def drawing_remarks(plan: Plan, model: LoadedModel) -> list[str]:
 
 
 def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
-    """Return, in words, where the checkpoint's own scheduler was saved with settings other than Stable Diffusion's.
+    """Return, in words, where the checkpoint's own scheduler was saved with settings other than its family's.
 
     Only for protocols that use the checkpoint's scheduler; one that names a scheduler fixes its settings.
     """
@@ -32,7 +32,7 @@ def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
     name = type(model.scheduler).__name__
     return [
         f"{name} with {key} {value} instead of {usual}, as the checkpoint was saved"
-        for key, (value, usual) in own_settings(model.scheduler).items()
+        for key, (value, usual) in own_settings(model.scheduler, model.standard).items()
     ]
 
 

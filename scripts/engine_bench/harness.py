@@ -109,9 +109,9 @@ def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[N
 def _flops(model, world: World) -> tuple[int, int]:
     """Return the FLOP of the part that sees no text and of the rest, one row each, uncompiled."""
     latents = torch.zeros(1, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
-    timestep, texts = torch.tensor(500, device=model.device), model.encode([""])
-    stages, observed = model._stages, model.observe(latents, timestep)
+    timestep, texts = torch.tensor(500, device=model.device), model.encode([""], world.side, world.side)
+    stages, observed = model.stages, model.observe(latents, timestep)
     return (
         meter.flops(lambda: stages.observe(latents, timestep)),
-        meter.flops(lambda: stages.predict(observed, timestep, texts)),
+        meter.flops(lambda: stages.predict(observed, timestep, *texts)),
     )

@@ -76,8 +76,8 @@ def load_model(
         files.check_alone(location.path, config, prediction_type)
         parts, weights, about = _load_folder(location.path, unet_path, allow_pickle, used)
         places = {part: location.path / part for part in COMPONENTS}
-        pipeline = files.read_json(location.path / "model_index.json").get("_class_name")
-        family = _FAMILIES.get(str(pipeline), StableDiffusion)
+        index = files.read_json(location.path / "model_index.json")
+        family = _FAMILIES.get(str(index.get("_class_name")), StableDiffusion)
     else:
         from sld.checkpoints.single_file import check_single_file, load_single_file
 
@@ -92,7 +92,7 @@ def load_model(
         weights, about = [location.path], {"obeyed": obeyed} if obeyed else {}
         about |= {"left_aside": file.left_aside} if file.left_aside else {}
         places = dict.fromkeys(COMPONENTS, location.path)
-        family = StableDiffusion
+        family, index = StableDiffusion, {}
     replaced: list[Path] = []
     if unet_path is not None:
         places["unet"], replaced = unet_path, unet_files(unet_path, allow_pickle)
@@ -101,12 +101,12 @@ def load_model(
             about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
     check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
     named = weight_names(location.path, weights, replaced)
-    return family(**parts, device=device, dtype=dtype, source=location, weights=named, about=about)
+    return family(parts, index=index, device=device, dtype=dtype, source=location, weights=named, about=about)
 
 
 def _used_scheduler(choice: Any, steps: int | None, own: Any):
     """Return the scheduler to use in place of a checkpoint's own, after a check that it can take so many steps."""
-    scheduler = make_scheduler(choice, own)
+    scheduler = make_scheduler(choice, own, StableDiffusion.standard, StableDiffusion.fixed)
     if steps is not None:
         start(scheduler, steps)
     return scheduler

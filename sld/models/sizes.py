@@ -1,4 +1,4 @@
-"""The size of pictures for which a checkpoint's UNet was trained."""
+"""The size of pictures for which a checkpoint was trained."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,29 +11,30 @@ _DEFAULT = 512  # pixels per side, as in SD 1.x
 _FIRST_SOUND = version.parse("0.9.0.dev0")
 
 
-def default_size(config: Mapping[str, Any], factor: int, source: str) -> tuple[int, int]:
-    """Return (height, width) in pixels from a UNet's `sample_size`, a number or [height, width] of latents.
+def default_size(config: Mapping[str, Any], factor: int, source: str, missing: int = _DEFAULT) -> tuple[int, int]:
+    """Return (height, width) in pixels from a denoiser's `sample_size`, a number or [height, width] of latents.
 
-    Without one the size is 512 x 512. As in the constructor of diffusers' StableDiffusionPipeline, a number below 64
+    As in the constructor of diffusers' StableDiffusionPipeline, a number below 64
     written before diffusers 0.9 becomes 64: its converter wrote 32 whatever the model.
 
     Args:
-        config: of the UNet.
+        config: of the UNet or transformer.
         factor: pixels per latent.
         source: the checkpoint, as the error names it.
+        missing: pixels per side without a `sample_size`.
 
     Raises:
         InputError: `sample_size` is something else.
     """
     size = config.get("sample_size")
     if size is None:
-        return _DEFAULT // factor * factor, _DEFAULT // factor * factor
+        return missing // factor * factor, missing // factor * factor
     sides = [size, size] if isinstance(size, int) else size
     is_pair = isinstance(sides, list | tuple) and len(sides) == 2 and all(isinstance(side, int) for side in sides)
     if not is_pair or min(sides) < 1:
         raise InputError(
             f"sample_size must be a number of latents or [height, width] of them, found {size!r} in the configuration "
-            f"of the UNet of {source!r}: correct it, or set it to null for {_DEFAULT} pixels"
+            f"of the denoiser of {source!r}: correct it, or set it to null for {missing} pixels"
         )
     if isinstance(size, int) and size < 64 and _is_old(config.get("_diffusers_version")):
         sides = [64, 64]

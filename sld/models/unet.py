@@ -114,6 +114,10 @@ class StagedUNet:
             hidden = _up(block, hidden, time, pairs, skips)
         return self.unet.conv_out(self.unet.conv_act(self.unet.conv_norm_out(hidden)))
 
+    def size_of(self, observed: Sequence[Tensor]) -> tuple[int, int]:
+        """Return (h, w) of the latents that were observed."""
+        return tuple(observed[2].shape[2:])  # tokens, features, then skips, the first at full size
+
     def _time(self, timestep: Tensor, dtype: torch.dtype) -> Tensor:
         return self.unet.time_embedding(self.unet.time_proj(timestep[None]).to(dtype))
 

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import sld
-from sld.schedulers import NAMES, is_stochastic
+from sld.schedulers import NAMES
+from sld.stepping import is_stochastic
 
 FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 MAKES_TENSORS = (torch.tensor, torch.as_tensor, torch.scalar_tensor)

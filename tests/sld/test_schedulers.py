@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import sld
+from sld import schedulers
 from sld.checkpoints.layout import SD1_SCHEDULER
-from sld.schedulers import NAMES, from_config, make_scheduler, own_settings
+from sld.models.stable_diffusion import StableDiffusion
+from sld.schedulers import NAMES, from_config
 from sld.stepping import _dry_pass, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -18,6 +20,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 def own(name="PNDMScheduler", **changes):
     return from_config(name, SD1_SCHEDULER | {"_class_name": name} | changes)
+
+
+def make_scheduler(choice, own):
+    return schedulers.make_scheduler(choice, own, StableDiffusion.standard, StableDiffusion.fixed)
+
+
+def own_settings(scheduler):
+    return schedulers.own_settings(scheduler, StableDiffusion.standard)
 
 
 def settings(scheduler):
@@ -129,7 +139,7 @@ def test_a_model_without_betas_has_no_scheduler_by_name():
         ),
         (own("UniPCMultistepScheduler", use_beta_sigmas=True), 50, ["use_beta_sigmas True", "AssertionError"]),
         (own("DDPMScheduler", variance_type="learned"), 20, ["DDPMScheduler", "variance_type learned", "TypeError"]),
-        (diffusers.FlowMatchEulerDiscreteScheduler(), 20, ["FlowMatchEulerDiscreteScheduler", "init_noise_sigma"]),
+        (diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), 20, ["use_dynamic_shifting True", "mu"]),
         (own("DDIMScheduler", timestep_spacing="random"), 5, ["DDIMScheduler", "timestep_spacing random"]),
     ],
 )
@@ -176,3 +186,16 @@ def test_a_unet_that_also_predicts_a_variance_is_refused(checkpoint, tmp_path):
     unet.save_pretrained(folder / "unet")
     with pytest.raises(sld.InputError, match="8 output channels for 4"):
         sld.load_model(folder)
+
+
+def test_a_scheduler_and_a_model_are_both_of_flow_matching_or_neither():
+    flow = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    assert settings(make_scheduler("euler", flow)) == settings(flow)
+    assert type(make_scheduler(diffusers.FlowMatchHeunDiscreteScheduler(), flow)).__name__.endswith(
+        "HeunDiscreteScheduler"
+    )
+    with pytest.raises(sld.InputError, match="one for flow matching, found 'ddim': leave scheduler= out"):
+        make_scheduler("ddim", flow)
+    for choice, other in ((own(), flow), (flow, own())):
+        with pytest.raises(sld.InputError, match="flow matching"):
+            make_scheduler(choice, other)

@@ -111,7 +111,7 @@ def test_sharing_and_neighbours_change_no_bit_with_several_threads(wide_checkpoi
 def test_a_prediction_does_not_depend_on_its_place_in_the_batch(wide_checkpoint, batch_size):
     model = sld.load_model(wide_checkpoint)
     latents = torch.randn(1, 4, 8, 8).expand(batch_size, -1, -1, -1).contiguous()
-    texts = model.encode(["a cat"]).expand(batch_size, -1, -1).contiguous()
+    texts = [model.encode(["a cat"], 64, 64)[0].expand(batch_size, -1, -1).contiguous()]
     torch.set_num_threads(2)
     try:
         predicted = model.predict(model.observe(latents, torch.tensor(500)), torch.tensor(500), texts)
@@ -139,7 +139,7 @@ def test_the_denoiser_only_ever_sees_one_batch_shape(checkpoint, monkeypatch):
 
     def spy_on_pairs(observed, timestep, texts):
         assert {len(tensor) for tensor in observed} == {7}
-        shapes.add((timestep.shape, len(texts)))
+        shapes.add((timestep.shape, *{len(tensor) for tensor in texts}))
         return predict(observed, timestep, texts)
 
     monkeypatch.setattr(model, "observe", spy_on_states)

@@ -24,14 +24,15 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ 
 
 
 def predict(model, latents, texts):
-    return model.predict(model.observe(latents, TIMESTEP), TIMESTEP, texts)
+    return model.predict(model.observe(latents, TIMESTEP), TIMESTEP, [texts])
 
 
 def rows(model, height=8, width=8):
     """Six latents and six texts, among them twins."""
     latents = torch.randn(6, 4, height, width, generator=torch.Generator().manual_seed(0))
     latents[4] = latents[1]
-    return latents, model.encode(["a cat", "fog", "", "a dog", "fog", "a house by the sea"])
+    (texts,) = model.encode(["a cat", "fog", "", "a dog", "fog", "a house by the sea"], 8 * height, 8 * width)
+    return latents, texts
 
 
 def assert_equal_to_rounding_and_independent(model, plain, latents, texts):

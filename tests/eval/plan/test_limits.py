@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch
     large = plan("prompts.rows=0", "methods=[baseline]", "model.size=256")
     row = denoiser_bytes(model, 4, 256, 256) / 4
     monkeypatch.setattr(memory, "free_memory", lambda: int(64 * row))
-    monkeypatch.setattr(model._stages, "predict", None)
+    monkeypatch.setattr(model.stages, "predict", None)
     monkeypatch.setattr(memory, "_Rows", lambda *_: type("Rows", (), {"bytes": lambda self, rows: int(rows * row)})())
     assert fitting_batch(model, large, 1024) == 32  # half of what is free
     assert "batch_size=1024 would take about" in caplog.text
@@ -136,7 +136,7 @@ shape = model.latent_shape(size, size)
 def denoise():
     with torch.no_grad():
         observed = model.observe(torch.zeros(rows, *shape), torch.tensor(1))
-        model.predict(observed, torch.tensor(1), model.encode([""] * rows))
+        model.predict(observed, torch.tensor(1), model.encode([""] * rows, size, size))
 
 def read(name):
     with open("/proc/self/status") as file:

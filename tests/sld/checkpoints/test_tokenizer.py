@@ -30,7 +30,7 @@ def test_sd2_pads_with_an_exclamation_mark(checkpoint_v):
 
 
 def test_an_embedding_depends_on_its_own_text_only(model):
-    together = model.encode(["a cat", "a dog, running", "a cat"])
+    (together,) = model.encode(["a cat", "a dog, running", "a cat"], 64, 64)
     assert together.shape[:2] == (3, 77)
     assert torch.equal(together[0], together[2])
-    assert torch.equal(together[1:2], model.encode(["a dog, running"]))
+    assert torch.equal(together[1:2], model.encode(["a dog, running"], 64, 64)[0])

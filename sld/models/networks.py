@@ -1,0 +1,48 @@
+"""Networks as they are evaluated here: placed on a device, in rows that do not depend on each other."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+class WholeDenoiser:
+    """A denoiser of which no part is free of text, so that nothing is shared between the texts of a latent state.
+
+    Args:
+        run: called with (latents, timestep, *texts), returns the prediction.
+    """
+
+    def __init__(self, run: Callable[..., Tensor]):
+        self._run = run
+
+    def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
+        """Return the latents themselves."""
+        return (latents,)
+
+    def predict(self, observed: Sequence[Tensor], timestep: Tensor, *texts: Tensor) -> Tensor:
+        """Return the network's own prediction, (N, C, h, w)."""
+        return self._run(observed[0], timestep, *texts)
+
+    def size_of(self, observed: Sequence[Tensor]) -> tuple[int, int]:
+        """Return (h, w) of the latents that were observed."""
+        return tuple(observed[0].shape[2:])
+
+
+def in_fours(rows: Tensor) -> Tensor:
+    """Repeat the last row up to a multiple of four, if there are more than two rows.
+
+    With several threads MKL multiplies the rows beyond a multiple of four by another kernel, which rounds differently.
+    A product with one row per sample (where a level is one pixel large) would then depend on the place in the batch.
+    """
+    count = -len(rows) % 4 if len(rows) > 2 else 0
+    return torch.cat([rows, rows[-1:].expand(count, *rows.shape[1:])]) if count else rows
+
+
+def placed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    """Return a component on a device, in a precision, ready to be evaluated."""
+    # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
+    module = torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)
+    # Weights in a memory-mapped file start wherever the file has them, and a CPU's products round by their alignment:
+    # the same weights in another file would give other bits.
+    return module._apply(lambda weight: weight.clone() if device.type == "cpu" and weight.data_ptr() % 64 else weight)
