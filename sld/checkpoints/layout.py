@@ -1,4 +1,4 @@
-"""The files that make a folder a Stable Diffusion checkpoint in diffusers' layout, besides its parts."""
+"""The files that make a folder a checkpoint in diffusers' layout, besides its parts."""
 
 import json
 from collections.abc import Mapping
@@ -19,19 +19,55 @@ SD1_SCHEDULER = {
     "trained_betas": None,
     "clip_sample": False,
 }
+# That of SDXL base 1.0.
+SDXL_SCHEDULER = {
+    "_class_name": "EulerDiscreteScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "interpolation_type": "linear",
+    "prediction_type": "epsilon",
+    "sample_max_value": 1.0,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+    "trained_betas": None,
+    "use_karras_sigmas": False,
+    "clip_sample": False,
+}
+SD1_PARTS = {
+    "unet": ("diffusers", "UNet2DConditionModel"),
+    "vae": ("diffusers", "AutoencoderKL"),
+    "text_encoder": ("transformers", "CLIPTextModel"),
+    "tokenizer": ("transformers", "CLIPTokenizer"),
+    "safety_checker": (None, None),
+    "feature_extractor": (None, None),
+}
 
 
-def write_index(folder: Path, scheduler: Mapping[str, Any]) -> None:
-    """Write `model_index.json` and the scheduler's configuration, whose `_class_name` names its class."""
+def write_index(
+    folder: Path,
+    scheduler: Mapping[str, Any],
+    pipeline: str = "StableDiffusionPipeline",
+    parts: Mapping[str, tuple[str | None, str | None]] = SD1_PARTS,
+    **settings: Any,
+) -> None:
+    """Write `model_index.json` and the scheduler's configuration.
+
+    Args:
+        folder: the checkpoint's.
+        scheduler: its configuration, whose `_class_name` names its class.
+        pipeline: the class of diffusers' pipeline.
+        parts: library and class of each part but the scheduler; (None, None) for one that is left out.
+        settings: of the pipeline.
+    """
     index = {
-        "_class_name": "StableDiffusionPipeline",
-        "unet": ("diffusers", "UNet2DConditionModel"),
-        "vae": ("diffusers", "AutoencoderKL"),
-        "text_encoder": ("transformers", "CLIPTextModel"),
-        "tokenizer": ("transformers", "CLIPTokenizer"),
+        "_class_name": pipeline,
+        **parts,
         "scheduler": ("diffusers", scheduler["_class_name"]),
-        "safety_checker": (None, None),
-        "feature_extractor": (None, None),
+        **settings,
     }
     write_json(folder / "model_index.json", index)
     write_json(folder / "scheduler" / "scheduler_config.json", scheduler)

@@ -44,7 +44,7 @@ def test_the_tiny_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatc
     def fail(*arguments, **options):
         raise OSError("disk full")
 
-    monkeypatch.setattr("sld.checkpoints.tiny.write_clip_tokenizer", fail)
+    monkeypatch.setattr("sld.checkpoints.tiny.stable_diffusion.write_clip_tokenizer", fail)
     with pytest.raises(OSError, match="disk full"):
         sld.write_tiny_checkpoint(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
