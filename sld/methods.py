@@ -163,7 +163,7 @@ def _as_known(method: Method) -> Method:
             )
         return method
     definition, known_definition = (
-        (m.safety, m.concept, m.negative_prompt or "", m.prefix, m.space) for m in (method, known)
+        (m.safety, m.concept, m.negative_prompt, m.prefix, m.space) for m in (method, known)
     )
     if method.name != known.name or definition != known_definition or (method.preset is None) != (known.preset is None):
         problem = "another definition of it" if method.name == known.name else f"{method.name!r}, which differs in case"

@@ -61,9 +61,7 @@ def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
 
 
 def _never_acting(plan: Plan, model: LoadedModel) -> Iterator[str]:
-    from sld.stepping import start
-
-    calls = len(start(model.scheduler, plan.protocol.steps).timesteps)
+    calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)
     names = [m.name for m in plan.methods if m.safety is not None and m.safety.warmup_steps >= calls]
     if names:
         yield f"{', '.join(names)}: safety guidance never acts: its warm-up outlasts the {calls} denoiser calls."

@@ -199,6 +199,7 @@ class LatentDiffusion:
             "revision": self.source.revision,
             "weights": self._digests,
             "prediction_type": prediction_type(self.scheduler),
+            "space": self.space,
             "scheduler": type(self.scheduler).__name__,
             # Names with an underscore are diffusers' own bookkeeping, its version among them.
             "scheduler_config": {key: _json(value) for key, value in config.items() if not key.startswith("_")},

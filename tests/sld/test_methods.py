@@ -1,6 +1,7 @@
 """Methods: how they resolve, what a manifest says of them, and what is refused."""
 
 import pytest
+import torch
 
 import sld
 
@@ -59,3 +60,22 @@ def test_a_description_has_prefix_and_space_only_where_they_are_given():
     assert sld.METHODS["sld_max"].describe() == known
     mine = sld.Method("mine", "max", prefix="a kind picture of ", space="output")
     assert mine.describe() == known | {"name": "mine", "prefix": "a kind picture of ", "space": "output"}
+
+
+def test_a_prefix_stands_before_every_prompt_and_in_no_other_branch(model):
+    """Each method with a prefix gives the very bits of the same method without, on prompts that begin with it."""
+    options = {"steps": 4, "seeds": [1, 2], "height": 32, "width": 32, "decode": False, "batch_size": 4}
+    options["guidance_scale"] = [7.5, 1.0]  # the second row has no other branch
+    plain = [
+        sld.Method("n", negative_prompt="ugly"),
+        sld.Method("s", sld.SafetyPreset(1, 1000, 0.01, 0.3, 0.4), "blood"),
+    ]
+    kind = [sld.Method(f"{m.name}_kind", m.preset, m.concept, m.negative_prompt, "a kind ") for m in plain]
+    kind.append(sld.Method("kind", prefix="a kind "))
+    prompts = ["cat", "red house"]
+    found = sld.sample(model, prompts, ["baseline", *plain, *kind], **options).latents
+    prefixed = sld.sample(model, [f"a kind {prompt}" for prompt in prompts], ["baseline", *plain], **options).latents
+    for name, latents in prefixed.items():
+        with_prefix = found["kind" if name == "baseline" else f"{name}_kind"]
+        assert torch.equal(with_prefix, latents), name
+        assert not any(torch.equal(with_prefix[row], found[name][row]) for row in (0, 1)), name
