@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sld.checkpoints.classes import named_class
+from sld.checkpoints.components import Checkpoint
 from sld.checkpoints.files import read_json
+from sld.checkpoints.layout import named_class
 from sld.errors import InputError, first_line
 from sld.gain import is_flow
 
@@ -56,13 +57,13 @@ def check_name(name: str) -> str:
     return classes[0]
 
 
-def read_scheduler(folder: Path):
+def read_scheduler(checkpoint: Checkpoint):
     """Return the scheduler of a checkpoint in diffusers' layout; raises `InputError` if it is unusable."""
-    config = scheduler_settings(folder)
+    config = scheduler_settings(checkpoint)
     return from_config(config["_class_name"], config)
 
 
-def scheduler_settings(folder: Path) -> dict[str, Any]:
+def scheduler_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the configuration of a checkpoint's scheduler, including its class.
 
     The class is that of model_index.json, as in diffusers, which reads only settings from the scheduler's own file.
@@ -70,11 +71,12 @@ def scheduler_settings(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: it names no scheduler.
     """
-    config, index = read_json(folder / CONFIG), read_json(folder / "model_index.json")
-    named, own = named_class(index, "scheduler"), config.get("_class_name")
+    path = checkpoint.folder / CONFIG
+    config = read_json(path)
+    named, own = named_class(checkpoint.index, "scheduler"), config.get("_class_name")
     if own is not None:
         beside = f", beside {named} in model_index.json" if named else ""
-        _class(str(own), f"_class_name in {folder / CONFIG}{beside}")
+        _class(str(own), f"_class_name in {path}{beside}")
     return config | {"_class_name": named or str(own)}
 
 

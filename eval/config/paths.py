@@ -33,17 +33,21 @@ def _check_model(chosen: ModelSettings) -> None:
     source = SOURCES[chosen.kind]
     if not source.draws:
         return
-    from sld.checkpoints import components, files, sources
+    from sld.checkpoints import files, sources
 
     if not source.ships and sources.hub_id(chosen.path) is None:
         path = sources.locate(chosen.path, local=True).path
         if path.is_dir():
+            from sld.checkpoints.components import component_files, open_checkpoint
+
             files.check_alone(path, chosen.config, chosen.prediction_type)
-            components.component_files(path, chosen.allow_pickle)
+            component_files(open_checkpoint(path), chosen.allow_pickle)
         else:
             files.check_weights(path, chosen.allow_pickle)
     if chosen.config:
         files.check_config(Path(chosen.config))
     if chosen.unet:
-        for path in components.unet_files(Path(chosen.unet), chosen.allow_pickle):
+        from sld.checkpoints.components import replacement_files
+
+        for path in replacement_files("unet", Path(chosen.unet), chosen.allow_pickle):
             files.check_weights(path, chosen.allow_pickle)

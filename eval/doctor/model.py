@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import i2p
 from eval.config.keys import MODEL, as_keys
@@ -14,11 +15,18 @@ from eval.doctor.check import OK, SKIPPED, Check
 from eval.doctor.files import are_read, described, digest_of, not_cached
 from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
-from sld.checkpoints.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
+from sld.checkpoints.components import (
+    Checkpoint,
+    component_files,
+    open_checkpoint,
+    replacement_files,
+    variants_left_aside,
+    weight_names,
+)
+from sld.checkpoints.family import Family
 from sld.checkpoints.marks import Marks
 from sld.checkpoints.variants import left_aside
-from sld.models.stable_diffusion import StableDiffusion
-from sld.models.text import read_tokenizer
+from sld.models.text import read_tokenizers
 from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
 
@@ -41,10 +49,10 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
     where = "the demo world's, as trained" if source.ships else str(place)
     where = f"{chosen.path} in the hub's cache" if hub else where
-    with _checked_weights(chosen, place) as (folder, remarks):
+    with _checked_weights(chosen, place) as (checkpoint, remarks):
         checks = [Check("model", OK, "; ".join([f"{where}: {described(paths, digests)}", *remarks]))]
         if chosen.unet:
-            checks.append(_replacing_unet(chosen, folder, digests))
+            checks.append(_replacing_unet(chosen, checkpoint, digests))
     return checks
 
 
@@ -52,42 +60,45 @@ def _is_whole(chosen: ModelSettings) -> bool:
     """Whether the hub's cache has a file of every part of a checkpoint, so that the fault is not a missing download."""
     try:
         place = sources.locate(chosen.path, chosen.allow_pickle, local=True).path
-        component_files(place, chosen.allow_pickle)
+        checkpoint = open_checkpoint(place)
+        parts = (*component_files(checkpoint, chosen.allow_pickle), *checkpoint.tokenizers, "scheduler")
     except Exception:
         return False
-    return all(any((place / part).glob("*.json")) for part in (*COMPONENTS, "scheduler", "tokenizer"))
+    return all(any((place / part).glob("*.json")) for part in parts)
 
 
 @contextlib.contextmanager
-def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Check every weight's name and shape as loading does; give the configuration's folder, and remarks."""
+def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Checkpoint, list[str]]]:
+    """Check every weight's name and shape as loading does; give the configuration, and remarks."""
     from sld.checkpoints.weights_check import check_components
 
     if not place.is_dir():
         file = _single_file(chosen, place)
         file.check_weights()
-        with file.folder() as folder:
+        with file.configuration() as configuration:
             obeyed = [f"marked {mark} ({setting})" for mark, setting in file.scheduler()[1].items()]
-            yield folder, [*obeyed, *_unused(file.left_aside)]
+            yield configuration, [*obeyed, *_unused(file.left_aside)]
         return
     aside: list[str] = []
+    checkpoint = open_checkpoint(place)
     if not SOURCES[chosen.kind].ships:  # the digests of those that ship are known
-        components = component_files(place, chosen.allow_pickle)
-        check_components(place, components, chosen.allow_pickle)
-        aside = variants_left_aside(components)
-    yield place, _unused(aside)
+        chosen_files = component_files(checkpoint, chosen.allow_pickle)
+        check_components(checkpoint, chosen_files, chosen.allow_pickle)
+        aside = variants_left_aside(chosen_files)
+    yield checkpoint, _unused(aside)
 
 
 def _unused(aside: Sequence[str]) -> list[str]:
     return [f"left aside: {', '.join(aside)}"] if aside else []
 
 
-def _replacing_unet(chosen: ModelSettings, base: Path, digests: bool) -> Check:
+def _replacing_unet(chosen: ModelSettings, base: Checkpoint, digests: bool) -> Check:
     from sld.checkpoints.weights_check import check_replacement, configured
 
     paths, place = _unet(chosen), Path(chosen.unet)
-    unet = configured("unet", base / "unet")
-    check_replacement("unet", unet, paths, place, chosen.allow_pickle)
+    component = base.family.component("unet")
+    unet = configured(component, base.folder / "unet")
+    check_replacement(component, unet, paths, place, chosen.allow_pickle)
     finding = f"{chosen.unet}: {described(paths, digests)}"
     if place.is_dir() and (aside := left_aside(paths, "unet")):
         finding += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"
@@ -104,7 +115,7 @@ def _single_file(chosen: ModelSettings, path: Path):
 def weights(chosen: ModelSettings, digests: bool) -> dict[str, str] | None:
     """Return the digests of the model's weights by name, None for large files unless `digests`."""
     place, paths = _weights(chosen)
-    paths_by_name = weight_names(place, paths, _unet(chosen) if chosen.unet else ())
+    paths_by_name = weight_names(place, paths, {"unet": _unet(chosen)} if chosen.unet else {})
     if not are_read(paths_by_name.values(), digests):
         return None
     return {name: digest_of(path) for name, path in paths_by_name.items()}
@@ -118,18 +129,19 @@ def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
         return place, sorted(place.rglob("*.safetensors"))
     if place.is_dir():
         files.check_alone(place, chosen.config, chosen.prediction_type)
-        components = component_files(place, chosen.allow_pickle)
-        for part in components:
+        checkpoint = open_checkpoint(place)
+        chosen_files = component_files(checkpoint, chosen.allow_pickle)
+        for part in chosen_files:
             files.read_json(place / part / "config.json")
-        check_classes(place)
-        read_tokenizer(place)
-        return place, [path for part in components.values() for path in part]
+        check_classes(checkpoint)
+        read_tokenizers(place, checkpoint.tokenizers)
+        return place, [path for paths in chosen_files.values() for path in paths]
     files.check_weights(place, chosen.allow_pickle)
     return place, [place]
 
 
 def _unet(chosen: ModelSettings) -> list[Path]:
-    paths = unet_files(Path(chosen.unet), chosen.allow_pickle)
+    paths = replacement_files("unet", Path(chosen.unet), chosen.allow_pickle)
     for path in paths:
         files.check_weights(path, chosen.allow_pickle)
     return paths
@@ -138,18 +150,20 @@ def _unet(chosen: ModelSettings) -> list[Path]:
 @as_keys(MODEL)
 def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
     """Check the scheduler that the run would use, and whether it can take that many steps."""
-    own, marks = _own_scheduler(chosen)
-    used = make_scheduler(protocol.scheduler, own, StableDiffusion.standard, StableDiffusion.fixed)
+    own, marks, family = _own_scheduler(chosen)
+    used = make_scheduler(protocol.scheduler, own, family.model.standard, family.model.fixed)
     name = type(used).__name__
     marks.check(used)
     start(used, protocol.steps)
     return Check("scheduler", OK, f"{name}, {protocol.steps} steps")
 
 
-def _own_scheduler(chosen: ModelSettings) -> tuple:
-    """The scheduler of the model itself, and the marks of a single file that concern it."""
+def _own_scheduler(chosen: ModelSettings) -> tuple[Any, Marks, Family]:
+    """The scheduler of the model itself, the marks of a single file that concern it, and the model's family."""
     place = sources.locate(SOURCES[chosen.kind].model_path(chosen), local=True).path
     if place.is_dir():
-        return read_scheduler(place), Marks()
+        checkpoint = open_checkpoint(place)
+        return read_scheduler(checkpoint), Marks(), checkpoint.family
     file = _single_file(chosen, place)
-    return file.scheduler()[0], file.marks
+    with file.configuration() as configuration:
+        return file.scheduler()[0], file.marks, configuration.family

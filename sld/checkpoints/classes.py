@@ -4,38 +4,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sld.checkpoints.components import ACCEPTED, COMPONENTS
+from sld.checkpoints.components import Checkpoint
+from sld.checkpoints.family import TOKENIZERS
 from sld.checkpoints.files import read_json
+from sld.checkpoints.layout import named_class
 from sld.errors import InputError
 
-_TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 # Written by generic tokenizer classes, with the vocabulary in tokenizer.json.
 _PLAIN = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
 
 
-def named_class(index: Mapping[str, Any], part: str) -> str | None:
-    """Return the class that model_index.json names for a part; None if it names none."""
-    entry = index.get(part)
-    return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
-
-
-def check_classes(folder: Path) -> None:
+def check_classes(checkpoint: Checkpoint) -> None:
     """Raise `InputError` if a part's own configuration names another kind of class than model_index.json.
 
     diffusers takes the class of model_index.json whatever the part says, and so builds a part from the configuration of
     a different kind of part. The scheduler's own class does count: see `sld.schedulers.read_scheduler`.
     """
-    index = read_json(folder / "model_index.json")
-    tokenizer = named_class(index, "tokenizer")
-    _check("tokenizer", tokenizer, _TOKENIZERS, folder / "model_index.json")
-    for part, expected in COMPONENTS.items():
-        path = folder / part / "config.json"
+    folder, index = checkpoint.folder, checkpoint.index
+    for tokenizer, encoder in checkpoint.tokenizers.items():
+        _check(tokenizer, named_class(index, tokenizer), TOKENIZERS[encoder.cls], folder / "model_index.json")
+    for component in checkpoint.components:
+        part, path = component.part, folder / component.part / "config.json"
         if path.is_file():  # a missing one is reported where it is read
             for name in _named_in(read_json(path)):
-                _check(part, name, (expected, *ACCEPTED.get(part, ())), path, named_class(index, part))
-    path = folder / "tokenizer" / "tokenizer_config.json"
-    if path.is_file():
-        _check("tokenizer", read_json(path).get("tokenizer_class"), (*_TOKENIZERS, *_PLAIN), path, tokenizer)
+                _check(part, name, (component.cls, *component.accepted), path, named_class(index, part))
+    for tokenizer, encoder in checkpoint.tokenizers.items():
+        path = folder / tokenizer / "tokenizer_config.json"
+        if path.is_file():
+            name = read_json(path).get("tokenizer_class")
+            _check(tokenizer, name, (*TOKENIZERS[encoder.cls], *_PLAIN), path, named_class(index, tokenizer))
 
 
 def _named_in(config: Mapping[str, Any]) -> tuple[Any, ...]:

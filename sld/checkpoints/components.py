@@ -1,62 +1,105 @@
-"""The components of a checkpoint in diffusers' layout, and the files of their weights."""
+"""A checkpoint in diffusers' layout: its family, its components, and the files of their weights."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sld.checkpoints.family import TITLES, Component, Family
 from sld.checkpoints.files import read_json
+from sld.checkpoints.layout import named_class
 from sld.checkpoints.variants import left_aside, weight_files
 from sld.errors import InputError
-
-# The classes that load the components, of diffusers and transformers.
-COMPONENTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
-# Other classes that a component's own configuration may name: transformers takes the text tower out of a whole CLIP.
-ACCEPTED = {"text_encoder": ("CLIPTextModelWithProjection", "CLIPModel")}
+from sld.models.families import family_of
 
 
-def component_files(folder: Path, allow_pickle: bool) -> dict[str, list[Path]]:
-    """Return the weight files of each component of a checkpoint in diffusers' layout, without reading the weights.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in diffusers' layout.
+
+    Attributes:
+        folder: of the checkpoint.
+        index: the content of its model_index.json.
+        family: that the index names.
+    """
+
+    folder: Path
+    index: Mapping[str, Any]
+    family: Family
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The components of the family, except optional ones that the checkpoint lacks."""
+        return tuple(c for c in self.family.components if not c.optional or named_class(self.index, c.part))
+
+    @property
+    def tokenizers(self) -> dict[str, Component]:
+        """The text encoder of each tokenizer, by the tokenizer's folder; without those of absent encoders."""
+        present = {component.part: component for component in self.components}
+        return {folder: present[part] for folder, part in self.family.tokenizers.items() if part in present}
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Return the checkpoint in a folder, of which only model_index.json is read.
 
     Raises:
-        InputError: the checkpoint is of another kind, or weights are missing, damaged or only pickles.
+        InputError: it is of an unknown family, or names components of other classes than its family's.
     """
     index = read_json(folder / "model_index.json")
-    for part, expected in COMPONENTS.items():
-        entry = index.get(part)
-        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-        if name != expected or "text_encoder_2" in index:
+    family = family_of(index, str(folder))
+    surplus = {part for part in index if part.startswith("text_encoder") and named_class(index, part)}
+    surplus -= {component.part for component in family.components}
+    for component in family.components:
+        name = named_class(index, component.part)
+        if (name or not component.optional) and (name != component.cls or surplus):
             raise InputError(
-                f"{folder} must be a Stable Diffusion 1.x or 2.x checkpoint with {part} of class {expected}, found "
+                f"{folder} must be a {family.title} checkpoint with {component.part} of class {component.cls}, found "
                 f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'}: choose another checkpoint"
             )
-    return {part: weight_files(folder / part, part, allow_pickle) for part in COMPONENTS}
+    return Checkpoint(folder, index, family)
 
 
-def unet_files(path: Path, allow_pickle: bool) -> list[Path]:
-    """Return the weight files of a separate UNet, which is a file or a folder.
+def component_files(checkpoint: Checkpoint, allow_pickle: bool) -> dict[str, list[Path]]:
+    """Return the weight files of each component of a checkpoint, without reading the weights.
+
+    Raises:
+        InputError: weights are missing, damaged or only pickles.
+    """
+    return {c.part: weight_files(checkpoint.folder / c.part, c.part, allow_pickle) for c in checkpoint.components}
+
+
+def replacement_files(part: str, path: Path, allow_pickle: bool) -> list[Path]:
+    """Return the weight files of a separate component, which is a file or a folder.
 
     Raises:
         InputError: there are none, or only one of several shards.
     """
+    title = TITLES[part]
     if not path.exists():
         raise InputError(
-            f"unet must be a folder or file with UNet weights, found nothing at {path}: correct unet=PATH", "unet=PATH"
+            f"{part} must be a folder or file with {title} weights, found nothing at {path}: correct {part}=PATH",
+            f"{part}=PATH",
         )
     if re.search(r"-\d{5}-of-\d{5}(?=\.)", path.name) and path.is_file():
         raise InputError(
-            f"unet must be a complete UNet, found one of several shards at {path}: give its folder, unet={path.parent}",
-            f"unet={path.parent}",
+            f"{part} must be a complete {title}, found one of several shards at {path}: give its folder, "
+            f"{part}={path.parent}",
+            f"{part}={path.parent}",
         )
-    folder = path / "unet" if (path / "unet").is_dir() else path
-    return weight_files(folder, "unet", allow_pickle) if path.is_dir() else [path]
+    folder = path / part if (path / part).is_dir() else path
+    return weight_files(folder, part, allow_pickle) if path.is_dir() else [path]
 
 
-def weight_names(place: Path, weights: Sequence[Path], unet: Sequence[Path] = ()) -> dict[str, Path]:
-    """Return the weight files of a checkpoint and of a separate UNet by names that are the same for any copy."""
+def weight_names(
+    place: Path, weights: Sequence[Path], replaced: Mapping[str, Sequence[Path]] | None = None
+) -> dict[str, Path]:
+    """Return the weight files of a checkpoint and of replaced parts by names that are the same for any copy."""
     root = place if place.is_dir() else place.parent
-    return {path.relative_to(root).as_posix(): path for path in weights} | {f"unet={path.name}": path for path in unet}
+    own = {path.relative_to(root).as_posix(): path for path in weights}
+    return own | {f"{part}={path.name}": path for part, paths in (replaced or {}).items() for path in paths}
 
 
-def variants_left_aside(components: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Return the weight files of a checkpoint that are variants of those that are read, as `unet/NAME`."""
-    return [f"{part}/{name}" for part, chosen in components.items() for name in left_aside(chosen, part)]
+def variants_left_aside(chosen: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Return the weight files of a checkpoint that are variants of the chosen ones, as `unet/NAME`."""
+    return [f"{part}/{name}" for part, paths in chosen.items() for name in left_aside(paths, part)]

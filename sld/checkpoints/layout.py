@@ -73,6 +73,12 @@ def write_index(
     write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
 
 
+def named_class(index: Mapping[str, Any], part: str) -> str | None:
+    """Return the class that the content of model_index.json names for a part; None if it names none."""
+    entry = index.get(part)
+    return entry[1] if isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[1], str) else None
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a configuration, creating its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

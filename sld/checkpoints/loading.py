@@ -2,8 +2,8 @@
 
 import functools
 import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,24 @@ import torch
 
 from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
-from sld.checkpoints.components import COMPONENTS, component_files, unet_files, variants_left_aside, weight_names
+from sld.checkpoints.components import (
+    Checkpoint,
+    component_files,
+    open_checkpoint,
+    replacement_files,
+    variants_left_aside,
+    weight_names,
+)
+from sld.checkpoints.family import Component, Family
 from sld.checkpoints.finite import check_finite
-from sld.checkpoints.layout import write_json
-from sld.checkpoints.quiet import quiet
+from sld.checkpoints.pretrained import pretrained
 from sld.checkpoints.replaced import replace
-from sld.checkpoints.variants import STEMS, left_aside
-from sld.checkpoints.weights_check import check_components, check_replacement, configured, unmade
+from sld.checkpoints.variants import left_aside
+from sld.checkpoints.weights_check import check_components, check_replacement, configured
 from sld.devices import checked_device
-from sld.errors import InputError, first_three
-from sld.models.stable_diffusion import StableDiffusion
-from sld.models.text import read_tokenizer
+from sld.errors import InputError
+from sld.models import LoadedModel
+from sld.models.text import read_tokenizers
 from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import start
 
@@ -35,8 +42,28 @@ _DTYPES = {
     )
 }
 
-# Families by the pipeline that model_index.json names. Any other pipeline with the same components is Stable Diffusion.
-_FAMILIES: dict[str, type[StableDiffusion]] = {"StableDiffusionPipeline": StableDiffusion}
+
+@dataclass
+class _Loaded:
+    """A checkpoint's components, and what a manifest says of them.
+
+    Attributes:
+        family: of the checkpoint.
+        index: the content of model_index.json, empty for a single file.
+        components: that the checkpoint has.
+        parts: components, tokenizers and scheduler, by name.
+        places: the file or folder of each component.
+        weights: the weight files.
+        about: additions to the manifest.
+    """
+
+    family: Family
+    index: Mapping[str, Any]
+    components: Sequence[Component]
+    parts: dict[str, Any]
+    places: dict[str, Path]
+    weights: Sequence[Path]
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def load_model(
@@ -49,8 +76,8 @@ def load_model(
     config: str | os.PathLike | None = None,
     prediction_type: str | None = None,
     steps: int | None = None,
-) -> StableDiffusion:
-    """Load Stable Diffusion 1.x or 2.x.
+) -> LoadedModel:
+    """Load a text-to-image model of a family in `sld.models`.
 
     Args:
         source: a hub id `org/name[@revision]`, a folder in diffusers' layout, or a single file in the original layout.
@@ -74,108 +101,100 @@ def load_model(
     unet_path = None if unet is None else Path(unet).expanduser()
     if location.path.is_dir():
         files.check_alone(location.path, config, prediction_type)
-        parts, weights, about = _load_folder(location.path, unet_path, allow_pickle, used)
-        places = {part: location.path / part for part in COMPONENTS}
-        index = files.read_json(location.path / "model_index.json")
-        family = _FAMILIES.get(str(index.get("_class_name")), StableDiffusion)
+        loaded = _load_folder(open_checkpoint(location.path), unet_path, allow_pickle, used)
     else:
-        from sld.checkpoints.single_file import check_single_file, load_single_file
+        from sld.checkpoints.single_file import check_single_file
 
-        file = check_single_file(location.path, allow_pickle, config, prediction_type)
-        file.check_weights()
-        with file.folder() as folder:
-            _check_unet(folder, unet_path, allow_pickle)
-        own, obeyed = file.scheduler()
-        stepped = used(own)
-        file.marks.check(stepped)
-        parts = load_single_file(file) | {"scheduler": stepped}
-        weights, about = [location.path], {"obeyed": obeyed} if obeyed else {}
-        about |= {"left_aside": file.left_aside} if file.left_aside else {}
-        places = dict.fromkeys(COMPONENTS, location.path)
-        family, index = StableDiffusion, {}
-    replaced: list[Path] = []
+        loaded = _load_file(
+            check_single_file(location.path, allow_pickle, config, prediction_type), unet_path, allow_pickle, used
+        )
+    replaced: dict[str, list[Path]] = {}
     if unet_path is not None:
-        places["unet"], replaced = unet_path, unet_files(unet_path, allow_pickle)
-        about["replaced"] = {"unet": replace("unet", parts["unet"], replaced, unet_path, allow_pickle).describe()}
-        if unet_path.is_dir() and (unread := left_aside(replaced, "unet")):
-            about["left_aside"] = [*about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
-    check_finite({part: parts[part] for part in COMPONENTS}, dtype, places)
-    named = weight_names(location.path, weights, replaced)
-    return family(parts, index=index, device=device, dtype=dtype, source=location, weights=named, about=about)
+        component = loaded.family.component("unet")
+        loaded.places["unet"], replaced["unet"] = unet_path, replacement_files("unet", unet_path, allow_pickle)
+        audit = replace(component, loaded.parts["unet"], replaced["unet"], unet_path, allow_pickle)
+        loaded.about["replaced"] = {"unet": audit.describe()}
+        if unet_path.is_dir() and (unread := left_aside(replaced["unet"], "unet")):
+            loaded.about["left_aside"] = [*loaded.about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
+    check_finite(loaded.components, loaded.parts, dtype, loaded.places)
+    return loaded.family.model(
+        loaded.parts,
+        index=loaded.index,
+        device=device,
+        dtype=dtype,
+        source=location,
+        weights=weight_names(location.path, loaded.weights, replaced),
+        about=loaded.about,
+    )
 
 
-def _used_scheduler(choice: Any, steps: int | None, own: Any):
+def _used_scheduler(choice: Any, steps: int | None, own: Any, family: Family):
     """Return the scheduler to use in place of a checkpoint's own, after a check that it can take so many steps."""
-    scheduler = make_scheduler(choice, own, StableDiffusion.standard, StableDiffusion.fixed)
+    scheduler = make_scheduler(choice, own, family.model.standard, family.model.fixed)
     if steps is not None:
         start(scheduler, steps)
     return scheduler
 
 
 def _load_folder(
-    folder: Path, unet: Path | None, allow_pickle: bool, used: Callable[[Any], Any]
-) -> tuple[dict[str, Any], list[Path], dict[str, Any]]:
-    """Return the components in a folder in diffusers' layout, their weight files, and additions to the manifest.
-
-    `used` returns the scheduler to use in place of the folder's own.
-    """
-    import diffusers
-    import transformers
-
-    components = component_files(folder, allow_pickle)
+    checkpoint: Checkpoint, unet: Path | None, allow_pickle: bool, used: Callable[[Any, Family], Any]
+) -> _Loaded:
+    """Load a checkpoint in diffusers' layout; `used` returns the scheduler to use in place of its own."""
+    folder = checkpoint.folder
+    weights = component_files(checkpoint, allow_pickle)
     # Small files come first: they can be refused before gigabytes are read.
-    check_classes(folder)
-    parts = {"scheduler": used(read_scheduler(folder)), "tokenizer": read_tokenizer(folder)}
-    check_components(folder, components, allow_pickle)
-    _check_unet(folder, unet, allow_pickle)
-    for part, paths in components.items():
-        cls = getattr(transformers if part == "text_encoder" else diffusers, COMPONENTS[part])
-        parts[part] = _pretrained(cls, folder / part, part, paths, allow_pickle)
-    unread = variants_left_aside(components)
-    return parts, [path for paths in components.values() for path in paths], {"left_aside": unread} if unread else {}
+    check_classes(checkpoint)
+    parts: dict[str, Any] = dict.fromkeys(c.part for c in checkpoint.family.components)
+    parts |= dict.fromkeys(checkpoint.family.tokenizers)
+    parts |= {
+        "scheduler": used(read_scheduler(checkpoint), checkpoint.family),
+        **read_tokenizers(folder, checkpoint.tokenizers),
+    }
+    check_components(checkpoint, weights, allow_pickle)
+    _check_unet(checkpoint, unet, allow_pickle)
+    for component in checkpoint.components:
+        parts[component.part] = pretrained(component, folder / component.part, weights[component.part], allow_pickle)
+    unread = variants_left_aside(weights)
+    return _Loaded(
+        checkpoint.family,
+        checkpoint.index,
+        checkpoint.components,
+        parts,
+        {part: folder / part for part in weights},
+        [path for paths in weights.values() for path in paths],
+        {"left_aside": unread} if unread else {},
+    )
 
 
-def _pretrained(cls: type, folder: Path, part: str, paths: Sequence[Path], allow_pickle: bool) -> torch.nn.Module:
-    """Return a component from these weight files of its folder, ignoring any others there."""
-    pickled = paths[0].suffix != ".safetensors"
-    with tempfile.TemporaryDirectory() as place, quiet():
-        _link(folder, Path(place), STEMS[part][pickled], paths, allow_pickle)
-        try:
-            model, info = cls.from_pretrained(
-                place, use_safetensors=not pickled, local_files_only=True, output_loading_info=True
-            )
-        except Exception as error:  # a foreign config or weights make the libraries raise nearly anything
-            raise unmade(cls.__name__, error, folder) from error
-    # The libraries fill missing weights with random numbers. In shards they miss old names of the VAE's attention.
-    wrong = sorted(info["missing_keys"]) or sorted(str(key) for key in info["mismatched_keys"])
-    if wrong:
-        raise InputError(
-            f"{folder} must hold all weights of a {cls.__name__}, found {len(wrong)} that it cannot read "
-            f"({first_three(wrong)}): download it again"
-        )
-    return model
+def _load_file(file, unet: Path | None, allow_pickle: bool, used: Callable[[Any, Family], Any]) -> _Loaded:
+    """Load a `sld.checkpoints.single_file.SingleFile`; `used` returns the scheduler to use in place of its own."""
+    from sld.checkpoints.single_file import load_single_file
+
+    file.check_weights()
+    own, obeyed = file.scheduler()
+    with file.configuration() as checkpoint:
+        _check_unet(checkpoint, unet, allow_pickle)
+    scheduler = used(own, checkpoint.family)
+    file.marks.check(scheduler)
+    about = {"obeyed": obeyed} if obeyed else {}
+    about |= {"left_aside": file.left_aside} if file.left_aside else {}
+    return _Loaded(
+        checkpoint.family,
+        {},
+        checkpoint.components,
+        load_single_file(file) | {"scheduler": scheduler},
+        {component.part: file.path for component in checkpoint.components},
+        [file.path],
+        about,
+    )
 
 
-def _link(folder: Path, place: Path, stem: str, paths: Sequence[Path], allow_pickle: bool) -> None:
-    """Fill a folder with links to one set of weights, under the names that a library looks for first."""
-    (place / "config.json").symlink_to((folder / "config.json").resolve())
-    suffix = paths[0].suffix
-    if len(paths) == 1:
-        (place / f"{stem}{suffix}").symlink_to(paths[0].resolve())
-        return
-    weight_map = {}
-    for number, path in enumerate(paths, 1):
-        name = f"{stem}-{number:05}-of-{len(paths):05}{suffix}"
-        (place / name).symlink_to(path.resolve())
-        weight_map |= dict.fromkeys(files.read_headers(path, allow_pickle), name)
-    write_json(place / f"{stem}{suffix}.index.json", {"metadata": {}, "weight_map": weight_map})
-
-
-def _check_unet(base: Path, unet: Path | None, allow_pickle: bool) -> None:
-    """Refuse a separate UNet that does not fit the configuration at `base`, before gigabytes are read."""
+def _check_unet(base: Checkpoint, unet: Path | None, allow_pickle: bool) -> None:
+    """Refuse a separate UNet that does not fit a configuration, before gigabytes are read."""
     if unet is not None:
-        paths = unet_files(unet, allow_pickle)
-        check_replacement("unet", configured("unet", base / "unet"), paths, unet, allow_pickle)
+        component = base.family.component("unet")
+        paths = replacement_files("unet", unet, allow_pickle)
+        check_replacement(component, configured(component, base.folder / "unet"), paths, unet, allow_pickle)
 
 
 def _checked_dtype(dtype: str | torch.dtype) -> torch.dtype:

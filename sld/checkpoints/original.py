@@ -5,26 +5,27 @@ from pathlib import Path
 
 import torch
 
-from sld.checkpoints.components import COMPONENTS
+from sld.checkpoints.components import Checkpoint
+from sld.checkpoints.family import Component
 from sld.checkpoints.files import Header
 from sld.checkpoints.marks import NAMES
-from sld.checkpoints.weights_check import canonical, configured, is_harmless, refuse
+from sld.checkpoints.names import canonical, is_harmless
+from sld.checkpoints.weights_check import check_configuration, configured, refuse
 from sld.errors import InputError
-from sld.models.unet import check_text_to_image
 
 # Keys found only in this layout (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
 UNET = "model.diffusion_model.input_blocks.0.0.weight"
 AVERAGE = "model_ema."  # the moving average of `model.` during training
 
 
-def check_original(headers: Mapping[str, Header], folder: Path, path: Path, config: Path | None) -> None:
+def check_original(headers: Mapping[str, Header], checkpoint: Checkpoint, path: Path, config: Path | None) -> None:
     """Raise `InputError` unless a file holds the weights that a configuration asks for, and no others.
 
     Weights are mapped by diffusers' own conversion, applied to tensors that hold a number for each weight.
 
     Args:
         headers: of the file's tensors, by name.
-        folder: holds the configuration, in diffusers' layout.
+        checkpoint: its configuration, in diffusers' layout.
         path: the file.
         config: the user's configuration folder; None if the configuration is that of SD 1.x or 2.x.
     """
@@ -32,20 +33,21 @@ def check_original(headers: Mapping[str, Header], folder: Path, path: Path, conf
     expected: dict[str, tuple[int, ...]] = {}
     present: dict[str, Header] = {}
     used: set[str] = set()
-    models = {part: configured(part, folder / part) for part in COMPONENTS}
-    check_text_to_image(models["unet"].config, models["vae"].config, str(path))
+    models = {c.part: configured(c, checkpoint.folder / c.part) for c in checkpoint.components}
+    check_configuration(checkpoint, models, str(path))
     # A model of another kind (inpainting, depth, upscaling), whatever the configuration says.
     channels = {"in_channels": headers[UNET].shape[1]} if len(headers[UNET].shape) > 1 else {}
-    check_text_to_image(dict(models["unet"].config) | channels, models["vae"].config, str(path))
-    for part, model in models.items():
+    check_configuration(checkpoint, models, str(path), {"unet": channels})
+    for component in checkpoint.components:
+        part, model = component.part, models[component.part]
         numbers = {
             name: torch.tensor(number, dtype=torch.int32).expand(headers[name].shape)
             for number, name in enumerate(names)
         }
-        converted = _converted(part, model, numbers, path)
+        converted = _converted(component, model, numbers, path)
         for name, value in model.state_dict().items():
             expected[f"{part}.{name}"] = tuple(value.shape)
-            number = converted.get(canonical(part, name))
+            number = converted.get(canonical(component, name))
             if number is not None and number.numel():
                 source = names[int(number[(0,) * number.ndim])]
                 present[f"{part}.{name}"] = Header(tuple(number.shape), headers[source].floating)
@@ -59,23 +61,23 @@ def check_original(headers: Mapping[str, Header], folder: Path, path: Path, conf
     )
 
 
-def _converted(part: str, model, numbers: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+def _converted(component: Component, model, numbers: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
     """Return the numbers that stand for weights, by the weights' names in diffusers."""
     from diffusers.loaders import single_file_utils as diffusers
 
     try:
-        if part == "text_encoder":
+        if component.part == "text_encoder":
             if diffusers.is_clip_model(numbers):
                 converted = diffusers.convert_ldm_clip_checkpoint(numbers)
             else:
                 converted = diffusers.convert_open_clip_checkpoint(model, numbers)
-        elif part == "unet":
+        elif component.part == "unet":
             converted = diffusers.convert_ldm_unet_checkpoint(numbers, dict(model.config))
         else:
             converted = diffusers.convert_ldm_vae_checkpoint(numbers, dict(model.config))
     except Exception as error:  # the library may raise anything for names in an unexpected order
         raise InputError(
-            f"{path} must hold a {part} in the original layout, found one that diffusers does not convert "
+            f"{path} must hold a {component.title} in the original layout, found one that diffusers does not convert "
             f"({type(error).__name__}): download it again"
         ) from error
-    return {canonical(part, name): value for name, value in converted.items() if isinstance(value, torch.Tensor)}
+    return {canonical(component, name): value for name, value in converted.items() if isinstance(value, torch.Tensor)}

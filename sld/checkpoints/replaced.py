@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sld.checkpoints.family import Component
 from sld.checkpoints.files import read_tensors
-from sld.checkpoints.weights_check import TITLES, check_replacement
+from sld.checkpoints.weights_check import check_replacement
 from sld.errors import InputError
 
 
@@ -48,12 +49,14 @@ class Replaced:
 
 
 @torch.no_grad()  # some files hold parameters
-def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool) -> Replaced:
+def replace(
+    component: Component, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
+) -> Replaced:
     """Put the weights in files into a component, in place.
 
     Args:
-        part: the component's name, such as "unet".
-        module: the component.
+        component: whose weights are replaced.
+        module: the component, loaded.
         paths: the files.
         place: the file or folder that the user named, as the error names it.
         allow_pickle: read pickles, weights-only.
@@ -61,21 +64,21 @@ def replace(part: str, module: torch.nn.Module, paths: Sequence[Path], place: Pa
     Raises:
         InputError: the weights don't fit, or change nothing.
     """
-    check_replacement(part, module, paths, place, allow_pickle)
+    check_replacement(component, module, paths, place, allow_pickle)
     new = {name: value for path in paths for name, value in read_tensors(path, allow_pickle).items()}
     base = module.state_dict()
     different = [name for name, value in new.items() if not is_same(value, base[name])]
     if not different:
         raise InputError(
-            f"{place} must hold other weights than the base's for the {TITLES[part]}, found that all {len(new)} equal "
-            "them or are the same rounded to another precision, so that the base model would be evaluated: give the "
-            "changed weights"
+            f"{place} must hold other weights than the base's for the {component.title}, found that all {len(new)} "
+            "equal them or are the same rounded to another precision, so that the base model would be evaluated: give "
+            "the changed weights"
         )
     changed = math.hypot(*(norm(value.to(base[name].dtype) - base[name]) for name, value in new.items()))
     base_norm = math.hypot(*map(norm, base.values()))
     if not math.isfinite(base_norm):
         raise InputError(
-            f"the base's {TITLES[part]} must hold weights that are numbers, found NaN or infinity in those that "
+            f"the base's {component.title} must hold weights that are numbers, found NaN or infinity in those that "
             f"{place} is to replace: download the base again"
         )
     module.load_state_dict(new, strict=False)

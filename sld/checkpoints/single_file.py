@@ -10,13 +10,14 @@ from typing import Any
 
 from sld.checkpoints import files
 from sld.checkpoints.classes import check_classes
+from sld.checkpoints.components import Checkpoint, open_checkpoint
 from sld.checkpoints.layout import SD1_SCHEDULER, write_index, write_json
 from sld.checkpoints.marks import Marks, read_marks
 from sld.checkpoints.original import AVERAGE, UNET, check_original
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.tokenizer import END, write_clip_tokenizer
 from sld.errors import InputError, first_line
-from sld.models.text import read_tokenizer
+from sld.models.text import read_tokenizers
 from sld.schedulers import CONFIG, from_config, scheduler_settings
 
 # Keys of the text encoders in this layout.
@@ -55,7 +56,7 @@ class SingleFile:
 
     Attributes:
         path: the file.
-        config: the user's configuration folder; None if it gets the configuration of SD 1.x or 2.x.
+        config: the user's configuration; None if it gets that of SD 1.x or 2.x.
         second: whether it is SD 2.x.
         marks: in the file.
         prediction_type: "epsilon" or "v_prediction"; None if nothing says.
@@ -63,7 +64,7 @@ class SingleFile:
     """
 
     path: Path
-    config: Path | None
+    config: Checkpoint | None
     second: bool
     marks: Marks
     prediction_type: str | None
@@ -71,8 +72,8 @@ class SingleFile:
 
     def check_weights(self) -> None:
         """Raise `InputError` unless it holds the weights that its configuration asks for, and no others."""
-        with self.folder() as folder:
-            check_original(self.headers, folder, self.path, self.config)
+        with self.configuration() as checkpoint:
+            check_original(self.headers, checkpoint, self.path, self.config and self.config.folder)
 
     @property
     def left_aside(self) -> list[str]:
@@ -85,25 +86,25 @@ class SingleFile:
         if self.config is None:
             where, config = self.path, SD1_SCHEDULER | {"prediction_type": self.prediction_type or "epsilon"}
         else:
-            where, config = self.config / CONFIG, scheduler_settings(self.config)
+            where, config = self.config.folder / CONFIG, scheduler_settings(self.config)
         made, obeyed = self.marks.obey(config, where)
         return from_config(str(made.get("_class_name")), made), obeyed
 
     @contextlib.contextmanager
-    def folder(self) -> Iterator[Path]:
-        """Provide its configuration as a folder in diffusers' layout."""
+    def configuration(self) -> Iterator[Checkpoint]:
+        """Provide its configuration in diffusers' layout."""
         if self.config is not None:
             yield self.config
             return
         with tempfile.TemporaryDirectory() as folder:
             _write_config(Path(folder), self.second, self.prediction_type or "epsilon")
-            yield Path(folder)
+            yield open_checkpoint(Path(folder))
 
 
 def load_single_file(file: SingleFile) -> dict[str, Any]:
     """Return the components in a file by name, except the scheduler, once its weights are checked."""
-    with file.folder() as folder:
-        return _read(file.path, folder)
+    with file.configuration() as checkpoint:
+        return _read(file.path, checkpoint.folder)
 
 
 def check_single_file(
@@ -122,10 +123,12 @@ def check_single_file(
             "config says it",
             "prediction_type=",
         )
+    checkpoint = None
     if config is not None:
         files.check_config(Path(config))
-        check_classes(Path(config))
-        read_tokenizer(Path(config))
+        checkpoint = open_checkpoint(Path(config))
+        check_classes(checkpoint)
+        read_tokenizers(checkpoint.folder, checkpoint.tokenizers)
         prediction = None
     elif prediction_type not in (None, "epsilon", "v_prediction"):
         raise InputError(
@@ -144,7 +147,7 @@ def check_single_file(
                 "prediction_type=epsilon",
                 "prediction_type=v_prediction",
             )
-    file = SingleFile(path, None if config is None else Path(config), second, marks, prediction, headers)
+    file = SingleFile(path, checkpoint, second, marks, prediction, headers)
     file.scheduler()
     return file
 

@@ -10,15 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sld.checkpoints.family import library, stems
 from sld.checkpoints.files import PICKLES, check_safetensors, pickle_refused, read_json
 from sld.errors import InputError, first_three
 
-# How the weight files of each component begin, as safetensors and as pickles.
-STEMS = {
-    "unet": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
-    "vae": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
-    "text_encoder": ("model", "pytorch_model"),
-}
 SUFFIXES = (".safetensors", ".bin")
 _SHARD = r"-(?P<number>\d{5})-of-(?P<total>\d{5})"
 
@@ -84,7 +79,7 @@ def _choose(folder: Path, part: str, allow_pickle: bool) -> Variant:
         if named and pickled and not allow_pickle:
             break
         if len(names) > 1:
-            stem, suffix = STEMS[part][pickled], SUFFIXES[pickled]
+            stem, suffix = stems(part)[pickled], SUFFIXES[pickled]
             raise InputError(
                 f"{folder} must hold the weights {stem}{suffix}, found only the variants {', '.join(names)}: rename "
                 f"the files of the intended one to {stem}{suffix}"
@@ -96,7 +91,7 @@ def _choose(folder: Path, part: str, allow_pickle: bool) -> Variant:
     if pickles and len(pickles) == len(weights) and not allow_pickle:
         raise pickle_refused(pickles[0])
     names_found = f"only {first_three([path.name for path in weights])}" if weights else ""
-    expected = f"{STEMS[part][0]}.safetensors"
+    expected = f"{stems(part)[0]}.safetensors"
     raise InputError(
         f"{folder} must hold the weights {expected}, found {names_found or 'no such file'}: "
         + (f"rename the intended file to {expected}" if weights else "complete the checkpoint")
@@ -107,14 +102,14 @@ def _preferred(variants: Sequence[Variant], part: str) -> Variant:
     """Return the form that the part's library reads, of the same weights; an index whose shards are lost is stale."""
     complete = [variant for variant in variants if not variant.lacking] or variants
     # diffusers looks for an index first, transformers for the single file.
-    return sorted(complete, key=lambda variant: variant.sharded, reverse=part != "text_encoder")[0]
+    return sorted(complete, key=lambda variant: variant.sharded, reverse=library(part) == "diffusers")[0]
 
 
 def _variants(folder: Path, part: str) -> Iterator[Variant]:
     names = sorted(path.name for path in folder.iterdir())
     indexed = set()
     for pickled in (False, True):
-        stem, suffix = STEMS[part][pickled], SUFFIXES[pickled]
+        stem, suffix = stems(part)[pickled], SUFFIXES[pickled]
         for name in names:
             if match := re.fullmatch(rf"{stem}{re.escape(suffix)}\.index(?:\.(?P<name>[^.]+))?\.json", name):
                 listed = _listed(folder / name, part)
@@ -140,7 +135,7 @@ def _sharded(folder: Path, variant: str, pickled: bool, listed: Sequence[str]) -
 
 def _parsed(name: str, part: str) -> re.Match | None:
     """Match a weight file's name; a variant's name comes before the shard's number, or after it in old files."""
-    stem = STEMS[part][name.endswith(".bin")]
+    stem = stems(part)[name.endswith(".bin")]
     return re.fullmatch(rf"{stem}(?:\.(?P<name>[^.]+?))?(?:{_SHARD})?(?:\.(?P<last>[^.]+))?\.(?:safetensors|bin)", name)
 
 

@@ -4,70 +4,53 @@ A library fills missing weights with random numbers and drops those that it has 
 LoRA or an adapter saved with a UNet would then have no effect, and the base model be evaluated under its name.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sld.checkpoints.components import COMPONENTS
+from sld.checkpoints.components import Checkpoint
+from sld.checkpoints.family import Component, library
 from sld.checkpoints.files import Header, read_headers, read_json
+from sld.checkpoints.names import canonical, is_harmless
 from sld.errors import InputError, first_line, first_three
-from sld.models.unet import check_text_to_image
-
-TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
-_CLIP_EXTRAS = r"(?:vision_model\..*|visual_projection\.weight|text_projection(?:\.weight)?|logit_scale)"
-# Weights without a place that change no picture, and why. `layer` is a layer of the text encoder beyond its own.
-HARMLESS = {
-    "text_encoder": {
-        r"(?:text_model\.)?embeddings\.position_ids": "the numbers from 0 on, which the library computes itself",
-        _CLIP_EXTRAS: "CLIP's vision tower and what leads from text to it; SD takes the text's hidden states",
-        r"(?:text_model\.)?encoder\.layers\.(?P<layer>\d+)\..*": "layers that CLIP skip leaves out",
-    },
-    "single file": {
-        r"(?:alphas_cumprod|sqrt_|log_one_minus_|posterior_).*|betas|logvar|lvlb_weights": "the noise schedule",
-        r"global_step": "how far training was",
-        r"first_stage_model\.(?:loss|model_ema)\..*": "the VAE's training: its losses and moving average",
-        r"cond_stage_model\.(?:transformer\.)?(?:text_model\.)?" + _CLIP_EXTRAS: "as of a text encoder",
-        r"cond_stage_model\.(?:[a-z_]+\.)*position_ids": "as of a text encoder, under the names of several tools",
-        r"cond_stage_model\.transformer\.text_model\.encoder\.layers\.(?P<layer>\d+)\..*": "as of a text encoder",
-        r"cond_stage_model\.model\.(?:visual\..*|text_projection|logit_scale|attn_mask)": "as of a text encoder",
-        r"cond_stage_model\.model\.transformer\.resblocks\.(?P<layer>\d+)\..*": "as of a text encoder",
-    },
-}  # fmt: skip
-# Names of the attention in old VAEs, which diffusers reads.
-_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 # The purpose of a UNet with more input channels than latents have, by the number of channels.
 _OTHER_TASKS = {5: "depth to image", 7: "upscaling", 8: "editing a picture", 9: "inpainting"}
-# Keys of a UNet's configuration that the shapes of its weights do not determine.
-_COMPUTED_BY = (
-    *("act_fn", "attention_head_dim", "center_input_sample", "downsample_padding", "flip_sin_to_cos", "freq_shift"),
-    *("mid_block_scale_factor", "norm_eps", "norm_num_groups", "num_attention_heads", "resnet_out_scale_factor"),
-)
+# Keys of a configuration that the shapes of a model's weights do not determine, by its class.
+_CLIP_KEYS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
+_COMPUTED_BY = {
+    "UNet2DConditionModel": (
+        *("act_fn", "attention_head_dim", "center_input_sample", "downsample_padding", "flip_sin_to_cos", "freq_shift"),
+        *("mid_block_scale_factor", "norm_eps", "norm_num_groups", "num_attention_heads", "resnet_out_scale_factor"),
+    ),
+    "AutoencoderKL": (
+        *("act_fn", "latents_mean", "latents_std", "mid_block_add_attention", "norm_num_groups", "scaling_factor"),
+        "shift_factor",
+    ),
+    "CLIPTextModel": _CLIP_KEYS,
+    "CLIPTextModelWithProjection": _CLIP_KEYS,
+    "T5EncoderModel": (*("dense_act_fn", "layer_norm_epsilon", "num_heads", "relative_attention_max_distance"),),
+    "SD3Transformer2DModel": ("num_attention_heads", "patch_size", "qk_norm"),
+}
 
 
-def configured(part: str, folder: Path) -> torch.nn.Module:
+def configured(component: Component, folder: Path) -> torch.nn.Module:
     """Return a component built from its configuration, without weights.
 
     Raises:
         InputError: it cannot be built.
     """
-    import diffusers
-    import transformers
-
-    name = COMPONENTS[part]
     read_json(folder / "config.json")
     try:
+        cls = component.load_class()
         with torch.device("meta"):
-            if part == "text_encoder":
-                config = transformers.CLIPTextConfig.from_pretrained(folder, local_files_only=True)
-                return transformers.CLIPTextModel(config)
-            cls = getattr(diffusers, name)
+            if library(component.part) == "transformers":
+                return cls(cls.config_class.from_pretrained(folder, local_files_only=True))
             return cls.from_config(cls.load_config(folder, local_files_only=True))
     except Exception as error:  # a foreign configuration makes the libraries raise nearly anything
-        raise unmade(name, error, folder) from error
+        raise unmade(component.cls, error, folder) from error
 
 
 def unmade(name: str, error: Exception, folder: Path) -> InputError:
@@ -78,21 +61,45 @@ def unmade(name: str, error: Exception, folder: Path) -> InputError:
     )
 
 
-def check_components(folder: Path, components: Mapping[str, Sequence[Path]], allow_pickle: bool) -> None:
+def settings(model: torch.nn.Module) -> dict[str, Any]:
+    """Return the configuration of a model of diffusers or transformers."""
+    return model.config.to_dict() if hasattr(model.config, "to_dict") else dict(model.config)
+
+
+def check_configuration(
+    checkpoint: Checkpoint,
+    models: Mapping[str, torch.nn.Module],
+    source: str,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Raise `InputError` unless a checkpoint is a text-to-image model of its family.
+
+    Args:
+        checkpoint: whose family decides.
+        models: its components by name.
+        source: the checkpoint, as the error names it.
+        changes: by name, what a component's own weights say in place of its configuration.
+    """
+    configs = {part: settings(model) | dict((changes or {}).get(part, {})) for part, model in models.items()}
+    checkpoint.family.check(configs, source)
+
+
+def check_components(checkpoint: Checkpoint, files: Mapping[str, Sequence[Path]], allow_pickle: bool) -> None:
     """Raise `InputError` unless each component's files hold the weights of its configuration, and no others."""
-    models = {part: configured(part, folder / part) for part in components}
-    check_text_to_image(models["unet"].config, models["vae"].config, str(folder))
-    for part, paths in components.items():
-        _check_named(part, models[part], headers(paths, allow_pickle), "download it again", partly=False)
+    models = {c.part: configured(c, checkpoint.folder / c.part) for c in checkpoint.components}
+    check_configuration(checkpoint, models, str(checkpoint.folder))
+    for component in checkpoint.components:
+        tensors = headers(files[component.part], allow_pickle)
+        _check_named(component, models[component.part], tensors, "download it again", partly=False)
 
 
 def check_replacement(
-    part: str, model: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
+    component: Component, model: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
 ) -> None:
     """Raise `InputError` unless files hold weights of a component, all or some, under its library's names.
 
     Args:
-        part: the component's name, such as "unet".
+        component: whose weights are replaced.
         model: the component.
         paths: the files.
         place: the file or folder that the user named. A configuration in the folder must compute like the component's.
@@ -100,11 +107,11 @@ def check_replacement(
     """
     remedy = "choose the matching base checkpoint, or convert the file to diffusers' names"
     tensors = headers(paths, allow_pickle)
-    if part == "unet" and "conv_in.weight" in tensors:
+    if component.part == "unet" and "conv_in.weight" in tensors:
         _check_task(tensors["conv_in.weight"][0].shape, model.config["in_channels"], place)
-    _check_named(part, model, tensors, remedy, partly=True)
+    _check_named(component, model, tensors, remedy, partly=True)
     if place.is_dir():
-        _check_same_configuration(part, model.config, paths[0].parent)
+        _check_same_configuration(component, settings(model), paths[0].parent)
 
 
 def _check_task(first: tuple[int, ...], channels: int, place: Path) -> None:
@@ -117,23 +124,24 @@ def _check_task(first: tuple[int, ...], channels: int, place: Path) -> None:
         )
 
 
-def _check_same_configuration(part: str, config: Mapping[str, Any], folder: Path) -> None:
+def _check_same_configuration(component: Component, config: Mapping[str, Any], folder: Path) -> None:
     if not (folder / "config.json").is_file():
         return
-    config_of_files = configured(part, folder).config
-    for key in _COMPUTED_BY:
-        base, replacement = (_per_block(settings, key) for settings in (config, config_of_files))
+    config_of_files = settings(configured(component, folder))
+    for key in _COMPUTED_BY.get(component.cls, ()):
+        base, replacement = (_per_block(values, key) for values in (config, config_of_files))
         if base != replacement:
             raise InputError(
-                f"{folder / 'config.json'} must configure a {TITLES[part]} that computes like the base's, found "
+                f"{folder / 'config.json'} must configure a {component.title} that computes like the base's, found "
                 f"{key}={replacement!r} for {base!r}: choose the matching base checkpoint"
             )
 
 
 def _per_block(config: Mapping[str, Any], key: str) -> Any:
-    value, blocks = config.get(key), len(config["down_block_types"])
+    value = config.get(key)
     value = list(value) if isinstance(value, list | tuple) else value
-    return [value] * blocks if key == "attention_head_dim" and isinstance(value, int) else value
+    per_block = key == "attention_head_dim" and isinstance(value, int)
+    return [value] * len(config["down_block_types"]) if per_block else value
 
 
 def headers(paths: Iterable[Path], allow_pickle: bool) -> dict[str, tuple[Header, Path]]:
@@ -155,22 +163,22 @@ def headers(paths: Iterable[Path], allow_pickle: bool) -> dict[str, tuple[Header
 
 
 def _check_named(
-    part: str, model: torch.nn.Module, tensors: Mapping[str, tuple[Header, Path]], remedy: str, partly: bool
+    component: Component, model: torch.nn.Module, tensors: Mapping[str, tuple[Header, Path]], remedy: str, partly: bool
 ) -> None:
-    expected_shapes = {canonical(part, name): tuple(value.shape) for name, value in model.state_dict().items()}
+    expected_shapes = {canonical(component, name): tuple(value.shape) for name, value in model.state_dict().items()}
     present: dict[str, Header] = {}
     surplus: dict[str, Path] = {}
     for name, (header, path) in tensors.items():
-        plain = canonical(part, name)
+        plain = canonical(component, name)
         if plain in expected_shapes and plain not in present:
             present[plain] = header
-        elif not is_harmless(part, name, model.config):
+        elif not is_harmless(component.cls, name, model.config):
             surplus[name] = path
     if partly:
         expected_shapes = {name: expected_shapes[name] for name in present}
     paths = list(surplus.values()) or list({path for _, path in tensors.values()})
     place = paths[0] if surplus or len(paths) == 1 else paths[0].parent
-    expected = f"the {TITLES[part]}'s weights{' or a part of them' * partly} and no others"
+    expected = f"the {component.title}'s weights{' or a part of them' * partly} and no others"
     refuse(expected, expected_shapes, present, list(surplus), place, remedy)
 
 
@@ -210,23 +218,3 @@ def refuse(
     if present and not any(misfit.values()):
         remedy, arguments = "merge LoRAs and adapters into the weights, or remove them", ()
     raise InputError(f"{place} must hold {expected}, found {', '.join(clauses_found)}: {remedy}", *arguments)
-
-
-def is_harmless(where: str, name: str, config: Any) -> bool:
-    """Return whether a weight without a place is one of `HARMLESS`; `config` is the model's or its text encoder's."""
-    for pattern in HARMLESS.get(where, ()):
-        if match := re.fullmatch(pattern, name):
-            layer = match.groupdict().get("layer")
-            return layer is None or int(layer) >= config.num_hidden_layers
-    return False
-
-
-def canonical(part: str, name: str) -> str:
-    """Return the main name of a weight, out of those that its library reads."""
-    if part == "text_encoder":  # transformers dropped this prefix from its class and reads both
-        return name.removeprefix("text_model.")
-    if part == "vae":
-        return re.sub(
-            r"(attentions\.\d+\.)(query|key|value|proj_attn)(?=\.)", lambda m: m[1] + _OLD_ATTENTION[m[2]], name
-        )
-    return name

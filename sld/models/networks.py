@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from sld.checkpoints.precision import dtypes
+
 
 class WholeDenoiser:
     """A denoiser of which no part is free of text, so that nothing is shared between the texts of a latent state.
@@ -40,9 +42,15 @@ def in_fours(rows: Tensor) -> Tensor:
 
 
 def placed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
-    """Return a component on a device, in a precision, ready to be evaluated."""
+    """Return a component on a device, in a precision, ready to be evaluated.
+
+    Layers that its library keeps in float32 (`sld.checkpoints.precision`) stay so.
+    """
+    kept = {name: module.state_dict()[name] for name, own in dtypes(module, dtype).items() if own != dtype}
     # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
     module = torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)
+    for name, weight in kept.items():
+        module.get_parameter(name).data = weight.to(device, torch.float32)
     # Weights in a memory-mapped file start wherever the file has them, and a CPU's products round by their alignment:
     # the same weights in another file would give other bits.
     return module._apply(lambda weight: weight.clone() if device.type == "cpu" and weight.data_ptr() % 64 else weight)

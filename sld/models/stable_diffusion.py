@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sld.checkpoints.family import Component, Family
 from sld.models.base import LatentDiffusion
 from sld.models.networks import placed
 from sld.models.sizes import default_size
@@ -29,7 +30,6 @@ class StableDiffusion(LatentDiffusion):
     fixed = MappingProxyType({"steps_offset": 1, "clip_sample": False})
 
     def __init__(self, parts: Mapping[str, Any], **options: Any):
-        check_text_to_image(parts["unet"].config, parts["vae"].config, options["source"].name)
         super().__init__(parts, **options)
         self.unet, self.tokenizer = self.network, parts["tokenizer"]
         self.stages = StagedUNet(self.unet)
@@ -43,3 +43,20 @@ class StableDiffusion(LatentDiffusion):
         mask = tokens.attention_mask.to(self.device) if getattr(config, "use_attention_mask", False) else None
         embeddings = self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
         return (self.stages.project(embeddings),)
+
+
+FAMILY = Family(
+    name=StableDiffusion.family,
+    title="Stable Diffusion 1.x or 2.x",
+    pipelines=("StableDiffusionPipeline",),
+    components=(
+        Component("unet", "UNet2DConditionModel"),
+        Component("vae", "AutoencoderKL"),
+        # transformers takes the text tower out of a whole CLIP.
+        Component("text_encoder", "CLIPTextModel", accepted=("CLIPTextModelWithProjection", "CLIPModel")),
+    ),
+    tokenizers={"tokenizer": "text_encoder"},
+    denoiser="unet",
+    check=lambda configs, source: check_text_to_image(configs["unet"], configs["vae"], source),
+    model=StableDiffusion,
+)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sld.checkpoints.family import Component, Family
 from sld.errors import InputError
 from sld.models.base import LatentDiffusion
 from sld.models.networks import WholeDenoiser, placed
@@ -29,7 +30,6 @@ class StableDiffusionXL(LatentDiffusion):
     standard = MappingProxyType(STABLE_DIFFUSION | {"timestep_spacing": "leading"})
 
     def __init__(self, parts: Mapping[str, Any], *, index: Mapping[str, Any], **options: Any):
-        check_base(parts["unet"].config, parts["text_encoder_2"].config.projection_dim, options["source"].name)
         super().__init__(parts, index=index, **options)
         self.stages = WholeDenoiser(self._run)
         self._encoders = [
@@ -89,3 +89,20 @@ def check_base(unet: Mapping[str, Any], pooled: int, source: str) -> None:
         f"{source} must hold the UNet of a Stable Diffusion XL base model, conditioned on {_SIZES} numbers of the "
         f"picture's size ({expected} values with the text), found one of {found}, as of a refiner: give the base model"
     )
+
+
+FAMILY = Family(
+    name=StableDiffusionXL.family,
+    title="Stable Diffusion XL",
+    pipelines=("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
+    components=(
+        Component("unet", "UNet2DConditionModel"),
+        Component("vae", "AutoencoderKL"),
+        Component("text_encoder", "CLIPTextModel", accepted=("CLIPTextModelWithProjection", "CLIPModel")),
+        Component("text_encoder_2", "CLIPTextModelWithProjection", accepted=("CLIPModel",)),
+    ),
+    tokenizers={"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2"},
+    denoiser="unet",
+    check=lambda configs, source: check_base(configs["unet"], configs["text_encoder_2"]["projection_dim"], source),
+    model=StableDiffusionXL,
+)

@@ -1,16 +1,17 @@
 """Texts as the text encoder reads them: with a vocabulary that fits, learned tokens in full, cut to its length."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sld.checkpoints.family import TOKENIZERS, Component
 from sld.errors import InputError, first_line
 
 # Any vocabulary that a model can be prompted in distinguishes these.
 _WORDS = ("a", "cat", "dog", "red", "house", "water", "person", "painting", "light", "oil", "by", "zebra")
 _ASKED = 400  # words of the vocabulary, each of which must be read as its own token
-_REMEDY = "complete its folder (vocab.json and merges.txt, or tokenizer.json)"
+_FILES = {"CLIP": "vocab.json and merges.txt, or tokenizer.json", "T5": "tokenizer.json, or spiece.model"}
 
 
 class Texts:
@@ -71,41 +72,52 @@ def _vectors(token: str, added: dict[str, int]) -> str:
     return " ".join(names)
 
 
-def read_tokenizer(folder: Path):
-    """Return the CLIP tokenizer of a checkpoint in diffusers' layout.
+def read_tokenizers(folder: Path, encoders: Mapping[str, Component]) -> dict[str, Any]:
+    """Return the tokenizers of a checkpoint in diffusers' layout by their folders' names.
+
+    Args:
+        folder: of the checkpoint.
+        encoders: the text encoder of each tokenizer.
 
     Raises:
-        InputError: there is none, it does not know words, or it has tokens without an embedding.
+        InputError: one is missing, does not know words, or has tokens without an embedding.
     """
-    from transformers import CLIPTextConfig
+    return {name: _read_tokenizer(folder, name, encoder) for name, encoder in encoders.items()}
 
-    tokenizer = load_tokenizer(folder / "tokenizer")
+
+def _read_tokenizer(folder: Path, name: str, encoder: Component):
+    tokenizer = load_tokenizer(folder / name, TOKENIZERS[encoder.cls][0])
     try:
-        config = CLIPTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
+        config = encoder.load_class().config_class.from_pretrained(folder / encoder.part, local_files_only=True)
     except Exception as error:  # the library may raise anything for a foreign configuration
         raise InputError(
-            f"{folder / 'text_encoder'} must hold the configuration of a CLIPTextModel, found another "
+            f"{folder / encoder.part} must hold the configuration of a {encoder.cls}, found another "
             f"({first_line(error)}): download it again"
         ) from error
-    check_vocabulary(tokenizer, config, folder / "tokenizer")
+    check_vocabulary(tokenizer, config, folder / name)
     return tokenizer
 
 
-def load_tokenizer(folder: Path):
-    """Return the CLIP tokenizer in a folder, without a check of its vocabulary.
+def load_tokenizer(folder: Path, cls: str = "CLIPTokenizer"):
+    """Return the tokenizer in a folder, without a check of its vocabulary.
+
+    Args:
+        folder: of the tokenizer.
+        cls: of transformers' tokenizers, CLIPTokenizer or T5Tokenizer.
 
     Raises:
         InputError: there is none.
     """
-    from transformers import CLIPTokenizer
+    import transformers
 
+    kind = cls.removesuffix("Tokenizer")
     if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder with CLIP's tokenizer, found none: complete the checkpoint")
+        raise InputError(f"{folder} must be a folder with {kind}'s tokenizer, found none: complete the checkpoint")
     try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return getattr(transformers, cls).from_pretrained(folder, local_files_only=True)
     except Exception as error:  # as above
         raise InputError(
-            f"{folder} must hold CLIP's tokenizer, found files from which it cannot be built ({first_line(error)}): "
+            f"{folder} must hold {kind}'s tokenizer, found files from which it cannot be built ({first_line(error)}): "
             "download them again"
         ) from error
 
@@ -117,14 +129,16 @@ def check_vocabulary(tokenizer: Any, config: Any, place: Path) -> None:
     texts are the same, and without its merges a vocabulary splits words into letters.
     """
     _check_settings(tokenizer, config, place)
+    kind = "T5" if type(tokenizer).__name__.startswith("T5") else "CLIP"
+    remedy = f"complete its folder ({_FILES[kind]})"
     vocabulary = tokenizer.get_vocab()
     tokens = 1 + max(vocabulary.values(), default=-1)
     read = tokenizer(list(_WORDS), add_special_tokens=False).input_ids
     unknown = tokenizer.unk_token_id
     if len({*map(tuple, read)}) < len(_WORDS) or not all(read) or any(unknown in numbers for numbers in read):
         raise InputError(
-            f"{place} must hold CLIP's vocabulary, found a tokenizer of {tokens:,} tokens that does not distinguish "
-            f"words: {_REMEDY}"
+            f"{place} must hold {kind}'s vocabulary, found a tokenizer of {tokens:,} tokens that does not distinguish "
+            f"words: {remedy}"
         )
     if tokens > config.vocab_size:
         raise InputError(
@@ -141,18 +155,15 @@ def check_vocabulary(tokenizer: Any, config: Any, place: Path) -> None:
     if len(broken) > len(words) // 20:
         raise InputError(
             f"{place} must hold the merges of CLIP's vocabulary, found that {broken[0]!r} and {len(broken) - 1} more "
-            f"of {len(words)} of its words are not read as one token: {_REMEDY}"
+            f"of {len(words)} of its words are not read as one token: {remedy}"
         )
 
 
 def _check_settings(tokenizer: Any, config: Any, place: Path) -> None:
     """Raise `InputError` unless texts can be cut and padded to one length."""
     length = tokenizer.model_max_length
-    if (
-        isinstance(length, bool)
-        or not isinstance(length, int | float)
-        or min(length, config.max_position_embeddings) < 3
-    ):
+    is_number = isinstance(length, int | float) and not isinstance(length, bool)
+    if not is_number or min(length, getattr(config, "max_position_embeddings", length)) < 3:
         raise InputError(  # two of the three are start and end
             f"{place} must hold a tokenizer that reads texts of 3 tokens or more, found model_max_length {length!r}: "
             "correct its tokenizer_config.json"

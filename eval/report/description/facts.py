@@ -9,10 +9,10 @@ from eval.report.description.methods import extensions, own_methods
 from eval.store.environment import EnvironmentImages, rows
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
+from sld.checkpoints.family import TITLES
 
 ELSEWHERE = "not known here: the pictures were made elsewhere"
 REPLAYED = "none here: the dataset's own results, replayed"
-TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
 
 
 def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentImages] = ()) -> list[tuple[str, str]]:

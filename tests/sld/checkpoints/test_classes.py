@@ -9,6 +9,7 @@ from diffusers import StableDiffusionPipeline
 
 import sld
 from sld.checkpoints.classes import check_classes
+from sld.checkpoints.components import open_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -35,7 +36,7 @@ def edit(path, drop=(), **changes):
 )
 def test_a_part_of_another_class_is_refused_with_both_names(copy, name, change, words):
     edit(copy / name, **change)
-    for look in (check_classes, sld.load_model):
+    for look in (lambda folder: check_classes(open_checkpoint(folder)), sld.load_model):
         with pytest.raises(sld.InputError, match=words):
             look(copy)
 

@@ -118,7 +118,7 @@ def test_a_folder_whose_unet_computes_otherwise_is_refused(checkpoint, base, tmp
 
 
 def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint, saved, monkeypatch):
-    monkeypatch.setattr("sld.checkpoints.loading._pretrained", lambda *_: pytest.fail("the base was read"))
+    monkeypatch.setattr("sld.checkpoints.loading.pretrained", lambda *_: pytest.fail("the base was read"))
     with pytest.raises(sld.InputError, match=r"1 that the model has no place for \('x'\)"):
         sld.load_model(checkpoint, unet=saved({"conv_in.bias": torch.ones(8), "x": torch.ones(1)}))
 

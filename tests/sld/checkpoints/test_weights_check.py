@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel
 
 import sld
-from sld.checkpoints.weights_check import HARMLESS
+from sld.checkpoints.names import HARMLESS
 
 UNET, VAE = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae"))
 TEXT = "text_encoder/model.safetensors"

@@ -13,7 +13,8 @@ from transformers import AddedToken, CLIPTextModel, CLIPTokenizer
 import i2p
 import sld
 from i2p.demo import trained
-from sld.models.text import Texts, load_tokenizer, read_tokenizer
+from sld.checkpoints.components import open_checkpoint
+from sld.models.text import Texts, load_tokenizer, read_tokenizers
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -21,6 +22,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.fixture
 def copy(checkpoint, tmp_path):
     return shutil.copytree(checkpoint, tmp_path / "copy")
+
+
+def read_tokenizer(folder):
+    return read_tokenizers(folder, open_checkpoint(folder).tokenizers)["tokenizer"]
 
 
 def refusal(folder):
