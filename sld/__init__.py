@@ -15,6 +15,8 @@ from sld.safety import SafetyGuidance
 
 _LAZY = {
     "Result": "sld.sampler",
+    "SafeLatentGuidance": "sld.guider",
+    "attach": "sld.attachment",
     "load_model": "sld.checkpoints.loading",
     "sample": "sld.sampler",
     "unit_noise": "sld.noise",
@@ -30,8 +32,10 @@ __all__ = [
     "InputError",
     "Method",
     "Result",
+    "SafeLatentGuidance",
     "SafetyGuidance",
     "SafetyPreset",
+    "attach",
     "is_method_name",
     "load_model",
     "resolve_methods",
