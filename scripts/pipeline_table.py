@@ -7,7 +7,7 @@ import ast
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,22 +50,24 @@ class Guidance:
     distilled: str
 
 
-def classes(root: Path) -> Iterator[tuple[str, ast.ClassDef]]:
-    """Yield (folder, class) of every pipeline with a sampling loop, deprecated ones aside."""
+def classes(root: Path) -> Iterator[tuple[str, ast.ClassDef, str]]:
+    """Yield (folder, class, source) of every pipeline with a sampling loop, deprecated ones aside."""
     for path in sorted(root.glob("*/pipeline_*.py")):
         if path.parent.name == "deprecated":
             continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        source = path.read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
             methods = {item.name for item in getattr(node, "body", []) if isinstance(item, ast.FunctionDef)}
             if isinstance(node, ast.ClassDef) and "__call__" in methods and "Pipeline" in node.name:
-                yield path.parent.name, node
+                yield path.parent.name, node, "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
-def read_guidance(pipeline: ast.ClassDef) -> Guidance:
+def read_guidance(pipeline: ast.ClassDef, source: str) -> Guidance:
     """Return how a class guides, from all expressions A + scale * (B - C) and all chunks in it."""
-    source, differences = ast.unparse(pipeline), list(_differences(pipeline))
-    pairs = [names for names in _chunks(pipeline) if len(names) == 2]
-    threes = any(len(names) == 3 and set(names) & {b for _, b, _ in differences} for names in _chunks(pipeline))
+    nodes = [node for node in ast.walk(pipeline) if isinstance(node, ast.BinOp | ast.Call | ast.Assign | ast.UnaryOp)]
+    differences, chunks = list(_differences(nodes)), list(_chunks(nodes))
+    pairs = [names for names in chunks if len(names) == 2]
+    threes = any(len(names) == 3 and set(names) & {b for _, b, _ in differences} for names in chunks)
     formulas = sorted({FORMULAS["C" if a == c else "B"] for a, b, c in differences if a in (b, c)})
     orders = sorted(
         {
@@ -85,14 +87,14 @@ def read_guidance(pipeline: ast.ClassDef) -> Guidance:
         denoiser,
         "; ".join(orders),
         "; ".join(formulas),
-        "−" if _negates(pipeline) else "",
+        "−" if _negates(nodes) else "",
         ", ".join(name for name in SETTINGS if name in source),
     )
 
 
-def _differences(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+def _differences(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, str]]:
     """Yield (A, B, C) of each A + scale * (B - C), lerp(A, B, scale) with C = A, and (scale + 1) * B - scale * C."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if (
             isinstance(node, ast.Call)
             and ast.unparse(node.func) == "torch.lerp"
@@ -115,9 +117,9 @@ def _differences(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
             yield ast.unparse(node.left.right), ast.unparse(node.left.right), ast.unparse(factors[1])
 
 
-def _chunks(tree: ast.AST) -> Iterator[tuple[str, ...]]:
+def _chunks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ...]]:
     """Yield the names that parts of a batch are given."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
             continue
         names, function = node.targets[0], ast.unparse(node.value.func)
@@ -125,11 +127,11 @@ def _chunks(tree: ast.AST) -> Iterator[tuple[str, ...]]:
             yield tuple(map(ast.unparse, names.elts))
 
 
-def _negates(tree: ast.AST) -> bool:
+def _negates(nodes: Sequence[ast.AST]) -> bool:
     """Return whether a prediction is negated."""
     return any(
         isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and "pred" in ast.unparse(node.operand)
-        for node in ast.walk(tree)
+        for node in nodes
     )
 
 
@@ -137,9 +139,9 @@ def make_page() -> str:
     """Return the page for the installed diffusers."""
     package = Path(importlib.util.find_spec("diffusers").origin).parent
     rows: dict[tuple[str, Guidance], list[str]] = {}
-    for folder, pipeline in classes(package / "pipelines"):
+    for folder, pipeline, source in classes(package / "pipelines"):
         name = f"**{pipeline.name}**" if pipeline.name in PIPELINES else pipeline.name
-        rows.setdefault((folder, read_guidance(pipeline)), []).append(name)
+        rows.setdefault((folder, read_guidance(pipeline, source)), []).append(name)
     cells = [
         (", ".join(names), how.denoiser, how.order, how.formula and f"`{how.formula}`", how.sign, how.distilled)
         for (_, how), names in rows.items()

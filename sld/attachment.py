@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from sld.errors import InputError
-from sld.gain import noise_gain
+from sld.methods import Method
 from sld.pipelines import (
     GuidedPipeline,
     Inputs,
@@ -32,7 +32,7 @@ from sld.pipelines import (
     recognise,
     with_text,
 )
-from sld.presets import CONCEPT, Method
+from sld.presets import CONCEPT
 from sld.safety import SafetyGuidance
 from sld.safety_run import SafetyRun, read_method
 
@@ -63,7 +63,7 @@ def attach(
         InputError: the pipeline or an argument cannot be used; so do calls of the pipeline that guide in another way.
     """
     how = recognise(pipe)
-    attachment = Attachment(pipe, how, read_method(preset, concept, space, "sld.attach"), space or how.space)
+    attachment = Attachment(pipe, how, read_method(preset, concept, space, "sld.attach"))
     attachment.check_alone()
     return attachment
 
@@ -84,8 +84,8 @@ class _Call:
 class Attachment(contextlib.AbstractContextManager):
     """A context made by `attach`."""
 
-    def __init__(self, pipe: Any, how: GuidedPipeline, method: Method, space: str):
-        self._pipe, self._how, self._method, self._space = pipe, how, method, space
+    def __init__(self, pipe: Any, how: GuidedPipeline, method: Method):
+        self._pipe, self._how, self._method = pipe, how, method
         self._scheduler, self._denoiser = pipe.scheduler, getattr(pipe, how.denoiser)
         self._call: _Call | None = None
         self._evaluating = False
@@ -152,9 +152,8 @@ class Attachment(contextlib.AbstractContextManager):
                 "%s of %g switches guidance off in this call, and safety guidance with it", self._how.scale, scale
             )
             return None
-        gain = functools.partial(noise_gain, self._scheduler) if self._space == "epsilon" else None
         text = self._how.encode(self._pipe, self._method.concept, arguments)
-        return _Call(SafetyRun(self._method, gain), text, scale)
+        return _Call(SafetyRun(self._method, self._scheduler, self._how.space), text, scale)
 
     def _after_control(self, _: nn.Module, args: tuple, kwargs: Inputs, __: Any) -> None:
         if self._call is not None and not self._evaluating:

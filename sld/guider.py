@@ -11,7 +11,6 @@ from diffusers.modular_pipelines.modular_pipeline import BlockState, PipelineSta
 from torch import Tensor
 
 from sld.errors import InputError
-from sld.gain import noise_gain
 from sld.guidance import guided
 from sld.pipelines import check_not_distilled
 from sld.presets import CONCEPT, SafetyPreset
@@ -65,7 +64,6 @@ class SafeLatentGuidance(BaseGuidance):
         self.register_to_config(preset=saved, _use_default_values=[])
         self.guidance_scale = guidance_scale
         self._method = read_method(preset, concept, space, "SafeLatentGuidance")
-        self._space = space or "epsilon"
         self._pipe: Any = None
         self._concept: dict[str, Tensor] | None = None
         self._run: SafetyRun | None = None
@@ -87,7 +85,13 @@ class SafeLatentGuidance(BaseGuidance):
                 f"the pipeline of SafeLatentGuidance must be a {' or '.join(_PIPELINES)}, found a {names[0]}: use one "
                 "of these, or sld.attach for diffusers' other pipelines"
             )
-        check_not_distilled(getattr(pipe, "unet", None) or pipe.transformer)
+        denoiser = pipe.components.get("unet") or pipe.components.get("transformer")
+        if denoiser is None or pipe.components.get("text_encoder_2") is None:
+            raise InputError(
+                f"the pipeline of SafeLatentGuidance must have its parts, found a {names[0]} without denoiser or text "
+                "encoders: call its load_components first"
+            )
+        check_not_distilled(denoiser)
         blocks = pipe.blocks.sub_blocks
         if "text_encoder" not in blocks:
             raise InputError(
@@ -105,8 +109,8 @@ class SafeLatentGuidance(BaseGuidance):
         """Tell the guider the denoiser call; call 0 clears the momentum, as every run of a pipeline begins with it."""
         super().set_state(step, num_inference_steps, timestep)
         if step == 0:
-            gain = (lambda t: noise_gain(self._pipe.scheduler, t)) if self._space == "epsilon" else None
-            self._run = SafetyRun(self._method, gain)
+            scheduler = None if self._pipe is None else self._pipe.scheduler
+            self._run = SafetyRun(self._method, scheduler, "epsilon")
 
     def prepare_inputs(self, data: Mapping[str, Any]) -> list[BlockState]:
         """Return the denoiser's inputs for each condition.

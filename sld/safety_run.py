@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from sld.errors import InputError
-from sld.presets import Method
+from sld.gain import noise_gain
+from sld.methods import Method
 from sld.safety import SafetyGuidance
 from sld.trajectories import Course
-
-SPACES = ("epsilon", "output")
 
 
 def read_method(preset: str | SafetyGuidance, concept: str, space: str | None, name: str) -> Method:
@@ -20,7 +19,7 @@ def read_method(preset: str | SafetyGuidance, concept: str, space: str | None, n
     Args:
         preset: a key of `PRESETS`, a `SafetyPreset` or other `SafetyGuidance`.
         concept: the text that safety guidance steers away from.
-        space: of `SPACES`, or None.
+        space: "epsilon", "output" or None.
         name: what the caller is called in errors.
 
     Raises:
@@ -30,22 +29,22 @@ def read_method(preset: str | SafetyGuidance, concept: str, space: str | None, n
         raise InputError(
             f"preset of {name} must be a name, a SafetyPreset or other SafetyGuidance, found None: give one"
         )
-    if space is not None and space not in SPACES:
-        raise InputError(f"space of {name} must be {' or '.join(SPACES)}, found {space!r}: give one of these")
-    return Method(name, preset=preset, concept=concept)
+    return Method(name, preset=preset, concept=concept, space=space)
 
 
 class SafetyRun:
     """Safety guidance over the denoiser calls of one run: the position in the warm-up, and the memory.
 
     Args:
-        method: its safety guidance is applied; without one, gamma is always None.
-        gain: k = d epsilon / d prediction by timestep, see `sld.gain`; None guides in the predictions as they are.
+        method: whose safety guidance is applied; without one, gamma is always None.
+        scheduler: of the run, which knows what the denoiser predicts.
+        space: "epsilon" or "output", for a method that leaves it open.
     """
 
-    def __init__(self, method: Method, gain: Callable[[float], float] | None):
-        self._course = Course((method.name,), "", method.safety, method.concept, thrifty=True)
-        self._gain = gain
+    def __init__(self, method: Method, scheduler: Any, space: str):
+        in_epsilon = (method.space or space) == "epsilon"
+        self._course = Course((method.name,), "", None, method.safety, method.concept, in_epsilon, thrifty=True)
+        self._scheduler = scheduler
         self._memory: Any = None
         self._calls = 0
 
@@ -65,18 +64,9 @@ class SafetyRun:
         if not self._course.guides(call):
             return None
         work = torch.float64 if e_p.dtype == torch.float64 else torch.float32
-        e_0, e_p, e_s = (prediction.to(work) for prediction in (e_0, e_p, evaluate_concept()))
-        gain = 1.0 if self._gain is None else self._gain(float(torch.as_tensor(timestep).flatten()[0]))
-        if gain != 1:
-            e_0, e_p, e_s = (gain * prediction for prediction in (e_0, e_p, e_s))
-        gamma, self._memory = self._course.safety.guide(e_0, e_p, e_s, self._memory)
-        if (gamma.shape, gamma.dtype) != (e_0.shape, e_0.dtype):
-            raise InputError(
-                f"safety guidance must return {e_0.dtype} of the shape {tuple(e_0.shape)}, as it was given, found "
-                f"{gamma.dtype} of {tuple(gamma.shape)} from {type(self._course.safety).__name__}: correct it"
-            )
-        if not self._course.acts(call):
-            return None
-        if gain == 1:
-            return gamma
-        return gamma / gain if gain else torch.zeros_like(gamma)
+        predictions = (prediction.to(work) for prediction in (e_0, e_p, evaluate_concept()))
+        gain = 1.0
+        if self._course.in_epsilon:
+            gain = noise_gain(self._scheduler, float(torch.as_tensor(timestep).flatten()[0]))
+        gamma, self._memory = self._course.guide(*predictions, self._memory, gain)
+        return gamma if self._course.acts(call) else None

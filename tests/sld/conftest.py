@@ -39,6 +39,13 @@ def checkpoint_v(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def checkpoint_xl(tmp_path_factory):
+    """SDXL-like."""
+    folder = tmp_path_factory.mktemp("sdxl") / "small"
+    return sld.write_tiny_checkpoint(folder, family="stable-diffusion-xl", seed=6, width=8, text_width=16)
+
+
+@pytest.fixture(scope="session")
 def model(checkpoint):
     return sld.load_model(checkpoint, scheduler="ddim")
 

@@ -1,13 +1,16 @@
-"""The code of docs/attach.md runs as it stands, and docs/pipelines.md is of the installed diffusers."""
+"""The code of docs/attach.md runs, and docs/pipelines.md is of the installed diffusers."""
 
 import importlib.metadata
 import re
 import runpy
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
 import tiny_pipelines
+import torch
+from diffusers import StableDiffusionXLPipeline
 
 from sld.pipelines import PIPELINES
 
@@ -17,15 +20,17 @@ EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\n\n((?:    .*\n|\n
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated"),
     pytest.mark.long,
 ]
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, checkpoint_xl):
     folder = tmp_path_factory.mktemp("pipelines")
-    tiny_pipelines.sdxl().save_pretrained(folder / "sdxl")
-    tiny_pipelines.flux().save_pretrained(folder / "flux")
+    sdxl = tiny_pipelines.load(checkpoint_xl, StableDiffusionXLPipeline)
+    for name, pipe in (("sdxl", sdxl), ("flux", tiny_pipelines.flux())):
+        pipe.to(torch.float32).save_pretrained(folder / name)
     return {"PATH": folder / "sdxl", "PATH-OF-FLUX": folder / "flux"}
 
 
@@ -33,8 +38,8 @@ def folders(tmp_path_factory):
 def test_an_example_runs(example, folders):
     for name, folder in folders.items():
         example = example.replace(f'"{name}"', repr(str(folder)))
-    names = {}
-    exec("import sld\n" + example, names)
+    names = {"quick": lambda pipe: partial(pipe, num_inference_steps=2, height=64, width=64)}
+    exec("import sld\n" + example.replace(" pipe(", " quick(pipe)("), names)
     assert names["image"].size == (64, 64)
     assert len(names.get("others", [0] * 4)) == 4
 

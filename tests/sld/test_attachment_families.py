@@ -1,5 +1,6 @@
 """Safety guidance attached to pipelines of other families and other tasks gives the latents of a loop by hand."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +17,16 @@ from diffusers import (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
+    StableDiffusionXLPipeline,
 )
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from sld_loop import sld_loop
 
 import sld
+from sld.checkpoints.sources import Source
+from sld.models.stable_diffusion_xl import StableDiffusionXL
 from sld.presets import PRESETS
+from sld.schedulers import check_name, from_config
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -31,7 +36,7 @@ pytestmark = [
 PROMPTS = ["a cat", "a portrait of somebody who reads by a window"]
 TEXTS = {"negative": ["", ""], "prompt": PROMPTS, "concept": [sld.CONCEPT] * 2}
 SIZE = {"height": 64, "width": 64}
-STEPS = 5
+STEPS, TOKENS = 5, 24
 SHORT = {name: replace(PRESETS[name], warmup_steps=PRESETS[name].warmup_steps // 5) for name in PRESETS}
 FOUR = ("weak", "medium", "strong", "max")
 
@@ -46,12 +51,14 @@ def flow_gain(timestep):
 
 def latents_of(pipe, prompts=PROMPTS, **options):
     options = {"num_inference_steps": STEPS, "output_type": "latent"} | options
+    if hasattr(pipe, "transformer"):
+        options = {"max_sequence_length": TOKENS} | options
     return pipe(prompts, **options).images
 
 
 @pytest.fixture(scope="module")
-def sdxl():
-    return tiny_pipelines.sdxl()
+def sdxl(checkpoint_xl):
+    return tiny_pipelines.load(checkpoint_xl, StableDiffusionXLPipeline)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,8 @@ def sdxl_by_hand(pipe, latents, preset):
 
 def sd3_by_hand(pipe, latents, preset):
     encoded = {
-        name: pipe.encode_prompt(texts, None, None, do_classifier_free_guidance=False) for name, texts in TEXTS.items()
+        name: pipe.encode_prompt(texts, None, None, do_classifier_free_guidance=False, max_sequence_length=TOKENS)
+        for name, texts in TEXTS.items()
     }
 
     def predict(latents, timestep, name):
@@ -96,7 +104,7 @@ def sd3_by_hand(pipe, latents, preset):
 
 
 def flux_by_hand(pipe, latents, preset):
-    encoded = {name: pipe.encode_prompt(texts, None) for name, texts in TEXTS.items()}
+    encoded = {name: pipe.encode_prompt(texts, None, max_sequence_length=TOKENS) for name, texts in TEXTS.items()}
     places = pipe._prepare_latent_image_ids(2, 4, 4, "cpu", torch.float64)
 
     def predict(latents, timestep, name):
@@ -128,6 +136,27 @@ def test_latents_equal_a_loop_by_hand_under_four_presets(family, request, spread
         assert spread_error(safe, by_hand(pipe, noise(*shape), SHORT[name])) < 1e-8
         assert spread_error(safe, plain) > 1e-3
     assert torch.equal(latents_of(pipe, **options), plain)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "lms"])
+def test_sdxls_latents_equal_the_samplers_under_four_presets(checkpoint_xl, sdxl, scheduler, spread_error):
+    model = StableDiffusionXL(
+        sdxl.components | {"scheduler": from_config(check_name(scheduler), sdxl.scheduler.config)},
+        index={"force_zeros_for_empty_prompt": True},
+        device=torch.device("cpu"),
+        dtype=torch.float64,
+        source=Source("small", checkpoint_xl),
+        weights={},
+        about={},
+    )
+    methods = [sld.Method(name, preset=SHORT[name]) for name in FOUR]
+    result = sld.sample(model, PROMPTS, methods, 5.0, STEPS, noise=noise(2, 4, 8, 8), decode=False)
+    pipe = StableDiffusionXLPipeline(**sdxl.components | {"scheduler": copy.deepcopy(model.scheduler)})
+    pipe.set_progress_bar_config(disable=True)
+    for name in FOUR:
+        with sld.attach(pipe, SHORT[name]):
+            safe = latents_of(pipe, latents=noise(2, 4, 8, 8), guidance_scale=5.0)
+        assert spread_error(safe, result.latents[name]) < 1e-8
 
 
 def test_flux_without_true_guidance_is_untouched(flux, caplog):

@@ -123,15 +123,15 @@ def test_a_pipeline_without_its_text_encoder_is_refused(pipe):
 
 def test_a_denoiser_that_is_compiled_in_place_is_refused_and_a_compiled_copy_is_taken(pipe):
     unet = pipe.unet = copy.deepcopy(pipe.unet)
-    unet.compile(backend="eager")
+    unet.compile(backend="eager")  # at its first call, which never comes
     with pytest.raises(sld.InputError, match="compiled in place"):
         sld.attach(pipe)
     unet._compiled_call_impl = None
     with sld.attach(pipe, "max"):
         expected = draw(pipe)
     pipe.unet = torch.compile(unet, backend="eager")
-    with sld.attach(pipe, "max"):
-        assert torch.allclose(draw(pipe), expected, rtol=0, atol=1e-9)
+    with torch.compiler.set_stance("force_eager"), sld.attach(pipe, "max"):  # nothing is traced, which takes seconds
+        assert torch.equal(draw(pipe), expected)
 
 
 def test_flux_needs_a_negative_prompt():
@@ -149,7 +149,7 @@ def test_flux_needs_a_negative_prompt():
         ({"preset": None}, r"preset of sld\.attach must be a name, .* found None"),
         ({"preset": 3}, "found a int"),
         ({"concept": 3}, "concept must be a text"),
-        ({"space": "v"}, r"space of sld\.attach must be epsilon or output, found 'v'"),
+        ({"space": "v"}, r"space must be epsilon or output, .* found 'v' in method 'sld\.attach'"),
     ],
 )
 def test_arguments_are_checked_at_once(pipe, arguments, sentence):

@@ -22,23 +22,20 @@ pytestmark = [
 PROMPT = "a portrait of somebody who reads by a window"
 STEPS = 5
 SHORT = {name: replace(PRESETS[name], warmup_steps=PRESETS[name].warmup_steps // 5) for name in PRESETS}
-FAMILIES = {
-    "sdxl": ("StableDiffusionXLAutoBlocks", tiny_pipelines.sdxl),
-    "sd3": ("StableDiffusion3AutoBlocks", tiny_pipelines.sd3),
-}
+FAMILIES = {"sdxl": "StableDiffusionXLAutoBlocks", "sd3": "StableDiffusion3AutoBlocks"}
 
 
-def modular(family):
-    blocks, make = FAMILIES[family]
-    pipe, plain = getattr(diffusers, blocks)().init_pipeline(), make()
+def modular(family, plain):
+    pipe = getattr(diffusers, FAMILIES[family])().init_pipeline()
     pipe.update_components(**{name: part for name, part in plain.components.items() if name in pipe._component_specs})
     pipe.set_progress_bar_config(disable=True)
     return pipe, plain
 
 
 @pytest.fixture(scope="module")
-def pipelines():
-    return {family: modular(family) for family in FAMILIES}
+def pipelines(checkpoint_xl):
+    sdxl = tiny_pipelines.load(checkpoint_xl, diffusers.StableDiffusionXLPipeline)
+    return {"sdxl": modular("sdxl", sdxl), "sd3": modular("sd3", tiny_pipelines.sd3())}
 
 
 def noise(seed=5):
@@ -138,6 +135,11 @@ def test_a_distilled_denoiser_is_refused(pipelines, monkeypatch):
     monkeypatch.setattr(pipe, "unet", unet)
     with pytest.raises(sld.InputError, match="found time_cond_proj_dim in its configuration"):
         sld.SafeLatentGuidance().encode(pipe)
+
+
+def test_a_pipeline_whose_parts_are_not_loaded_is_refused():
+    with pytest.raises(sld.InputError, match="without denoiser or text encoders: call its load_components"):
+        sld.SafeLatentGuidance().encode(diffusers.StableDiffusionXLAutoBlocks().init_pipeline())
 
 
 def test_sd3_needs_a_negative_prompt(pipelines):

@@ -2,33 +2,29 @@
 
 import functools
 import tempfile
+import warnings
 from pathlib import Path
 
 import torch
 from diffusers import (
-    AutoencoderKL,
     ControlNetModel,
-    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
     CLIPTokenizer,
     PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
 )
 
+from sld.checkpoints.tiny.parts import make_clip, make_vae
 from sld.checkpoints.tokenizer import write_clip_tokenizer
 
 WIDTH = 16  # of every text encoder
@@ -64,29 +60,14 @@ def of_model(model, kind=StableDiffusionPipeline, **more):
     return pipe
 
 
-@made_from(seed=11)
-def sdxl() -> StableDiffusionXLPipeline:
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=2 * WIDTH,
-        attention_head_dim=2,
-        norm_num_groups=8,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + WIDTH,
-    )
-    unet.conv_out.weight.data.mul_(2.0)
-    scheduler = EulerDiscreteScheduler(
-        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"
-    )
-    return StableDiffusionXLPipeline(
-        vae(4), _clip(), _clip(projected=True), _clip_tokenizer(), _clip_tokenizer(), unet, scheduler
-    )
+def load(folder, kind):
+    """A checkpoint as a pipeline of this class."""
+    with warnings.catch_warnings():
+        # It imports every family's pipeline, and one of them says that torch.jit.script is deprecated.
+        warnings.simplefilter("ignore")
+        pipe = kind.from_pretrained(folder, torch_dtype=torch.float64)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 @made_from(seed=12)
@@ -108,8 +89,8 @@ def sd3() -> StableDiffusion3Pipeline:
     return StableDiffusion3Pipeline(
         transformer,
         FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae(4),
-        *(_clip(projected=True), _clip_tokenizer(), _clip(projected=True), _clip_tokenizer()),
+        make_vae(8, shift_factor=0.1),
+        *(make_clip(WIDTH, projects=True), _clip_tokenizer(), make_clip(WIDTH, projects=True), _clip_tokenizer()),
         *(_t5(2 * WIDTH), _word_tokenizer()),
     )
 
@@ -131,8 +112,8 @@ def flux() -> FluxPipeline:
     transformer.proj_out.weight.data.mul_(4.0)
     return FluxPipeline(
         FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae(4),
-        *(_clip(), _clip_tokenizer(), _t5(WIDTH), _word_tokenizer()),
+        make_vae(8, shift_factor=0.1),
+        *(make_clip(WIDTH), _clip_tokenizer(), _t5(WIDTH), _word_tokenizer()),
         transformer,
     )
 
@@ -145,39 +126,6 @@ def controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
         for block in [*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out]:
             torch.nn.init.normal_(block.weight, std=0.3)
     return net.requires_grad_(False)
-
-
-def vae(channels: int) -> AutoencoderKL:
-    return AutoencoderKL(
-        sample_size=64,
-        block_out_channels=(8, 8, 8, 8),
-        layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=4,
-        latent_channels=channels,
-        shift_factor=0.1,
-    )
-
-
-def _clip(projected: bool = False):
-    config = CLIPTextConfig(
-        vocab_size=49408,
-        hidden_size=WIDTH,
-        intermediate_size=2 * WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        projection_dim=WIDTH,
-        bos_token_id=49406,
-        eos_token_id=49407,
-        pad_token_id=49407,
-    )
-    encoder = (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
-    # CLIP starts its embeddings at a standard deviation of 0.02, where all texts look the same to a random encoder.
-    encoder.get_input_embeddings().weight.data.normal_(0.0, 0.5)
-    if projected:
-        encoder.text_projection.weight.data.normal_(0.0, 0.3)
-    return encoder
 
 
 @functools.cache
