@@ -23,10 +23,7 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from sld_loop import sld_loop
 
 import sld
-from sld.checkpoints.sources import Source
-from sld.models.stable_diffusion_xl import StableDiffusionXL
 from sld.presets import PRESETS
-from sld.schedulers import check_name, from_config
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -140,15 +137,7 @@ def test_latents_equal_a_loop_by_hand_under_four_presets(family, request, spread
 
 @pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "lms"])
 def test_sdxls_latents_equal_the_samplers_under_four_presets(checkpoint_xl, sdxl, scheduler, spread_error):
-    model = StableDiffusionXL(
-        sdxl.components | {"scheduler": from_config(check_name(scheduler), sdxl.scheduler.config)},
-        index={"force_zeros_for_empty_prompt": True},
-        device=torch.device("cpu"),
-        dtype=torch.float64,
-        source=Source("small", checkpoint_xl),
-        weights={},
-        about={},
-    )
+    model = sld.load_model(checkpoint_xl, dtype="float64", scheduler=scheduler)
     methods = [sld.Method(name, preset=SHORT[name]) for name in FOUR]
     result = sld.sample(model, PROMPTS, methods, 5.0, STEPS, noise=noise(2, 4, 8, 8), decode=False)
     pipe = StableDiffusionXLPipeline(**sdxl.components | {"scheduler": copy.deepcopy(model.scheduler)})
