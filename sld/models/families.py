@@ -12,6 +12,8 @@ _MODULES = {
     "StableDiffusionPipeline": "stable_diffusion",
     "StableDiffusionXLPipeline": "stable_diffusion_xl",
     "StableDiffusionXLImg2ImgPipeline": "stable_diffusion_xl",
+    "StableDiffusion3Pipeline": "stable_diffusion_3",
+    "PixArtSigmaPipeline": "pixart",
 }
 _WITH_OTHER_PARTS = ("transformer", "prior", "unconditional_transformer")
 

@@ -1,11 +1,13 @@
 """Networks as they are evaluated here: placed on a device, in rows that do not depend on each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sld.checkpoints.precision import dtypes
+from sld.errors import InputError
 
 
 class WholeDenoiser:
@@ -29,6 +31,27 @@ class WholeDenoiser:
     def size_of(self, observed: Sequence[Tensor]) -> tuple[int, int]:
         """Return (h, w) of the latents that were observed."""
         return tuple(observed[0].shape[2:])
+
+
+def check_channels(
+    network: Mapping[str, Any], vae: Mapping[str, Any], source: str, learned_variance: bool = False
+) -> None:
+    """Raise `InputError` unless a denoiser takes and predicts latents of a VAE, as for text-to-image.
+
+    Args:
+        network: configuration of the denoiser.
+        vae: configuration of the VAE.
+        source: the checkpoint, as the error names it.
+        learned_variance: whether it may predict a variance beside.
+    """
+    latent, counts = vae["latent_channels"], {"input": network["in_channels"], "output": network["out_channels"]}
+    allowed = {"input": {latent}, "output": {latent, 2 * latent} if learned_variance else {latent}}
+    wrong = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count not in allowed[end]]
+    if wrong:
+        raise InputError(
+            f"{source} must hold a text-to-image model whose denoiser fits its VAE, found {', '.join(wrong)}: choose "
+            "another one"
+        )
 
 
 def in_fours(rows: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Texts as the text encoder reads them: with a vocabulary that fits, learned tokens in full, cut to its length."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,18 @@ _FILES = {"CLIP": "vocab.json and merges.txt, or tokenizer.json", "T5": "tokeniz
 
 
 class Texts:
-    """A tokenizer with the length of its text encoder; `config` is that of a CLIPTextModel."""
+    """A tokenizer with the length that its text encoder reads.
 
-    def __init__(self, tokenizer: Any, config: Any):
-        self.tokenizer = tokenizer
-        self.length = int(min(tokenizer.model_max_length, config.max_position_embeddings))
+    Args:
+        tokenizer: of transformers.
+        config: that of its text encoder.
+        length: the maximum number of tokens of a text; None for that of the tokenizer and of CLIP's text encoder.
+        clean: applied to every text first.
+    """
+
+    def __init__(self, tokenizer: Any, config: Any, length: int | None = None, clean: Callable[[str], str] = str):
+        self.tokenizer, self._clean = tokenizer, clean
+        self.length = length or int(min(tokenizer.model_max_length, config.max_position_embeddings))
         """The maximum number of tokens of a text, start and end included."""
         added = tokenizer.added_tokens_encoder
         self._learned = {
@@ -51,6 +58,7 @@ class Texts:
         in no fixed order; here the order is that of the text. It looks for a token in lower case, as the tokenizer
         reports it, and so misses further vectors if the token's name or the text has capitals; here all are used.
         """
+        text = self._clean(text)
         if not self._learned:
             return text
         for number in dict.fromkeys(self.tokenizer(text, add_special_tokens=False).input_ids):

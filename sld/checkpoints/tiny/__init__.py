@@ -16,6 +16,8 @@ from sld.errors import InputError
 _MODULES = {
     "stable-diffusion": "stable_diffusion",
     "stable-diffusion-xl": "stable_diffusion_xl",
+    "stable-diffusion-3": "stable_diffusion_3",
+    "pixart-sigma": "pixart",
 }
 FAMILIES = tuple(_MODULES)
 _PREDICTIONS = ("epsilon", "v_prediction")

@@ -1,7 +1,20 @@
 """Components that the small checkpoints of several families have in common, with random weights."""
 
+from pathlib import Path
+
 from diffusers import AutoencoderKL
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-()"
+_WORDS = ("a", "the", "of", "in", "on", "by", "with", "cat", "dog", "red", "house", "water", "person", "painting")
+_WORDS += ("portrait", "light", "oil", "zebra")
 
 
 def make_vae(sample_size: int, **settings) -> AutoencoderKL:
@@ -43,3 +56,30 @@ def make_clip(
     # CLIP starts its embeddings at a standard deviation of 0.02, where all texts look the same to a random encoder.
     encoder.get_input_embeddings().weight.data.normal_(0.0, 0.5)
     return encoder
+
+
+def make_t5(width: int) -> T5EncoderModel:
+    """Return T5's encoder of this width, for the vocabulary of `write_t5_tokenizer`."""
+    encoder = T5EncoderModel(
+        T5Config(
+            vocab_size=len(_t5_vocabulary()),
+            d_model=width,
+            d_kv=width // 2,
+            d_ff=2 * width,
+            num_layers=2,
+            num_heads=2,
+            feed_forward_proj="gated-gelu",
+        )
+    )
+    encoder.get_input_embeddings().weight.data.normal_(0.0, 0.5)
+    return encoder
+
+
+def write_t5_tokenizer(folder: Path) -> None:
+    """Write T5's tokenizer with a small vocabulary: letters, and words that begin with a space's mark."""
+    T5Tokenizer(vocab=_t5_vocabulary(), extra_ids=0, model_max_length=512).save_pretrained(folder)
+
+
+def _t5_vocabulary() -> list[tuple[str, float]]:
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0)]
+    return [*special, *((f"▁{word}", -5.0) for word in _WORDS), *((letter, -6.0) for letter in _LETTERS)]

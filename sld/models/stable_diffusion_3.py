@@ -1,0 +1,113 @@
+"""Stable Diffusion 3 and 3.5: two CLIP text encoders, T5 or none, a transformer trained by flow matching, a VAE."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sld import stepping
+from sld.checkpoints.family import Component, Family
+from sld.errors import InputError
+from sld.models.base import LatentDiffusion
+from sld.models.networks import WholeDenoiser, check_channels, placed
+from sld.models.sizes import default_size
+from sld.models.text import Texts
+
+_T5_TOKENS = 256  # as in diffusers' pipeline
+
+
+class StableDiffusion3(LatentDiffusion):
+    """Stable Diffusion 3 or 3.5; without its third text encoder, T5's embeddings are zeros.
+
+    Source: diffusers' StableDiffusion3Pipeline. Every block sees texts and latents together, so texts alone are shared.
+    """
+
+    family = "stable-diffusion-3"
+    denoiser = "transformer"
+    standard = MappingProxyType({})
+
+    def __init__(self, parts: Mapping[str, Any], **options: Any):
+        super().__init__(parts, **options)
+        self.stages = WholeDenoiser(self._run)
+        config = self.network.config
+        self.multiple = config.patch_size
+        self.default_size = default_size(config, self._factor, self.source.name, missing=1024)
+        self._clips = [
+            (Texts(parts[tokenizer], parts[encoder].config), placed(parts[encoder], self.device, self.dtype))
+            for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
+        ]
+        self.texts = self._clips[0][0]
+        self._t5 = None
+        if parts.get("text_encoder_3") is not None:
+            texts = Texts(parts["tokenizer_3"], parts["text_encoder_3"].config, _T5_TOKENS)
+            self._t5 = texts, placed(parts["text_encoder_3"], self.device, self.dtype)
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Return (C, h, w) of the latents of one picture; see `LatentDiffusion`.
+
+        Raises:
+            InputError: a side is no multiple of the pixels per patch, or longer than the positions that were learned.
+        """
+        shape = super().latent_shape(height, width)
+        longest = self.network.config.pos_embed_max_size * self.multiple * self._factor
+        for name, value in (("height", height), ("width", width)):
+            if value > longest:
+                raise InputError(f"{name} must be at most {longest} pixels for this model, found {value}: lower it")
+        return shape
+
+    def start(self, steps: int, height: int, width: int) -> Any:
+        """Return a fresh scheduler with its timesteps set, shifted by the picture's size if it is configured so."""
+        settings = self.scheduler.config
+        if not settings.get("use_dynamic_shifting"):
+            return stepping.start(self.scheduler, steps)
+        from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift
+
+        patch = self._factor * self.multiple
+        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+        shift = calculate_shift((height // patch) * (width // patch), *(settings[name] for name in names))
+        return stepping.start(self.scheduler, steps, mu=shift)
+
+    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
+        outputs = []
+        for texts, encoder in self._clips:
+            tokens = texts.read(text or "").input_ids.to(self.device)
+            outputs.append(encoder(tokens, output_hidden_states=True))
+        clip = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
+        pooled = torch.cat([output[0] for output in outputs], dim=-1)
+        t5 = self._encode_t5(text or "")
+        return torch.cat([F.pad(clip, (0, t5.shape[-1] - clip.shape[-1])), t5], dim=1), pooled
+
+    def _encode_t5(self, text: str) -> Tensor:
+        if self._t5 is None:
+            width = self.network.config.joint_attention_dim
+            return torch.zeros(1, _T5_TOKENS, width, dtype=self.dtype, device=self.device)
+        texts, encoder = self._t5
+        return encoder(texts.read(text).input_ids.to(self.device))[0].to(self.dtype)
+
+    def _run(self, latents: Tensor, timestep: Tensor, embeddings: Tensor, pooled: Tensor) -> Tensor:
+        timesteps = timestep.expand(len(latents))
+        return self.network(latents, embeddings, pooled, timesteps, return_dict=False)[0]
+
+    def _scaled(self, config: Mapping[str, Any], latents: Tensor) -> Tensor:
+        return latents / config["scaling_factor"] + config["shift_factor"]
+
+
+FAMILY = Family(
+    name=StableDiffusion3.family,
+    title="Stable Diffusion 3 or 3.5",
+    pipelines=("StableDiffusion3Pipeline",),
+    components=(
+        Component("transformer", "SD3Transformer2DModel"),
+        Component("vae", "AutoencoderKL"),
+        Component("text_encoder", "CLIPTextModelWithProjection", accepted=("CLIPModel",)),
+        Component("text_encoder_2", "CLIPTextModelWithProjection", accepted=("CLIPModel",)),
+        Component("text_encoder_3", "T5EncoderModel", accepted=("T5ForConditionalGeneration",), optional=True),
+    ),
+    tokenizers={"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"},
+    denoiser="transformer",
+    check=lambda configs, source: check_channels(configs["transformer"], configs["vae"], source),
+    model=StableDiffusion3,
+)
