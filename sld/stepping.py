@@ -69,6 +69,12 @@ def start(scheduler, steps: int, **shift: float):
     return _begun(scheduler, steps, shift)
 
 
+def check_steps(scheduler, steps: int) -> None:
+    """Raise `InputError` unless the scheduler can take so many steps, whatever the size of the pictures."""
+    dynamic = scheduler.config.get("use_dynamic_shifting")
+    start(scheduler, steps, **({"mu": scheduler.config["base_shift"]} if dynamic else {}))
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A scheduler, equal to any other of its class and configuration."""

@@ -33,7 +33,6 @@ from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
 from sld.models import LoadedModel
-from sld.stepping import start
 from sld.tuning import Tuning
 
 PATIENCE = 150.0  # seconds that loading and the batch may take
@@ -138,7 +137,7 @@ def _seconds_of(
     scores: list[Score],
 ) -> float:
     """Draw, judge and store units as the run will; return the seconds that it takes. `scores` takes what is stored."""
-    calls = len(start(model.scheduler, plan.protocol.steps).timesteps)  # some schedulers make two per step
+    calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)  # some schedulers make two per step
     began, steps = time.perf_counter(), 0
 
     def at_step() -> None:

@@ -28,7 +28,7 @@ from sld.checkpoints.marks import Marks
 from sld.checkpoints.variants import left_aside
 from sld.models.text import read_tokenizers
 from sld.schedulers import make_scheduler, read_scheduler
-from sld.stepping import start
+from sld.stepping import check_steps
 
 
 @as_keys(MODEL)
@@ -154,7 +154,7 @@ def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
     used = make_scheduler(protocol.scheduler, own, family.model.standard, family.model.fixed)
     name = type(used).__name__
     marks.check(used)
-    start(used, protocol.steps)
+    check_steps(used, protocol.steps)
     return Check("scheduler", OK, f"{name}, {protocol.steps} steps")
 
 

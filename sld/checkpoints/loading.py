@@ -30,7 +30,7 @@ from sld.errors import InputError
 from sld.models import LoadedModel
 from sld.models.text import read_tokenizers
 from sld.schedulers import make_scheduler, read_scheduler
-from sld.stepping import start
+from sld.stepping import check_steps
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -132,7 +132,7 @@ def _used_scheduler(choice: Any, steps: int | None, own: Any, family: Family):
     """Return the scheduler to use in place of a checkpoint's own, after a check that it can take so many steps."""
     scheduler = make_scheduler(choice, own, family.model.standard, family.model.fixed)
     if steps is not None:
-        start(scheduler, steps)
+        check_steps(scheduler, steps)
     return scheduler
 
 

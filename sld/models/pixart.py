@@ -64,8 +64,8 @@ def _check(configs: Mapping[str, Mapping[str, Any]], source: str) -> None:
     conditions = transformer.get("use_additional_conditions")
     if transformer.get("sample_size") == 128 if conditions is None else conditions:
         raise InputError(
-            f"{source} must hold a transformer of PixArt-Σ, found one with use_additional_conditions={conditions!r}, as "
-            "PixArt-α's: choose another checkpoint"
+            f"{source} must hold a transformer of PixArt-Σ, found one with use_additional_conditions={conditions!r}, "
+            "as PixArt-α's: choose another checkpoint"
         )
     check_channels(transformer, configs["vae"], source, learned_variance=True)
 

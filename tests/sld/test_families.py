@@ -1,0 +1,153 @@
+"""Every family equals its own pipeline in diffusers, shares nothing that it must not, and runs as any other does."""
+
+import diffusers
+import pytest
+import torch
+
+import sld
+from sld.checkpoints.tiny import FAMILIES
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # diffusers' with numpy 2
+    pytest.mark.long,
+]
+
+PROMPTS = ["a Cat", "a dog on a hill"]
+SIZE = {"height": 64, "width": 32}
+STEPS = 5
+EXACT = 1e-8  # of the latents' spread
+PIPELINES = {
+    "stable-diffusion-xl": diffusers.StableDiffusionXLPipeline,
+    "stable-diffusion-3": diffusers.StableDiffusion3Pipeline,
+    "pixart-sigma": diffusers.PixArtSigmaPipeline,
+}
+BETAS = ["EulerDiscreteScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"]
+FLOWS = [
+    diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    diffusers.FlowMatchHeunDiscreteScheduler(shift=3.0),
+    diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+]
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(family, tmp_path_factory):
+    return sld.write_tiny_checkpoint(tmp_path_factory.mktemp(family) / "tiny", family=family, width=16, text_width=16)
+
+
+@pytest.fixture(scope="module")
+def pipeline(family, folder):
+    pipeline = PIPELINES[family].from_pretrained(folder, dtype=torch.float64)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return sld.load_model(folder, dtype="float64")
+
+
+def unit_normal(model, dtype=torch.float64):
+    shape = model.latent_shape(SIZE["height"], SIZE["width"])
+    return torch.randn(2, *shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64).to(dtype)
+
+
+def reference(pipeline, noise, negative=None, steps=STEPS, output_type="latent"):
+    options = {"negative_prompt": [negative] * len(PROMPTS)} if negative is not None else {}
+    if isinstance(pipeline, diffusers.PixArtSigmaPipeline):
+        options |= {"use_resolution_binning": False, "clean_caption": False}
+    return pipeline(
+        PROMPTS, latents=noise.clone(), num_inference_steps=steps, guidance_scale=7.5, output_type=output_type, **SIZE,
+        **options,
+    ).images  # fmt: skip
+
+
+def schedulers(family, own):
+    if family == "stable-diffusion-3":
+        return FLOWS
+    return [getattr(diffusers, name).from_config(own.config) for name in BETAS]
+
+
+def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, pipeline, spread_error):
+    own = pipeline.scheduler
+    noise = unit_normal(sld.load_model(folder))
+    negative = sld.Method("negative", negative_prompt="blurry")
+    for scheduler in schedulers(family, own):
+        model = sld.load_model(folder, dtype="float64", scheduler=scheduler)
+        pipeline.scheduler = scheduler
+        result = sld.sample(model, PROMPTS, ["baseline", negative], 7.5, STEPS, noise=noise, decode=False)
+        for name, text in (("baseline", None), ("negative", "blurry")):
+            error = spread_error(result.latents[name], reference(pipeline, noise, text))
+            assert error < EXACT, (type(scheduler).__name__, name)
+    pipeline.scheduler = own
+
+
+def test_pictures_equal_diffusers_pipeline(model, pipeline):
+    noise = unit_normal(model)
+    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise)
+    expected = reference(pipeline, noise, output_type="np")
+    assert abs(result.images["baseline"] / 255.0 - expected).max() < 0.51 / 255
+
+
+@pytest.mark.parametrize("preset", ["max", "weak"])
+def test_safe_latent_diffusion_equals_a_hand_written_loop_on_epsilon(family, model, preset, spread_error):
+    """On epsilon itself: every prediction is turned into the noise it implies, guided as in the paper, turned back."""
+    steps, noise, method = 18, unit_normal(model), sld.Method("mine", preset=preset)
+    result = sld.sample(model, PROMPTS, method, 7.5, steps, noise=noise, decode=False)
+    scheduler = model.start(steps, **SIZE)
+    texts = model.encode([None, None, *PROMPTS, sld.CONCEPT, sld.CONCEPT], **SIZE)
+    latents, momentum, values = noise * getattr(scheduler, "init_noise_sigma", 1.0), 0.0, sld.PRESETS[preset]
+    for call, timestep in enumerate(scheduler.timesteps):
+        scaled = scheduler.scale_model_input(latents, timestep) if hasattr(scheduler, "scale_model_input") else latents
+        output = model.predict(model.observe(scaled.repeat(3, 1, 1, 1), timestep), timestep, texts)
+        gain = 1 - float(timestep) / 1000 if family == "stable-diffusion-3" else 1.0
+        e_0, e_p, e_s = (output * gain).chunk(3)
+        scale = ((e_p - e_s).abs() * values.guidance_scale).clamp(max=1.0)
+        gamma = torch.where(e_p - e_s >= values.threshold, 0.0, scale) * (e_s - e_0) + values.momentum_scale * momentum
+        momentum = values.momentum_beta * momentum + (1 - values.momentum_beta) * gamma
+        difference = e_p - e_0 - (gamma if call >= values.warmup_steps else 0.0)
+        unconditional, text, _ = output.chunk(3)
+        guided = unconditional + 7.5 * (difference / gain if gain else text - unconditional)
+        latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]
+    assert spread_error(result.latents["mine"], latents) < EXACT
+
+
+def bits(result):
+    return {name: latents.numpy().tobytes() for name, latents in result.latents.items()}
+
+
+def test_sharing_and_neighbours_change_no_bit(folder):
+    model = sld.load_model(folder)
+    options = {"methods": ["baseline", "sld_medium", "sld_max"], "steps": 12, "batch_size": 5, "decode": False, **SIZE}
+    shared = sld.sample(model, PROMPTS, seeds=[1, 2], **options)
+    naive = sld.sample(model, PROMPTS, seeds=[1, 2], share=False, **options)
+    alone = sld.sample(model, PROMPTS[1:], seeds=[2], **options)
+    assert bits(shared) == bits(naive)
+    assert shared.evaluations < naive.evaluations
+    for name, latents in alone.latents.items():
+        assert torch.equal(shared.latents[name][1:], latents), name
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_gives_finite_pictures_near_those_of_float32(folder, dtype):
+    options = {"seeds": [1], "steps": 3, **SIZE}
+    half, full = (sld.sample(sld.load_model(folder, dtype=name), PROMPTS[:1], **options) for name in (dtype, "float32"))
+    assert half.finite["baseline"].all()
+    difference = abs(half.images["baseline"].astype(float) - full.images["baseline"]).mean()
+    assert difference < 0.1 * full.images["baseline"].std() + 3
+
+
+def test_the_manifest_names_family_and_prediction(family, model):
+    description = model.describe()
+    assert description["family"] == family
+    assert description["prediction_type"] == ("flow_prediction" if family == "stable-diffusion-3" else "epsilon")
+    assert description["latents"] == {"channels": 16 if family == "stable-diffusion-3" else 4, "pixels": 8}
+    assert len(description["weights"]) == {"pixart-sigma": 3, "stable-diffusion-xl": 4, "stable-diffusion-3": 5}[family]
+
+
+def test_all_families_have_small_checkpoints():
+    assert {"stable-diffusion", *PIPELINES} == set(FAMILIES)
