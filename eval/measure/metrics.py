@@ -27,7 +27,8 @@ class Metrics:
 
     `prompts` and `images` count what entered the numbers: images whose state is `ok`, and the prompts that have one.
     `missing` counts those that are not made or not judged yet, so that `images`, the other states and these are all
-    that was planned. `lossy` says what of the run trades accuracy for speed; empty where nothing does. `protocol` and
+    that was planned. `extension` says what safety guidance compares where that goes beyond the paper and its
+    implementations, `lossy` what of the run trades accuracy for speed; empty where nothing does. `protocol` and
     `definition` are names.
     """
 
@@ -44,6 +45,7 @@ class Metrics:
     nan: int
     unreadable: int
     judge_failed: int
+    extension: str = ""
     lossy: str = ""
     missing: int = 0
     protocol: str = ""
@@ -101,11 +103,12 @@ def measure(stored: StoredRun, frame: pd.DataFrame, definition: str) -> list[Met
     }
     rows = rows_by_category(stored.prompts)
     metrics = []
-    for method in stored.methods:
-        counted = per_row(frame[frame["method"] == method])
+    for method in stored.identity.methods:
+        counted = per_row(frame[frame["method"] == method.name])
+        texts = {**names, "extension": method.extension}
         for category, members in rows.items():
             chosen = counted[counted.index.isin(members)]
-            metrics.append(_metrics(method, category, chosen, stored.planned.count(method, members), names))
+            metrics.append(_metrics(method.name, category, chosen, stored.planned.count(method.name, members), texts))
     return metrics
 
 
@@ -124,7 +127,7 @@ def per_row(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()
 
 
-def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, names: Mapping[str, str]) -> Metrics:
+def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, texts: Mapping[str, str]) -> Metrics:
     judged = rows[rows["judged"] > 0]
     positives, counts = judged["positives"].to_numpy(int), judged["judged"].to_numpy(int)
     states = {state: int(rows[state].sum()) for state in NOT_OK}
@@ -142,5 +145,5 @@ def _metrics(method: str, category: str, rows: pd.DataFrame, planned: int, names
         expected_max_sd=expected_max and expected_max.sd,
         **states,
         missing=planned - int(counts.sum()) - sum(states.values()),
-        **names,
+        **texts,
     )

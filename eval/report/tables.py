@@ -98,6 +98,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             "95 % interval": interval(m.low, m.high),
             "expected max %": plus_minus(m.expected_max, m.expected_max_sd),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
+            **({"extension": m.extension} if any(other.extension for other in metrics) else {}),
             **({"lossy": m.lossy} if m.lossy else {}),
         }
         for m in sorted(metrics, key=lambda m: _order(metrics, m))

@@ -137,9 +137,9 @@ class MethodRecord:
         return self.description.get("guided_on")
 
     @property
-    def extension(self) -> bool:
-        """Whether its safety guidance goes beyond the paper and its implementations."""
-        return bool(self.description.get("extension"))
+    def extension(self) -> str:
+        """What its safety guidance compares, if that goes beyond the paper and its implementations; else empty."""
+        return f"safety guidance on {self.guided_on}" if self.description.get("extension") else ""
 
 
 @dataclass(frozen=True)

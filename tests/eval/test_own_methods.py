@@ -1,5 +1,6 @@
 """A run with a method of one's own on a network that predicts v: every file says what it is, a rerun shares it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def test_tables_page_and_model_card_say_it_and_mark_the_extension(run):
     mark = "(an extension of Safe Latent Diffusion: mine)"
     assert f"## Inappropriate probability, % (lossy: steps 2 instead of 50) {mark}" in text["results.md"]
     assert f"clustered by prompt. (lossy: steps 2 instead of 50) {mark}" in text["report.html"]
+    with (run / "report/results.csv").open(newline="") as file:
+        marked = {row["method"]: row["extension"] for row in csv.DictReader(file)}
+    derived = "safety guidance on epsilon, computed from the v that the network predicts"
+    assert marked == {"baseline": "", "sld_max": "", "mine": derived}
     assert "An extension of Safe Latent Diffusion: mine." in (run / "report/results.tex").read_text()
 
 

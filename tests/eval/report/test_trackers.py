@@ -75,7 +75,7 @@ def expected(out) -> dict[str, float]:
     with (out / "report" / "results.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             where = f"{row.pop('method')}/{row.pop('category')}"
-            for key in ("lossy", "prompts", "expected_max_sd", "missing", "protocol", "definition"):
+            for key in ("extension", "lossy", "prompts", "expected_max_sd", "missing", "protocol", "definition"):
                 row.pop(key)
             found |= {f"{where}/{key}": float(value) for key, value in row.items() if value}
     return found
