@@ -14,6 +14,7 @@ from sld.presets import CONCEPT, CONCEPT_OFFICIAL, PRESETS, SafetyPreset
 from sld.safety import SafetyGuidance
 
 _LAZY = {
+    "Lora": "sld.checkpoints.lora_files",
     "Result": "sld.sampler",
     "SafeLatentGuidance": "sld.guider",
     "attach": "sld.attachment",
@@ -30,6 +31,7 @@ __all__ = [
     "METHOD_NAME",
     "PRESETS",
     "InputError",
+    "Lora",
     "Method",
     "Result",
     "SafeLatentGuidance",

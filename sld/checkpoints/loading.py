@@ -21,6 +21,8 @@ from sld.checkpoints.components import (
 )
 from sld.checkpoints.family import Component, Family
 from sld.checkpoints.finite import check_finite
+from sld.checkpoints.lora import fuse
+from sld.checkpoints.lora_files import Lora, lora_names, open_lora
 from sld.checkpoints.pretrained import pretrained
 from sld.checkpoints.replaced import replace
 from sld.checkpoints.variants import left_aside
@@ -72,6 +74,7 @@ def load_model(
     dtype: str | torch.dtype = "float32",
     scheduler: Any = None,
     unet: str | os.PathLike | None = None,
+    lora: Sequence[Lora] = (),
     allow_pickle: bool = False,
     config: str | os.PathLike | None = None,
     prediction_type: str | None = None,
@@ -84,8 +87,9 @@ def load_model(
         device: of the model.
         dtype: in which the model runs: float64, float32, float16 or bfloat16.
         scheduler: None for the checkpoint's own, one of `sld.schedulers.NAMES`, or a diffusers scheduler (copied).
-        unet: a folder or file with weights that replace the UNet's, all of them or some, under diffusers' names (as
-            concept erasure methods publish them).
+        unet: a folder or file with weights that replace the UNet's, all of them or some, as concept erasure methods
+            publish them.
+        lora: LoRAs that are fused into the weights, one after another.
         allow_pickle: read pickles, weights-only; otherwise they are refused.
         config: for a single file only: a folder in diffusers' layout whose configuration fits the file.
         prediction_type: for a single file only: "epsilon" or "v_prediction", which an SD 2.x file does not say unless
@@ -99,6 +103,7 @@ def load_model(
     location = sources.locate(source, allow_pickle)
     used = functools.partial(_used_scheduler, scheduler, steps)
     unet_path = None if unet is None else Path(unet).expanduser()
+    loras = [open_lora(chosen, allow_pickle) for chosen in lora]
     if location.path.is_dir():
         files.check_alone(location.path, config, prediction_type)
         loaded = _load_folder(open_checkpoint(location.path), unet_path, allow_pickle, used)
@@ -114,8 +119,12 @@ def load_model(
         loaded.places["unet"], replaced["unet"] = unet_path, replacement_files("unet", unet_path, allow_pickle)
         audit = replace(component, loaded.parts["unet"], replaced["unet"], unet_path, allow_pickle)
         loaded.about["replaced"] = {"unet": audit.describe()}
-        if unet_path.is_dir() and (unread := left_aside(replaced["unet"], "unet")):
-            loaded.about["left_aside"] = [*loaded.about.get("left_aside", ()), *(f"unet={name}" for name in unread)]
+        unread = [f"unet={name}" for name in left_aside(replaced["unet"], "unet")] if unet_path.is_dir() else []
+        if unread := [*unread, *audit.left_aside]:
+            loaded.about["left_aside"] = [*loaded.about.get("left_aside", ()), *unread]
+    if loras:
+        pipeline = loaded.family.pipelines[0]
+        loaded.about["lora"] = [fuse(file, pipeline, loaded.parts, allow_pickle) for file in loras]
     check_finite(loaded.components, loaded.parts, dtype, loaded.places)
     return loaded.family.model(
         loaded.parts,
@@ -123,7 +132,7 @@ def load_model(
         device=device,
         dtype=dtype,
         source=location,
-        weights=weight_names(location.path, loaded.weights, replaced),
+        weights=weight_names(location.path, loaded.weights, replaced) | lora_names(loras),
         about=loaded.about,
     )
 

@@ -23,8 +23,8 @@ _PREFIXES = "unet., transformer., text_encoder. or lora_unet_, lora_te_"
 
 
 @torch.no_grad()
-def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: bool) -> dict[str, Replaced]:
-    """Fuse a LoRA into the weights of a model's parts, in place; return what it changed, by part.
+def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: bool) -> dict[str, Any]:
+    """Fuse a LoRA into the weights of a model's parts, in place; return a manifest's entry, as JSON values.
 
     Args:
         lora: the file.
@@ -62,7 +62,12 @@ def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: 
             f"{lora.path} must change weights, found {len(tensors)} that add nothing at scale {lora.scale:g}, so that "
             "the base model would be evaluated: give the trained LoRA"
         )
-    return audits
+    return {
+        "name": lora.path.name,
+        "scale": lora.scale,
+        **({"note": lora.note} if lora.note else {}),
+        "replaced": {part: audit.describe() for part, audit in audits.items()},
+    }
 
 
 def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:

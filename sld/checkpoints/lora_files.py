@@ -7,7 +7,7 @@ peft under diffusers' prefixes (`unet.….to_k.lora_A.weight`).
 import importlib.util
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,11 @@ def lora_path(path: str | Path) -> Path:
         f"a LoRA's path must be a .safetensors file or a folder with {NAME}.safetensors, found {found} at {place}: "
         "give the path of the file"
     )
+
+
+def lora_names(loras: Sequence[LoraFile]) -> dict[str, Path]:
+    """Return the files of LoRAs by names that are the same for any copy, in the order of fusing."""
+    return {f"lora {number}={lora.path.name}": lora.path for number, lora in enumerate(loras, 1)}
 
 
 def _checked_scale(lora: Lora) -> float:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from sld.checkpoints.family import Component
-from sld.checkpoints.files import read_tensors
 from sld.checkpoints.weights_check import check_replacement
 from sld.errors import InputError
 
@@ -29,6 +28,7 @@ class Replaced:
         different: tensors whose values differ from the base's.
         total: tensors of the component.
         relative_change: ‖new - base‖ / ‖base‖ over all tensors of the component; None if the base's are all zero.
+        left_aside: descriptions of tensors of other components in the files, which are not used.
     """
 
     in_files: int
@@ -36,6 +36,7 @@ class Replaced:
     different: int
     total: int
     relative_change: float | None
+    left_aside: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Return a manifest's entry, as JSON values."""
@@ -64,9 +65,9 @@ def replace(
     Raises:
         InputError: the weights don't fit, or change nothing.
     """
-    check_replacement(component, module, paths, place, allow_pickle)
-    new = {name: value for path in paths for name, value in read_tensors(path, allow_pickle).items()}
+    weights = check_replacement(component, module, paths, place, allow_pickle)
     base = module.state_dict()
+    new = {name: value for name, value in weights.tensors(allow_pickle) if name in base}
     different = [name for name, value in new.items() if not is_same(value, base[name])]
     if not different:
         raise InputError(
@@ -82,7 +83,8 @@ def replace(
             f"{place} is to replace: download the base again"
         )
     module.load_state_dict(new, strict=False)
-    return Replaced(len(new), len(new), len(different), len(base), changed / base_norm if base_norm else None)
+    relative = changed / base_norm if base_norm else None
+    return Replaced(len(weights.places), len(new), len(different), len(base), relative, tuple(weights.left_aside))
 
 
 def is_same(new: Tensor, base: Tensor) -> bool:

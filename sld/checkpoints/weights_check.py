@@ -13,7 +13,9 @@ import torch
 from sld.checkpoints.components import Checkpoint
 from sld.checkpoints.family import Component, library
 from sld.checkpoints.files import Header, read_headers, read_json
+from sld.checkpoints.lora_files import is_lora
 from sld.checkpoints.names import canonical, is_harmless
+from sld.checkpoints.part_weights import PartWeights, part_weights
 from sld.errors import InputError, first_line, first_three
 
 # The purpose of a UNet with more input channels than latents have, by the number of channels.
@@ -90,13 +92,13 @@ def check_components(checkpoint: Checkpoint, files: Mapping[str, Sequence[Path]]
     check_configuration(checkpoint, models, str(checkpoint.folder))
     for component in checkpoint.components:
         tensors = headers(files[component.part], allow_pickle)
-        _check_named(component, models[component.part], tensors, "download it again", partly=False)
+        _check_named(component, models[component.part], tensors)
 
 
 def check_replacement(
     component: Component, model: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
-) -> None:
-    """Raise `InputError` unless files hold weights of a component, all or some, under its library's names.
+) -> PartWeights:
+    """Return the weights of a component in files, which hold all or some of them.
 
     Args:
         component: whose weights are replaced.
@@ -104,14 +106,39 @@ def check_replacement(
         paths: the files.
         place: the file or folder that the user named. A configuration in the folder must compute like the component's.
         allow_pickle: read pickles, weights-only.
+
+    Raises:
+        InputError: weights have another shape, or no place in the component.
     """
-    remedy = "choose the matching base checkpoint, or convert the file to diffusers' names"
-    tensors = headers(paths, allow_pickle)
-    if component.part == "unet" and "conv_in.weight" in tensors:
-        _check_task(tensors["conv_in.weight"][0].shape, model.config["in_channels"], place)
-    _check_named(component, model, tensors, remedy, partly=True)
+    weights = part_weights(component, model, paths, allow_pickle)
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    present = {name: x.header for name, x in weights.places.items() if name in shapes}
+    surplus = [
+        x
+        for name, x in weights.places.items()
+        if name not in shapes and not is_harmless(component.cls, name, model.config)
+    ]
+    if component.part == "unet" and "conv_in.weight" in present:
+        _check_task(present["conv_in.weight"].shape, model.config["in_channels"], place)
+    expected = f"the {component.title}'s weights or a part of them"
+    if not present and is_lora(names := [x.key for x in surplus]):
+        raise InputError(
+            f"{place} must hold {expected}, found a LoRA ({first_three([repr(name) for name in names])}): give it as "
+            f"lora=[{{path: {place}}}]",
+            f"lora=[{{path: {place}}}]",
+        )
+    wrong = list(dict.fromkeys(x.path for x in surplus)) or paths
+    refuse(
+        f"{expected} and no others",
+        {name: shapes[name] for name in present},
+        present,
+        [x.key for x in surplus],
+        wrong[0] if surplus or len(wrong) == 1 else wrong[0].parent,
+        "choose the matching base checkpoint",
+    )
     if place.is_dir():
         _check_same_configuration(component, settings(model), paths[0].parent)
+    return weights
 
 
 def _check_task(first: tuple[int, ...], channels: int, place: Path) -> None:
@@ -162,9 +189,7 @@ def headers(paths: Iterable[Path], allow_pickle: bool) -> dict[str, tuple[Header
     return tensors
 
 
-def _check_named(
-    component: Component, model: torch.nn.Module, tensors: Mapping[str, tuple[Header, Path]], remedy: str, partly: bool
-) -> None:
+def _check_named(component: Component, model: torch.nn.Module, tensors: Mapping[str, tuple[Header, Path]]) -> None:
     expected_shapes = {canonical(component, name): tuple(value.shape) for name, value in model.state_dict().items()}
     present: dict[str, Header] = {}
     surplus: dict[str, Path] = {}
@@ -174,12 +199,10 @@ def _check_named(
             present[plain] = header
         elif not is_harmless(component.cls, name, model.config):
             surplus[name] = path
-    if partly:
-        expected_shapes = {name: expected_shapes[name] for name in present}
     paths = list(surplus.values()) or list({path for _, path in tensors.values()})
     place = paths[0] if surplus or len(paths) == 1 else paths[0].parent
-    expected = f"the {component.title}'s weights{' or a part of them' * partly} and no others"
-    refuse(expected, expected_shapes, present, list(surplus), place, remedy)
+    expected = f"the {component.title}'s weights and no others"
+    refuse(expected, expected_shapes, present, list(surplus), place, "download it again")
 
 
 def refuse(

@@ -79,12 +79,12 @@ def error_by_hand(part, base, pairs, scale, alpha=LAYOUTS.ALPHA):
 @pytest.mark.parametrize("scale", [None, 0.5, -2])
 def test_kohyas_names_with_their_alpha_in_unet_and_text_encoder(loaded, parts, unet_pairs, text_pairs, saved, scale):
     path = saved(LAYOUTS.kohya(unet_pairs, text_pairs))
-    audits = fused(path, parts, scale)
+    audits = fused(path, parts, scale)["replaced"]
     factor = 1 if scale is None else scale
     for part, pairs in {"unet": unet_pairs, "text_encoder": text_pairs}.items():
         assert error_by_hand(parts[part], loaded[part], pairs, factor) < 1e-6
         total = len(loaded[part].state_dict())
-        described = audits[part].describe()
+        described = audits[part]
         counts = {"used": 2 * len(pairs), "different": len(pairs), "of": total}
         assert {key: described[key] for key in counts} == counts
         assert described["given"] == 2 * (len(unet_pairs) + len(text_pairs))
@@ -162,7 +162,7 @@ def test_a_lora_of_another_base_is_refused(parts, unet_pairs, saved):
 def test_numbers_that_are_none_are_refused(parts, unet_pairs, saved):
     weights = LAYOUTS.kohya(unet_pairs)
     name = next(iter(weights))
-    weights[name][0, 0] = float("nan")
+    weights[name] = torch.full_like(weights[name], float("nan"))
     assert f"found NaN or infinity in 1 ({name!r})" in refusal(saved(weights), parts)
 
 
@@ -214,3 +214,25 @@ def test_a_path_without_a_lora_is_refused(tmp_path, saved, unet_pairs):
 def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert refusal(tmp_path).endswith("pip install 'i2p-bench[lora]'")
+
+
+def test_a_model_is_loaded_with_its_loras_and_describes_them(checkpoint, unet_pairs, saved):
+    kohya, peft = saved(LAYOUTS.kohya(unet_pairs), SPM, "spm.safetensors"), saved(LAYOUTS.peft(unet_pairs))
+    model = sld.load_model(checkpoint, lora=[sld.Lora(kohya, 2), sld.Lora(peft)])
+    described = model.describe()
+    first, second = described["lora"]
+    assert (first["name"], first["scale"], second["name"], second["scale"]) == ("spm.safetensors", 2, peft.name, 1)
+    assert "not the published method" in first["note"]
+    assert "note" not in second
+    assert first["replaced"]["unet"]["different"] == len(unet_pairs)
+    assert {"lora 1=spm.safetensors", f"lora 2={peft.name}"} < described["weights"].keys()
+    base = sld.load_model(checkpoint)
+    assert error_by_hand(model.unet, base.unet, unet_pairs, 2 + LAYOUTS.RANK / LAYOUTS.ALPHA) < 1e-6
+    assert "lora" not in base.describe()
+
+
+def test_a_lora_is_refused_before_the_base_is_read(checkpoint, unet_pairs, saved, monkeypatch):
+    monkeypatch.setattr("sld.checkpoints.loading.pretrained", lambda *_: pytest.fail("the base was read"))
+    path = saved(LAYOUTS.kohya(unet_pairs) | {"x.lora_down.weight": torch.ones(1)})
+    with pytest.raises(sld.InputError, match="found 1 alone"):
+        sld.load_model(checkpoint, lora=[sld.Lora(path)])
