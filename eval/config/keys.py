@@ -20,6 +20,7 @@ MODEL = {
     **_SHARED,
     "source": "model.path",
     "unet": "model.unet",
+    "lora": "model.lora",
     "config": "model.config",
     "prediction_type": "model.prediction_type",
     "allow_pickle": "model.allow_pickle",

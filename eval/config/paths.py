@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.config.keys import MODEL, as_keys
+from eval.config.loras import read_loras
 from eval.config.settings import ModelSettings, Settings
 from eval.config.sources import SOURCES
 from eval.judges import judge_class
@@ -34,6 +35,7 @@ def _check_model(chosen: ModelSettings) -> None:
     if not source.draws:
         return
     from sld.checkpoints import files, sources
+    from sld.checkpoints.lora_files import open_lora
 
     if not source.ships and sources.hub_id(chosen.path) is None:
         path = sources.locate(chosen.path, local=True).path
@@ -46,6 +48,8 @@ def _check_model(chosen: ModelSettings) -> None:
             files.check_weights(path, chosen.allow_pickle)
     if chosen.config:
         files.check_config(Path(chosen.config))
+    for lora in read_loras(chosen.lora):
+        open_lora(lora, chosen.allow_pickle)
     if chosen.unet:
         from sld.checkpoints.components import replacement_files
 

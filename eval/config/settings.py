@@ -33,6 +33,7 @@ class ModelSettings:
     kind: str
     path: str | None = None
     unet: str | None = None
+    lora: list[Any] | None = None
     size: Any = None
     config: str | None = None
     prediction_type: str | None = None

@@ -99,7 +99,7 @@ class Published(Source):
         unused = super().unused(s)
         unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
         unused["judges"] = s.judges, "the published results carry their verdicts"
-        for key in ("size", "unet"):
+        for key in ("size", "unet", "lora"):
             unused[f"model.{key}"] = getattr(s.model, key), "no picture is drawn"
         defaults = {"verify": False, "workers": 1, "batch_size": AUTO, "engine": EngineSettings()}
         return unused | _changed(s, defaults, "no picture is drawn")
@@ -134,7 +134,7 @@ class Folder(Source):
         unused = super().unused(s) | _changed(s, defaults, reason)
         unused["methods"] = s.methods, "the folder determines them"
         unused["sheet"] = s.sheet, reason
-        for key in ("size", "unet", "allow_pickle"):
+        for key in ("size", "unet", "lora", "allow_pickle"):
             unused[f"model.{key}"] = getattr(s.model, key), reason
         for field in fields(ProtocolSettings):
             if field.name in DRAWN:

@@ -15,11 +15,15 @@ from eval.base.command import expanded
 from eval.base.errors import InputError
 from eval.judges import JUDGES, judge_class
 
-TEXT, OPTIONAL, TEXTS, METHODS, ROWS = "text", "optional text", "texts", "methods", "rows"
+TEXT, OPTIONAL, TEXTS, METHODS, LORAS, ROWS = "text", "optional text", "texts", "methods", "LoRAs", "rows"
 CHOICE = "choice"  # of a group: the name of a file
-LISTS = (TEXTS, METHODS)
-OF_A_METHOD = {"name": TEXT, **dict.fromkeys(("preset", "concept", "negative_prompt", "prefix", "space"), OPTIONAL)}
-SPECIAL = {"methods": METHODS, "prompts.rows": ROWS}  # whose type does not show their kind
+LISTS = (TEXTS, METHODS, LORAS)
+# The texts in the entries of lists, which are mappings or texts themselves.
+ENTRIES = {
+    METHODS: {"name": TEXT, **dict.fromkeys(("preset", "concept", "negative_prompt", "prefix", "space"), OPTIONAL)},
+    LORAS: {"path": TEXT},
+}
+SPECIAL = {"methods": METHODS, "model.lora": LORAS, "prompts.rows": ROWS}  # whose type does not show their kind
 PATHS = (
     *("out", "prompts.path", "model.path", "model.unet", "model.config"),
     *(f"{name}.{field}" for name in JUDGES for field in judge_class(name).paths),
@@ -82,8 +86,8 @@ def _texts(key: str, value: Any, kind: str) -> Iterator[tuple[str, Any]]:
     if value is None or kind == ROWS:
         return
     for inner in value if isinstance(value, list) else [value]:
-        if kind == METHODS and isinstance(inner, Mapping):
-            yield from ((f"{key}.{name}", inner[name]) for name in sorted(OF_A_METHOD.keys() & inner.keys()))
+        if kind in ENTRIES and isinstance(inner, Mapping):
+            yield from ((f"{key}.{name}", inner[name]) for name in sorted(ENTRIES[kind].keys() & inner.keys()))
         else:
             yield key, inner
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from eval.base.errors import InputError
 from eval.base.quoting import PLAIN, quoted
 from eval.config.settings import Settings
-from eval.config.texts import CHOICE, LISTS, METHODS, OF_A_METHOD, OPTIONAL, ROWS
+from eval.config.texts import CHOICE, ENTRIES, LISTS, OPTIONAL, ROWS
 
 _KEYS = "|".join([*(field.name for field in fields(Settings)), "slurm"])
 _NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # an interpolation that Hydra can't resolve
@@ -80,7 +80,7 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
     if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
         closed = inner.endswith("]")
         return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if closed else value
-    if kind == METHODS and inner.startswith("{"):
+    if kind in ENTRIES and inner.startswith("{"):
         return f"[{_element(inner, kind)}]"
     if kind in LISTS and not key.endswith(".options") and len(parts := list(_split(inner))) > 1:
         raise InputError(
@@ -98,9 +98,9 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
 
 
 def _element(value: str, kind: str) -> str:
-    """Return an element of a list, in which escapes are left to Hydra; methods may be mappings."""
-    if kind == METHODS and value.startswith("{") and value.endswith("}"):
-        return _mapping(value, OF_A_METHOD)
+    """Return an element of a list, in which escapes are left to Hydra; methods and LoRAs may be mappings."""
+    if kind in ENTRIES and value.startswith("{") and value.endswith("}"):
+        return _mapping(value, ENTRIES[kind])
     return value if isinstance(_read(value), list) else _text(value)
 
 

@@ -13,6 +13,7 @@ from eval.config.settings import ModelSettings
 from eval.config.sources import SOURCES
 from eval.doctor.check import OK, SKIPPED, Check
 from eval.doctor.files import are_read, described, digest_of, not_cached
+from eval.doctor.loras import loras, open_loras
 from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
 from sld.checkpoints.components import (
@@ -24,6 +25,7 @@ from sld.checkpoints.components import (
     weight_names,
 )
 from sld.checkpoints.family import Family
+from sld.checkpoints.lora_files import lora_names
 from sld.checkpoints.marks import Marks
 from sld.checkpoints.variants import left_aside
 from sld.models.text import read_tokenizers
@@ -33,7 +35,7 @@ from sld.stepping import check_steps
 
 @as_keys(MODEL)
 def model(chosen: ModelSettings, digests: bool) -> list[Check]:
-    """Check the model's weights, and those of a UNet that replaces its own, as far as their headers go."""
+    """Check the model's weights, those of a UNet that replaces its own, and LoRAs, as far as their headers go."""
     source = SOURCES[chosen.kind]
     if unneeded := source.no_model(chosen):
         return [Check("model", SKIPPED, unneeded)]
@@ -53,7 +55,7 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
         checks = [Check("model", OK, "; ".join([f"{where}: {described(paths, digests)}", *remarks]))]
         if chosen.unet:
             checks.append(_replacing_unet(chosen, checkpoint, digests))
-    return checks
+    return [*checks, *loras(chosen, digests)]
 
 
 def _is_whole(chosen: ModelSettings) -> bool:
@@ -116,6 +118,7 @@ def weights(chosen: ModelSettings, digests: bool) -> dict[str, str] | None:
     """Return the digests of the model's weights by name, None for large files unless `digests`."""
     place, paths = _weights(chosen)
     paths_by_name = weight_names(place, paths, {"unet": _unet(chosen)} if chosen.unet else {})
+    paths_by_name |= lora_names(open_loras(chosen))
     if not are_read(paths_by_name.values(), digests):
         return None
     return {name: digest_of(path) for name, path in paths_by_name.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import i2p
 import sld
 from eval.config.keys import MODEL, as_keys
+from eval.config.loras import read_loras
 from eval.config.settings import ModelSettings, Settings, judge_settings, model_dtype
 from eval.config.sources import SOURCES
 from eval.generate.remarks import drawing_deviations, drawing_remarks
@@ -43,12 +44,14 @@ def load_model(
         dtype=model_dtype(dtype, device),
         scheduler=protocol.scheduler,
         unet=chosen.unet,
+        lora=read_loras(chosen.lora),
         config=chosen.config,
         prediction_type=chosen.prediction_type,
         allow_pickle=chosen.allow_pickle,
         steps=protocol.steps,
     )
-    shipped = "the demo world's" + (", with another UNet" if chosen.unet else "")
+    changes = [*(["another UNet"] if chosen.unet else []), *(["LoRAs"] if chosen.lora else [])]
+    shipped = f"the demo world's{', with ' if changes else ''}{' and '.join(changes)}"
     return model, model.describe() | ({"source": shipped, "demo": True} if source.ships else {})
 
 

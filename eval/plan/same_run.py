@@ -7,12 +7,13 @@ weights and versions, once they are loaded. Both compare `eval.plan.record.ident
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import i2p
 from eval.base.errors import InputError
 from eval.base.words import first_clauses
+from eval.config.loras import read_loras
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
@@ -23,6 +24,7 @@ from eval.store.manifest import Manifest
 from eval.store.prompts import digest_of, stored_prompts
 from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
+from sld.checkpoints.lora_files import lora_path
 from sld.devices import device_type
 
 log = logging.getLogger(__name__)
@@ -125,6 +127,7 @@ def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator
     unet = stored.settings.part("model").get("unet")
     if bool(unet) != bool(settings.model.unet):  # under another name it can be the same, but not without one
         yield from changed_keys(unet, settings.model.unet, "model.unet")
+    yield from changed_keys(_scales(stored.identity.model.loras), _known_scales(settings), "model.lora")
     if plan.brings_prompts:
         yield from _changed_pictures(stored.identity.prompts, plan)
     for part in ("methods", "prompts", "protocol"):
@@ -132,6 +135,16 @@ def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator
     for name, judge in known["judges"].items():
         if name in identity["judges"]:
             yield from _changes_in(identity["judges"][name], judge, f"judges.{name}")
+
+
+def _scales(loras: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what settings say of the LoRAs on record: names of files, and scales."""
+    return [{"name": lora["name"], "scale": lora["scale"]} for lora in loras]
+
+
+def _known_scales(settings: Settings) -> list[dict[str, Any]]:
+    loras = read_loras(settings.model.lora)
+    return [{"name": lora_path(lora.path).name, "scale": 1 if lora.scale is None else lora.scale} for lora in loras]
 
 
 def _changes_in(stored: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:

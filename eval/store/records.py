@@ -63,6 +63,11 @@ class ModelRecord:
         return self.description.get("replaced") or {}
 
     @property
+    def loras(self) -> Sequence[Mapping[str, Any]]:
+        """The LoRAs that were fused into its weights: name, scale, note, and by part how much they changed."""
+        return self.description.get("lora") or ()
+
+    @property
     def obeyed(self) -> Mapping[str, str]:
         """By each mark in the checkpoint's file, the setting that it implies."""
         return self.description.get("obeyed") or {}

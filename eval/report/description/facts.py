@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from eval.config.sources import PUBLISHED
 from eval.report.description.methods import extensions, own_methods
@@ -29,6 +30,7 @@ def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentIma
     values = {
         "Model": ", ".join(str(x) for x in (model.source, model.revision, model.dtype) if x),
         **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
+        **({"LoRAs": "; ".join(fused)} if (fused := list(fused_loras(model))) else {}),
         "Prompts": f"{prompts.count:,} of {manifest.prompts_name}, digest {prompts.digest}",
         "Protocol": f"{protocol.name}: {protocol.source}",
         "Drawn with": drawn,
@@ -71,19 +73,32 @@ def replacements(model: ModelRecord) -> Iterator[str]:
         model: from the manifest; older runs did not record the differences.
     """
     for part, audit in model.replaced.items():
-        change = audit["relative_change"]
-        relative = "the base's are all zero" if change is None else f"relative change ‖Δ‖/‖base‖ {change:.3g}"
-        yield (
-            f"{TITLES.get(part, part)}: {audit['given']:,} tensors given, {audit['used']:,} used, "
-            f"{audit['different']:,} of {audit['of']:,} different from the base, {relative}"
-        )
+        yield f"{TITLES.get(part, part)}: {_counts(audit)}"
     if "unet" not in model.replaced and model.unet_replaced:
         yield "UNet: how much it differs from the base is not on record; the run began before that was measured"
+
+
+def fused_loras(model: ModelRecord) -> Iterator[str]:
+    """Yield a clause per LoRA that was fused into a model's weights, in that order."""
+    for lora in model.loras:
+        changes = (f"{TITLES.get(part, part)}: {_counts(audit)}" for part, audit in lora["replaced"].items())
+        note = f" ({lora['note']})" if "note" in lora else ""
+        yield f"LoRA {lora['name']} at scale {lora['scale']:g}{note}: {'; '.join(changes)}"
+
+
+def _counts(audit: Mapping[str, Any]) -> str:
+    change = audit["relative_change"]
+    relative = "the base's are all zero" if change is None else f"relative change ‖Δ‖/‖base‖ {change:.3g}"
+    return (
+        f"{audit['given']:,} tensors given, {audit['used']:,} used, {audit['different']:,} of {audit['of']:,} "
+        f"different from the base, {relative}"
+    )
 
 
 def model_notes(model: ModelRecord) -> list[str]:
     """Return as sentences what the source of a model alone does not tell: replaced, marked and unused weights."""
     notes = [f"Replaced {clause}." for clause in replacements(model)]
+    notes += [f"Fused {clause}." for clause in fused_loras(model)]
     notes += [f"The model's file is marked {mark}, which sets {setting}." for mark, setting in model.obeyed.items()]
     if unused := model.left_aside:
         notes.append(f"Weights that lie beside the model's and were not used: {', '.join(unused)}.")

@@ -23,6 +23,8 @@ def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
         reasons.append("the demo world's weights are in it")
     if model.unet_replaced:
         reasons.append("its UNet was replaced")
+    if model.loras:
+        reasons.append("LoRAs were fused into it")
     if manifest.made_elsewhere:
         reasons.append("its pictures were made elsewhere")
     if missing:
