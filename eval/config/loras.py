@@ -28,8 +28,7 @@ def _read(entry: Any) -> sld.Lora:
     given = {"path": entry} if isinstance(entry, str) else entry
     if not isinstance(given, Mapping) or not isinstance(given.get("path"), str) or not given["path"]:
         raise InputError(
-            f"an entry of model.lora must have a path, found {entry!r}: give it one, as in "
-            "model.lora=[{path: FILE, scale: 1}]"
+            f"an entry of model.lora must have a path, found {entry!r}: give it one, as in model.lora=[FILE]"
         )
     if unknown := [str(key) for key in given if key not in KEYS]:
         raise InputError(

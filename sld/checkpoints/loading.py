@@ -74,7 +74,7 @@ def load_model(
     dtype: str | torch.dtype = "float32",
     scheduler: Any = None,
     unet: str | os.PathLike | None = None,
-    lora: Sequence[Lora] = (),
+    lora: Sequence[Lora | str | os.PathLike] = (),
     allow_pickle: bool = False,
     config: str | os.PathLike | None = None,
     prediction_type: str | None = None,
@@ -89,7 +89,7 @@ def load_model(
         scheduler: None for the checkpoint's own, one of `sld.schedulers.NAMES`, or a diffusers scheduler (copied).
         unet: a folder or file with weights that replace the UNet's, all of them or some, as concept erasure methods
             publish them.
-        lora: LoRAs that are fused into the weights, one after another.
+        lora: LoRAs that are fused into the weights, one after another; a path alone is one at scale 1.
         allow_pickle: read pickles, weights-only; otherwise they are refused.
         config: for a single file only: a folder in diffusers' layout whose configuration fits the file.
         prediction_type: for a single file only: "epsilon" or "v_prediction", which an SD 2.x file does not say unless
@@ -103,7 +103,7 @@ def load_model(
     location = sources.locate(source, allow_pickle)
     used = functools.partial(_used_scheduler, scheduler, steps)
     unet_path = None if unet is None else Path(unet).expanduser()
-    loras = [open_lora(chosen, allow_pickle) for chosen in lora]
+    loras = [open_lora(entry if isinstance(entry, Lora) else Lora(entry), allow_pickle) for entry in lora]
     if location.path.is_dir():
         files.check_alone(location.path, config, prediction_type)
         loaded = _load_folder(open_checkpoint(location.path), unet_path, allow_pickle, used)

@@ -71,7 +71,10 @@ def checkpoints(folder: Path) -> dict[str, Path]:
         save_file(weights, folder / f"{name}.safetensors")
     folders = ("model", "large", "shards", "without_betas", "zero_folder", "pickle")
     places = {name: folder / name for name in folders} | {name: folder / f"{name}.safetensors" for name in singles}
-    return places | {"unet": other / "unet"}
+    lora_layouts = runpy.run_path(str(Path(__file__).parents[1] / "sld/lora_layouts.py"))
+    pairs = lora_layouts["pairs"](UNet2DConditionModel.from_pretrained(model / "unet"))
+    save_file(lora_layouts["kohya"](pairs), folder / "lora.safetensors")
+    return places | {"unet": other / "unet", "lora": folder / "lora.safetensors"}
 
 
 def judges(folder: Path) -> dict[str, Path]:

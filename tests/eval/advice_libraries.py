@@ -165,6 +165,21 @@ TRIALS = [
         f"> {TINY} model.unet={{unet}}/diffusion_pytorch_model.safetensors",
         DRAWN,
     ),
+    (
+        "give weights of a UNet as",
+        f"{TINY} model.lora=[{{unet}}/diffusion_pytorch_model.safetensors]",
+        "model.unet=FILE",
+        f"> {TINY} model.unet={{unet}}/diffusion_pytorch_model.safetensors",
+        DRAWN,
+    ),
+    ("found a LoRA (", f"{TINY} model.unet={{lora}}", "model.lora=[{lora}]", f"> {TINY} model.lora=[{{lora}}]", DRAWN),
+    (
+        "an entry of model.lora must have a path",
+        f"{TINY} model.lora=[{{{{scale:1}}}}]",
+        "model.lora=[FILE]",
+        f"> {TINY} model.lora=[{{{{path:{{lora}},scale:1}}}}]",
+        DRAWN,
+    ),
 ]
 
 # Sentences that no trial here can have raised, and why, or which test tries them.

@@ -218,7 +218,7 @@ def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):
 
 def test_a_model_is_loaded_with_its_loras_and_describes_them(checkpoint, unet_pairs, saved):
     kohya, peft = saved(LAYOUTS.kohya(unet_pairs), SPM, "spm.safetensors"), saved(LAYOUTS.peft(unet_pairs))
-    model = sld.load_model(checkpoint, lora=[sld.Lora(kohya, 2), sld.Lora(peft)])
+    model = sld.load_model(checkpoint, lora=[sld.Lora(kohya, 2), peft])
     described = model.describe()
     first, second = described["lora"]
     assert (first["name"], first["scale"], second["name"], second["scale"]) == ("spm.safetensors", 2, peft.name, 1)
