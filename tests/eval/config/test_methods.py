@@ -1,10 +1,15 @@
 """A method of one's own, as the command line and files describe it; what is no method is refused in one sentence."""
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 
 import sld
 from eval.base.errors import InputError
+from eval.config.compose import compose_and_call, compose_jobs
 from eval.config.config_dir import CONF
 from eval.config.methods import read_method
 from eval.config.settings import Settings, read_settings
@@ -118,3 +123,30 @@ def test_what_sld_refuses_is_refused(fields, words):
 
 def test_a_preset_with_its_own_numbers_is_that_preset():
     assert read_method({"name": "mine", "preset": "strong", **STRONG}).safety == sld.PRESETS["strong"]
+
+
+PAGE = (Path(sld.__file__).parents[1] / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    python -m (eval.run .*)", PAGE, re.MULTILINE))
+def test_the_commands_of_the_page_are_methods(line, monkeypatch):
+    monkeypatch.setattr("sys.argv", shlex.split(line))
+    jobs = []
+    if "-m" in line.split():
+        jobs += [settings for _, settings in compose_jobs("run", read_settings)]
+    else:
+        compose_and_call("run", lambda config: jobs.append(read_settings(config)) or 0)
+    for settings in jobs:
+        assert settings.methods[0] == "baseline"
+        assert sld.resolve_methods([read_method(entry) for entry in settings.methods[1:]])
+
+
+def test_a_configuration_file_describes_methods_as_the_command_line_does(tmp_path, monkeypatch):
+    (folder := tmp_path / "experiment").mkdir()
+    entry = "  - {name: mine, preset: strong, warmup_steps: 5, prefix: 'kind '}\n"
+    (folder / "mine.yaml").write_text(f"# @package _global_\nmethods:\n  - baseline\n{entry}")
+    monkeypatch.setattr("sys.argv", ["eval.run", "--config-dir", str(tmp_path), "experiment=mine"])
+    methods = []
+    compose_and_call("run", lambda config: methods.extend(read_settings(config).methods) or 0)
+    assert methods == ["baseline", {"name": "mine", "preset": "strong", "warmup_steps": 5, "prefix": "kind "}]
+    assert read_method(methods[1]).preset == sld.SafetyPreset(**STRONG | {"warmup_steps": 5})
