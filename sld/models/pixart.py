@@ -1,6 +1,7 @@
 """PixArt-Σ: T5 as text encoder, a transformer that predicts epsilon, a VAE."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -25,7 +26,7 @@ class PixArtSigma(LatentDiffusion):
 
     family = "pixart-sigma"
     denoiser = "transformer"
-    standard = STABLE_DIFFUSION
+    standard = MappingProxyType(STABLE_DIFFUSION | {"steps_offset": 0})  # as its checkpoints on the hub
 
     def __init__(self, parts: Mapping[str, Any], **options: Any):
         super().__init__(parts, **options)
