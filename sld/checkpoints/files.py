@@ -4,13 +4,12 @@ import hashlib
 import json
 import os
 import re
-import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sld.checkpoints.wrapped import named_tensors
-from sld.errors import InputError, first_three
+from sld.checkpoints.pickled import unpickle
+from sld.errors import InputError
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".p")
 
@@ -89,7 +88,7 @@ def read_tensors(path: Path, allow_pickle: bool, names: Collection[str] | None =
 
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in list(file.keys()) if names is None or name in names}
-    return {name: x for name, x in _unpickled(path).items() if names is None or name in names}
+    return {name: x for name, x in unpickle(path).items() if names is None or name in names}
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def read_headers(path: Path, allow_pickle: bool) -> dict[str, Header]:
     """Return the headers of all tensors of a weight file by name; raises `InputError` like `read_tensors`."""
     check_weights(path, allow_pickle)
     if path.suffix != ".safetensors":
-        tensors = _unpickled(path).items()
+        tensors = unpickle(path).items()
         return {name: Header(tuple(x.shape), x.is_floating_point(), x.data_ptr() or None) for name, x in tensors}
     from safetensors import safe_open
 
@@ -128,38 +127,6 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     with safe_open(path, framework="pt") as file:
         return dict(file.metadata() or {})
-
-
-def _unpickled(path: Path) -> dict:
-    import torch
-
-    # The format since torch 1.6 can be memory-mapped, so that numbers are read only when they are used.
-    mapped = path.is_file() and zipfile.is_zipfile(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # whatever a hostile or broken pickle makes the reader raise
-        raise InputError(
-            f"{path} must hold weights, found a file from which torch reads no plain tensors ({type(error).__name__}): "
-            "convert it to safetensors"
-        ) from error
-    tensors = dict(named_tensors(content.get("state_dict", content) if isinstance(content, dict) else content))
-    if not tensors:
-        raise InputError(
-            f"{path} must hold named tensors, found a {type(content).__name__} without any: save the model's "
-            "state_dict(), as safetensors"
-        )
-    if odd := [repr(name) for name, x in tensors.items() if not _is_dense(x)]:
-        raise InputError(
-            f"{path} must hold dense tensors with their numbers, found {len(odd)} sparse, nested or without numbers "
-            f"({first_three(odd)}): save it again with dense tensors"
-        )
-    return tensors
-
-
-def _is_dense(x) -> bool:
-    import torch
-
-    return x.layout == torch.strided and not x.is_nested and not x.is_meta
 
 
 def read_json(path: Path) -> dict:

@@ -14,6 +14,7 @@ from sld.checkpoints.components import Checkpoint, open_checkpoint
 from sld.checkpoints.layout import SD1_SCHEDULER, write_index, write_json
 from sld.checkpoints.marks import Marks, read_marks
 from sld.checkpoints.original import AVERAGE, UNET, check_original
+from sld.checkpoints.pickled import trainers_replaced
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.tokenizer import END, write_clip_tokenizer
 from sld.errors import InputError, first_line
@@ -176,7 +177,7 @@ def _read(path: Path, config: Path) -> dict[str, Any]:
     from diffusers import StableDiffusionPipeline
 
     try:
-        with quiet():
+        with quiet(), trainers_replaced(path):
             pipeline = StableDiffusionPipeline.from_single_file(
                 str(path), config=str(config), local_files_only=True, safety_checker=None, feature_extractor=None,
                 requires_safety_checker=False,

@@ -1,8 +1,11 @@
 """Checkpoints load from folders, files and hub ids; what cannot be loaded is explained in one sentence."""
 
 import json
+import pathlib
 import shutil
+import sys
 import time
+import types
 
 import pytest
 import torch
@@ -133,6 +136,39 @@ def test_pickles_are_refused_and_read_weights_only_on_request(copy, model):
     torch.save({"conv_in.weight": Hostile()}, pickled)
     assert "found" in refusal(copy, allow_pickle=True)
     assert pickled.exists()
+
+
+def lightning_class():
+    """A class as PyTorch Lightning's callbacks are in a checkpoint of its own."""
+    names = ["pytorch_lightning", "pytorch_lightning.callbacks", "pytorch_lightning.callbacks.model_checkpoint"]
+    modules = {name: types.ModuleType(name) for name in names}
+    kind = type("ModelCheckpoint", (), {"__module__": names[-1]})
+    modules[names[-1]].ModelCheckpoint = kind
+    return kind, modules
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_the_weights_beside_a_trainer_s_own_objects_are_read_without_its_classes(
+    pair, tmp_path, monkeypatch, as_object
+):
+    _, file, config = pair
+    kind, modules = lightning_class()
+    with monkeypatch.context() as patch:
+        for name, module in modules.items():
+            patch.setitem(sys.modules, name, module)
+        callbacks = [kind()] if as_object else {kind: {"best_model_score": None}}
+        torch.save({"epoch": 5, "state_dict": load_file(file), "callbacks": callbacks}, tmp_path / "model.ckpt")
+    loaded, expected = (
+        sld.load_model(path, config=config, allow_pickle=True) for path in (tmp_path / "model.ckpt", file)
+    )
+    assert torch.equal(loaded.unet.conv_in.weight, expected.unet.conv_in.weight)
+
+
+def test_a_pickle_s_other_classes_are_refused_by_name(copy):
+    pickled = (copy / UNET).with_suffix(".bin")
+    torch.save({"conv_in.weight": torch.ones(1), "path": pathlib.PurePosixPath("a")}, pickled)
+    (copy / UNET).unlink()
+    assert "found a file from which torch reads no plain tensors (pathlib." in refusal(copy, allow_pickle=True)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, on what is beta there
