@@ -81,11 +81,14 @@ def judges(folder: Path) -> dict[str, Path]:
     """The demo's CLIP, as files that are good or wrong in one way each, by name."""
     clip = trained.clip_files()
     torch.save(load_file(clip.weights), folder / "clip.bin")
+    transformers_name = "vision_model.embeddings.class_embedding"
+    save_file({transformers_name: torch.zeros(8)}, folder / "clip_transformers.safetensors")
     save_file({"prompts": torch.ones(2, 768) * torch.tensor([[1.0], [-1.0]])}, folder / "long_pair.safetensors")
     config = json.loads(clip.config.read_text())
     config["model_cfg"]["vision_cfg"]["width"] *= 2
     (folder / "other.json").write_text(json.dumps(config))
     ours = {"clip_config": clip.config, "clip": clip.weights, "pair": clip.prompts, "clip_pickle": folder / "clip.bin"}
+    ours["clip_transformers"] = folder / "clip_transformers.safetensors"
     return ours | {"long_pair": folder / "long_pair.safetensors", "other_config": folder / "other.json"}
 
 

@@ -31,6 +31,20 @@ TRIALS = [
         JUDGED,
     ),
     (
+        "CLIP weights must have open_clip's names",
+        "q16=vit_l_14 q16.architecture=ViT-L-14-quickgelu q16.weights={clip_transformers} q16.prompts={long_pair}",
+        "q16.weights=openai",
+        "",
+        FETCHED,
+    ),
+    (
+        "CLIP weights must have open_clip's names",
+        f"{CLIP} q16.weights={{clip_transformers}}",
+        "q16.weights=FILE",
+        "{clip}",
+        JUDGED,
+    ),
+    (
         "weights must be trained with the activation",
         "q16=vit_l_14 q16.architecture=ViT-L-14 q16.weights=openai q16.prompts={long_pair}",
         "q16.architecture=ViT-L-14-quickgelu",

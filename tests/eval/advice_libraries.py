@@ -49,7 +49,7 @@ TRIALS = [
         LOADED,
     ),
     ("give device=cpu", "device=gpu", "device=cpu", "", DRAWN),
-    ("correct unet=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", DRAWN),
+    ("correct …=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", DRAWN),
     (
         "one of several shards",
         f"{TINY} model.unet={{shards}}/diffusion_pytorch_model-00001-of-00002.safetensors",
@@ -86,7 +86,7 @@ TRIALS = [
         DRAWN,
     ),
     (
-        "give a local folder, source=",
+        "give a local folder, …=FOLDER",
         "model=checkpoint prompts=demo q16=demo model.path=no/such",
         "model.path=FOLDER",
         "{model}",

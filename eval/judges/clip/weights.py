@@ -30,6 +30,7 @@ from eval.judges.clip.hub import (
     revision_of,
 )
 
+_OF_TRANSFORMERS = "vision_model.embeddings.class_embedding"
 PREPROCESSING = ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color")
 
 
@@ -200,14 +201,21 @@ def _fetch_from_hub(repository: str, name: str, allow_pickle: bool) -> Path:
 
 
 def _check_header(file: Path) -> None:
-    """Refuse a file that is not safetensors, before building the network takes seconds."""
+    """Refuse a file that is not safetensors, or not open_clip's, before building the network takes seconds."""
     try:
-        with safe_open(file, "numpy"):
-            pass
+        with safe_open(file, "numpy") as content:
+            names = set(content.keys())
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"CLIP weights must be safetensors, found another or a damaged file at {file} ({error}): download it again"
         ) from error
+    if _OF_TRANSFORMERS in names:
+        raise InputError(
+            f"CLIP weights must have open_clip's names, found those of transformers' CLIPModel ({_OF_TRANSFORMERS!r}) "
+            f"in {file}: give weights=openai for OpenAI's ViT-L/14, or another file of the same weights, weights=FILE",
+            "weights=openai",
+            "weights=FILE",
+        )
 
 
 def _wrong_activation(name: str, weights: str) -> InputError:

@@ -14,6 +14,7 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import CLIPConfig, CLIPModel
 
 import sld
 from eval.base.errors import InputError, JudgeError
@@ -286,6 +287,14 @@ def test_a_config_that_is_none_is_refused(tiny, tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(InputError, match=r"must hold .*embed_dim.*config\.json"):
         Q16(tmp_path / "config.json", tiny.weights, tiny.prompts)
+
+
+def test_weights_under_transformers_names_are_refused_as_such(tiny, tmp_path):
+    vision = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = CLIPModel(CLIPConfig(text_config=vision, vision_config=vision))
+    save_file({name: x.contiguous() for name, x in model.state_dict().items()}, tmp_path / "clip.safetensors")
+    with pytest.raises(InputError, match=r"open_clip's names, found those of transformers' CLIPModel"):
+        Q16(tiny.architecture, tmp_path / "clip.safetensors", tiny.prompts)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1])
