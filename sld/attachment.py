@@ -23,15 +23,8 @@ from torch import Tensor, nn
 
 from sld.errors import InputError
 from sld.methods import Method
-from sld.pipelines import (
-    GuidedPipeline,
-    Inputs,
-    arguments_of_the_call,
-    check_call,
-    for_the_prompt,
-    recognise,
-    with_text,
-)
+from sld.pipeline_calls import arguments_of_the_call, check_call, for_the_prompt, with_text
+from sld.pipelines import GuidedPipeline, Inputs, recognise
 from sld.presets import CONCEPT
 from sld.safety import SafetyGuidance
 from sld.safety_run import SafetyRun, read_method
@@ -173,7 +166,7 @@ class Attachment(contextlib.AbstractContextManager):
         return None if changed is None else (changed.to(prediction.dtype), *rest)
 
     def _guide_batch(self, call: _Call, args: tuple, kwargs: Inputs, prediction: Tensor) -> Tensor | None:
-        if not self._pipe.do_classifier_free_guidance:  # a callback may switch it off in the middle
+        if not getattr(self._pipe, "do_classifier_free_guidance", True):  # a callback may switch it off in the middle
             return None
         e_0, e_p = prediction.chunk(2)
         batch, rows = len(prediction), len(e_p)

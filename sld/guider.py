@@ -53,7 +53,7 @@ class SafeLatentGuidance(BaseGuidance):
     ):
         super().__init__()
         if isinstance(preset, Mapping):
-            preset = SafetyPreset(**preset)
+            preset = _preset_from(preset)
         if isinstance(preset, SafetyGuidance) and type(preset) is not SafetyPreset:
             raise InputError(
                 "preset of SafeLatentGuidance must be a name or a SafetyPreset, which can be saved as numbers, found a "
@@ -108,9 +108,8 @@ class SafeLatentGuidance(BaseGuidance):
     def set_state(self, step: int, num_inference_steps: int, timestep: Tensor) -> None:
         """Tell the guider the denoiser call; call 0 clears the momentum, as every run of a pipeline begins with it."""
         super().set_state(step, num_inference_steps, timestep)
-        if step == 0:
-            scheduler = None if self._pipe is None else self._pipe.scheduler
-            self._run = SafetyRun(self._method, scheduler, "epsilon")
+        if step == 0 and self._pipe is not None:
+            self._run = SafetyRun(self._method, self._pipe.scheduler, "epsilon")
 
     def prepare_inputs(self, data: Mapping[str, Any]) -> list[BlockState]:
         """Return the denoiser's inputs for each condition.
@@ -177,3 +176,13 @@ class SafeLatentGuidance(BaseGuidance):
     def num_conditions(self) -> int:
         """How often the denoiser is called at each step."""
         return 3 if self._enabled and self.guidance_scale > 1 else 1
+
+
+def _preset_from(numbers: Mapping[str, Any]) -> SafetyPreset:
+    names = [field.name for field in dataclasses.fields(SafetyPreset)]
+    if set(numbers) != set(names):
+        raise InputError(
+            f"preset of SafeLatentGuidance must be a name, a SafetyPreset or a dictionary of {', '.join(names)}, found "
+            f"one of {', '.join(map(str, numbers)) or 'nothing'}: give these"
+        )
+    return SafetyPreset(**numbers)

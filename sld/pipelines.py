@@ -3,14 +3,10 @@
 What all of diffusers' pipelines do is in docs/pipelines.md, which scripts/pipeline_table.py makes from their source.
 """
 
-import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
-
-from torch import Tensor
 
 from sld.errors import InputError
 
@@ -89,9 +85,20 @@ def _encode_flux(pipe, text: str, arguments: Mapping[str, Any]) -> Inputs:
     return {"encoder_hidden_states": embeddings, "pooled_projections": pooled, "txt_ids": ids}
 
 
+def _encode_pixart(pipe, text: str, arguments: Mapping[str, Any]) -> Inputs:
+    embeddings, mask, _, _ = pipe.encode_prompt(
+        text,
+        do_classifier_free_guidance=False,
+        clean_caption=arguments["clean_caption"],
+        max_sequence_length=arguments["max_sequence_length"],
+    )
+    return {"encoder_hidden_states": embeddings, "encoder_attention_mask": mask}
+
+
 _SD = GuidedPipeline("unet", ("text_encoder",), _encode_sd, space="output")
 _SDXL = GuidedPipeline("unet", ("text_encoder_2",), _encode_sdxl)
 _SD3 = GuidedPipeline("transformer", ("text_encoder", "text_encoder_2"), _encode_sd3)
+_PIXART = GuidedPipeline("transformer", ("text_encoder",), _encode_pixart)
 _FLUX = GuidedPipeline(
     "transformer", ("text_encoder", "text_encoder_2"), _encode_flux, scale="true_cfg_scale", together=False
 )
@@ -103,12 +110,18 @@ PIPELINES: Mapping[str, GuidedPipeline] = MappingProxyType(
         "StableDiffusionImg2ImgPipeline": _SD,
         "StableDiffusionInpaintPipeline": _SD,
         "StableDiffusionControlNetPipeline": _SD,
+        "StableDiffusionControlNetImg2ImgPipeline": _SD,
+        "StableDiffusionControlNetInpaintPipeline": _SD,
         "StableDiffusionXLPipeline": _SDXL,
         "StableDiffusionXLImg2ImgPipeline": _SDXL,
         "StableDiffusionXLInpaintPipeline": _SDXL,
         "StableDiffusionXLControlNetPipeline": _SDXL,
+        "StableDiffusionXLControlNetImg2ImgPipeline": _SDXL,
+        "StableDiffusionXLControlNetInpaintPipeline": _SDXL,
         "StableDiffusion3Pipeline": _SD3,
         "StableDiffusion3Img2ImgPipeline": _SD3,
+        "StableDiffusion3InpaintPipeline": _SD3,
+        "PixArtSigmaPipeline": _PIXART,
         "FluxPipeline": _FLUX,
     }
 )
@@ -165,70 +178,3 @@ def _reason(kind: type) -> str:
     if kind.__module__.startswith("diffusers.modular_pipelines"):
         return ", for which there is sld.SafeLatentGuidance"
     return ", whose guidance is not known here"
-
-
-def check_call(pipe: Any, how: GuidedPipeline, arguments: Mapping[str, Any]) -> None:
-    """Raise `InputError` if a call of a pipeline guides in another way than plainly by one prompt and its negative."""
-    name = type(pipe).__name__
-    if arguments.get("guidance_rescale"):
-        raise InputError(
-            f"guidance_rescale must be 0 while safety guidance is attached, found {arguments['guidance_rescale']!r} in "
-            f"a call of {name}: the pipeline would rescale by a prediction that safety guidance changes; leave it out"
-        )
-    for argument in ("ip_adapter_image", "ip_adapter_image_embeds"):
-        if arguments.get(argument) is not None:
-            raise InputError(
-                f"{argument} must be None while safety guidance is attached, found one in a call of {name}: a picture "
-                "that steers beside the prompt is not part of the method; leave it out"
-            )
-    negative = ("negative_prompt", "negative_prompt_embeds")
-    if not how.together and arguments[how.scale] > 1 and all(arguments.get(argument) is None for argument in negative):
-        raise InputError(
-            f"a call of {name} must have a negative prompt while safety guidance is attached, found none: without one "
-            "the pipeline makes no unconditional prediction; give a negative_prompt, which may be an empty text"
-        )
-
-
-def arguments_of_the_call(pipe: Any) -> Mapping[str, Any] | None:
-    """Return the arguments, and other local names, of the pipeline's call that this runs in; None outside of one.
-
-    Pipelines keep few of their arguments, and hand none to a hook: only the call's own frame has, for example, FLUX's
-    true_cfg_scale.
-    """
-    code = inspect.unwrap(type(pipe).__call__).__code__
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is code and frame.f_locals.get("self") is pipe:
-            return frame.f_locals
-        frame = frame.f_back
-    return None
-
-
-def for_the_prompt(inputs: Any, batch: int, rows: int) -> Any:
-    """Return a denoiser's inputs for the last `rows` rows of a batch, which are the prompts'.
-
-    Args:
-        inputs: tensors, or tuples, lists and dictionaries of them; whatever else there is stays.
-        batch: rows of tensors that belong to the whole batch; other tensors stay.
-        rows: how many to keep.
-    """
-    if isinstance(inputs, Tensor):
-        return inputs[batch - rows :] if inputs.ndim and len(inputs) == batch else inputs
-    if isinstance(inputs, dict):
-        return {name: for_the_prompt(value, batch, rows) for name, value in inputs.items()}
-    if isinstance(inputs, list | tuple):
-        return type(inputs)([for_the_prompt(value, batch, rows) for value in inputs])
-    return inputs
-
-
-def with_text(inputs: Inputs, text: Inputs, rows: int) -> Inputs:
-    """Return a denoiser's inputs with those of one text in place of the prompts', in `rows` rows."""
-    changed = {
-        name: with_text(inputs.get(name) or {}, value, rows)
-        if isinstance(value, dict)
-        else value.expand(rows, *value.shape[1:])
-        if len(value) == 1
-        else value
-        for name, value in text.items()
-    }
-    return inputs | changed

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sld.errors import InputError
-from sld.gain import noise_gain
+from sld.gain import noise_gain, prediction_type
 from sld.methods import Method
 from sld.safety import SafetyGuidance
 from sld.trajectories import Course
@@ -42,7 +42,8 @@ class SafetyRun:
     """
 
     def __init__(self, method: Method, scheduler: Any, space: str):
-        in_epsilon = (method.space or space) == "epsilon"
+        # A timestep is read only where it matters, since that waits for the device.
+        in_epsilon = (method.space or space) == "epsilon" and prediction_type(scheduler) != "epsilon"
         self._course = Course((method.name,), "", None, method.safety, method.concept, in_epsilon, thrifty=True)
         self._scheduler = scheduler
         self._memory: Any = None

@@ -11,9 +11,14 @@ from accelerate import cpu_offload
 from accelerate.hooks import remove_hook_from_module
 from diffusers import (
     StableDiffusion3Img2ImgPipeline,
+    StableDiffusion3InpaintPipeline,
+    StableDiffusionControlNetImg2ImgPipeline,
+    StableDiffusionControlNetInpaintPipeline,
     StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionXLControlNetImg2ImgPipeline,
+    StableDiffusionXLControlNetInpaintPipeline,
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
@@ -222,13 +227,30 @@ class Wrapped(torch.nn.Module):
 
 PICTURE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 MASK = (torch.arange(64) < 32).double().expand(1, 1, 64, 64)
+FULL_CONTROL = {"controlnet_conditioning_scale": 1.0}
 TASKS = {
     StableDiffusionImg2ImgPipeline: {"image": PICTURE.expand(2, -1, -1, -1), "strength": 0.8},
     StableDiffusionInpaintPipeline: {"image": PICTURE, "mask_image": MASK, **SIZE},
     StableDiffusionControlNetPipeline: {"image": PICTURE},
+    StableDiffusionControlNetImg2ImgPipeline: {
+        "image": PICTURE.expand(2, -1, -1, -1),
+        "control_image": PICTURE,
+        "strength": 0.8,
+    }
+    | FULL_CONTROL,
+    StableDiffusionControlNetInpaintPipeline: {"image": PICTURE, "control_image": PICTURE, "mask_image": MASK, **SIZE}
+    | FULL_CONTROL,
     StableDiffusionXLImg2ImgPipeline: {"image": PICTURE, "strength": 0.8},
     StableDiffusionXLInpaintPipeline: {"image": PICTURE, "mask_image": MASK, **SIZE},
     StableDiffusionXLControlNetPipeline: {"image": PICTURE},
+    StableDiffusionXLControlNetImg2ImgPipeline: {"image": PICTURE, "control_image": PICTURE, "strength": 0.8}
+    | FULL_CONTROL,
+    StableDiffusionXLControlNetInpaintPipeline: {
+        "image": PICTURE,
+        "control_image": PICTURE,
+        "mask_image": MASK,
+        **SIZE,
+    },
 }
 
 
@@ -289,11 +311,14 @@ def test_weights_that_accelerate_keeps_elsewhere_are_fetched_for_the_concept(sd1
         remove_hook_from_module(sd1.unet, recurse=True)
 
 
-def test_img2img_of_sd3_is_guided(sd3):
-    pipe = of_task(StableDiffusion3Img2ImgPipeline, sd3)
+@pytest.mark.parametrize("kind", [StableDiffusion3Img2ImgPipeline, StableDiffusion3InpaintPipeline])
+def test_other_tasks_of_sd3_are_guided(kind, sd3):
+    pipe = of_task(kind, sd3)
+    options = {"mask_image": MASK} if "Inpaint" in kind.__name__ else {}
 
     def draw():
-        return latents_of(pipe, image=PICTURE, strength=0.8, generator=torch.Generator().manual_seed(3), **SIZE)
+        generator = torch.Generator().manual_seed(3)
+        return latents_of(pipe, image=PICTURE, strength=0.8, generator=generator, **SIZE, **options)
 
     plain = draw()
     with sld.attach(pipe, SHORT["max"]):

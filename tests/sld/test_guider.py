@@ -38,8 +38,8 @@ def pipelines(checkpoint_xl):
     return {"sdxl": modular("sdxl", sdxl), "sd3": modular("sd3", tiny_pipelines.sd3())}
 
 
-def noise(seed=5):
-    return torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def noise(seed=5, rows=1):
+    return torch.randn(rows, 4, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def draw(pipe, guider, steps=STEPS, **options):
@@ -88,10 +88,11 @@ def test_they_equal_those_of_the_plain_pipeline_with_sld_attached(pipelines, fam
     guider = sld.SafeLatentGuidance(5.0, preset=SHORT["strong"], concept="weapons", space="output").encode(pipe)
     with sld.attach(plain, SHORT["strong"], concept="weapons", space="output"):
         expected = plain(
-            PROMPT, negative_prompt="blurry", latents=noise(), num_inference_steps=STEPS, guidance_scale=5.0,
-            height=64, width=64, output_type="latent",
+            PROMPT, negative_prompt="blurry", latents=noise(rows=2), num_inference_steps=STEPS, guidance_scale=5.0,
+            num_images_per_prompt=2, height=64, width=64, output_type="latent",
         ).images  # fmt: skip
-    assert spread_error(draw(pipe, guider), expected) < 1e-8
+    drawn = draw(pipe, guider, num_images_per_prompt=2, latents=noise(rows=2))
+    assert spread_error(drawn, expected) < 1e-8
 
 
 def test_every_run_starts_with_no_momentum(pipelines):
@@ -153,5 +154,7 @@ def test_other_pipelines_and_presets_are_refused(pipelines):
         sld.SafeLatentGuidance().encode(pipelines["sdxl"][1])
     with pytest.raises(sld.InputError, match=r"must be one of weak, .* found 'mild'"):
         sld.SafeLatentGuidance(preset="mild")
+    with pytest.raises(sld.InputError, match=r"a dictionary of warmup_steps, .* found one of threshold: give these"):
+        sld.SafeLatentGuidance(preset={"threshold": 0.1})
     with pytest.raises(sld.InputError, match="found a StableDiffusionXLModularPipeline, for which there is"):
         sld.attach(pipelines["sdxl"][0])
