@@ -1,5 +1,6 @@
 """Small checkpoints of the real architecture, and diffusers' pipelines as the oracle."""
 
+import functools
 import runpy
 import shutil
 import warnings
@@ -39,10 +40,15 @@ def checkpoint_v(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def checkpoint_xl(tmp_path_factory):
-    """SDXL-like."""
-    folder = tmp_path_factory.mktemp("sdxl") / "small"
-    return sld.write_tiny_checkpoint(folder, family="stable-diffusion-xl", seed=6, width=8, text_width=16)
+def checkpoint_of(tmp_path_factory):
+    """A small checkpoint by its family."""
+
+    @functools.cache
+    def checkpoint_of(family):
+        folder = tmp_path_factory.mktemp(family) / "small"
+        return sld.write_tiny_checkpoint(folder, family=family, seed=6, width=16, text_width=16)
+
+    return checkpoint_of
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, checkpoint_xl):
+def folders(tmp_path_factory, checkpoint_of):
     folder = tmp_path_factory.mktemp("pipelines")
-    sdxl = tiny_pipelines.load(checkpoint_xl, StableDiffusionXLPipeline)
+    sdxl = tiny_pipelines.load(checkpoint_of("stable-diffusion-xl"), StableDiffusionXLPipeline)
     for name, pipe in (("sdxl", sdxl), ("flux", tiny_pipelines.flux())):
         pipe.to(torch.float32).save_pretrained(folder / name)
     return {"PATH": folder / "sdxl", "PATH-OF-FLUX": folder / "flux"}

@@ -1,4 +1,4 @@
-"""The guider gives modular pipelines of diffusers the latents of Safe Latent Diffusion by hand."""
+"""The guider gives modular pipelines of diffusers the latents of `sld.sample`."""
 
 import copy
 import json
@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import tiny_pipelines
 import torch
-from sld_loop import sld_loop
 
 import sld
 from sld.presets import PRESETS
@@ -22,6 +21,7 @@ pytestmark = [
 PROMPT = "a portrait of somebody who reads by a window"
 STEPS = 5
 SHORT = {name: replace(PRESETS[name], warmup_steps=PRESETS[name].warmup_steps // 5) for name in PRESETS}
+CHANNELS = {"sdxl": 4, "sd3": 16}
 FAMILIES = {"sdxl": "StableDiffusionXLAutoBlocks", "sd3": "StableDiffusion3AutoBlocks"}
 
 
@@ -33,13 +33,20 @@ def modular(family, plain):
 
 
 @pytest.fixture(scope="module")
-def pipelines(checkpoint_xl):
-    sdxl = tiny_pipelines.load(checkpoint_xl, diffusers.StableDiffusionXLPipeline)
-    return {"sdxl": modular("sdxl", sdxl), "sd3": modular("sd3", tiny_pipelines.sd3())}
+def pipelines(checkpoint_of):
+    sdxl = tiny_pipelines.load(checkpoint_of("stable-diffusion-xl"), diffusers.StableDiffusionXLPipeline)
+    sd3 = tiny_pipelines.load(checkpoint_of("stable-diffusion-3"), diffusers.StableDiffusion3Pipeline)
+    return {"sdxl": modular("sdxl", sdxl), "sd3": modular("sd3", sd3)}
 
 
-def noise(seed=5, rows=1):
-    return torch.randn(rows, 4, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+@pytest.fixture(scope="module")
+def models(checkpoint_of):
+    families = {"sdxl": "stable-diffusion-xl", "sd3": "stable-diffusion-3"}
+    return {name: sld.load_model(checkpoint_of(family), dtype="float64") for name, family in families.items()}
+
+
+def noise(seed=5, rows=1, channels=4):
+    return torch.randn(rows, channels, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def draw(pipe, guider, steps=STEPS, **options):
@@ -49,50 +56,28 @@ def draw(pipe, guider, steps=STEPS, **options):
     return pipe(**options, num_inference_steps=steps, height=64, width=64, output_type="latent", output="images")
 
 
-def by_hand(family, plain, preset):
-    texts = {"negative": "blurry", "prompt": PROMPT, "concept": sld.CONCEPT}
-    scheduler = type(plain.scheduler).from_config(plain.scheduler.config)
-    scheduler.set_timesteps(STEPS)
-    if family == "sdxl":
-        encoded = {name: plain.encode_prompt(text, do_classifier_free_guidance=False) for name, text in texts.items()}
-        ids = torch.tensor([[64, 64, 0, 0, 64, 64]], dtype=torch.float64)
-
-        def predict(latents, timestep, name):
-            embeddings, _, pooled, _ = encoded[name]
-            added = {"text_embeds": pooled, "time_ids": ids}
-            return plain.unet(latents, timestep, embeddings, added_cond_kwargs=added).sample
-
-        return sld_loop(predict, scheduler, noise() * scheduler.init_noise_sigma, 5.0, preset)
-    encoded = {
-        name: plain.encode_prompt(text, None, None, do_classifier_free_guidance=False) for name, text in texts.items()
-    }
-
-    def predict(latents, timestep, name):
-        embeddings, _, pooled, _ = encoded[name]
-        return plain.transformer(latents, embeddings, pooled, timestep.expand(1)).sample
-
-    return sld_loop(predict, scheduler, noise(), 5.0, preset, lambda timestep: 1 - float(timestep) / 1000)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", ["weak", "medium", "max"])
-def test_latents_equal_a_loop_by_hand(pipelines, family, name, spread_error):
-    pipe, plain = pipelines[family]
+@pytest.mark.parametrize("name", ["weak", "medium", "strong", "max"])
+def test_latents_equal_the_samplers(pipelines, models, family, name, spread_error):
+    pipe, _ = pipelines[family]
+    method = sld.Method("mine", preset=SHORT[name], negative_prompt="blurry")
+    start = noise(channels=CHANNELS[family])
+    result = sld.sample(models[family], [PROMPT], method, 5.0, STEPS, noise=start, decode=False)
     guider = sld.SafeLatentGuidance(5.0, preset=SHORT[name]).encode(pipe)
-    assert spread_error(draw(pipe, guider), by_hand(family, plain, SHORT[name])) < 1e-8
+    assert spread_error(draw(pipe, guider, latents=start), result.latents["mine"]) < 1e-8
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_they_equal_those_of_the_plain_pipeline_with_sld_attached(pipelines, family, spread_error):
     pipe, plain = pipelines[family]
     guider = sld.SafeLatentGuidance(5.0, preset=SHORT["strong"], concept="weapons", space="output").encode(pipe)
+    options = {"num_images_per_prompt": 2, "latents": noise(rows=2, channels=CHANNELS[family])}
     with sld.attach(plain, SHORT["strong"], concept="weapons", space="output"):
         expected = plain(
-            PROMPT, negative_prompt="blurry", latents=noise(rows=2), num_inference_steps=STEPS, guidance_scale=5.0,
-            num_images_per_prompt=2, height=64, width=64, output_type="latent",
+            PROMPT, negative_prompt="blurry", guidance_scale=5.0, num_inference_steps=STEPS, height=64, width=64,
+            output_type="latent", **options,
         ).images  # fmt: skip
-    drawn = draw(pipe, guider, num_images_per_prompt=2, latents=noise(rows=2))
-    assert spread_error(drawn, expected) < 1e-8
+    assert spread_error(draw(pipe, guider, **options), expected) < 1e-8
 
 
 def test_every_run_starts_with_no_momentum(pipelines):
