@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import diffusers
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
@@ -110,6 +111,35 @@ def test_a_file_that_diffusers_wrote_with_its_own_alpha_in_the_header(loaded, pa
     StableDiffusionPipeline.save_lora_weights(tmp_path, unet_lora_layers=layers, unet_lora_adapter_metadata=settings)
     fused(tmp_path, parts)  # a folder with pytorch_lora_weights.safetensors
     assert error_by_hand(parts["unet"], loaded["unet"], unet_pairs, 1, alpha=5) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("family", "pipeline", "prefix"),
+    [
+        ("stable-diffusion-xl", "StableDiffusionXLPipeline", "unet"),
+        ("stable-diffusion-3", "StableDiffusion3Pipeline", "transformer"),
+    ],
+)
+def test_other_families_with_their_second_text_encoder(tmp_path, saved, family, pipeline, prefix):
+    folder = sld.write_tiny_checkpoint(tmp_path / "base", family=family, width=16, text_width=16)
+    base = getattr(diffusers, pipeline).from_pretrained(folder).components
+    parts, pairs = copy.deepcopy(base), {name: LAYOUTS.pairs(base[name]) for name in (prefix, "text_encoder_2")}
+    weights = {
+        f"{part}.{name}.lora_{'AB'[n]}.weight": half
+        for part, chosen in pairs.items()
+        for name, pair in chosen.items()
+        for n, half in enumerate(pair)
+    }
+    described = fuse(open_lora(Lora(saved(weights), 0.5), False), pipeline, parts, False)
+    assert described["replaced"].keys() == pairs.keys()
+    for part, chosen in pairs.items():
+        assert error_by_hand(parts[part], base[part], chosen, 0.5, alpha=LAYOUTS.RANK) < 1e-6
+
+
+def test_a_family_without_a_loader_of_loras_is_refused(parts, unet_pairs, saved):
+    lora = open_lora(Lora(saved(LAYOUTS.peft(unet_pairs))), False)
+    with pytest.raises(sld.InputError, match="for which diffusers loads LoRAs, found PixArtSigmaPipeline"):
+        fuse(lora, "PixArtSigmaPipeline", parts, False)
 
 
 def test_several_are_added_one_after_another_and_leave_plain_modules(loaded, parts, unet_pairs, saved):

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import SD3Transformer2DModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel
 
 import sld
+from sld.checkpoints.family import Component
+from sld.checkpoints.replaced import replace
+from sld.models.stable_diffusion import FAMILY
 
 ORIGINAL = runpy.run_path(str(Path(__file__).parents[1] / "original_layout.py"))
 UNET, TEXT = "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"
@@ -138,3 +143,52 @@ def test_a_model_of_the_compvis_family_without_a_unet_is_refused(checkpoint, tmp
     torch.save({"first_stage_model.a": torch.ones(1), "cond_stage_model.b": torch.ones(1)}, tmp_path / "vae.pt")
     with pytest.raises(sld.InputError, match="2 that the model has no place for"):
         sld.load_model(checkpoint, unet=tmp_path / "vae.pt", allow_pickle=True)
+
+
+def advunlearn(text):
+    """AdvUnlearn (util.py: save_text_encoder) saves a module that holds CLIP and its three parts once more."""
+    names = {"embeddings": "embedding", "encoder": "encoder", "final_layer_norm": "final_layer_norm"}
+    whole = {f"text_encoder.text_model.{name}": value for name, value in text.items()}
+    again = {f"{names[name.partition('.')[0]]}.{name.partition('.')[2]}": value for name, value in text.items()}
+    positions = {"text_encoder.text_model.embeddings.position_ids": torch.arange(77)[None]}
+    return whole | positions | again
+
+
+def test_a_text_encoder_as_advunlearn_saves_it_takes_effect(checkpoint, tmp_path):
+    encoder = CLIPTextModel.from_pretrained(checkpoint / "text_encoder")
+    base = {name.removeprefix("text_model."): value.clone() for name, value in encoder.state_dict().items()}
+    new_weights = erased(base, "self_attn")
+    path = tmp_path / "TextEncoder-text_encoder_full-epoch_999.pt"
+    torch.save(advunlearn(new_weights), path)
+    audit = replace(FAMILY.component("text_encoder"), encoder, [path], path, True)
+    weights = {name.removeprefix("text_model."): value for name, value in encoder.state_dict().items()}
+    assert all(torch.equal(weights[name], value) for name, value in new_weights.items())
+    assert audit.different == sum("self_attn" in name for name in base)
+    assert audit.left_aside == ()  # the second names are of the same numbers
+
+
+def test_a_transformer_under_the_original_names_takes_effect_in_part(tmp_path):
+    transformer = SD3Transformer2DModel(
+        sample_size=4, patch_size=1, in_channels=4, num_layers=2, attention_head_dim=4, num_attention_heads=2,
+        joint_attention_dim=8, caption_projection_dim=8, pooled_projection_dim=8, out_channels=4, pos_embed_max_size=4,
+    )  # fmt: skip
+    before = {name: value.clone() for name, value in transformer.state_dict().items()}
+    qkv = torch.arange(24 * 8.0).reshape(24, 8)
+    path = tmp_path / "erased.safetensors"
+    save_file({"model.diffusion_model.joint_blocks.1.context_block.attn.qkv.weight": qkv}, path)
+    audit = replace(Component("transformer", "SD3Transformer2DModel"), transformer, [path], path, False)
+    after = transformer.state_dict()
+    for number, name in enumerate(("add_q_proj", "add_k_proj", "add_v_proj")):
+        changed = f"transformer_blocks.1.attn.{name}.weight"
+        assert torch.equal(after[changed], qkv[8 * number : 8 * number + 8])
+        del before[changed]
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert (audit.used, audit.different) == (3, 3)
+
+
+def test_weights_of_another_architecture_name_both_shapes(checkpoint, tmp_path):
+    wider = sld.write_tiny_checkpoint(tmp_path / "wider", width=16, text_width=16)
+    with pytest.raises(sld.InputError) as caught:
+        sld.load_model(checkpoint, unet=wider / "unet")
+    assert "of another shape ('conv_in.bias': (16,) for (8,), " in str(caught.value)
+    assert "choose the matching base checkpoint" in str(caught.value)
