@@ -49,7 +49,8 @@ def _check_model(chosen: ModelSettings) -> None:
     if chosen.config:
         files.check_config(Path(chosen.config))
     for lora in read_loras(chosen.lora):
-        open_lora(lora, chosen.allow_pickle)
+        if sources.hub_part(lora.path)[0] is None:
+            open_lora(lora, chosen.allow_pickle)
     if chosen.unet:
         from sld.checkpoints.components import replacement_files
 

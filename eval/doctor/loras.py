@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eval.config.loras import read_loras
 from eval.config.settings import ModelSettings
 from eval.doctor.check import OK, Check
-from eval.doctor.files import described
+from eval.doctor.files import described, not_cached
 from sld.checkpoints.lora_files import LoraFile, open_lora
+from sld.checkpoints.sources import hub_part
+from sld.errors import InputError
 
 
 def open_loras(chosen: ModelSettings) -> list[LoraFile]:
-    """Return the files of a model's LoRAs, once their names are checked."""
-    return [open_lora(lora, chosen.allow_pickle) for lora in read_loras(chosen.lora)]
+    """Return the files of a model's LoRAs on this machine, once their names are checked."""
+    return [open_lora(lora, chosen.allow_pickle, local=True) for lora in read_loras(chosen.lora)]
 
 
-def loras(chosen: ModelSettings, digests: bool) -> list[Check]:
+def loras(chosen: ModelSettings, digests: bool) -> Sequence[Check]:
     """Check the LoRAs of a model."""
-    return [Check("lora", OK, _finding(lora, digests)) for lora in open_loras(chosen)]
+    checks = []
+    for lora in read_loras(chosen.lora):
+        try:
+            file = open_lora(lora, chosen.allow_pickle, local=True)
+        except InputError:
+            if hub_part(lora.path)[0] is None:
+                raise
+            checks.append(not_cached("lora", str(lora.path), "up to 1 GB", "model.lora=[FILE]"))
+        else:
+            checks.append(Check("lora", OK, _finding(file, digests)))
+    return checks
 
 
 def _finding(lora: LoraFile, digests: bool) -> str:

@@ -24,7 +24,7 @@ from eval.store.manifest import Manifest
 from eval.store.prompts import digest_of, stored_prompts
 from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
-from sld.checkpoints.lora_files import lora_path
+from sld.checkpoints.lora_files import file_name
 from sld.devices import device_type
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def _scales(loras: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _known_scales(settings: Settings) -> list[dict[str, Any]]:
     loras = read_loras(settings.model.lora)
-    return [{"name": lora_path(lora.path).name, "scale": 1 if lora.scale is None else lora.scale} for lora in loras]
+    return [{"name": file_name(lora), "scale": 1 if lora.scale is None else lora.scale} for lora in loras]
 
 
 def _changes_in(stored: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:

@@ -65,6 +65,7 @@ def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: 
     return {
         "name": lora.path.name,
         "scale": lora.scale,
+        **({"revision": lora.revision} if lora.revision else {}),
         **({"note": lora.note} if lora.note else {}),
         "replaced": {part: audit.describe() for part, audit in audits.items()},
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sld.checkpoints import files
+from sld.checkpoints.sources import hub_part, locate_lora
 from sld.errors import InputError, first_three
 
 NAME = "pytorch_lora_weights"  # in diffusers' folders
@@ -36,7 +37,7 @@ class Lora:
     """A LoRA to fuse into a model.
 
     Attributes:
-        path: a file, or a folder that holds one.
+        path: a file, a folder that holds one, or either on the hub, `org/name[@revision][:path]`.
         scale: the factor of its change of the weights; None for 1, which an SPM's file must have stated.
     """
 
@@ -53,12 +54,14 @@ class LoraFile:
         scale: the factor of its change.
         keys: of its halves, each of which must reach the model.
         note: in what it is not the published method; empty if nothing is known.
+        revision: the hub's commit; None for a file from elsewhere.
     """
 
     path: Path
     scale: float
     keys: tuple[str, ...]
     note: str = ""
+    revision: str | None = None
 
 
 def is_lora(keys: Iterable[str]) -> bool:
@@ -66,15 +69,21 @@ def is_lora(keys: Iterable[str]) -> bool:
     return any(_HALF.fullmatch(key) or _other_adapter(key) for key in keys)
 
 
-def open_lora(lora: Lora, allow_pickle: bool) -> LoraFile:
+def open_lora(lora: Lora, allow_pickle: bool, local: bool = False) -> LoraFile:
     """Return the file of a LoRA once its names are checked.
+
+    Args:
+        lora: where it is.
+        allow_pickle: read a pickle, weights-only.
+        local: download nothing.
 
     Raises:
         InputError: there is no such file, or it holds something else than a complete LoRA.
     """
     if importlib.util.find_spec("peft") is None:
         raise InputError("the peft package must be installed for lora, found none: pip install 'i2p-bench[lora]'")
-    path = lora_path(lora.path)
+    source = locate_lora(lora.path, NAME, allow_pickle, local)
+    path = lora_path(source.path)
     headers = files.read_headers(path, allow_pickle)
     _check_names(headers, path)
     if whole := [repr(key) for key, header in headers.items() if not header.floating and not key.endswith(".alpha")]:
@@ -90,7 +99,7 @@ def open_lora(lora: Lora, allow_pickle: bool) -> LoraFile:
             "published method"
         )
     keys = tuple(key for key in headers if _HALF.fullmatch(key))
-    return LoraFile(path, _checked_scale(lora), keys, UNPUBLISHED_SPM if is_spm else "")
+    return LoraFile(path, _checked_scale(lora), keys, UNPUBLISHED_SPM if is_spm else "", source.revision)
 
 
 def lora_path(path: str | Path) -> Path:
@@ -113,6 +122,14 @@ def lora_path(path: str | Path) -> Path:
         f"a LoRA's path must be a .safetensors file or a folder with {NAME}.safetensors, found {found} at {place}: "
         "give the path of the file"
     )
+
+
+def file_name(lora: Lora) -> str:
+    """Return the name of a LoRA's file, without a download."""
+    hub, inner = hub_part(lora.path)
+    if hub is None:
+        return lora_path(lora.path).name
+    return Path(inner).name if Path(inner).suffix in (".safetensors", *files.PICKLES) else f"{NAME}.safetensors"
 
 
 def lora_names(loras: Sequence[LoraFile]) -> dict[str, Path]:

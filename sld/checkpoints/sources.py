@@ -81,17 +81,12 @@ def locate_part(part: str, given: str | Path, allow_pickle: bool = False, local:
         InputError: there is no such part, or it cannot be downloaded.
     """
     name = str(given)
-    path = Path(name).expanduser()
-    match = re.fullmatch(r"(?P<hub>[^:]+)(?::(?P<inner>[\w.-]+(?:/[\w.-]+)*))?", name)
-    hub = None if path.exists() or match is None else hub_id(match["hub"])
+    hub, inner = hub_part(name)
     if hub is None:
-        return Source(name, path)  # what is wrong with a path is said where its files are looked for
-    repository, inner = _Repository(*hub, local, part), match["inner"]
-    if inner and Path(inner).suffix in (".safetensors", *PICKLES):
-        if Path(inner).suffix in PICKLES and not allow_pickle:
-            raise pickle_refused(Path(name))
-        _, folder = repository.fetch([inner])
-        return Source(name, folder / inner, folder.name)
+        return Source(name, Path(name).expanduser())  # what is wrong with it is said where its files are looked for
+    repository = _Repository(*hub, local, part)
+    if Path(inner).suffix in (".safetensors", *PICKLES):
+        return repository.fetch_file(name, inner, allow_pickle)
     for prefix in (f"{inner}/",) if inner else (f"{part}/", ""):
         pinned, folder = repository.fetch([f"{prefix}config.json", f"{prefix}{stems(part)[0]}*.json"])
         place = folder / prefix
@@ -100,6 +95,35 @@ def locate_part(part: str, given: str | Path, allow_pickle: bool = False, local:
         if place.is_dir() and any(place.glob(f"{stem}*") for stem in stems(part)):
             break
     return Source(name, place, folder.name)
+
+
+def locate_lora(given: str | Path, stem: str, allow_pickle: bool = False, local: bool = False) -> Source:
+    """Find a LoRA, and download it if necessary.
+
+    Args:
+        given: an existing folder or file, otherwise `org/name[@revision][:path]` of the hub, where the path is that of
+            a file, or of a folder that holds `STEM.safetensors`.
+        stem: of the file's name in a folder on the hub.
+        allow_pickle: download a pickle too.
+        local: download nothing.
+
+    Raises:
+        InputError: it cannot be downloaded.
+    """
+    name = str(given)
+    hub, inner = hub_part(name)
+    if hub is None:
+        return Source(name, Path(name).expanduser())
+    if Path(inner).suffix not in (".safetensors", *PICKLES):
+        inner = f"{inner}/{stem}.safetensors".lstrip("/")
+    return _Repository(*hub, local, "lora").fetch_file(name, inner, allow_pickle)
+
+
+def hub_part(given: str | Path) -> tuple[tuple[str, str | None] | None, str]:
+    """Return the hub id (see `hub_id`) and the path in `org/name[@revision][:path]`; None and "" for anything else."""
+    match = re.fullmatch(r"(?P<hub>[^:]+)(?::(?P<inner>[\w.-]+(?:/[\w.-]+)*))?", str(given))
+    hub = None if match is None or Path(given).expanduser().exists() else hub_id(match["hub"])
+    return (None, "") if hub is None else (hub, match["inner"] or "")
 
 
 def hub_id(source: str | Path) -> tuple[str, str | None] | None:
@@ -154,6 +178,17 @@ class _Repository:
         except Exception as error:  # the hub, its proxies and its cache fail in many ways, none of which is a bug here
             raise self._unavailable(error) from error
         return replace(self, revision=path.name), path
+
+    def fetch_file(self, name: str, inner: str, allow_pickle: bool) -> Source:
+        """Download one file; `name` is how the user named it.
+
+        Raises:
+            InputError: it is a pickle, which is not allowed.
+        """
+        if Path(inner).suffix in PICKLES and not allow_pickle:
+            raise pickle_refused(Path(name))
+        _, folder = self.fetch([inner])
+        return Source(name, folder / inner, folder.name)
 
     def fetch_variant(self, folder: Path, prefix: str, part: str, allow_pickle: bool) -> None:
         """Download the variants of a component's weights, such as fp16, if the hub has no others.

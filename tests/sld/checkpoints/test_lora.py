@@ -2,6 +2,7 @@
 
 import copy
 import runpy
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from transformers import CLIPTextModel
 
 import sld
 from sld.checkpoints.lora import fuse
-from sld.checkpoints.lora_files import Lora, is_lora, open_lora
+from sld.checkpoints.lora_files import NAME, Lora, file_name, is_lora, open_lora
 
 LAYOUTS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "lora_layouts.py")))
 SD = "StableDiffusionPipeline"
@@ -266,3 +267,19 @@ def test_a_lora_is_refused_before_the_base_is_read(checkpoint, unet_pairs, saved
     path = saved(LAYOUTS.kohya(unet_pairs) | {"x.lora_down.weight": torch.ones(1)})
     with pytest.raises(sld.InputError, match="found 1 alone"):
         sld.load_model(checkpoint, lora=[sld.Lora(path)])
+
+
+def test_a_lora_in_the_hubs_cache_is_found_by_id_and_path(unet_pairs, saved, tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    folder = tmp_path / "hub/models--org--name/snapshots" / commit
+    (folder / "inner").mkdir(parents=True)
+    path = saved(LAYOUTS.kohya(unet_pairs))
+    for name in ("pytorch_lora_weights.safetensors", "inner/other.safetensors"):
+        shutil.copy(path, folder / name)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    for given, name in ((f"org/name@{commit}", NAME), (f"org/name@{commit}:inner/other.safetensors", "other")):
+        lora = open_lora(Lora(given), False)
+        assert (lora.path.name, lora.revision) == (f"{name}.safetensors", commit)
+        assert file_name(Lora(given)) == lora.path.name
+    assert "found no such file at" in refusal(f"org/name@{commit}:inner")
+    assert "must be a checkpoint on the hub" in refusal("org/another")
