@@ -23,6 +23,7 @@ MODEL = {
     "lora": "model.lora",
     "config": "model.config",
     "prediction_type": "model.prediction_type",
+    "t5": "model.t5",
     "allow_pickle": "model.allow_pickle",
     "compiled": "engine.compile",
     "height": "model.size",

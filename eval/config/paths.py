@@ -43,8 +43,9 @@ def _check_model(chosen: ModelSettings) -> None:
             from sld.checkpoints.components import component_files, open_checkpoint
 
             files.check_alone(path, chosen.config, chosen.prediction_type)
-            component_files(open_checkpoint(path), chosen.allow_pickle)
+            component_files(open_checkpoint(path, chosen.t5), chosen.allow_pickle)
         else:
+            files.check_t5(path, chosen.t5)
             files.check_weights(path, chosen.allow_pickle)
     if chosen.config:
         files.check_config(Path(chosen.config))

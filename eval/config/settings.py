@@ -37,6 +37,7 @@ class ModelSettings:
     size: Any = None
     config: str | None = None
     prediction_type: str | None = None
+    t5: bool = True
     allow_pickle: bool = False
     published_as: str | None = None
     layout: str = AUTO

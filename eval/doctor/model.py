@@ -62,7 +62,7 @@ def _is_whole(chosen: ModelSettings) -> bool:
     """Whether the hub's cache has a file of every part of a checkpoint, so that the fault is not a missing download."""
     try:
         place = sources.locate(chosen.path, chosen.allow_pickle, local=True).path
-        checkpoint = open_checkpoint(place)
+        checkpoint = open_checkpoint(place, chosen.t5)
         parts = (*component_files(checkpoint, chosen.allow_pickle), *checkpoint.tokenizers, "scheduler")
     except Exception:
         return False
@@ -82,7 +82,7 @@ def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Check
             yield configuration, [*obeyed, *_unused(file.left_aside)]
         return
     aside: list[str] = []
-    checkpoint = open_checkpoint(place)
+    checkpoint = open_checkpoint(place, chosen.t5)
     if not SOURCES[chosen.kind].ships:  # the digests of those that ship are known
         chosen_files = component_files(checkpoint, chosen.allow_pickle)
         check_components(checkpoint, chosen_files, chosen.allow_pickle)
@@ -132,7 +132,7 @@ def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
         return place, sorted(place.rglob("*.safetensors"))
     if place.is_dir():
         files.check_alone(place, chosen.config, chosen.prediction_type)
-        checkpoint = open_checkpoint(place)
+        checkpoint = open_checkpoint(place, chosen.t5)
         chosen_files = component_files(checkpoint, chosen.allow_pickle)
         for part in chosen_files:
             files.read_json(place / part / "config.json")
@@ -165,7 +165,7 @@ def _own_scheduler(chosen: ModelSettings) -> tuple[Any, Marks, Family]:
     """The scheduler of the model itself, the marks of a single file that concern it, and the model's family."""
     place = sources.locate(SOURCES[chosen.kind].model_path(chosen), local=True).path
     if place.is_dir():
-        checkpoint = open_checkpoint(place)
+        checkpoint = open_checkpoint(place, chosen.t5)
         return read_scheduler(checkpoint), Marks(), checkpoint.family
     file = _single_file(chosen, place)
     with file.configuration() as configuration:

@@ -47,6 +47,7 @@ def load_model(
         lora=read_loras(chosen.lora),
         config=chosen.config,
         prediction_type=chosen.prediction_type,
+        t5=chosen.t5,
         allow_pickle=chosen.allow_pickle,
         steps=protocol.steps,
     )

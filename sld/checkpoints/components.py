@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sld.checkpoints.family import TITLES, Component, Family
+from sld.checkpoints.family import T5, TITLES, Component, Family
 from sld.checkpoints.files import read_json
 from sld.checkpoints.layout import named_class
 from sld.checkpoints.variants import left_aside, weight_files
@@ -22,16 +22,19 @@ class Checkpoint:
         folder: of the checkpoint.
         index: the content of its model_index.json.
         family: that the index names.
+        t5: whether an optional T5 text encoder is used if there is one.
     """
 
     folder: Path
     index: Mapping[str, Any]
     family: Family
+    t5: bool = True
 
     @property
     def components(self) -> tuple[Component, ...]:
-        """The components of the family, except optional ones that the checkpoint lacks."""
-        return tuple(c for c in self.family.components if not c.optional or named_class(self.index, c.part))
+        """The components of the family, except optional ones that the checkpoint lacks or the user leaves out."""
+        present = (c for c in self.family.components if not c.optional or named_class(self.index, c.part))
+        return tuple(c for c in present if self.t5 or c.cls != T5)
 
     @property
     def tokenizers(self) -> dict[str, Component]:
@@ -40,11 +43,16 @@ class Checkpoint:
         return {folder: present[part] for folder, part in self.family.tokenizers.items() if part in present}
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
+def open_checkpoint(folder: Path, t5: bool = True) -> Checkpoint:
     """Return the checkpoint in a folder, of which only model_index.json is read.
 
+    Args:
+        folder: of the checkpoint.
+        t5: False leaves out T5 where the family can do without, as SD 3 can.
+
     Raises:
-        InputError: it is of an unknown family, or names components of other classes than its family's.
+        InputError: it is of an unknown family, names components of other classes than its family's, or needs T5 or has
+            none.
     """
     index = read_json(folder / "model_index.json")
     family = family_of(index, str(folder))
@@ -57,7 +65,13 @@ def open_checkpoint(folder: Path) -> Checkpoint:
                 f"{folder} must be a {family.title} checkpoint with {component.part} of class {component.cls}, found "
                 f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'}: choose another checkpoint"
             )
-    return Checkpoint(folder, index, family)
+    if not t5 and not any(component.cls == T5 and component.optional for component in family.components):
+        raise InputError(
+            f"a model without its T5 must be one of Stable Diffusion 3, found {family.title} at {folder}: leave "
+            "t5= out",
+            "t5=",
+        )
+    return Checkpoint(folder, index, family, t5)
 
 
 def component_files(checkpoint: Checkpoint, allow_pickle: bool) -> dict[str, list[Path]]:

@@ -18,7 +18,8 @@ TITLES = {
 _CLIP = ("CLIPTokenizer", "CLIPTokenizerFast")
 _T5 = ("T5Tokenizer", "T5TokenizerFast")
 # The tokenizers of each class of text encoders, the first of which loads the others' files too.
-TOKENIZERS = {"CLIPTextModel": _CLIP, "CLIPTextModelWithProjection": _CLIP, "T5EncoderModel": _T5}
+T5 = "T5EncoderModel"
+TOKENIZERS = {"CLIPTextModel": _CLIP, "CLIPTextModelWithProjection": _CLIP, T5: _T5}
 
 
 def library(part: str) -> str:

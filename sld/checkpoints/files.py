@@ -25,6 +25,16 @@ def check_alone(folder: Path, config: str | os.PathLike | None, prediction_type:
         )
 
 
+def check_t5(path: Path, t5: bool) -> None:
+    """Raise `InputError` if the user leaves T5 out of a single file, which has none."""
+    if not t5:
+        raise InputError(
+            "a model without its T5 must be a folder of Stable Diffusion 3 in diffusers' layout, found a file at "
+            f"{path}: leave t5= out",
+            "t5=",
+        )
+
+
 def check_safetensors(path: Path) -> None:
     """Raise `InputError` unless a file is a complete safetensors file; reads only its header."""
     from safetensors import SafetensorError, safe_open

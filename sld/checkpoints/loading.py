@@ -75,6 +75,7 @@ def load_model(
     scheduler: Any = None,
     unet: str | os.PathLike | None = None,
     lora: Sequence[Lora | str | os.PathLike] = (),
+    t5: bool = True,
     allow_pickle: bool = False,
     config: str | os.PathLike | None = None,
     prediction_type: str | None = None,
@@ -90,6 +91,7 @@ def load_model(
         unet: a folder or file with weights that replace the UNet's, all of them or some, as concept erasure methods
             publish them.
         lora: LoRAs that are fused into the weights, one after another; a path alone is one at scale 1.
+        t5: False leaves out Stable Diffusion 3's T5, in place of whose embeddings there are zeros, as in diffusers.
         allow_pickle: read pickles, weights-only; otherwise they are refused.
         config: for a single file only: a folder in diffusers' layout whose configuration fits the file.
         prediction_type: for a single file only: "epsilon" or "v_prediction", which an SD 2.x file does not say unless
@@ -100,16 +102,17 @@ def load_model(
         InputError: something is missing, damaged or of another kind.
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
-    location = sources.locate(source, allow_pickle)
+    location = sources.locate(source, allow_pickle, t5=t5)
     used = functools.partial(_used_scheduler, scheduler, steps)
     unet_path = None if unet is None else Path(unet).expanduser()
     loras = [open_lora(entry if isinstance(entry, Lora) else Lora(entry), allow_pickle) for entry in lora]
     if location.path.is_dir():
         files.check_alone(location.path, config, prediction_type)
-        loaded = _load_folder(open_checkpoint(location.path), unet_path, allow_pickle, used)
+        loaded = _load_folder(open_checkpoint(location.path, t5), unet_path, allow_pickle, used)
     else:
         from sld.checkpoints.single_file import check_single_file
 
+        files.check_t5(location.path, t5)
         loaded = _load_file(
             check_single_file(location.path, allow_pickle, config, prediction_type), unet_path, allow_pickle, used
         )

@@ -29,13 +29,14 @@ class Source:
     revision: str | None = None
 
 
-def locate(source: str | Path, allow_pickle: bool = False, local: bool = False) -> Source:
+def locate(source: str | Path, allow_pickle: bool = False, local: bool = False, t5: bool = True) -> Source:
     """Find a checkpoint, and download what a model of its family needs if necessary.
 
     Args:
         source: an existing folder or file, otherwise a hub id `org/name[@revision]`.
         allow_pickle: download pickles too.
         local: download nothing, and return what the hub's cache holds, which may be incomplete.
+        t5: see `open_checkpoint`.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be downloaded.
@@ -55,7 +56,7 @@ def locate(source: str | Path, allow_pickle: bool = False, local: bool = False) 
     if not local:
         from sld.checkpoints.components import open_checkpoint
 
-        checkpoint = open_checkpoint(path)
+        checkpoint = open_checkpoint(path, t5)
         folders = ["scheduler", *checkpoint.tokenizers]
         patterns = [f"{folder}/*" for folder in folders]
         for component in checkpoint.components:

@@ -49,6 +49,7 @@ def checkpoints(folder: Path) -> dict[str, Path]:
     model = sld.write_tiny_checkpoint(folder / "model", width=8, text_width=16)
     v = sld.write_tiny_checkpoint(folder / "v", prediction_type="v_prediction", width=8, text_width=16)
     other = sld.write_tiny_checkpoint(folder / "other", seed=1, width=8, text_width=16)
+    sld.write_tiny_checkpoint(folder / "flow", family="stable-diffusion-3", width=24, text_width=16)
     UNet2DConditionModel.from_pretrained(other / "unet").save_pretrained(folder / "shards", max_shard_size="200KB")
     scheduler = shutil.copytree(v, folder / "zero_folder") / "scheduler/scheduler_config.json"
     scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"rescale_betas_zero_snr": True}))
@@ -69,7 +70,7 @@ def checkpoints(folder: Path) -> dict[str, Path]:
     }  # fmt: skip
     for name, weights in singles.items():
         save_file(weights, folder / f"{name}.safetensors")
-    folders = ("model", "large", "shards", "without_betas", "zero_folder", "pickle")
+    folders = ("model", "flow", "large", "shards", "without_betas", "zero_folder", "pickle")
     places = {name: folder / name for name in folders} | {name: folder / f"{name}.safetensors" for name in singles}
     lora_layouts = runpy.run_path(str(Path(__file__).parents[1] / "sld/lora_layouts.py"))
     pairs = lora_layouts["pairs"](UNet2DConditionModel.from_pretrained(model / "unet"))

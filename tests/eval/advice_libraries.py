@@ -107,6 +107,15 @@ TRIALS = [
         WEIGHED,
     ),
     (
+        "must be one for flow matching",
+        "model=checkpoint prompts=demo q16=demo model.path={flow} model.size=64 protocol.scheduler=ddim",
+        "leave protocol.scheduler= out",
+        "",
+        DRAWN,
+    ),
+    ("must be one of Stable Diffusion 3", f"{TINY} model.t5=false", "leave model.t5= out", "", DRAWN),
+    ("must be a folder of Stable Diffusion 3", f"{ONE} model.t5=false", "leave model.t5= out", "", WEIGHED),
+    (
         "either config or prediction_type",
         f"{ONE} model.config={{model}} model.prediction_type=epsilon",
         "leave model.prediction_type= out",

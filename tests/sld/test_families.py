@@ -1,5 +1,7 @@
 """Every family equals its own pipeline in diffusers, shares nothing that it must not, and runs as any other does."""
 
+import shutil
+
 import diffusers
 import pytest
 import torch
@@ -84,6 +86,22 @@ def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, p
             error = spread_error(result.latents[name], reference(pipeline, noise, text))
             assert error < EXACT, (type(scheduler).__name__, name)
     pipeline.scheduler = own
+
+
+def test_stable_diffusion_3_without_t5_equals_diffusers_without_it(tmp_path, spread_error):
+    folder = sld.write_tiny_checkpoint(tmp_path / "tiny", family="stable-diffusion-3", width=16, text_width=16)
+    shutil.rmtree(folder / "text_encoder_3")  # it is neither needed nor downloaded
+    model = sld.load_model(folder, dtype="float64", t5=False)
+    pipeline = diffusers.StableDiffusion3Pipeline.from_pretrained(
+        folder, text_encoder_3=None, tokenizer_3=None, dtype=torch.float64
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    noise = unit_normal(model)
+    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise, decode=False)
+    assert spread_error(result.latents["baseline"], reference(pipeline, noise)) < EXACT
+    assert not any(name.startswith("text_encoder_3") for name in model.describe()["weights"])
+    with pytest.raises(sld.InputError, match="text_encoder_3"):
+        sld.load_model(folder)
 
 
 def test_pictures_equal_diffusers_pipeline(model, pipeline):
