@@ -105,11 +105,24 @@ class SafeLatentGuidance(BaseGuidance):
         self._pipe = pipe
         return self
 
+    def new(self, **changes: Any) -> "SafeLatentGuidance":
+        """Return a copy with other arguments; it keeps what `encode` made, unless the concept is another.
+
+        Args:
+            changes: arguments of the class.
+        """
+        other = super().new(**changes)
+        if other._method.concept == self._method.concept:
+            other._concept, other._pipe = self._concept, self._pipe
+        return other
+
     def set_state(self, step: int, num_inference_steps: int, timestep: Tensor) -> None:
         """Tell the guider the denoiser call; call 0 clears the momentum, as every run of a pipeline begins with it."""
         super().set_state(step, num_inference_steps, timestep)
-        if step == 0 and self._pipe is not None:
-            self._run = SafetyRun(self._method, self._pipe.scheduler, "epsilon")
+        if step == 0:
+            # Without `encode` there is no pipeline yet, and nothing to guide by.
+            scheduler = None if self._pipe is None else self._pipe.scheduler
+            self._run = SafetyRun(self._method, scheduler, "epsilon")
 
     def prepare_inputs(self, data: Mapping[str, Any]) -> list[BlockState]:
         """Return the denoiser's inputs for each condition.

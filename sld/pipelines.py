@@ -132,7 +132,7 @@ def recognise(pipe: Any) -> GuidedPipeline:
 
     Raises:
         InputError: it is of no class that safety guidance can be attached to, or cannot encode a text, or its denoiser
-            was trained to need no guidance.
+            was trained to need no guidance or is steered by a picture.
     """
     kind = _class_with_the_loop(type(pipe))
     how = PIPELINES.get(kind.__name__)
@@ -149,6 +149,12 @@ def recognise(pipe: Any) -> GuidedPipeline:
         )
     denoiser = getattr(pipe, how.denoiser)
     check_not_distilled(denoiser)
+    projection = type(getattr(denoiser, "encoder_hid_proj", None)).__name__
+    if projection == "MultiIPAdapterImageProjection" or getattr(denoiser, "image_proj", None) is not None:
+        raise InputError(
+            f"pipe.{how.denoiser} must be steered by texts alone, found an IP-Adapter loaded: a picture that steers "
+            "beside the prompt is not part of the method; call unload_ip_adapter of the pipeline first"
+        )
     if getattr(denoiser, "_compiled_call_impl", None) is not None:
         raise InputError(
             f"pipe.{how.denoiser} must run hooks, found it compiled in place, where later hooks are ignored: compile "

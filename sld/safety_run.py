@@ -37,13 +37,14 @@ class SafetyRun:
 
     Args:
         method: whose safety guidance is applied; without one, gamma is always None.
-        scheduler: of the run, which knows what the denoiser predicts.
+        scheduler: of the run, which knows what the denoiser predicts; None for epsilon.
         space: "epsilon" or "output", for a method that leaves it open.
     """
 
     def __init__(self, method: Method, scheduler: Any, space: str):
         # A timestep is read only where it matters, since that waits for the device.
-        in_epsilon = (method.space or space) == "epsilon" and prediction_type(scheduler) != "epsilon"
+        differs = scheduler is not None and prediction_type(scheduler) != "epsilon"
+        in_epsilon = differs and (method.space or space) == "epsilon"
         self._course = Course((method.name,), "", None, method.safety, method.concept, in_epsilon, thrifty=True)
         self._scheduler = scheduler
         self._memory: Any = None

@@ -36,6 +36,8 @@ def folders(tmp_path_factory, checkpoint_of):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["attach", "flux", "modular"])
 def test_an_example_runs(example, folders):
+    if "Modular" in example:
+        pytest.importorskip("diffusers", minversion="0.42", reason="diffusers' guiders are experimental")
     for name, folder in folders.items():
         example = example.replace(f'"{name}"', repr(str(folder)))
     names = {"quick": lambda pipe: partial(pipe, num_inference_steps=2, height=64, width=64)}

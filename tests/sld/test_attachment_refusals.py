@@ -11,6 +11,7 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionSAGPipeline,
 )
+from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
 
 import sld
 
@@ -112,6 +113,13 @@ def test_a_distilled_denoiser_is_refused(pipe):
     pipe.unet = copy.deepcopy(pipe.unet)
     pipe.unet.register_to_config(time_cond_proj_dim=32)
     with pytest.raises(sld.InputError, match=r"found time_cond_proj_dim .* use the model that it was distilled from"):
+        sld.attach(pipe)
+
+
+def test_a_loaded_ip_adapter_is_refused(pipe):
+    pipe.unet = copy.deepcopy(pipe.unet)
+    pipe.unet.encoder_hid_proj = MultiIPAdapterImageProjection([ImageProjection(4, 16, 1)])
+    with pytest.raises(sld.InputError, match=r"found an IP-Adapter loaded: .* call unload_ip_adapter"):
         sld.attach(pipe)
 
 

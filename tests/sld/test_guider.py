@@ -108,6 +108,29 @@ def test_it_is_saved_and_read_and_made_anew(tmp_path, preset):
     assert other.guidance_scale == 5.0
 
 
+def test_a_copy_keeps_the_encoded_concept_but_not_that_of_another_text(pipelines):
+    pipe, _ = pipelines["sdxl"]
+    guider = sld.SafeLatentGuidance(3.0, preset=SHORT["max"]).encode(pipe)
+    direct = draw(pipe, sld.SafeLatentGuidance(5.0, preset=SHORT["max"]).encode(pipe))
+    assert torch.equal(draw(pipe, guider.new(guidance_scale=5.0)), direct)
+    with pytest.raises(sld.InputError, match="must be encoded"):
+        draw(pipe, guider.new(concept="blood"))
+
+
+def test_step_zero_clears_the_momentum():
+    guider = sld.SafeLatentGuidance(5.0, preset=SHORT["max"])
+    e_0, e_p, e_s = (noise(seed) for seed in range(3))
+
+    def predict(step):
+        guider.set_state(step, 3, torch.tensor(500))
+        return guider.forward(e_p, e_0, e_s).pred
+
+    first, second = predict(0), predict(1)
+    assert not torch.equal(second, first)  # by the momentum
+    assert torch.equal(predict(0), first)
+    assert torch.equal(predict(1), second)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_concept_has_to_be_encoded(pipelines, family):
     with pytest.raises(sld.InputError, match="must be encoded before the pipeline runs"):
