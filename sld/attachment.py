@@ -160,10 +160,11 @@ class Attachment(contextlib.AbstractContextManager):
         # SD 3's extra evaluations with skipped layers are guidance of another kind, which is added to this.
         if self._call is None or kwargs.get("skip_layers") is not None:
             return None
-        prediction, *rest = output
+        # Compiled with CUDA graphs, the denoiser would write the concept's prediction into the same memory.
+        prediction, *rest = output[0].clone(), *output[1:]
         guide = self._guide_batch if self._how.together else self._guide_second
         changed = guide(self._call, args, kwargs, prediction)
-        return None if changed is None else (changed.to(prediction.dtype), *rest)
+        return (prediction if changed is None else changed.to(prediction.dtype), *rest)
 
     def _guide_batch(self, call: _Call, args: tuple, kwargs: Inputs, prediction: Tensor) -> Tensor | None:
         if not getattr(self._pipe, "do_classifier_free_guidance", True):  # a callback may switch it off in the middle
