@@ -127,7 +127,7 @@ def load_model(
             loaded.about["left_aside"] = [*loaded.about.get("left_aside", ()), *unread]
     if loras:
         pipeline = loaded.family.pipelines[0]
-        loaded.about["lora"] = [fuse(file, pipeline, loaded.parts, allow_pickle) for file in loras]
+        loaded.about["lora"] = [fuse(file, pipeline, loaded.parts, allow_pickle, dtype) for file in loras]
     check_finite(loaded.components, loaded.parts, dtype, loaded.places)
     return loaded.family.model(
         loaded.parts,

@@ -23,7 +23,9 @@ _PREFIXES = "unet., transformer., text_encoder. or lora_unet_, lora_te_"
 
 
 @torch.no_grad()
-def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: bool) -> dict[str, Any]:
+def fuse(
+    lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: bool, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
     """Fuse a LoRA into the weights of a model's parts, in place; return a manifest's entry, as JSON values.
 
     Args:
@@ -31,6 +33,7 @@ def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: 
         pipeline: the class of diffusers' pipeline whose loader reads the file.
         parts: the model's parts by name.
         allow_pickle: read a pickle, weights-only.
+        dtype: in which the model runs. The sum is computed in float32 at least, and rounded once to that precision.
 
     Raises:
         InputError: weights of the file have no place in the model, or change nothing.
@@ -45,8 +48,8 @@ def fuse(lora: LoraFile, pipeline: str, parts: Mapping[str, Any], allow_pickle: 
     loader = _loader(pipeline, parts, lora)
     modules = loader.components
     for module in modules.values():
-        if module.dtype in (torch.float16, torch.bfloat16):
-            module.float()  # so that the sum is rounded once, to the precision in which the model runs
+        # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
+        torch.nn.Module.to(module, torch.float64 if dtype == torch.float64 else torch.float32)
     with quiet():
         try:
             loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)

@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 from diffusers import UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import sld
 from eval.base.errors import InputError
@@ -80,10 +79,9 @@ def test_a_rerun_with_another_scale_or_without_is_refused_before_loading(run, lo
 
 def test_a_rerun_with_another_file_of_the_name_is_refused(run, lora, tmp_path, capsys, call):
     copy = shutil.copy(lora, tmp_path / lora.name)
-    tensors = {"lora_unet_conv_in.lora_down.weight": torch.ones(1, 4, 3, 3), "lora_unet_conv_in.lora_up.weight": None}
-    tensors["lora_unet_conv_in.lora_up.weight"] = torch.ones(32, 1, 1, 1)
-    save_file(tensors, copy)
+    save_file({name: value + 1 for name, value in load_file(lora).items()}, copy)
     assert call(main, f"out={run}", f"model.lora=[{{path: {copy}, scale: 0.5}}]", *SMALL) == 2
+    assert "model.weights.lora 1=my lora.safetensors is " in capsys.readouterr().err
 
 
 def test_an_spm_without_a_scale_exits_2_in_run_and_doctor(lora, tmp_path, capsys, call):

@@ -249,7 +249,7 @@ def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):
 
 def test_a_model_is_loaded_with_its_loras_and_describes_them(checkpoint, unet_pairs, saved):
     kohya, peft = saved(LAYOUTS.kohya(unet_pairs), SPM, "spm.safetensors"), saved(LAYOUTS.peft(unet_pairs))
-    model = sld.load_model(checkpoint, lora=[sld.Lora(kohya, 2), peft])
+    model = sld.load_model(checkpoint, lora=[sld.Lora(kohya, 2), peft], dtype="float64")
     described = model.describe()
     first, second = described["lora"]
     assert (first["name"], first["scale"], second["name"], second["scale"]) == ("spm.safetensors", 2, peft.name, 1)
@@ -257,8 +257,8 @@ def test_a_model_is_loaded_with_its_loras_and_describes_them(checkpoint, unet_pa
     assert "note" not in second
     assert first["replaced"]["unet"]["different"] == len(unet_pairs)
     assert {"lora 1=spm.safetensors", f"lora 2={peft.name}"} < described["weights"].keys()
-    base = sld.load_model(checkpoint)
-    assert error_by_hand(model.unet, base.unet, unet_pairs, 2 + LAYOUTS.RANK / LAYOUTS.ALPHA) < 1e-6
+    base = sld.load_model(checkpoint, dtype="float64")
+    assert error_by_hand(model.unet, base.unet, unet_pairs, 2 + LAYOUTS.RANK / LAYOUTS.ALPHA) < 1e-8
     assert "lora" not in base.describe()
 
 
