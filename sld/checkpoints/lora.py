@@ -1,7 +1,8 @@
 """The fusing of LoRAs into a model's weights, by diffusers' own loader and peft, before anything is drawn.
 
 diffusers drops weights that it has no place for with a warning at most, and takes a LoRA without the prefix `unet.` as
-one without any weights. So each weight of the file is looked for in the model before it is fused.
+one without any weights. So each weight of the file is looked for in the model before it is fused. Of alphas in the file
+it applies the most frequent one to all pairs, so they are multiplied into the weights before it reads them.
 """
 
 import math
@@ -38,8 +39,7 @@ def fuse(
     Raises:
         InputError: weights of the file have no place in the model, or change nothing.
     """
-    content = read_tensors(lora.path, allow_pickle)
-    tensors = {key: content[key] for key in lora.keys}
+    tensors = _with_alphas(lora, read_tensors(lora.path, allow_pickle))
     if wrong := [repr(key) for key, value in tensors.items() if not torch.isfinite(value).all()]:
         raise InputError(
             f"{lora.path} must hold weights that are numbers, found NaN or infinity in {len(wrong)} "
@@ -52,7 +52,10 @@ def fuse(
         torch.nn.Module.to(module, torch.float64 if dtype == torch.float64 else torch.float32)
     with quiet():
         try:
-            loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)
+            if lora.alphas:
+                loader.load_lora_weights(tensors, adapter_name=_ADAPTER)
+            else:  # the file's header may say more
+                loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)
         except Exception as error:  # a foreign LoRA makes diffusers and peft raise nearly anything
             raise InputError(
                 f"{lora.path} must be a LoRA for this checkpoint, found one that diffusers cannot load "
@@ -72,6 +75,14 @@ def fuse(
         **({"note": lora.note} if lora.note else {}),
         "replaced": {part: audit.describe() for part, audit in audits.items()},
     }
+
+
+def _with_alphas(lora: LoraFile, content: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the halves of a LoRA, the second ones times alpha / rank where the file has an alpha."""
+    tensors = {key: content[key] for key in lora.keys}
+    for up, down, alpha in lora.alphas:
+        tensors[up] = tensors[up].float() * (float(content[alpha]) / len(tensors[down]))
+    return tensors
 
 
 def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:

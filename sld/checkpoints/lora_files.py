@@ -7,7 +7,7 @@ peft under diffusers' prefixes (`unet.….to_k.lora_A.weight`).
 import importlib.util
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class LoraFile:
         path: of the file.
         scale: the factor of its change.
         keys: of its halves, each of which must reach the model.
+        alphas: (second half, first half, alpha) of each pair that has an alpha, as keys.
         note: in what it is not the published method; empty if nothing is known.
         revision: the hub's commit; None for a file from elsewhere.
     """
@@ -60,6 +61,7 @@ class LoraFile:
     path: Path
     scale: float
     keys: tuple[str, ...]
+    alphas: tuple[tuple[str, str, str], ...] = ()
     note: str = ""
     revision: str | None = None
 
@@ -98,8 +100,10 @@ def open_lora(lora: Lora, allow_pickle: bool, local: bool = False) -> LoraFile:
             "it for each prompt: give a scale too, such as 1, to evaluate it at that strength, which is not the "
             "published method"
         )
+    note = UNPUBLISHED_SPM if is_spm else ""
     keys = tuple(key for key in headers if _HALF.fullmatch(key))
-    return LoraFile(path, _checked_scale(lora), keys, UNPUBLISHED_SPM if is_spm else "", source.revision)
+    alphas = tuple((up, _other(match), _alpha(match)) for up, match in _seconds(keys) if _alpha(match) in headers)
+    return LoraFile(path, _checked_scale(lora), keys, alphas, note, source.revision)
 
 
 def lora_path(path: str | Path) -> Path:
@@ -162,14 +166,14 @@ def _check_names(headers: Mapping[str, files.Header], path: Path) -> None:
             "UNet as unet=FILE",
             "unet=FILE",
         )
-    others = (match.expand(rf"\g<stem>\g<kind>{_OTHER_HALF[match['half']]}\g<rest>") for match in halves.values())
-    if alone := [repr(key) for key, other in zip(halves, others, strict=True) if other not in halves]:
+    if alone := [repr(key) for key, match in halves.items() if _other(match) not in halves]:
         raise InputError(
             f"{path} must hold both halves of each pair of a LoRA, found {len(alone)} alone ({first_three(alone)}): "
             "download it or save it again"
         )
-    stems = {match["stem"].rstrip("._") for match in halves.values()}
-    surplus = [repr(key) for key in headers if key not in halves and not _is_strength(key, stems)]
+    alphas = {_alpha(match) for match in halves.values()}
+    surplus = [repr(key) for key in headers if key not in halves and key not in alphas]
+    surplus += [repr(key) for key in alphas & headers.keys() if math.prod(headers[key].shape) != 1]
     if surplus:
         raise InputError(
             f"{path} must hold a LoRA and nothing else, found {len(surplus)} weights under other names "
@@ -177,10 +181,22 @@ def _check_names(headers: Mapping[str, files.Header], path: Path) -> None:
         )
 
 
-def _is_strength(key: str, stems: set[str]) -> bool:
-    """Return whether a key is the alpha of a pair, by which its change is multiplied over its rank."""
-    module = key.removesuffix(".alpha")
-    return module != key and (module in stems or any(stem.startswith(f"{module}.") for stem in stems))
+def _seconds(keys: Iterable[str]) -> Iterator[tuple[str, re.Match]]:
+    """Yield the second half (up, B) of each pair."""
+    for key in keys:
+        match = _HALF.fullmatch(key)
+        if match and match["half"] in ("up", "B"):
+            yield key, match
+
+
+def _other(half: re.Match) -> str:
+    """Return the key of a half's other half."""
+    return half.expand(rf"\g<stem>\g<kind>{_OTHER_HALF[half['half']]}\g<rest>")
+
+
+def _alpha(half: re.Match) -> str:
+    """Return the key of a pair's alpha, by which its change is multiplied, over its rank."""
+    return f"{half['stem'].rstrip('._')}.alpha"
 
 
 def _other_adapter(key: str) -> str | None:

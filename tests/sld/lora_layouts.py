@@ -25,7 +25,7 @@ def pairs(part, seed=0, conv=False):
 def added(down, up, alpha=ALPHA):
     """The change of a weight at scale 1, in float64: alpha / rank * up @ down (Hu et al. 2021, section 4.1)."""
     product = up.double().flatten(1) @ down.double().flatten(1)
-    return (alpha / RANK * product).reshape(len(up), *down.shape[1:])
+    return (alpha / len(down) * product).reshape(len(up), *down.shape[1:])
 
 
 def kohya(unet, text=(), alpha=ALPHA):
