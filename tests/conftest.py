@@ -8,10 +8,13 @@ import in_process
 import pytest
 
 from eval.base.cores import usable_cores
+from eval.base.garbage import collect_seldom
 
 # Set before any library reads them: nothing in a test may reach a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+collect_seldom()  # as commands do, before anything heavy is imported
 
 DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

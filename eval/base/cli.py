@@ -11,11 +11,13 @@ from typing import NoReturn
 
 from eval.base.command import expanded, typed
 from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError, explain
+from eval.base.garbage import collect_seldom
 from eval.base.printing import log_plainly, say
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; print an expected failure as one sentence, a bug with its traceback."""
+    collect_seldom()
     log_plainly("%(levelname)s: %(message)s")
     try:
         return command()

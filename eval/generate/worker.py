@@ -25,10 +25,12 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # the kinds
 def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
     """Draw batches of units from the pipe until None arrives or it ends."""
     from eval.base.errors import BUG, explain
+    from eval.base.garbage import collect_seldom
     from eval.base.printing import log_plainly, say
     from eval.base.signals import ignore_signals
 
     ignore_signals()
+    collect_seldom()
     log_plainly(f"%(levelname)s: worker {number}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     try:

@@ -34,7 +34,8 @@ from pathlib import Path
 # for a thread that was not forked.
 LIBRARIES = (
     "torch pandas pyarrow.parquet scipy.stats cv2 jinja2 safetensors.torch datasets hydra open_clip tqdm",
-    "matplotlib.backends.backend_agg matplotlib.backends.backend_svg PIL.PngImagePlugin PIL.JpegImagePlugin",
+    "matplotlib.figure matplotlib.backends.backend_agg matplotlib.backends.backend_svg",
+    "PIL.PngImagePlugin PIL.JpegImagePlugin",
     "transformers.models.clip.modeling_clip transformers.models.clip.tokenization_clip diffusers.schedulers",
     "diffusers.models.unets.unet_2d_condition diffusers.models.autoencoders.autoencoder_kl",
 )
@@ -63,14 +64,17 @@ class Child:
 def serve(folder: Path) -> dict:
     """Fork a child for each request until nobody is connected any more; return the request in the child."""
     environment = dict(os.environ)
+    gc.disable()  # what is imported stays
     for library in " ".join(LIBRARIES).split():
         importlib.import_module(library)
     for package in OURS:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
+    _prepare()
     multiprocessing.set_executable(str(folder / "python"))
     listening = _listen(folder)
     gc.freeze()  # or a child's first collection would copy every page
+    gc.enable()
     selector = selectors.DefaultSelector()
     selector.register(listening, selectors.EVENT_READ)
     selector.register(0, selectors.EVENT_READ)  # whose end comes when the one that started the server has gone
@@ -100,6 +104,20 @@ def serve(folder: Path) -> dict:
             return request
     shutil.rmtree(folder)
     os._exit(0)
+
+
+def _prepare() -> None:
+    """Have libraries do what they do once per process: read grammars and plugins, compile patterns, find fonts."""
+    from hydra import compose, initialize_config_module
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    from eval.measure.metrics import Metrics
+    from eval.report.figures import probability_figure
+
+    with initialize_config_module("conf", version_base="1.3"):
+        compose("run", overrides=["out=unused"])
+    get_checkpoint_conversion_mapping("clip")
+    probability_figure([Metrics("baseline", "all", 1, 1, 0.5, None, None, None, None, 0, 0, 0, 0)], "png")
 
 
 def _listen(folder: Path) -> socket.socket:
