@@ -7,6 +7,7 @@ project's style, script and figures are marked as HTML.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def _file(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
 
 
+@functools.cache
 def _template():
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_visible, keep_trailing_newline=True)
     return environment.from_string(_file("report.html"))
