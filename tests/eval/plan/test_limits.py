@@ -1,11 +1,10 @@
 """What is too much is refused, or lowered in words, at once: memory is never the one that says so."""
 
 import json
-import resource
-import subprocess
 import sys
 import time
 
+import processes
 import pytest
 
 import sld
@@ -45,11 +44,13 @@ TOO_MUCH = [
     ["nudenet.workers=1000000", "judges=[nudenet]"],
     ["prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"],
 ]
-# Each in turn, within the limit that the process was given.
+# Each in turn, within the limit.
 CALLS = """
-import json, sys
+import json, resource, sys
 from eval.run import main
 
+limit = int(sys.argv.pop())
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 for number, words in enumerate(json.loads(sys.argv.pop())):
     sys.argv[1:] = words
     try:
@@ -59,18 +60,17 @@ for number, words in enumerate(json.loads(sys.argv.pop())):
 """
 
 
+def program(folder, code, *words):
+    """Run code as a program, in a process of its own."""
+    script = folder / "program.py"
+    script.write_text(code)
+    return processes.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
+
+
 def test_too_much_that_does_no_harm_runs_in_little_memory(tmp_path):
     """Under a limit of 12 GiB of addresses, of which the libraries take most."""
     calls = [[*LEAST, *words, f"out={tmp_path}/{number}"] for number, words in enumerate(TOO_MUCH)]
-    limit = 12 * 2**30
-    done = subprocess.run(
-        [sys.executable, "-c", CALLS, json.dumps(calls)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
+    done = program(tmp_path, CALLS, json.dumps(calls), str(12 * 2**30))
     assert done.returncode == 0, done.stderr
     for number in range(len(TOO_MUCH)):
         assert f"exit code 0 of call {number}" in done.stderr, done.stderr
@@ -155,14 +155,13 @@ print(read("VmHWM") - before)
 """
 
 
-def test_estimates_are_what_is_taken_within_a_factor_of_two_and_a_half(model):
+def test_estimates_are_what_is_taken_within_a_factor_of_two_and_a_half(model, tmp_path):
     """The kernel's mark counts kernels' own scratch too, which the estimate leaves to the share that it may take.
 
     In a process of its own, whose heap holds nothing of other tests that could be taken again.
     """
     rows, size = 8, 256
-    command = [sys.executable, "-c", MEASURE, str(rows), str(size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = program(tmp_path, MEASURE, str(rows), str(size))
     if done.stderr.strip() == "no mark":
         pytest.skip("this system has no mark of the most memory to be reset")
     assert done.returncode == 0, done.stderr
@@ -175,15 +174,15 @@ def test_an_estimate_of_the_impossible_takes_no_memory(model):
     assert denoiser_bytes(model, 4, 100_000, 100_000) > 2**40
 
 
-def test_free_memory_heeds_the_processes_own_limit():
-    code = "from eval.plan.memory import free_memory; print(free_memory())"
-    limit = 3 * 2**30
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
-    assert 0 < int(done.stdout) < limit
+def test_free_memory_heeds_the_processes_own_limit(tmp_path):
+    code = """
+import resource
+from pathlib import Path
+from eval.plan.memory import free_memory
+
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 2**30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(free_memory())
+"""
+    assert 0 < int(program(tmp_path, code).stdout) <= 2**30
     assert free_memory() > 0
