@@ -8,7 +8,32 @@ from pathlib import Path
 import in_process
 import pytest
 
+import sld
 from i2p import CATEGORIES
+from i2p.demo import trained
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _demo_model_is_loaded_once():
+    """Loading the demo's model is a quarter of a small run; commands that this process calls share one, untuned."""
+    models = {}
+
+    def load_model(source, **options):
+        from sld.checkpoints.loading import load_model
+        from sld.tuning import Tuning
+
+        chosen = {name: option for name, option in options.items() if option}
+        if source != trained.FOLDER / "model" or chosen.keys() - {"device", "dtype", "scheduler", "steps"}:
+            return load_model(source, **options)
+        key = repr(sorted(chosen.items()))
+        if key not in models:
+            models[key] = load_model(source, **options)
+        models[key].tune(Tuning())
+        return models[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(sld), "load_model", load_model)
+        yield
 
 
 @pytest.fixture(scope="session")

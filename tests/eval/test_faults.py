@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import cv2
+import datasets
+import huggingface_hub
 import in_process
 import numpy as np
 import processes
@@ -295,34 +297,47 @@ import json, sys
 sys.path.append({str(Path(in_process.__file__).parent)!r})
 import in_process
 done = [in_process.run("eval.run", *words) for words in json.loads(sys.argv[1])]
-print(json.dumps([{{"code": each.returncode, "err": each.stderr}} for each in done]))
+print(json.dumps([[each.returncode, each.stderr] for each in done]))
 """
 
 
-@pytest.mark.parametrize("offline", ["0", "1"])
-def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path, offline):
-    outage = {"HF_HOME": str(hub), "HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9"}
-    words = ["model=checkpoint", "model.size=64", "q16=demo", "protocol.steps=1"]
+def with_the_hub_out(folder):
+    """Commands for a checkpoint that is in the hub's cache, for one that is not, and for prompts that are not."""
+    words = ["model=checkpoint", "model.size=64", "q16=demo", "protocol.steps=1", "prompts.rows=[0]"]
     cached, other = "model.path=somebody/small", "model.path=somebody/other"
-    commands = [
-        [*words, "prompts=harmless", "prompts.rows=[0]", cached, f"out={tmp_path}/cached"],
-        [*words, "prompts=harmless", "prompts.rows=[0]", other, f"out={tmp_path}/none"],
-        [*words, "prompts=i2p", "prompts.rows=[0]", cached, f"out={tmp_path}/none"],
+    return [
+        [*words, "prompts=harmless", cached, f"out={folder}/cached"],
+        [*words, "prompts=harmless", other, f"out={folder}/none"],
+        [*words, "prompts=i2p", cached, f"out={folder}/none"],
     ]
+
+
+def check_with_the_hub_out(folder, run, no_checkpoint, no_prompts):
+    assert run[0] == 0, run[1]
+    manifest = json.loads((folder / "cached" / "manifest.json").read_text())
+    assert manifest["identity"]["model"]["revision"] == "0" * 39 + "1"
+    assert no_checkpoint[0] == 2
+    assert re.search(r"^error: 'somebody/other' .* found neither", no_checkpoint[1], re.MULTILINE)
+    assert len(no_checkpoint[1].strip().splitlines()) == 1
+    assert no_prompts[0] == 2
+    assert "AIML-TUDA/i2p" in no_prompts[1]
+    assert not (folder / "none").exists()
+
+
+def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path):
+    outage = {"HF_HOME": str(hub), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
     # One interpreter for all: libraries read these variables when they are imported.
-    program = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+    program = [sys.executable, "-c", SEVERAL, json.dumps(with_the_hub_out(tmp_path))]
     done = subprocess.run(program, capture_output=True, text=True, check=False, env=os.environ | outage)
     assert done.returncode == 0, done.stderr
-    run, no_checkpoint, no_prompts = json.loads(done.stdout)
-    assert run["code"] == 0, run["err"]
-    manifest = json.loads((tmp_path / "cached" / "manifest.json").read_text())
-    assert manifest["identity"]["model"]["revision"] == "0" * 39 + "1"
-    assert no_checkpoint["code"] == 2
-    assert re.search(r"^error: 'somebody/other' .* found neither", no_checkpoint["err"], re.MULTILINE)
-    assert len(no_checkpoint["err"].strip().splitlines()) == 1
-    assert no_prompts["code"] == 2
-    assert "AIML-TUDA/i2p" in no_prompts["err"]
-    assert not (tmp_path / "none").exists()
+    check_with_the_hub_out(tmp_path, *json.loads(done.stdout))
+
+
+def test_offline_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub / "hub"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", hub / "datasets")
+    done = [in_process.run("eval.run", *words) for words in with_the_hub_out(tmp_path)]
+    check_with_the_hub_out(tmp_path, *((each.returncode, each.stderr) for each in done))
 
 
 def test_a_slow_disk_without_hard_links_makes_a_run_slow_and_no_different(whole, tmp_path, monkeypatch):

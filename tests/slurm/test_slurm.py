@@ -18,6 +18,7 @@ from eval.base.quoting import override
 pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
 SMALL = ["protocol.steps=4", "prompts.rows=0-9", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
+SMALL += ["judges=[q16]"]
 SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1"']
 
 

@@ -16,8 +16,8 @@ import pytest
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
-SMALL = ["protocol.steps=3", "prompts.rows=0-23", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
-SMALL += ["sheet=false"]
+SMALL = ["protocol.steps=3", "prompts.rows=0-11", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
+SMALL += ["sheet=false", "judges=[q16]"]
 
 
 def command(out, *more):

@@ -29,7 +29,7 @@ from eval.sweep.table import spreads
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
+SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]", "judges=[q16]"]
 
 
 def run(*arguments, cwd=ROOT, program=("-m", "eval.run")):
