@@ -36,9 +36,10 @@ def read(key, *words):
 
 
 @pytest.mark.parametrize("text", ODD)
-@pytest.mark.parametrize("key", ["prompts.revision", "+model.path", "out"])
-def test_a_text_is_what_was_typed(key, text):
-    assert read(key.lstrip("+"), as_typed(f"{key}={text}", KINDS, sweep=False)) == text
+def test_a_text_is_what_was_typed(text):
+    words = [as_typed(f"{key}={text}", KINDS, sweep=False) for key in ("prompts.revision", "+model.path", "out")]
+    settings = read_settings(composed(*words))
+    assert (settings.prompts.revision, settings.model.path, settings.out) == (text, text, text)
 
 
 @pytest.mark.parametrize("text", [*ODD, "null", "~/x", "\\${out}", "${out}"])

@@ -45,18 +45,20 @@ def printed(err: str, what: str) -> list[str]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("command", [report, status, compare])
-def test_what_is_said_to_restore_the_prompts_restores_them(moved, whole, call, capsys, command, damage):
+def test_what_every_command_says_to_restore_the_prompts_restores_them(moved, whole, call, capsys, damage):
     before = (moved / "prompts.jsonl").read_bytes()
     DAMAGES[damage](moved / "prompts.jsonl")
-    runs = [moved, whole] if command is compare else [moved]
-    capsys.readouterr()
-    assert call(command, *runs) == 2
-    words = printed(capsys.readouterr().err, "restores it")
+    sentences = []
+    for command, *runs in ((report, moved), (status, moved), (compare, moved, whole)):
+        capsys.readouterr()
+        assert call(command, *runs) == 2
+        sentences.append(printed(capsys.readouterr().err, "restores it"))
+    words = sentences[0]
+    assert sentences == [words] * 3
     assert call(run, *words) == 0
     assert (moved / "prompts.jsonl").read_bytes() == before
-    if command is not compare:  # of a run and itself
-        assert call(command, *runs) == 0
+    for command in (report, status):  # compare takes no run and itself
+        assert call(command, moved) == 0
 
 
 def test_what_is_said_to_make_scores_makes_them(moved, call, capsys):
