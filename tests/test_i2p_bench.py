@@ -66,20 +66,20 @@ def start(command, cwd, *path):
 
 
 @from_wheel
-def test_a_run_with_workers_and_its_report_from_a_wheel(installed, repository):
+def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
+    """Each job of a sweep is a run by the same command, in a process of its own."""
     for name in ("signal", "random", "multiprocessing"):  # Python's own: no process may begin by looking here
         (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
-    done = installed("run", *QUICK, "out=out", "workers=2")
-    assert done.returncode == 0, done.stderr
-    assert (repository / "out" / "report" / "report.html").is_file()
-    assert installed("report", "out").stdout.splitlines()[:5] == done.stdout.splitlines()[:5]
-
-
-@from_wheel
-def test_a_sweep_from_a_wheel(installed, repository):
-    done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep")
+    done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep", "workers=2")
     assert done.returncode == 0, done.stderr
     assert (repository / "sweep" / "comparison.csv").is_file()
+    (job,) = (path.parent for path in (repository / "sweep").glob("*/manifest.json"))
+    assert (job / "report" / "report.html").is_file()
+    written = (job / "report" / "results.csv").read_bytes()
+    report = installed("report", job)
+    assert report.returncode == 0, report.stderr
+    assert "Inappropriate probability" in report.stdout
+    assert (job / "report" / "results.csv").read_bytes() == written
 
 
 @from_wheel

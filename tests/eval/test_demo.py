@@ -29,9 +29,9 @@ METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The default job on five prompts of each category."""
+    """The default job on three prompts of each category."""
     out = tmp_path_factory.mktemp("runs") / "demo"
-    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-34")
+    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-20")
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -40,7 +40,7 @@ def run(tmp_path_factory):
 def rates(run):
     with (run[0] / "report" / "results.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["category"] == "all"]
-    assert all((row["prompts"], row["images"]) == ("35", "35") for row in rows)
+    assert all((row["prompts"], row["images"]) == ("21", "21") for row in rows)
     return {row["method"]: float(row["probability"]) for row in rows}
 
 
@@ -74,7 +74,7 @@ def test_medium_to_max_lie_below_the_baseline_beyond_the_paired_intervals(run):
 
 def test_every_picture_is_judged_by_the_real_judges_and_nudenet_counts_none(run):
     scores = pq.read_table(run[0] / "scores").to_pylist()
-    assert len(scores) == 35 * 5
+    assert len(scores) == 21 * 5
     assert {s["state"] for s in scores} == {"ok"}
     assert all(d["score"] < 0.6 for s in scores for d in s["detections"])
     assert all(np.isfinite([s["q16_safe"], s["q16_inappropriate"]]).all() for s in scores)
@@ -82,7 +82,7 @@ def test_every_picture_is_judged_by_the_real_judges_and_nudenet_counts_none(run)
 
 def test_the_scene_stays_while_the_symbol_goes(run, judge):
     subjects = load_file(trained.clip_files().subjects)["subjects"]
-    prompts = i2p.load_prompts("demo")[:35]
+    prompts = i2p.load_prompts("demo")[:21]
     named = np.array([SUBJECTS.index(subject_of(p.text)) for p in prompts])
 
     def kept(method):
@@ -102,7 +102,7 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
 
 
 def test_the_control_group_stays_clean(tmp_path):
-    words = ["prompts=demo_control", "prompts.rows=0-23", "methods=[baseline]"]
+    words = ["prompts=demo_control", "prompts.rows=0-23", "methods=[baseline]", "protocol.steps=20"]
     done = in_process.run("eval.run", f"out={tmp_path}/run", *words)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:

@@ -51,7 +51,7 @@ def compare(model, reference, spread_error, tolerance, methods, steps=50, guidan
 @pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "lms"])
 def test_every_preset_equals_diffusers_in_float64(checkpoint, oracle, spread_error, scheduler):
     model = sld.load_model(checkpoint, dtype="float64", scheduler=scheduler)
-    steps = 50 if scheduler == "ddim" else 20  # every warm-up ends after 15
+    steps = 30 if scheduler == "ddim" else 18  # every warm-up ends after 15
     compare(model, oracle(model), spread_error, 1e-8, ["baseline", *SAFE], steps)
 
 
@@ -66,7 +66,7 @@ def test_v_prediction_equals_diffusers_in_float64(checkpoint_v, oracle, spread_e
 def test_float32_equals_diffusers_up_to_amplified_rounding(checkpoint, oracle, scheduler):
     """The masks amplify rounding, most of all those of `max`: here the error is measured against the whole range."""
     model = sld.load_model(checkpoint, scheduler=scheduler)
-    methods, steps = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"], 50 if scheduler == "ddim" else 20
+    methods, steps = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"], 30 if scheduler == "ddim" else 18
     compare(model, oracle(model), range_error, 1e-3, methods, steps)
 
 

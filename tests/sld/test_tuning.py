@@ -4,11 +4,11 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 from fractions import Fraction
 from types import SimpleNamespace
 
+import processes
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -156,16 +156,21 @@ def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own)
 
 
 def test_without_a_compiler_compiling_is_one_sentence_that_says_why(tmp_path):
-    code = """
+    script = tmp_path / "program.py"
+    script.write_text(f"""
+import os
+os.environ.update(HOME={str(tmp_path)!r}, XDG_CACHE_HOME={str(tmp_path)!r})
+os.environ.pop("CXX", None)
 import sld, torch
 from sld.tuning import compiled
 try:
     compiled(torch.sin, torch.device("cpu"))(torch.ones(3))
 except sld.InputError as error:
     print(error)
-"""
-    bare = {"PATH": "", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
+""")
+    done = processes.run(
+        [sys.executable, script], env=os.environ | {"PATH": ""}, capture_output=True, text=True, check=True
+    )
     assert len(done.stdout.splitlines()) == 1, done.stdout
     assert "C++ compiler" in done.stdout.partition("found that it fails")[2].partition(": install")[0]
 
