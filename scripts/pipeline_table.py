@@ -36,6 +36,7 @@ what it would take.
 """
 NEGATIVE_FIRST, PROMPT_FIRST = "negative, prompt", "prompt, negative"
 FORMULAS = {"C": "e_0 + s (e_p - e_0)", "B": "e_p + s (e_p - e_0)"}
+KINDS = (ast.BinOp, ast.Call, ast.Assign, ast.UnaryOp)
 SETTINGS = ("guidance_embeds", "time_cond_proj_dim", "is_distilled")
 
 
@@ -64,7 +65,8 @@ def classes(root: Path) -> Iterator[tuple[str, ast.ClassDef, str]]:
 
 def read_guidance(pipeline: ast.ClassDef, source: str) -> Guidance:
     """Return how a class guides, from all expressions A + scale * (B - C) and all chunks in it."""
-    nodes = [node for node in ast.walk(pipeline) if isinstance(node, ast.BinOp | ast.Call | ast.Assign | ast.UnaryOp)]
+    parts = (part for part in pipeline.body if getattr(part, "name", None) != "invert")  # of a picture, for editing
+    nodes = [node for part in parts for node in ast.walk(part) if isinstance(node, KINDS)]
     differences, chunks = list(_differences(nodes)), list(_chunks(nodes))
     pairs = [names for names in chunks if len(names) == 2]
     threes = any(len(names) == 3 and set(names) & {b for _, b, _ in differences} for names in chunks)
