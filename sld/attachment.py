@@ -80,6 +80,7 @@ class Attachment(contextlib.AbstractContextManager):
     def __init__(self, pipe: Any, how: GuidedPipeline, method: Method):
         self._pipe, self._how, self._method = pipe, how, method
         self._scheduler, self._denoiser = pipe.scheduler, getattr(pipe, how.denoiser)
+        self._control = getattr(pipe, "controlnet", None)
         self._call: _Call | None = None
         self._evaluating = False
         self._undo = contextlib.ExitStack()
@@ -99,9 +100,8 @@ class Attachment(contextlib.AbstractContextManager):
         with contextlib.ExitStack() as undo:
             handle = self._denoiser.register_forward_hook(self._after_denoiser, with_kwargs=True)
             undo.callback(handle.remove)
-            control = getattr(self._pipe, "controlnet", None)
-            if control is not None:
-                handle = control.register_forward_hook(self._after_control, with_kwargs=True)
+            if self._control is not None:
+                handle = self._control.register_forward_hook(self._after_control, with_kwargs=True)
                 undo.callback(handle.remove)
             own = vars(self._scheduler)
             former = {"set_timesteps": own["set_timesteps"]} if "set_timesteps" in own else {}
@@ -131,11 +131,12 @@ class Attachment(contextlib.AbstractContextManager):
         return set_timesteps_and_start
 
     def _check_parts(self) -> None:
-        for name, part in (("scheduler", self._scheduler), (self._how.denoiser, self._denoiser)):
-            if getattr(self._pipe, name) is not part:
+        own = {"scheduler": self._scheduler, self._how.denoiser: self._denoiser, "controlnet": self._control}
+        for name, part in own.items():
+            if (present := getattr(self._pipe, name, None)) is not part:
                 raise InputError(
                     f"pipe.{name} must remain the same while safety guidance is attached, found another one, a "
-                    f"{type(getattr(self._pipe, name)).__name__}: exchange it before sld.attach"
+                    f"{type(present).__name__}: exchange it before sld.attach"
                 )
 
     def _start(self, arguments: Mapping[str, Any]) -> _Call | None:
@@ -201,11 +202,11 @@ class Attachment(contextlib.AbstractContextManager):
             kwargs = with_text(kwargs, call.text, rows)
             if call.control is not None:
                 control_args, control_kwargs = for_the_prompt(call.control, len(call.control[0][0]), rows)
-                down, middle = self._pipe.controlnet(*control_args, **with_text(control_kwargs, call.text, rows))
+                down, middle = self._control(*control_args, **with_text(control_kwargs, call.text, rows))
                 kwargs |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
             # Whatever a cache keeps from the call before is of another text.
-            context = getattr(self._denoiser, "cache_context", contextlib.nullcontext)
-            with context("concept") if context is not contextlib.nullcontext else context():
+            cache_context = getattr(self._denoiser, "cache_context", contextlib.nullcontext)
+            with cache_context("concept"):
                 return self._denoiser(*args, **kwargs)[0]
         finally:
             self._evaluating = False

@@ -167,6 +167,26 @@ def test_a_controlnet_in_guess_mode_reads_the_concept_too(sd1):
     assert rows == [2] * (2 * STEPS)
 
 
+def test_a_controlnet_is_exchanged_before(sd1):
+    pipe = of_task(StableDiffusionControlNetPipeline, sd1)
+    with sld.attach(pipe):
+        pipe.controlnet = tiny_pipelines.controlnet(sd1.unet)
+        with pytest.raises(sld.InputError, match=r"pipe\.controlnet must remain the same"):
+            latents_of(pipe, image=PICTURE)
+
+
+def test_several_controlnets_read_the_concept_like_the_one_that_they_add_up_to(sd1, spread_error):
+    net = tiny_pipelines.controlnet(sd1.unet)
+    drawn = []
+    for nets, image, scale in (([net, net], [PICTURE, PICTURE], [0.5, 0.5]), (net, PICTURE, 1.0)):
+        pipe = StableDiffusionControlNetPipeline(**sd1.components, controlnet=nets)
+        pipe.set_progress_bar_config(disable=True)
+        with sld.attach(pipe, SHORT["max"]):
+            options = {"image": image, "controlnet_conditioning_scale": scale, "latents": noise(2, 4, 8, 8)}
+            drawn.append(latents_of(pipe, **options))
+    assert spread_error(*drawn) < 1e-8
+
+
 def test_weights_that_accelerate_keeps_elsewhere_are_fetched_for_the_concept(sd1):
     options = SIZE | {"latents": noise(2, 4, 8, 8)}
     with sld.attach(sd1, SHORT["max"]):
