@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sld.checkpoints import files, transformer_names, unet_names
+from sld.checkpoints import files, transformer_names, unet_names, vae_names
 from sld.checkpoints.family import Component
 from sld.checkpoints.names import canonical, is_harmless
-from sld.checkpoints.transformer_names import Piece
+from sld.checkpoints.pieces import Piece
 from sld.checkpoints.wrapped import in_groups, select
 from sld.errors import InputError
 
@@ -112,4 +112,6 @@ def _pieces(component: Component, model: torch.nn.Module) -> Callable[[str], lis
         return in_unet
     if component.cls == "SD3Transformer2DModel":
         return lambda name: list(transformer_names.pieces(name, model.config))
+    if component.cls == "AutoencoderKL":
+        return lambda name: list(vae_names.pieces(name, model.config))
     return lambda name: []

@@ -6,10 +6,9 @@ shift and scale in the other order.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from sld.checkpoints.pieces import Piece
 
 _EDGES = {
     "pos_embed": "pos_embed.pos_embed",
@@ -45,31 +44,6 @@ _QKV = {
 }
 _HEADS = ("joint_blocks.", "x_embedder.", "t_embedder.", "y_embedder.", "final_layer.")
 _BLOCK = re.compile(r"joint_blocks\.(\d+)\.(.+)")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A weight of diffusers' layout in one of the original layout.
-
-    Attributes:
-        name: in diffusers' layout.
-        third: which third of the rows; None for all of them.
-        swapped: whether its halves change places.
-    """
-
-    name: str
-    third: int | None = None
-    swapped: bool = False
-
-    def shape_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the piece's shape in a weight of this shape."""
-        return shape if self.third is None or not shape else (shape[0] // 3, *shape[1:])
-
-    def of(self, weight: Tensor) -> Tensor:
-        """Return the piece of a weight."""
-        if self.third is not None:
-            return weight.chunk(3)[self.third]
-        return weight.roll(len(weight) // 2, 0) if self.swapped else weight
 
 
 def is_original(name: str) -> bool:
