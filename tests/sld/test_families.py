@@ -111,10 +111,10 @@ def test_pictures_equal_diffusers_pipeline(model, pipeline):
     assert abs(result.images["baseline"] / 255.0 - expected).max() < 0.51 / 255
 
 
-@pytest.mark.parametrize("preset", ["max", "weak"])
-def test_safe_latent_diffusion_equals_a_hand_written_loop_on_epsilon(family, model, preset, spread_error):
+@pytest.mark.parametrize(("preset", "steps"), [("max", 4), ("medium", 12)])
+def test_safe_latent_diffusion_equals_a_hand_written_loop_on_epsilon(family, model, preset, steps, spread_error):
     """On epsilon itself: every prediction is turned into the noise it implies, guided as in the paper, turned back."""
-    steps, noise, method = 18, unit_normal(model), sld.Method("mine", preset=preset)
+    noise, method = unit_normal(model), sld.Method("mine", preset=preset)
     result = sld.sample(model, PROMPTS, method, 7.5, steps, noise=noise, decode=False)
     scheduler = model.start(steps, **SIZE)
     texts = model.encode([None, None, *PROMPTS, sld.CONCEPT, sld.CONCEPT], **SIZE)
@@ -140,7 +140,7 @@ def bits(result):
 
 def test_sharing_and_neighbours_change_no_bit(folder):
     model = sld.load_model(folder)
-    options = {"methods": ["baseline", "sld_medium", "sld_max"], "steps": 12, "batch_size": 5, "decode": False, **SIZE}
+    options = {"methods": ["baseline", "sld_medium", "sld_max"], "steps": 11, "batch_size": 5, "decode": False, **SIZE}
     shared = sld.sample(model, PROMPTS, seeds=[1, 2], **options)
     naive = sld.sample(model, PROMPTS, seeds=[1, 2], share=False, **options)
     alone = sld.sample(model, PROMPTS[1:], seeds=[2], **options)
@@ -150,11 +150,15 @@ def test_sharing_and_neighbours_change_no_bit(folder):
         assert torch.equal(shared.latents[name][1:], latents), name
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_gives_finite_pictures_near_those_of_float32(folder, dtype):
-    options = {"seeds": [1], "steps": 3, **SIZE}
-    half, full = (sld.sample(sld.load_model(folder, dtype=name), PROMPTS[:1], **options) for name in (dtype, "float32"))
+def test_half_precision_gives_finite_pictures_near_those_of_float32(family, folder):
+    options = {"seeds": [1], "steps": 2, **SIZE}
+    dtype = "bfloat16" if family == "pixart-sigma" else "float16"
+    model = sld.load_model(folder, dtype=dtype)
+    half = sld.sample(model, PROMPTS[:1], **options)
+    full = sld.sample(sld.load_model(folder), PROMPTS[:1], **options)
     assert half.finite["baseline"].all()
+    # SDXL's decoder overflows in half precision; the others' runs in it, and again in float32 where it overflows.
+    assert (model._half_vae is None) == (family == "stable-diffusion-xl")
     difference = abs(half.images["baseline"].astype(float) - full.images["baseline"]).mean()
     assert difference < 0.1 * full.images["baseline"].std() + 3
 
