@@ -154,7 +154,8 @@ def check_vocabulary(tokenizer: Any, config: Any, place: Path) -> None:
             f"{config.vocab_size} embeddings in the text encoder: give the tokenizer that belongs to it, without "
             "tokens that were added later"
         )
-    words = sorted(token[:-4] for token in vocabulary if re.fullmatch(r"[a-z]{2,}</w>", token))
+    ends = (token[:-4] for token in vocabulary if token.endswith("</w>") and token.isascii())
+    words = sorted(word for word in ends if len(word) > 1 and word.isalpha() and word.islower())
     words = words[:: 1 + len(words) // _ASKED]
     numbers = tokenizer(words, add_special_tokens=False).input_ids if words else []
     broken = [
