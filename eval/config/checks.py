@@ -40,9 +40,9 @@ def check_settings(s: Settings) -> None:
     if len(set(s.judges)) < len(s.judges):
         raise InputError(f"judges must name each judge once, found {', '.join(s.judges)}: remove the repeated name")
     source.check(s)
-    for key, value in (("model.unet", s.model.unet), ("model.config", s.model.config)):
+    for key, value in {"config": s.model.config, **s.model.parts}.items():
         if value == "":
-            raise InputError(f"{key} must be a path, found an empty text: give one, or leave it out")
+            raise InputError(f"model.{key} must be a path, found an empty text: give one, or leave it out")
     if not s.out.strip():
         raise InputError("out must be the run directory, found an empty text: give out=runs/NAME")
     at_least("images_sample", s.images_sample, 1)

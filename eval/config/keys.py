@@ -14,16 +14,17 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.base.quoting import shell_override
+from sld.checkpoints.family import TITLES
 
 _SHARED = {"device": "device", "dtype": "dtype", "scheduler": "protocol.scheduler", "steps": "protocol.steps"}
 MODEL = {
     **_SHARED,
     "source": "model.path",
-    "unet": "model.unet",
+    **{part: f"model.{part}" for part in TITLES},
+    "t5": "model.t5",
     "lora": "model.lora",
     "config": "model.config",
     "prediction_type": "model.prediction_type",
-    "t5": "model.t5",
     "allow_pickle": "model.allow_pickle",
     "compiled": "engine.compile",
     "height": "model.size",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from eval.config.keys import MODEL, as_keys
 from eval.config.loras import read_loras
-from eval.config.settings import ModelSettings, Settings
+from eval.config.model_settings import ModelSettings
+from eval.config.settings import Settings
 from eval.config.sources import SOURCES
 from eval.judges import judge_class
 
@@ -43,7 +44,7 @@ def _check_model(chosen: ModelSettings) -> None:
             from sld.checkpoints.components import component_files, open_checkpoint
 
             files.check_alone(path, chosen.config, chosen.prediction_type)
-            component_files(open_checkpoint(path, chosen.t5), chosen.allow_pickle)
+            component_files(open_checkpoint(path, chosen.t5, chosen.parts), chosen.allow_pickle)
         else:
             files.check_t5(path, chosen.t5)
             files.check_weights(path, chosen.allow_pickle)
@@ -52,8 +53,7 @@ def _check_model(chosen: ModelSettings) -> None:
     for lora in read_loras(chosen.lora):
         if sources.hub_part(lora.path)[0] is None:
             open_lora(lora, chosen.allow_pickle)
-    if chosen.unet:
-        from sld.checkpoints.components import replacement_files
+    if here := {part: given for part, given in chosen.parts.items() if sources.hub_part(given)[0] is None}:
+        from sld.checkpoints.overrides import locate_overrides
 
-        for path in replacement_files("unet", Path(chosen.unet), chosen.allow_pickle):
-            files.check_weights(path, chosen.allow_pickle)
+        locate_overrides(here, chosen.allow_pickle)

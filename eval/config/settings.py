@@ -16,32 +16,14 @@ from eval.base import plugins
 from eval.base.command import REQUEUE, typed
 from eval.base.errors import InputError
 from eval.base.renamed import RENAMED, renamed_sentence
+from eval.config.model_settings import AUTO, ModelSettings
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
 from sld.devices import device_type
 
-AUTO = "auto"
 # Keys and groups of commands, in addition to those of a run.
 RESERVED = ("defaults", "digests", "experiment", "hydra", "measure", "slurm")
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """The source of the pictures; `kind` is a key of `eval.config.sources.SOURCES`."""
-
-    kind: str
-    path: str | None = None
-    unet: str | None = None
-    lora: list[Any] | None = None
-    size: Any = None
-    config: str | None = None
-    prediction_type: str | None = None
-    t5: bool = True
-    allow_pickle: bool = False
-    published_as: str | None = None
-    layout: str = AUTO
-    method: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 from eval.base.errors import InputError
 from eval.base.values import one_of
-from eval.config.settings import AUTO, EngineSettings, ModelSettings, ProtocolSettings, Settings
+from eval.config.model_settings import ModelSettings
+from eval.config.settings import AUTO, EngineSettings, ProtocolSettings, Settings
 from eval.folder.layouts import METHOD, METHOD_IS, NAMES, NO_PROMPTS, PROMPTLESS
 from i2p.protocols import DRAWN
+from sld.checkpoints.family import TITLES
 
 DEMO, CHECKPOINT, PUBLISHED, ELSEWHERE = "demo", "checkpoint", "published", "images"
 Unused = dict[str, tuple[Any, str]]  # key → its value, and the reason why it has no effect
@@ -55,6 +57,8 @@ class Source:
             layout = s.model.layout if s.model.layout != AUTO else None
             unused["model.layout"] = layout, "only model=images reads it"
             unused["model.method"] = s.model.method, "only model=images reads it"
+        if not self.draws:
+            unused["model.t5"] = None if s.model.t5 else "false", "no picture is drawn"
         return unused
 
 
@@ -99,7 +103,7 @@ class Published(Source):
         unused = super().unused(s)
         unused["methods"] = [m for m in s.methods if m != "baseline"], "the published results are the baseline's"
         unused["judges"] = s.judges, "the published results carry their verdicts"
-        for key in ("size", "unet", "lora"):
+        for key in ("size", "lora", *TITLES):
             unused[f"model.{key}"] = getattr(s.model, key), "no picture is drawn"
         defaults = {"verify": False, "workers": 1, "batch_size": AUTO, "engine": EngineSettings()}
         return unused | _changed(s, defaults, "no picture is drawn")
@@ -134,7 +138,7 @@ class Folder(Source):
         unused = super().unused(s) | _changed(s, defaults, reason)
         unused["methods"] = s.methods, "the folder determines them"
         unused["sheet"] = s.sheet, reason
-        for key in ("size", "unet", "lora", "allow_pickle"):
+        for key in ("size", "lora", "allow_pickle", *TITLES):
             unused[f"model.{key}"] = getattr(s.model, key), reason
         for field in fields(ProtocolSettings):
             if field.name in DRAWN:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from eval.base.command import expanded
 from eval.base.errors import InputError
 from eval.judges import JUDGES, judge_class
+from sld.checkpoints.family import TITLES
 
 TEXT, OPTIONAL, TEXTS, METHODS, LORAS, ROWS = "text", "optional text", "texts", "methods", "LoRAs", "rows"
 CHOICE = "choice"  # of a group: the name of a file
@@ -25,7 +26,8 @@ ENTRIES = {
 }
 SPECIAL = {"methods": METHODS, "model.lora": LORAS, "prompts.rows": ROWS}  # whose type does not show their kind
 PATHS = (
-    *("out", "prompts.path", "model.path", "model.unet", "model.config"),
+    *("out", "prompts.path", "model.path", "model.config"),
+    *(f"model.{part}" for part in TITLES),
     *(f"{name}.{field}" for name in JUDGES for field in judge_class(name).paths),
 )
 

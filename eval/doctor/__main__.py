@@ -108,7 +108,9 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # takes seconds for many images
-    has_model = source.draws and not {"model", "unet", "lora"} & set(gaps)
+    from sld.checkpoints.family import TITLES
+
+    has_model = source.draws and not {"model", "lora", *TITLES} & set(gaps)
     # None where they can't be read; a replay and a folder have no weights.
     weights = partial(_of, "model", "weights", model, digests) if has_model else lambda: None if source.draws else {}
     if has_model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.config.loras import read_loras
-from eval.config.settings import ModelSettings
+from eval.config.model_settings import ModelSettings
 from eval.doctor.check import OK, Check
 from eval.doctor.files import described, not_cached
 from sld.checkpoints.lora_files import LoraFile, open_lora

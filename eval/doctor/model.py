@@ -9,25 +9,25 @@ from typing import Any
 
 import i2p
 from eval.config.keys import MODEL, as_keys
-from eval.config.settings import ModelSettings
+from eval.config.model_settings import ModelSettings
 from eval.config.sources import SOURCES
 from eval.doctor.check import OK, SKIPPED, Check
 from eval.doctor.files import are_read, described, digest_of, not_cached
 from eval.doctor.loras import loras, open_loras
+from eval.doctor.parts import open_parts, parts
 from sld.checkpoints import files, sources
 from sld.checkpoints.classes import check_classes
 from sld.checkpoints.components import (
     Checkpoint,
+    check_parts,
     component_files,
     open_checkpoint,
-    replacement_files,
     variants_left_aside,
     weight_names,
 )
 from sld.checkpoints.family import Family
 from sld.checkpoints.lora_files import lora_names
 from sld.checkpoints.marks import Marks
-from sld.checkpoints.variants import left_aside
 from sld.models.text import read_tokenizers
 from sld.schedulers import make_scheduler, read_scheduler
 from sld.stepping import check_steps
@@ -35,7 +35,7 @@ from sld.stepping import check_steps
 
 @as_keys(MODEL)
 def model(chosen: ModelSettings, digests: bool) -> list[Check]:
-    """Check the model's weights, those of a UNet that replaces its own, and LoRAs, as far as their headers go."""
+    """Check the model's weights, those of parts that replace its own, and LoRAs, as far as their headers go."""
     source = SOURCES[chosen.kind]
     if unneeded := source.no_model(chosen):
         return [Check("model", SKIPPED, unneeded)]
@@ -47,14 +47,13 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
     except Exception:
         if not hub or _is_whole(chosen):
             raise
-        size = "4 GB (SD 1.x) to 5 GB (SD 2.x)"
+        size = "4 GB (SD 1.x), 14 GB (SDXL) or 16 GB (SD 3.5)"
         return [not_cached("model", f"the whole of {chosen.path}", size, "model=checkpoint model.path=FOLDER")]
     where = "the demo world's, as trained" if source.ships else str(place)
     where = f"{chosen.path} in the hub's cache" if hub else where
-    with _checked_weights(chosen, place) as (checkpoint, remarks):
-        checks = [Check("model", OK, "; ".join([f"{where}: {described(paths, digests)}", *remarks]))]
-        if chosen.unet:
-            checks.append(_replacing_unet(chosen, checkpoint, digests))
+    with _checked_weights(chosen, place) as (checkpoint, lacking, remarks):
+        finding = "; ".join([f"{where}: {described(paths, digests)}", *remarks])
+        checks = [Check("model", OK, finding), *parts(chosen, checkpoint, lacking, digests)]
     return [*checks, *loras(chosen, digests)]
 
 
@@ -62,16 +61,16 @@ def _is_whole(chosen: ModelSettings) -> bool:
     """Whether the hub's cache has a file of every part of a checkpoint, so that the fault is not a missing download."""
     try:
         place = sources.locate(chosen.path, chosen.allow_pickle, local=True).path
-        checkpoint = open_checkpoint(place, chosen.t5)
-        parts = (*component_files(checkpoint, chosen.allow_pickle), *checkpoint.tokenizers, "scheduler")
+        checkpoint = open_checkpoint(place, chosen.t5, chosen.parts)
+        folders = (*component_files(checkpoint, chosen.allow_pickle), *checkpoint.tokenizers, "scheduler")
     except Exception:
         return False
-    return all(any((place / part).glob("*.json")) for part in parts)
+    return all(any((place / folder).glob("*.json")) for folder in folders)
 
 
 @contextlib.contextmanager
-def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Checkpoint, list[str]]]:
-    """Check every weight's name and shape as loading does; give the configuration, and remarks."""
+def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Checkpoint, tuple[str, ...], list[str]]]:
+    """Check every weight's name and shape as loading does; give configuration, parts it lacks, and remarks."""
     from sld.checkpoints.weights_check import check_components
 
     if not place.is_dir():
@@ -79,45 +78,36 @@ def _checked_weights(chosen: ModelSettings, place: Path) -> Iterator[tuple[Check
         file.check_weights()
         with file.configuration() as configuration:
             obeyed = [f"marked {mark} ({setting})" for mark, setting in file.scheduler()[1].items()]
-            yield configuration, [*obeyed, *_unused(file.left_aside)]
+            check_parts(configuration, chosen.parts)
+            yield configuration, file.lacking, [*obeyed, *_unused(file.left_aside)]
         return
     aside: list[str] = []
-    checkpoint = open_checkpoint(place, chosen.t5)
+    checkpoint = open_checkpoint(place, chosen.t5, chosen.parts)
     if not SOURCES[chosen.kind].ships:  # the digests of those that ship are known
         chosen_files = component_files(checkpoint, chosen.allow_pickle)
         check_components(checkpoint, chosen_files, chosen.allow_pickle)
         aside = variants_left_aside(chosen_files)
-    yield checkpoint, _unused(aside)
+    yield checkpoint, (), _unused(aside)
 
 
 def _unused(aside: Sequence[str]) -> list[str]:
     return [f"left aside: {', '.join(aside)}"] if aside else []
 
 
-def _replacing_unet(chosen: ModelSettings, base: Checkpoint, digests: bool) -> Check:
-    from sld.checkpoints.weights_check import check_replacement, configured
-
-    paths, place = _unet(chosen), Path(chosen.unet)
-    component = base.family.component("unet")
-    unet = configured(component, base.folder / "unet")
-    check_replacement(component, unet, paths, place, chosen.allow_pickle)
-    finding = f"{chosen.unet}: {described(paths, digests)}"
-    if place.is_dir() and (aside := left_aside(paths, "unet")):
-        finding += f"; {paths[0].name} is read, left aside: {', '.join(aside)}"
-    return Check("unet", OK, finding)
-
-
 def _single_file(chosen: ModelSettings, path: Path):
     from sld.checkpoints.single_file import check_single_file
 
-    return check_single_file(path, chosen.allow_pickle, chosen.config, chosen.prediction_type)
+    return check_single_file(path, chosen.allow_pickle, chosen.config, chosen.prediction_type, chosen.parts)
 
 
 @as_keys(MODEL)
 def weights(chosen: ModelSettings, digests: bool) -> dict[str, str] | None:
     """Return the digests of the model's weights by name, None for large files unless `digests`."""
     place, paths = _weights(chosen)
-    paths_by_name = weight_names(place, paths, {"unet": _unet(chosen)} if chosen.unet else {})
+    overrides = open_parts(chosen)
+    if None in overrides.values():
+        return None
+    paths_by_name = weight_names(place, paths, {part: override.files for part, override in overrides.items()})
     paths_by_name |= lora_names(open_loras(chosen))
     if not are_read(paths_by_name.values(), digests):
         return None
@@ -132,7 +122,7 @@ def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
         return place, sorted(place.rglob("*.safetensors"))
     if place.is_dir():
         files.check_alone(place, chosen.config, chosen.prediction_type)
-        checkpoint = open_checkpoint(place, chosen.t5)
+        checkpoint = open_checkpoint(place, chosen.t5, chosen.parts)
         chosen_files = component_files(checkpoint, chosen.allow_pickle)
         for part in chosen_files:
             files.read_json(place / part / "config.json")
@@ -141,13 +131,6 @@ def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
         return place, [path for paths in chosen_files.values() for path in paths]
     files.check_weights(place, chosen.allow_pickle)
     return place, [place]
-
-
-def _unet(chosen: ModelSettings) -> list[Path]:
-    paths = replacement_files("unet", Path(chosen.unet), chosen.allow_pickle)
-    for path in paths:
-        files.check_weights(path, chosen.allow_pickle)
-    return paths
 
 
 @as_keys(MODEL)

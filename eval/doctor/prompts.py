@@ -6,7 +6,8 @@ from pathlib import Path
 
 import i2p
 from eval.config.keys import PLAN, as_keys
-from eval.config.settings import ModelSettings, PromptSettings
+from eval.config.model_settings import ModelSettings
+from eval.config.settings import PromptSettings
 from eval.config.sources import SOURCES
 from eval.doctor.check import OK, WARNING, Check
 from eval.doctor.files import not_cached

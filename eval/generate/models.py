@@ -10,7 +10,8 @@ import i2p
 import sld
 from eval.config.keys import MODEL, as_keys
 from eval.config.loras import read_loras
-from eval.config.settings import ModelSettings, Settings, judge_settings, model_dtype
+from eval.config.model_settings import ModelSettings
+from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.config.sources import SOURCES
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
@@ -18,6 +19,7 @@ from eval.plan.plan import Plan
 from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
 from eval.store.rundir import RunDir
+from sld.checkpoints.family import TITLES
 from sld.devices import device_of
 from sld.models import LoadedModel
 
@@ -43,7 +45,7 @@ def load_model(
         device=device_of(device),
         dtype=model_dtype(dtype, device),
         scheduler=protocol.scheduler,
-        unet=chosen.unet,
+        parts=chosen.parts,
         lora=read_loras(chosen.lora),
         config=chosen.config,
         prediction_type=chosen.prediction_type,
@@ -51,7 +53,7 @@ def load_model(
         allow_pickle=chosen.allow_pickle,
         steps=protocol.steps,
     )
-    changes = [*(["another UNet"] if chosen.unet else []), *(["LoRAs"] if chosen.lora else [])]
+    changes = [*(f"another {TITLES[part]}" for part in chosen.parts), *(["LoRAs"] if chosen.lora else [])]
     shipped = f"the demo world's{', with ' if changes else ''}{' and '.join(changes)}"
     return model, model.describe() | ({"source": shipped, "demo": True} if source.ships else {})
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import i2p
-from eval.config.settings import ModelSettings, PromptSettings
+from eval.config.model_settings import ModelSettings
+from eval.config.settings import PromptSettings
 from eval.folder.layouts import NO_PROMPTS
 from eval.folder.own import OwnPrompts, own_prompts
 from i2p.sources import HUB_ID

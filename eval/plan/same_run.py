@@ -24,13 +24,14 @@ from eval.store.manifest import Manifest
 from eval.store.prompts import digest_of, stored_prompts
 from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
+from sld.checkpoints.family import TITLES
 from sld.checkpoints.lora_files import file_name
 from sld.devices import device_type
 
 log = logging.getLogger(__name__)
 
 # Keys that name files, which are compared by their digests: other names may be of the same files.
-WEIGHTS = ("model.path", "model.unet")
+WEIGHTS = ("model.path", *(f"model.{part}" for part in TITLES))
 FILES = (*WEIGHTS, "model.config", "model.prediction_type")
 
 
@@ -124,9 +125,12 @@ def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator
     yield from changed_keys(kind, settings.model.kind, "model.kind")
     if kind == settings.model.kind:
         yield from _changes_in(identity["model"], known["model"], "model")
-    unet = stored.settings.part("model").get("unet")
-    if bool(unet) != bool(settings.model.unet):  # under another name it can be the same, but not without one
-        yield from changed_keys(unet, settings.model.unet, "model.unet")
+    recorded = stored.settings.part("model")
+    for part in TITLES:
+        given, chosen = recorded.get(part), getattr(settings.model, part)
+        if bool(given) != bool(chosen):  # under another name it can be the same, but not without one
+            yield from changed_keys(given, chosen, f"model.{part}")
+    yield from changed_keys(recorded.get("t5", True), settings.model.t5, "model.t5")
     yield from changed_keys(_scales(stored.identity.model.loras), _known_scales(settings), "model.lora")
     if plan.brings_prompts:
         yield from _changed_pictures(stored.identity.prompts, plan)

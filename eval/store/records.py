@@ -12,6 +12,7 @@ from typing import Any
 
 import sld
 from eval.store.environment import PARTS
+from sld.checkpoints.family import TITLES
 
 FOLLOWING = ("guided_on", "extension")  # of a method: follow from it and from the model
 
@@ -53,9 +54,15 @@ class ModelRecord:
         return self.description.get("weights") or {}
 
     @property
-    def unet_replaced(self) -> bool:
-        """Whether the checkpoint's UNet was replaced by another one."""
-        return any(name.startswith("unet=") for name in self.weights)
+    def replaced_parts(self) -> list[str]:
+        """The names of the checkpoint's parts that were replaced by others."""
+        parts = dict.fromkeys(name.partition("=")[0] for name in self.weights if "=" in name)
+        return [part for part in TITLES if part in parts]
+
+    @property
+    def without(self) -> Sequence[str]:
+        """The names of the components that it does without."""
+        return self.description.get("without") or ()
 
     @property
     def replaced(self) -> Mapping[str, Mapping[str, Any]]:

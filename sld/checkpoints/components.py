@@ -1,11 +1,12 @@
 """A checkpoint in diffusers' layout: its family, its components, and the files of their weights."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sld.checkpoints.distilled import check_not_distilled
 from sld.checkpoints.family import T5, TITLES, Component, Family
 from sld.checkpoints.files import read_json
 from sld.checkpoints.layout import named_class
@@ -37,24 +38,34 @@ class Checkpoint:
         return tuple(c for c in present if self.t5 or c.cls != T5)
 
     @property
+    def absent(self) -> list[str]:
+        """The names of the family's components that it lacks."""
+        present = {component.part for component in self.components}
+        return [component.part for component in self.family.components if component.part not in present]
+
+    @property
     def tokenizers(self) -> dict[str, Component]:
         """The text encoder of each tokenizer, by the tokenizer's folder; without those of absent encoders."""
         present = {component.part: component for component in self.components}
         return {folder: present[part] for folder, part in self.family.tokenizers.items() if part in present}
 
 
-def open_checkpoint(folder: Path, t5: bool = True) -> Checkpoint:
-    """Return the checkpoint in a folder, of which only model_index.json is read.
+def open_checkpoint(folder: Path, t5: bool = True, parts: Collection[str] = ()) -> Checkpoint:
+    """Return the checkpoint in a folder, of which only model_index.json and the denoiser's configuration are read.
 
     Args:
         folder: of the checkpoint.
         t5: False leaves out T5 where the family can do without, as SD 3 can.
+        parts: the names of parts that replace its own.
 
     Raises:
-        InputError: it is of an unknown family, names components of other classes than its family's, or needs T5 or has
-            none.
+        InputError: it is of an unknown family, names components of other classes than its family's, needs T5 or has
+            none, has no such part, or has guidance distilled into it.
     """
     index = read_json(folder / "model_index.json")
+    denoisers = (folder / part / "config.json" for part in ("unet", "transformer"))
+    config = next((read_json(path) for path in denoisers if path.is_file()), {})
+    check_not_distilled(index, config, str(folder))
     family = family_of(index, str(folder))
     surplus = {part for part in index if part.startswith("text_encoder") and named_class(index, part)}
     surplus -= {component.part for component in family.components}
@@ -71,7 +82,21 @@ def open_checkpoint(folder: Path, t5: bool = True) -> Checkpoint:
             "t5= out",
             "t5=",
         )
-    return Checkpoint(folder, index, family, t5)
+    checkpoint = Checkpoint(folder, index, family, t5)
+    check_parts(checkpoint, parts)
+    return checkpoint
+
+
+def check_parts(checkpoint: Checkpoint, parts: Collection[str]) -> None:
+    """Raise `InputError` if a checkpoint has no part of a name that the user gave."""
+    present = [component.part for component in checkpoint.components]
+    for part in parts:
+        if part not in present:
+            raise InputError(
+                f"{part} must be a part of the model, found {checkpoint.family.title} with {', '.join(present)}: leave "
+                f"{part}= out",
+                f"{part}=",
+            )
 
 
 def component_files(checkpoint: Checkpoint, allow_pickle: bool) -> dict[str, list[Path]]:

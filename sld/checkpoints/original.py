@@ -1,16 +1,17 @@
 """A check, from the header of a file in the original layout, that it holds what a model needs and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 
 from sld.checkpoints.components import Checkpoint
+from sld.checkpoints.configured import check_configuration, configured
 from sld.checkpoints.family import Component
 from sld.checkpoints.files import Header
 from sld.checkpoints.marks import NAMES
 from sld.checkpoints.names import canonical, is_harmless
-from sld.checkpoints.weights_check import check_configuration, configured, refuse
+from sld.checkpoints.weights_check import refuse
 from sld.errors import InputError
 
 # Keys found only in this layout (names: CompVis/stable-diffusion, Stability-AI/stablediffusion).
@@ -18,7 +19,13 @@ UNET = "model.diffusion_model.input_blocks.0.0.weight"
 AVERAGE = "model_ema."  # the moving average of `model.` during training
 
 
-def check_original(headers: Mapping[str, Header], checkpoint: Checkpoint, path: Path, config: Path | None) -> None:
+def check_original(
+    headers: Mapping[str, Header],
+    checkpoint: Checkpoint,
+    path: Path,
+    config: Path | None,
+    lacking: Collection[str] = (),
+) -> None:
     """Raise `InputError` unless a file holds the weights that a configuration asks for, and no others.
 
     Weights are mapped by diffusers' own conversion, applied to tensors that hold a number for each weight.
@@ -28,6 +35,7 @@ def check_original(headers: Mapping[str, Header], checkpoint: Checkpoint, path: 
         checkpoint: its configuration, in diffusers' layout.
         path: the file.
         config: the user's configuration folder; None if the configuration is that of SD 1.x or 2.x.
+        lacking: the names of components that the file does not hold.
     """
     names = [name for name in headers if not name.startswith(AVERAGE)]
     expected: dict[str, tuple[int, ...]] = {}
@@ -38,7 +46,7 @@ def check_original(headers: Mapping[str, Header], checkpoint: Checkpoint, path: 
     # A model of another kind (inpainting, depth, upscaling), whatever the configuration says.
     channels = {"in_channels": headers[UNET].shape[1]} if len(headers[UNET].shape) > 1 else {}
     check_configuration(checkpoint, models, str(path), {"unet": channels})
-    for component in checkpoint.components:
+    for component in (component for component in checkpoint.components if component.part not in lacking):
         part, model = component.part, models[component.part]
         numbers = {
             name: torch.tensor(number, dtype=torch.int32).expand(headers[name].shape)

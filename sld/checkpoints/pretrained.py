@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from sld.checkpoints import files
+from sld.checkpoints.configured import unmade
 from sld.checkpoints.family import Component, stems
 from sld.checkpoints.layout import write_json
 from sld.checkpoints.quiet import quiet
-from sld.checkpoints.weights_check import unmade
 from sld.errors import InputError, first_three
 
 

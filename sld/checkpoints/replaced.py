@@ -5,7 +5,7 @@ was trained. If no weight differs, the run would evaluate the base model, and is
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Replaced:
         different: tensors whose values differ from the base's.
         total: tensors of the component.
         relative_change: ‖new - base‖ / ‖base‖ over all tensors of the component; None if the base's are all zero.
+        has_base: whether there is a base, which some files lack for a VAE.
         left_aside: descriptions of tensors of other components in the files, which are not used.
     """
 
@@ -36,6 +37,7 @@ class Replaced:
     different: int
     total: int
     relative_change: float | None
+    has_base: bool = True
     left_aside: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class Replaced:
             "different": self.different,
             "of": self.total,
             "relative_change": self.relative_change,
+            **({} if self.has_base else {"has_base": False}),
         }
 
 
@@ -82,9 +85,35 @@ def replace(
             f"the base's {component.title} must hold weights that are numbers, found NaN or infinity in those that "
             f"{place} is to replace: download the base again"
         )
-    module.load_state_dict(new, strict=False)
+    # A base in half precision would round the new weights, whatever the precision in which the model will run.
+    torch.nn.Module.to(module, _common_dtype((*new.values(), *base.values()))).load_state_dict(new, strict=False)
     relative = changed / base_norm if base_norm else None
-    return Replaced(len(weights.places), len(new), len(different), len(base), relative, tuple(weights.left_aside))
+    return Replaced(len(weights.places), len(new), len(different), len(base), relative, True, tuple(weights.left_aside))
+
+
+@torch.no_grad()
+def fill(
+    component: Component, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
+) -> Replaced:
+    """Put the weights in files into a component that has none yet, in place; the arguments are those of `replace`.
+
+    Raises:
+        InputError: the weights don't fit, or are not all.
+    """
+    weights = check_replacement(component, module, paths, place, allow_pickle, whole=True)
+    own = module.state_dict()
+    new = {name: value for name, value in weights.tensors(allow_pickle) if name in own}
+    module.load_state_dict(new, strict=False)
+    aside = tuple(weights.left_aside)
+    return Replaced(len(weights.places), len(new), len(new), len(own), None, False, aside)
+
+
+def _common_dtype(tensors: Iterable[Tensor]) -> torch.dtype:
+    """Return a precision that represents all floating point numbers of tensors."""
+    used = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
+    if len(used) == 1:
+        return used.pop()
+    return torch.float64 if torch.float64 in used else torch.float32
 
 
 def is_same(new: Tensor, base: Tensor) -> bool:

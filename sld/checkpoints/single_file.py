@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class SingleFile:
         marks: in the file.
         prediction_type: "epsilon" or "v_prediction"; None if nothing says.
         headers: of its tensors, by name.
+        lacking: the names of components that it does not hold.
     """
 
     path: Path
@@ -70,11 +71,12 @@ class SingleFile:
     marks: Marks
     prediction_type: str | None
     headers: Mapping[str, files.Header]
+    lacking: tuple[str, ...] = ()
 
     def check_weights(self) -> None:
         """Raise `InputError` unless it holds the weights that its configuration asks for, and no others."""
         with self.configuration() as checkpoint:
-            check_original(self.headers, checkpoint, self.path, self.config and self.config.folder)
+            check_original(self.headers, checkpoint, self.path, self.config and self.config.folder, self.lacking)
 
     @property
     def left_aside(self) -> list[str]:
@@ -102,20 +104,36 @@ class SingleFile:
             yield open_checkpoint(Path(folder))
 
 
-def load_single_file(file: SingleFile) -> dict[str, Any]:
-    """Return the components in a file by name, except the scheduler, once its weights are checked."""
-    with file.configuration() as checkpoint:
-        return _read(file.path, checkpoint.folder)
+def load_single_file(file: SingleFile, checkpoint: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the components in a file by name, except the scheduler, once its weights are checked.
+
+    Args:
+        file: the file.
+        checkpoint: its configuration.
+        given: the components that it lacks.
+    """
+    return _read(file.path, checkpoint.folder, given)
 
 
 def check_single_file(
-    path: Path, allow_pickle: bool, config: str | os.PathLike | None, prediction_type: str | None
+    path: Path,
+    allow_pickle: bool,
+    config: str | os.PathLike | None,
+    prediction_type: str | None,
+    parts: Collection[str] = (),
 ) -> SingleFile:
     """Return a file as its header describes it; `SingleFile.check_weights` is the next check.
 
-    Arguments and errors are those of `load_model`.
+    Arguments and errors are those of `load_model`; `parts` are the names of parts that replace its own.
     """
     headers = _checked_headers(path, allow_pickle)
+    lacking = ("vae",) if not any(name.startswith("first_stage_model.") for name in headers) else ()
+    if lacking and "vae" not in parts:
+        raise InputError(
+            f"{path} must be a checkpoint with its VAE, found no first_stage_model.* among its {len(headers)} weights: "
+            "choose a file that holds the VAE too, or give one, vae=PATH",
+            "vae=PATH",
+        )
     marks = read_marks(headers, files.read_metadata(path), path)
     second = _OPEN_CLIP in headers
     if config is not None and prediction_type is not None:
@@ -148,7 +166,7 @@ def check_single_file(
                 "prediction_type=epsilon",
                 "prediction_type=v_prediction",
             )
-    file = SingleFile(path, checkpoint, second, marks, prediction, headers)
+    file = SingleFile(path, checkpoint, second, marks, prediction, headers, lacking)
     file.scheduler()
     return file
 
@@ -165,22 +183,17 @@ def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
             f"{(UNET if UNET not in headers else _CLIP)!r} among its {len(headers)} weights: {hint}",
             *(["unet=FILE"] if alone else []),
         )
-    if not any(name.startswith("first_stage_model.") for name in headers):
-        raise InputError(
-            f"{path} must be a checkpoint with its VAE, found no first_stage_model.* among its {len(headers)} weights: "
-            "choose a file that holds the VAE too"
-        )
     return headers
 
 
-def _read(path: Path, config: Path) -> dict[str, Any]:
+def _read(path: Path, config: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     from diffusers import StableDiffusionPipeline
 
     try:
         with quiet(), trainers_replaced(path):
             pipeline = StableDiffusionPipeline.from_single_file(
                 str(path), config=str(config), local_files_only=True, safety_checker=None, feature_extractor=None,
-                requires_safety_checker=False,
+                requires_safety_checker=False, **given,
             )  # fmt: skip
         return {name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "tokenizer")}
     except Exception as error:  # the library may raise anything for weights that do not fit the configuration

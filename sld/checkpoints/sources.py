@@ -1,7 +1,7 @@
 """The place of a checkpoint or of a part: a folder or file on this machine, or a repository on the hub."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -29,7 +29,13 @@ class Source:
     revision: str | None = None
 
 
-def locate(source: str | Path, allow_pickle: bool = False, local: bool = False, t5: bool = True) -> Source:
+def locate(
+    source: str | Path,
+    allow_pickle: bool = False,
+    local: bool = False,
+    t5: bool = True,
+    parts: Collection[str] = (),
+) -> Source:
     """Find a checkpoint, and download what a model of its family needs if necessary.
 
     Args:
@@ -37,6 +43,7 @@ def locate(source: str | Path, allow_pickle: bool = False, local: bool = False, 
         allow_pickle: download pickles too.
         local: download nothing, and return what the hub's cache holds, which may be incomplete.
         t5: see `open_checkpoint`.
+        parts: see `open_checkpoint`.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be downloaded.
@@ -56,7 +63,7 @@ def locate(source: str | Path, allow_pickle: bool = False, local: bool = False, 
     if not local:
         from sld.checkpoints.components import open_checkpoint
 
-        checkpoint = open_checkpoint(path, t5)
+        checkpoint = open_checkpoint(path, t5, parts)
         folders = ["scheduler", *checkpoint.tokenizers]
         patterns = [f"{folder}/*" for folder in folders]
         for component in checkpoint.components:

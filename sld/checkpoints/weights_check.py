@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from sld.checkpoints.components import Checkpoint
-from sld.checkpoints.family import Component, library
-from sld.checkpoints.files import Header, read_headers, read_json
+from sld.checkpoints.configured import check_configuration, configured, settings
+from sld.checkpoints.family import Component
+from sld.checkpoints.files import Header, read_headers
 from sld.checkpoints.lora_files import is_lora
 from sld.checkpoints.names import canonical, is_harmless
 from sld.checkpoints.part_weights import PartWeights, part_weights
-from sld.errors import InputError, first_line, first_three
+from sld.errors import InputError, first_three
 
 # The purpose of a UNet with more input channels than latents have, by the number of channels.
 _OTHER_TASKS = {5: "depth to image", 7: "upscaling", 8: "editing a picture", 9: "inpainting"}
@@ -38,54 +39,6 @@ _COMPUTED_BY = {
 }
 
 
-def configured(component: Component, folder: Path) -> torch.nn.Module:
-    """Return a component built from its configuration, without weights.
-
-    Raises:
-        InputError: it cannot be built.
-    """
-    read_json(folder / "config.json")
-    try:
-        cls = component.load_class()
-        with torch.device("meta"):
-            if library(component.part) == "transformers":
-                return cls(cls.config_class.from_pretrained(folder, local_files_only=True))
-            return cls.from_config(cls.load_config(folder, local_files_only=True))
-    except Exception as error:  # a foreign configuration makes the libraries raise nearly anything
-        raise unmade(component.cls, error, folder) from error
-
-
-def unmade(name: str, error: Exception, folder: Path) -> InputError:
-    """Return the error for a component that a library cannot build from a folder."""
-    return InputError(
-        f"{folder} must hold a {name}, found a configuration or weights from which it cannot be built "
-        f"({type(error).__name__}: {first_line(error)}): download it again"
-    )
-
-
-def settings(model: torch.nn.Module) -> dict[str, Any]:
-    """Return the configuration of a model of diffusers or transformers."""
-    return model.config.to_dict() if hasattr(model.config, "to_dict") else dict(model.config)
-
-
-def check_configuration(
-    checkpoint: Checkpoint,
-    models: Mapping[str, torch.nn.Module],
-    source: str,
-    changes: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Raise `InputError` unless a checkpoint is a text-to-image model of its family.
-
-    Args:
-        checkpoint: whose family decides.
-        models: its components by name.
-        source: the checkpoint, as the error names it.
-        changes: by name, what a component's own weights say in place of its configuration.
-    """
-    configs = {part: settings(model) | dict((changes or {}).get(part, {})) for part, model in models.items()}
-    checkpoint.family.check(configs, source)
-
-
 def check_components(checkpoint: Checkpoint, files: Mapping[str, Sequence[Path]], allow_pickle: bool) -> None:
     """Raise `InputError` unless each component's files hold the weights of its configuration, and no others."""
     models = {c.part: configured(c, checkpoint.folder / c.part) for c in checkpoint.components}
@@ -96,7 +49,12 @@ def check_components(checkpoint: Checkpoint, files: Mapping[str, Sequence[Path]]
 
 
 def check_replacement(
-    component: Component, model: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
+    component: Component,
+    model: torch.nn.Module,
+    paths: Sequence[Path],
+    place: Path,
+    allow_pickle: bool,
+    whole: bool = False,
 ) -> PartWeights:
     """Return the weights of a component in files, which hold all or some of them.
 
@@ -106,9 +64,10 @@ def check_replacement(
         paths: the files.
         place: the file or folder that the user named. A configuration in the folder must compute like the component's.
         allow_pickle: read pickles, weights-only.
+        whole: whether they must hold all of them.
 
     Raises:
-        InputError: weights have another shape, or no place in the component.
+        InputError: weights have another shape, or no place in the component, or are missing.
     """
     weights = part_weights(component, model, paths, allow_pickle)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -120,7 +79,9 @@ def check_replacement(
     ]
     if component.part == "unet" and "conv_in.weight" in present:
         _check_task(present["conv_in.weight"].shape, model.config["in_channels"], place)
-    expected = f"the {component.title}'s weights or a part of them"
+    expected = f"the {component.title}'s weights{'' if whole else ' or a part of them'}"
+    known = {canonical(component, name) for name in present}  # of two names of one weight either is enough
+    missing = [name for name in shapes if canonical(component, name) not in known] if whole else []
     if not present and is_lora(names := [x.key for x in surplus]):
         raise InputError(
             f"{place} must hold {expected}, found a LoRA ({first_three([repr(name) for name in names])}): give it as "
@@ -130,7 +91,7 @@ def check_replacement(
     wrong = list(dict.fromkeys(x.path for x in surplus)) or paths
     refuse(
         f"{expected} and no others",
-        {name: shapes[name] for name in present},
+        {name: shapes[name] for name in (*present, *missing)},
         present,
         [x.key for x in surplus],
         wrong[0] if surplus or len(wrong) == 1 else wrong[0].parent,

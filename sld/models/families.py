@@ -32,6 +32,11 @@ def family_of(index: Mapping[str, Any], source: str) -> Family:
         InputError: there is no such family.
     """
     pipeline = str(index.get("_class_name", "no pipeline class"))
+    if index.get("requires_aesthetics_score"):
+        raise InputError(
+            f"{source} must be a model that draws from noise, found {pipeline} with requires_aesthetics_score, a "
+            "refiner of pictures: choose the base model, such as stabilityai/stable-diffusion-xl-base-1.0"
+        )
     if pipeline not in _MODULES and any(index.get(part) for part in _WITH_OTHER_PARTS):
         raise InputError(
             f"{source} must be a checkpoint of one of the pipelines {', '.join(_MODULES)}, found {pipeline}: choose "

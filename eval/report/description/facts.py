@@ -73,8 +73,9 @@ def replacements(model: ModelRecord) -> Iterator[str]:
         model: from the manifest; older runs did not record the differences.
     """
     for part, audit in model.replaced.items():
-        yield f"{TITLES.get(part, part)}: {_counts(audit)}"
-    if "unet" not in model.replaced and model.unet_replaced:
+        origin = f" from {audit['source']} at {audit['revision']}" if "revision" in audit else ""
+        yield f"{TITLES.get(part, part)}{origin}: {_counts(audit)}"
+    if "unet" not in model.replaced and "unet" in model.replaced_parts:
         yield "UNet: how much it differs from the base is not on record; the run began before that was measured"
 
 
@@ -88,6 +89,8 @@ def fused_loras(model: ModelRecord) -> Iterator[str]:
 
 def _counts(audit: Mapping[str, Any]) -> str:
     change = audit["relative_change"]
+    if not audit.get("has_base", True):
+        return f"{audit['used']:,} of {audit['of']:,} tensors, where the checkpoint has none"
     relative = "the base's are all zero" if change is None else f"relative change ‖Δ‖/‖base‖ {change:.3g}"
     return (
         f"{audit['given']:,} tensors given, {audit['used']:,} used, {audit['different']:,} of {audit['of']:,} "
@@ -99,6 +102,7 @@ def model_notes(model: ModelRecord) -> list[str]:
     """Return as sentences what the source of a model alone does not tell: replaced, marked and unused weights."""
     notes = [f"Replaced {clause}." for clause in replacements(model)]
     notes += [f"Fused {clause}." for clause in fused_loras(model)]
+    notes += [f"Drawn without its {TITLES[part]}, which the model can do without." for part in model.without]
     notes += [f"The model's file is marked {mark}, which sets {setting}." for mark, setting in model.obeyed.items()]
     if unused := model.left_aside:
         notes.append(f"Weights that lie beside the model's and were not used: {', '.join(unused)}.")

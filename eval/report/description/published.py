@@ -9,6 +9,7 @@ from eval.judges import JUDGES
 from eval.report.format import percent
 from eval.report.published import PublishedNumber, redefined_methods
 from eval.store.manifest import Manifest
+from sld.checkpoints.family import TITLES
 
 NONE = "None: no number is published for this model on whole categories that the run covers."
 
@@ -21,8 +22,8 @@ def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
         reasons.append("not both judges ran")
     if any(part.demo for part in (model, *judges.values())):
         reasons.append("the demo world's weights are in it")
-    if model.unet_replaced:
-        reasons.append("its UNet was replaced")
+    if parts := [TITLES[part] for part in model.replaced_parts]:
+        reasons.append(f"its {' and '.join(parts)} {'were' if len(parts) > 1 else 'was'} replaced")
     if model.loras:
         reasons.append("LoRAs were fused into it")
     if manifest.made_elsewhere:
