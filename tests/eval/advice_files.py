@@ -67,6 +67,7 @@ def checkpoints(folder: Path) -> dict[str, Path]:
     singles = {
         "one": one, "marked": one | marks["v_pred"], "zero": one | marks["ztsnr"],
         "zero_v": one | marks["v_pred"] | marks["ztsnr"], "second": original_layout(v, True),
+        "no_vae": {name: value for name, value in one.items() if not name.startswith("first_stage_model.")},
     }  # fmt: skip
     for name, weights in singles.items():
         save_file(weights, folder / f"{name}.safetensors")

@@ -51,6 +51,20 @@ TRIALS = [
     ("give device=cpu", "device=gpu", "device=cpu", "", DRAWN),
     ("correct …=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", DRAWN),
     (
+        "must be a part of the model",
+        f"{TINY} model.transformer={{unet}}",
+        "leave model.transformer= out",
+        "",
+        DRAWN,
+    ),
+    (
+        "choose a file that holds the VAE too",
+        "model=checkpoint prompts=demo q16=demo model.path={no_vae} model.config={model}",
+        "model.vae=PATH",
+        "{model}/vae",
+        DRAWN,
+    ),
+    (
         "one of several shards",
         f"{TINY} model.unet={{shards}}/diffusion_pytorch_model-00001-of-00002.safetensors",
         "model.unet={shards}",

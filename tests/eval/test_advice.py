@@ -39,6 +39,7 @@ IN_PYTHON = (
     "safety guidance must be a frozen dataclass",
     "correct index= or count=",
     "leave …= out for the default",
+    "either unet or parts must name the UNet",
 )
 COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit}
 # What test_advice_hub tries: it needs a hub or a full disk.
