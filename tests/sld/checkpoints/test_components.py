@@ -184,7 +184,7 @@ def test_model_index_is_read_once(pair, monkeypatch):
         names.append(path.name)
         return read(path)
 
-    for module in ("files", "components", "classes", "weights_check"):
+    for module in ("files", "components", "classes", "configured"):
         monkeypatch.setattr(f"sld.checkpoints.{module}.read_json", read_json)
     monkeypatch.setattr("sld.schedulers.read_json", read_json)
     for arguments in ({"source": folder}, {"source": file, "config": config}):
