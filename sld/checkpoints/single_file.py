@@ -25,6 +25,9 @@ from sld.schedulers import CONFIG, from_config, scheduler_settings
 _CLIP = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
 _OPEN_CLIP = "cond_stage_model.model.token_embedding.weight"
 
+# Names in files of Stable Diffusion XL and 3.
+_OTHER_FAMILIES = ("conditioner.embedders.", "model.diffusion_model.joint_blocks.", "text_encoders.")
+
 _UNET_CONFIG = {
     "_class_name": "UNet2DConditionModel",
     "block_out_channels": [320, 640, 1280, 1280],
@@ -178,6 +181,8 @@ def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
         hint = "give it as unet=FILE beside its base checkpoint" if alone else "choose another file"
         if UNET in headers and _CLIP.replace("text_model.", "") in headers:  # as in merges of NovelAI's model
             hint = "rename cond_stage_model.transformer.* to cond_stage_model.transformer.text_model.*"
+        if any(name.startswith(_OTHER_FAMILIES) for name in headers):
+            hint = "convert it to a folder in diffusers' layout, by its pipeline's from_single_file and save_pretrained"
         raise InputError(
             f"{path} must be a Stable Diffusion 1.x or 2.x checkpoint in the original layout, found no "
             f"{(UNET if UNET not in headers else _CLIP)!r} among its {len(headers)} weights: {hint}",

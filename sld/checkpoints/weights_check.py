@@ -35,6 +35,7 @@ _COMPUTED_BY = {
     "CLIPTextModel": _CLIP_KEYS,
     "CLIPTextModelWithProjection": _CLIP_KEYS,
     "T5EncoderModel": (*("dense_act_fn", "layer_norm_epsilon", "num_heads", "relative_attention_max_distance"),),
+    "PixArtTransformer2DModel": ("interpolation_scale", "num_attention_heads", "patch_size", "sample_size"),
     "SD3Transformer2DModel": ("num_attention_heads", "patch_size", "qk_norm"),
 }
 

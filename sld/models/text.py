@@ -1,5 +1,6 @@
 """Texts as the text encoder reads them: with a vocabulary that fits, learned tokens in full, cut to its length."""
 
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -121,6 +122,12 @@ def load_tokenizer(folder: Path, cls: str = "CLIPTokenizer"):
     kind = cls.removesuffix("Tokenizer")
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder with {kind}'s tokenizer, found none: complete the checkpoint")
+    is_converted = kind == "T5" and not (folder / "tokenizer.json").is_file()
+    if is_converted and importlib.util.find_spec("sentencepiece") is None:
+        raise InputError(
+            f"the sentencepiece package must be installed for T5's tokenizer in {folder}, found none: "
+            "pip install 'i2p-bench[t5]'"
+        )
     try:
         return getattr(transformers, cls).from_pretrained(folder, local_files_only=True)
     except Exception as error:  # as above

@@ -1,5 +1,6 @@
 """Every family's components load as their libraries load them, and what a library would fill in or drop is refused."""
 
+import io
 import json
 import shutil
 
@@ -173,6 +174,25 @@ def test_t5_s_tokenizer_is_read_and_one_without_words_refused(copy):
     assert tokenizer("a red cat").input_ids == [4, 7, 5, 1]
     (copy / "tokenizer_3" / "tokenizer.json").unlink()
     with pytest.raises(sld.InputError, match=r"tokenizer_3 must hold .*T5's"):
+        read_tokenizers(copy, encoders)
+
+
+def test_t5_s_tokenizer_from_sentencepiece_reads_texts_as_sentencepiece_does(copy, monkeypatch):
+    sentencepiece, model = pytest.importorskip("sentencepiece"), io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(WORDS), *WORDS] * 20), model_writer=model, vocab_size=60, model_type="unigram",
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (copy / "tokenizer_3" / "tokenizer.json").unlink()
+    (copy / "tokenizer_3" / "spiece.model").write_bytes(model.getvalue())
+    (copy / "tokenizer_3" / "tokenizer_config.json").write_text('{"extra_ids": 0}')
+    encoders = Checkpoint(copy, INDEX, FAMILY).tokenizers
+    tokenizer = read_tokenizers(copy, encoders)["tokenizer_3"]
+    upstream = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    for text in ("a red cat", "oil painting by water"):
+        assert tokenizer(text).input_ids == [*upstream.encode(text), 1]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(sld.InputError, match=r"pip install 'i2p-bench\[t5\]'"):
         read_tokenizers(copy, encoders)
 
 

@@ -201,3 +201,10 @@ def test_the_built_in_configurations_have_the_published_sizes(tmp_path, predicti
             CLIPTextModel(CLIPTextConfig(**configs[2])),
         ]
     assert tuple(sum(value.numel() for value in model.parameters()) for model in models) == sizes
+
+
+@pytest.mark.parametrize("name", ["conditioner.embedders.0.x", "model.diffusion_model.joint_blocks.0.x"])
+def test_a_file_of_another_family_is_refused_with_the_way_to_a_folder(tmp_path, name):
+    save_file({name: torch.ones(1)}, tmp_path / "xl.safetensors")
+    with pytest.raises(sld.InputError, match=r"convert it to a folder in diffusers' layout"):
+        sld.load_model(tmp_path / "xl.safetensors")
