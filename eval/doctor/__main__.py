@@ -137,7 +137,7 @@ def _time(settings: Settings, source: Source, plan: Plan, done: Done, gaps: list
         say("measuring (measure=false leaves it out) …", sys.stderr)
         checks = examine("time", lambda: _of("duration", "measured", settings, plan, done))
     if source.draws and all(check.name != "weights" for check in checks):
-        finding = "not read: loading checks that all are numbers and that another UNet's differ from the base's"
+        finding = "not read: loading checks that all are numbers and that replacing parts differ from the base's"
         checks.append(Check("weights", SKIPPED, f"{finding} (measure=true)" if not measure else finding))
     return checks
 
