@@ -78,7 +78,7 @@ def load_model(
     scheduler: Any = None,
     unet: str | os.PathLike | None = None,
     parts: Mapping[str, str | os.PathLike] | None = None,
-    lora: Sequence[Lora | str | os.PathLike] = (),
+    lora: Lora | str | os.PathLike | Sequence[Lora | str | os.PathLike] = (),
     t5: bool = True,
     allow_pickle: bool = False,
     config: str | os.PathLike | None = None,
@@ -96,7 +96,7 @@ def load_model(
         parts: by the name of a component ("unet", "transformer", "vae", "text_encoder", …), a folder, a file or a part
             of the hub, `org/name[@revision][:path]`, with weights that replace the component's, all of them or some, as
             concept erasure methods publish them.
-        lora: LoRAs that are fused into the weights, one after another; a path alone is one at scale 1.
+        lora: one or several LoRAs, which are fused into the weights one after another; a path alone is one at scale 1.
         t5: False leaves out Stable Diffusion 3's T5, in place of whose embeddings there are zeros, as in diffusers.
         allow_pickle: read pickles, weights-only; otherwise they are refused.
         config: for a single file only: a folder in diffusers' layout whose configuration fits the file.
@@ -109,7 +109,8 @@ def load_model(
     """
     device, dtype = checked_device(device), _checked_dtype(dtype)
     overrides = locate_overrides(_with_unet(parts or {}, unet), allow_pickle)
-    loras = [open_lora(entry if isinstance(entry, Lora) else Lora(entry), allow_pickle) for entry in lora]
+    entries = [lora] if isinstance(lora, Lora | str | os.PathLike) else lora
+    loras = [open_lora(entry if isinstance(entry, Lora) else Lora(entry), allow_pickle) for entry in entries]
     location = sources.locate(source, allow_pickle, t5=t5, parts=overrides)
     used = functools.partial(_used_scheduler, scheduler, steps)
     if location.path.is_dir():

@@ -5,7 +5,11 @@ one without any weights. So each weight of the file is looked for in the model b
 it applies the most frequent one to all pairs, so they are multiplied into the weights before it reads them.
 """
 
+import contextlib
+import logging
 import math
+import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,6 +24,8 @@ from sld.checkpoints.replaced import Replaced, is_same, norm
 from sld.errors import InputError, first_line, first_three
 
 _ADAPTER = "lora"
+# torch's words in load_state_dict.
+_MISMATCH = re.compile(r"size mismatch for (\S+): .*? torch\.Size\((.*?)\) from checkpoint, .*? torch\.Size\((.*?)\)")
 _PREFIXES = "unet., transformer., text_encoder. or lora_unet_, lora_te_"
 
 
@@ -50,7 +56,7 @@ def fuse(
     for module in modules.values():
         # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
         torch.nn.Module.to(module, torch.float64 if dtype == torch.float64 else torch.float32)
-    with quiet():
+    with _silent():
         try:
             if lora.alphas:
                 loader.load_lora_weights(tensors, adapter_name=_ADAPTER)
@@ -58,8 +64,8 @@ def fuse(
                 loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)
         except Exception as error:  # a foreign LoRA makes diffusers and peft raise nearly anything
             raise InputError(
-                f"{lora.path} must be a LoRA for this checkpoint, found one that diffusers cannot load "
-                f"({type(error).__name__}: {first_line(error)}): choose the LoRA of the matching base checkpoint"
+                f"{lora.path} must be a LoRA for this checkpoint, found {_in_words(error)}: choose the LoRA of the "
+                "matching base checkpoint"
             ) from error
         _check_all_loaded(tensors, modules, lora)
         audits = _fused(loader, modules, lora, len(tensors))
@@ -75,6 +81,25 @@ def fuse(
         **({"note": lora.note} if lora.note else {}),
         "replaced": {part: audit.describe() for part, audit in audits.items()},
     }
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Suppress what the libraries print of a LoRA that does not fit, which is an error here."""
+    import diffusers
+
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        diffusers.utils.logging.set_verbosity(logging.CRITICAL)
+        yield
+
+
+def _in_words(error: Exception) -> str:
+    """Return what diffusers or peft say of a LoRA that they cannot load: shapes that differ, if they name any."""
+    shapes = [f"{name!r}: {ours} for {base}" for name, ours, base in _MISMATCH.findall(str(error))]
+    if shapes:
+        return f"{len(shapes)} weights of another shape ({first_three(shapes)})"
+    return f"one that diffusers cannot load ({type(error).__name__}: {first_line(error)})"
 
 
 def _with_alphas(lora: LoraFile, content: Mapping[str, Tensor]) -> dict[str, Tensor]:

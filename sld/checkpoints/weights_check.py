@@ -86,8 +86,8 @@ def check_replacement(
     if not present and is_lora(names := [x.key for x in surplus]):
         raise InputError(
             f"{place} must hold {expected}, found a LoRA ({first_three([repr(name) for name in names])}): give it as "
-            f"lora=[{place}]",
-            f"lora=[{place}]",
+            f"lora={place}",
+            f"lora={place}",
         )
     wrong = list(dict.fromkeys(x.path for x in surplus)) or paths
     refuse(

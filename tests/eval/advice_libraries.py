@@ -195,7 +195,7 @@ TRIALS = [
         f"> {TINY} model.unet={{unet}}/diffusion_pytorch_model.safetensors",
         DRAWN,
     ),
-    ("found a LoRA (", f"{TINY} model.unet={{lora}}", "model.lora=[{lora}]", f"> {TINY} model.lora=[{{lora}}]", DRAWN),
+    ("found a LoRA (", f"{TINY} model.unet={{lora}}", "model.lora={lora}", f"> {TINY} model.lora={{lora}}", DRAWN),
     (
         "an entry of model.lora must have a path",
         f"{TINY} model.lora=[{{{{scale:1}}}}]",

@@ -62,9 +62,8 @@ def test_a_run_with_a_lora_says_so_everywhere(run):
     assert model["source"] == "the demo world's, with LoRAs"
     audit = entry["replaced"]["unet"]
     told = f"LoRA my lora.safetensors at scale 0.5 ({entry['note']}): UNet: {audit['given']:,} tensors given"
-    for name in ("results.md", "report.html", "README.md"):
-        text = (run / "report" / name).read_text(encoding="utf-8") if (run / "report" / name).exists() else told
-        assert told in text, name
+    for name in ("results.md", "report.html", "model_card.md"):
+        assert told in (run / "report" / name).read_text(encoding="utf-8"), name
 
 
 def test_a_rerun_with_another_scale_or_without_is_refused_before_loading(run, lora, capsys, call, monkeypatch):

@@ -202,9 +202,13 @@ def test_a_lora_without_an_effect_is_refused(parts, unet_pairs, saved):
     assert "scale must be a number other than 0, found 0" in refusal(saved(LAYOUTS.kohya(unet_pairs)), scale=0)
 
 
-def test_a_lora_of_another_base_is_refused(parts, unet_pairs, saved):
+def test_a_lora_of_another_base_is_refused_in_one_sentence(parts, unet_pairs, saved, capfd):
     wider = {name: (torch.cat([down, down], 1), up) for name, (down, up) in unet_pairs.items()}
-    assert "choose the LoRA of the matching base checkpoint" in refusal(saved(LAYOUTS.kohya(wider)), parts)
+    message = refusal(saved(LAYOUTS.kohya(wider)), parts)
+    assert f"found {len(wider)} weights of another shape ('" in message
+    assert "attn1.to_q.lora_A.lora.weight': [2, 16] for [2, 8]" in message
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
 
 
 def test_numbers_that_are_none_are_refused(parts, unet_pairs, saved):
@@ -283,7 +287,7 @@ def test_a_lora_is_refused_before_the_base_is_read(checkpoint, unet_pairs, saved
     monkeypatch.setattr("sld.checkpoints.loading.pretrained", lambda *_: pytest.fail("the base was read"))
     path = saved(LAYOUTS.kohya(unet_pairs) | {"x.lora_down.weight": torch.ones(1)})
     with pytest.raises(sld.InputError, match="found 1 alone"):
-        sld.load_model(checkpoint, lora=[sld.Lora(path)])
+        sld.load_model(checkpoint, lora=path)
 
 
 def test_a_lora_in_the_hubs_cache_is_found_by_id_and_path(unet_pairs, saved, tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ def test_one_weight_under_two_names_is_refused(checkpoint, base, tmp_path):
 def test_a_lora_in_a_unets_place_is_told_where_it_belongs(checkpoint, tmp_path):
     for names in (["lora_unet_x.lora_down.weight"], ["unet.x.to_k.lora_A.weight"], ["x.processor.to_k_lora.up.weight"]):
         save_file({name: torch.ones(2, 2) for name in names}, tmp_path / "lora.safetensors")
-        with pytest.raises(sld.InputError, match=r"found a LoRA .*: give it as lora="):
+        with pytest.raises(sld.InputError, match=r"found a LoRA .*: give it as lora=/"):
             sld.load_model(checkpoint, unet=tmp_path / "lora.safetensors")
 
 
