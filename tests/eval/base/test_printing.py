@@ -15,29 +15,36 @@ import pytest
 from eval.base.printing import _Formatter, say
 
 SIGNS = "≥ 0.9 – 64×64 … é"
+CODES = {"good": 0, "bad": 2, "bug": 1}
+# Each in a process of its own, forked once all is imported; their exit codes come into a file.
 CODE = f"""
-import logging, sys, warnings
+import json, logging, os, sys, warnings
+from pathlib import Path
 from eval.base.cli import exit_code_of
 from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
 from eval.generate.progress import Progress
 
-def command():
+def command(name):
     say({SIGNS!r})
     say({SIGNS!r} * 3000)
     logging.warning({SIGNS!r})
     warnings.warn({SIGNS!r})
     with Progress(2, 2) as progress:
         progress.count({{{SIGNS!r}: 2}})
-    if sys.argv[1] == "bad":
+    if name == "bad":
         raise InputError({SIGNS!r})
-    if sys.argv[1] == "bug":
+    if name == "bug":
         raise RuntimeError({SIGNS!r})
     return COMPLETE
 
-sys.exit(exit_code_of(command))
+codes, (path, *names) = {{}}, sys.argv[1:]
+for name in names:
+    if not (child := os.fork()):
+        sys.exit(exit_code_of(lambda: command(name)))
+    codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+Path(path).write_text(json.dumps(codes))
 """
-CODES = {"good": 0, "bad": 2, "bug": 1}
 
 
 def run(arguments, **options):
@@ -45,36 +52,35 @@ def run(arguments, **options):
 
 
 @pytest.mark.parametrize("encoding", ["iso8859-1", "cp1252", "ascii", "ascii:strict", "cp437", "utf-8"])
-def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_the_command(encoding):
+def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_the_command(encoding, tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": encoding}
-    for name, code in CODES.items():
-        done = run(["-c", CODE, name], capture_output=True, env=environment)
-        assert done.returncode == code, done.stderr
-        assert b"UnicodeEncodeError" not in done.stderr
-        first = done.stdout.splitlines()[0]
-        expected = SIGNS.encode(encoding.partition(":")[0], errors="replace")
-        assert first == expected
+    done = run(["-c", CODE, tmp_path / "codes", *CODES], capture_output=True, env=environment)
+    assert json.loads((tmp_path / "codes").read_text()) == CODES, done.stderr
+    assert b"UnicodeEncodeError" not in done.stderr
+    expected = SIGNS.encode(encoding.partition(":")[0], errors="replace")
+    assert done.stdout.splitlines() == [expected, 3000 * expected] * 3
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-", ">&- 2>&- <&-"])
 def test_streams_that_take_nothing_change_no_exit_code(redirection, tmp_path):
-    script = tmp_path / "script.py"
+    script, codes = tmp_path / "script.py", tmp_path / "codes"
     script.write_text(CODE)
-    for name, code in CODES.items():
-        command = f'"$0" "$1" {name} {redirection}'
-        done = subprocess.run(["sh", "-c", command, sys.executable, script], capture_output=True, timeout=120)
-        assert done.returncode == code, done.stderr
-        if redirection == ">/dev/full":  # what is lost is said, once
-            assert done.stderr.count(b"stdout can't be written") == 1
+    command = f'"$0" "$@" {redirection}'
+    words = ["sh", "-c", command, sys.executable, script, codes, *CODES]
+    done = subprocess.run(words, capture_output=True, timeout=120)
+    assert json.loads(codes.read_text()) == CODES, done.stderr
+    if redirection == ">/dev/full":  # what is lost is said, once
+        assert done.stderr.count(b"stdout can't be written") == len(CODES)
 
 
 def test_a_reader_that_has_left_is_no_failure(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(CODE)
-    command = 'set -o pipefail; "$0" "$1" good | true'
-    done = subprocess.run(["bash", "-c", command, sys.executable, script], capture_output=True, timeout=120)
-    assert (done.returncode, b"written" in done.stderr) == (0, False)
+    codes = tmp_path / "codes"
+    command = ["bash", "-c", '"$0" "$@" | true', sys.executable, script, codes, "good"]
+    done = subprocess.run(command, capture_output=True, timeout=120)
+    assert (json.loads(codes.read_text()), b"written" in done.stderr) == ({"good": 0}, False)
 
 
 def test_a_closed_stdout_gives_its_number_to_no_file(tmp_path):
@@ -104,6 +110,7 @@ def test_a_run_whose_log_is_full_and_latin_has_its_report(tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     words = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]
+    words += ["judges=[nudenet]"]
     with open("/dev/full", "wb") as full:
         done = run(
             ["-m", "eval.run", *words],
