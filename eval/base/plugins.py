@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -19,8 +20,14 @@ _NOUN = {JUDGES: "judge", METHODS: "method"}
 _FOLDER = Path(__file__).resolve().parents[1] / "judges"
 
 
-def _entries(group: str) -> list[EntryPoint]:
-    return [*entry_points(group=group), *(_modules() if group == JUDGES else ())]
+def _entries(group: str) -> tuple[EntryPoint, ...]:
+    return (*_installed(tuple(sys.path), group), *(_modules() if group == JUDGES else ()))
+
+
+@functools.lru_cache(maxsize=8)
+def _installed(path: tuple[str, ...], group: str) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group in the packages on a path, whose metadata take long to read."""
+    return tuple(entry_points(group=group))
 
 
 def _entries_named(group: str, name: str) -> list[EntryPoint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import i2p
 import sld
@@ -114,7 +115,6 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     sys.argv = command_line = [sys.argv[0], *with_config_dir(sys.argv[1:])]
     arguments = command_line[1:]
     check_arguments(arguments)
-    import hydra
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -131,7 +131,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
     sys.argv = [command_line[0], *_ordered(words, more)]
     try:
         with _hydra_output(asks(arguments)):
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(run_task)()
+            _call_hydra(name, sys.argv[1:], run_task)
     except OverrideParseException as error:
         word = dict(zip(words, arguments, strict=True)).get(error.override, error.override)
         raise InputError(
@@ -148,6 +148,28 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         raise
     finally:
         sys.argv = command_line
+
+
+def _call_hydra(name: str, words: Sequence[str], task: Callable[[DictConfig], None]) -> None:
+    """Compose a configuration and call a task with it, or answer a flag, which may call the task several times."""
+    import hydra
+
+    if any(word.startswith("-") for word in words):
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+        return
+    # As hydra.main calls it, which would compose twice: half of the time to refuse a key.
+    from hydra.core.hydra_config import HydraConfig
+
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(name, overrides=[*words], return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    own = copy.deepcopy(config)
+    with open_dict(own):
+        del own["hydra"]
+    try:
+        task(own)
+    finally:
+        HydraConfig.instance().cfg = None
 
 
 def _print_more_help(command_line: Sequence[str]) -> None:
