@@ -14,7 +14,7 @@ import i2p_bench
 from eval.base.command import NAME, command_line, typed
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["prompts.rows=0-1", "methods=[baseline]", "judges=[q16]", "protocol.steps=2", "images=none", "sheet=false"]
+QUICK = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", "sheet=false"]
 THEIRS = ("eval/__init__.py", "conf/__init__.py", "i2p/__init__.py", "sld.py")
 
 
@@ -70,7 +70,7 @@ def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
     """Each job of a sweep is a run by the same command, in a process of its own."""
     for name in ("signal", "random", "multiprocessing"):  # Python's own: no process may begin by looking here
         (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
-    done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep", "workers=2")
+    done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep", "workers=2", "judges=[nudenet]")
     assert done.returncode == 0, done.stderr
     assert (repository / "sweep" / "comparison.csv").is_file()
     (job,) = (path.parent for path in (repository / "sweep").glob("*/manifest.json"))
@@ -84,7 +84,7 @@ def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
 
 @from_wheel
 def test_a_shards_script_from_a_wheel(installed, wheel, repository):
-    words = [*QUICK, "out=shards", "shard.count=1", "dry_run=true"]
+    words = [*QUICK, "judges=[q16]", "out=shards", "shard.count=1", "dry_run=true"]
     assert installed("submit", *words).returncode == 0
     script = repository / "shards" / "slurm" / "shard.sbatch"
     assert str(wheel[0] / "i2p_bench.py") in script.read_text()
