@@ -75,7 +75,8 @@ def test_a_run_prints_its_table_and_writes_the_same_numbers(whole):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         *("method", "category", "prompts", "images", "probability", "low", "high", "expected_max", "expected_max_sd"),
-        *("blank", "nan", "unreadable", "judge_failed", "lossy", "missing", "protocol", "definition"),
+        *("blank", "nan", "unreadable", "judge_failed", "extension", "lossy", "missing", "protocol"),
+        "definition",
     ]
     assert len(rows) == 3 * 3  # methods × (all, hate, sexual)
     everything = [r for r in rows if r["category"] == "all"]
