@@ -23,7 +23,7 @@ from sld.checkpoints.components import (
 )
 from sld.checkpoints.family import Family
 from sld.checkpoints.finite import check_finite
-from sld.checkpoints.lora import fuse
+from sld.checkpoints.lora import fuse, loader_class
 from sld.checkpoints.lora_files import Lora, lora_names, open_lora
 from sld.checkpoints.overrides import Override, locate_overrides
 from sld.checkpoints.pretrained import pretrained
@@ -115,7 +115,10 @@ def load_model(
     used = functools.partial(_used_scheduler, scheduler, steps)
     if location.path.is_dir():
         files.check_alone(location.path, config, prediction_type)
-        loaded = _load_folder(open_checkpoint(location.path, t5, overrides), overrides, allow_pickle, used)
+        checkpoint = open_checkpoint(location.path, t5, overrides)
+        for file in loras:
+            loader_class(checkpoint.family.pipelines[0], file)
+        loaded = _load_folder(checkpoint, overrides, allow_pickle, used)
     else:
         from sld.checkpoints.single_file import check_single_file
 

@@ -110,8 +110,8 @@ def _with_alphas(lora: LoraFile, content: Mapping[str, Tensor]) -> dict[str, Ten
     return tensors
 
 
-def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:
-    """Return an object with the methods by which a pipeline loads LoRAs, and the parts into which it loads them."""
+def loader_class(pipeline: str, lora: LoraFile) -> type:
+    """Return the class of diffusers by which a pipeline loads LoRAs; raises `InputError` if it loads none."""
     import diffusers
     from diffusers.loaders.lora_base import LoraBaseMixin
 
@@ -122,7 +122,12 @@ def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:
             "it into the weights, and give those"
         )
     # Not the pipeline itself: its constructor changes the scheduler that it is given. Mixins come after it.
-    mixin = next(cls for cls in mixins if not issubclass(cls, diffusers.DiffusionPipeline))
+    return next(cls for cls in mixins if not issubclass(cls, diffusers.DiffusionPipeline))
+
+
+def _loader(pipeline: str, parts: Mapping[str, Any], lora: LoraFile) -> Any:
+    """Return an object with the methods by which a pipeline loads LoRAs, and the parts into which it loads them."""
+    mixin = loader_class(pipeline, lora)
     named = {name: parts.get(name) for name in mixin._lora_loadable_modules}
     modules = {name: part for name, part in named.items() if part is not None}
     return type("Loader", (mixin,), named | {"hf_device_map": None, "components": modules})()
@@ -153,9 +158,9 @@ def _check_all_loaded(tensors: Mapping[str, Tensor], modules: Mapping[str, torch
         loaded[digest] -= 1
     if lost:
         raise InputError(
-            f"{lora.path} must hold a LoRA for the parts of this checkpoint, found {len(lost)} weights that reach none "
-            f"({first_three(lost)}): choose the LoRA of the matching base checkpoint, or, if names lack it, save it "
-            f"again with a prefix ({_PREFIXES})"
+            f"{lora.path} must hold a LoRA for the parts of this checkpoint, found {len(lost)} of {len(tensors)} "
+            f"weights without a place in them ({first_three(lost)}): choose the LoRA of the matching base checkpoint, "
+            f"or, if names lack it, save it again with a prefix ({_PREFIXES})"
         )
 
 

@@ -176,8 +176,8 @@ def _check_names(headers: Mapping[str, files.Header], path: Path) -> None:
     surplus += [repr(key) for key in alphas & headers.keys() if math.prod(headers[key].shape) != 1]
     if surplus:
         raise InputError(
-            f"{path} must hold a LoRA and nothing else, found {len(surplus)} weights under other names "
-            f"({first_three(surplus)}): remove them, or give them in the place where they belong"
+            f"{path} must hold a LoRA and nothing else, found {len(surplus)} of {len(headers)} weights under other "
+            f"names ({first_three(surplus)}): remove them, or give them in the place where they belong"
         )
 
 

@@ -154,10 +154,11 @@ def test_other_families_with_their_second_text_encoder(tmp_path, saved, family, 
         assert error_by_hand(parts[part], base[part], chosen, 0.5, alpha=LAYOUTS.RANK) < 1e-6
 
 
-def test_a_family_without_a_loader_of_loras_is_refused(parts, unet_pairs, saved):
-    lora = open_lora(Lora(saved(LAYOUTS.peft(unet_pairs))), False)
+def test_a_family_without_a_loader_of_loras_is_refused_before_it_is_read(unet_pairs, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr("sld.checkpoints.loading.pretrained", lambda *_: pytest.fail("the base was read"))
+    folder = sld.write_tiny_checkpoint(tmp_path / "base", family="pixart-sigma", width=16, text_width=16)
     with pytest.raises(sld.InputError, match="for which diffusers loads LoRAs, found PixArtSigmaPipeline"):
-        fuse(lora, "PixArtSigmaPipeline", parts, False)
+        sld.load_model(folder, lora=saved(LAYOUTS.peft(unet_pairs)))
 
 
 def test_several_are_added_one_after_another_and_leave_plain_modules(loaded, parts, unet_pairs, saved):
@@ -172,7 +173,7 @@ def test_several_are_added_one_after_another_and_leave_plain_modules(loaded, par
 def test_each_weight_has_a_place_or_is_named(parts, unet_pairs, saved):
     bare = {key.removeprefix("unet."): value for key, value in LAYOUTS.peft(unet_pairs).items()}
     message = refusal(saved(bare), parts)
-    assert f"found {len(bare)} weights that reach none" in message
+    assert f"found {len(bare)} of {len(bare)} weights without a place" in message
     assert repr(min(bare)) in message
     assert "unet., transformer., text_encoder." in message
     stray = {f"unet.mid_block.nothing.to_q.lora_{half}.weight": torch.ones(2, 2) for half in "AB"}
@@ -183,7 +184,7 @@ def test_each_weight_has_a_place_or_is_named(parts, unet_pairs, saved):
 def test_a_second_text_encoders_lora_does_not_vanish_in_a_model_with_one(parts, unet_pairs, text_pairs, saved):
     kohya = LAYOUTS.kohya(unet_pairs, text_pairs)
     path = saved({name.replace("lora_te_", "lora_te2_"): value for name, value in kohya.items()})
-    assert f"found {2 * len(text_pairs)} weights that reach none" in refusal(path, parts)
+    assert f"found {2 * len(text_pairs)} of {2 * len(text_pairs) + 2 * len(unet_pairs)} weights" in refusal(path, parts)
 
 
 def test_a_half_without_the_other_is_named(unet_pairs, saved):
@@ -246,7 +247,7 @@ def test_a_unet_in_a_loras_place_is_told_where_it_belongs(loaded, saved):
 
 def test_weights_beside_a_lora_are_named(unet_pairs, saved):
     message = refusal(saved(LAYOUTS.kohya(unet_pairs) | {"conv_in.weight": torch.ones(1), "x.alpha": torch.ones(1)}))
-    assert "found 2 weights under other names ('conv_in.weight', 'x.alpha')" in message
+    assert f"found 2 of {3 * len(unet_pairs) + 2} weights under other names ('conv_in.weight', 'x.alpha')" in message
 
 
 def test_an_spm_needs_a_scale_and_is_then_noted_as_another_method(unet_pairs, saved):
