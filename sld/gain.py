@@ -8,6 +8,9 @@ mixture from which epsilon follows, once the latents are known:
         x_0 ("sample")                          epsilon = (x_t - alpha x_0) / sigma         k = -alpha / sigma
     flow matching, x_t = (1 - sigma) x_0 + sigma epsilon:
         u = epsilon - x_0                       epsilon = (1 - sigma) u + x_t               k = 1 - sigma
+    EDM (arXiv 2206.00364), x_t = x_0 + sigma epsilon, x_0 = c_skip x_t + c_out F, c_out = sigma r:
+        F                                       epsilon = (x_t - c_skip x_t) / sigma - r F  k = -r
+        with r = sigma_data / sqrt(sigma^2 + sigma_data^2); EDM's v is -F                   k = r
 
 So epsilon = k * prediction + c, where c depends on x_t and the timestep alone. All branches of a call share x_t, and
 safety guidance sees differences of predictions only, in which c cancels: guide(k e_0, k e_p, k e_s) is the paper's
@@ -21,6 +24,7 @@ from typing import Any
 from sld.errors import InputError
 
 FLOW = "flow_prediction"
+EDM = "edm"
 
 
 def noise_gain(scheduler: Any, timestep: float) -> float:
@@ -34,6 +38,9 @@ def noise_gain(scheduler: Any, timestep: float) -> float:
         InputError: the relation between this prediction and epsilon is not known here.
     """
     prediction = prediction_type(scheduler)
+    if _is_edm(scheduler) and prediction in (EDM, "v_prediction"):
+        ratio = 1 / math.hypot(1, _sigma_of(timestep) / scheduler.config["sigma_data"])
+        return -ratio if prediction == EDM else ratio
     if prediction == FLOW:
         return 1 - timestep / scheduler.config["num_train_timesteps"]
     if prediction == "epsilon":
@@ -43,20 +50,33 @@ def noise_gain(scheduler: Any, timestep: float) -> float:
             f"the scheduler must be for a network that predicts epsilon, v, the sample or a flow, found "
             f"{type(scheduler).__name__} for {prediction}: choose another checkpoint"
         )
+    if prediction == "v_prediction" and scheduler.config.get("timestep_type") == "continuous":
+        return 1 / math.hypot(1, _sigma_of(timestep))
     alpha, sigma = _signal_and_noise(scheduler.alphas_cumprod, timestep)
     return alpha if prediction == "v_prediction" else -alpha / sigma
 
 
 def prediction_type(scheduler: Any) -> str:
-    """Return what a scheduler expects of its network: "epsilon", "v_prediction", "sample", `FLOW` or another."""
+    """Return what a scheduler expects of its network: "epsilon", "v_prediction", "sample", `FLOW`, `EDM` or another."""
     if type(scheduler).__name__.startswith("FlowMatch"):
         return FLOW
-    return scheduler.config.get("prediction_type", "epsilon")
+    prediction = scheduler.config.get("prediction_type", "epsilon")
+    # What diffusers calls epsilon there is EDM's F, which is no noise.
+    return EDM if _is_edm(scheduler) and prediction == "epsilon" else prediction
 
 
 def is_flow(scheduler: Any) -> bool:
     """Return whether a scheduler is for networks trained by flow matching, which predict noise minus picture."""
     return prediction_type(scheduler) == FLOW
+
+
+def _is_edm(scheduler: Any) -> bool:
+    return type(scheduler).__name__.startswith("EDM")
+
+
+def _sigma_of(timestep: float) -> float:
+    """Return sigma / alpha of a timestep that tells a network log(sigma / alpha) / 4."""
+    return math.exp(4 * timestep)
 
 
 def _signal_and_noise(alphas_cumprod: Any, timestep: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from eval.config.methods import read_method
 
 PLAIN = "baseline"
 EPSILON = "epsilon"
-PREDICTIONS = {"v_prediction": "v", "sample": "denoised sample", "flow_prediction": "flow"}
+PREDICTIONS = {"v_prediction": "v", "sample": "denoised sample", "flow_prediction": "flow", "edm": "output of EDM"}
 
 
 def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[sld.Method, ...]:
@@ -142,7 +142,10 @@ def guided_on(method: sld.Method, model: Mapping[str, Any]) -> dict[str, Any]:
     space, predicted = method.space or default, PREDICTIONS.get(prediction, prediction)
     if space == EPSILON:
         return {"guided_on": f"epsilon, computed from the {predicted} that the network predicts", "extension": True}
-    return {"guided_on": f"the {predicted} that the network predicts", "extension": default != space}
+    return {
+        "guided_on": f"the {predicted} that the network predicts",
+        "extension": default != space or prediction != "v_prediction",
+    }
 
 
 def _runs_on(prefix: str) -> bool:

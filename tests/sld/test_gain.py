@@ -128,6 +128,29 @@ def test_where_a_prediction_says_nothing_about_the_noise_guidance_is_zero_and_re
     assert torch.allclose(faded, held, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", ["EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"])
+def test_the_gain_of_edm_is_the_slope_of_diffusers_own_conversion(name, prediction):
+    """Playground 2.5 and CosXL: what diffusers calls epsilon there points to the picture, so that k is negative."""
+    scheduler = getattr(diffusers, name)(prediction_type=prediction, sigma_data=0.7)
+    scheduler.set_timesteps(5)
+    latents = torch.full((1, 1, 1, 1), 0.3, dtype=torch.float64)
+    for timestep, sigma in zip(scheduler.timesteps.tolist(), scheduler.sigmas.tolist(), strict=False):
+        clean = [scheduler.precondition_outputs(latents, torch.full_like(latents, f), sigma) for f in (0.5, 1.5)]
+        slope = (clean[0] - clean[1]).item() / sigma
+        assert noise_gain(scheduler, timestep) == pytest.approx(slope, rel=1e-5)
+        assert (slope < 0) == (prediction == "epsilon")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_gain_of_continuous_timesteps_follows_the_sigmas():
+    options = {"timestep_type": "continuous", "use_karras_sigmas": True, "sigma_min": 0.002, "sigma_max": 700.0}
+    scheduler = diffusers.EulerDiscreteScheduler(**BETAS, prediction_type="v_prediction", **options)
+    scheduler.set_timesteps(7)
+    for timestep, sigma in zip(scheduler.timesteps.tolist(), scheduler.sigmas.tolist(), strict=False):
+        assert noise_gain(scheduler, timestep) == pytest.approx((sigma**2 + 1) ** -0.5, rel=1e-5)
+
+
 def test_a_prediction_of_another_kind_is_refused():
-    with pytest.raises(sld.InputError, match="predicts epsilon, v, the sample or a flow, found EDMEulerScheduler"):
-        noise_gain(diffusers.EDMEulerScheduler(prediction_type="v_prediction"), 3.0)
+    with pytest.raises(sld.InputError, match="predicts epsilon, v, the sample or a flow, found UnCLIPScheduler"):
+        noise_gain(diffusers.UnCLIPScheduler(prediction_type="residual"), 3.0)

@@ -184,6 +184,8 @@ def test_a_manifest_says_what_safety_guidance_compares_where_the_network_predict
     assert guided_on(model, flow) == guided_on(epsilon, flow)
     assert guided_on(model, flow)["extension"]
     assert guided_on(output, flow) == {"guided_on": "the flow that the network predicts", "extension": True}
+    sample = guided_on(model, {"prediction_type": "sample", "space": "output"})  # which no paper has
+    assert sample == {"guided_on": "the denoised sample that the network predicts", "extension": True}
     for plain in ("baseline", "negative_prompt"):
         assert guided_on(sld.METHODS[plain], v) == {}
 
