@@ -40,6 +40,7 @@ _OF_THE_MODEL = (
 STABLE_DIFFUSION = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "skip_prk_steps": True}
 # The schedulers of flow matching that step like those of the same name.
 _OF_FLOWS = {"EulerDiscreteScheduler": "FlowMatchEulerDiscreteScheduler"}
+_KINDS = ("a model that was trained with betas", "flow matching")
 
 
 def check_name(name: str) -> str:
@@ -147,10 +148,9 @@ def make_scheduler(choice, own, standard: Mapping[str, Any], fixed: Mapping[str,
         scheduler = _named(choice, own, standard)
     elif isinstance(choice, diffusers.SchedulerMixin):
         if is_flow(choice) != is_flow(own):
-            kinds = ["a model that was trained with betas", "flow matching"]
             raise InputError(
-                f"the scheduler must be one for {kinds[is_flow(own)]}, as the checkpoint's own {type(own).__name__}, "
-                f"found {type(choice).__name__}, one for {kinds[is_flow(choice)]}: give another"
+                f"the scheduler must be one for {_KINDS[is_flow(own)]}, as the checkpoint's own {type(own).__name__}, "
+                f"found {type(choice).__name__}, one for {_KINDS[is_flow(choice)]}: give another"
             )
         scheduler = copy.deepcopy(choice)
     else:
@@ -164,6 +164,23 @@ def make_scheduler(choice, own, standard: Mapping[str, Any], fixed: Mapping[str,
     return scheduler
 
 
+def check_kind(own: Any, flow: bool, title: str) -> None:
+    """Raise `InputError` if a checkpoint's own scheduler steps networks of another kind than its family's.
+
+    Args:
+        own: the checkpoint's scheduler.
+        flow: whether the family was trained by flow matching.
+        title: of the family, as the error names it.
+    """
+    # Other schedulers take a network that predicts a flow on latents of either kind, and fine-tunes may predict one.
+    wrong = not is_flow(own) if flow else not hasattr(own, "scale_model_input")
+    if wrong:
+        raise InputError(
+            f"the checkpoint's scheduler must be one for {_KINDS[flow]}, as {title}, found {type(own).__name__}: "
+            "correct scheduler_config.json and model_index.json, or choose another checkpoint"
+        )
+
+
 def _named(name: str, own, standard: Mapping[str, Any]):
     """Return a scheduler by its name, for the model that `own` belongs to."""
     cls, config = check_name(name), own.config
@@ -174,7 +191,9 @@ def _named(name: str, own, standard: Mapping[str, Any]):
                 f"checkpoint's own {type(own).__name__}, or choose euler",
                 "scheduler=",
             )
-        return from_config(_OF_FLOWS[cls], config)
+        # Schedulers that are not for flows alone have another name for the shift.
+        shift = {"shift": config["flow_shift"]} if "flow_shift" in config else {}
+        return from_config(_OF_FLOWS[cls], dict(config) | shift)
     if "beta_start" not in config:
         raise InputError(
             f"the scheduler {name!r} must be used with a model that was trained with betas, found the checkpoint's own "

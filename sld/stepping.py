@@ -72,7 +72,7 @@ def start(scheduler, steps: int, **shift: float):
 def check_steps(scheduler, steps: int) -> None:
     """Raise `InputError` unless the scheduler can take so many steps, whatever the size of the pictures."""
     dynamic = scheduler.config.get("use_dynamic_shifting")
-    start(scheduler, steps, **({"mu": scheduler.config["base_shift"]} if dynamic else {}))
+    start(scheduler, steps, **({"mu": scheduler.config.get("base_shift", 0.5)} if dynamic else {}))
 
 
 @dataclass(frozen=True)

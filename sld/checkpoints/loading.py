@@ -33,7 +33,7 @@ from sld.devices import checked_device
 from sld.errors import InputError
 from sld.models import LoadedModel
 from sld.models.text import read_tokenizers
-from sld.schedulers import make_scheduler, read_scheduler
+from sld.schedulers import check_kind, make_scheduler, read_scheduler
 from sld.stepping import check_steps
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def _replace(loaded: _Loaded, overrides: Mapping[str, Override]) -> None:
 
 def _used_scheduler(choice: Any, steps: int | None, own: Any, family: Family):
     """Return the scheduler to use in place of a checkpoint's own, after a check that it can take so many steps."""
+    check_kind(own, family.model.flow, family.title)
     scheduler = make_scheduler(choice, own, family.model.standard, family.model.fixed)
     if steps is not None:
         check_steps(scheduler, steps)

@@ -52,6 +52,8 @@ class LatentDiffusion:
     """Settings that the family's pipeline in diffusers sets whatever the scheduler's configuration says."""
     denoiser = "unet"
     """The component that denoises."""
+    flow = False
+    """Whether the family was trained by flow matching."""
     multiple = 1
     """Sides of latents are multiples of this."""
 

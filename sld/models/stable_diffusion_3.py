@@ -16,7 +16,9 @@ from sld.models.networks import WholeDenoiser, check_channels, placed
 from sld.models.sizes import default_size
 from sld.models.text import Texts
 
-_T5_TOKENS = 256  # as in diffusers' pipeline
+# As in diffusers' pipeline; schedulers that are not for flows alone have no settings of their own for the shift.
+_T5_TOKENS = 256
+_SHIFTS = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.16}
 
 
 class StableDiffusion3(LatentDiffusion):
@@ -28,6 +30,7 @@ class StableDiffusion3(LatentDiffusion):
     family = "stable-diffusion-3"
     denoiser = "transformer"
     standard = MappingProxyType({})
+    flow = True
 
     def __init__(self, parts: Mapping[str, Any], **options: Any):
         super().__init__(parts, **options)
@@ -66,8 +69,8 @@ class StableDiffusion3(LatentDiffusion):
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift
 
         patch = self._factor * self.multiple
-        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
-        shift = calculate_shift((height // patch) * (width // patch), *(settings[name] for name in names))
+        shifts = (settings.get(name, default) for name, default in _SHIFTS.items())
+        shift = calculate_shift((height // patch) * (width // patch), *shifts)
         return stepping.start(self.scheduler, steps, mu=shift)
 
     def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
@@ -95,6 +98,16 @@ class StableDiffusion3(LatentDiffusion):
         return latents / config["scaling_factor"] + config["shift_factor"]
 
 
+def _check(configs: Mapping[str, Mapping[str, Any]], source: str) -> None:
+    """Raise `InputError` unless the VAE is one of SD 3, whose latents are shifted."""
+    check_channels(configs["transformer"], configs["vae"], source)
+    if configs["vae"].get("shift_factor") is None:
+        raise InputError(
+            f"{source} must hold a VAE of Stable Diffusion 3, found one without shift_factor: write it into the VAE's "
+            "config.json, or give the VAE of the base model"
+        )
+
+
 FAMILY = Family(
     name=StableDiffusion3.family,
     title="Stable Diffusion 3 or 3.5",
@@ -108,6 +121,6 @@ FAMILY = Family(
     ),
     tokenizers={"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"},
     denoiser="transformer",
-    check=lambda configs, source: check_channels(configs["transformer"], configs["vae"], source),
+    check=_check,
     model=StableDiffusion3,
 )

@@ -28,6 +28,10 @@ FLOWS = [
     diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
     diffusers.FlowMatchHeunDiscreteScheduler(shift=3.0),
     diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+    # As users save it: not for flows alone, and without settings of its own for the dynamic shift.
+    diffusers.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, use_dynamic_shifting=True
+    ),
 ]
 
 

@@ -199,3 +199,32 @@ def test_a_scheduler_and_a_model_are_both_of_flow_matching_or_neither():
     for choice, other in ((own(), flow), (flow, own())):
         with pytest.raises(sld.InputError, match="flow matching"):
             make_scheduler(choice, other)
+
+
+@pytest.mark.parametrize(
+    ("saved", "flow"),
+    [
+        (own("DDIMScheduler"), True),
+        (own("EulerDiscreteScheduler"), True),
+        (diffusers.FlowMatchEulerDiscreteScheduler(), False),
+        (diffusers.FlowMatchHeunDiscreteScheduler(), False),
+    ],
+)
+def test_a_checkpoints_scheduler_for_networks_of_another_kind_is_refused(saved, flow):
+    """It would step without an error, to pictures that look like those of a bad model."""
+    words = f"must be one for .*, as Some Family, found {type(saved).__name__}: correct scheduler_config.json"
+    with pytest.raises(sld.InputError, match=words):
+        schedulers.check_kind(saved, flow, "Some Family")
+    schedulers.check_kind(saved, not flow, "Some Family")
+
+
+FLOW_OF_UNIPC = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+
+
+def test_by_name_a_flow_keeps_its_shift_whatever_scheduler_it_was_saved_with():
+    saved = diffusers.UniPCMultistepScheduler(**FLOW_OF_UNIPC, flow_shift=3.0)
+    schedulers.check_kind(saved, True, "Some Family")
+    made, plain = make_scheduler("euler", saved), diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    for scheduler in (made, plain):
+        scheduler.set_timesteps(5)
+    assert torch.equal(made.sigmas, plain.sigmas)
