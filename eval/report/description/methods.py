@@ -56,7 +56,7 @@ def _definition(description: Mapping[str, Any]) -> str:
         if preset is None
         else [_preset(preset), _concept(description.get("concept", sld.CONCEPT)), _space(description)]
     )
-    parts += [f"negative prompt {_quoted(negative)}"] if negative else []
+    parts += [f"negative prompt {_quoted(negative)}"] if negative is not None else []
     parts += [f"prefix {_quoted(prefix)}"] if prefix else []
     return "; ".join(filter(None, parts))
 

@@ -40,6 +40,8 @@ def test_each_method_of_ones_own_is_said_in_full_and_those_of_sld_by_name():
             "the paper's concept",
         ),
         (sld.Method("x", prefix="a" * 300), f"prefix '{'a' * 199}…'"),
+        # For SDXL an empty text is another input than none.
+        (sld.Method("x", negative_prompt="", prefix="a "), "negative prompt ''; prefix 'a '"),
         ({"name": "x", "preset": {"class": "Mine", "source_sha256": "ab", "warmup_steps": 3}}, "Mine (warmup_steps 3)"),
     ],
 )
