@@ -19,6 +19,7 @@ from sld.checkpoints.precision import dtypes
 from sld.checkpoints.pretrained import pretrained
 from sld.checkpoints.tokenizer import write_clip_tokenizer
 from sld.checkpoints.weights_check import check_components
+from sld.models.networks import placed
 from sld.models.text import read_tokenizers
 
 # Components as Stable Diffusion 3 has them.
@@ -143,6 +144,16 @@ def test_layers_stay_in_float32_where_their_library_keeps_them_so(folder, dtype)
         assert dtypes(model, dtype) == {name: x.dtype for name, x in upstream.state_dict().items()}
         kept = {name for name, kept in dtypes(model, dtype).items() if kept != dtype}
         assert bool(kept) == (part == "text_encoder_3" and dtype == torch.float16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_placed_model_computes_as_one_that_its_library_loaded_in_that_precision(folder, dtype):
+    upstream = T5EncoderModel.from_pretrained(folder / "text_encoder_3", dtype=dtype).eval()
+    own = placed(load(folder)["text_encoder_3"], torch.device("cpu"), dtype)
+    assert {n: x.dtype for n, x in own.state_dict().items()} == {n: x.dtype for n, x in upstream.state_dict().items()}
+    numbers = torch.tensor([[4, 7, 5, 1]])
+    with torch.no_grad():
+        assert torch.equal(own(numbers)[0], upstream(numbers)[0])
 
 
 def test_a_layer_that_stays_in_float32_may_hold_what_half_precision_cannot(copy, folder):

@@ -207,6 +207,36 @@ def test_a_part_comes_from_a_repository_and_nothing_else_of_it(checkpoint, hub, 
     assert fetched[repository] == needed
 
 
+def test_a_repository_without_the_part_is_refused(checkpoint, hub):
+    origin, _ = hub
+    shutil.copytree(checkpoint / "unet", origin / "org/vae" / "unet")
+    message = refusal(checkpoint, parts={"vae": "org/vae"})
+    assert str(origin.parent / "cache/org/vae" / COMMIT) in message
+
+
+def test_a_hub_s_model_of_another_family_is_refused_before_its_weights_are_downloaded(xl, hub):
+    origin, fetched = hub
+    shutil.copytree(xl[0], origin / "org/xl")
+    assert refusal("org/xl", parts={"transformer": xl[0] / UNET}).endswith("leave transformer= out")
+    assert fetched["org/xl"] == {"model_index.json", "unet/config.json"}
+
+
+def test_flux_is_refused_for_its_guidance_and_not_for_its_name(tmp_path):
+    (tmp_path / "transformer").mkdir()
+    index = {"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    for embeds, words in ((True, "distilled (guidance_embeds=True)"), (False, "found FluxPipeline")):
+        (tmp_path / "transformer/config.json").write_text(json.dumps({"guidance_embeds": embeds}))
+        assert words in refusal(tmp_path)
+
+
+def test_a_model_for_another_task_is_refused_in_every_family(xl, tmp_path):
+    folder = shutil.copytree(xl[0], tmp_path / "inpainting")
+    config = json.loads((folder / "unet/config.json").read_text())
+    (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": 9}))
+    assert "found one with 9 input channels for 4" in refusal(folder)
+
+
 @pytest.mark.parametrize(
     ("file", "change", "words"),
     [
