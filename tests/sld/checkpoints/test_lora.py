@@ -305,3 +305,23 @@ def test_a_lora_in_the_hubs_cache_is_found_by_id_and_path(unet_pairs, saved, tmp
         assert file_name(Lora(given)) == lora.path.name
     assert "found no such file at" in refusal(f"org/name@{commit}:inner")
     assert "must be a checkpoint on the hub" in refusal("org/another")
+
+
+def test_pictures_are_those_of_diffusers_pipeline_with_the_lora_beside_its_weights(
+    checkpoint, unet_pairs, text_pairs, saved
+):
+    path = saved(LAYOUTS.kohya(unet_pairs, text_pairs))
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        checkpoint, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    )
+    pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config)
+    for part in (pipeline.unet, pipeline.text_encoder):
+        part.double()
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.load_lora_weights(path.parent, weight_name=path.name)
+    noise = torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    options = {"num_inference_steps": 3, "output_type": "latent", "cross_attention_kwargs": {"scale": 0.5}}
+    reference = pipeline("a cat", latents=noise.clone(), guidance_scale=7.5, **options).images
+    model = sld.load_model(checkpoint, dtype="float64", scheduler="ddim", lora=sld.Lora(path, 0.5))
+    ours = sld.sample(model, ["a cat"], ["baseline"], 7.5, 3, noise=noise, decode=False).latents["baseline"]
+    assert (ours - reference).abs().max() / reference.std() < 1e-7
