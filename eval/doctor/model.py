@@ -29,7 +29,7 @@ from sld.checkpoints.family import Family
 from sld.checkpoints.lora_files import lora_names
 from sld.checkpoints.marks import Marks
 from sld.models.text import read_tokenizers
-from sld.schedulers import make_scheduler, read_scheduler
+from sld.schedulers import check_kind, make_scheduler, read_scheduler
 from sld.stepping import check_steps
 
 
@@ -137,6 +137,7 @@ def _weights(chosen: ModelSettings) -> tuple[Path, list[Path]]:
 def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
     """Check the scheduler that the run would use, and whether it can take that many steps."""
     own, marks, family = _own_scheduler(chosen)
+    check_kind(own, family.model.flow, family.title)
     used = make_scheduler(protocol.scheduler, own, family.model.standard, family.model.fixed)
     name = type(used).__name__
     marks.check(used)

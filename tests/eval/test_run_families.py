@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import shutil
 
 import in_process
 import pytest
@@ -58,3 +59,22 @@ def test_the_doctor_knows_the_family(run_of):
     done = in_process.run("eval.doctor", *words[:-1], "out=null", "measure=false")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FlowMatchEulerDiscreteScheduler, 3 steps" in done.stdout
+
+
+def test_a_size_that_the_family_lacks_is_refused_while_the_directory_is_empty(run_of, tmp_path):
+    _, words = run_of("stable-diffusion-3")
+    refused = in_process.run("eval.run", *words[:-1], f"out={tmp_path / 'new'}", "model.size=[64,72]")
+    assert (refused.returncode, "width must be a multiple of 16 pixels, found 72" in refused.stderr) == (2, True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_doctor_refuses_a_scheduler_of_another_kind_as_a_run_does(run_of, tmp_path):
+    _, words = run_of("stable-diffusion-3")
+    (folder,) = (word.removeprefix("model.path=") for word in words if word.startswith("model.path="))
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    index = copy / "model_index.json"
+    index.write_text(index.read_text().replace("FlowMatchEulerDiscreteScheduler", "DDIMScheduler"))
+    words = [*words[:-1], "out=null", f"model.path={copy}"]
+    sentence = "must be one for flow matching, as Stable Diffusion 3 or 3.5, found DDIMScheduler"
+    assert sentence in in_process.run("eval.doctor", *words, "measure=false").stdout
+    assert sentence in in_process.run("eval.run", *words[:-2], words[-1], f"out={tmp_path / 'new'}").stderr
