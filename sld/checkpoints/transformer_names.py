@@ -58,6 +58,8 @@ def pieces(name: str, config: Mapping[str, Any]) -> Iterator[Piece]:
         name: of the weight, such as `joint_blocks.0.x_block.attn.qkv.weight`.
         config: of an `SD3Transformer2DModel`.
     """
+    if name.startswith("pos_embed."):  # of diffusers, which has the positions one level lower
+        return
     module, _, kind = name.rpartition(".") if name != "pos_embed" else (name, "", "")
     tail = f".{kind}" if kind else ""
     if module in _EDGES:

@@ -116,6 +116,16 @@ def test_a_model_that_can_do_without_t5_is_loaded_without_it(tmp_path):
     assert {n: x for n, x in whole["weights"].items() if not n.startswith("text_encoder_3")} == described["weights"]
 
 
+@pytest.mark.parametrize("family", ["stable-diffusion-3", "pixart-sigma"])
+def test_a_whole_transformer_replaces_a_family_s(tmp_path, family):
+    base, other = (
+        sld.write_tiny_checkpoint(tmp_path / name, family=family, width=8, text_width=16, seed=seed)
+        for seed, name in enumerate(("base", "other"))
+    )
+    audit = sld.load_model(base, parts={"transformer": other}).describe()["replaced"]["transformer"]
+    assert audit["given"] == audit["used"] == audit["of"]
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_file_without_a_vae_is_completed_by_one(pair, saved, whole):
     folder, file, config = pair

@@ -80,5 +80,7 @@ def test_only_names_of_the_original_layout_have_pieces(transformer, original):
     shared = {"context_embedder.weight", "context_embedder.bias"}
     assert all(is_original(name) for name in original.keys() - shared)
     assert not any(is_original(name) for name in transformer.state_dict())
+    pieces_of_own = {name: list(pieces(name, transformer.config)) for name in transformer.state_dict()}
+    assert {name for name, of_it in pieces_of_own.items() if of_it} == shared
     for name in ("joint_blocks.0.y_block.attn.qkv.weight", "joint_blocks.0.x_block.attn.weight", "final_layer.weight"):
         assert list(pieces(name, transformer.config)) == []
