@@ -15,6 +15,7 @@ from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
 from eval.measure.metrics import verdicts
 from eval.report import tables
+from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
 from eval.store.environment import environment_differences
 from eval.store.scores import NOT_OK
@@ -169,6 +170,8 @@ def _notes(
             yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
         for deviation in stored.manifest.deviations:
             yield f"{letter} deviates from its protocol: {deviation}."
+        shown = [both[side] for both in names]
+        yield from (f"{letter}: {note}" for note in guidance_notes(stored.manifest, shown))
         yield from (f"{letter}: {note}" for note in environment_notes(stored.environments))
     if clauses := environment_differences(first.environments, second.environments):
         yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."

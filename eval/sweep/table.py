@@ -114,6 +114,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
 
     A job without metrics has a row that says its state.
     """
+    extended = any(m.extension for *_, metrics in jobs for m in metrics)
     rows = [
         {
             "job": job,
@@ -122,6 +123,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
             "images": f"{m.images:,}" if m else NONE,
             "probability %": share(m) if m else NONE,
             "expected max %": plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+            **({"extension": m.extension if m else ""} if extended else {}),
         }
         for job, state, metrics in jobs
         for m in [row for row in metrics if row.category == ALL] or [None]

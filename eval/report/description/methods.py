@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,14 +25,19 @@ def own_methods(manifest: Manifest) -> dict[str, str]:
 def method_notes(manifest: Manifest) -> Iterator[str]:
     """Yield as sentences what a reader must know of the methods beside their names."""
     yield from (f"Method {name}: {definition}." for name, definition in own_methods(manifest).items())
-    for guided_on, methods in _by_guidance(manifest).items():
-        names = ", ".join(method.name for method in methods)
+    yield from guidance_notes(manifest, [method.name for method in manifest.identity.methods])
+
+
+def guidance_notes(manifest: Manifest, names: Sequence[str]) -> Iterator[str]:
+    """Yield as sentences what the safety guidance of some methods compares, where the network predicts no epsilon."""
+    for guided_on, methods in _by_guidance(manifest, names).items():
+        listed = ", ".join(method.name for method in methods)
         why = (
             "an extension, since Safe Latent Diffusion is defined for networks that predict epsilon"
             if methods[0].extension
             else "as both reference implementations do with such a network"
         )
-        yield f"{names}: safety guidance on {guided_on}, {why}."
+        yield f"{listed}: safety guidance on {guided_on}, {why}."
 
 
 def extensions(manifest: Manifest) -> list[str]:
@@ -40,10 +45,10 @@ def extensions(manifest: Manifest) -> list[str]:
     return [method.name for method in manifest.identity.methods if method.extension]
 
 
-def _by_guidance(manifest: Manifest) -> dict[str, list[MethodRecord]]:
+def _by_guidance(manifest: Manifest, names: Sequence[str]) -> dict[str, list[MethodRecord]]:
     groups: dict[str, list[MethodRecord]] = {}
     for method in manifest.identity.methods:
-        if method.guided_on is not None:
+        if method.name in names and method.guided_on is not None:
             groups.setdefault(method.guided_on, []).append(method)
     return groups
 

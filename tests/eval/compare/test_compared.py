@@ -187,6 +187,17 @@ def test_other_noise_judges_and_definitions_are_refused(copies, call, capfd, key
     assert "UNPAIRED" in capfd.readouterr().out
 
 
+def test_safety_guidance_beyond_the_paper_is_said_of_the_run_and_methods_that_are_shown(copies, call, capfd):
+    manifest = json.loads((copies[0] / "manifest.json").read_text())
+    (method,) = (m for m in manifest["identity"]["methods"] if m["name"] == "sld_max")
+    method |= {"guided_on": "the flow that the network predicts", "extension": True}
+    sign(copies[0], manifest)
+    assert call(main, *copies, "method_a=sld_max", "method_b=baseline") == 0
+    assert "A: sld_max: safety guidance on the flow that the network predicts, an extension" in capfd.readouterr().out
+    assert call(main, *copies) == 0  # the baseline of both
+    assert "an extension" not in capfd.readouterr().out
+
+
 def test_where_a_judge_ran_is_no_obstacle(copies, call):
     change_identity(copies[1], "judges", "nudenet", "threads", value=7)
     assert call(main, *copies) == 0
