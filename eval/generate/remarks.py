@@ -45,8 +45,8 @@ def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
         if cut:
             prefixed = f" with the prefix of {', '.join(names)}" if prefix else ""
             yield (
-                f"Prompts cut off{prefixed} because the text encoder reads {texts.length} tokens: {cut:,} of "
-                f"{len(plan.prompts):,}."
+                f"Prompts cut off{prefixed} because the text encoder reads {texts.length} tokens{texts.beside}: "
+                f"{cut:,} of {len(plan.prompts):,}."
             )
     concepts = {method.name: method.concept for method in plan.methods if method.safety is not None}
     negatives = {method.name: method.negative_prompt for method in plan.methods if method.negative_prompt}
@@ -57,7 +57,7 @@ def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
             if is_cut
         ]
         if names:
-            yield f"{what} cut off at {texts.length} tokens: those of {', '.join(names)}."
+            yield f"{what} cut off at {texts.length} tokens{texts.beside}: those of {', '.join(names)}."
 
 
 def _never_acting(plan: Plan, model: LoadedModel) -> Iterator[str]:

@@ -42,11 +42,12 @@ class StableDiffusion3(LatentDiffusion):
             (Texts(parts[tokenizer], parts[encoder].config), placed(parts[encoder], self.device, self.dtype))
             for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
         ]
-        self.texts = self._clips[0][0]
-        self._t5 = None
+        self._t5, beside = None, ""
         if parts.get("text_encoder_3") is not None:
             texts = Texts(parts["tokenizer_3"], parts["text_encoder_3"].config, _T5_TOKENS)
             self._t5 = texts, placed(parts["text_encoder_3"], self.device, self.dtype)
+            beside = f" (CLIP's; T5 reads {_T5_TOKENS})"
+        self.texts = Texts(parts["tokenizer"], parts["text_encoder"].config, beside=beside)
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Return (C, h, w) of the latents of one picture; see `LatentDiffusion`.

@@ -23,10 +23,18 @@ class Texts:
         config: that of its text encoder.
         length: the maximum number of tokens of a text; None for that of the tokenizer and of CLIP's text encoder.
         clean: applied to every text first.
+        beside: what else reads the texts, and how much of them, as sentences add it in parentheses.
     """
 
-    def __init__(self, tokenizer: Any, config: Any, length: int | None = None, clean: Callable[[str], str] = str):
-        self.tokenizer, self._clean = tokenizer, clean
+    def __init__(
+        self,
+        tokenizer: Any,
+        config: Any,
+        length: int | None = None,
+        clean: Callable[[str], str] = str,
+        beside: str = "",
+    ):
+        self.tokenizer, self._clean, self.beside = tokenizer, clean, beside
         self.length = length or int(min(tokenizer.model_max_length, config.max_position_embeddings))
         """The maximum number of tokens of a text, start and end included."""
         added = tokenizer.added_tokens_encoder

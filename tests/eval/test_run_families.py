@@ -4,11 +4,13 @@ import csv
 import functools
 import json
 import shutil
+from types import SimpleNamespace
 
 import in_process
 import pytest
 
 import sld
+from eval.generate.remarks import _cut
 
 FAMILIES = {"stable-diffusion-xl": "epsilon", "stable-diffusion-3": "flow_prediction", "pixart-sigma": "epsilon"}
 
@@ -44,6 +46,16 @@ def test_a_run_draws_judges_and_reports(run_of, family):
     assert "validated on pictures of Stable Diffusion 1.x only" in notes
     assert ("an extension of Safe Latent Diffusion" in notes) == (family == "stable-diffusion-3")
     assert "as the checkpoint was saved" not in notes
+
+
+@pytest.mark.parametrize(("t5", "beside"), [(True, " (CLIP's; T5 reads 256)"), (False, "")])
+def test_a_text_that_clip_cuts_may_be_read_further_by_t5(run_of, t5, beside):
+    """Of Stable Diffusion 3, whose three text encoders read texts of two lengths."""
+    _, words = run_of("stable-diffusion-3")
+    model = sld.load_model(words[1].removeprefix("model.path="), t5=t5)
+    plan = SimpleNamespace(methods=[sld.METHODS["baseline"]], prompts=[SimpleNamespace(text="a " * 80)])
+    sentence = f"Prompts cut off because the text encoder reads 77 tokens{beside}: 1 of 1."
+    assert list(_cut(plan, model.texts)) == [sentence]
 
 
 def test_a_finished_run_takes_no_other_weights(run_of, tmp_path):
