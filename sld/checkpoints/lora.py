@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,9 @@ from sld.errors import InputError, first_line, first_three
 _ADAPTER = "lora"
 # torch's words in load_state_dict.
 _MISMATCH = re.compile(r"size mismatch for (\S+): .*? torch\.Size\((.*?)\) from checkpoint, .*? torch\.Size\((.*?)\)")
+# transformers', which it logs before it raises an error that only refers to them.
+_REPORTED = re.compile(r"(\S+) *\| .*? ckpt: torch\.Size\((.*?)\) vs model: ?torch\.Size\((.*?)\)")
+_REPORTS = "transformers.integrations.peft"
 _PREFIXES = "unet., transformer., text_encoder. or lora_unet_, lora_te_"
 
 
@@ -56,7 +59,7 @@ def fuse(
     for module in modules.values():
         # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
         torch.nn.Module.to(module, torch.float64 if dtype == torch.float64 else torch.float32)
-    with _silent():
+    with _silent() as reports:
         try:
             if lora.alphas:
                 loader.load_lora_weights(tensors, adapter_name=_ADAPTER)
@@ -64,8 +67,8 @@ def fuse(
                 loader.load_lora_weights(lora.path.parent, weight_name=lora.path.name, adapter_name=_ADAPTER)
         except Exception as error:  # a foreign LoRA makes diffusers and peft raise nearly anything
             raise InputError(
-                f"{lora.path} must be a LoRA for this checkpoint, found {_in_words(error)}: choose the LoRA of the "
-                "matching base checkpoint"
+                f"{lora.path} must be a LoRA for this checkpoint, found {_in_words(error, reports)}: choose the LoRA "
+                "of the matching base checkpoint"
             ) from error
         _check_all_loaded(tensors, modules, lora)
         audits = _fused(loader, modules, lora, len(tensors))
@@ -84,19 +87,28 @@ def fuse(
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress what the libraries print of a LoRA that does not fit, which is an error here."""
+def _silent() -> Iterator[list[str]]:
+    """Suppress what the libraries print of a LoRA that does not fit, which is an error here; yield what one reports."""
     import diffusers
 
-    with quiet(), warnings.catch_warnings():
+    reports: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        reports.append(record.getMessage())
+        return False
+
+    with quiet(), warnings.catch_warnings(), contextlib.ExitStack() as undo:
         warnings.simplefilter("ignore")
         diffusers.utils.logging.set_verbosity(logging.CRITICAL)
-        yield
+        logging.getLogger(_REPORTS).addFilter(keep)
+        undo.callback(logging.getLogger(_REPORTS).removeFilter, keep)
+        yield reports
 
 
-def _in_words(error: Exception) -> str:
-    """Return what diffusers or peft say of a LoRA that they cannot load: shapes that differ, if they name any."""
-    shapes = [f"{name!r}: {ours} for {base}" for name, ours, base in _MISMATCH.findall(str(error))]
+def _in_words(error: Exception, reports: Sequence[str]) -> str:
+    """Return what libraries say of a LoRA that they cannot load: shapes that differ, if they name any."""
+    differing = _MISMATCH.findall(str(error)) or _REPORTED.findall("\n".join(reports))
+    shapes = [f"{name!r}: {ours} for {base}" for name, ours, base in differing]
     if shapes:
         return f"{len(shapes)} weights of another shape ({first_three(shapes)})"
     return f"one that diffusers cannot load ({type(error).__name__}: {first_line(error)})"
