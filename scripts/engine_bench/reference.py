@@ -67,7 +67,8 @@ class Reference:
         """Return the FLOP of one evaluation."""
         latents = torch.zeros(1, *self.model.latent_shape(self.world.side, self.world.side))
         latents = latents.to(self.world.device, self.model.dtype)
-        text = self.model._encode_one("")
+        width = self.model.unet.config.cross_attention_dim
+        text = torch.zeros(1, self.model.texts.length, width).to(latents)
         return meter.flops(lambda: self.model.unet(latents, torch.tensor(500, device=latents.device), text))
 
     @torch.no_grad()
