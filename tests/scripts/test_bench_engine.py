@@ -27,7 +27,7 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     evaluations = {name: row["evaluations per five"] for name, row in rows.items()}
     naive, shared = "ours, nothing shared, batch 2", "+ trajectories and states shared"
     assert (evaluations["R2: diffusers, ten images per prompt"], evaluations[naive]) == ("126", "126")
-    # All together; then max on its own; in the last call strong too, and those that have not acted by then need no concept.
+    # All together; then max on its own; in the last call strong too, and who has not acted by then needs no concept.
     assert evaluations[shared] == str(3 + 7 * (3 + 3) + (2 + 3 + 3))
     assert int(evaluations["+ reuse 2"]) < 53
     assert rows["+ reuse 2"]["kind"] == "lossy"
