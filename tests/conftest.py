@@ -13,6 +13,7 @@ from eval.base.garbage import collect_seldom
 # Set before any library reads them: nothing in a test may reach a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of a test that has several do not spin on busy cores
 
 collect_seldom()  # as commands do, before anything heavy is imported
 

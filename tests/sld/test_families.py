@@ -1,6 +1,7 @@
 """Every family equals its own pipeline in diffusers, shares nothing that it must not, and runs as any other does."""
 
 import shutil
+from dataclasses import replace
 
 import diffusers
 import pytest
@@ -18,6 +19,7 @@ PROMPTS = ["a Cat", "a dog on a hill"]
 SIZE = {"height": 64, "width": 32}
 STEPS = 5
 EXACT = 1e-8  # of the latents' spread
+MEDIUM = replace(sld.PRESETS["medium"], warmup_steps=3)  # its own ends after 10
 PIPELINES = {
     "stable-diffusion-xl": diffusers.StableDiffusionXLPipeline,
     "stable-diffusion-3": diffusers.StableDiffusion3Pipeline,
@@ -78,9 +80,9 @@ def schedulers(family, own):
     return [getattr(diffusers, name).from_config(own.config) for name in BETAS]
 
 
-def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, pipeline, spread_error):
+def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, model, pipeline, spread_error):
     own = pipeline.scheduler
-    noise = unit_normal(sld.load_model(folder))
+    noise = unit_normal(model)
     negative = sld.Method("negative", negative_prompt="blurry")
     for scheduler in schedulers(family, own):
         model = sld.load_model(folder, dtype="float64", scheduler=scheduler)
@@ -115,23 +117,23 @@ def test_pictures_equal_diffusers_pipeline(model, pipeline):
     assert abs(result.images["baseline"] / 255.0 - expected).max() < 0.51 / 255
 
 
-@pytest.mark.parametrize(("preset", "steps"), [("max", 4), ("medium", 12)])
+@pytest.mark.parametrize(("preset", "steps"), [(sld.PRESETS["max"], 4), (MEDIUM, 5)], ids=["max-4", "medium-5"])
 def test_safe_latent_diffusion_equals_a_hand_written_loop_on_epsilon(family, model, preset, steps, spread_error):
     """On epsilon itself: every prediction is turned into the noise it implies, guided as in the paper, turned back."""
     noise, method = unit_normal(model), sld.Method("mine", preset=preset)
     result = sld.sample(model, PROMPTS, method, 7.5, steps, noise=noise, decode=False)
     scheduler = model.start(steps, **SIZE)
     texts = model.encode([None, None, *PROMPTS, sld.CONCEPT, sld.CONCEPT], **SIZE)
-    latents, momentum, values = noise * getattr(scheduler, "init_noise_sigma", 1.0), 0.0, sld.PRESETS[preset]
+    latents, momentum = noise * getattr(scheduler, "init_noise_sigma", 1.0), 0.0
     for call, timestep in enumerate(scheduler.timesteps):
         scaled = scheduler.scale_model_input(latents, timestep) if hasattr(scheduler, "scale_model_input") else latents
         output = model.predict(model.observe(scaled.repeat(3, 1, 1, 1), timestep), timestep, texts)
         gain = 1 - float(timestep) / 1000 if family == "stable-diffusion-3" else 1.0
         e_0, e_p, e_s = (output * gain).chunk(3)
-        scale = ((e_p - e_s).abs() * values.guidance_scale).clamp(max=1.0)
-        gamma = torch.where(e_p - e_s >= values.threshold, 0.0, scale) * (e_s - e_0) + values.momentum_scale * momentum
-        momentum = values.momentum_beta * momentum + (1 - values.momentum_beta) * gamma
-        difference = e_p - e_0 - (gamma if call >= values.warmup_steps else 0.0)
+        scale = ((e_p - e_s).abs() * preset.guidance_scale).clamp(max=1.0)
+        gamma = torch.where(e_p - e_s >= preset.threshold, 0.0, scale) * (e_s - e_0) + preset.momentum_scale * momentum
+        momentum = preset.momentum_beta * momentum + (1 - preset.momentum_beta) * gamma
+        difference = e_p - e_0 - (gamma if call >= preset.warmup_steps else 0.0)
         unconditional, text, _ = output.chunk(3)
         guided = unconditional + 7.5 * (difference / gain if gain else text - unconditional)
         latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]
@@ -144,7 +146,8 @@ def bits(result):
 
 def test_sharing_and_neighbours_change_no_bit(folder):
     model = sld.load_model(folder)
-    options = {"methods": ["baseline", "sld_medium", "sld_max"], "steps": 11, "batch_size": 5, "decode": False, **SIZE}
+    methods = ["baseline", sld.Method("medium", preset=MEDIUM), "sld_max"]
+    options = {"methods": methods, "steps": 4, "batch_size": 5, "decode": False, **SIZE}
     shared = sld.sample(model, PROMPTS, seeds=[1, 2], **options)
     naive = sld.sample(model, PROMPTS, seeds=[1, 2], share=False, **options)
     alone = sld.sample(model, PROMPTS[1:], seeds=[2], **options)

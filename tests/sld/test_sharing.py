@@ -47,6 +47,7 @@ def test_sharing_is_exact_for_mixed_warm_ups_concepts_and_negative_prompts(check
         sld.Method("never", preset=sld.SafetyPreset(99, 500, 0.0, 0.5, 0.5)),
     ]
     options = {"guidance_scale": [7.5, 1.0, 12.0], "steps": 8, "seeds": [1, 2, 3], "batch_size": 4}
+    options |= {"height": 32, "width": 32}
     first = sld.sample(model, ["a cat", "", "a dog"], methods, **options)
     second = sld.sample(model, ["a cat", "", "a dog"], methods, share=False, **options)
     assert bits(first) == bits(second)
@@ -75,7 +76,7 @@ def test_methods_that_agree_are_sampled_once(model):
 def test_a_row_depends_on_no_neighbour(checkpoint, dtype):
     model = sld.load_model(checkpoint, dtype=dtype, scheduler="ddim")
     prompts, seeds = ["a cat", "a house by the sea", "", "fog", "a dog"], [5, 6, 7, 8, 9]
-    options = {"methods": ["baseline", "sld_max"], "steps": 6, "batch_size": 4}
+    options = {"methods": ["baseline", "sld_max"], "steps": 6, "batch_size": 4, "height": 32, "width": 32}
     together = sld.sample(model, prompts, seeds=seeds, **options)
     order = [3, 0, 4, 2, 1]
     permuted = sld.sample(model, [prompts[i] for i in order], seeds=[seeds[i] for i in order], **options)
@@ -87,6 +88,11 @@ def test_a_row_depends_on_no_neighbour(checkpoint, dtype):
         assert all((together.images[name][i] == alone[i].images[name][0]).all() for i in range(5))
 
 
+@pytest.fixture(scope="module")
+def wide_model(wide_checkpoint):
+    return sld.load_model(wide_checkpoint, scheduler="ddim")
+
+
 @pytest.fixture(params=[2, 3])
 def threads(request):
     torch.set_num_threads(request.param)
@@ -94,9 +100,9 @@ def threads(request):
     torch.set_num_threads(1)
 
 
-def test_sharing_and_neighbours_change_no_bit_with_several_threads(wide_checkpoint, threads):
+def test_sharing_and_neighbours_change_no_bit_with_several_threads(wide_model, threads):
     options = {"methods": ["baseline", "sld_max"], "steps": 2, "batch_size": 5}
-    model, prompts = sld.load_model(wide_checkpoint, scheduler="ddim"), ["a cat", "a house by the sea"]
+    model, prompts = wide_model, ["a cat", "a house by the sea"]
     shared = sld.sample(model, prompts, seeds=[1, 2], **options)
     naive = sld.sample(model, prompts, seeds=[1, 2], share=False, **options)
     alone = sld.sample(model, prompts[1:], seeds=[2], **options)
@@ -108,8 +114,8 @@ def test_sharing_and_neighbours_change_no_bit_with_several_threads(wide_checkpoi
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 6, 7, 16])
-def test_a_prediction_does_not_depend_on_its_place_in_the_batch(wide_checkpoint, batch_size):
-    model = sld.load_model(wide_checkpoint)
+def test_a_prediction_does_not_depend_on_its_place_in_the_batch(wide_model, batch_size):
+    model = wide_model
     latents = torch.randn(1, 4, 8, 8).expand(batch_size, -1, -1, -1).contiguous()
     texts = [model.encode(["a cat"], 64, 64)[0].expand(batch_size, -1, -1).contiguous()]
     torch.set_num_threads(2)
@@ -174,7 +180,7 @@ def test_a_text_is_encoded_once_a_run(model, monkeypatch):
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++"])
 def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(checkpoint, scheduler):
     model = sld.load_model(checkpoint, scheduler=scheduler)
-    options = {"steps": 20, "seeds": [1, 2], "guidance_scale": [7.5, 1.0], "decode": False}
+    options = {"steps": 17, "seeds": [1, 2], "guidance_scale": [7.5, 1.0], "decode": False, "height": 32, "width": 32}
     exact, first, two = (
         sld.sample(model, ["a cat", "fog"], FIVE, **options, **reuse) for reuse in ({}, {"reuse": 1}, {"reuse": 2})
     )

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import sld
+from sld.checkpoints.replaced import is_same
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -70,7 +71,10 @@ def roundings(base):
 
 
 def test_copies_of_the_base_are_refused_also_rounded_to_another_precision(checkpoint, base, saved):
-    for _, weights in roundings(base):
+    files = dict(roundings(base))
+    for weights in files.values():
+        assert all(is_same(value, base[name]) for name, value in weights.items())
+    for weights in (files["a part of the same"], files["in bfloat16"], files["of both kinds"]):
         with pytest.raises(sld.InputError, match=rf"found that all {len(weights)} equal them or are the same"):
             sld.load_model(checkpoint, unet=saved(weights))
 
@@ -87,8 +91,10 @@ def test_one_number_beyond_rounding_is_a_difference_in_each_precision(checkpoint
         changed = {name: value.clone() for name, value in weights.items()}
         name = next(iter(changed))
         changed[name].view(-1)[-1] += 1
-        described = sld.load_model(checkpoint, unet=saved(changed)).describe()["replaced"]["unet"]
-        assert described["different"] == 1
+        assert [key for key, value in changed.items() if not is_same(value, base[key])] == [name]
+    # The last is of both kinds.
+    described = sld.load_model(checkpoint, unet=saved(changed)).describe()["replaced"]["unet"]
+    assert described["different"] == 1
 
 
 def test_a_base_that_holds_no_numbers_measures_nothing(checkpoint, base, saved, tmp_path):

@@ -111,7 +111,9 @@ def test_weights_of_a_file_that_are_known_to_be_harmless_change_nothing(pair, tm
         assert all(torch.equal(own[name], reference[name]) for name in own)
 
 
-@pytest.mark.parametrize("name", SURPLUS)
+@pytest.mark.parametrize(
+    ("pair", "name"), [("sd2" if ".model." in n else "sd1", n) for n in SURPLUS], indirect=["pair"]
+)
 def test_a_weight_of_a_file_without_a_place_is_refused(pair, tmp_path, name):
     _, file, config = pair
     path = tmp_path / "more.safetensors"
@@ -125,6 +127,7 @@ def test_a_weight_of_a_file_without_a_place_is_refused(pair, tmp_path, name):
     assert f"({name!r}): " in str(caught.value)
 
 
+@pytest.mark.parametrize("pair", ["sd1"], indirect=True)
 @pytest.mark.parametrize("channels", [9, 5, 7], ids=["inpainting", "depth", "upscaler"])
 def test_a_file_of_another_kind_of_model_is_told_by_its_channels_and_no_configuration_is_advised(
     pair, tmp_path, channels
