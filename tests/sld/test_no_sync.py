@@ -4,6 +4,7 @@ There need be no device: on torch's `meta` device tensors have shapes and no val
 the host raises. What the host sends to the device is watched, for a blocking copy waits for all that is queued there.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import pytest
@@ -87,8 +88,9 @@ def sampled(model, methods, steps, monkeypatch):
     return calls, sent, stopped
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def device_model(checkpoint):
+    @functools.cache
     def load(scheduler):
         model = sld.load_model(checkpoint, scheduler=scheduler)
         for module in (model.unet, model.vae, model.text_encoder):
