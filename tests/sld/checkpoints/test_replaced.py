@@ -110,17 +110,17 @@ def test_new_weights_that_are_no_numbers_are_refused(checkpoint, saved):
         sld.load_model(checkpoint, unet=saved({"conv_in.bias": torch.full((8,), float("nan"))}))
 
 
-@pytest.mark.parametrize("changes", [{"attention_head_dim": 4}, {"norm_num_groups": 4}, {"act_fn": "gelu"}])
-def test_a_folder_whose_unet_computes_otherwise_is_refused(checkpoint, base, tmp_path, changes):
+def test_a_folder_whose_unet_computes_otherwise_is_refused(checkpoint, base, tmp_path):
     folder = shutil.copytree(checkpoint / "unet", tmp_path / "unet")
     save_file({name: value + 1 for name, value in base.items()}, folder / "diffusion_pytorch_model.safetensors")
     assert sld.load_model(checkpoint, unet=folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"attention_head_dim": [2, 2]}))
     assert sld.load_model(checkpoint, unet=folder)  # the same for each block
-    (folder / "config.json").write_text(json.dumps(config | changes))
-    with pytest.raises(sld.InputError, match=f"found {next(iter(changes))}="):
-        sld.load_model(checkpoint, unet=folder)
+    for name, value in {"attention_head_dim": 4, "norm_num_groups": 4, "act_fn": "gelu"}.items():
+        (folder / "config.json").write_text(json.dumps(config | {name: value}))
+        with pytest.raises(sld.InputError, match=f"found {name}="):
+            sld.load_model(checkpoint, unet=folder)
 
 
 def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint, saved, monkeypatch):
