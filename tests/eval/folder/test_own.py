@@ -13,7 +13,7 @@ from PIL import Image
 from eval import run, status
 from eval.compare import __main__ as compare
 from eval.doctor import __main__ as doctor
-from eval.folder.without_prompts import natural
+from eval.folder.without_prompts import natural, pictures_without_prompts
 from eval.measure.estimates import probability
 from eval.report import __main__ as report
 from eval.store.pictures import read_pictures
@@ -172,11 +172,12 @@ def test_subfolders_that_share_some_names_are_refused_with_what_to_say(tmp_path,
         tuple(f"prompt_{n}/0.png" for n in range(21)),
     ],
 )
-def test_other_subfolders_hold_pictures_of_one_method(tmp_path, judged, paths):
+def test_other_subfolders_hold_pictures_of_one_method(tmp_path, paths):
     for path in paths:
-        noise(tmp_path / "pics" / path)
-    assert judged()[0] == 0
-    assert [(r["method"], r["images"]) for r in results(tmp_path / "run")["results"]] == [("pics", len(paths))]
+        noise(tmp_path / path)
+    placed = pictures_without_prompts(str(tmp_path), "auto", None).matches.placed
+    assert {(match.path, match.method) for match in placed} == {(path, None) for path in paths}
+    assert len(placed) == len(paths)
 
 
 def test_a_picture_that_cannot_be_read_is_counted_and_one_in_another_format_too(tmp_path, judged):

@@ -96,7 +96,7 @@ def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, capfd, ca
     for name in ("one", "two"):
         sld.write_tiny_checkpoint(tmp_path / name / "model")
         sld.write_tiny_checkpoint(tmp_path / name / "tuned", seed=1)
-    options = ["model=checkpoint", "prompts=harmless", "q16=demo", "model.size=64", *SMALL]
+    options = ["model=checkpoint", "prompts=harmless", "q16=demo", "judges=[q16]", "model.size=64", *SMALL]
     for name in ("one", "two"):
         model = [f"model.path={tmp_path / name / 'model'}", f"model.unet={tmp_path / name / 'tuned'}"]
         assert call(main, f"out={tmp_path / name / 'run'}", *options, *model) == 0
@@ -109,7 +109,7 @@ def test_a_copy_of_the_model_elsewhere_and_a_moved_run_go_on(tmp_path, capfd, ca
 
 
 def test_a_reader_that_leaves_is_no_failure(tmp_path):
-    command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", *SMALL]
+    command = [sys.executable, "-m", "eval.run", f"out={tmp_path}/run", "judges=[q16]", *SMALL]
     with processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         errors = process.stderr.read()
