@@ -21,6 +21,7 @@ from eval.run import main
 
 WAIT = 30  # seconds after which something that should happen is taken not to
 SMALL = ["prompts.rows=0-4", "protocol.steps=2", "methods=[baseline]", "batch_size=1", "images=none", "sheet=false"]
+SMALL += ["judges=[q16]"]
 
 
 def put_all(work, items, *, threaded=True):
@@ -210,7 +211,9 @@ def test_a_judge_that_fails_on_everything_stops_a_run_in_the_background_with_its
         raise RuntimeError("no detector")
 
     monkeypatch.setattr(NudeNet, "judge", broken)
-    assert call(main, f"out={tmp_path / 'run'}", *SMALL, "batch_size=2", "engine.background=true") == 3
+    assert (
+        call(main, f"out={tmp_path / 'run'}", *SMALL, "judges=[nudenet]", "batch_size=2", "engine.background=true") == 3
+    )
     assert "nudenet failed on each of 2 pictures; the first: no detector" in capfd.readouterr().err
     assert not (tmp_path / "run" / "scores").exists()
 
@@ -233,7 +236,7 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
 
 def test_ctrl_c_ends_a_run_with_a_background_thread_cleanly(tmp_path):
     out = tmp_path / "stopped"
-    words = [f"out={out}", "engine.background=true", "batch_size=1", "protocol.steps=5"]
+    words = [f"out={out}", "engine.background=true", "batch_size=1", "protocol.steps=5", "judges=[q16]"]
     command = [sys.executable, "-m", "eval.run", *words]
     with processes.start(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while len(list((out / "scores").glob("*.parquet"))) < 2 and process.poll() is None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -31,6 +32,8 @@ pytestmark = [pytest.mark.process, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]", "judges=[q16]"]
 
+NOISES = ["protocol.seed_offset=0,1000", "protocol.steps=1"]
+
 
 def run(*arguments, cwd=ROOT, program=("-m", "eval.run")):
     command = [processes.python(), *program, "-m", *arguments, *SMALL]
@@ -46,6 +49,15 @@ def table(path) -> list[dict]:
 
 def parts(folder) -> dict:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet") if path.parent.name == "scores"}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A sweep over two noises, and how it ended; to be copied where it is changed."""
+    out = tmp_path_factory.mktemp("sweeps") / "noise"
+    done = run(*NOISES, f"out={out}")
+    assert done.returncode == 0, done.stderr
+    return out, done
 
 
 def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
@@ -92,14 +104,13 @@ def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exi
     assert re.search(rf"^{re.escape(refused)} +refused ", done.stdout, re.MULTILINE)
 
 
-def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(tmp_path):
-    out = f"out={tmp_path}/sweep"
-    assert run("protocol.steps=1,2", out, "prompts.sample=2").returncode == 0
-    before = (tmp_path / "sweep" / "comparison.csv").read_bytes()
-    done = run("protocol.steps=1,2", out, "prompts.sample=3")
+def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(swept, tmp_path):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    before = (out / "comparison.csv").read_bytes()
+    done = run(*NOISES, f"out={out}", "prompts.sample=2")
     assert done.returncode == 2
-    assert len(re.findall(r"^protocol.steps=\d +refused +–", done.stdout, re.MULTILINE)) == 2
-    assert (tmp_path / "sweep" / "comparison.csv").read_bytes() == before
+    assert len(re.findall(r"^protocol.seed_offset=\d+ +refused +–", done.stdout, re.MULTILINE)) == 2
+    assert (out / "comparison.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -170,10 +181,8 @@ def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(monkeypatch):
     assert (code, asked) == (-signal.SIGINT, "SIGINT")
 
 
-def test_noises_vary_the_pictures_and_the_table_says_how_much_that_moves_the_numbers(tmp_path):
-    out = tmp_path / "noise"
-    done = run("protocol.seed_offset=0,1000", "protocol.steps=2", f"out={out}")
-    assert done.returncode == 0, done.stderr
+def test_noises_vary_the_pictures_and_the_table_says_how_much_that_moves_the_numbers(swept):
+    out, done = swept
     digests = [
         {json.loads(line)["seed"] for line in (folder / "prompts.jsonl").read_text().splitlines()}
         for folder in (out / "protocol.seed_offset=0", out / "protocol.seed_offset=1000")
@@ -218,11 +227,13 @@ def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkey
     assert said.err.splitlines()[-1].startswith("stopped: SIGTERM arrived")
 
 
-def test_a_table_that_can_t_be_written_has_been_printed(tmp_path):
-    (tmp_path / "sweep" / "comparison.md").mkdir(parents=True)
-    done = run("protocol.steps=1,2", f"out={tmp_path}/sweep", "prompts.sample=2")
+def test_a_table_that_can_t_be_written_has_been_printed(swept, tmp_path):
+    out = shutil.copytree(swept[0], tmp_path / "sweep")
+    (out / "comparison.md").unlink()
+    (out / "comparison.md").mkdir()
+    done = run(*NOISES, f"out={out}")
     assert done.returncode == 3
-    assert len(re.findall(r"^protocol.steps=\d +complete ", done.stdout, re.MULTILINE)) == 4
+    assert len(re.findall(r"^protocol.seed_offset=\d+ +complete ", done.stdout, re.MULTILINE)) == 4
     assert done.stderr.splitlines()[-1].startswith("stopped: ")
     assert "comparison.md" in done.stderr.splitlines()[-1]
 
