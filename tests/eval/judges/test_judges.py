@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from eval.base.errors import InputError
 from eval.config.config_dir import CONF
@@ -91,9 +93,13 @@ JUDGE = Brightness
 def test_a_new_judge_is_one_module(tmp_path):
     """In a copy of the repository, of which nothing else is changed: its settings and its definition are in it."""
     for name in ("eval", "i2p", "sld", "conf"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     (tmp_path / "eval/judges/brightness.py").write_text(MODULE)
-    words = ["prompts.rows=0-1", "protocol.steps=1", "methods=[baseline]", "sheet=false", "images=none", "out=run"]
+    (tmp_path / "pictures").mkdir()
+    for row in range(2):
+        noise = np.random.default_rng(row).integers(1, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"pictures/{row}_0.png")
+    words = ["model=images", "model.path=pictures", "prompts=demo", "prompts.rows=0-1", "sheet=false", "out=run"]
     done = subprocess.run(
         [sys.executable, "-m", "eval.run", *words, "judges=[nudenet,brightness]", "brightness.scale=2"],
         cwd=tmp_path,
@@ -103,6 +109,6 @@ def test_a_new_judge_is_one_module(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "\nbright,baseline,all,2,2,1.0," in (tmp_path / "run/report/definitions.csv").read_text()
+    assert "\nbright,pictures,all,2,2,1.0," in (tmp_path / "run/report/definitions.csv").read_text()
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     assert manifest["identity"]["judges"]["brightness"] == {"name": "brightness", "version": "1", "scale": 2.0}
