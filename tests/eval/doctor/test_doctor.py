@@ -311,7 +311,7 @@ sys.meta_path.insert(0, Block())
 
 @pytest.mark.parametrize(
     ("missing", "line"),
-    [("nudenet", "nudenet"), ("onnxruntime", "nudenet"), ("hydra", "import"), ("numpy", "import"), ("torch", "device")],
+    [("hydra", "import"), ("numpy", "import"), ("torch", "device")],
 )
 def test_a_package_that_is_missing_is_a_line_and_no_traceback(tmp_path, missing, line):
     """Blocked from being imported, as uninstalling it here would be for every test."""
@@ -324,6 +324,18 @@ def test_a_package_that_is_missing_is_a_line_and_no_traceback(tmp_path, missing,
     assert table[line][0] == "missing", done.stdout
     assert missing in table[line][1]
     assert "pip install" in table[line][2] or table[line][2]
+
+
+@pytest.mark.parametrize("missing", ["nudenet", "onnxruntime"])
+def test_a_judges_package_that_is_missing_is_a_line_and_no_traceback(tmp_path, monkeypatch, missing):
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)  # importing it fails as of a package that is not installed
+    table, done = doctor(tmp_path, *QUICK, "judges=[nudenet]")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert table["nudenet"][0] == "missing", done.stdout
+    assert missing in table["nudenet"][1]
+    assert table["nudenet"][2]
 
 
 def test_a_disk_that_is_too_small_is_said_before_it_is_full(disk, tmp_path):
