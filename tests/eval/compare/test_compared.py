@@ -245,7 +245,7 @@ def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monke
     """Of rare hits too: 30 prompts of one image have one or two."""
     monkeypatch.setattr("eval.measure.differences.unpaired_p", partial(unpaired_p, resamples=199))
     rng = np.random.default_rng(0)
-    found = [unpaired(side(rng, 30, 1, 1), side(rng, 30, 10, 10))[0].p for _ in range(300)]
+    found = [unpaired(side(rng, 30, 1, 1), side(rng, 30, 10, 10))[0].p for _ in range(150)]
     assert np.mean(np.array(found) <= 0.05) <= 0.08  # 12 % of all ten images
     one, ten = side(rng, 30, 1, 1, 0.4), side(rng, 30, 10, 10, 0.4)
     first = ten.images[ten.images["image"] == 0].groupby("row")["inappropriate"].sum().to_numpy(int)

@@ -47,7 +47,6 @@ def log_metrics(values):
     assert all(re.fullmatch(r"[\\w. /-]+", name) for name in values)  # as MLflow 2 has it
     told["metrics"] |= values
 """
-FAILS = "def init(**given): raise RuntimeError('the licence\\nhas run out')"
 
 
 @pytest.fixture
@@ -114,9 +113,9 @@ def test_mlflow_gets_the_same_within_its_limits(run, tmp_path):
     assert told["params"]["protocol.name"] == "dataset"
 
 
-@pytest.mark.parametrize("broken", [FAILS, "def init(**given): raise SystemError('no route')"])
-def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(run, tmp_path, broken):
-    done = run({"wandb": broken, "mlflow": FAKE_MLFLOW}, "track=[wandb,mlflow]")
+def test_a_tracker_that_fails_is_a_warning_and_the_report_stands(run, tmp_path):
+    fails = "def init(**given): raise RuntimeError('the licence\\nhas run out')"
+    done = run({"wandb": fails, "mlflow": FAKE_MLFLOW}, "track=[wandb,mlflow]")
     assert done.returncode == 0
     assert "WARNING: wandb did not accept the report" in done.stderr
     assert (tmp_path / "a_run" / "report" / "results.csv").is_file()
