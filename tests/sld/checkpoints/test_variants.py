@@ -133,8 +133,7 @@ def test_an_index_of_lost_shards_is_stale_and_one_of_shards_that_are_there_is_re
     assert torch.equal(model.text_encoder.get_input_embeddings().weight, upstream.get_input_embeddings().weight.float())
 
 
-@pytest.mark.parametrize("variant", ["fp16", "non_ema"])
-@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(("variant", "single"), [("fp16", True), ("non_ema", True), ("fp16", False)])
 def test_the_only_variant_there_is_is_read_and_said(copy, weights, variant, single):
     (copy / UNET).unlink()
     if single:
