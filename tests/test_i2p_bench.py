@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from manifests import RUNTIME, manifest_of
+from PIL import Image
 
 import i2p_bench
 from eval.base.command import NAME, command_line, typed
@@ -84,8 +86,12 @@ def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
 
 @from_wheel
 def test_a_shards_script_from_a_wheel(installed, wheel, repository):
-    words = [*QUICK, "judges=[q16]", "out=shards", "shard.count=1", "dry_run=true"]
-    assert installed("submit", *words).returncode == 0
+    (repository / "pictures").mkdir()
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(repository / "pictures" / "0_0.png")
+    words = ["model=images", "model.path=pictures", "prompts=demo", "prompts.rows=[0]", "judges=[q16]", "q16=demo"]
+    done = installed("submit", *words, "sheet=false", "out=shards", "shard.count=1", "dry_run=true")
+    assert done.returncode == 0, done.stderr
     script = repository / "shards" / "slurm" / "shard.sbatch"
     assert str(wheel[0] / "i2p_bench.py") in script.read_text()
     task = {"SLURM_ARRAY_TASK_ID": 0, "SLURM_ARRAY_JOB_ID": 1, "SLURM_ARRAY_TASK_COUNT": 1}
