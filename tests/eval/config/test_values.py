@@ -36,14 +36,18 @@ def read(key, *words):
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_a_text_is_what_was_typed(text):
-    words = [as_typed(f"{key}={text}", KINDS, sweep=False) for key in ("prompts.revision", "+model.path", "out")]
-    settings = read_settings(composed(*words))
+def test_a_text_is_what_was_typed_and_an_override_is_read_back_as_it_was(text):
+    keys = ("prompts.revision", "+model.path", "out")
+    revision, *words = (as_typed(f"{key}={text}", KINDS, sweep=False) for key in keys)
+    assert revision.partition("=")[2] == words[-1].partition("=")[2]
+    word = override("prompts.revision", text)
+    assert as_typed(word, KINDS, sweep=False) == word
+    settings = read_settings(composed(*words, word))
     assert (settings.prompts.revision, settings.model.path, settings.out) == (text, text, text)
 
 
-@pytest.mark.parametrize("text", [*ODD, "null", "~/x", "\\${out}", "${out}"])
-def test_an_override_is_read_back_as_it_was(text):
+@pytest.mark.parametrize("text", ["null", "~/x", "\\${out}", "${out}"])
+def test_an_override_is_the_text_itself_where_a_typed_word_is_not(text):
     word = override("prompts.revision", text)
     assert read("prompts.revision", word) == text
     assert as_typed(word, KINDS, sweep=False) == word
