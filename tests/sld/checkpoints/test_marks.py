@@ -53,7 +53,11 @@ def test_a_mark_of_v_prediction_is_obeyed_and_said(mark, marks, metadata):
     assert model.scheduler.config.prediction_type == "v_prediction"
     assert list(model.describe()["obeyed"].values()) == ["prediction_type=v_prediction"]
     assert model.describe()["prediction_type"] == "v_prediction"
-    assert "obeyed" not in sld.load_model(*mark()[:1], config=config).describe()
+
+
+def test_of_a_file_without_a_mark_nothing_is_said(mark):
+    file, config = mark()
+    assert "obeyed" not in sld.load_model(file, config=config).describe()
 
 
 def test_latents_of_a_marked_file_are_those_of_diffusers_with_the_same_schedule(mark, oracle, spread_error):
