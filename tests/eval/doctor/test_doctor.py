@@ -256,8 +256,7 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
     revision = "133a221b8aa7292a167afc5127cb63fb5005638b"  # of conf/model/sd14.yaml
     model = hub_cache / "models--CompVis--stable-diffusion-v1-4"
     sld.write_tiny_checkpoint(model / "snapshots" / revision)
-    file = f"prompts.path={i2p_csv}"
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", f"prompts.path={i2p_csv}")
     assert table["model"][0] == "ok"
     assert "in the hub's cache: 3 weight files" in table["model"][1]
     assert re.search(
@@ -267,12 +266,12 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
     words = model / "snapshots" / revision / "tokenizer" / "vocab.json"
     whole = words.read_text()
     words.write_text(whole.replace('"cat</w>"', '"dog-cat</w>"'))
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", "prompts=demo")
     assert table["model"][0] == "missing"
     assert "must hold CLIP's tokenizer" in table["model"][1]
     words.write_text(whole)
     (model / "snapshots" / revision / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    table, _ = doctor(tmp_path, *QUICK, "model=sd14", file)
+    table, _ = doctor(tmp_path, *QUICK, "model=sd14", "prompts=demo")
     assert table["model"][0] == "missing"
 
 
