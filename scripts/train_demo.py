@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip")
 STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500}
 PICTURES = 24_000
-QUICK = 64, 2  # pictures, and steps per stage, of --quick, which shows that everything runs
+QUICK = 128, 3  # pictures, and steps per stage, of --quick, which shows that everything runs
 
 
 def main() -> None:
