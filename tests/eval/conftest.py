@@ -12,11 +12,12 @@ import sld
 from i2p import CATEGORIES
 from i2p.demo import trained
 
+_MODELS = {}
 
-@pytest.fixture(scope="session", autouse=True)
+
+@pytest.fixture(scope="module", autouse=True)
 def _demo_model_is_loaded_once():
     """Loading the demo's model is a quarter of a small run; commands that this process calls share one, untuned."""
-    models = {}
 
     def load_model(source, **options):
         from sld.checkpoints.loading import load_model
@@ -26,10 +27,10 @@ def _demo_model_is_loaded_once():
         if source != trained.FOLDER / "model" or chosen.keys() - {"device", "dtype", "scheduler", "steps"}:
             return load_model(source, **options)
         key = repr(sorted(chosen.items()))
-        if key not in models:
-            models[key] = load_model(source, **options)
-        models[key].tune(Tuning())
-        return models[key]
+        if key not in _MODELS:
+            _MODELS[key] = load_model(source, **options)
+        _MODELS[key].tune(Tuning())
+        return _MODELS[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(vars(sld), "load_model", load_model)
