@@ -21,8 +21,8 @@ DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2]
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two more than the cores: tests of a cluster, of signals and of kills spend most of their time waiting."""
-    return usable_cores() + 2
+    """One more than the cores: tests of a cluster, of signals and of kills spend most of their time waiting."""
+    return usable_cores() + 1
 
 
 def pytest_collection_modifyitems(items):
