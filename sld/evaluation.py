@@ -141,13 +141,12 @@ class Evaluator:
             ]
             firsts.setdefault(prefix, prompt)
             prompts.append(self._index(prompt))
-            numbers = {name: self.numbers[name] for name in names}
-            branches.append(
-                {
-                    name: self._index([evaluate(trajectory, r, text) if self.guided[r] else prompt[r] for r in rows])
-                    for name, text in numbers.items()
-                }
-            )
+            branch = {}
+            for name in names:
+                text = self.numbers[name]
+                indices = [evaluate(trajectory, r, text) if self.guided[r] else prompt[r] for r in rows]
+                branch[name] = self._index(indices)
+            branches.append(branch)
         distinct = sorted(set(states)) if self.share else states
         place = {state: number for number, state in enumerate(distinct)}
         observations = [place[state] for state in states] if self.share else list(range(len(states)))

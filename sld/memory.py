@@ -63,9 +63,8 @@ def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
 
 def decoder_bytes(model, rows: int, height: int, width: int) -> int:
     """Return the peak memory of decoding `rows` pictures of this size in pixels at once in full precision, in bytes."""
-    dtype = torch.float32 if model.dtype in (torch.float16, torch.bfloat16) else model.dtype
     shape = (rows, *model.latent_shape(height, width))
-    return _peak(lambda: model.decode_with(model.vae, torch.empty(shape, dtype=dtype, device=model.device)))
+    return _peak(lambda: model.decode_with(model.vae, torch.empty(shape, dtype=model.vae.dtype, device=model.device)))
 
 
 def _peak(call: Callable[[], object]) -> int:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sld.checkpoints.family import Component
+from sld.checkpoints.precision import HALVES
 from sld.checkpoints.weights_check import check_replacement
 from sld.errors import InputError
 
@@ -126,9 +127,8 @@ def is_same(new: Tensor, base: Tensor) -> bool:
 def _is_same(new: Tensor, base: Tensor) -> bool:
     if torch.equal(new.to(base.dtype), base):
         return True
-    halves = (torch.float16, torch.bfloat16)
-    rounded = ((new, base.to(dtype)) for dtype in (new.dtype, *halves))
-    rounds = ((base, new.to(dtype)) for dtype in (base.dtype, *halves))
+    rounded = ((new, base.to(dtype)) for dtype in (new.dtype, *HALVES))
+    rounds = ((base, new.to(dtype)) for dtype in (base.dtype, *HALVES))
     return any(torch.equal(exact, rounded_value.to(exact.dtype)) for exact, rounded_value in (*rounded, *rounds))
 
 

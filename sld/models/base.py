@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sld import stepping
 from sld.checkpoints.files import sha256
+from sld.checkpoints.precision import HALVES
 from sld.checkpoints.sources import Source
 from sld.errors import InputError
 from sld.gain import noise_gain, prediction_type
@@ -23,7 +24,6 @@ from sld.models.networks import in_fours, placed
 from sld.tuning import Tuning, attention_order, compiled
 
 _KEPT_TEXTS = 512 << 20  # bytes of encoded texts that are kept: a prompt's images are drawn together
-HALVES = (torch.float16, torch.bfloat16)
 
 
 class LatentDiffusion:

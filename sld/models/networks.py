@@ -69,7 +69,7 @@ def placed(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) ->
 
     Layers that its library keeps in float32 (`sld.checkpoints.precision`) stay so.
     """
-    kept = {name: module.state_dict()[name] for name, own in dtypes(module, dtype).items() if own != dtype}
+    kept = {name: module.get_parameter(name).data for name, own in dtypes(module, dtype).items() if own != dtype}
     # torch's own `to`: diffusers' logs a warning about layers to keep in float32 even if a model has none.
     module = torch.nn.Module.to(module, device, dtype).eval().requires_grad_(False)
     for name, weight in kept.items():
