@@ -71,7 +71,6 @@ class Family:
         pipelines: the classes in model_index.json that belong to it.
         components: that a checkpoint holds, besides scheduler and tokenizers.
         tokenizers: the part whose texts each tokenizer reads, by the tokenizer's folder.
-        denoiser: the part that predicts, "unet" or "transformer".
         check: raises `InputError` unless the configuration of each part, by name, is that of a text-to-image model of
             this family; its second argument is the checkpoint, as the error names it.
         model: makes the `sld.models.LoadedModel`: `model(parts, *, index, device, dtype, source, weights, about)`.
@@ -84,9 +83,13 @@ class Family:
     pipelines: tuple[str, ...]
     components: tuple[Component, ...]
     tokenizers: Mapping[str, str]
-    denoiser: str
     check: Callable[[Mapping[str, Mapping[str, Any]], str], None]
     model: Callable[..., Any]
+
+    @property
+    def denoiser(self) -> str:
+        """The part that predicts, "unet" or "transformer"."""
+        return self.model.denoiser
 
     def component(self, part: str) -> Component:
         """Return the component of this name; KeyError if the family has none."""

@@ -81,7 +81,6 @@ FAMILY = Family(
         Component("text_encoder", "T5EncoderModel", accepted=("T5ForConditionalGeneration",)),
     ),
     tokenizers={"tokenizer": "text_encoder"},
-    denoiser="transformer",
     check=_check,
     model=PixArtSigma,
 )

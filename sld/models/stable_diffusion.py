@@ -56,7 +56,6 @@ FAMILY = Family(
         Component("text_encoder", "CLIPTextModel", accepted=("CLIPTextModelWithProjection", "CLIPModel")),
     ),
     tokenizers={"tokenizer": "text_encoder"},
-    denoiser="unet",
     check=lambda configs, source: check_text_to_image(configs["unet"], configs["vae"], source),
     model=StableDiffusion,
 )

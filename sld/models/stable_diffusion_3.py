@@ -12,6 +12,7 @@ from sld import stepping
 from sld.checkpoints.family import Component, Family
 from sld.errors import InputError
 from sld.models.base import LatentDiffusion
+from sld.models.clip import ClipPair
 from sld.models.networks import WholeDenoiser, check_channels, placed
 from sld.models.sizes import default_size
 from sld.models.text import Texts
@@ -38,10 +39,7 @@ class StableDiffusion3(LatentDiffusion):
         config = self.network.config
         self.multiple = config.patch_size
         self.default_size = default_size(config, self._factor, self.source.name, missing=1024)
-        self._clips = [
-            (Texts(parts[tokenizer], parts[encoder].config), placed(parts[encoder], self.device, self.dtype))
-            for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
-        ]
+        self._clips = ClipPair(parts, self.device, self.dtype)
         self._t5, beside = None, ""
         if parts.get("text_encoder_3") is not None:
             texts = Texts(parts["tokenizer_3"], parts["text_encoder_3"].config, _T5_TOKENS)
@@ -75,14 +73,10 @@ class StableDiffusion3(LatentDiffusion):
         return stepping.start(self.scheduler, steps, mu=shift)
 
     def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        outputs = []
-        for texts, encoder in self._clips:
-            tokens = texts.read(text or "").input_ids.to(self.device)
-            outputs.append(encoder(tokens, output_hidden_states=True))
-        clip = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
-        pooled = torch.cat([output[0] for output in outputs], dim=-1)
+        clip, pooled = self._clips.encode(text or "")
         t5 = self._encode_t5(text or "")
-        return torch.cat([F.pad(clip, (0, t5.shape[-1] - clip.shape[-1])), t5], dim=1), pooled
+        clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
+        return torch.cat([clip, t5], dim=1), torch.cat(pooled, dim=-1)
 
     def _encode_t5(self, text: str) -> Tensor:
         if self._t5 is None:
@@ -121,7 +115,6 @@ FAMILY = Family(
         Component("text_encoder_3", "T5EncoderModel", accepted=("T5ForConditionalGeneration",), optional=True),
     ),
     tokenizers={"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2", "tokenizer_3": "text_encoder_3"},
-    denoiser="transformer",
     check=_check,
     model=StableDiffusion3,
 )

@@ -10,9 +10,9 @@ from torch import Tensor
 from sld.checkpoints.family import Component, Family
 from sld.errors import InputError
 from sld.models.base import LatentDiffusion
-from sld.models.networks import WholeDenoiser, placed
+from sld.models.clip import ClipPair
+from sld.models.networks import WholeDenoiser
 from sld.models.sizes import default_size
-from sld.models.text import Texts
 from sld.schedulers import STABLE_DIFFUSION
 
 _SIZES = 6  # numbers of the size conditioning: original height and width, top and left of the crop, target size
@@ -32,11 +32,8 @@ class StableDiffusionXL(LatentDiffusion):
     def __init__(self, parts: Mapping[str, Any], *, index: Mapping[str, Any], **options: Any):
         super().__init__(parts, index=index, **options)
         self.stages = WholeDenoiser(self._run)
-        self._encoders = [
-            (Texts(parts[tokenizer], parts[encoder].config), placed(parts[encoder], self.device, self.dtype))
-            for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
-        ]
-        self.texts = min((texts for texts, _ in self._encoders), key=lambda texts: texts.length)
+        self._clips = ClipPair(parts, self.device, self.dtype)
+        self.texts = min(self._clips.texts, key=lambda texts: texts.length)
         self._zeros = index.get("force_zeros_for_empty_prompt", True)
         self.default_size = default_size(self.network.config, self._factor, self.source.name, missing=1024)
 
@@ -52,13 +49,8 @@ class StableDiffusionXL(LatentDiffusion):
         return *super().encode(texts, height, width), sizes.expand(len(texts), -1)
 
     def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        hidden, pooled = [], None
-        for texts, encoder in self._encoders:
-            tokens = texts.read(text or "").input_ids.to(self.device)
-            output = encoder(tokens, output_hidden_states=True)
-            hidden.append(output.hidden_states[-2])
-            pooled = output[0]  # the second encoder's, which projects it
-        encoded = torch.cat(hidden, dim=-1), pooled
+        hidden, (_, pooled) = self._clips.encode(text or "")  # the second encoder alone projects
+        encoded = hidden, pooled
         return tuple(map(torch.zeros_like, encoded)) if text is None and self._zeros else encoded
 
     def _run(self, latents: Tensor, timestep: Tensor, embeddings: Tensor, pooled: Tensor, sizes: Tensor) -> Tensor:
@@ -102,7 +94,6 @@ FAMILY = Family(
         Component("text_encoder_2", "CLIPTextModelWithProjection", accepted=("CLIPModel",)),
     ),
     tokenizers={"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2"},
-    denoiser="unet",
     check=lambda configs, source: check_base(configs["unet"], configs["text_encoder_2"]["projection_dim"], source),
     model=StableDiffusionXL,
 )

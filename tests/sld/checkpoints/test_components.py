@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -34,9 +35,8 @@ FAMILY = Family(
         Component("text_encoder_3", "T5EncoderModel", optional=True),
     ),
     {"tokenizer": "text_encoder", "tokenizer_3": "text_encoder_3"},
-    "transformer",
     lambda configs, source: None,
-    None,
+    SimpleNamespace(denoiser="transformer"),
 )
 INDEX = {c.part: ["a library", c.cls] for c in FAMILY.components}
 CLIP, T5 = "text_encoder/model.safetensors", "text_encoder_3/model.safetensors"
