@@ -16,7 +16,8 @@ from eval.config.sources import SOURCES
 from eval.plan.methods import guided_on
 from eval.plan.plan import Plan
 from eval.store import environment
-from eval.store.manifest import Identity, Manifest, as_json
+from eval.store.identity import Identity
+from eval.store.manifest import Manifest, as_json
 from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
 from i2p.protocols import PRECISION
 from i2p.sources import HUB_ID

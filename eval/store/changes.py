@@ -37,7 +37,7 @@ def changed_keys(
     """Yield a clause for each value in which two identities, or the same part of both, differ.
 
     Args:
-        stored: the document of an identity (`eval.store.manifest.Identity.document`), or a part of one.
+        stored: the document of an identity (`eval.store.identity.Identity.document`), or a part of one.
         requested: the document, or part, of the other identity.
         key: the dotted name of the part; empty for whole identities.
         places: the names of the two in a clause.

@@ -14,50 +14,12 @@ from eval.base.errors import InputError
 from eval.base.files import json_digest
 from eval.base.renamed import renamed_settings
 from eval.folder.layouts import NO_PROMPTS
-from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
-from i2p.protocols import NOISE, read_protocol
+from eval.store.identity import IDENTITY, Identity, mapping
+from eval.store.records import Runtime, SettingsRecord
 from i2p.sources import HUB_ID
 from i2p.tables import is_table
 
 FORMAT = 3
-IDENTITY = ("model", "prompts", "protocol", "methods", "judges")
-# Sentences of older runs and their current wording.
-REWORDED = {"one CPU generator a prompt, seeded with the row's seed; image k is its k-th draw": NOISE}
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a run was made from: all that a rerun must share, except what `eval.store.changes` leaves free."""
-
-    model: ModelRecord
-    prompts: PromptsRecord
-    protocol: i2p.Protocol
-    methods: tuple[MethodRecord, ...]
-    judges: Mapping[str, JudgeRecord]
-
-    def document(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return {
-            "model": dict(self.model.description),
-            "prompts": {"digest": self.prompts.digest, "count": self.prompts.count},
-            "protocol": self.protocol.document(),
-            "methods": [dict(method.description) for method in self.methods],
-            "judges": {name: dict(judge.description) for name, judge in self.judges.items()},
-        }
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Identity:
-        """Return the identity in the document of a manifest; raises as `Manifest.read`."""
-        model = ModelRecord(_mapping(document["model"]))
-        protocol = read_protocol(_reworded(_mapping(document["protocol"])))
-        return cls(
-            model,
-            PromptsRecord(document["prompts"]["digest"], document["prompts"]["count"]),
-            # The first versions recorded the whole protocol of runs over pictures made elsewhere.
-            protocol.without_drawing() if model.made_elsewhere else protocol,
-            tuple(MethodRecord(_mapping(method)) for method in document["methods"]),
-            {name: JudgeRecord(_mapping(judge)) for name, judge in _mapping(document["judges"]).items()},
-        )
 
 
 @dataclass(frozen=True)
@@ -154,15 +116,15 @@ class Manifest:
             i2p.InputError: this version does not know its protocol.
             AttributeError, KeyError, TypeError, ValueError: a part is missing, or has another type.
         """
-        settings = SettingsRecord(renamed_settings(_mapping(document["settings"])))
-        identity = Identity.read(_mapping(document["identity"]))
+        settings = SettingsRecord(renamed_settings(mapping(document["settings"])))
+        identity = Identity.read(mapping(document["identity"]))
         for name in (identity.model.source, settings.model_kind, settings.prompt_source):
             if not isinstance(name, str):
                 raise TypeError(f"expected a text, found {name!r}")
         return cls(
             identity,
             settings,
-            Runtime.read(_mapping(document["runtime"])),
+            Runtime.read(mapping(document["runtime"])),
             document["benchmark"] if "benchmark" in document else _benchmark(settings),
             _sentences(document.get("unused_columns", [])),
             _sentences(document.get("prompt_remarks", [])),
@@ -180,20 +142,10 @@ def _benchmark(settings: SettingsRecord) -> str | None:
     return HUB_ID if hub else None
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"expected an object, found {value!r}")
-    return value
-
-
 def _sentences(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(sentence, str) for sentence in value):
         raise TypeError(f"expected a list of texts, found {value!r}")
     return tuple(value)
-
-
-def _reworded(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: REWORDED.get(value, value) if isinstance(value, str) else value for key, value in protocol.items()}
 
 
 def signed(document: Mapping[str, Any]) -> dict[str, Any]:

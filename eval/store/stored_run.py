@@ -13,7 +13,8 @@ from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.store.environment import EnvironmentImages, count_by_environment
-from eval.store.manifest import Identity, Manifest
+from eval.store.identity import Identity
+from eval.store.manifest import Manifest
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts, run_command

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import i2p
-from eval.store.manifest import Identity, Manifest
+from eval.store.identity import Identity
+from eval.store.manifest import Manifest
 from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
 
 PROMPTS = PromptsRecord("abc", 3)
