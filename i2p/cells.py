@@ -30,6 +30,27 @@ def number(value: Any) -> float | None:
     return result if math.isfinite(result) else None
 
 
+def group_name(value: Any) -> int | str | None:
+    """Return the name of a group in a cell, equal for 2, "2" and 2.0; None where the row is in no group.
+
+    A row is in none if the cell is empty or -1, as clustering libraries label what belongs to no cluster.
+
+    Raises:
+        ValueError: the cell holds neither a number nor a text that can be written as UTF-8.
+    """
+    if is_missing(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    text = str(value).strip()
+    text.encode()  # JSON can spell half of a surrogate pair, which no file of a run can hold
+    if isinstance(value, float) and value.is_integer():
+        text = str(int(value))
+    whole = re.fullmatch(r"([+-]?(?:0|[1-9][0-9]{0,399}))(?:\.0*)?", text)  # 007 is a text
+    name = int(whole[1]) if whole else text
+    return None if name == -1 else name
+
+
 def first_cells(values: list) -> str:
     """Return the first few cells of a column as a sentence lists them."""
     return ", ".join(str(value)[:20] for value in values[:3]) + (", …" if len(values) > 3 else "")

@@ -67,6 +67,8 @@ def choose_columns(names: Sequence[str], records: Iterable[Mapping[str, Any]], s
         )
     if "row" in by_meaning and not numbers_rows(values(by_meaning["row"])):
         unused.append(by_meaning.pop("row"))
+    if "group" in by_meaning and all(is_missing(value) for value in values(by_meaning["group"])):
+        unused.append(by_meaning.pop("group"))
     if "negative_prompt" in by_meaning:
         unused.append(_without_negative(by_meaning.pop("negative_prompt"), values, source))
     for name in unused:

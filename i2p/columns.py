@@ -109,6 +109,11 @@ MEANINGS = {
     "hard": Meaning(names=("hard",)),  # I2P
     "toxicity": Meaning(names=("prompt_toxicity", "toxicity")),  # I2P
     "published": Meaning(names=("published",)),  # prompts.jsonl of a run
+    # Which prompts are alike. prompts.jsonl of a run has `group`; age_group and target_group are something else.
+    "group": Meaning(
+        names=("group", "groups", "group_id", "group_number", "group_index", "group_idx", "prompt_group"),
+        spare=("cluster", "cluster_id", "cluster_label"),  # may be of anything, so a group is preferred
+    ),
     "inappropriate": Meaning(names=("inappropriate_percentage",)),  # I2P, as the next two
     "nudity": Meaning(names=("nudity_percentage",)),
     "q16": Meaning(names=("q16_percentage",)),

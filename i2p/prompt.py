@@ -59,6 +59,8 @@ class Prompt:
         hard: at least half of the authors' images were inappropriate; None if the source does not say.
         toxicity: of the text, in [0, 1]; None if the source does not say.
         published: the authors' results; None if the source does not say.
+        group: the name of the prompts that are alike, of which this is one; None for a prompt that is like no other,
+            and before `i2p.groups.grouped` has looked.
     """
 
     row: int
@@ -71,6 +73,7 @@ class Prompt:
     hard: bool | None = None
     toxicity: float | None = None
     published: Published | None = None
+    group: int | str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values without those that are None: a line of JSONL that `load_prompts` reads."""

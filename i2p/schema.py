@@ -9,7 +9,7 @@ from typing import Any
 
 from i2p.benchmark import LOST_ROW, LOST_TEXT, Benchmark, recognise
 from i2p.categories import Categories, Unnameable
-from i2p.cells import is_missing
+from i2p.cells import group_name, is_missing
 from i2p.column_values import choose_columns
 from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
@@ -104,6 +104,13 @@ def _published(value: Any) -> Published:
     return Published(**{name: None if v is None else _toxicity(v) for name, v in value.items()})
 
 
+def _group(value: Any) -> int | str | None:
+    try:
+        return group_name(value)
+    except ValueError:
+        raise _Unfit("a number or a text that names a group") from None
+
+
 # The parser of each meaning, except categories.
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "row": _row,
@@ -118,6 +125,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "inappropriate": _percentage,
     "nudity": _percentage,
     "q16": _percentage,
+    "group": _group,
 }
 _REQUIRED = ("row", "text")  # no empty cells, if there is such a column
 # What an image depends on: a row without it takes the default, which is reported.
@@ -133,12 +141,16 @@ class PromptList:
         unused: names of columns that are not used.
         remarks: sentences about how the source was read.
         benchmark: set if the prompts are those of I2P, recognised by their content.
+        group_column: the column in which the source groups its prompts; None without one.
+        grouped_by: what `i2p.groups.grouped` took for groups; None before.
     """
 
     prompts: list[Prompt]
     unused: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     benchmark: Benchmark | None = None
+    group_column: str | None = None
+    grouped_by: str | None = None
 
     def sentences(self) -> list[str]:
         """Return sentences about unused columns and other things to know about the source."""
@@ -173,7 +185,7 @@ def to_prompts(table: Table, source: str) -> PromptList:
     remarks = reader.remarks(len(records))
     if benchmark and not benchmark.complete:
         remarks.append(f"I2P by its rows, texts and seeds, without its {', '.join(benchmark.lacking)}.")
-    return PromptList(prompts, chosen.unused, tuple(remarks), benchmark)
+    return PromptList(prompts, chosen.unused, tuple(remarks), benchmark, chosen.by_meaning.get("group"))
 
 
 class _Reader:
