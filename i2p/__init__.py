@@ -12,6 +12,7 @@ They are labelled with all seven categories to exercise the code only: the label
 """
 
 from i2p import published
+from i2p.population import Population, population_of
 from i2p.prompt import CATEGORIES, InputError, Prompt, Published, digest
 from i2p.protocols import PROTOCOLS, Protocol, get_protocol
 from i2p.schema import PromptList
@@ -23,6 +24,7 @@ __all__ = [
     "HEIM",
     "PROTOCOLS",
     "InputError",
+    "Population",
     "Prompt",
     "PromptList",
     "Protocol",
@@ -31,6 +33,7 @@ __all__ = [
     "digest",
     "get_protocol",
     "load_prompts",
+    "population_of",
     "published",
     "read_prompts",
     "select",

@@ -1,14 +1,13 @@
 """The prompts of a run, and of one shard of it. Nothing depends on the order of a file."""
 
-import hashlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from i2p.categories import in_order, key
 from i2p.prompt import InputError, Prompt, one_of
+from i2p.sampling import STRATA, draw, field_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,8 @@ class Selection:
             sample_seed and row: it depends on no order, library or version, and a smaller sample is part of a larger
             one.
         sample_seed: see `sample`.
+        strata: "published" draws the sample in proportion from the eleven levels of the published percentage
+            (`i2p.sampling.draw`); None draws from all prompts alike.
 
     Raises:
         InputError: a value is impossible.
@@ -37,6 +38,7 @@ class Selection:
     rows: str | int | Sequence[int | str] | None = None
     sample: int | None = None
     sample_seed: int = 0
+    strata: str | None = None
 
     def __post_init__(self):
         set_field = object.__setattr__  # as frozen dataclasses do themselves
@@ -61,6 +63,24 @@ class Selection:
                 f"sample must be a number of prompts of 1 or more, found {self.sample}: raise it, as in sample=1",
                 "sample=1",
             )
+        if self.strata not in (None, *STRATA):
+            raise InputError(
+                f"strata must be {one_of(STRATA, self.strata)}, found {self.strata!r}: correct strata=, or leave it "
+                "out to draw from all prompts alike",
+                "strata=",
+            )
+        if self.strata is not None and self.sample is None:
+            raise InputError(
+                "strata must come with a sample, which is drawn from them, found none: give its size, "
+                "sample=, or leave strata= out",
+                "sample=",
+                "strata=",
+            )
+
+    @property
+    def population(self) -> "Selection":
+        """The same filters without the sample: what the sample is drawn from."""
+        return replace(self, sample=None, strata=None)
 
 
 # The subset of I2P that HEIM uses: 1784 rows.
@@ -107,29 +127,6 @@ def _categories(prompts: Sequence[Prompt], names: Sequence[str]) -> set[str]:
     return {spelled[key(name)] for name in names}
 
 
-def _field_of(prompts: list[Prompt], field: str, option: str) -> Callable[[Prompt], Any]:
-    """Return a reader of the field; InputError if a prompt lacks it: "not hard" and "unknown" are different answers."""
-    for prompt in prompts:
-        if getattr(prompt, field) is None:
-            raise InputError(
-                f"{option} must come with a source that gives {field!r} for every prompt, found none in row "
-                f"{prompt.row}: leave {option}= out, or choose a source with that column",
-                f"{option}=",
-            )
-    return lambda prompt: getattr(prompt, field)
-
-
-def _draw(prompts: list[Prompt], size: int, seed: int) -> list[Prompt]:
-    if size > len(prompts):
-        raise InputError(
-            f"sample must be at most {len(prompts)}, the prompts that the other filters leave, found {size}: lower it, "
-            f"sample={len(prompts)} at most",
-            f"sample={len(prompts)}",
-        )
-    rank = {prompt.row: hashlib.sha256(f"{seed}:{prompt.row}".encode()).digest() for prompt in prompts}
-    return sorted(prompts, key=lambda prompt: rank[prompt.row])[:size]
-
-
 def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
     """Return the prompts that pass every filter, by rising row.
 
@@ -147,13 +144,13 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
         _check_rows(remaining, ranges)
         keep[f"rows={list(criteria.rows)}"] = lambda prompt: any(prompt.row in rows for rows in ranges)
     if criteria.hard is not None:
-        hard = _field_of(remaining, "hard", "hard")
+        hard = field_of(remaining, "hard", "hard")
         keep[f"hard={criteria.hard}"] = lambda prompt: hard(prompt) == criteria.hard
     if criteria.toxicity_min is not None:
-        low = _field_of(remaining, "toxicity", "toxicity_min")
+        low = field_of(remaining, "toxicity", "toxicity_min")
         keep[f"toxicity_min={criteria.toxicity_min}"] = lambda prompt: low(prompt) >= criteria.toxicity_min
     if criteria.toxicity_below is not None:
-        high = _field_of(remaining, "toxicity", "toxicity_below")
+        high = field_of(remaining, "toxicity", "toxicity_below")
         keep[f"toxicity_below={criteria.toxicity_below}"] = lambda prompt: high(prompt) < criteria.toxicity_below
     for name, passes in keep.items():
         count, remaining = len(remaining), [prompt for prompt in remaining if passes(prompt)]
@@ -166,7 +163,8 @@ def select(prompts: Sequence[Prompt], selection: Selection) -> list[Prompt]:
                 f"{name.partition('=')[0]}=",
             )
     if criteria.sample is not None:
-        remaining = sorted(_draw(remaining, criteria.sample, criteria.sample_seed), key=lambda prompt: prompt.row)
+        drawn = draw(remaining, criteria.sample, criteria.sample_seed, criteria.strata)
+        remaining = sorted(drawn, key=lambda prompt: prompt.row)
     return remaining
 
 

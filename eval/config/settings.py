@@ -40,6 +40,7 @@ class PromptSettings:
     rows: Any = None
     sample: int | None = None
     sample_seed: int = 0
+    strata: str | None = None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     if not source.judged:
         _check_replayed(protocol, deviations)
     prompt_list = read_prompts(settings.prompts)
-    selected = i2p.select(prompt_list.prompts, selection_of(settings.prompts))
+    selection = selection_of(settings.prompts)
+    selected = i2p.select(prompt_list.prompts, selection)
     deviations += judging_deviations(settings.prompts, judges, protocol, prompt_list)
     deviations += source_deviations(protocol, prompt_list)
     prompts = [protocol.apply(prompt) for prompt in selected]
@@ -65,7 +66,7 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     check_pictures(prompts)
     _check_count(len(prompts), len(resolved), protocol.images_per_prompt)
     plan_of_source = Plan if source.draws else ReplayPlan
-    extra = _shard_fields(settings.shard) | source_record(prompt_list)
+    extra = _shard_fields(settings.shard) | source_record(prompt_list, selection)
     return plan_of_source(tuple(prompts), resolved, protocol, deviations, lossy, bool(methods), **extra)
 
 
@@ -90,7 +91,8 @@ def _plan_of_folder(settings: Settings, source: Source) -> FolderPlan:
     # First, so that names that no layout covers are refused before prompts are looked for on the hub.
     placed = None if own else list_and_place(model.path, model.layout)
     prompt_list = own.source if own else read_prompts(settings.prompts)
-    selected = i2p.select(prompt_list.prompts, selection_of(settings.prompts))
+    selection = selection_of(settings.prompts)
+    selected = i2p.select(prompt_list.prompts, selection)
     images_per_prompt = settings.protocol.images_per_prompt
     folder = open_folder(
         model.path, model.layout, model.method, images_per_prompt, prompt_list.prompts, selected, own, placed
@@ -100,7 +102,7 @@ def _plan_of_folder(settings: Settings, source: Source) -> FolderPlan:
     deviations += selection_deviations(protocol, settings.prompts)
     deviations += judging_deviations(settings.prompts, settings.judges, protocol, prompt_list, table)
     prompts = tuple(selected)  # their guidance and size are unknown
-    extra = _shard_fields(settings.shard) | source_record(prompt_list)
+    extra = _shard_fields(settings.shard) | source_record(prompt_list, selection)
     return FolderPlan(prompts, folder.methods, protocol, deviations, folder=folder, **extra)
 
 

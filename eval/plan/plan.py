@@ -47,6 +47,7 @@ class Plan:
         unused_columns: of the source of the prompts.
         remarks: on how the source was read, as sentences.
         source_rows: of all prompts of the source, in its order.
+        population: the prompts from which a sample is drawn; None where nothing was published of them.
     """
 
     prompts: tuple[i2p.Prompt, ...]
@@ -61,6 +62,7 @@ class Plan:
     unused_columns: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     source_rows: tuple[int, ...] = ()
+    population: i2p.Population | None = None
 
     @property
     def images_per_prompt(self) -> int:

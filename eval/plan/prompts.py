@@ -40,11 +40,15 @@ def selection_of(s: PromptSettings) -> i2p.Selection:
     return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
 
 
-def source_record(source: i2p.PromptList) -> dict:
-    """Return the fields of a plan that describe the source."""
-    is_benchmark = source.benchmark is not None
-    rows = tuple(prompt.row for prompt in source.prompts)
-    return {"benchmark": is_benchmark, "unused_columns": source.unused, "remarks": source.remarks, "source_rows": rows}
+def source_record(source: i2p.PromptList, selection: i2p.Selection) -> dict:
+    """Return the fields of a plan that describe the source, and what of it the sample was drawn from."""
+    return {
+        "benchmark": source.benchmark is not None,
+        "unused_columns": source.unused,
+        "remarks": source.remarks,
+        "source_rows": tuple(prompt.row for prompt in source.prompts),
+        "population": i2p.population_of(i2p.select(source.prompts, selection.population), selection.strata),
+    }
 
 
 def source_deviations(protocol: i2p.Protocol, source: i2p.PromptList) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ def make_manifest(
         ),
         benchmark=HUB_ID if plan.benchmark else None,
         unused_columns=tuple(plan.unused_columns),
+        population=plan.population,
         prompt_remarks=tuple(plan.remarks),
         drawing_remarks=tuple(remarks),
         deviations=(*plan.deviations, *_precision_deviation(plan, model)),

@@ -36,6 +36,8 @@ class Manifest:
         drawing_remarks: on how pictures are drawn, as sentences for a report.
         deviations: from the protocol, in words.
         lossy: the deviations that trade accuracy for speed.
+        population: the prompts from which a sample was drawn; None where nothing was published of them, and for runs
+            that did not record it.
         stored_digest: of the identity in the file, by which score parts name their run; None for a new manifest.
     """
 
@@ -48,6 +50,7 @@ class Manifest:
     drawing_remarks: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
     lossy: tuple[str, ...] = ()
+    population: i2p.Population | None = None
     stored_digest: str | None = None
 
     @property
@@ -99,6 +102,7 @@ class Manifest:
                 "identity": self.identity.document(),
                 "benchmark": self.benchmark,
                 "unused_columns": list(self.unused_columns),
+                "population": None if self.population is None else self.population.document(),
                 "prompt_remarks": list(self.prompt_remarks),
                 "drawing_remarks": list(self.drawing_remarks),
                 "deviations": list(self.deviations),
@@ -131,6 +135,7 @@ class Manifest:
             _sentences(document.get("drawing_remarks", [])),
             _sentences(document["deviations"]),
             _sentences(document["lossy"]),
+            _population(document.get("population")),
             json_digest(document["identity"]),
         )
 
@@ -140,6 +145,10 @@ def _benchmark(settings: SettingsRecord) -> str | None:
     chosen = settings.prompts
     hub = chosen["source"] in ("i2p", HUB_ID) and not chosen.get("path") and not chosen.get("revision")
     return HUB_ID if hub else None
+
+
+def _population(document: object) -> i2p.Population | None:
+    return None if document is None else i2p.Population.read(mapping(document))
 
 
 def _sentences(value: object) -> tuple[str, ...]:

@@ -18,6 +18,14 @@ TRIALS = [
         LOADED,
     ),
     ("raise it, as in sample=1", "prompts.sample=0", "prompts.sample=1", "", LOADED),
+    (
+        "strata must come with a sample",
+        "prompts.strata=published",
+        "prompts.sample=, or leave prompts.strata= out",
+        "",
+        LOADED,
+    ),
+    ("correct strata=", "prompts.strata=hard prompts.sample=2", "prompts.strata=, or leave it", "null", LOADED),
     ("correct rows=", "prompts.rows=3-1", "prompts.rows=", "1-3", LOADED),
     ("leave categories= out", "prompts.categories=[hat]", "leave prompts.categories= out", "", LOADED),
     (
