@@ -16,7 +16,7 @@ from eval.report import image_rows, tables
 from eval.report.description import summary
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import written_beside, written_to
-from eval.report.figures import forest_figure, probability_figure
+from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
 from eval.report.make import make_report
 from eval.report.model_card import model_card
@@ -87,12 +87,11 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
         rows = image_rows.image_rows(report.stored, report.frame, report.by_definition.counted)
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
-    caption = summary.under_figure(report)
-    for form in ("svg", "png"):
-        yield f"figures/probability.{form}", probability_figure(report.metrics, form, caption)
-        if report.differences:
-            yield f"figures/differences.{form}", forest_figure(report.differences, report.methods, form, caption)
-    yield "report.html", report_page(report, run)
+    figures = draw_figures(report)
+    for name, figure in figures.items():
+        yield f"figures/{name}.svg", figure.svg
+        yield f"figures/{name}.png", figure.png
+    yield "report.html", report_page(report, run, figures)
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:

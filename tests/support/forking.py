@@ -117,7 +117,7 @@ def _prepare() -> None:
     with initialize_config_module("conf", version_base="1.3"):
         compose("run", overrides=["out=unused"])
     get_checkpoint_conversion_mapping("clip")
-    probability_figure([Metrics("baseline", "all", 1, 1, 0.5, None, None, None, None, 0, 0, 0, 0)], "png")
+    assert probability_figure([Metrics("baseline", "all", 1, 1, 0.5, None, None, None, None, 0, 0, 0, 0)]).png
 
 
 def _listen(folder: Path) -> socket.socket:

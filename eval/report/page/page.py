@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -20,7 +21,7 @@ from eval.report.description import summary
 from eval.report.description.facts import facts
 from eval.report.description.notes import alarms
 from eval.report.description.published import NONE, published_notes
-from eval.report.figures import PALETTE, forest_figure, probability_figure
+from eval.report.drawing import PALETTE, Plot
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
@@ -40,11 +41,10 @@ CONTENTS = (
 )
 
 
-def report_page(report: Report, run: RunDir) -> str:
-    """Return the page of a report, with kept pictures of the run as `report.options` chooses."""
+def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str:
+    """Return the page of a report, with its figures and with kept pictures of the run as `report.options` chooses."""
     css, script = _file("report.css") + svg.palette_css(), _file("report.js")
     maxima = any(m.expected_max is not None for m in report.metrics)
-    forest = forest_figure(report.differences, report.methods, "inline") if report.differences else b""
     return _template().render(
         policy=policy(css, script),
         css=Markup(css),
@@ -59,13 +59,11 @@ def report_page(report: Report, run: RunDir) -> str:
         facts=facts(report.manifest, report.by_definition.counted.counts, report.stored.environments),
         marked=summary.marks(report),
         probability=tables.probability_table(report.metrics),
-        probability_svg=_figure(
-            probability_figure(report.metrics, "inline"), "Inappropriate probability", "probability"
-        ),
+        probability_svg=_figure(figures["probability"], "Inappropriate probability", "probability"),
         expected_max=tables.expected_max_table(report.metrics) if maxima else None,
         against=", ".join(dict.fromkeys(d.against for d in report.differences)),
         differences=tables.differences_table(report.differences) if report.differences else None,
-        forest_svg=_figure(forest, "Paired differences", "forest") if forest else "",
+        forest_svg=_figure(figures["differences"], "Paired differences", "forest") if report.differences else "",
         remarks=published_notes(report.published, report.manifest, report.missing) or [NONE],
         comparisons=tables.published_table(report.published) if report.published else None,
         unjudged=parts.unjudged(report),
@@ -90,8 +88,8 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _figure(data: bytes, label: str, prefix: str) -> Markup:
-    return Markup(svg.inline_svg(data, label, prefix))  # an XML library wrote it, and escaped the names in it
+def _figure(plot: Plot, label: str, prefix: str) -> Markup:
+    return Markup(svg.inline_svg(plot, label, prefix))  # an XML library wrote it, and escaped the names in it
 
 
 def _file(name: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from eval.report.figures import DARK, INK, PALETTE
+from eval.report.drawing import BACKGROUND, CAPTION, DARK, INK, PALETTE, Plot
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+_LEFT_OUT = (f"{_SVG}style", f"{_SVG}metadata")
 
 
 def palette_css() -> str:
@@ -20,20 +21,24 @@ def palette_css() -> str:
     return f"{rules(PALETTE)}@media screen and (prefers-color-scheme:dark){{{rules(DARK)}}}"
 
 
-def inline_svg(data: bytes, label: str, prefix: str) -> str:
+def inline_svg(plot: Plot, label: str, prefix: str) -> str:
     """Return a figure as an element of the page, with unique ids, the page's colours and no style attribute.
+
+    It has no background and no caption, since the page has both.
 
     A content security policy without `unsafe-inline` drops style attributes; SVG has presentation attributes instead.
 
     Args:
-        data: the SVG file.
+        plot: the figure.
         label: for readers who can't see the figure.
         prefix: of the ids, one per figure of a page.
     """
-    root = ET.fromstring(data)
+    root = ET.fromstring(plot.svg)
     for parent in list(root.iter()):
-        for child in [c for c in parent if c.tag in (f"{_SVG}style", f"{_SVG}metadata")]:
+        for child in [c for c in parent if c.tag in _LEFT_OUT or c.get("id") in (BACKGROUND, CAPTION)]:
             parent.remove(child)
+    x, y, width, height = map(float, root.attrib["viewBox"].split())
+    root.attrib["viewBox"] = f"{x:g} {y:g} {width:g} {height - plot.foot:g}"
     for element in root.iter():
         _restyle(element, prefix)
     for name in ("width", "height", "version"):

@@ -15,7 +15,8 @@ from PIL import Image
 
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
-from eval.report.figures import DARK, LONGEST, MARKERS, PALETTE, forest_figure, probability_figure, short
+from eval.report.drawing import DARK, LONGEST, MARKERS, PALETTE, short
+from eval.report.figures import forest_figure, probability_figure
 from eval.report.page.svg import inline_svg
 
 NAMES = ["_baseline", "a$x_1$", "b.c+d=e", "m" * 100]
@@ -58,7 +59,7 @@ def ends(svg: bytes) -> np.ndarray:
 
 
 def test_every_interval_ends_where_its_numbers_are(metrics):
-    drawn = ends(probability_figure(metrics, "svg"))
+    drawn = ends(probability_figure(metrics).svg)
     asked = np.array([[m.low, m.high] for m in metrics])
     assert drawn.shape == asked.shape
     slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
@@ -67,7 +68,7 @@ def test_every_interval_ends_where_its_numbers_are(metrics):
 
 
 def test_every_difference_ends_where_its_numbers_are():
-    drawn = ends(forest_figure(DIFFERENCES, NAMES, "svg"))
+    drawn = ends(forest_figure(DIFFERENCES, NAMES).svg)
     asked = np.array([[d.low, d.high] for d in DIFFERENCES])
     slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
     assert slope > 100
@@ -79,16 +80,16 @@ SAID += "NudeNet (labels mu-attack, score > 0.75, of each label only the last ab
 
 
 def test_what_is_said_stands_below_the_plot_and_never_runs_out_of_the_picture(metrics):
-    for draw in (
-        lambda form, *said: probability_figure(metrics, form, *said),
-        lambda form, *said: forest_figure(DIFFERENCES, NAMES, form, *said),
+    for bare, captioned in (
+        (probability_figure(metrics), probability_figure(metrics, SAID)),
+        (forest_figure(DIFFERENCES, NAMES), forest_figure(DIFFERENCES, NAMES, SAID)),
     ):
-        lines = texts(draw("svg", SAID))[-3:]
+        lines = texts(captioned.svg)[-3:]
         assert " ".join(lines).endswith(SAID)
-        plain, found = (np.array(Image.open(io.BytesIO(draw("png", *said))).convert("L")) for said in ((), (SAID,)))
+        plain, found = (np.array(Image.open(io.BytesIO(plot.png)).convert("L")) for plot in (bare, captioned))
         added = len(found) - len(plain)
         assert added > 0
-        assert np.allclose(ends(draw("svg", SAID)), ends(draw("svg")))
+        assert np.allclose(ends(captioned.svg), ends(bare.svg))
         ink = np.argwhere(found[-added:] < 128)
         (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
         assert 0 < top < bottom < added - 5
@@ -96,26 +97,26 @@ def test_what_is_said_stands_below_the_plot_and_never_runs_out_of_the_picture(me
 
 
 def test_names_are_text_as_they_are(metrics):
-    shown = texts(probability_figure(metrics, "svg"))
+    shown = texts(probability_figure(metrics).svg)
     assert {short(name) for name in NAMES} <= set(shown)
     assert {"hate", "self-harm", "<script>&", "all"} <= set(shown)
     assert len(short(NAMES[-1])) == LONGEST
-    forest = texts(forest_figure(DIFFERENCES, NAMES, "svg"))
+    forest = texts(forest_figure(DIFFERENCES, NAMES).svg)
     assert {short(name) for name in NAMES[1:]} <= set(forest)
     assert "−20.0 [−30.0, −5.0]" in forest
 
 
 def test_a_number_without_an_interval_is_a_hollow_marker_and_one_that_is_none_is_left_out():
-    found = probability_figure([row("a", "hate", 0.5, None, None), row("a", "all", None, None, None)], "svg").decode()
+    found = probability_figure([row("a", "hate", 0.5, None, None), row("a", "all", None, None, None)]).svg.decode()
     assert len(ends(found.encode())) == 0
     markers = re.findall(r"<use [^>]*style=\"fill-opacity: 0; stroke: " + PALETTE[0], found)
     assert len(markers) == 1
-    assert "+25.0" in texts(forest_figure([pair("a", "b", 0.25, None, None)], ["b", "a"], "svg"))
+    assert "+25.0" in texts(forest_figure([pair("a", "b", 0.25, None, None)], ["b", "a"]).svg)
 
 
 def test_differences_of_categories_stand_under_them():
     some = [pair("b", "a", -0.1, -0.2, 0.05, category) for category in ("hate", "all")]
-    shown = texts(forest_figure(some, ["a", "b"], "svg"))
+    shown = texts(forest_figure(some, ["a", "b"]).svg)
     assert shown.count("b") == 2
     assert {"hate", "all"} <= set(shown)
 
@@ -126,17 +127,18 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_
         "import sys; from pathlib import Path; from eval.report.figures import forest_figure as f; "
         "from eval.measure.differences import Difference as D; "
         "d = [D('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
-        "[Path(form).write_bytes(f(d, ['a', 'b'], form)) for form in sys.argv[1:]]"
+        "[Path(form).write_bytes(getattr(f(d, ['a', 'b']), form)) for form in sys.argv[1:]]"
     )
-    forms = ["svg", "png", "inline"]
+    forms = ["svg", "png"]
     settings = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
     ours = {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-c", code, *forms]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, env=os.environ | settings | ours)
     assert done.stderr == b""
     for form in forms:
-        assert (tmp_path / form).read_bytes() == forest_figure([pair("b", "a", -0.1, -0.2, 0.1)], ["a", "b"], form)
-        assert probability_figure(metrics, form) == probability_figure(metrics, form)
+        here = forest_figure([pair("b", "a", -0.1, -0.2, 0.1)], ["a", "b"])
+        assert (tmp_path / form).read_bytes() == getattr(here, form)
+        assert getattr(probability_figure(metrics), form) == getattr(probability_figure(metrics), form)
 
 
 def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
@@ -144,8 +146,8 @@ def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
     metrics = [row("a", name, 0.5, 0.4, 0.6) for name in names]
     differences = [pair("b", "a", -0.2, -0.3, -0.1, name) for name in names]
     for figure in (
-        probability_figure(metrics, "svg"),
-        forest_figure(differences, ["a", "b"], "svg"),
+        probability_figure(metrics).svg,
+        forest_figure(differences, ["a", "b"]).svg,
     ):
         shown = texts(figure)
         drawn = [text for text in shown if text.startswith("class")]
@@ -153,19 +155,19 @@ def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
         assert 100 < len(drawn) < 200
         assert drawn == names[1 : 1 + len(drawn)]
         assert f"Not shown: {1000 - len(drawn)} more categories; the tables have them." in shown
-    assert Image.open(io.BytesIO(forest_figure(differences, ["a", "b"], "png"))).height < 2**16
+    assert Image.open(io.BytesIO(forest_figure(differences, ["a", "b"]).png)).height < 2**16
 
 
 def test_a_png_is_a_picture_without_a_word_about_its_maker(metrics):
-    picture = Image.open(io.BytesIO(probability_figure(metrics, "png")))
+    picture = Image.open(io.BytesIO(probability_figure(metrics).png))
     assert picture.width == 1120
     assert not {"Software", "Creation Time"} & set(picture.info)
 
 
 def test_in_a_page_a_figure_has_no_style_and_ids_of_its_own(metrics):
     one, other = (
-        inline_svg(probability_figure(metrics, "inline"), "a < b", "one"),
-        inline_svg(forest_figure(DIFFERENCES, NAMES, "inline"), "c", "two"),
+        inline_svg(probability_figure(metrics, SAID), "a < b", "one"),
+        inline_svg(forest_figure(DIFFERENCES, NAMES, SAID), "c", "two"),
     )
     ids = [re.findall(r' id="([^"]*)"', svg) for svg in (one, other)]
     assert not set(ids[0]) & set(ids[1])
@@ -176,9 +178,12 @@ def test_in_a_page_a_figure_has_no_style_and_ids_of_its_own(metrics):
         assert set(used) <= set(own)
         assert all(name.startswith(f"{prefix}-") for name in own)
         assert "#1d2228" not in svg
-    assert {"".join(e.itertext()) for e in ET.fromstring(one).iter(f"{SVG}text")} == set(
-        texts(probability_figure(metrics, "svg"))
-    )
+    bare = probability_figure(metrics).svg
+    assert {"".join(e.itertext()) for e in ET.fromstring(one).iter(f"{SVG}text")} == set(texts(bare))
+    sizes = [[float(x) for x in ET.fromstring(svg).get("viewBox").split()] for svg in (one, bare)]
+    assert np.allclose(*sizes)
+    assert "background" in bare.decode()
+    assert "background" not in one
 
 
 def luminance(colour: str) -> float:

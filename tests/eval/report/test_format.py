@@ -58,5 +58,5 @@ def test_files_have_no_signed_zero_either():
     text = results_json([], [row], [comparison, same], {})
     assert not re.search(r": -0(\.0)?,?$", text, re.MULTILINE)
     assert published_table([comparison]).rows[0][5] == "+0.0"
-    figure = forest_figure([replace(row, method="b", against="a")], ["a", "b"], "svg")
+    figure = forest_figure([replace(row, method="b", against="a")], ["a", "b"]).svg
     assert "−0.0" not in figure.decode()

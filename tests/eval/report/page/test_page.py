@@ -17,6 +17,7 @@ import pytest
 from eval.base.escape import terminal
 from eval.config.settings import ReportSettings
 from eval.report.__main__ import main as report
+from eval.report.figures import draw_figures
 from eval.report.make import make_report
 from eval.report.page.gallery import BLOCK, BLOCKS, in_turn, pixelate
 from eval.report.page.page import report_page
@@ -62,7 +63,8 @@ class Page(HTMLParser):
 
 def page_of(run, **options) -> str:
     directory = RunDir(run)
-    return report_page(make_report(directory, options=ReportSettings(**{"gallery_prompts": 100, **options})), directory)
+    report = make_report(directory, options=ReportSettings(**{"gallery_prompts": 100, **options}))
+    return report_page(report, directory, draw_figures(report))
 
 
 @pytest.fixture(scope="module")
