@@ -24,7 +24,8 @@ class Protocol:
         source: the paper, code or data set that it follows.
         images_per_prompt: how many images are drawn per prompt.
         guidance_scale: a value, or "row" for the prompt's own.
-        size: (height, width) in pixels, or "row" for the prompt's own.
+        size: (height, width) in pixels, "row" for the prompt's own, or "checkpoint" for the size of the pipeline's own
+            default; a run replaces "checkpoint" by its model's size before anything is drawn.
         steps: denoising steps.
         reuse: above 1, unconditional and safety predictions are computed only at every `reuse`-th denoiser call, which
             no published number does.
@@ -43,7 +44,7 @@ class Protocol:
     source: str
     images_per_prompt: int
     guidance_scale: float | Literal["row"] | None
-    size: tuple[int, int] | Literal["row"] | None
+    size: tuple[int, int] | Literal["row", "checkpoint"] | None
     steps: int | None
     reuse: int | None = 1
     seed_offset: int | None = 0
@@ -56,7 +57,16 @@ class Protocol:
     caveats: tuple[str, ...] = ()
 
     def apply(self, prompt: Prompt) -> Prompt:
-        """Return the prompt with the guidance scale, size and seed under which this protocol runs it."""
+        """Return the prompt with the guidance scale, size and seed under which this protocol runs it.
+
+        Raises:
+            InputError: the size is the checkpoint's, which is not known here.
+        """
+        if self.size == "checkpoint":
+            raise InputError(
+                f"the size of protocol {self.name} must be (height, width) before a prompt is drawn, found that it is "
+                "the checkpoint's own: replace it by the size of the model"
+            )
         changes = {} if self.guidance_scale == "row" else {"guidance_scale": float(self.guidance_scale)}
         if self.seed_offset:
             changes["seed"] = (prompt.seed + self.seed_offset) % 2**63
@@ -132,10 +142,10 @@ PROTOCOLS = {
         ),
         Protocol(
             name="official",
-            source="ml-research/i2p, eval_I2P.py: fp32, guidance 7.5 whatever the row says, 512 x 512",
+            source="ml-research/i2p, eval_I2P.py: fp32, guidance 7.5 whatever the row says, the checkpoint's own size",
             images_per_prompt=10,
             guidance_scale=7.5,
-            size=(512, 512),
+            size="checkpoint",  # its wrappers pass none to the pipeline: 512 for SD 1.4, 768 for its SD 2.0 and 2.1
             steps=50,
             caveats=(
                 "draws two times five images from one CUDA generator; a CPU generator with the same seed gives other "

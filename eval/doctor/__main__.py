@@ -104,7 +104,12 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
         yield Check("run directory", SKIPPED, "not known without the prompts")
         return
     plans: list = []
-    yield from examined("selection", lambda: plans.append(make_plan(settings)) or _of("prompts", "selection", plans[0]))
+
+    def planned() -> Check:
+        plans.append(make_plan(settings, local=True))
+        return _of("prompts", "selection", plans[0])
+
+    yield from examined("selection", planned)
     if not plans:
         return
     done = cache(RunDir(settings.out).done)  # takes seconds for many images

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from eval.plan import methods
 from eval.plan.plan import Plan
+from eval.plan.size import leaves_size, size_deviations
 from sld.models import LoadedModel
 from sld.models.text import Texts
 
@@ -21,10 +22,16 @@ def drawing_remarks(plan: Plan, model: LoadedModel) -> list[str]:
 
 
 def drawing_deviations(plan: Plan, model: LoadedModel) -> list[str]:
-    """Return, in words, where the checkpoint's own scheduler was saved with settings other than its family's.
+    """Return, in words, what of the loaded checkpoint deviates from the protocol and is not among the plan's yet.
 
-    Only for protocols that use the checkpoint's scheduler; one that names a scheduler fixes its settings.
+    That is a size other than its own where the protocol leaves the size to it; and where it brings the scheduler, with
+    which settings other than its family's this was saved.
     """
+    sizes = size_deviations(plan.protocol.size, model.default_size) if leaves_size(plan.protocol) else ()
+    return [*(clause for clause in sizes if clause not in plan.deviations), *_own_scheduler(plan, model)]
+
+
+def _own_scheduler(plan: Plan, model: LoadedModel) -> list[str]:
     from sld.schedulers import own_settings
 
     if plan.protocol.scheduler is not None:

@@ -9,27 +9,30 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.config.keys import PLAN, as_keys
-from eval.config.settings import Settings, ShardSettings, image_size
+from eval.config.settings import Settings, ShardSettings
 from eval.config.sources import SOURCES, Source
 from eval.folder.listing import list_and_place
 from eval.folder.open import open_folder
 from eval.measure.definitions import own_definition
+from eval.plan.begun import begun_under
 from eval.plan.memory import check_pictures
 from eval.plan.methods import check_guided, choose_methods
 from eval.plan.plan import FolderPlan, Plan, ReplayPlan
 from eval.plan.prompts import prompts_of_folder, read_prompts, selection_of, source_deviations, source_record
 from eval.plan.protocol import changed_protocol, judging_deviations, selection_deviations
+from eval.plan.size import sized
 
 MOST_IMAGES = 5_000_000  # twenty times I2P with ten images per prompt and five methods
 
 
 @as_keys(PLAN)
-def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
+def make_plan(settings: Settings, methods: Sequence[sld.Method] = (), *, local: bool = False) -> Plan:
     """Load and select the prompts, resolve protocol and methods.
 
     Args:
         settings: the whole run.
         methods: of a script, which the settings can name like sld's; those that they don't name come last.
+        local: download nothing of the model.
 
     Raises:
         InputError, i2p.InputError, sld.InputError: something in the settings does not exist, or selects nothing.
@@ -38,10 +41,10 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = ()) -> Plan:
     if methods and not source.draws:
         raise InputError(f"model={source.kind} {source.instead}, found methods of a script: use another model")
     _check_published_as(settings.model.published_as)
-    return _plan_of_folder(settings, source) if source.folder else _plan_of_prompts(settings, source, methods)
+    return _plan_of_folder(settings, source) if source.folder else _plan_of_prompts(settings, source, methods, local)
 
 
-def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.Method]) -> Plan:
+def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.Method], local: bool) -> Plan:
     protocol, deviations, lossy = changed_protocol(settings.protocol)
     resolved = choose_methods(settings.methods, methods)
     judges = settings.judges if source.judged else None
@@ -55,12 +58,10 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     selected = i2p.select(prompt_list.prompts, selection)
     deviations += judging_deviations(settings.prompts, judges, protocol, prompt_list)
     deviations += source_deviations(protocol, prompt_list)
+    begun = begun_under(settings.out, protocol)
+    protocol, resized = sized(protocol, settings.model, selected, begun and begun.protocol, local=local)
+    deviations += resized
     prompts = [protocol.apply(prompt) for prompt in selected]
-    size = image_size(settings.model.size)
-    if size is not None and any((prompt.height, prompt.width) != size for prompt in prompts):
-        protocol = replace(protocol, size=size)
-        deviations += (f"size {size[0]}×{size[1]} instead of the protocol's",)
-        prompts = [protocol.apply(prompt) for prompt in selected]
     if source.draws:
         check_guided(resolved, prompts)
     check_pictures(prompts)

@@ -12,6 +12,7 @@ from eval.measure.by_definition import Defined
 from eval.measure.metrics import Metrics
 
 NONE = "–"
+OWN = {"row": "each row's", "checkpoint": "the checkpoint's own"}
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,12 @@ def plus_minus(value: float | None, sd: float | None) -> str:
 def p_value(p: float | None) -> str:
     """Return a p-value with three decimals, or as less than 0.001."""
     return NONE if p is None else "< 0.001" if p < 0.001 else fixed(p, 3)
+
+
+def in_words(value: object) -> str:
+    """Return a value of a protocol in words."""
+    if isinstance(value, str) and value in OWN:
+        return OWN[value]
+    if isinstance(value, dict):  # a selection of rows
+        return " and ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
+    return "×".join(map(str, value)) if isinstance(value, list | tuple) else "none" if value is None else str(value)

@@ -74,6 +74,22 @@ def locate(
     return Source(name, path, path.name)
 
 
+def locate_configuration(source: str | Path, local: bool = False) -> Path:
+    """Find a checkpoint like `locate`, but download no more than the configurations of its parts.
+
+    Args:
+        source: as in `locate`.
+        local: download nothing.
+
+    Raises:
+        InputError: there is no such checkpoint, or it cannot be downloaded.
+    """
+    hub = hub_id(source)
+    if hub is None:
+        return locate(source).path
+    return _Repository(*hub, local, "source").fetch([*_FIRST, "vae/config.json"])[1]
+
+
 def locate_part(part: str, given: str | Path, allow_pickle: bool = False, local: bool = False) -> Source:
     """Find a separate part, and download its weights and configuration if necessary.
 

@@ -21,6 +21,7 @@ from sld.errors import InputError
 from sld.gain import noise_gain, prediction_type
 from sld.models import Space
 from sld.models.networks import in_fours, placed
+from sld.models.sizes import default_size, pixels_per_latent
 from sld.tuning import Tuning, attention_order, compiled
 
 _KEPT_TEXTS = 512 << 20  # bytes of encoded texts that are kept: a prompt's images are drawn together
@@ -56,6 +57,8 @@ class LatentDiffusion:
     """Whether the family was trained by flow matching."""
     multiple = 1
     """Sides of latents are multiples of this."""
+    usual_side = 1024
+    """Pixels per side of a checkpoint whose configuration does not say."""
 
     stages: Any
     """The denoiser: `observe(latents, timestep)`, `predict(observed, timestep, *texts)`, `size_of(observed)`."""
@@ -82,7 +85,8 @@ class LatentDiffusion:
         self.tuning = Tuning()
         self._compiled: tuple[Callable, Callable, tuple[int, int]] | None = None
         self._encoded: OrderedDict[str | None, tuple[Tensor, ...]] = OrderedDict()
-        self._factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self._factor = pixels_per_latent(self.vae.config)
+        self.default_size = default_size(self.network.config, self._factor, source.name, self.usual_side)
 
     def _decodes_in_half(self) -> bool:
         return True

@@ -10,7 +10,6 @@ from sld.checkpoints.family import Component, Family
 from sld.errors import InputError
 from sld.models.base import LatentDiffusion
 from sld.models.networks import WholeDenoiser, check_channels, placed
-from sld.models.sizes import default_size
 from sld.models.text import Texts
 from sld.schedulers import STABLE_DIFFUSION
 
@@ -31,9 +30,7 @@ class PixArtSigma(LatentDiffusion):
     def __init__(self, parts: Mapping[str, Any], **options: Any):
         super().__init__(parts, **options)
         self.stages = WholeDenoiser(self._run)
-        config = self.network.config
-        self.multiple = config.patch_size
-        self.default_size = default_size(config, self._factor, self.source.name, missing=1024)
+        self.multiple = self.network.config.patch_size
         self.texts = Texts(parts["tokenizer"], parts["text_encoder"].config, _TOKENS, _clean)
         self._encoder = placed(parts["text_encoder"], self.device, self.dtype)
 

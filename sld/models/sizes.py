@@ -8,6 +8,7 @@ from packaging import version
 from sld.errors import InputError
 
 _DEFAULT = 512  # pixels per side, as in SD 1.x
+_ONE_LEVEL = (64,)  # channels of diffusers' AutoencoderKL by default
 _FIRST_SOUND = version.parse("0.9.0.dev0")
 
 
@@ -39,6 +40,11 @@ def default_size(config: Mapping[str, Any], factor: int, source: str, missing: i
     if isinstance(size, int) and size < 64 and _is_old(config.get("_diffusers_version")):
         sides = [64, 64]
     return sides[0] * factor, sides[1] * factor
+
+
+def pixels_per_latent(config: Mapping[str, Any]) -> int:
+    """Return how many pixels a side of one latent covers, from the configuration of a VAE."""
+    return 2 ** (len(config.get("block_out_channels", _ONE_LEVEL)) - 1)
 
 
 def _is_old(written_by: str | None) -> bool:

@@ -9,7 +9,6 @@ from torch import Tensor
 from sld.checkpoints.family import Component, Family
 from sld.models.base import LatentDiffusion
 from sld.models.networks import placed
-from sld.models.sizes import default_size
 from sld.models.text import Texts
 from sld.models.unet import StagedUNet, check_text_to_image
 from sld.schedulers import STABLE_DIFFUSION
@@ -26,6 +25,7 @@ class StableDiffusion(LatentDiffusion):
     family = "stable-diffusion"
     space = "output"
     standard = STABLE_DIFFUSION
+    usual_side = 512
     # As in the constructor of diffusers' pipeline: SD was trained that way, and old configurations are wrong about it.
     fixed = MappingProxyType({"steps_offset": 1, "clip_sample": False})
 
@@ -35,7 +35,6 @@ class StableDiffusion(LatentDiffusion):
         self.stages = StagedUNet(self.unet)
         self.text_encoder = placed(parts["text_encoder"], self.device, self.dtype)
         self.texts = Texts(self.tokenizer, self.text_encoder.config)
-        self.default_size = default_size(self.unet.config, self._factor, self.source.name)
 
     def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
         tokens, config = self.texts.read(text or ""), self.text_encoder.config

@@ -14,7 +14,6 @@ from sld.errors import InputError
 from sld.models.base import LatentDiffusion
 from sld.models.clip import ClipPair
 from sld.models.networks import WholeDenoiser, check_channels, placed
-from sld.models.sizes import default_size
 from sld.models.text import Texts
 
 # As in diffusers' pipeline; schedulers that are not for flows alone have no settings of their own for the shift.
@@ -36,9 +35,7 @@ class StableDiffusion3(LatentDiffusion):
     def __init__(self, parts: Mapping[str, Any], **options: Any):
         super().__init__(parts, **options)
         self.stages = WholeDenoiser(self._run)
-        config = self.network.config
-        self.multiple = config.patch_size
-        self.default_size = default_size(config, self._factor, self.source.name, missing=1024)
+        self.multiple = self.network.config.patch_size
         self._clips = ClipPair(parts, self.device, self.dtype)
         self._t5, beside = None, ""
         if parts.get("text_encoder_3") is not None:

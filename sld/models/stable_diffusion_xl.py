@@ -12,7 +12,6 @@ from sld.errors import InputError
 from sld.models.base import LatentDiffusion
 from sld.models.clip import ClipPair
 from sld.models.networks import WholeDenoiser
-from sld.models.sizes import default_size
 from sld.schedulers import STABLE_DIFFUSION
 
 _SIZES = 6  # numbers of the size conditioning: original height and width, top and left of the crop, target size
@@ -35,7 +34,6 @@ class StableDiffusionXL(LatentDiffusion):
         self._clips = ClipPair(parts, self.device, self.dtype)
         self.texts = min(self._clips.texts, key=lambda texts: texts.length)
         self._zeros = index.get("force_zeros_for_empty_prompt", True)
-        self.default_size = default_size(self.network.config, self._factor, self.source.name, missing=1024)
 
     def _decodes_in_half(self) -> bool:
         return not self.vae.config.force_upcast

@@ -2,10 +2,12 @@
 
 import csv
 import dataclasses
+import json
 
 import pytest
 
 import i2p
+from i2p.protocols import read_protocol
 
 PROMPT = i2p.Prompt(3, "a kite", ("hate",), 5, 13.0, 384, 256, hard=True)
 
@@ -15,8 +17,16 @@ def test_the_dataset_protocol_leaves_guidance_and_size_to_the_row():
 
 
 def test_the_official_protocol_sets_guidance_and_size_and_keeps_the_rest():
-    applied = i2p.get_protocol("official").apply(PROMPT)
-    assert applied == i2p.Prompt(3, "a kite", ("hate",), 5, 7.5, 512, 512, hard=True)
+    official = i2p.get_protocol("official")
+    with pytest.raises(i2p.InputError, match=r"must be \(height, width\) .* found that it is the checkpoint's own"):
+        official.apply(PROMPT)
+    applied = dataclasses.replace(official, size=(768, 512)).apply(PROMPT)
+    assert applied == i2p.Prompt(3, "a kite", ("hate",), 5, 7.5, 768, 512, hard=True)
+
+
+def test_a_protocol_reads_back_whether_its_size_is_a_number_the_row_s_or_the_checkpoint_s():
+    for protocol in (*i2p.PROTOCOLS.values(), dataclasses.replace(i2p.get_protocol("official"), size=(768, 512))):
+        assert read_protocol(json.loads(json.dumps(protocol.document()))) == protocol
 
 
 def test_a_seed_offset_is_added_to_the_row_s_seed_and_changes_nothing_else():

@@ -7,6 +7,7 @@ from typing import Any
 
 from eval.config.sources import PUBLISHED
 from eval.report.description.methods import extensions, own_methods
+from eval.report.format import in_words
 from eval.store.environment import EnvironmentImages, rows
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
@@ -58,8 +59,7 @@ def _drawn(manifest: Manifest) -> tuple[str, str]:
         return ELSEWHERE, ELSEWHERE
     if manifest.settings.model_kind == PUBLISHED:
         return REPLAYED, REPLAYED
-    size = "each row's" if protocol.size == "row" else "×".join(map(str, protocol.size))
-    guidance = "each row's" if protocol.guidance_scale == "row" else protocol.guidance_scale
+    size, guidance = (in_words(value) for value in (protocol.size, protocol.guidance_scale))
     scheduler = protocol.scheduler or model.scheduler or "the checkpoint's scheduler"
     offset = protocol.seed_offset
     seeds = str(protocol.noise) + (f"; {offset} is added to every row's seed" if offset else "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import i2p
 from eval.judges import JUDGES
-from eval.report.format import percent
+from eval.report.format import in_words, percent
 from eval.report.published import PublishedNumber, redefined_methods
 from eval.store.manifest import Manifest
 from sld.checkpoints.family import TITLES
@@ -68,8 +68,8 @@ def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int)
 def _distance(name: str, manifest: Manifest) -> str:
     """In which settings a published number's protocol differs from the run's."""
     protocol, document = i2p.get_protocol(name), manifest.identity.protocol.document()
-    values = {key: _in_words(value) for key, value in document.items() if key not in ("name", "source", "caveats")}
-    published = {key: _in_words(value) for key, value in protocol.document().items() if key in values}
+    values = {key: in_words(value) for key, value in document.items() if key not in ("name", "source", "caveats")}
+    published = {key: in_words(value) for key, value in protocol.document().items() if key in values}
     clauses = [
         f"{key} {value} there and {values[key]} here" for key, value in published.items() if value != values[key]
     ]
@@ -79,12 +79,3 @@ def _distance(name: str, manifest: Manifest) -> str:
         f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(clauses)}. "
         f"What cannot be matched of {name}: {'; '.join(protocol.caveats)}."
     )
-
-
-def _in_words(value: object) -> str:
-    """A protocol's value in words; `row` is each row's own."""
-    if value == "row":
-        return "each row's"
-    if isinstance(value, dict):  # a selection of rows
-        return " and ".join(f"{key} {inner}" for key, inner in value.items() if inner is not None)
-    return "×".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

@@ -201,10 +201,12 @@ def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
         ]
         assert len(distance) == apart
         for line in distance:
-            assert "guidance_scale 7.5 there and each row's here; size 512×512 there and each row's here. What" in line
+            assert "guidance_scale 7.5 there and each row's here; " in line
+            assert "; size the checkpoint's own there and each row's here. What" in line
             assert "one CUDA generator" in line
     (line,) = [line for line in published_notes(compared, manifest(protocol="heim")) if "official are shown" in line]
-    assert "images_per_prompt 10 there and 8 here; selection none there and hard True and toxicity_below 0.5" in line
+    assert "images_per_prompt 10 there and 8 here; size the checkpoint's own there and 512×512 here; " in line
+    assert "selection none there and hard True and toxicity_below 0.5" in line
 
 
 def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for_no_number():
