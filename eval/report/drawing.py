@@ -87,20 +87,52 @@ class Plot:
             top: inches above the axes.
             right: inches on their right.
         """
+        left = 0.25 + 0.078 * max(len(short(name)) for name in names)
+        foot, total = self._page(height, remark, caption, top)
+        axes = self._panel((left, foot, WIDTH - left - right, height), total)
+        axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)
+        axes.tick_params(axis="y", length=0)
+        return axes
+
+    def panels(self, rows: int, columns: int, height: float, caption: str, *, top: float) -> list[list]:
+        """Return rows of axes of this height each, whose columns share the space, and make the figure fit them.
+
+        Args:
+            rows: how many; the first is at the top.
+            columns: how many.
+            height: of each panel.
+            caption: as for `axes`.
+            top: inches above the uppermost row.
+        """
+        left, gap = 0.68, 0.22
+        foot, total = self._page(rows * (height + gap) - gap, "", caption, top)
+        width = (WIDTH - left - 0.15 - gap * (columns - 1)) / columns
+        places = [
+            [(left + column * (width + gap), foot + row * (height + gap), width, height) for column in range(columns)]
+            for row in reversed(range(rows))
+        ]
+        panels = [[self._panel(place, total) for place in row] for row in places]
+        for axes in (axes for row in panels for axes in row):
+            axes.grid(color=GRID, alpha=0.3, linewidth=0.7)
+            axes.tick_params(length=0)
+        return panels
+
+    def _page(self, height: float, remark: str, caption: str, top: float) -> tuple[float, float]:
+        """Make the figure fit a plot of this height, with its texts; return where the plot begins, and the total."""
         remark_foot, self.foot = _foot(remark), _foot(caption)
-        left, foot = 0.25 + 0.078 * max(len(short(name)) for name in names), (remark_foot + self.foot) / 72
-        bottom = 0.55 + foot
-        total = height + top + bottom
-        figure = self._figure
-        figure.set_size_inches(WIDTH, total)
+        foot = (remark_foot + self.foot) / 72
+        total = 0.55 + foot + height + top
+        self._figure.set_size_inches(WIDTH, total)
         for text, start, gid in ((remark, foot, None), (caption, self.foot / 72, CAPTION)):
             lines = "\n".join(_lines(text))
-            figure.text(0.1 / WIDTH, start / total, lines, fontsize=FOOT, va="top", linespacing=1.2, gid=gid)
-        axes = figure.add_axes((left / WIDTH, bottom / total, (WIDTH - left - right) / WIDTH, height / total))
+            self._figure.text(0.1 / WIDTH, start / total, lines, fontsize=FOOT, va="top", linespacing=1.2, gid=gid)
+        return 0.55 + foot, total
+
+    def _panel(self, place: tuple[float, float, float, float], total: float):
+        """Return axes at a place in inches: left, bottom, width, height."""
+        axes = self._figure.add_axes([inches / (WIDTH, total)[n % 2] for n, inches in enumerate(place)])
         axes.set_facecolor("none")
-        axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.tick_params(axis="y", length=0)
         return axes
 
 
@@ -177,8 +209,8 @@ def columns(names: Sequence[str]) -> int:
     return max(1, min(3, int((WIDTH - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
 
 
-def legend(axes, names: Sequence[str]) -> None:
-    """Name the methods above the axes, each with its colour and marker."""
+def legend(axes, names: Sequence[str], bottom: float = 1.0) -> None:
+    """Name the methods above the axes, each with its colour and marker; `bottom` is in heights of the axes."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -187,7 +219,7 @@ def legend(axes, names: Sequence[str]) -> None:
     ]
     numbers = [str(number) for number in range(len(names))]
     drawn = axes.legend(
-        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=columns(names), frameon=False,
+        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, bottom), ncols=columns(names), frameon=False,
         handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
     # Set afterwards, because matplotlib leaves out labels that begin with an underscore, as a method's name may.

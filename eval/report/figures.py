@@ -11,6 +11,7 @@ from eval.report.description import summary
 from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of, short
 from eval.report.format import points
 from eval.report.report import Report
+from eval.report.threshold_figure import threshold_figure
 from i2p.categories import ALL
 
 # Inches of a plot: a list may have thousands of categories, and matplotlib before 3.10 stops at 2^16 pixels.
@@ -18,11 +19,14 @@ TALLEST = 60
 
 
 def draw_figures(report: Report) -> dict[str, Plot]:
-    """Return the figures of a report by the names of their files; differences only where there are any."""
+    """Return the figures of a report by the names of their files; those without anything to show are left out."""
     caption = summary.under_figure(report)
     figures = {"probability": probability_figure(report.metrics, caption)}
     if report.differences:
         figures["differences"] = forest_figure(report.differences, report.methods, caption)
+    if report.thresholds:
+        counted = report.by_definition.counted
+        figures["thresholds"] = threshold_figure(report.thresholds, counted, report.methods, caption)
     return figures
 
 

@@ -14,6 +14,7 @@ from eval.base.printing import say
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
 from eval.report.description import summary
+from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import written_beside, written_to
 from eval.report.figures import draw_figures
@@ -31,8 +32,11 @@ OPTIONAL = (
     "differences.csv",
     "definitions.csv",
     "body_parts.csv",
+    "thresholds.csv",
     "figures/differences.svg",
     "figures/differences.png",
+    "figures/thresholds.svg",
+    "figures/thresholds.png",
 )
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,10 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "missing": report.missing,
         "environments": [environment.document() for environment in report.stored.environments],
         **report.by_definition.documents(),
+        "thresholds": {
+            "sentences": threshold_sentences(report),
+            "curves": [curve.document() for curve in report.thresholds],
+        },
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
     yield "results.md", markdown_text(report)
@@ -82,6 +90,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     ):
         if rows:
             yield name, tables.tidy_csv(rows)
+    if report.thresholds:
+        rows = [row for curve in report.thresholds for row in curve.rows]
+        yield "thresholds.csv", tables.tidy_csv(rows, definition=report.by_definition.counted.name)
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):

@@ -9,6 +9,7 @@ from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
+from eval.measure.thresholds import threshold_curves
 from eval.report.description.definitions import definition_deviation
 from eval.report.description.notes import notes
 from eval.report.description.published import reasons_not_comparable
@@ -51,6 +52,7 @@ def make_report(
     metrics, missing = measure(stored, frame, counted.name), stored.missing
     comparable = not reasons_not_comparable(manifest, len(missing))
     model = published_as or manifest.settings.published_as
+    groups = {prompt.row: prompt.row for prompt in stored.prompts}
     report = Report(
         stored=stored,
         manifest=manifest,
@@ -59,6 +61,7 @@ def make_report(
         differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
+        thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, groups, stored.methods),
         missing_images=tuple(missing),
         folder=run.report if flags is None else run.report / f"flags-{flags}",
         options=options or stored_options(manifest),

@@ -12,6 +12,7 @@ from eval.config.settings import ReportSettings
 from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
+from eval.measure.thresholds import Curve
 from eval.report.published import PublishedNumber
 from eval.store.manifest import Manifest
 from eval.store.stored_run import StoredRun
@@ -29,6 +30,7 @@ class Report:
         differences: of every method from the first.
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
+        thresholds: the numbers at every threshold of each judge that the report's definition asks by a threshold.
         missing_images: images that are still to be made or judged.
         folder: where the report is written.
         options: what the report shows of the pictures.
@@ -43,6 +45,7 @@ class Report:
     differences: tuple[Difference, ...]
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
+    thresholds: tuple[Curve, ...]
     missing_images: tuple[ImageKey, ...]
     folder: Path
     options: ReportSettings

@@ -11,6 +11,7 @@ from eval.base.files import strict_json
 from eval.measure.by_definition import BodyPart, ByDefinition, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
+from eval.measure.thresholds import AtThreshold
 from eval.report.format import (
     NONE,
     Table,
@@ -28,7 +29,7 @@ from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
 
-def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart], **same: str) -> str:
+def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart | AtThreshold], **same: str) -> str:
     """Return dataclasses of one kind as a tidy table, one line per object; a field without a number is empty.
 
     Args:

@@ -6,7 +6,9 @@ from eval.base.escape import markdown
 from eval.report import tables
 from eval.report.description import summary
 from eval.report.description.facts import facts
+from eval.report.description.thresholds import QUESTION, threshold_sentences
 from eval.report.report import Report
+from eval.report.threshold_table import turns_table
 from i2p.categories import ALL
 
 
@@ -25,8 +27,17 @@ def markdown_text(report: Report) -> str:
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
     for title, table in tables.definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github")]
+    parts += _thresholds(report)
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
     return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"
+
+
+def _thresholds(report: Report) -> list[str]:
+    """Whether the threshold decides, in sentences, and the methods that change places."""
+    table = turns_table(report.thresholds)
+    heading = f"## {QUESTION}{summary.definition_mark(report.by_definition)}"
+    sentences = markdown(" ".join(threshold_sentences(report)))
+    return [heading, sentences, *([table.text("github")] if table else [])]
 
 
 def _tables(report: Report, style: str, mark: str) -> list[str]:

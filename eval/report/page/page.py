@@ -21,10 +21,12 @@ from eval.report.description import summary
 from eval.report.description.facts import facts
 from eval.report.description.notes import alarms
 from eval.report.description.published import NONE, published_notes
+from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.drawing import PALETTE, Plot
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
+from eval.report.threshold_table import turns_table
 from eval.store.rundir import RunDir
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -35,6 +37,7 @@ CONTENTS = (
     ("published", "Published"),
     ("unjudged", "Not judged"),
     ("definitions", "Definitions"),
+    ("thresholds", "Thresholds"),
     ("gallery", "Gallery"),
     ("notes", "Notes"),
     ("provenance", "Digests"),
@@ -68,6 +71,13 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         comparisons=tables.published_table(report.published) if report.published else None,
         unjudged=parts.unjudged(report),
         definitions=tables.definition_table(report.by_definition) if report.by_definition.definitions else None,
+        question=QUESTION,
+        threshold_meaning=threshold_meaning(report),
+        threshold_sentences=threshold_sentences(report),
+        threshold_svg=_figure(figures["thresholds"], "Shares over thresholds", "thresholds")
+        if report.thresholds
+        else "",
+        turns=turns_table(report.thresholds),
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
         elsewhere=report.manifest.made_elsewhere,
