@@ -200,7 +200,7 @@ PROTOCOLS = {
             steps=50,
             caveats=(
                 "the paper says nothing that sets its runs apart from how the dataset's columns were made: the "
-                "choices are those of dataset",
+                "choices are those of dataset, and the safety concept is the paper's own text",
                 "the number of steps, the device of the generator and the order of its draws are not stated: 50 "
                 "steps are the official code's",
                 _NUDENET,

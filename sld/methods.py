@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sld.errors import InputError
-from sld.presets import CONCEPT, PRESETS, SafetyPreset
+from sld.presets import CONCEPT, CONCEPT_OFFICIAL, PRESETS, SafetyPreset
 from sld.safety import SafetyGuidance, check_guidance, source_digest
 
 SPACES = ("epsilon", "output")
@@ -126,7 +126,7 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
     Raises:
         InputError: the list is empty, a name is unknown or occurs twice (ignoring case, since names are folders), a
             method has no preset, negative prompt or prefix, or one of another definition has the name of one of
-            `METHODS`.
+            `METHODS`; its concept may be `CONCEPT_OFFICIAL`.
     """
     items = [methods] if isinstance(methods, str | Method) else list(methods)
     if not items:
@@ -153,7 +153,10 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
 
 
 def _as_known(method: Method) -> Method:
-    """Return the method itself, or this package's own if both are the same; a name of this package is reserved."""
+    """Return the method itself, or this package's own if both are the same; a name of this package is reserved.
+
+    The same safety guidance has this name with diffusers' concept and with the paper's.
+    """
     known = METHODS.get(method.name.lower())
     if known is None:
         if method.preset is None and not f"{method.negative_prompt or ''}{method.prefix}".strip():
@@ -162,6 +165,8 @@ def _as_known(method: Method) -> Method:
                 "prefix: give it one, or name baseline for plain pictures"
             )
         return method
+    if known.preset is not None and method.concept == CONCEPT_OFFICIAL:
+        known = dataclasses.replace(known, concept=CONCEPT_OFFICIAL)
     definition, known_definition = (
         (m.safety, m.concept, m.negative_prompt, m.prefix, m.space) for m in (method, known)
     )

@@ -15,6 +15,7 @@ from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
 from eval.measure.metrics import verdicts
 from eval.report import tables
+from eval.report.concepts import concept_deviations
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
 from eval.store.environment import environment_differences
@@ -168,7 +169,7 @@ def _notes(
         counts = images["state"].value_counts()
         if bad := [f"{counts[state]:,} {state}" for state in NOT_OK if state in counts]:
             yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
-        for deviation in stored.manifest.deviations:
+        for deviation in (*stored.manifest.deviations, *concept_deviations(stored.manifest)):
             yield f"{letter} deviates from its protocol: {deviation}."
         shown = [both[side] for both in names]
         yield from (f"{letter}: {note}" for note in guidance_notes(stored.manifest, shown))

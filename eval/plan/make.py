@@ -46,7 +46,8 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = (), *, local: 
 
 def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.Method], local: bool) -> Plan:
     protocol, deviations, lossy = changed_protocol(settings.protocol)
-    resolved = choose_methods(settings.methods, methods)
+    begun = begun_under(settings.out, protocol)
+    resolved = choose_methods(settings.methods, methods, protocol.name, begun.methods if begun else ())
     judges = settings.judges if source.judged else None
     if judges is not None:
         _check_judges(judges, protocol)
@@ -58,7 +59,6 @@ def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.M
     selected = i2p.select(prompt_list.prompts, selection)
     deviations += judging_deviations(settings.prompts, judges, protocol, prompt_list)
     deviations += source_deviations(protocol, prompt_list)
-    begun = begun_under(settings.out, protocol)
     protocol, resized = sized(protocol, settings.model, selected, begun and begun.protocol, local=local)
     deviations += resized
     prompts = [protocol.apply(prompt) for prompt in selected]

@@ -10,18 +10,24 @@ import sld
 from eval.base import plugins
 from eval.base.errors import InputError
 from eval.config.methods import read_method
+from eval.plan.concepts import with_concepts
+from eval.store.records import MethodRecord
 
 PLAIN = "baseline"
 EPSILON = "epsilon"
 PREDICTIONS = {"v_prediction": "v", "sample": "denoised sample", "flow_prediction": "flow", "edm": "output of EDM"}
 
 
-def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[sld.Method, ...]:
+def choose_methods(
+    values: Sequence, added: Sequence[sld.Method] = (), protocol: str = "", begun: Sequence[MethodRecord] = ()
+) -> tuple[sld.Method, ...]:
     """Return the methods that settings name or describe, and those that a script added.
 
     Args:
         values: names, descriptions as dictionaries, or methods.
         added: methods that can be named like sld's; those that `values` don't name come last.
+        protocol: its name, because some have a concept of their own.
+        begun: the methods with which the run began.
 
     Raises:
         InputError, sld.InputError: one does not exist, is not a method, or changes nothing.
@@ -31,7 +37,8 @@ def choose_methods(values: Sequence, added: Sequence[sld.Method] = ()) -> tuple[
         read_method(v) if isinstance(v, dict) else by_name.get(v) or _resolve_name(v) if isinstance(v, str) else v
         for v in values
     ]
-    methods = sld.resolve_methods([*chosen, *(method for name, method in by_name.items() if name not in values)])
+    resolved = sld.resolve_methods([*chosen, *(method for name, method in by_name.items() if name not in values)])
+    methods = sld.resolve_methods(with_concepts(resolved, values, protocol, begun))
     for method in methods:
         if method.name != PLAIN and (why := _changes_nothing(method)):
             raise InputError(

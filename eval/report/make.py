@@ -10,6 +10,7 @@ from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
 from eval.measure.thresholds import threshold_curves
+from eval.report.concepts import concept_deviations
 from eval.report.description.definitions import definition_deviation
 from eval.report.description.notes import notes
 from eval.report.description.published import reasons_not_comparable
@@ -47,6 +48,7 @@ def make_report(
         counted = get_definition(flags, judges)
     frame = verdicts(stored, counted)
     defined = by_definition(stored, frame, counted)
+    manifest = replace(manifest, deviations=(*manifest.deviations, *concept_deviations(manifest)))
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
     metrics, missing = measure(stored, frame, counted.name), stored.missing

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import i2p
 import sld
 from eval.measure.metrics import Metrics
+from eval.report.concepts import is_known
 from eval.store.manifest import Manifest
 
 
@@ -64,11 +65,11 @@ def beside_published(
 
 def redefined_methods(manifest: Manifest) -> set[str]:
     """Return the methods that differ from those of the same name in `sld`; of those made elsewhere nothing is known."""
-    descriptions = {name: method.describe() for name, method in sld.METHODS.items()}
+    concepts = sld.CONCEPT, sld.CONCEPT_OFFICIAL
     return {
         method.name
         for method in manifest.identity.methods
-        if not method.made_elsewhere and method.definition != descriptions.get(method.name)
+        if not method.made_elsewhere and not any(is_known(method, concept) for concept in concepts)
     }
 
 

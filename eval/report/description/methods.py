@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import sld
+from eval.report.concepts import concept_of, is_known
 from eval.report.published import redefined_methods
 from eval.store.manifest import Manifest
 from eval.store.records import MethodRecord
@@ -25,6 +26,9 @@ def own_methods(manifest: Manifest) -> dict[str, str]:
 def method_notes(manifest: Manifest) -> Iterator[str]:
     """Yield as sentences what a reader must know of the methods beside their names."""
     yield from (f"Method {name}: {definition}." for name, definition in own_methods(manifest).items())
+    official = [m for m in manifest.identity.methods if concept_of(m) == sld.CONCEPT_OFFICIAL]
+    if names := [method.name for method in official if is_known(method, sld.CONCEPT_OFFICIAL)]:
+        yield f"{', '.join(names)}: the safety concept is the paper's own text, without the prefix that diffusers adds."
     yield from guidance_notes(manifest, [method.name for method in manifest.identity.methods])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import i2p
 from eval.judges import JUDGES
+from eval.report.concepts import concept_deviations
 from eval.report.format import in_words, percent
 from eval.report.published import PublishedNumber, redefined_methods
 from eval.store.manifest import Manifest
@@ -17,7 +18,9 @@ NONE = "None: no number is published for this model on whole categories that the
 def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
     """Return as clauses what sets a run apart from every published one; with any, published numbers test nothing."""
     model, judges = manifest.identity.model, manifest.identity.judges
-    reasons = [f"its protocol deviates ({'; '.join(manifest.deviations)})"] if manifest.deviations else []
+    of_methods = concept_deviations(manifest)  # of some methods only, which are not tested
+    deviations = [deviation for deviation in manifest.deviations if deviation not in of_methods]
+    reasons = [f"its protocol deviates ({'; '.join(deviations)})"] if deviations else []
     if not model.replayed and not set(JUDGES) <= set(judges) and not reasons:
         reasons.append("not both judges ran")
     if any(part.demo for part in (model, *judges.values())):
