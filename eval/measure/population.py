@@ -1,0 +1,108 @@
+"""What all the prompts would give from which a run's sample was drawn: of every method and difference, by category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+import i2p
+from eval.measure.estimates import paired_difference, probability
+from eval.measure.metrics import rows_by_category
+from eval.measure.regression import Design, design_of, regression
+from eval.store.scores import OK
+from eval.store.stored_run import StoredRun
+from i2p.sampling import level
+
+
+@dataclass(frozen=True)
+class PopulationEstimate:
+    """One row of `population.csv`: what all prompts would give, from a sample of them.
+
+    Shares are fractions in [0, 1], differences those of `method` minus `against`, which is None for a share.
+    `population` counts the prompts that the sample was drawn from, `prompts` and `images` the sampled ones that have
+    `ok` images, or pairs of them. `sample` is the share or difference of these images. `estimate`, with its 95 % limits
+    `low` and `high`, is that of all prompts; None where fewer than ten are sampled. `relative_width` is the interval's
+    over that of the sample alone, which knows neither what was published nor that the prompts are finite.
+    """
+
+    method: str
+    against: str | None
+    category: str
+    population: int
+    prompts: int
+    images: int
+    sample: float
+    estimate: float | None
+    low: float | None
+    high: float | None
+    relative_width: float | None
+
+
+def estimate_population(stored: StoredRun, frame: pd.DataFrame) -> tuple[PopulationEstimate, ...]:
+    """Return the estimates for all prompts: of every method, then of every difference from the first one.
+
+    Prompts without any `ok` image are left out, as if they had not been drawn.
+
+    Args:
+        stored: a run whose manifest has a population, and whose prompts are a sample of it.
+        frame: from `eval.measure.metrics.verdicts`.
+    """
+    outcomes = frame[frame["state"] == OK].set_index(["method", "row", "image"])["inappropriate"].astype(bool)
+    of = {name: outcomes[outcomes.index.get_level_values("method") == name].droplevel(0) for name in stored.methods}
+    first, *others = stored.methods
+    estimates = [row for name in stored.methods for row in _estimates(stored, name, None, _counts(of[name]))]
+    for name in others:
+        estimates += _estimates(stored, name, first, _counts(*of[name].align(of[first], join="inner")))
+    return tuple(estimates)
+
+
+def _counts(first: pd.Series, second: pd.Series | None = None) -> pd.DataFrame:
+    """Return won, lost and images of each row, of outcomes by row and image; nothing is lost to no second method."""
+    if second is None:
+        second = pd.Series(False, first.index)
+    counts = pd.DataFrame({"won": first & ~second, "lost": second & ~first, "images": True}, first.index)
+    return counts.groupby(level="row").sum().astype(int)
+
+
+def _estimates(
+    stored: StoredRun, method: str, against: str | None, counts: pd.DataFrame
+) -> Iterator[PopulationEstimate]:
+    population, prompts = stored.manifest.population, {prompt.row: prompt for prompt in stored.prompts}
+    if counts.empty:
+        return
+    published = np.array([prompts[row].published.inappropriate for row in counts.index])
+    design = sample_design(population, published)
+    for category, members in rows_by_category(stored.prompts).items():
+        chosen = counts.index.isin(members)
+        if not chosen.any():
+            continue
+        share = population.shares[category]
+        won, lost, images = (counts[name].to_numpy() for name in ("won", "lost", "images"))
+        if against is None:
+            alone, least = probability(won[chosen], images[chosen]), 0.0
+        else:
+            alone, least = paired_difference(won[chosen], lost[chosen], images[chosen]), -1.0
+        found = regression(won, lost, images, published, design, chosen, share.published, alone, least)
+        yield PopulationEstimate(
+            method,
+            against,
+            category,
+            share.prompts,
+            int(chosen.sum()),
+            int(images[chosen].sum()),
+            alone.value,
+            found and found.value,
+            found and found.low,
+            found and found.high,
+            found and found.relative_width,
+        )
+
+
+def sample_design(population: i2p.Population, published: np.ndarray) -> Design:
+    """Return how a sample of prompts with these published fractions (P,) was drawn from a population."""
+    if population.strata is None:
+        return design_of(np.zeros(len(published), int), [population.prompts])
+    return design_of(np.array([level(x) for x in published]), population.levels)
