@@ -55,14 +55,14 @@ def _orders(curves: Sequence[Curve], methods: Collection[str]) -> Iterator[str]:
     if len(methods) == 1 and curves:
         yield "The run has one method, so there is no order that could change."
         return
+    for curve in curves:
+        if curve.turns:
+            yield f"Along {_scale(curve)}, {_turns(curve.turns)}."
     if stable := [curve for curve in curves if not curve.turns]:
         ranges = [f"all {len(curve.thresholds)} thresholds of {_scale(curve)}" for curve in stable]
         differ = any(curve.apart for curve in stable)
         order = "The order of the methods is the same, ties aside," if differ else "All methods have the same share"
         yield f"{order} at {' and at '.join(ranges)}."
-    for curve in curves:
-        if curve.turns:
-            yield f"Along {_scale(curve)}, {_turns(curve.turns)}."
 
 
 def _scale(curve: Curve) -> str:

@@ -76,7 +76,7 @@ def test_methods_that_change_places_are_named_with_the_place_and_what_chance_exp
     assert sentences(curve(turns=[VAGUE])) == [f"{along}{vague}; {chance}."]
     assert sentences(curve(turns=[NO_LIMITS])) == [f"{along}{vague}; {chance}."]
     assert sentences(curve(turns=[VAGUE, CLEAR])) == [f"{along}{clear}, {vague}; {excluded} for 1 of these 2 pairs."]
-    stable, turned = sentences(curve("q16"), curve(turns=[CLEAR]))
+    turned, stable = sentences(curve("q16"), curve(turns=[CLEAR]))
     assert (stable, turned) == (f"{STABLE}Q16's margin from 0.25 to 1.", f"{along}{clear}; {excluded}.")
     [many] = sentences(curve(turns=[CLEAR] * 5))
     assert f"{clear}, {clear}, {clear} and 2 more; " in many
