@@ -84,11 +84,12 @@ def grouped(source: PromptList, by: str | None = None) -> PromptList:
     """
     column = source.group_column
     if by not in (None, *BY):
-        raise InputError(f"groups must be null or one of {', '.join(BY)}, found {by!r}: correct groups=", "groups=")
+        raise InputError(f"groups must be null or one of {', '.join(BY)}, found {by!r}: choose from these")
     if by == "column" and column is None:
         raise InputError(
-            "groups=column must go with a list that has a column of groups, found none: call it 'group', or leave "
-            "groups= out to group by near-duplicate texts",
+            "the list must have a column of groups for groups=column, found none: call it 'group', or leave groups= "
+            "out to group by near-duplicate texts",
+            "groups=column",
             "groups=",
         )
     by = by or ("text" if column is None else "column")
@@ -102,7 +103,7 @@ def grouped(source: PromptList, by: str | None = None) -> PromptList:
     return replace(source, prompts=prompts, unused=unused, group_column=None, grouped_by=by)
 
 
-def by_text(prompts: Sequence[Prompt]) -> list[Prompt]:
+def group_by_text(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Return the prompts grouped by near-duplicate texts."""
     return [replace(prompt, group=row) for prompt, row in zip(prompts, _smallest_rows(prompts), strict=True)]
 

@@ -14,6 +14,7 @@ from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
 from eval.folder.layouts import NO_PROMPTS
 from eval.judges import JUDGES, judge_class
+from i2p.groups import BY
 
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
@@ -29,6 +30,8 @@ def check_settings(s: Settings) -> None:
     one_of("model.kind", s.model.kind, SOURCES)
     source = SOURCES[s.model.kind]
     one_of("images", s.images, IMAGES)
+    if s.prompts.groups is not None:
+        one_of("prompts.groups", s.prompts.groups, BY)
     one_of("dtype", s.dtype, DTYPES)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
@@ -132,7 +135,7 @@ def _unused_without_prompts(s: Settings, source: Source) -> Unused:
             f"prompts=none must go with model=images, because it takes the pictures of a folder as they are, found "
             f"model.kind={s.model.kind}: give model=images model.path=FOLDER, or choose prompts"
         )
-    keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below")
+    keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below", "groups")
     unused: Unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
     unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
     count = s.protocol.images_per_prompt

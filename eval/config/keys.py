@@ -33,7 +33,7 @@ PROMPTS = {
     name: f"prompts.{name}"
     for name in (
         *("source", "revision", "path", "categories", "hard", "toxicity_min", "toxicity_below", "rows", "sample"),
-        *("sample_seed", "strata"),
+        *("sample_seed", "strata", "groups"),
     )
 }
 PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.label_set", "index": "shard.index", "count": "shard.count"}

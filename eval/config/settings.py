@@ -41,6 +41,7 @@ class PromptSettings:
     sample: int | None = None
     sample_seed: int = 0
     strata: str | None = None
+    groups: str | None = None
 
 
 @dataclass(frozen=True)

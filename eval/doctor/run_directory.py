@@ -16,6 +16,7 @@ from eval.base.words import first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
 from eval.plan.plan import Plan
+from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
 from eval.store.rundir import RunDir
 
@@ -43,6 +44,8 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
     finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
     if digests is None:
         finding += "; its weights are not read here (digests=true compares them)"
+    if ignored := ignored_column(manifest, plan):
+        finding += f"; {ignored}"
     if changed := changed_versions(run, manifest):
         finding += f"; it resumes with other versions, which its report will list: {first_clauses(changed)}"
         return Check("run directory", WARNING, finding, f"the versions of that run, or {elsewhere}")

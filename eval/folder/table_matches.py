@@ -38,7 +38,8 @@ def by_prompts(table: PictureTable) -> tuple[list[Match], i2p.PromptList]:
     lines, or in that of the first method's seeds where all methods have the same seeds.
 
     Raises:
-        InputError, i2p.InputError: an invalid value, a path out of the folder, or a picture named twice.
+        InputError, i2p.InputError: an invalid value, a path out of the folder, a picture named twice, or lines of one
+            prompt with different groups.
     """
     lines = _lines(table)
     rows: dict[tuple, int] = {}
@@ -48,10 +49,15 @@ def by_prompts(table: PictureTable) -> tuple[list[Match], i2p.PromptList]:
         if row == len(prompts):
             seed = prompt.seed if "seed" in table.columns else row
             prompts.append(replace(prompt, row=row, seed=seed))
+        elif prompt.group != prompts[row].group:
+            raise InputError(
+                f"{where} must give all lines of one prompt the same group, found {prompts[row].group!r} and "
+                f"{prompt.group!r} for {prompt.text!r:.60}: correct one"
+            )
         by_row.setdefault(row, {}).setdefault(method, []).append((path, prompt.seed, record, where))
     matches = [match for row, methods in by_row.items() for match in _numbered(table, row, methods)]
     unused = tuple(name for name in table.table.columns if name in lines.unused or name in _number_columns(table))
-    return matches, i2p.PromptList(prompts, unused, lines.remarks)
+    return matches, i2p.PromptList(prompts, unused, lines.remarks, group_column=lines.group_column)
 
 
 def _lines(table: PictureTable) -> i2p.PromptList:

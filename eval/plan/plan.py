@@ -48,6 +48,8 @@ class Plan:
         remarks: on how the source was read, as sentences.
         source_rows: of all prompts of the source, in its order.
         population: the prompts from which a sample is drawn; None where nothing was published of them.
+        grouped_by: what the groups of the prompts are, a name in `i2p.groups.BY`.
+        group_column: the column of the source that holds them; None where they are of texts or rows.
     """
 
     prompts: tuple[i2p.Prompt, ...]
@@ -63,6 +65,8 @@ class Plan:
     remarks: tuple[str, ...] = ()
     source_rows: tuple[int, ...] = ()
     population: i2p.Population | None = None
+    grouped_by: str = "text"
+    group_column: str | None = None
 
     @property
     def images_per_prompt(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import i2p
@@ -11,6 +11,7 @@ from eval.config.model_settings import ModelSettings
 from eval.config.settings import PromptSettings
 from eval.folder.layouts import NO_PROMPTS
 from eval.folder.own import OwnPrompts, own_prompts
+from i2p.groups import grouped
 from i2p.sources import HUB_ID
 
 if TYPE_CHECKING:
@@ -23,21 +24,22 @@ _DEFAULTS = {"guidance scales": "guidance scale 7.5", "sizes": "size 512×512"}
 
 
 def read_prompts(s: PromptSettings, offline: bool = False) -> i2p.PromptList:
-    """Read all prompts of the source; `selection_of` selects among them."""
-    return i2p.read_prompts(s.source, path=s.path, revision=s.revision, offline=offline)
+    """Read all prompts of the source, with their groups; `selection_of` selects among them."""
+    return grouped(i2p.read_prompts(s.source, path=s.path, revision=s.revision, offline=offline), s.groups)
 
 
 def prompts_of_folder(model: ModelSettings, s: PromptSettings) -> OwnPrompts | None:
     """Read what a folder of pictures brings along in the place of these prompts; None where it brings none."""
     is_chosen = s.source != HUB_ID or s.path or s.revision
     chosen = (f"prompts.path={s.path}" if s.path else f"prompts.source={s.source}") if is_chosen else None
-    return own_prompts(model.path, model.layout, model.method, without_prompts=s.source == NO_PROMPTS, chosen=chosen)
+    without = s.source == NO_PROMPTS
+    own = own_prompts(model.path, model.layout, model.method, without_prompts=without, chosen=chosen)
+    return own and replace(own, source=grouped(own.source, "rows" if without else s.groups))
 
 
 def selection_of(s: PromptSettings) -> i2p.Selection:
     """Return the selection of prompts in the settings."""
-    chosen = asdict(s)
-    return i2p.Selection(**{key: chosen[key] for key in chosen if key not in ("source", "revision", "path")})
+    return i2p.Selection(**{field.name: getattr(s, field.name) for field in fields(i2p.Selection)})
 
 
 def source_record(source: i2p.PromptList, selection: i2p.Selection) -> dict:
@@ -48,6 +50,8 @@ def source_record(source: i2p.PromptList, selection: i2p.Selection) -> dict:
         "remarks": source.remarks,
         "source_rows": tuple(prompt.row for prompt in source.prompts),
         "population": i2p.population_of(i2p.select(source.prompts, selection.population), selection.strata),
+        "grouped_by": source.grouped_by,
+        "group_column": source.group_column,
     }
 
 

@@ -32,7 +32,7 @@ def judging_deviations(
     source: i2p.PromptList,
     table: str | None = None,
 ) -> tuple[str, ...]:
-    """Return, in words, where prompts other than I2P's are used, or a judge of the protocol is missing.
+    """Return, in words, where other prompts than I2P's are used, a judge is missing, or intervals ignore groups.
 
     Prompts that ship with `i2p` are no deviation, because their name shows that they are others.
 
@@ -53,6 +53,8 @@ def judging_deviations(
     lacking = [name for name in required if judges is not None and name not in judges]
     if lacking:
         clauses.append(f"judged without {' and '.join(lacking)}")
+    if prompts.groups == "rows":
+        clauses.append("intervals by prompt instead of by groups of near-duplicate prompts")
     return tuple(clauses)
 
 

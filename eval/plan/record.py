@@ -16,6 +16,7 @@ from eval.config.sources import SOURCES
 from eval.plan.methods import guided_on
 from eval.plan.plan import Plan
 from eval.store import environment
+from eval.store.groups import record_of
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest, as_json
 from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
@@ -51,6 +52,7 @@ def make_manifest(
         drawing_remarks=tuple(remarks),
         deviations=(*plan.deviations, *_precision_deviation(plan, model)),
         lossy=tuple(plan.lossy),
+        groups=record_of(plan.prompts, plan.grouped_by, plan.group_column),
     )
 
 

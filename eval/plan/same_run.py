@@ -18,10 +18,11 @@ from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
+from eval.plan.same_groups import changed_groups, ignored_column, regrouped
 from eval.store import environment
 from eval.store.changes import changed_keys
 from eval.store.manifest import Manifest
-from eval.store.prompts import digest_of, stored_prompts
+from eval.store.prompts import are_of, stored_prompts
 from eval.store.records import PromptsRecord
 from eval.store.rundir import RunDir
 from sld.checkpoints.family import TITLES
@@ -45,6 +46,8 @@ def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
     run.check_writable()
     if stored and (changed := changed_versions(run, stored)):
         log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
+    if stored and (ignored := ignored_column(stored, plan)):
+        log.warning("%s resumes: %s.", run.root, ignored)
 
 
 def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
@@ -97,8 +100,10 @@ def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
         run.create(manifest)
         stored = run.read_manifest()
     _check_same(run, changed_keys(stored.identity.document(), manifest.identity.document()))
+    if stored.groups is not None and manifest.groups is not None:  # another process may have begun the run
+        _check_same(run, regrouped(stored.groups, manifest.groups))
     run.keep_environment(manifest.runtime.environment)
-    if _stored_digest(run) != manifest.identity.prompts.digest:  # a new run, or the file is missing or damaged
+    if not _holds_prompts(run, stored):  # a new run, or the file is missing or damaged
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return stored
 
@@ -134,6 +139,7 @@ def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator
     yield from changed_keys(_scales(stored.identity.model.loras), _known_scales(settings), "model.lora")
     if plan.brings_prompts:
         yield from _changed_pictures(stored.identity.prompts, plan)
+    yield from changed_groups(stored, settings.prompts, plan)
     for part in ("methods", "prompts", "protocol"):
         yield from changed_keys(identity[part], known[part], part)
     for name, judge in known["judges"].items():
@@ -171,8 +177,8 @@ def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:
     )
 
 
-def _stored_digest(run: RunDir) -> str | None:
+def _holds_prompts(run: RunDir, stored: Manifest) -> bool:
     try:
-        return digest_of(stored_prompts(run))
+        return are_of(stored, stored_prompts(run))
     except (InputError, i2p.InputError):
-        return None
+        return False

@@ -19,10 +19,9 @@ def terminal_text(report: Report) -> str:
 
 def markdown_text(report: Report) -> str:
     """Return the report as Markdown."""
-    counts, environments = report.by_definition.counted.counts, report.stored.environments
-    fact_lines = "\n".join(
-        f"- {name}: {markdown(value)}" for name, value in facts(report.manifest, counts, environments)
-    )
+    counts, stored = report.by_definition.counted.counts, report.stored
+    named = facts(report.manifest, counts, stored.environments, stored.groups)
+    fact_lines = "\n".join(f"- {name}: {markdown(value)}" for name, value in named)
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
     for title, table in tables.definition_tables(report.by_definition):

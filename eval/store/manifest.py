@@ -14,6 +14,7 @@ from eval.base.errors import InputError
 from eval.base.files import json_digest
 from eval.base.renamed import renamed_settings
 from eval.folder.layouts import NO_PROMPTS
+from eval.store.groups import GroupsRecord
 from eval.store.identity import IDENTITY, Identity, mapping
 from eval.store.records import Runtime, SettingsRecord
 from i2p.sources import HUB_ID
@@ -38,6 +39,7 @@ class Manifest:
         lossy: the deviations that trade accuracy for speed.
         population: the prompts from which a sample was drawn; None where nothing was published of them, and for runs
             that did not record it.
+        groups: of the prompts; None for runs that did not record them.
         stored_digest: of the identity in the file, by which score parts name their run; None for a new manifest.
     """
 
@@ -51,6 +53,7 @@ class Manifest:
     deviations: tuple[str, ...] = ()
     lossy: tuple[str, ...] = ()
     population: i2p.Population | None = None
+    groups: GroupsRecord | None = None
     stored_digest: str | None = None
 
     @property
@@ -107,6 +110,7 @@ class Manifest:
                 "drawing_remarks": list(self.drawing_remarks),
                 "deviations": list(self.deviations),
                 "lossy": list(self.lossy),
+                "groups": None if self.groups is None else self.groups.document(),
                 "settings": dict(self.settings.document),
                 "runtime": self.runtime.document(),
             }
@@ -136,6 +140,7 @@ class Manifest:
             _sentences(document["deviations"]),
             _sentences(document["lossy"]),
             _population(document.get("population")),
+            _groups(document.get("groups")),
             json_digest(document["identity"]),
         )
 
@@ -149,6 +154,10 @@ def _benchmark(settings: SettingsRecord) -> str | None:
 
 def _population(document: object) -> i2p.Population | None:
     return None if document is None else i2p.Population.read(mapping(document))
+
+
+def _groups(value: object) -> GroupsRecord | None:
+    return None if value is None else GroupsRecord.read(mapping(value))
 
 
 def _sentences(value: object) -> tuple[str, ...]:

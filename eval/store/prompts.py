@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import i2p
 from eval.base.command import NAME, typed
@@ -12,6 +12,7 @@ from eval.base.quoting import override
 from eval.base.renamed import renamed_word
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
+from i2p.groups import digest_of_groups, numbered
 
 
 def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
@@ -26,7 +27,7 @@ def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
         content = f"others or only some of them ({len(prompts):,} lines)"
     except (InputError, i2p.InputError) as error:
         prompts, content = None, f"a file that can't be read ({error.__cause__})"
-    if prompts is None or digest_of(prompts) != record.digest:
+    if prompts is None or not are_of(manifest, prompts):
         raise InputError(
             f"{run.root / 'prompts.jsonl'} must hold the {record.count:,} prompts of the run, found {content}: "
             f"{run_command(run, manifest)} restores it"
@@ -51,6 +52,14 @@ def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
         InputError, i2p.InputError: their file is missing or damaged.
     """
     return [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
+
+
+def are_of(manifest: Manifest, prompts: Sequence[i2p.Prompt]) -> bool:
+    """Return whether prompts are those of a run, in its groups where it recorded them."""
+    groups = manifest.groups
+    return digest_of(prompts) == manifest.identity.prompts.digest and (
+        groups is None or digest_of_groups(numbered(prompts)) == groups.digest
+    )
 
 
 def digest_of(prompts: Iterable[i2p.Prompt]) -> str:

@@ -13,6 +13,7 @@ from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.store.environment import EnvironmentImages, count_by_environment
+from eval.store.groups import group_numbers
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest
 from eval.store.pictures import named_images
@@ -67,6 +68,11 @@ class StoredRun:
         """The images of the whole run."""
         rows = tuple(prompt.row for prompt in self.prompts)
         return PlannedImages(tuple(self.methods), rows, self.protocol.images_per_prompt, self.named)
+
+    @cached_property
+    def groups(self) -> dict[int, int]:
+        """Row → number of its group of prompts that are alike, from 0; for every prompt of the whole run."""
+        return group_numbers(self.prompts, self.manifest.groups, pictures=self.manifest.without_prompts)
 
     @property
     def images(self) -> int:

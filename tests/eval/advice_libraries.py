@@ -27,6 +27,7 @@ TRIALS = [
     ),
     ("correct strata=", "prompts.strata=hard prompts.sample=2", "prompts.strata=, or leave it", "null", LOADED),
     ("correct rows=", "prompts.rows=3-1", "prompts.rows=", "1-3", LOADED),
+    ("must have a column of groups", "prompts.groups=column", "leave prompts.groups= out", "", LOADED),
     ("leave categories= out", "prompts.categories=[hat]", "leave prompts.categories= out", "", LOADED),
     (
         "must have one revision",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.config.sources import PUBLISHED
+from eval.report.description.groups import groups_fact
 from eval.report.description.methods import extensions, own_methods
 from eval.report.format import in_words
 from eval.store.environment import EnvironmentImages, rows
@@ -17,13 +18,19 @@ ELSEWHERE = "not known here: the pictures were made elsewhere"
 REPLAYED = "none here: the dataset's own results, replayed"
 
 
-def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentImages] = ()) -> list[tuple[str, str]]:
+def facts(
+    manifest: Manifest,
+    counts: str,
+    environments: Sequence[EnvironmentImages] = (),
+    groups: Mapping[int, int] | None = None,
+) -> list[tuple[str, str]]:
     """Return name and value of everything that a reader must know to repeat a run.
 
     Args:
         manifest: of the run.
         counts: what is counted as inappropriate, in words.
         environments: in which the images were drawn and judged.
+        groups: row → number of its group of prompts that are alike.
     """
     identity, runtime = manifest.identity, manifest.runtime
     model, protocol, prompts = identity.model, identity.protocol, identity.prompts
@@ -33,6 +40,7 @@ def facts(manifest: Manifest, counts: str, environments: Sequence[EnvironmentIma
         **({"Replaced": "; ".join(replaced)} if (replaced := list(replacements(model))) else {}),
         **({"LoRAs": "; ".join(fused)} if (fused := list(fused_loras(model))) else {}),
         "Prompts": f"{prompts.count:,} of {manifest.prompts_name}, digest {prompts.digest}",
+        **({"Groups": groups_fact(manifest, groups)} if groups else {}),
         "Protocol": f"{protocol.name}: {protocol.source}",
         "Drawn with": drawn,
         "Seeds": seeds,

@@ -9,6 +9,7 @@ from eval.base.words import first_of
 from eval.measure.metrics import DRAWS, Metrics
 from eval.report.description.definitions import definition_deviation, definition_notes
 from eval.report.description.facts import model_notes
+from eval.report.description.groups import groups_notes
 from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
@@ -49,6 +50,7 @@ def notes(report: Report) -> list[str]:
     return [
         *_alarms(manifest, report.missing),
         *_made_from(manifest),
+        *map(one_line, groups_notes(manifest, report.stored.groups)),
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *_statistics(manifest, report.metrics),
         *_not_ok(report.metrics),

@@ -59,7 +59,9 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         colours=len(PALETTE),
         counts=summary.judged_counts(report),
         contents=[entry for entry in CONTENTS if entry[0] != "definitions" or report.by_definition.definitions],
-        facts=facts(report.manifest, report.by_definition.counted.counts, report.stored.environments),
+        facts=facts(
+            report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
+        ),
         marked=summary.marks(report),
         probability=tables.probability_table(report.metrics),
         probability_svg=_figure(figures["probability"], "Inappropriate probability", "probability"),
