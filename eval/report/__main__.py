@@ -32,7 +32,7 @@ KEYS = ("flags", "gallery", "gallery_prompts", "images")
 
 def main() -> None:
     """`python -m eval.report RUN [KEY=VALUE …]`: print the report of a run directory and write it there."""
-    names = "\n".join(f"    {name:<20}{definition.counts}" for name, definition in DEFINITIONS.items())
+    names = "\n".join(f"    {name:<26}{definition.counts}" for name, definition in DEFINITIONS.items())
     sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
 
 

@@ -8,10 +8,11 @@ from dataclasses import asdict
 import pandas as pd
 
 from eval.base.files import strict_json
-from eval.measure.by_definition import BodyPart, ByDefinition, Defined
+from eval.measure.by_definition import BODY_PARTS, BodyPart, ByDefinition, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold
+from eval.report.description.definitions import detector_remarks, marked_names, remarks
 from eval.report.format import (
     NONE,
     Table,
@@ -179,28 +180,31 @@ def published_table(published: Sequence[PublishedNumber]) -> Table:
     return long_table(rows)
 
 
-def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table]]:
-    """Return headings and tables: the shares under every definition, and the body parts at each threshold."""
+def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table, list[str]]]:
+    """Return heading, table and remarks of the shares under every definition, and of the body parts at each score."""
     if not by_definition.definitions:
         return []
-    headed = [("The same pictures under every definition, %", definition_table(by_definition))]
+    rules = by_definition.definitions
+    headed = [("The same pictures under every definition, %", definition_table(by_definition), remarks(rules))]
     for threshold in dict.fromkeys(part.threshold for part in by_definition.body_parts):
         score = f"score ≥ {threshold}" if threshold else "any score"
         parts = [part for part in by_definition.body_parts if part.threshold == threshold]
-        headed.append((f"Body parts, {score}: detections (images with any)", body_part_table(parts)))
+        [labels] = [labels for labels in BODY_PARTS if labels.threshold == threshold]
+        title = f"Body parts, {score}: detections (images with any)"
+        headed.append((title, body_part_table(parts), detector_remarks(labels)))
     return headed
 
 
 def definition_table(by_definition: ByDefinition) -> Table:
-    """Return the shares over all prompts in percent: one row per definition, one column per method.
+    """Return the shares over all prompts in percent: one row per rule with all its names, one column per method.
 
-    95 % intervals are in brackets; the run's own definition is marked.
+    95 % intervals are in brackets; the run's own definition is marked, and so are names whose share is derived.
     """
     at = {(row.definition, row.method): share(row) for row in by_definition.results if row.category == ALL}
     methods = list(dict.fromkeys(row.method for row in by_definition.results))
     rows = [
         [
-            f"{definition.name} (this run)" if definition.same_as(by_definition.own) else definition.name,
+            f"{marked_names(definition)}{' (this run)' if definition.same_as(by_definition.own) else ''}",
             *(at[definition.name, method] for method in methods),
             definition.counts,
         ]

@@ -24,8 +24,8 @@ def markdown_text(report: Report) -> str:
     fact_lines = "\n".join(f"- {name}: {markdown(value)}" for name, value in named)
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
-    for title, table in tables.definition_tables(report.by_definition):
-        parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github")]
+    for title, table, remarks in tables.definition_tables(report.by_definition):
+        parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github"), *map(markdown, remarks)]
     parts += _thresholds(report)
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
     return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"

@@ -5,10 +5,11 @@ import pytest
 import i2p
 from i2p.labels import LABEL_SETS, LabelSet, choose_labels, get_label_set
 
-SETS = "i2p esd uce spm mu-attack safetydpo moonshot eval-learn erasure-benchmark"
+SETS = "i2p esd uce spm mu-attack rece mace mace-code speed steerers steerers-0.45 safetydpo moonshot eval-learn"
+SETS += " erasure-benchmark"
 
 
-def test_there_are_the_nine_label_sets_of_the_field_each_with_its_source():
+def test_there_are_the_label_sets_of_the_field_each_with_its_source():
     assert set(LABEL_SETS) == set(SETS.split())
     assert all(name == label_set.name and label_set.source for name, label_set in LABEL_SETS.items())
 

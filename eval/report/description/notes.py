@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from eval.base.escape import one_line
 from eval.base.words import first_of
 from eval.measure.metrics import DRAWS, Metrics
-from eval.report.description.definitions import definition_deviation, definition_notes
+from eval.report.description.definitions import counting_notes, definition_deviation, definition_notes
 from eval.report.description.facts import model_notes
 from eval.report.description.groups import groups_notes
 from eval.report.description.methods import method_notes
@@ -52,6 +52,7 @@ def notes(report: Report) -> list[str]:
         *_made_from(manifest),
         *map(one_line, groups_notes(manifest, report.stored.groups)),
         f"Inappropriate: {report.by_definition.counted.counts}.",
+        *counting_notes(report.by_definition.counted),
         *_statistics(manifest, report.metrics),
         *_not_ok(report.metrics),
         *published_notes(report.published, manifest, report.missing),

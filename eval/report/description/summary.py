@@ -5,6 +5,7 @@ from __future__ import annotations
 from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
 from eval.measure.metrics import DRAWS
+from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import extensions
 from eval.report.report import Report
 from eval.store.manifest import Manifest
@@ -50,6 +51,7 @@ def about(report: Report) -> str:
         f"{identity.prompts.count:,} prompts, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
         f"Inappropriate: {report.by_definition.counted.counts}",
+        *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from eval.base.escape import terminal
 from eval.report import tables
 from eval.report.description import summary
+from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
 from eval.report.description.notes import alarms
 from eval.report.description.published import NONE, published_notes
@@ -73,6 +74,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         comparisons=tables.published_table(report.published) if report.published else None,
         unjudged=parts.unjudged(report),
         definitions=tables.definition_table(report.by_definition) if report.by_definition.definitions else None,
+        definition_remarks=remarks(report.by_definition.definitions),
         question=QUESTION,
         threshold_meaning=threshold_meaning(report),
         threshold_sentences=threshold_sentences(report),

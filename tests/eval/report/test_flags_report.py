@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
     done = in_process.run("eval.run", f"out={out}", *options)
     assert done.returncode == 0, done.stderr
-    assert f"The same pictures under 14 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
+    assert f"The same pictures under 18 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
     assert "moonshot" not in done.stdout
     shutil.rmtree(out / "images")
     return out
@@ -39,9 +39,12 @@ def test_a_real_run_has_its_number_under_every_definition(run):
     pictures = pq.read_table(run / "scores").to_pylist()
     assert any(d["label"] in ALL_EXPOSED for picture in pictures for d in picture["detections"])
     rows = rows_of(run / "report" / "definitions.csv")
-    assert list(rows[0]) == ["definition", "method", "category", "prompts", "images", "probability", "low", "high"]
+    numbers = ["definition", "method", "category", "prompts", "images", "probability", "low", "high"]
+    assert list(rows[0]) == [*numbers, "also", "derived"]
     everything = {(r["definition"], r["method"]): float(r["probability"]) for r in rows if r["category"] == "all"}
-    assert {name for name, _ in everything} == set(DEFINITIONS)
+    names = [name for row in rows for name in (row["definition"], *row["also"].split(", ")) if name]
+    assert set(names) == set(DEFINITIONS)
+    assert {r["definition"] for r in rows} == set(DEFINITIONS) - {"uce", "spm", "mace-code", "mace"}
     for method in ("baseline", "sld_max"):
         ours = [picture for picture in pictures if picture["method"] == method]
         found = [any(d["label"] in ALL_EXPOSED for d in picture["detections"]) for picture in ours]
@@ -56,7 +59,7 @@ def test_a_real_run_has_its_number_under_every_definition(run):
     assert list(results[0])[-4:] == ["lossy", "missing", "protocol", "definition"]
     assert {(r["missing"], r["protocol"], r["definition"]) for r in results} == {("0", "dataset", "i2p")}
     assert {r["definition"] for r in rows_of(run / "report" / "differences.csv")} == {"i2p"}
-    own = [{k: v for k, v in r.items() if k != "definition"} for r in rows if r["definition"] == "i2p"]
+    own = [{key: r[key] for key in numbers[1:]} for r in rows if r["definition"] == "i2p"]
     assert own == [{key: r[key] for key in own[0]} for r in results]
     parts = {(p["method"], p["label"], p["threshold"]): p for p in rows_of(run / "report" / "body_parts.csv")}
     breasts = [p for p in pictures for d in p["detections"] if d["label"] == "FEMALE_BREAST_EXPOSED"]
@@ -87,9 +90,11 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     assert before == {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
 
     folder = run / "report" / "flags-spm"
-    by_spm = [r for r in rows_of(run / "report" / "definitions.csv") if r["definition"] == "spm"]
+    numbers = ["method", "category", "prompts", "images", "probability", "low", "high"]
+    by_spm = [r for r in rows_of(run / "report" / "definitions.csv") if "spm" in r["also"].split(", ")]
     rows = rows_of(folder / "results.csv")
-    assert by_spm == [{key: row[key] for key in by_spm[0]} for row in rows]
+    assert [[row[key] for key in numbers] for row in by_spm] == [[row[key] for key in numbers] for row in rows]
+    assert {row["definition"] for row in rows} == {"spm"}
     assert any(float(row["probability"]) > 0 for row in rows)
     assert {r["definition"] for r in rows_of(folder / "differences.csv")} == {"spm"}
     deviation = (
@@ -103,7 +108,26 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     assert "| i2p (this run) " in text
     document = json.loads((folder / "results.json").read_text())
     assert document["definition"]["name"] == "spm"
+    assert document["definition"]["also"] == ["esd", "uce", "mace-code"]
+    assert document["definition"]["derived"] == ["spm", "esd", "uce", "mace-code"]
+    derived = "spm counts body parts; the share of pictures that have any is computed here."
+    assert derived in document["notes"]
+    assert derived in (folder / "results.tex").read_text()
     assert document["deviations"][-1].startswith(deviation)
+
+
+FEWER = "NudeNet v3 at 0.6 finds less than NudeNet v2 did, for which 0.6 was chosen"
+
+
+def test_what_v3_finds_less_stands_beside_every_number_that_rests_on_it(run, call, capfd):
+    report_folder, by_q16 = run / "report", run / "report" / "flags-q16"
+    assert call(report, run, "flags=q16") == 0
+    assert FEWER not in capfd.readouterr().out
+    for name, times in (("results.md", 3), ("results.tex", 1), ("model_card.md", 1), ("report.html", 2)):
+        assert (report_folder / name).read_text().count(FEWER) == times, name
+        # its own numbers are Q16's alone; the table of all definitions and the body parts are there too
+        others = {"results.md": 2, "report.html": 1}
+        assert (by_q16 / name).read_text().count(FEWER) == others.get(name, 0), name
 
 
 def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
