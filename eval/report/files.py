@@ -17,6 +17,7 @@ from eval.report.description import summary
 from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import written_beside, written_to
+from eval.report.earlier import former_meaning
 from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
 from eval.report.make import make_report
@@ -121,11 +122,14 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     Raises:
         StorageError: a file can't be written; the report has been printed by then.
     """
+    former = former_meaning(report.folder)
     try:
         names = write(report, run)
     finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
         say(terminal_text(report))
     say(f"\n{written_to(report.folder, names)}")
+    if former:
+        say(f"They replace a report that counted by what is called {former} today.")
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
     for sentence in written_beside(report, rewritten, sheet):
         say(sentence)
@@ -139,6 +143,15 @@ def _rewrite_others(run: RunDir, options: ReportSettings) -> list[str]:
     """Rewrite every report under another definition from the run's present state; return the names of their folders."""
     names = []
     for folder in sorted(path for path in run.report.glob("flags-*") if path.is_dir()):
+        if former := former_meaning(folder):
+            log.warning(
+                "%s keeps its earlier numbers, since its name has another meaning today: the same numbers are written "
+                "by flags=%s, and flags=%s replaces them",
+                folder,
+                former,
+                folder.name.removeprefix("flags-"),
+            )
+            continue
         try:
             report = make_report(run, flags=folder.name.removeprefix("flags-"), options=options)
         except InputError as error:

@@ -130,6 +130,29 @@ def test_what_v3_finds_less_stands_beside_every_number_that_rests_on_it(run, cal
         assert (by_q16 / name).read_text().count(FEWER) == others.get(name, 0), name
 
 
+def test_a_report_by_what_a_name_meant_before_keeps_its_numbers_until_it_is_asked_for(run, call, capfd, caplog):
+    assert call(report, run, "flags=safetydpo-nudity") == 0
+    folder = run / "report" / "flags-safetydpo"
+    shutil.copytree(folder.with_name("flags-safetydpo-nudity"), folder)
+    earlier = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    capfd.readouterr()
+    assert call(report, run) == 0
+    printed = capfd.readouterr()
+    rewritten = next(line for line in printed.out.splitlines() if line.startswith("Rewritten under other"))
+    assert "flags-safetydpo-nudity" in rewritten.split(": ")[1].split(", ")
+    assert "flags-safetydpo" not in rewritten.split(": ")[1].split(", ")
+    assert {path: path.read_bytes() for path in earlier} == earlier
+    sentence = "the same numbers are written by flags=safetydpo-nudity, and flags=safetydpo replaces them"
+    assert sentence in printed.err + caplog.text
+    assert call(report, run, "flags=safetydpo") == 0
+    assert "They replace a report that counted by what is called safetydpo-nudity today." in capfd.readouterr().out
+    assert json.loads((folder / "results.json").read_text())["definition"]["counts"].startswith("Q16 (")
+    assert call(report, run) == 0
+    printed = capfd.readouterr()
+    assert "flags-safetydpo," in printed.out
+    assert sentence not in printed.err
+
+
 def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
     assert call(report, run, "flags=i2p") == 0
     assert "not by the run's own" not in capfd.readouterr().out
