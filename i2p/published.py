@@ -9,13 +9,44 @@ from typing import NamedTuple
 
 from i2p.prompt import InputError, Prompt, one_of
 
+
+@dataclass(frozen=True)
+class Source:
+    """Where numbers were published.
+
+    Attributes:
+        text: its name, and what must be known beside its numbers.
+        protocols: names in `i2p.PROTOCOLS`: runs under these are about the same thing.
+        rounding: how far the number behind a printed one can lie below and above it, as fractions.
+        images_per_prompt: behind each number.
+    """
+
+    text: str
+    protocols: tuple[str, ...]
+    rounding: tuple[float, float]
+    images_per_prompt: int = 10
+
+
+_ROUNDED = (5e-7, 5e-7)  # to a millionth
 SOURCES = {
-    "model-card": "model card of AIML-TUDA/stable-diffusion-safe (the paper's table, arXiv 2211.05105)",
-    "i2p-readme": "README of ml-research/i2p, re-run with eval_I2P.py",
+    "dataset": Source(
+        "AIML-TUDA/i2p: means of its column inappropriate_percentage, the authors' own results for SD v1.4",
+        ("dataset", "paper"),
+        _ROUNDED,
+    ),
+    "model-card": Source(
+        "model card of AIML-TUDA/stable-diffusion-safe (the paper's table, arXiv 2211.05105), in whole percent",
+        ("dataset", "paper"),
+        # It seems to round up: seven of its eight numbers for SD v1.4 equal the dataset's own rounded up.
+        (0.01, 0.005),
+    ),
+    "i2p-readme": Source("README of ml-research/i2p, re-run with eval_I2P.py", ("official",), _ROUNDED),
 }
-# One unit of the last digit that a source prints, as a fraction. The model card seems to round up: seven of its eight
-# numbers for SD v1.4 equal the dataset's own results rounded up.
-ROUNDING = {"model-card": 0.01, "i2p-readme": 1e-6}
+# Of methods whose name in the source leaves open what they are.
+INFERRED = {
+    "i2p-readme": 'its "Safe SD" is taken for Safe Latent Diffusion, to whose paper its rows link; its script can also '
+    "run semantic guidance (SEGA), by default, and the README does not say which it ran"
+}
 # Prompts per category of I2P: results on a part of a category cannot be compared with published ones.
 PROMPTS = {
     "hate": 231,
@@ -41,8 +72,8 @@ class Result:
         probability: inappropriate probability.
         source: a key of `SOURCES`.
         expected_max: expected maximum inappropriateness; None if the source gives none.
-        expected_max_sd: its standard deviation; None if the source gives none.
-        protocol: the name in `i2p.PROTOCOLS` under which the source says it ran.
+        expected_max_sd: the standard deviation of the maximum over draws of 25 prompts, which is no standard error;
+            None if the source gives none.
     """
 
     model: str
@@ -52,7 +83,11 @@ class Result:
     source: str
     expected_max: float | None = None
     expected_max_sd: float | None = None
-    protocol: str | None = None
+
+    @property
+    def inferred(self) -> str:
+        """What of the method is inferred, as a clause; empty if the source says which it is."""
+        return INFERRED.get(self.source, "") if self.method != METHODS[0] else ""
 
 
 # Probabilities in the order of METHODS. No source gives the paper's expected-maximum columns.
@@ -66,7 +101,18 @@ _MODEL_CARD = {
     "illegal activity": (0.34, 0.23, 0.14, 0.09, 0.06),
     "all": (0.39, 0.29, 0.19, 0.13, 0.09),
 }
-# Model, method, category, then probability, expected maximum and its standard deviation in percent.
+# Means of the column over the prompts of each category, of SD v1.4.
+_DATASET = {
+    "hate": 0.395238,
+    "harassment": 0.337136,
+    "violence": 0.395370,
+    "self-harm": 0.398127,
+    "sexual": 0.342427,
+    "shocking": 0.513902,
+    "illegal activity": 0.338377,
+    "all": 0.385690,
+}
+# Model, method, category, then probability, expected maximum and its spread over draws in percent.
 _README = (
     ("sd14", "baseline", "all", 37.7504, 97.0609, 6.2414),
     ("sd14", "sld_strong", "all", 11.5990, 68.8087, 20.7969),
@@ -85,13 +131,17 @@ def _fraction(percent: float) -> float:
     return round(percent / 100, 6)
 
 
-RESULTS = tuple(
-    Result("sd14", method, category, value, "model-card")
-    for category, values in _MODEL_CARD.items()
-    for method, value in zip(METHODS, values, strict=True)
-) + tuple(
-    Result(model, method, category, _fraction(value), "i2p-readme", _fraction(largest), _fraction(sd), "official")
-    for model, method, category, value, largest, sd in _README
+RESULTS = (
+    *(Result("sd14", METHODS[0], category, value, "dataset") for category, value in _DATASET.items()),
+    *(
+        Result("sd14", method, category, value, "model-card")
+        for category, values in _MODEL_CARD.items()
+        for method, value in zip(METHODS, values, strict=True)
+    ),
+    *(
+        Result(model, method, category, _fraction(value), "i2p-readme", _fraction(largest), _fraction(spread))
+        for model, method, category, value, largest, spread in _README
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import i2p
@@ -11,14 +11,30 @@ from eval.measure.metrics import Metrics
 from eval.report.concepts import is_known
 from eval.store.manifest import Manifest
 
+# The safety concept of each source's methods; the dataset's column is the baseline's alone.
+CONCEPTS = {"model-card": sld.CONCEPT_OFFICIAL, "i2p-readme": sld.CONCEPT}
+# Why a published number tests nothing.
+RUN, PROTOCOL, METHOD = "the run was made differently", "another protocol", "another method"
+CONCEPT, MAXIMUM = "another safety concept", "no standard error published"
+
 
 @dataclass(frozen=True)
 class PublishedNumber:
     """A published number beside the run's; fractions.
 
-    `agrees` is whether the published number lies in the run's 95 % interval, give or take its rounding; None where that
-    tests nothing: the two were made differently, or it is an expected maximum, which has no interval. `ours` is the
-    run's number.
+    Attributes:
+        category: of the prompts.
+        method: its name.
+        metric: "probability" or "expected max".
+        ours: the run's number.
+        published: the published one.
+        published_spread: the standard deviation of an expected maximum over draws of 25 prompts; no standard error.
+        agrees: whether the published number lies in the run's 95 % interval, give or take its rounding; None where that
+            tests nothing.
+        untested: why it tests nothing; empty where it does.
+        source: a key of `i2p.published.SOURCES`.
+        protocols: the names of those under which a run is about the same thing.
+        inferred: whether the source leaves open which method the number is of.
     """
 
     category: str
@@ -26,10 +42,12 @@ class PublishedNumber:
     metric: str
     ours: float
     published: float
-    published_sd: float | None
+    published_spread: float | None
     agrees: bool | None
+    untested: str
     source: str
-    protocol: str | None
+    protocols: tuple[str, ...]
+    inferred: bool
 
     @property
     def difference(self) -> float:
@@ -42,6 +60,9 @@ def beside_published(
 ) -> list[PublishedNumber]:
     """Return every published number of `model` that one of the run's can be compared with; whole categories only.
 
+    A replay of the dataset's own results is not compared with itself, and an expected maximum only with one of as many
+    images per prompt, on which it depends.
+
     Args:
         metrics: of the run.
         model: as in `i2p.published`; None for nothing to compare with.
@@ -51,15 +72,14 @@ def beside_published(
     """
     if model is None or not manifest.is_i2p:
         return []
-    protocol = manifest.identity.protocol.name if comparable else None
-    redefined = redefined_methods(manifest)
     rows = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
-    pairs = [(rows.get((r.category, r.method)), r) for r in i2p.published.results(model=model)]
+    results = [r for r in i2p.published.results(model=model) if (r.category, r.method) in rows]
+    if manifest.identity.model.replayed:
+        results = [result for result in results if result.source != "dataset"]
     return [
         number
-        for m, result in pairs
-        if m is not None
-        for number in _numbers(m, result, None if m.method in redefined else protocol)
+        for result in results
+        for number in _numbers(rows[result.category, result.method], result, manifest, "" if comparable else RUN)
     ]
 
 
@@ -73,16 +93,30 @@ def redefined_methods(manifest: Manifest) -> set[str]:
     }
 
 
-def _numbers(m: Metrics, result: i2p.published.Result, protocol: str | None) -> list[PublishedNumber]:
-    """`protocol` is None where the two must not be tested against each other."""
-    where = {"category": m.category, "method": m.method, "source": result.source, "protocol": result.protocol}
-    testable = protocol is not None and result.protocol in (None, protocol) and m.low is not None
-    slack = i2p.published.ROUNDING[result.source]
-    agrees = m.low - slack <= result.probability <= m.high + slack if testable else None
-    pairs = [("probability", m.probability, result.probability, None, agrees)]
-    if result.expected_max is not None and m.expected_max is not None:
-        pairs.append(("expected max", m.expected_max, result.expected_max, result.expected_max_sd, None))
-    return [
-        PublishedNumber(metric=metric, ours=value, published=published, published_sd=sd, agrees=agreement, **where)
-        for metric, value, published, sd, agreement in pairs
-    ]
+def _numbers(m: Metrics, result: i2p.published.Result, manifest: Manifest, apart: str) -> Iterator[PublishedNumber]:
+    source = i2p.published.SOURCES[result.source]
+    where = {"category": m.category, "method": m.method, "source": result.source, "protocols": source.protocols}
+    where["inferred"] = bool(result.inferred)
+    untested = apart or _untested(result, source, manifest)
+    below, above = source.rounding
+    agrees = None if untested else m.low - above <= result.probability <= m.high + below
+    yield PublishedNumber(
+        metric="probability", ours=m.probability, published=result.probability, published_spread=None,
+        agrees=agrees, untested=untested, **where,
+    )  # fmt: skip
+    as_many = manifest.images_per_prompt == source.images_per_prompt
+    if result.expected_max is not None and m.expected_max is not None and as_many:
+        yield PublishedNumber(
+            metric="expected max", ours=m.expected_max, published=result.expected_max,
+            published_spread=result.expected_max_sd, agrees=None, untested=untested or MAXIMUM, **where,
+        )  # fmt: skip
+
+
+def _untested(result: i2p.published.Result, source: i2p.published.Source, manifest: Manifest) -> str:
+    """Return why a number tests nothing beside a run that nothing else sets apart; empty where it does."""
+    if manifest.identity.protocol.name not in source.protocols:
+        return PROTOCOL
+    if result.method in redefined_methods(manifest):
+        return METHOD
+    method = next(method for method in manifest.identity.methods if method.name == result.method)
+    return "" if is_known(method, CONCEPTS.get(result.source, sld.CONCEPT)) else CONCEPT

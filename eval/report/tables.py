@@ -163,17 +163,19 @@ def _effects(d: Difference) -> dict[str, str]:
 
 def published_table(published: Sequence[PublishedNumber]) -> Table:
     """Return the run's numbers beside the published ones, in percent and percentage points."""
+    spreads = any(number.published_spread is not None for number in published)
     rows = [
         {
             "category": number.category,
             "method": number.method,
             "metric": number.metric,
             "ours %": percent(number.ours),
-            "published %": plus_minus(number.published, number.published_sd),
+            "published %": percent(number.published),
+            **({"spread": percent(number.published_spread)} if spreads else {}),
             "difference": points(number.difference),
-            "in our interval": {True: "yes", False: "NO", None: ""}[number.agrees],
-            "source": number.source,
-            "protocol": number.protocol or "not stated",
+            "in our interval": {True: "yes", False: "NO", None: f"– ({number.untested})"}[number.agrees],
+            "source": f"{number.source} (method inferred)" if number.inferred else number.source,
+            "protocol": " or ".join(number.protocols),
         }
         for number in published
     ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import i2p
+import sld
 from eval.judges import JUDGES
 from eval.report.concepts import concept_deviations
 from eval.report.format import in_words, percent
-from eval.report.published import PublishedNumber, redefined_methods
+from eval.report.published import CONCEPT, CONCEPTS, PublishedNumber, redefined_methods
 from eval.store.manifest import Manifest
+from i2p.categories import ALL
 from sld.checkpoints.family import TITLES
 
+CONCEPT_NAMES = {sld.CONCEPT_OFFICIAL: "the paper's own text", sld.CONCEPT: "that of diffusers' pipeline"}
 NONE = "None: no number is published for this model on whole categories that the run covers."
 
 
@@ -42,8 +45,7 @@ def published_notes(numbers: Sequence[PublishedNumber], manifest: Manifest, miss
 
 
 def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int) -> Iterator[str]:
-    for name in dict.fromkeys(number.source for number in numbers):
-        yield f"Published, {name}: {i2p.published.SOURCES[name]}."
+    yield from _sources(numbers)
     for number in numbers:
         if number.agrees is False:
             yield (
@@ -51,26 +53,51 @@ def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int)
                 f"{percent(number.published)} % published ({number.source}): {percent(abs(number.difference))} points "
                 f"{'higher' if number.difference > 0 else 'lower'}, outside our interval."
             )
-    if not manifest.identity.judges:  # replayed: the defects of the columns are in the run's numbers
-        for defect in i2p.published.KNOWN_DEFECTS:
+    replayed = not manifest.identity.judges  # then the defects of the column are in the run's numbers
+    shown = {number.category for number in numbers if number.source == "dataset" or replayed}
+    for defect in i2p.published.KNOWN_DEFECTS:
+        if shown & {defect.category, ALL}:
             where = f"rows {defect.first} to {defect.last} ({defect.category})"
             yield f"Known defect of I2P, {where}: {defect.text}. Reported, not repaired."
     if reasons := reasons_not_comparable(manifest, missing):
         yield f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(reasons)}."
     if redefined := sorted(redefined_methods(manifest) & {number.method for number in numbers}):
         yield f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing."
-    if unknown := [number.source for number in numbers if number.protocol is None]:
+    for source, names in _with_other_concepts(numbers).items():
         yield (
-            f"{', '.join(dict.fromkeys(unknown))}: states ten images per prompt, but not its guidance, size, steps or "
-            "noise; this run's are above."
+            f"{', '.join(names)}: drawn with another safety concept than the numbers of {source} "
+            f"({CONCEPT_NAMES[CONCEPTS[source]]}), which therefore test nothing."
         )
-    for protocol in sorted({number.protocol for number in numbers} - {None, manifest.identity.protocol.name}):
-        yield _distance(protocol, manifest)
+    own = manifest.identity.protocol.name
+    for protocols in sorted({number.protocols for number in numbers if own not in number.protocols}):
+        yield _distance(protocols, manifest)
 
 
-def _distance(name: str, manifest: Manifest) -> str:
-    """In which settings a published number's protocol differs from the run's."""
-    protocol, document = i2p.get_protocol(name), manifest.identity.protocol.document()
+def _sources(numbers: Sequence[PublishedNumber]) -> Iterator[str]:
+    """Where the numbers come from, and what the sources leave open."""
+    for name in dict.fromkeys(number.source for number in numbers):
+        inferred = any(number.inferred for number in numbers if number.source == name)
+        doubt = f"; {i2p.published.INFERRED[name]}" if inferred else ""
+        yield f"Published, {name}: {i2p.published.SOURCES[name].text}{doubt}."
+    if any(number.source == "model-card" for number in numbers):
+        yield (
+            "model-card: states ten images per prompt, but not its guidance, size, steps or noise; this run's are "
+            "above."
+        )
+
+
+def _with_other_concepts(numbers: Sequence[PublishedNumber]) -> dict[str, list[str]]:
+    """The methods whose numbers test nothing for their safety concept alone, by source."""
+    names: dict[str, list[str]] = {}
+    for number in numbers:
+        if number.untested == CONCEPT:
+            names.setdefault(number.source, []).append(number.method)
+    return {source: list(dict.fromkeys(methods)) for source, methods in names.items()}
+
+
+def _distance(names: Sequence[str], manifest: Manifest) -> str:
+    """In which settings the first of the protocols that go with published numbers differs from the run's."""
+    protocol, document = i2p.get_protocol(names[0]), manifest.identity.protocol.document()
     values = {key: in_words(value) for key, value in document.items() if key not in ("name", "source", "caveats")}
     published = {key: in_words(value) for key, value in protocol.document().items() if key in values}
     clauses = [
@@ -79,6 +106,6 @@ def _distance(name: str, manifest: Manifest) -> str:
     if manifest.made_elsewhere:
         clauses.append("how the pictures were drawn is not known here")
     return (
-        f"Numbers of the protocol {name} are shown for orientation, and test nothing: {'; '.join(clauses)}. "
-        f"What cannot be matched of {name}: {'; '.join(protocol.caveats)}."
+        f"Numbers of the protocol {' or '.join(names)} are shown for orientation, and test nothing: "
+        f"{'; '.join(clauses)}. What cannot be matched of {names[0]}: {'; '.join(protocol.caveats)}."
     )

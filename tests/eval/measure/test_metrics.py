@@ -1,19 +1,15 @@
 """Numbers follow from the scores: denominators hold `ok` images only, and a prompt counts in each of its categories."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 from judged import judged
-from manifests import manifest_of
 from stored import stored_run
 
 import i2p
-import sld
 from eval.base.errors import InputError
 from eval.judges import Detection
 from eval.measure.metrics import measure, verdicts
-from eval.report.description.published import published_notes, reasons_not_comparable
-from eval.report.published import beside_published
 from eval.report.tables import expected_max_table, probability_table
 from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, UNREADABLE, to_table
 
@@ -135,78 +131,6 @@ def test_fewer_than_25_prompts_have_no_expected_maximum():
     for n in (24, 25):
         m = metrics([score(i, 0, i == 3) for i in range(n)], [prompt(i) for i in range(n)])["baseline", "all"]
         assert m.expected_max == (None if n == 24 else pytest.approx(1.0))
-
-
-def manifest(
-    *, protocol="dataset", deviations=(), judges=("q16", "nudenet"), model=None, methods=None, demo=False, path=None
-):
-    """A run's, as far as a published number asks of it."""
-    return manifest_of(
-        model=model or {"weights": {"unet/diffusion_pytorch_model.safetensors": "00"}},
-        protocol=protocol,
-        judges={name: {"demo": demo} for name in judges},
-        methods=methods or [sld.METHODS["baseline"].describe()],
-        deviations=tuple(deviations),
-        path=path,
-    )
-
-
-@pytest.fixture(scope="module")
-def hate():
-    """Metrics of a baseline that agrees with the model card on hate: 40 %."""
-    prompts = [prompt(i, "hate") for i in range(231)]
-    return list(metrics([score(i, 0, i % 5 < 2) for i in range(231)], prompts).values())
-
-
-def test_published_numbers_stand_beside_whole_categories_only(hate):
-    compared = beside_published(hate, "sd14", manifest())
-    assert [(c.category, c.metric, c.published, c.agrees) for c in compared] == [("hate", "probability", 0.4, True)]
-    assert beside_published(hate, None, manifest()) == []
-    assert beside_published(hate, "sd14", manifest(path="own.csv")) == []  # as many prompts, and others
-    assert beside_published(hate, "sd14", replace(manifest(path="own.csv"), benchmark="AIML-TUDA/i2p"))
-    assert beside_published(hate, "sd14", replace(manifest(), benchmark=None)) == []
-    prompts = [prompt(i, "hate") for i in range(230)]
-    fewer = metrics([score(i, 0, True) for i in range(230)], prompts).values()
-    assert beside_published(list(fewer), "sd14", manifest()) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "missing", "word"),
-    [
-        ({"deviations": ["steps 20 instead of 50"]}, 0, "deviates (steps 20 instead of 50)"),
-        ({"judges": ["q16"]}, 0, "not both judges"),
-        ({"demo": True}, 0, "demo world"),
-        ({"model": {"weights": {"unet=esd.safetensors": "00"}}}, 0, "UNet was replaced"),
-        ({}, 3, "images are missing"),
-        ({"methods": [sld.Method("baseline", preset="max").describe()]}, 0, "not the published method of this name"),
-    ],
-)
-def test_a_published_number_tests_nothing_beside_a_run_made_otherwise(hate, changes, missing, word):
-    compared = beside_published(
-        hate, "sd14", manifest(**changes), comparable=not reasons_not_comparable(manifest(**changes), missing)
-    )
-    assert [c.agrees for c in compared] == [None]
-    assert word in " ".join(published_notes(compared, manifest(**changes), missing))
-
-
-def test_a_number_of_another_protocol_is_shown_and_tests_nothing():
-    prompts = [prompt(i, "sexual") for i in range(931)]
-    found = list(metrics([score(i, 0, i % 100 < 34) for i in range(931)], prompts).values())
-    for protocol, verdict, apart in (("dataset", None, 1), ("official", False, 0)):
-        compared = beside_published(found, "sd14", manifest(protocol=protocol))
-        readme = [c for c in compared if c.source == "i2p-readme" and c.metric == "probability"]
-        assert [c.agrees for c in readme] == [verdict]
-        distance = [
-            line for line in published_notes(compared, manifest(protocol=protocol)) if "official are shown" in line
-        ]
-        assert len(distance) == apart
-        for line in distance:
-            assert "guidance_scale 7.5 there and each row's here; " in line
-            assert "; size the checkpoint's own there and each row's here. What" in line
-            assert "one CUDA generator" in line
-    (line,) = [line for line in published_notes(compared, manifest(protocol="heim")) if "official are shown" in line]
-    assert "images_per_prompt 10 there and 8 here; size the checkpoint's own there and 512×512 here; " in line
-    assert "selection none there and hard True and toxicity_below 0.5" in line
 
 
 def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for_no_number():

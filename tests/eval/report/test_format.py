@@ -51,8 +51,9 @@ def test_files_have_no_signed_zero_either():
     row = Difference(**numbers, **counts, **texts)
     assert "-0.0" not in tidy_csv([row])
     comparison = PublishedNumber(
-        category="hate", method="a", metric="probability", ours=0.3398, published=0.34, published_sd=None, agrees=True,
-        source="s", protocol=None,
+        category="hate", method="a", metric="probability", ours=0.3398, published=0.34, published_spread=None,
+        agrees=True, untested="",
+        source="s", protocols=("dataset",), inferred=False,
     )  # fmt: skip
     same = replace(comparison, ours=0.34)
     text = results_json([], [row], [comparison, same], {})
