@@ -11,11 +11,14 @@ from eval.config.settings import PromptSettings
 from eval.config.sources import SOURCES
 from eval.doctor.check import OK, WARNING, Check
 from eval.doctor.files import not_cached
+from eval.folder.layouts import PROMPTLESS
 from eval.folder.listing import list_and_place
 from eval.plan.methods import remarks
 from eval.plan.plan import FolderPlan, Plan
 from eval.plan.prompts import prompts_of_folder, read_prompts
+from eval.store.groups import in_words
 from i2p.benchmark import ROWS
+from i2p.groups import numbered
 from i2p.sources import HUB_ID, SHIPPED, is_hub_id
 
 
@@ -51,7 +54,9 @@ def selection(plan: Plan) -> Check:
     product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
     if plan.images.named is not None:
         product = f"up to {product}, as the table has them"
-    finding = "; ".join([f"{product} = {len(plan.images):,} images{shard}", *plan.deviations])
+    pictures = isinstance(plan, FolderPlan) and plan.folder.layout in PROMPTLESS
+    groups = in_words(plan.grouped_by, plan.group_column, numbered(plan.prompts), pictures=pictures)
+    finding = "; ".join([f"{product} = {len(plan.images):,} images{shard}", f"groups: {groups}", *plan.deviations])
     plan.describe_source()  # refuses prompts without results
     if not isinstance(plan, FolderPlan):
         return Check("selection", OK, "; ".join([finding, *remarks(plan.methods, plan.prompts)]))

@@ -63,6 +63,21 @@ def largest_of(numbers: Mapping[int, int]) -> int:
     return max(Counter(numbers.values()).values())
 
 
+def in_words(by: str, column: str | None, numbers: Mapping[int, int], *, pictures: bool) -> str:
+    """Return how many groups there are, by what, and the size of the largest, as a clause.
+
+    Args:
+        by: a name in `i2p.groups.BY`.
+        column: that holds the groups; None where they are of texts or rows.
+        numbers: row → number of its group.
+        pictures: whether the prompts are pictures without prompts.
+    """
+    if by == "rows":
+        return f"none: every {'picture' if pictures else 'prompt'} its own"
+    kind = "of near-duplicate prompts" if column is None else f"by the column {column!r}"
+    return f"{len(set(numbers.values())):,} {kind}, the largest {largest_of(numbers):,}"
+
+
 def group_numbers(prompts: Collection[i2p.Prompt], record: GroupsRecord | None, *, pictures: bool) -> dict[int, int]:
     """Return row → number of its group, from 0.
 

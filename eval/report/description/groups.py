@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from eval.store.groups import largest_of
+from eval.store.groups import in_words, largest_of
 from eval.store.manifest import Manifest
 
 LARGE = 0.1  # share of the prompts in one group from which on intervals are noticeably wider
@@ -18,10 +18,7 @@ def groups_fact(manifest: Manifest, groups: Mapping[int, int]) -> str:
         groups: row → number of its group.
     """
     by, column = _grouped_by(manifest)
-    if by == "rows":
-        return f"none: every {'picture' if manifest.without_prompts else 'prompt'} its own"
-    kind = "of near-duplicate prompts" if column is None else f"by the column {column!r}"
-    return f"{len(set(groups.values())):,} {kind}, the largest {largest_of(groups):,}"
+    return in_words(by, column, groups, pictures=manifest.without_prompts)
 
 
 def groups_notes(manifest: Manifest, groups: Mapping[int, int]) -> Iterator[str]:
