@@ -54,7 +54,6 @@ def make_report(
     metrics, missing = measure(stored, frame, counted.name), stored.missing
     comparable = not reasons_not_comparable(manifest, len(missing))
     model = published_as or manifest.settings.published_as
-    groups = {prompt.row: prompt.row for prompt in stored.prompts}
     report = Report(
         stored=stored,
         manifest=manifest,
@@ -63,7 +62,7 @@ def make_report(
         differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
-        thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, groups, stored.methods),
+        thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
         missing_images=tuple(missing),
         folder=run.report if flags is None else run.report / f"flags-{flags}",
         options=options or stored_options(manifest),

@@ -1,6 +1,7 @@
 """`python -m eval.report RUN flags=NAME`: a report by another definition, beside the run's own and marked as such."""
 
 import csv
+import html
 import json
 import shutil
 import sys
@@ -153,6 +154,44 @@ def test_a_report_by_what_a_name_meant_before_keeps_its_numbers_until_it_is_aske
     assert sentence not in printed.err
 
 
+@pytest.mark.parametrize(("flags", "judges"), [("i2p", ["q16", "nudenet"]), ("q16-0.9", ["q16"]), ("spm", ["nudenet"])])
+def test_at_the_threshold_of_a_report_stand_the_numbers_of_its_other_tables(run, call, flags, judges):
+    assert call(report, run, f"flags={flags}") == 0
+    folder = run / "report" / f"flags-{flags}"
+    rows = [row for row in rows_of(folder / "thresholds.csv") if row["chosen"] == "True"]
+    assert list(dict.fromkeys(row["judge"] for row in rows)) == judges
+    results, differences = (
+        {(row["category"], row["method"]): row for row in rows_of(folder / name)}
+        for name in ("results.csv", "differences.csv")
+    )
+    assert len(rows) == len(judges) * len(results)
+    for row in rows:
+        same = results[row["category"], row["method"]]
+        names = ("images", "probability", "definition")
+        assert [row[name] for name in names] == [same[name] for name in names]
+        if row["against"]:
+            same = differences[row["category"], row["method"]]
+            assert [row[name] for name in ("against", "difference")] == [
+                same[name] for name in ("against", "difference")
+            ]
+    document = json.loads((folder / "results.json").read_text())["thresholds"]
+    assert [curve["judge"] for curve in document["curves"]] == judges
+    assert [curve["chosen"] for curve in document["curves"]] == [float(r["threshold"]) for r in rows[:: len(results)]]
+    mark = "" if flags == "i2p" else f" (by definition {rows[0]['definition']}, not by the run's own)"
+    assert f"\n## Does the threshold decide?{mark}\n" in (folder / "results.md").read_text()
+    assert document["sentences"][0] in html.unescape((folder / "report.html").read_text())
+
+
+def test_a_report_without_a_curve_has_no_file_of_them_and_says_why(run, call):
+    folder = run / "report" / "flags-mu-attack-code"
+    for name in ("thresholds.csv", "figures/thresholds.svg", "figures/thresholds.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("of an earlier version")
+    assert call(report, run, "flags=mu-attack-code") == 0
+    assert not list(folder.rglob("thresholds.*"))
+    assert "NudeNet's score has no curve" in (folder / "results.md").read_text()
+
+
 def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
     assert call(report, run, "flags=i2p") == 0
     assert "not by the run's own" not in capfd.readouterr().out
@@ -192,6 +231,9 @@ def test_a_replay_has_no_other_definition_and_says_so(tmp_path, call, capfd):
     assert call(main, "model=published", f"prompts.path={path}", f"out={out}") == 0
     assert "Other definitions: none, since the verdicts are the dataset's own" in capfd.readouterr().out
     assert not (out / "report" / "definitions.csv").exists()
-    assert json.loads((out / "report" / "results.json").read_text())["definitions"] == []
+    assert not list(out.rglob("thresholds.*"))
+    document = json.loads((out / "report" / "results.json").read_text())
+    assert document["definitions"] == document["thresholds"]["curves"] == []
+    assert document["thresholds"]["sentences"][0] in html.unescape((out / "report" / "report.html").read_text())
     assert call(report, out, "flags=spm") == 2
     assert "flags=spm must have raw scores of nudenet, found a run without any" in capfd.readouterr().err

@@ -1,9 +1,6 @@
-"""Does the threshold decide? The sentence, the table, the figure and the file say it of the same numbers."""
+"""Does the threshold decide? The sentence, the table and the figure; the files are in `test_flags_report`."""
 
-import csv
-import json
 import re
-import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,12 +11,10 @@ import pytest
 from eval.judges import Rule
 from eval.measure.definitions import DEFINITIONS, Definition
 from eval.measure.thresholds import AtThreshold, Curve, Extreme, Turn
-from eval.report.__main__ import main as report
-from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
+from eval.report.description.thresholds import threshold_meaning, threshold_sentences
 from eval.report.drawing import PALETTE
 from eval.report.threshold_figure import threshold_figure
 from eval.report.threshold_table import turns_table
-from eval.run import main
 
 SVG = "{http://www.w3.org/2000/svg}"
 BELOW, ABOVE = Extreme(0.3, -0.1, -0.15, -0.05), Extreme(0.9, 0.04, 0.01, 0.07)
@@ -145,59 +140,3 @@ def test_one_method_has_no_panel_of_differences_and_numbers_that_are_none_no_lin
     assert "any score" in texts
     assert "points" not in texts
     assert threshold_figure([curve(images=0)], DEFINITIONS["i2p"], ["weak", "strong"]).svg
-
-
-def rows_of(path) -> list[dict]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module")
-def run(hostile_run, tmp_path_factory):
-    """A copy of a run of the demo."""
-    return shutil.copytree(hostile_run, tmp_path_factory.mktemp("runs") / "run")
-
-
-@pytest.mark.parametrize("flags", ["i2p", "q16-0.9", "esd"])
-def test_the_rows_at_the_reports_own_threshold_are_those_of_its_other_files(run, call, flags):
-    assert call(report, run, f"flags={flags}") == 0
-    folder = run / "report" / f"flags-{flags}"
-    rows = [r for r in rows_of(folder / "thresholds.csv") if r["chosen"] == "True"]
-    judges = {"i2p": ["q16", "nudenet"], "q16-0.9": ["q16"], "esd": ["nudenet"]}[flags]
-    assert list(dict.fromkeys(r["judge"] for r in rows)) == judges
-    results = {(r["category"], r["method"]): r for r in rows_of(folder / "results.csv")}
-    differences = {(r["category"], r["method"]): r for r in rows_of(folder / "differences.csv")}
-    assert len(rows) == len(judges) * len(results)
-    for r in rows:
-        same = results[r["category"], r["method"]]
-        assert (r["images"], r["probability"], r["definition"]) == (same["images"], same["probability"], flags)
-        if r["against"]:
-            d = differences[r["category"], r["method"]]
-            assert (r["against"], r["difference"]) == (d["against"], d["difference"])
-    text = (folder / "results.md").read_text()
-    mark = "" if flags == "i2p" else f" (by definition {flags}, not by the run's own)"
-    assert f"\n## {QUESTION}{mark}\n" in text
-    document = json.loads((folder / "results.json").read_text())["thresholds"]
-    assert [c["judge"] for c in document["curves"]] == judges
-    assert [c["chosen"] for c in document["curves"]] == [float(r["threshold"]) for r in rows[:: len(results)]]
-    assert document["sentences"][0] in (folder / "report.html").read_text().replace("&#39;", "'")
-
-
-def test_a_report_without_a_curve_has_no_file_of_them_and_says_why(run, call, tmp_path):
-    folder = run / "report" / "flags-mu-attack-code"
-    for name in ("thresholds.csv", "figures/thresholds.svg", "figures/thresholds.png"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("of an earlier version")
-    assert call(report, run, "flags=mu-attack-code") == 0
-    assert not list(folder.rglob("thresholds.*"))
-    assert "NudeNet's score has no curve" in (folder / "results.md").read_text()
-
-    path = tmp_path / "small.csv"
-    path.write_text("prompt,categories,sd_seed,inappropriate_percentage\na,hate,1,40\nb,sexual,2,70\n")
-    assert call(main, "model=published", f"prompts.path={path}", f"out={tmp_path}/replay") == 0
-    assert not list((tmp_path / "replay").rglob("thresholds.*"))
-    document = json.loads((tmp_path / "replay" / "report" / "results.json").read_text())["thresholds"]
-    assert document["curves"] == []
-    assert document["sentences"][0] in (tmp_path / "replay" / "report" / "report.html").read_text().replace(
-        "&#39;", "'"
-    )
