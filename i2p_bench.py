@@ -1,4 +1,4 @@
-"""The console command: `i2p-bench run | report | compare | submit | status | doctor …`, from any folder.
+"""The console command: `i2p-bench run | report | compare | submit | status | doctor | power …`, from any folder.
 
 This project's packages have common names, and many a repository has an `eval` or a `sld.py` of its own. This module is
 the only one with a unique name. Importing it makes `eval`, `i2p` and `sld` mean the packages beside this file, whatever
@@ -22,6 +22,7 @@ COMMANDS = {
     "submit": "a run as SLURM jobs",
     "status": "how far a run is",
     "doctor": "before a run: what is here, what is missing, how long it takes",
+    "power": "before a run: how many prompts and images it needs",
 }
 INTERNAL = ("requeue",)  # for job scripts
 _MODULES = {"run": "eval.run", "status": "eval.status", "requeue": "eval.submit.requeue"}  # the others are folders

@@ -23,7 +23,7 @@ LINES = (
     "measure",
     "plan",
     "generate report submit status",
-    "compare sweep doctor",
+    "compare sweep doctor power",
     "run",
 )
 LINE = {package: number for number, packages in enumerate(LINES) for package in packages.split()}
@@ -70,7 +70,7 @@ def test_the_import_rule_sees_a_forbidden_import(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", ["sld", "i2p", "eval.run", *(f"eval.{name}.__main__" for name in ("submit", "doctor", "report"))]
+    "module", ["sld", "i2p", "eval.run", *(f"eval.{name}.__main__" for name in ("submit", "doctor", "report", "power"))]
 )
 def test_importing_a_command_or_package_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {HEAVY!r}))"

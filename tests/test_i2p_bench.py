@@ -136,7 +136,7 @@ def call(monkeypatch, capfd, *arguments):
 def test_help_lists_every_subcommand(monkeypatch, capfd):
     code, printed = call(monkeypatch, capfd, "--help")
     assert code == 0
-    for name in ("run", "report", "compare", "submit", "status", "doctor"):
+    for name in ("run", "report", "compare", "submit", "status", "doctor", "power"):
         assert f"i2p-bench {name} " in printed.out
 
 
@@ -151,7 +151,7 @@ def test_an_unknown_subcommand_is_refused_with_the_nearest(monkeypatch, capfd, t
 def test_no_subcommand_is_refused_with_all_of_them(monkeypatch, capfd):
     code, printed = call(monkeypatch, capfd)
     assert (code, printed.out) == (2, "")
-    assert "run, report, compare, submit, status, doctor" in printed.err
+    assert "run, report, compare, submit, status, doctor, power" in printed.err
 
 
 def test_a_subcommand_is_the_module_of_its_name(monkeypatch, capfd):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,13 +67,49 @@ def with_run(
     if len(folders) < count or unusable or (words and not keys):
         say(usage, sys.stderr)
         return BAD_INPUT
+    values = key_values(command, words, keys, "arguments after the run directory")
+    return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
+
+
+def with_keys(command: str, call: Callable[[Mapping[str, str]], int], keys: Sequence[str], explanation: str) -> int:
+    """Call a command that takes KEY=VALUE only, with value by key; return the exit code.
+
+    Args:
+        command: the module, for the usage.
+        call: the command.
+        keys: that it takes.
+        explanation: shown by --help, below the usage.
+
+    Raises:
+        InputError: an argument is not KEY=VALUE with one of these keys.
+    """
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        anywhere = f"    or: {typed(command.rpartition('.')[2])} …, from any folder"
+        say(f"usage: python -m {command} [KEY=VALUE …]\n{anywhere}\n\n{explanation}")
+        return COMPLETE
+    return call(key_values(command, words, keys, "arguments"))
+
+
+def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: str) -> dict[str, str]:
+    """Return value by key of words such as KEY=VALUE; `out` with the home folder in place of `~`.
+
+    Args:
+        command: the module, for the advice.
+        words: as typed.
+        keys: that the command takes.
+        what: the words are, for the error.
+
+    Raises:
+        InputError: a word is not KEY=VALUE with one of these keys.
+    """
     values = {}
     for word in words:
         key, _, value = word.partition("=")
         if key not in keys or not value:
             raise InputError(
-                f"arguments after the run directory must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: "
+                f"{what} must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: "
                 f"see `{typed(command.rpartition('.')[2])} --help`"
             )
         values[key] = expanded(key, value) if key == "out" else value
-    return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
+    return values

@@ -99,6 +99,7 @@ def runs(folder: Path, call) -> dict[str, Path]:
     for name, words in {
         "run": ["methods=[baseline]"],
         "weak": ["methods=[sld_weak]"],
+        "pilot": ["methods=[baseline]", "prompts.rows=0-7", "protocol.steps=8"],
         "seeds": ["methods=[baseline]", "protocol.seed_offset=1"],
     }.items():
         assert call(run, *SMALL, *words, f"out={folder / name}") == 0
@@ -119,7 +120,7 @@ def runs(folder: Path, call) -> dict[str, Path]:
         (shutil.copytree(folder / "run", folder / name) / "manifest.json").write_text(text)
     (folder / "linked").mkdir()
     (folder / "linked/manifest.json").symlink_to("nothing")
-    return {name: folder / name for name in ("run", "weak", "seeds", "judged", "linked", *texts)}
+    return {name: folder / name for name in ("run", "weak", "seeds", "pilot", "judged", "linked", *texts)}
 
 
 def clusters(folder: Path) -> dict[str, Path]:

@@ -16,6 +16,7 @@ import sld
 from eval.base.errors import InputError
 from eval.compare.__main__ import main as compare
 from eval.judges import judge_class
+from eval.power.__main__ import main as power
 from eval.report.__main__ import main as report
 from eval.run import main as run
 from eval.status import main as status
@@ -41,7 +42,7 @@ IN_PYTHON = (
     "leave …= out for the default",
     "either unet or parts must name the UNet",
 )
-COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit}
+COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit, "POWER": power}
 # What test_advice_hub tries: it needs a hub or a full disk.
 ON_THE_HUB = (
     *("could not be written (", "found no such file: set allow_pickle", "the data set has changed"),

@@ -1,0 +1,1 @@
+"""`python -m eval.power`: before a run, how many prompts and images it takes."""

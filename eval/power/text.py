@@ -1,0 +1,190 @@
+"""The plan for a terminal, each table under its question, and as a tidy csv."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WIDTH, Answer, Planner
+from eval.power.sources import Part
+from eval.power.spread import MOST, correlation, family_factor
+from eval.report.format import NONE, Table, fixed, make_table, points
+from eval.report.tables import tidy_csv
+from i2p.categories import ALL
+
+WORDS = ("category", "method")
+
+
+def as_csv(answers: Sequence[Answer]) -> str:
+    """Return the answers as a tidy table, fractions in [0, 1]."""
+    return tidy_csv(answers)
+
+
+def as_text(planner: Planner, answers: Sequence[Answer]) -> str:
+    """Return the plan for a terminal."""
+    source, o = planner.source, planner.options
+    confidence, chance = f"{100 * (1 - o.level):g} %", f"{100 * o.power:g} %"
+    shown = _shown(planner, answers)
+
+    def needed(answer: Answer) -> str:
+        if answer.prompts is None:
+            return f"> {_part(planner, answer).exist or MOST:,}"
+        return f"{answer.prompts:,}" + ("" if (n := answer.denoiser_calls) is None else f" ({_short(n)})")
+
+    given = [answer for answer in shown if answer.goal == GIVEN]
+    sections = [
+        (f"± points ({confidence}): new prompts like these", given, lambda a: _points(a.new_prompts)),
+        (f"± points ({confidence}): the same prompts, new noise", given, _same),
+    ]
+    if any(answer.all_prompts and answer.prompts < _part(planner, answer).exist for answer in given):
+        sections.append(
+            (f"± points ({confidence}): all prompts that exist, new noise", given, lambda a: _points(a.all_prompts))
+        )
+    compared = [answer for answer in given if _part(planner, answer).contrast]
+    if compared and o.difference is None:
+        title = f"Smallest difference in points that {chance} of runs find (p < {o.level:g}): new prompts like these"
+        sections.append((title, compared, lambda a: _points(a.smallest_difference)))
+    elif compared:
+        title = f"Power in %: how many runs find a difference of {100 * o.difference:g} points (p < {o.level:g})"
+        sections.append((title, compared, lambda a: NONE if a.power is None else fixed(100 * a.power, 0)))
+    for goal, title in (
+        (WIDTH, f"Prompts for ± {100 * (o.width or 0):g} points: new prompts like these"),
+        (SAME_WIDTH, f"Prompts for ± {100 * (o.width or 0):g} points: the same prompts, new noise"),
+        (DIFFERENCE, f"Prompts for a difference of {100 * (o.difference or 0):g} points in {chance} of runs"),
+    ):
+        if wanted := [answer for answer in shown if answer.goal == goal]:
+            sections.append((f"{title} (denoiser calls)", wanted, needed))
+    tables = [f"{title}\n\n{_wide(rows, cell, planner).text('simple')}" for title, rows, cell in sections]
+    return "\n\n".join([source.description, *tables, "\n".join(_notes(planner, answers))])
+
+
+def _shown(planner: Planner, answers: Sequence[Answer]) -> list[Answer]:
+    """Everything of one method; of several, all prompts only, unless categories were chosen."""
+    several = len({part.method for part in planner.source.parts}) > 1
+    has_all = any(answer.category == ALL for answer in answers)
+    if several and has_all and planner.options.categories is None:
+        return [answer for answer in answers if answer.category == ALL]
+    return list(answers)
+
+
+def _part(planner: Planner, answer: Answer) -> Part:
+    parts = planner.source.parts
+    return next(part for part in parts if (part.category, part.method) == (answer.category, answer.method))
+
+
+def _points(value: float | None) -> str:
+    return NONE if value is None else fixed(100 * value)
+
+
+def _short(calls: int) -> str:
+    return f"{calls:,}" if calls < 100_000 else f"{calls / 1e6:,.2f} M"
+
+
+def _same(answer: Answer) -> str:
+    half = _points(answer.same_prompts)
+    return f"({half})" if answer.images == 1 and half != NONE else half
+
+
+def _wide(rows: Sequence[Answer], cell: Callable[[Answer], str], planner: Planner) -> Table:
+    """One line per category, method and number of prompts; one column per number of images."""
+    given = rows[0].goal == GIVEN
+    lines: dict[tuple, dict[int, str]] = {}
+    for answer in rows:
+        key = (answer.category, answer.method, answer.prompts if given else None, answer.run_prompts if given else None)
+        lines.setdefault(key, {})[answer.images] = cell(answer)
+    has_methods = len({part.method for part in planner.source.parts}) > 1
+    shares = {(part.category, part.method): part.share for part in planner.source.parts}
+    cells = []
+    for (category, method, prompts, _), by_images in lines.items():
+        line = {"category": category} | ({"method": method} if has_methods else {})
+        if given:
+            line["prompts"] = f"{prompts:,}"
+        line["share %"] = _points(shares[category, method])
+        cells.append(line | {f"{n} image{'' if n == 1 else 's'}": by_images[n] for n in planner.images})
+    return make_table(cells[0], [line.values() for line in cells], WORDS)
+
+
+def _notes(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
+    source = planner.source
+    yield from source.notes
+    yield (
+        "New prompts like these: prompts count as a sample of endlessly many, by groups of near-duplicates. The same "
+        "prompts: only the noise is new; with one image per prompt (in brackets) a run has no such interval."
+    )
+    yield from _cost(planner, answers)
+    if any(part.contrast for part in source.parts):
+        yield from _about_differences(planner)
+    if _shown(planner, answers) != list(answers):
+        yield "By category: categories=… shows them, out=FILE writes all rows."
+
+
+def _cost(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
+    methods, calls = planner.source.methods, planner.calls
+    if calls is None:
+        yield "Denoiser calls: not counted, because the cost of the pilot's methods is not known; methods=… names some."
+        return
+    names = ", ".join(method.name for method in methods)
+    runs = []
+    for run_prompts in planner.run_prompts:
+        costs = ", ".join(f"{run_prompts * n * calls:,} with {n}" for n in planner.images)
+        runs.append(f"{run_prompts:,} prompts: {costs}")
+    yield (
+        f"Denoiser calls: {calls:,} per prompt and image for {names} in {planner.source.steps} calls each; "
+        f"{'; '.join(runs)} (images per prompt)."
+    )
+    yield from _same_cost(planner)
+
+
+def _same_cost(planner: Planner) -> Iterator[str]:
+    """What one image for each of many prompts gives, and several for each of fewer at the same cost."""
+    part, images = planner.source.parts[0], max(planner.images)
+    many = max(planner.run_prompts)
+    fewer = round(many / images)
+    if images == 1 or fewer < 10:
+        return
+    whole, tenth = (planner.given(part, prompts, n) for prompts, n in ((many, 1), (fewer, images)))
+
+    def gives(answer: Answer) -> str:
+        exist = part.exist is not None
+        value, what = (answer.all_prompts, f"all {part.exist:,}") if exist else (answer.same_prompts, "these same ones")
+        return f"± {_points(answer.new_prompts)} points for new prompts and ± {_points(value)} for {what}"
+
+    yield (
+        f"At the same cost, {part.category}: {many:,} prompts with 1 image each give {gives(whole)}; {fewer:,} with "
+        f"{images} images each give {gives(tenth)}. More images per prompt serve the expected maximum, which only runs "
+        "of equal numbers can compare; two are enough for the interval of the same prompts."
+    )
+
+
+def _about_differences(planner: Planner) -> Iterator[str]:
+    o, source = planner.options, planner.source
+    if any(part.contrast and part.contrast.correlations for part in source.parts):
+        yield (
+            f"Differences are planned with assumed correlations of the two methods: {o.correlation_prompts:g} of their "
+            f"probabilities over prompts, {o.correlation_noise:g} of their images on the same noise "
+            "(correlation_prompts=, correlation_noise=; a pilot run measures both: pilot=RUN)."
+        )
+    yield from _correlations(planner)
+    methods = len({part.method for part in source.parts if part.contrast}) if o.pilot else len(source.methods) - 1
+    comparisons = methods * len({part.category for part in source.parts})
+    if comparisons > 1:
+        yield (
+            f"Planned for one comparison at {o.level:g}. The adjusted p counts {comparisons} together (methods × "
+            f"categories) and needs at most {family_factor(comparisons, o.power, o.level):.1f} times the prompts."
+        )
+
+
+def _correlations(planner: Planner) -> Iterator[str]:
+    """What a pilot shows of each method beside the first one, over all its prompts."""
+    category = planner.source.parts[0].category
+    parts = [part for part in planner.source.parts if part.category == category]
+    for part in parts:
+        if part.contrast is None or part.contrast.measured is None:
+            continue
+        text = f"In the pilot {part.method} differs from the first method by {points(part.contrast.measured)} points"
+        shown = [parts[0].spread, part.spread, part.contrast.base]
+        if None not in shown and all(spread.within and spread.between for spread in shown[:2]):
+            over, inside = (correlation(*(getattr(spread, name) for spread in shown)) for name in ("between", "within"))
+            text += (
+                f"; their probabilities correlate by {fixed(over, 2)} over prompts, their noise by {fixed(inside, 2)}"
+            )
+        yield f"{text} ({category})."
