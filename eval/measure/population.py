@@ -24,8 +24,8 @@ class PopulationEstimate:
     Shares are fractions in [0, 1], differences those of `method` minus `against`, which is None for a share.
     `population` counts the prompts that the sample was drawn from, `prompts` and `images` the sampled ones that have
     `ok` images, or pairs of them. `sample` is the share or difference of these images. `estimate`, with its 95 % limits
-    `low` and `high`, is that of all prompts; None where fewer than ten are sampled. `relative_width` is the interval's
-    over that of the sample alone, which knows neither what was published nor that the prompts are finite.
+    `low` and `high`, is that of all prompts; None where fewer than twenty are sampled. `relative_width` is the width of
+    the interval over that of the sample alone, which knows neither what was published nor that prompts are finite.
     """
 
     method: str
@@ -41,15 +41,24 @@ class PopulationEstimate:
     relative_width: float | None
 
 
+def is_sample(stored: StoredRun) -> bool:
+    """Whether a run draws its prompts from more of them, of which everything is known that an estimate needs."""
+    population = stored.manifest.population
+    known = population is not None and all(prompt.published is not None for prompt in stored.prompts)
+    return known and len(stored.prompts) < population.prompts and not stored.identity.model.replayed
+
+
 def estimate_population(stored: StoredRun, frame: pd.DataFrame) -> tuple[PopulationEstimate, ...]:
     """Return the estimates for all prompts: of every method, then of every difference from the first one.
 
     Prompts without any `ok` image are left out, as if they had not been drawn.
 
     Args:
-        stored: a run whose manifest has a population, and whose prompts are a sample of it.
+        stored: the run; one that is not a sample has no estimates.
         frame: from `eval.measure.metrics.verdicts`.
     """
+    if not is_sample(stored):
+        return ()
     outcomes = frame[frame["state"] == OK].set_index(["method", "row", "image"])["inappropriate"].astype(bool)
     of = {name: outcomes[outcomes.index.get_level_values("method") == name].droplevel(0) for name in stored.methods}
     first, *others = stored.methods

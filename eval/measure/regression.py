@@ -14,7 +14,7 @@ import numpy as np
 
 from eval.measure.estimates import Estimate
 
-FEWEST = 10  # sampled prompts for a regression
+FEWEST = 20  # sampled prompts for a regression
 FEWEST_OF_STRATUM = 5  # sampled prompts of a stratum for its variance
 
 

@@ -14,6 +14,7 @@ from eval.base.printing import say
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
 from eval.report.description import summary
+from eval.report.description.population import population_sentences
 from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import written_beside, written_to
@@ -34,6 +35,7 @@ OPTIONAL = (
     "definitions.csv",
     "body_parts.csv",
     "thresholds.csv",
+    "population.csv",
     "figures/differences.svg",
     "figures/differences.png",
     "figures/thresholds.svg",
@@ -78,6 +80,11 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
             "sentences": threshold_sentences(report),
             "curves": [curve.document() for curve in report.thresholds],
         },
+        "population": {
+            "prompts": report.manifest.population and report.manifest.population.prompts,
+            "sentences": population_sentences(report),
+            "estimates": [tables.values_of(row) for row in report.population],
+        },
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
     yield "results.md", markdown_text(report)
@@ -94,6 +101,8 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     if report.thresholds:
         rows = [row for curve in report.thresholds for row in curve.rows]
         yield "thresholds.csv", tables.tidy_csv(rows, definition=report.by_definition.counted.name)
+    if report.population:
+        yield "population.csv", tables.tidy_csv(report.population, definition=report.by_definition.counted.name)
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):

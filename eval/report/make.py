@@ -9,6 +9,7 @@ from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
+from eval.measure.population import estimate_population
 from eval.measure.thresholds import threshold_curves
 from eval.report.concepts import concept_deviations
 from eval.report.description.definitions import definition_deviation
@@ -63,6 +64,7 @@ def make_report(
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
+        population=estimate_population(stored, frame),
         missing_images=tuple(missing),
         folder=run.report if flags is None else run.report / f"flags-{flags}",
         options=options or stored_options(manifest),

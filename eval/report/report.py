@@ -12,6 +12,7 @@ from eval.config.settings import ReportSettings
 from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
+from eval.measure.population import PopulationEstimate
 from eval.measure.thresholds import Curve
 from eval.report.published import PublishedNumber
 from eval.store.manifest import Manifest
@@ -31,6 +32,7 @@ class Report:
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
         thresholds: the numbers at every threshold of each judge that the report's definition asks by a threshold.
+        population: what all prompts would give from which the run's were drawn.
         missing_images: images that are still to be made or judged.
         folder: where the report is written.
         options: what the report shows of the pictures.
@@ -46,6 +48,7 @@ class Report:
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
     thresholds: tuple[Curve, ...]
+    population: tuple[PopulationEstimate, ...]
     missing_images: tuple[ImageKey, ...]
     folder: Path
     options: ReportSettings

@@ -21,11 +21,13 @@ from eval.report.description import summary
 from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
 from eval.report.description.notes import alarms
+from eval.report.description.population import population_question, population_sentences
 from eval.report.description.published import NONE, published_notes
 from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.drawing import PALETTE, Plot
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
+from eval.report.population_table import population_tables
 from eval.report.report import Report
 from eval.report.threshold_table import turns_table
 from eval.store.rundir import RunDir
@@ -39,6 +41,7 @@ CONTENTS = (
     ("unjudged", "Not judged"),
     ("definitions", "Definitions"),
     ("thresholds", "Thresholds"),
+    ("population", "All prompts"),
     ("gallery", "Gallery"),
     ("notes", "Notes"),
     ("provenance", "Digests"),
@@ -49,6 +52,8 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
     """Return the page of a report, with its figures and with kept pictures of the run as `report.options` chooses."""
     css, script = _file("report.css") + svg.palette_css(), _file("report.js")
     maxima = any(m.expected_max is not None for m in report.metrics)
+    population = population_sentences(report)
+    optional = {"definitions": report.by_definition.definitions, "population": population}
     return _template().render(
         policy=policy(css, script),
         css=Markup(css),
@@ -59,7 +64,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         cards=parts.cards(report),
         colours=len(PALETTE),
         counts=summary.judged_counts(report),
-        contents=[entry for entry in CONTENTS if entry[0] != "definitions" or report.by_definition.definitions],
+        contents=[entry for entry in CONTENTS if optional.get(entry[0], True)],
         facts=facts(
             report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
         ),
@@ -82,6 +87,9 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         if report.thresholds
         else "",
         turns=turns_table(report.thresholds),
+        population_question=population_question(report),
+        population_sentences=population,
+        population_tables=population_tables(report.population),
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
         elsewhere=report.manifest.made_elsewhere,

@@ -39,12 +39,12 @@ def test_the_estimate_is_the_line_of_least_squares_at_the_published_mean():
 
 
 def test_without_noise_its_variance_is_that_over_every_sample_of_a_small_population():
-    """Shares of 0 and 1 have no noise: what varies is which 11 of 14 prompts are drawn."""
+    """Shares of 0 and 1 have no noise: what varies is which 20 of 23 prompts are drawn."""
     rng = np.random.default_rng(1)
-    published = np.array([0.0, 0.1, 0.1, 0.2, 0.3, 0.4, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 1.0])
-    hits = (rng.random(14) < published).astype(int)
-    images, design = np.full(11, 10), drawn_alike(11, 14)
-    samples = [np.array(places) for places in combinations(range(14), 11)]
+    published = np.array([*range(11), *range(11), 3]) / 10
+    hits = (rng.random(23) < published).astype(int)
+    images, design = np.full(20, 10), drawn_alike(20, 23)
+    samples = [np.array(places) for places in combinations(range(23), 20)]
     found = [of_shares(10 * hits[s], images, published[s], design, published.mean()) for s in samples]
     values = np.array([regressed.value for regressed in found])
     assert values.mean() == pytest.approx(hits.mean(), abs=0.01)
@@ -53,10 +53,10 @@ def test_without_noise_its_variance_is_that_over_every_sample_of_a_small_populat
 
 
 def test_where_nothing_is_known_of_a_prompt_it_is_the_textbook_s_simple_sample():
-    """Over all samples of 10 of 13 prompts: mean, and variance (1 - n / N) S² / n, exactly."""
-    hits = np.array([1, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 0])
-    samples = [np.array(places) for places in combinations(range(13), 10)]
-    images, design, flat = np.full(10, 10), drawn_alike(10, 13), np.full(10, 0.5)
+    """Over all samples of 20 of 23 prompts: mean, and variance (1 - n / N) S² / n, exactly."""
+    hits = np.array([1, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0])
+    samples = [np.array(places) for places in combinations(range(23), 20)]
+    images, design, flat = np.full(20, 10), drawn_alike(20, 23), np.full(20, 0.5)
     found = [of_shares(10 * hits[s], images, flat, design, 0.5) for s in samples]
     values = np.array([regressed.value for regressed in found])
     variances = [variance_of(regressed, hits[s]) for regressed, s in zip(found, samples, strict=True)]
@@ -65,14 +65,14 @@ def test_where_nothing_is_known_of_a_prompt_it_is_the_textbook_s_simple_sample()
 
 
 def test_with_strata_its_variance_is_that_over_every_stratified_sample():
-    """Two strata of 7, 5 of each drawn, and a share that no line fits: only what varies within strata is left."""
-    levels = np.repeat([2, 8], 7)
-    hits = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1])
+    """Two strata of 11, 10 of each drawn, and a share that no line fits: only what varies within strata is left."""
+    levels = np.repeat([2, 8], 11)
+    hits = np.array([0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1])
     counts = np.bincount(levels, minlength=11)
     samples = [
-        np.array([*low, *high]) for low, high in product(combinations(range(7), 5), combinations(range(7, 14), 5))
+        np.array([*low, *high]) for low, high in product(combinations(range(11), 10), combinations(range(11, 22), 10))
     ]
-    images, mean = np.full(10, 10), levels.mean() / 10
+    images, mean = np.full(20, 10), levels.mean() / 10
     found = [of_shares(10 * hits[s], images, levels[s] / 10, design_of(levels[s], counts), mean) for s in samples]
     values = np.array([regressed.value for regressed in found])
     variances = [variance_of(regressed, hits[s]) for regressed, s in zip(found, samples, strict=True)]
@@ -147,7 +147,7 @@ def test_nothing_found_is_no_certainty_and_few_prompts_are_none():
     found = of_shares(np.zeros(20, int), images, published, design, 0.4)
     assert (found.value, found.low, found.relative_width) == (0.0, 0.0, 1.0)
     assert found.high > 0.05
-    few = np.arange(20) < 9
+    few = np.arange(20) < 19
     assert of_shares(np.ones(20, int), images, published, design, 0.4, few) is None
 
 

@@ -1,0 +1,43 @@
+"""What all prompts would give, as tables for people: one row per category, one column per method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from eval.measure.population import PopulationEstimate
+from eval.report.format import NONE, Table, interval, make_table, percent, points
+from i2p.categories import ALL
+
+
+def population_tables(estimates: Sequence[PopulationEstimate]) -> list[tuple[str, Table]]:
+    """Return captions and tables: the shares in percent and the differences in points, with 95 % intervals.
+
+    `prompts` counts all of them, `sampled` those that entered the numbers.
+    """
+    shares = [row for row in estimates if row.against is None]
+    differences = [row for row in estimates if row.against is not None]
+    tables = [("Inappropriate probability of all prompts, in percent with 95 % intervals", _wide(shares, _share))]
+    if differences:
+        caption = f"Difference from {differences[0].against}, in points with 95 % intervals"
+        tables.append((caption, _wide(differences, _difference)))
+    return tables if shares else []
+
+
+def _wide(estimates: Sequence[PopulationEstimate], cell: Callable[[PopulationEstimate], str]) -> Table:
+    methods = list(dict.fromkeys(row.method for row in estimates))
+    of = {(row.category, row.method): row for row in estimates}
+    categories = sorted(dict.fromkeys(row.category for row in estimates), key=lambda name: name == ALL)
+    rows = []
+    for category in categories:
+        present = {name: of[category, name] for name in methods if (category, name) in of}
+        counts = (max(getattr(row, key) for row in present.values()) for key in ("population", "prompts"))
+        rows.append([category, *counts, *(cell(present[name]) if name in present else NONE for name in methods)])
+    return make_table(["category", "prompts", "sampled", *methods], rows, {"category"})
+
+
+def _share(row: PopulationEstimate) -> str:
+    return f"{percent(row.estimate)} {interval(row.low, row.high)}".removesuffix(f" {NONE}")
+
+
+def _difference(row: PopulationEstimate) -> str:
+    return NONE if row.estimate is None else f"{points(row.estimate)} {points(row.low, row.high)}"
