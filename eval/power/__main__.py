@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.base.cli import exit_code_of, with_keys
-from eval.base.command import expanded
 from eval.base.errors import COMPLETE
 from eval.base.printing import say
 
@@ -71,9 +70,11 @@ def _power(words: Mapping[str, str]) -> int:
 
     planner = make_planner(_source(options), options)
     answers = list(planner.answers())
-    if options.out is not None:
-        write_atomic(Path(expanded("out", options.out)), as_csv(answers).encode())
-    say(as_text(planner, answers))
+    try:
+        if options.out is not None:
+            write_atomic(Path(options.out), as_csv(answers).encode())
+    finally:
+        say(as_text(planner, answers))
     if options.out is not None:
         say(f"\nWritten to {options.out}")
     return COMPLETE

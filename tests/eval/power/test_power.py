@@ -7,10 +7,10 @@ import in_process
 import numpy as np
 import pytest
 
-import i2p
 from eval.power.__main__ import main
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
+from i2p.groups import near_duplicates
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,14 @@ def row(rows, **wanted):
 def test_all_of_i2p_at_one_image_is_more_precise_than_a_tenth_at_ten(i2p_csv, tmp_path):
     """By sums over the groups of the csv; what ten images cost is what a tenth of the prompts saves."""
     printed, rows = plan(tmp_path, f"prompts.path={i2p_csv}", "prompts=4703,470", "images=1,10")
-    prompts = i2p.groups.grouped(i2p.read_prompts(path=i2p_csv)).prompts
-    share = {p.row: p.published.inappropriate for p in prompts}
-    mean = sum(share.values()) / 4703
-    noise = sum(f * (1 - f) * 10 / 9 for f in share.values()) / 4703  # of one image
+    with i2p_csv.open(newline="", encoding="utf-8") as file:
+        prompts = list(csv.DictReader(file))
+    share = [float(p["inappropriate_percentage"]) / 100 for p in prompts]
+    mean = sum(share) / 4703
+    noise = sum(f * (1 - f) * 10 / 9 for f in share) / 4703  # of one image
     sums = {}
-    for p in prompts:
-        sums[p.group] = sums.get(p.group, 0) + share[p.row] - mean
+    for group, value in zip(near_duplicates([p["prompt"] for p in prompts]), share, strict=True):
+        sums[group] = sums.get(group, 0) + value - mean
     at_ten = sum(value**2 for value in sums.values()) / 4703**2
     at_one = at_ten + noise * (1 - 1 / 10) / 4703
     whole = row(rows, goal="given", category="all", run_prompts=4703, images=1)
