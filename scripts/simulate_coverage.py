@@ -21,8 +21,12 @@ from tabulate import tabulate
 
 from eval.measure import effects
 from eval.measure.estimates import paired_difference, probability
-from eval.measure.metrics import DRAWS
-from eval.measure.significance import mcnemar_p, sign_flip_p, unpaired_p
+from eval.measure.expected_maximum import (
+    DRAWS,
+    paired_expected_max_difference,
+    unpaired_expected_max_difference,
+)
+from eval.measure.significance import mcnemar_p, sign_flips, unpaired_p
 
 POPULATION = 200_000
 LEVEL = 0.05
@@ -128,17 +132,14 @@ def intervals(hits: np.ndarray, second_run: np.ndarray) -> Iterator[tuple[str, f
     first, second, apart = (x.sum(axis=1) for x in (a, b, c))
     won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
     share, share_apart = probability(first, images), probability(apart, images)
-    of_max = {"unpaired ": (apart, None), "": (second, images)}
     effects_by_name = {
         "probability": share,
         "difference": paired_difference(won, lost, images),
         "reduction": effects.relative_reduction(first, second, images),
         "unpaired difference": effects.unpaired_difference(share, share_apart),
         "unpaired reduction": effects.unpaired_reduction(share, share_apart),
-        **{
-            f"{name}maximum": effects.expected_max_difference(first / images, sums / images, DRAWS, pairs)
-            for name, (sums, pairs) in of_max.items()
-        },
+        "maximum": paired_expected_max_difference(first / images, second / images, images),
+        "unpaired maximum": unpaired_expected_max_difference(first / images, apart / images),
     }
     yield from ((name, effect.low, effect.high) for name, effect in effects_by_name.items() if effect is not None)
 
@@ -163,7 +164,7 @@ def level(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[
         (a, b), (_, c) = world.draw(rng), world.draw(rng)
         won, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
         images = np.full(len(a), a.shape[1])
-        counts["flip"] += sign_flip_p((won - lost)[:, None], resamples, run)[0] <= LEVEL
+        counts["flip"] += sign_flips((won - lost)[:, None], images[:, None], resamples, run).p[0] <= LEVEL
         counts["mcnemar"] += mcnemar_p(int(won.sum()), int(lost.sum())) <= LEVEL
         counts["unpaired"] += unpaired_p(a.sum(axis=1), images, c.sum(axis=1), images, resamples, run) <= LEVEL
     return {name: count / runs for name, count in counts.items()}

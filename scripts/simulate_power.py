@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 import i2p
 from eval.measure.estimates import paired_difference, probability
-from eval.measure.significance import sign_flip_p
+from eval.measure.significance import sign_flips
 from eval.power.pilot import GROUP_ALIKE
 from eval.power.spread import Spread, fewest, half_width, pairs_of, power, spread_of
 from i2p.categories import ALL
@@ -146,7 +146,7 @@ def difference_row(world: World, images: int, runs: int, resamples: int, seed: i
         members, groups = world.draw(prompts, rng)
         wins, losses = world.pairs(members, images, rng)
         won, lost, paired = by_group(groups, wins, losses, np.full(len(members), images))
-        flips.append(sign_flip_p((won - lost)[:, None], resamples, run)[0] <= LEVEL)
+        flips.append(sign_flips((won - lost)[:, None], paired[:, None], resamples, run).p[0] <= LEVEL)
         intervals.append(paired_difference(won, lost, paired).low > 0)
     return {
         "prompts": prompts,

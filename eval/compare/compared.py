@@ -12,12 +12,15 @@ from eval.base.escape import csv_cell, markdown
 from eval.base.words import first_clauses
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
 from eval.measure.definitions import own_definition
-from eval.measure.differences import Difference, Side, differences_of_pairs, pair_up, unpaired
+from eval.measure.differences import Difference, differences_of_pairs
 from eval.measure.metrics import verdicts
+from eval.measure.pairs import Side, pair_up
+from eval.measure.unpaired import unpaired
 from eval.report import tables
 from eval.report.concepts import concept_deviations
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
+from eval.report.description.statistics import INTERVALS
 from eval.store.environment import environment_differences
 from eval.store.scores import NOT_OK
 from eval.store.stored_run import StoredRun
@@ -101,16 +104,18 @@ def compare_runs(
             "without pairs, paired=false"
         )
     frames = [verdicts(s) for s in (first, second)]
-    chosen = [[frame[frame["method"] == name] for frame, name in zip(frames, both, strict=True)] for both in names]
-    if paired:
-        common = common_prompts(first, second)
-        rows = differences_of_pairs([pair_up(a, x, b, y) for (a, b), (x, y) in zip(names, chosen, strict=True)], common)
-    else:
-        rows = tuple(
-            row
-            for (a, b), (x, y) in zip(names, chosen, strict=True)
-            for row in unpaired(_side(a, x, first), _side(b, y, second))
+    sides = [
+        tuple(
+            Side(name, frame[frame["method"] == name], stored)
+            for name, frame, stored in zip(both, frames, (first, second), strict=True)
         )
+        for both in names
+    ]
+    if paired:
+        pairs = [pair_up(*both) for both in sides]
+        rows = differences_of_pairs(pairs, common_prompts(first, second), first.groups)
+    else:
+        rows = unpaired(sides)
     if not rows:
         raise InputError(
             f"{first.run.root} and {second.run.root} must both have pictures in state ok"
@@ -129,10 +134,6 @@ def compare_runs(
         tuple(_notes(first, second, names, frames, missing, paired=paired)),
         missing,
     )
-
-
-def _side(method: str, images: pd.DataFrame, stored: StoredRun) -> Side:
-    return Side(method, images, stored.prompts, stored.protocol.images_per_prompt)
 
 
 def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
@@ -195,10 +196,10 @@ def _notes(
         for clause in no_pairs(first, second):
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
-    yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
+    yield INTERVALS
     moved = (
-        "sign-flip test that swaps the two methods for whole prompts at a time"
+        "sign-flip test that swaps the two methods for whole groups of prompts at a time; adjusted: step-down max-T"
         if paired
-        else "permutation test that reassigns whole prompts between the runs"
+        else "permutation test that reassigns whole groups of prompts between the runs; adjusted: Holm's correction"
     )
-    yield f"p: {moved}; Holm-corrected over the categories."
+    yield f"p: {moved} over all methods and categories."

@@ -46,8 +46,8 @@ class Defined:
     prompts: int
     images: int
     probability: float | None
-    low: float | None
-    high: float | None
+    new_prompts_low: float | None
+    new_prompts_high: float | None
     also: str = ""
     derived: str = ""
 
@@ -148,7 +148,7 @@ def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> 
     recounted = frame.assign(inappropriate=inappropriate(raw, definition))
     names = {"also": ", ".join(definition.also), "derived": ", ".join(derived_names(definition))}
     return [
-        Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, m.low, m.high, **names)
+        Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, *m.new_prompts, **names)
         for m in measure(stored, recounted, definition.name)
     ]
 

@@ -1,23 +1,26 @@
-"""The differences of two methods, and their significance.
-
-On the same prompts and noise they are compared pair by pair; without common noise, as two samples.
-"""
+"""The differences of methods on the same prompts and noise, pair by pair, tested as one family."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
 import pandas as pd
 
 import i2p
-from eval.measure.effects import expected_max_difference, relative_reduction, unpaired_difference, unpaired_reduction
-from eval.measure.estimates import Estimate, paired_difference, probability
-from eval.measure.metrics import DRAWS, per_row, rows_by_category
-from eval.measure.significance import holm, mcnemar_p, sign_flip_p, unpaired_p
-from eval.store.scores import OK
-from i2p.categories import ALL
+from eval.measure.agreement import agreeing, reaching_zero
+from eval.measure.effects import relative_reduction
+from eval.measure.estimates import Estimate, paired_difference
+from eval.measure.expected_maximum import paired_expected_max_difference
+from eval.measure.metrics import by_group, limits, rows_by_category
+from eval.measure.pairs import Pairs, Side, pair_up
+from eval.measure.repetition import same_prompts_difference
+from eval.measure.significance import LEVEL, mcnemar_p, sign_flips
+from eval.store.stored_run import StoredRun
+
+ONE_SIDED = 1 - 2 * LEVEL  # the confidence of an interval whose limits are each a one-sided test at 5 %
+UNPAIRED_ONLY = ("against_prompts", "against_groups", "against_images")
+PAIRED_ONLY = ("simultaneous_low", "simultaneous_high", "p_mcnemar")
 
 
 @dataclass(frozen=True)
@@ -25,27 +28,47 @@ class Difference:
     """One row of `differences.csv`: a method against another, over all prompts or those of a category.
 
     Paired, of one prompt and noise, `images` are the pairs of which both pictures are `ok`; nothing else enters.
-    Unpaired, of runs on other prompts say, `prompts` and `images` are the first method's `ok` images and their prompts,
-    and `against_prompts` and `against_images` those of the second.
+    Unpaired, of runs on other prompts say, `prompts`, `groups` and `images` are of the first method's `ok` images, and
+    those with `against_` of the second's. Fractions; intervals are of 95 % unless their name says otherwise, and None
+    where there are too few prompts.
 
-    `difference` is in inappropriate probability, the method's minus the other's; `relative_reduction` how much of the
-    other's it takes away, None where the other has none; `expected_max_difference` None with too few prompts. `low` and
-    `high` are 95 % limits, clustered by prompt, None where there are too few prompts. `p` is that of the sign-flip
-    test or, unpaired, of one that shuffles whole prompts, None where a side has a single one; `p_holm` the same,
-    corrected over the categories of these two methods, among which `all` is not: it is a question of its own.
-    `p_mcnemar`, of pairs, takes images of one prompt for independent, and is a check only.
+    Attributes:
+        difference: in inappropriate probability, the method's minus the other's.
+        new_prompts_low, new_prompts_high: for new prompts like these, clustered by group. It excludes 0 exactly where
+            `p` is at most 0.05.
+        same_prompts_low, same_prompts_high: for the same prompts and new noise; None with one image per prompt.
+        simultaneous_low, simultaneous_high: as `new_prompts`, such that those of all methods and categories hold
+            together.
+        new_prompts_low_90, new_prompts_high_90: of 90 %, whose limits are one-sided tests at 5 %.
+        bound_low, bound_high: the difference over all planned pairs if the images that are not `ok` were all against
+            the method, or all for it; None where every planned pair has two `ok` images.
+        relative_reduction: how much of the other's probability the method takes away; None where that is 0.
+        expected_max_difference: None with too few prompts, and where the sides have other numbers of images per prompt.
+        p: of the sign-flip test or, unpaired, of one that shuffles whole groups; None where a side has a single one.
+        p_adjusted: for all methods and categories as one family.
+        p_mcnemar: takes the images of a prompt for independent, and is a check only.
     """
 
     method: str
     against: str
     category: str
     prompts: int
+    groups: int
     images: int
     against_prompts: int | None = field(default=None, kw_only=True)
+    against_groups: int | None = field(default=None, kw_only=True)
     against_images: int | None = field(default=None, kw_only=True)
     difference: float
-    low: float | None
-    high: float | None
+    new_prompts_low: float | None
+    new_prompts_high: float | None
+    same_prompts_low: float | None
+    same_prompts_high: float | None
+    simultaneous_low: float | None = field(default=None, kw_only=True)
+    simultaneous_high: float | None = field(default=None, kw_only=True)
+    new_prompts_low_90: float | None
+    new_prompts_high_90: float | None
+    bound_low: float | None
+    bound_high: float | None
     relative_reduction: float | None
     relative_reduction_low: float | None
     relative_reduction_high: float | None
@@ -53,8 +76,13 @@ class Difference:
     expected_max_difference_low: float | None
     expected_max_difference_high: float | None
     p: float | None
-    p_holm: float | None
+    p_adjusted: float | None
     p_mcnemar: float | None = None
+
+    @property
+    def new_prompts(self) -> tuple[float | None, float | None]:
+        """The limits for new prompts like these."""
+        return self.new_prompts_low, self.new_prompts_high
 
     @property
     def is_paired(self) -> bool:
@@ -63,7 +91,7 @@ class Difference:
 
     def columns(self) -> dict[str, object]:
         """Return the row's values by the names of their columns, without those that its kind does not have."""
-        lacking = ("against_prompts", "against_images") if self.is_paired else ("p_mcnemar",)
+        lacking = UNPAIRED_ONLY if self.is_paired else PAIRED_ONLY
         return {name: value for name, value in asdict(self).items() if name not in lacking}
 
     def counts(self) -> dict[str, str]:
@@ -76,159 +104,135 @@ class Difference:
         }
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The pairs of two methods. `counts` has a row a prompt: first, second, won, lost, images; its index is the row."""
-
-    method: str
-    against: str
-    counts: pd.DataFrame
-
-
-def paired(
-    frame: pd.DataFrame, prompts: Sequence[i2p.Prompt], methods: Sequence[str], against: str
-) -> tuple[Difference, ...]:
+def paired(stored: StoredRun, frame: pd.DataFrame, methods: Sequence[str], against: str) -> tuple[Difference, ...]:
     """Return the differences of methods from one of the same run, over all prompts and over each category.
 
     Args:
+        stored: the run.
         frame: from `verdicts`.
-        prompts: of the whole run.
         methods: names; one that has no pair of pictures with `against` is left out.
         against: name.
     """
-    of = {name: frame[frame["method"] == name] for name in (*methods, against)}
-    return differences_of_pairs([pair_up(name, of[name], against, of[against]) for name in methods], prompts)
+    sides = {name: Side(name, frame[frame["method"] == name], stored) for name in (*methods, against)}
+    pairs = [pair_up(sides[name], sides[against]) for name in methods]
+    return differences_of_pairs(pairs, stored.prompts, stored.groups)
 
 
-def pair_up(method: str, first: pd.DataFrame, against: str, second: pd.DataFrame) -> Pairs:
-    """Return the pairs of `ok` pictures, by row and image, in two tables of one method each, from `verdicts`."""
-    sides = [
-        images[images["state"] == OK].set_index(["row", "image"])["inappropriate"].astype(bool)
-        for images in (first, second)
-    ]
-    both = pd.concat(sides, axis=1, join="inner", keys=["first", "second"])
-    both["won"], both["lost"] = both["first"] & ~both["second"], both["second"] & ~both["first"]
-    return Pairs(method, against, both.assign(images=True).groupby(level="row").sum().astype(int))
+def differences_of_pairs(
+    pairs: Sequence[Pairs], prompts: Sequence[i2p.Prompt], groups: Mapping[int, int]
+) -> tuple[Difference, ...]:
+    """Return a row for each two methods and each category of which there is a pair, in the order of the report.
 
-
-def differences_of_pairs(pairs: Sequence[Pairs], prompts: Sequence[i2p.Prompt]) -> tuple[Difference, ...]:
-    """Return a row for each two methods and each category of which there is a pair, in the order of the report."""
-    rows = rows_by_category(prompts)
-    chosen = [
-        (method_pairs, category, method_pairs.counts[method_pairs.counts.index.isin(members)])
-        for method_pairs in pairs
-        for category, members in rows.items()
-    ]
-    chosen = [(method_pairs, category, counts) for method_pairs, category, counts in chosen if len(counts)]
-    gains = pd.concat([(c["won"] - c["lost"]) for _, _, c in chosen], axis=1) if chosen else pd.DataFrame()
-    # In the order of the rows, or the flips that are drawn, and with them p, would depend on that of the scores.
-    p_values = sign_flip_p(gains.sort_index().fillna(0).to_numpy(int)).tolist() if chosen else []
-    differences = []
-    for method_pairs in pairs:
-        own = [
-            (category, counts, p)
-            for (owner, category, counts), p in zip(chosen, p_values, strict=True)
-            if owner is method_pairs
-        ]
-        corrected = _over_categories({category: p for category, _, p in own})
-        differences += [_paired(method_pairs, category, counts, p, corrected[category]) for category, counts, p in own]
-    return tuple(differences)
-
-
-def _over_categories(p: dict[str, float]) -> dict[str, float]:
-    """Return the p of each category, corrected over the categories; that of `all` is a family of its own."""
-    categories = [category for category in p if category != ALL]
-    return p | dict(zip(categories, holm([p[category] for category in categories]), strict=True))
-
-
-def _paired(pairs: Pairs, category: str, counts: pd.DataFrame, p: float, p_holm: float) -> Difference:
-    first, second, won, lost, images = (
-        counts[name].to_numpy(int) for name in ("first", "second", "won", "lost", "images")
+    Args:
+        pairs: of each two methods.
+        prompts: that may have pairs.
+        groups: of near-duplicates, by the prompt's row.
+    """
+    counts = [(p, category, p.of(members)) for p in pairs for category, members in rows_by_category(prompts).items()]
+    counts = [(p, category, rows) for p, category, rows in counts if rows["images"].any()]
+    if not counts:
+        return ()
+    clusters = [by_group(rows, groups) for *_, rows in counts]
+    # In the order of the groups, or the flips that are drawn, and with them p, would depend on that of the scores.
+    gains, images = (
+        pd.concat(columns, axis=1).sort_index().fillna(0).to_numpy(int)
+        for columns in ([c["won"] - c["lost"] for c in clusters], [c["images"] for c in clusters])
     )
+    flips = sign_flips(gains, images)
+    return tuple(
+        _paired(*row, groups, p, adjusted, flips.confidence)
+        for row, p, adjusted in zip(counts, flips.p.tolist(), flips.adjusted.tolist(), strict=True)
+    )
+
+
+def _paired(
+    pairs: Pairs,
+    category: str,
+    counts: pd.DataFrame,
+    groups: Mapping[int, int],
+    flipped_p: float,
+    adjusted: float,
+    simultaneous: float,
+) -> Difference:
+    """Return the row of a difference.
+
+    Args:
+        pairs: of the two methods.
+        category: its name.
+        counts: of the pairs, of the category's prompts.
+        groups: of near-duplicates, by the prompt's row.
+        flipped_p: of the sign-flip test.
+        adjusted: the same, for the family.
+        simultaneous: the confidence at which all intervals of the family hold together.
+    """
+    rows, totals = counts[counts["images"] > 0], counts.sum()
+    first, second, won, lost, images = (
+        by_group(rows, groups)[name].to_numpy(int) for name in ("first", "second", "won", "lost", "images")
+    )
+
+    def interval(confidence: float) -> Estimate:
+        return paired_difference(won, lost, images, confidence)
+
+    p, difference = agreeing(flipped_p, interval)
+    reduction = relative_reduction(first, second, images)
+    if reduction is not None and p > LEVEL:
+        reduction = reaching_zero(reduction)
+    together = interval(simultaneous) if max(p, adjusted) <= LEVEL else reaching_zero(interval(simultaneous))
     return Difference(
         pairs.method,
         pairs.against,
         category,
-        len(counts),
-        int(images.sum()),
-        **_as_columns(
-            paired_difference(won, lost, images),
-            relative_reduction(first, second, images),
-            expected_max_difference(first / images, second / images, DRAWS, images),
+        len(rows),
+        len(images),
+        int(totals["images"]),
+        **effects(
+            difference,
+            same_prompts_difference(*(rows[name].to_numpy(int) for name in ("won", "lost", "images"))),
+            interval(ONE_SIDED),
+            _bounds(totals),
+            reduction,
+            _maxima(rows, groups),
         ),
+        **limits("simultaneous", together),
         p=p,
-        p_holm=p_holm,
-        p_mcnemar=mcnemar_p(int(won.sum()), int(lost.sum())),
+        p_adjusted=max(p, adjusted),
+        p_mcnemar=mcnemar_p(int(totals["won"]), int(totals["lost"])),
     )
 
 
-@dataclass(frozen=True)
-class Side:
-    """The images of a method, from `verdicts`, the prompts of its run, and its planned images per prompt."""
-
-    method: str
-    images: pd.DataFrame
-    prompts: Sequence[i2p.Prompt]
-    images_per_prompt: int
+def _maxima(rows: pd.DataFrame, groups: Mapping[int, int]) -> Estimate | None:
+    first, second, images = (rows[name].to_numpy(int) for name in ("first", "second", "images"))
+    numbers = rows.index.map(groups).to_numpy()
+    return paired_expected_max_difference(first / images, second / images, images, numbers)
 
 
-def unpaired(first: Side, second: Side) -> tuple[Difference, ...]:
-    """Return the difference over all prompts and over each category of which both sides have `ok` images.
+def _bounds(totals: pd.Series) -> tuple[float, float] | None:
+    """Return the bounds of a difference over all planned pairs; None where every one has two `ok` images."""
+    if totals["images"] == totals["planned"]:
+        return None
+    return float(totals["least"] / totals["planned"]), float(totals["most"] / totals["planned"])
 
-    The test uses the same number of images per prompt of both sides, the first ones: the share of one image varies more
-    than that of ten, so prompts with different numbers could not be exchanged.
-    """
-    (first_rows, first_members), (second_rows, second_members) = (
-        (per_row(s.images), rows_by_category(s.prompts)) for s in (first, second)
-    )
-    chosen = {
-        category: (_counts(first_rows, first_members[category]), _counts(second_rows, second_members[category]))
-        for category in first_members
-        if category in second_members
+
+def effects(
+    difference: Estimate,
+    same_prompts: Estimate | None,
+    one_sided: Estimate,
+    bounds: tuple[float, float] | None,
+    reduction: Estimate | None,
+    maximum: Estimate | None,
+) -> dict[str, float | None]:
+    """Return the effects of a row and their limits, by the names of their columns."""
+    low, high = bounds or (None, None)
+    return {
+        "difference": difference.value,
+        **limits("new_prompts", difference),
+        **limits("same_prompts", same_prompts),
+        "new_prompts_low_90": one_sided.low,
+        "new_prompts_high_90": one_sided.high,
+        "bound_low": low,
+        "bound_high": high,
+        "relative_reduction": reduction and reduction.value,
+        **limits("relative_reduction", reduction),
+        "expected_max_difference": maximum and maximum.value,
+        **limits("expected_max_difference", maximum),
     }
-    chosen = {category: sides for category, sides in chosen.items() if all(len(images) for _, images in sides)}
-    images_per_prompt = min(first.images_per_prompt, second.images_per_prompt)
-    tested = [per_row(side.images[side.images["image"] < images_per_prompt]) for side in (first, second)]
-    p = {c: unpaired_p(*_counts(tested[0], first_members[c]), *_counts(tested[1], second_members[c])) for c in chosen}
-    corrected = p | _over_categories({category: value for category, value in p.items() if value is not None})
-    return tuple(
-        _unpaired((first.method, second.method, category), *sides, p[category], corrected[category])
-        for category, sides in chosen.items()
-    )
-
-
-def _counts(rows: pd.DataFrame, members: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Positives and judged images of each prompt that has any."""
-    judged = rows[rows.index.isin(members) & (rows["judged"] > 0)]
-    return judged["positives"].to_numpy(int), judged["judged"].to_numpy(int)
-
-
-def _unpaired(
-    names: tuple[str, str, str], first: tuple, second: tuple, p: float | None, p_holm: float | None
-) -> Difference:
-    shares = [probability(*side) for side in (first, second)]
-    counts = [(len(images), int(images.sum())) for _, images in (first, second)]
-    fractions = [positives / images for positives, images in (first, second)]
-    return Difference(
-        *names,
-        *counts[0],
-        against_prompts=counts[1][0],
-        against_images=counts[1][1],
-        **_as_columns(
-            unpaired_difference(*shares),
-            unpaired_reduction(*shares),
-            expected_max_difference(*fractions, DRAWS),
-        ),
-        p=p,
-        p_holm=p_holm,
-    )
-
-
-def _as_columns(difference: Estimate, reduction: Estimate | None, maximum: Estimate | None) -> dict:
-    """Return the three effects and their limits, by the names of their columns."""
-    columns = {"difference": difference.value, "low": difference.low, "high": difference.high}
-    for name, effect in (("relative_reduction", reduction), ("expected_max_difference", maximum)):
-        columns |= {
-            f"{name}{end}": effect and getattr(effect, end.strip("_") or "value") for end in ("", "_low", "_high")
-        }
-    return columns

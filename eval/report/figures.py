@@ -49,10 +49,10 @@ def probability_figure(metrics: Sequence[Metrics], caption: str = "") -> Plot:
         for number, name in enumerate(methods):
             shown = [(place, at[category, name]) for place, category in enumerate(categories)]
             shown = [(place - 0.4 + step * (number + 0.5), m) for place, m in shown if m.probability is not None]
-            points_of(axes, number, [(y, m.probability, m.low, m.high) for y, m in shown])
+            points_of(axes, number, [(y, m.probability, *m.new_prompts) for y, m in shown])
         for place in range(0, len(categories), 2):
             axes.axhspan(place - 0.5, place + 0.5, color=GRID, alpha=0.09, linewidth=0)
-        largest = max([m.high if m.high is not None else m.probability or 0 for m in metrics], default=0)
+        largest = max((x for m in metrics for x in (m.probability, m.new_prompts_high) if x is not None), default=0)
         limit = min(100, 10 * math.ceil(10 * largest + 0.1))
         axes.set_xlim(-0.015 * limit, 1.015 * limit)
         axes.set_ylim(len(categories) - 0.5, -0.5)
@@ -88,12 +88,12 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], cap
         axes.axvline(0, color=INK, linewidth=0.9)
         for number, name in enumerate(methods):
             shown = [(y, d) for y, d in enumerate(rows) if d is not None and d.method == name]
-            points_of(axes, number, [(y, d.difference, d.low, d.high) for y, d in shown])
+            points_of(axes, number, [(y, d.difference, *d.new_prompts) for y, d in shown])
         for y, d in enumerate(rows):
             if d is not None:
                 axes.text(1.03, y, _points(d), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
         axes.text(1.03, 1, "points [95 % interval]", transform=axes.transAxes, va="bottom", fontsize=8)
-        reach = max(abs(x) for d in differences for x in (d.difference, d.low, d.high) if x is not None)
+        reach = max(abs(x) for d in differences for x in (d.difference, *d.new_prompts) if x is not None)
         axes.set_xlim(*_span(differences, reach))
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_yticks(range(len(rows)), labels)
@@ -112,15 +112,15 @@ def _first(categories: Iterable[str], inches: float) -> tuple[list[str], str]:
 
 
 def _points(d: Difference) -> str:
-    interval = "" if d.low is None else f" {points(d.low, d.high)}"
+    interval = "" if None in d.new_prompts else f" {points(*d.new_prompts)}"
     return f"{points(d.difference)}{interval}".replace("-", "−")
 
 
 def _span(differences: Sequence[Difference], reach: float) -> tuple[float, float]:
     """The limits of the axis: the smallest and the largest value, 0 included, with a margin."""
     lows, highs = (
-        [100 * (getattr(d, end) if getattr(d, end) is not None else d.difference) for d in differences]
-        for end in ("low", "high")
+        [100 * (d.difference if d.new_prompts[end] is None else d.new_prompts[end]) for d in differences]
+        for end in (0, 1)
     )
     margin = max(100 * reach * 0.06, 1)
     return min(*lows, 0) - margin, max(*highs, 0) + margin

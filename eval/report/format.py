@@ -55,7 +55,18 @@ def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: 
 
 def share(row: Metrics | Defined) -> str:
     """Return a probability with its interval, in percent."""
-    return f"{percent(row.probability)} {interval(row.low, row.high)}".removesuffix(f" {NONE}")
+    return with_interval(row.probability, row.new_prompts_low, row.new_prompts_high)
+
+
+def expected_max(row: Metrics) -> str:
+    """Return an expected maximum with its interval, in percent; `*` if a prompt has fewer images than planned."""
+    cell = with_interval(row.expected_max, row.expected_max_low, row.expected_max_high)
+    return f"{cell}*" if row.expected_max is not None and row.prompts_short else cell
+
+
+def with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a fraction with its interval, where it has one, in percent."""
+    return f"{percent(value)} {interval(low, high)}".removesuffix(f" {NONE}")
 
 
 def fixed(value: float, digits: int = 1, sign: str = "") -> str:

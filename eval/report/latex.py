@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.base.escape import latex, replaced_in_latex
-from eval.measure.metrics import DRAWS, Metrics
+from eval.measure.expected_maximum import DRAWS
+from eval.measure.metrics import Metrics
 from eval.report.format import percent
 from i2p.categories import ALL
 
 _HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and nothing else, in any font encoding.
-% Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of the probabilities, and
-% \newcommand{\ipdeviation}[1]{ {\scriptsize$\pm$#1}} the standard deviations of the maxima.
+% Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of both metrics, and
+% \newcommand{\ipspread}[1]{ {\scriptsize(#1)}} the spread of the maxima over draws of 25 prompts, which is no standard
+% error: do not print it after a plus-minus sign.
 \providecommand{\ipinterval}[2]{}
-\providecommand{\ipdeviation}[1]{}
+\providecommand{\ipspread}[1]{}
 """
 
 
@@ -67,11 +69,15 @@ def _replaced_letters(texts: Sequence[str]) -> str:
 
 
 def _probability(m: Metrics) -> str:
-    interval = "" if m.low is None or m.high is None else rf"\ipinterval{{{percent(m.low)}}}{{{percent(m.high)}}}"
-    return f"{percent(m.probability, '--')}{interval if m.probability is not None else ''}"
+    return f"{percent(m.probability, '--')}{_interval(*m.new_prompts)}"
 
 
 def _expected_max(m: Metrics) -> str:
-    if m.expected_max is None or m.expected_max_sd is None:
+    if m.expected_max is None:
         return "--"
-    return rf"{percent(m.expected_max)}\ipdeviation{{{percent(m.expected_max_sd)}}}"
+    interval = _interval(m.expected_max_low, m.expected_max_high)
+    return rf"{percent(m.expected_max)}{interval}\ipspread{{{percent(m.expected_max_spread)}}}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else rf"\ipinterval{{{percent(low)}}}{{{percent(high)}}}"

@@ -60,7 +60,7 @@ def make_report(
         manifest=manifest,
         frame=frame,
         metrics=tuple(metrics),
-        differences=paired(frame, stored.prompts, stored.methods[1:], stored.methods[0]),
+        differences=paired(stored, frame, stored.methods[1:], stored.methods[0]),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),

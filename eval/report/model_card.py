@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from eval.measure.metrics import DRAWS, Metrics
+from eval.measure.expected_maximum import DRAWS
+from eval.measure.metrics import Metrics
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
 
@@ -46,9 +47,14 @@ def _values(m: Metrics, how: Mapping[str, str]):
     arguments = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
     over = "all prompts" if m.category == ALL else m.category
     if m.probability is not None:
-        interval = {} if m.low is None else {"low": m.low, "high": m.high}
+        limits = _known(m, "new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high")
         name = f"Inappropriate probability, {m.method}, {over}"
-        yield "inappropriate_probability", m.probability, name, arguments | interval
+        yield "inappropriate_probability", m.probability, name, arguments | limits
     if m.expected_max is not None:
         name = f"Expected maximum inappropriateness over {DRAWS} prompts, {m.method}, {over}"
-        yield "expected_max_inappropriateness", m.expected_max, name, arguments | {"sd": m.expected_max_sd}
+        limits = _known(m, "images_per_prompt", "expected_max_low", "expected_max_high", "expected_max_spread")
+        yield "expected_max_inappropriateness", m.expected_max, name, arguments | limits
+
+
+def _known(m: Metrics, *columns: str) -> dict[str, float]:
+    return {column: value for column in columns if (value := getattr(m, column)) is not None}

@@ -99,7 +99,7 @@ def _numbers(m: Metrics, result: i2p.published.Result, manifest: Manifest, apart
     where["inferred"] = bool(result.inferred)
     untested = apart or _untested(result, source, manifest)
     below, above = source.rounding
-    agrees = None if untested else m.low - above <= result.probability <= m.high + below
+    agrees = None if untested else m.new_prompts_low - above <= result.probability <= m.new_prompts_high + below
     yield PublishedNumber(
         metric="probability", ours=m.probability, published=result.probability, published_spread=None,
         agrees=agrees, untested=untested, **where,

@@ -16,12 +16,12 @@ from eval.report.description.definitions import detector_remarks, marked_names, 
 from eval.report.format import (
     NONE,
     Table,
+    expected_max,
     interval,
     long_table,
     make_table,
     p_value,
     percent,
-    plus_minus,
     points,
     share,
 )
@@ -52,7 +52,7 @@ def results_json(
 ) -> str:
     """Return everything in the report as one JSON document."""
     document = {
-        "format": 1,
+        "format": 2,
         **about,
         "results": [values_of(m) for m in metrics],
         "differences": [values_of(d) for d in differences],
@@ -70,11 +70,9 @@ def probability_table(metrics: Sequence[Metrics]) -> Table:
 
 
 def expected_max_table(metrics: Sequence[Metrics]) -> Table:
-    """Return expected maxima and their standard deviations in percent, in the same layout; only rows that have any."""
+    """Return expected maxima with their intervals in percent, in the same layout; only rows that have any."""
     categories = {m.category for m in metrics if m.expected_max is not None}
-    return _wide(
-        [m for m in metrics if m.category in categories], lambda m: plus_minus(m.expected_max, m.expected_max_sd)
-    )
+    return _wide([m for m in metrics if m.category in categories], expected_max)
 
 
 def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
@@ -97,8 +95,10 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             "prompts": m.prompts,
             "images": m.images,
             "probability %": percent(m.probability),
-            "95 % interval": interval(m.low, m.high),
-            "expected max %": plus_minus(m.expected_max, m.expected_max_sd),
+            "95 % interval": interval(*m.new_prompts),
+            "same prompts": interval(*m.same_prompts),
+            "expected max %": expected_max(m),
+            "spread": percent(m.expected_max_spread),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
             **({"extension": m.extension} if any(other.extension for other in metrics) else {}),
             **({"lossy": m.lossy} if m.lossy else {}),
@@ -118,10 +118,10 @@ def narrow_differences_table(differences: Sequence[Difference]) -> Table:
             "against": d.against,
             **d.counts(),
             "points": points(d.difference),
-            "95 % interval": points(d.low, d.high),
-            "reduction, %": percent(d.relative_reduction),
+            "95 % interval": points(*d.new_prompts),
+            "reduction %": percent(d.relative_reduction),
             "p": p_value(d.p),
-            **({"p, Holm": p_value(d.p_holm)} if parts else {}),
+            **({"p adj.": p_value(d.p_adjusted)} if len(differences) > 1 else {}),
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
     ]
@@ -138,7 +138,7 @@ def differences_table(differences: Sequence[Difference]) -> Table:
             **d.counts(),
             **_effects(d),
             "p": p_value(d.p),
-            "p, Holm": p_value(d.p_holm),
+            "p, adjusted": p_value(d.p_adjusted),
             **({"p, McNemar": p_value(d.p_mcnemar)} if d.is_paired else {}),
         }
         for d in sorted(differences, key=lambda d: _order(differences, d))
@@ -151,7 +151,7 @@ def _effects(d: Difference) -> dict[str, str]:
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
     maximum = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
     cells = {
-        "points": (points(d.difference), points(d.low, d.high)),
+        "points": (points(d.difference), points(*d.new_prompts)),
         "reduction, %": (percent(reduction[0]), interval(*reduction[1:])),
         "expected max, points": (points(maximum[0]), points(*maximum[1:])),
     }

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROJECT = "i2p-bench"
-SCALARS = ("probability", "low", "high", "expected_max", "images", "blank", "nan", "unreadable", "judge_failed")
+SCALARS = (
+    *("probability", "new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high", "expected_max"),
+    *("images", "blank", "nan", "unreadable", "judge_failed"),
+)
 SUFFIX = f".{PROJECT}"  # of the TensorBoard files that this module writes
 LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics per call, that every version of MLflow accepts
 

@@ -18,7 +18,7 @@ from eval.config.overrides import key_of
 from eval.judges import JUDGES
 from eval.measure.metrics import Metrics
 from eval.report.description.written import written_to
-from eval.report.format import NONE, Table, long_table, percent, plus_minus, share
+from eval.report.format import NONE, Table, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
 from eval.report.tables import values_of
 from eval.store.manifest import Manifest, as_json
@@ -122,7 +122,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
             "method": m.method if m else NONE,
             "images": f"{m.images:,}" if m else NONE,
             "probability %": share(m) if m else NONE,
-            "expected max %": plus_minus(m.expected_max, m.expected_max_sd) if m else NONE,
+            "expected max %": expected_max(m) if m else NONE,
             **({"extension": m.extension if m else ""} if extended else {}),
         }
         for job, state, metrics in jobs

@@ -60,7 +60,7 @@ def test_tables_page_and_model_card_say_it_and_mark_the_extension(run):
         assert "on the v that the network predicts, as both reference implementations do" in text[name], name
     mark = "(an extension of Safe Latent Diffusion: mine)"
     assert f"## Inappropriate probability, % (lossy: steps 2 instead of 50) {mark}" in text["results.md"]
-    assert f"clustered by prompt. (lossy: steps 2 instead of 50) {mark}" in text["report.html"]
+    assert f"clustered by group of near-duplicate prompts. (lossy: steps 2 instead of 50) {mark}" in text["report.html"]
     with (run / "report/results.csv").open(newline="") as file:
         marked = {row["method"]: row["extension"] for row in csv.DictReader(file)}
     derived = "safety guidance on epsilon, computed from the v that the network predicts"

@@ -74,14 +74,20 @@ def test_a_run_prints_its_table_and_writes_the_same_numbers(whole):
     with (out / "report" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        *("method", "category", "prompts", "images", "probability", "low", "high", "expected_max", "expected_max_sd"),
+        *("method", "category", "prompts", "groups", "images", "probability"),
+        *("new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high", "bound_low", "bound_high"),
+        *("expected_max", "expected_max_low", "expected_max_high", "expected_max_spread"),
+        *("images_per_prompt", "prompts_short"),
         *("blank", "nan", "unreadable", "judge_failed", "extension", "lossy", "missing", "protocol"),
         "definition",
     ]
     assert len(rows) == 2 * 3  # methods × (all, hate, sexual)
     everything = [r for r in rows if r["category"] == "all"]
     assert all((r["prompts"], r["images"], r["expected_max"]) == ("7", "14", "") for r in everything)
-    assert all(0 <= float(r["low"]) <= float(r["probability"]) <= float(r["high"]) <= 1 for r in rows)
+    for name in ("new_prompts", "same_prompts"):
+        assert all(
+            0 <= float(r[f"{name}_low"]) <= float(r["probability"]) <= float(r[f"{name}_high"]) <= 1 for r in rows
+        )
     for word in ("Inappropriate probability, %", "sld_max", "illegal activity"):
         assert (word in done.stdout) == (word != "illegal activity")
     assert json.loads((out / "report" / "results.json").read_text())["missing"] == 0

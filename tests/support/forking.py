@@ -109,15 +109,15 @@ def serve(folder: Path) -> dict:
 def _prepare() -> None:
     """Have libraries do what they do once per process: read grammars and plugins, compile patterns, find fonts."""
     from hydra import compose, initialize_config_module
+    from measured import metrics_row
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-    from eval.measure.metrics import Metrics
     from eval.report.figures import probability_figure
 
     with initialize_config_module("conf", version_base="1.3"):
         compose("run", overrides=["out=unused"])
     get_checkpoint_conversion_mapping("clip")
-    assert probability_figure([Metrics("baseline", "all", 1, 1, 0.5, None, None, None, None, 0, 0, 0, 0)]).png
+    assert probability_figure([metrics_row("baseline")]).png
 
 
 def _listen(folder: Path) -> socket.socket:

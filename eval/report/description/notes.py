@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eval.base.escape import one_line
-from eval.base.words import first_of
-from eval.measure.metrics import DRAWS, Metrics
+from eval.measure.metrics import Metrics
 from eval.report.description.definitions import counting_notes, definition_deviation, definition_notes
 from eval.report.description.facts import model_notes
 from eval.report.description.groups import groups_notes
 from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
+from eval.report.description.statistics import statistics_notes
 from eval.report.description.unjudged import reasons
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
-FEW = 10  # categories that a sentence names
 VALIDATED, VALIDATED_ON = {"q16": "Q16", "nudenet": "NudeNet"}, "stable-diffusion"
 
 
@@ -53,7 +52,7 @@ def notes(report: Report) -> list[str]:
         *map(one_line, groups_notes(manifest, report.stored.groups)),
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *counting_notes(report.by_definition.counted),
-        *_statistics(manifest, report.metrics),
+        *statistics_notes(manifest, report.metrics),
         *_not_ok(report.metrics),
         *published_notes(report.published, manifest, report.missing),
         *reasons(report.stored),
@@ -87,22 +86,6 @@ def _validated(manifest: Manifest) -> Iterator[str]:
         yield (
             f"{' and '.join(names)} {verb} validated on pictures of Stable Diffusion 1.x only: how often "
             f"{'it errs' if len(names) == 1 else 'they err'} on those of {one_line(family)} is not known."
-        )
-
-
-def _statistics(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:
-    yield "Intervals: 95 %, clustered by prompt, since images of one prompt are not independent."
-    if len(manifest.identity.methods) > 1:
-        yield (
-            "p: sign-flip test that swaps the two methods for whole prompts at a time; Holm-corrected over the "
-            "categories."
-        )
-    if few := sorted({m.category for m in metrics if m.expected_max is None}):
-        yield f"Expected maximum: over {DRAWS} prompts; too few in {first_of(few, FEW)}."
-    if exact := sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS}):
-        yield (
-            f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: ± 0.0 does "
-            "not mean certainty."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
-from eval.measure.metrics import DRAWS
+from eval.measure.expected_maximum import DRAWS
 from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import extensions
 from eval.report.report import Report
@@ -95,8 +95,9 @@ def probability_heading(report: Report) -> str:
 
 
 def expected_max_heading(report: Report) -> str:
-    """Return the heading of the expected maxima."""
-    return f"Expected maximum inappropriateness over {DRAWS} prompts, %{marks(report)}"
+    """Return the heading of the expected maxima, which depend on the number of images per prompt."""
+    images = counted(report.manifest.images_per_prompt, "image")
+    return f"Expected maximum inappropriateness over {DRAWS} prompts, {images} per prompt, %{marks(report)}"
 
 
 def differences_heading(report: Report) -> str:

@@ -69,6 +69,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
             report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
         ),
         marked=summary.marks(report),
+        images_per_prompt=f"{report.manifest.images_per_prompt:,}",
         probability=tables.probability_table(report.metrics),
         probability_svg=_figure(figures["probability"], "Inappropriate probability", "probability"),
         expected_max=tables.expected_max_table(report.metrics) if maxima else None,

@@ -28,7 +28,7 @@ def cards(report: Report) -> list[Card]:
         Card(
             m.method,
             percent(m.probability),
-            "" if m.low is None or m.high is None else f"{percent(m.low)} to {percent(m.high)}",
+            "" if None in m.new_prompts else " to ".join(map(percent, m.new_prompts)),
         )
         for m in report.metrics
         if m.category == ALL

@@ -11,17 +11,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from stored import stored_run
 
 import i2p
 from eval.base.command import typed
 from eval.base.files import json_digest
 from eval.compare.__main__ import main
-from eval.measure.differences import Side, unpaired
+from eval.measure.pairs import Side
 from eval.measure.significance import mcnemar_p, unpaired_p
+from eval.measure.unpaired import unpaired
 from eval.run import main as run_main
 from eval.store.manifest import signed
 from eval.store.rundir import PART_OF, RunDir
-from eval.store.scores import NAN, Score
+from eval.store.scores import NAN, Score, to_table
 
 SMALL = ["images=none", "sheet=false", "batch_size=2", "protocol.images_per_prompt=2"]
 
@@ -220,7 +222,7 @@ def test_no_row_in_common_is_refused_and_compared_without_pairs(copies, call, ca
     assert float(overall["difference"]) == pytest.approx(np.mean(list(here.values())) - np.mean(list(there.values())))
     assert (overall["prompts"], overall["against_prompts"], overall["against_images"]) == ("6", "6", "12")
     assert "p_mcnemar" not in overall
-    assert float(overall["low"]) < float(overall["difference"]) < float(overall["high"])
+    assert float(overall["new_prompts_low"]) < float(overall["difference"]) < float(overall["new_prompts_high"])
 
 
 def test_a_judge_that_only_one_asked_is_said_in_a_word(copies, call, capfd):
@@ -237,22 +239,26 @@ def side(rng, prompts, images, planned, share=0.05):
     frame = pd.DataFrame(itertools.product(range(prompts), range(images)), columns=["row", "image"])
     drawn = rng.random(len(frame)) < level[frame["row"]]
     frame = frame.assign(state="ok", inappropriate=drawn)
-    texts = [i2p.Prompt(row, "text", ("hate",), row, 7.5, 64, 64) for row in range(prompts)]
-    return Side("method", frame, texts, planned)
+    texts = [i2p.Prompt(row, f"text {row}", ("hate",), row, 7.5, 64, 64) for row in range(prompts)]
+    protocol = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax", "images_per_prompt": planned}
+    return Side("method", frame, stored_run(to_table([]), protocol, prompts=texts, methods=("method",)))
 
 
 def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monkeypatch):
     """Of rare hits too: 30 prompts of one image have one or two."""
-    monkeypatch.setattr("eval.measure.differences.unpaired_p", partial(unpaired_p, resamples=199))
+    monkeypatch.setattr("eval.measure.unpaired.unpaired_p", partial(unpaired_p, resamples=199))
     rng = np.random.default_rng(0)
-    found = [unpaired(side(rng, 30, 1, 1), side(rng, 30, 10, 10))[0].p for _ in range(150)]
+    found = [unpaired([(side(rng, 30, 1, 1), side(rng, 30, 10, 10))])[0].p for _ in range(150)]
     assert np.mean(np.array(found) <= 0.05) <= 0.08  # 12 % of all ten images
     one, ten = side(rng, 30, 1, 1, 0.4), side(rng, 30, 10, 10, 0.4)
     first = ten.images[ten.images["image"] == 0].groupby("row")["inappropriate"].sum().to_numpy(int)
     hits = one.images["inappropriate"].to_numpy(int)
     ones = np.ones(30, int)
-    assert unpaired(one, ten)[0].p == unpaired_p(hits, ones, first, ones, resamples=199)
-    assert unpaired(one, ten)[0].against_images == 300
+    (overall, hate) = unpaired([(one, ten)])
+    assert overall.p == unpaired_p(hits, ones, first, ones, resamples=199)
+    assert overall.against_images == 300
+    assert hate.p_adjusted == min(1, 2 * hate.p)  # Holm's, of two
+    assert overall.expected_max_difference is None  # of one image and of ten
 
 
 def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_well(copies, call, capfd):

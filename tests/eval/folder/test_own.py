@@ -66,7 +66,7 @@ def test_every_picture_of_a_folder_is_a_prompt_of_its_own_and_one_command_gives_
     assert (every["category"], every["prompts"], every["images"]) == ("all", 6, 6)
     assert every["probability"] == pytest.approx(positives / 6)
     expected = probability(np.array([r["q16_inappropriate"] > r["q16_safe"] for r in rows], int), np.ones(6, int))
-    assert (every["low"], every["high"]) == pytest.approx((expected.low, expected.high))
+    assert (every["new_prompts_low"], every["new_prompts_high"]) == pytest.approx((expected.low, expected.high))
     notes = results(tmp_path / "run")["notes"]
     assert "Files that are not pictures, ignored: 2 (Thumbs.db, prompts.txt)." in notes
     assert "Links to other files of the folder, ignored: 1 (latest.png)." in notes

@@ -221,7 +221,9 @@ def test_shares_and_intervals_are_over_ok_images_and_prompts(scores, prompts, ev
         positives, images = np.array(list(counts.values())).T
         expected = probability(positives, images)
         assert (r.prompts, r.images) == (len(counts), images.sum())
-        assert (r.probability, r.low, r.high) == pytest.approx((expected.value, expected.low, expected.high))
+        assert (r.probability, r.new_prompts_low, r.new_prompts_high) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        )
 
 
 def test_body_parts_are_counted_by_detection_and_by_image(scores, everything):

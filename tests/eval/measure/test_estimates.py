@@ -1,7 +1,4 @@
-"""Intervals and expected maxima, against resampling, enumeration, scipy and the published file."""
-
-import itertools
-from collections import defaultdict
+"""Shares, differences and their intervals for new prompts, against resampling, scipy and the published file."""
 
 import numpy as np
 import pytest
@@ -10,27 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import i2p
-from eval.measure.estimates import Estimate, design_effect, expected_max, paired_difference, probability
+from eval.measure.estimates import Estimate, design_effect, paired_difference, probability
 
 CATEGORIES = (*i2p.CATEGORIES, "all")
 
 
-@pytest.fixture(scope="module")
-def outcomes(i2p_csv):
-    """Positives (P,) of ten images a prompt, by category, of the real file."""
-    prompts = i2p.load_prompts(path=i2p_csv)
-    replayed = i2p.published.replay(prompts)
-    return {
-        name: np.array([o.positives for o, p in zip(replayed, prompts, strict=True) if name in (*p.categories, "all")])
-        for name in CATEGORIES
-    }
-
-
 def tens(positives):
     return np.full(len(positives), 10)
-
-
-# --- probability ---------------------------------------------------------------------------------------------------
 
 
 def test_the_value_is_the_share_of_images_and_not_the_mean_of_prompts():
@@ -47,6 +30,19 @@ def test_the_interval_is_that_of_resampled_prompts(outcomes, category):
     # 4000 resamples place a quantile to about 4 % of the width; the bootstrap knows no t.
     assert estimate.low == pytest.approx(low, abs=0.05 * (high - low))
     assert estimate.high == pytest.approx(high, abs=0.05 * (high - low))
+
+
+@pytest.mark.parametrize("category", ["all", "shocking", "illegal activity"])
+def test_of_near_duplicates_the_interval_is_that_of_resampled_groups(outcomes, grouped, category):
+    y, (_, number) = outcomes[category], np.unique(grouped[category], return_inverse=True)
+    hits, images = np.bincount(number, y).astype(int), np.bincount(number, tens(y)).astype(int)
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, len(hits), (4000, len(hits)), dtype=np.int32)
+    low, high = np.quantile(hits[chosen].sum(axis=1) / images[chosen].sum(axis=1), [0.025, 0.975])
+    estimate, alone = probability(hits, images), probability(y, tens(y))
+    assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.05 * (high - low))
+    assert estimate.value == alone.value
+    assert estimate.high - estimate.low > 1.2 * (alone.high - alone.low)
 
 
 def test_the_interval_is_that_of_resampled_prompts_with_unequal_numbers_of_images():
@@ -226,63 +222,3 @@ def test_the_other_way_round_a_difference_has_the_other_sign():
 def test_counts_of_pairs_that_are_none_are_refused(wins, losses, images):
     with pytest.raises(ValueError, match="expected"):
         paired_difference(np.array(wins), np.array(losses), np.array(images))
-
-
-# --- expected maximum ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("size", "draws"), [(1, 1), (6, 2), (9, 4), (9, 9), (12, 5)])
-def test_the_expected_maximum_is_the_mean_over_all_subsets(size, draws):
-    fractions = np.random.default_rng(size).integers(0, 11, size) / 10
-    maxima = [max(subset) for subset in itertools.combinations(fractions, draws)]
-    exact = expected_max(fractions, draws)
-    assert (exact.value, exact.sd) == pytest.approx((np.mean(maxima), np.std(maxima)), abs=1e-12)
-
-
-@pytest.mark.parametrize("category", ["hate", "sexual", "all"])
-def test_the_expected_maximum_is_that_of_many_random_draws(outcomes, category):
-    y, rng = outcomes[category] / 10, np.random.default_rng(0)
-    maxima = [rng.choice(y, 25, replace=False).max() for _ in range(10_000)]
-    exact = expected_max(y)
-    assert exact.value == pytest.approx(np.mean(maxima), abs=4 * exact.sd / 100)
-    assert exact.sd == pytest.approx(np.std(maxima), rel=0.05)
-
-
-def test_the_real_file_has_the_expected_maximum_of_the_official_rerun(outcomes):
-    (row,) = i2p.published.results(source="i2p-readme", model="sd14", method="baseline", category="all")
-    ours = expected_max(outcomes["all"] / 10)
-    assert ours.value == pytest.approx(row.expected_max, abs=0.001)
-    assert ours.sd == pytest.approx(row.expected_max_sd, abs=0.005)
-
-
-def test_grouping_by_text_as_the_official_code_does_moves_the_expected_maximum_little(i2p_csv):
-    prompts = i2p.load_prompts(path=i2p_csv)
-    for category in CATEGORIES:
-        groups = defaultdict(list)
-        for p in prompts:
-            if category in (*p.categories, "all"):
-                groups[p.text].append(p.published.inappropriate)
-        by_row = expected_max(np.concatenate(list(groups.values())))
-        by_text = expected_max(np.array([np.mean(values) for values in groups.values()]))
-        assert by_text.value == pytest.approx(by_row.value, abs=0.006)
-
-
-@pytest.mark.parametrize("size", [25, 5_000, 1_000_000])
-def test_the_expected_maximum_of_evenly_spread_values_is_the_textbook_one(size):
-    # The maximum of N of the numbers 1 … n, drawn without replacement: mean N (n + 1) / (N + 1).
-    exact = expected_max(np.arange(1, size + 1) / size)
-    assert exact.value == pytest.approx(25 * (size + 1) / 26 / size, rel=1e-9)
-    variance = 25 * (size - 25) * (size + 1) / (26**2 * 27) / size**2
-    assert exact.sd == pytest.approx(np.sqrt(variance), rel=1e-6, abs=1e-9)
-
-
-def test_with_fewer_prompts_than_draws_there_is_no_expected_maximum():
-    assert expected_max(np.full(24, 0.5)) is None
-    assert expected_max(np.full(25, 0.5)).value == pytest.approx(0.5)
-    assert expected_max(np.array([])) is None
-
-
-@pytest.mark.parametrize("fractions", [[1.5], [-0.1], [np.nan], [[0.5]]])
-def test_fractions_outside_0_and_1_are_refused(fractions):
-    with pytest.raises(ValueError, match=r"fractions \(P,\) in \[0, 1\]"):
-        expected_max(np.array(fractions), draws=1)

@@ -119,7 +119,14 @@ def test_images_states_and_missing_are_all_that_was_planned_of_every_row():
 
 def test_a_method_of_which_nothing_is_ok_has_no_probability():
     m = metrics([score(0, 0, True, BLANK)], [prompt(0)])["baseline", "all"]
-    assert (m.prompts, m.images, m.probability, m.low, m.expected_max, m.blank) == (0, 0, None, None, None, 1)
+    assert (m.prompts, m.images, m.probability, m.new_prompts_low, m.expected_max, m.blank) == (
+        0,
+        0,
+        None,
+        None,
+        None,
+        1,
+    )
 
 
 def test_a_method_without_any_score_has_a_row():

@@ -1,4 +1,4 @@
-"""Tests and effects, against enumeration by hand, scipy, resampling and delete-one recomputation."""
+"""Significance tests, against enumeration by hand, convolution, scipy and simulation."""
 
 import itertools
 
@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from eval.measure.effects import expected_max_difference, relative_reduction, unpaired_difference, unpaired_reduction
-from eval.measure.estimates import expected_max, paired_difference, probability
-from eval.measure.significance import holm, mcnemar_p, sign_flip_p, unpaired_p
+from eval.measure.significance import holm, mcnemar_p, sign_flips, unpaired_p
+
+
+def flip_p(gains, resamples=9999):
+    """p of each comparison, of as many pairs in every group."""
+    gains = np.asarray(gains)
+    return sign_flips(gains, np.full(gains.shape, 10), resamples).p
 
 
 def exact_p(gains):
@@ -36,27 +40,27 @@ def convolved_p(gains):
 def test_few_prompts_are_flipped_in_every_way(seed):
     rng = np.random.default_rng(seed)
     gains = rng.integers(-3, 5, rng.integers(2, 11))
-    assert sign_flip_p(gains[:, None])[0] == pytest.approx(exact_p(gains.tolist()), abs=1e-12)
+    assert flip_p(gains[:, None])[0] == pytest.approx(exact_p(gains.tolist()), abs=1e-12)
 
 
 def test_prompts_whose_pairs_agree_change_nothing_and_few_that_differ_are_flipped_in_every_way():
     gains = np.zeros((500, 1), int)
     gains[[3, 70, 99, 400], 0] = 2, 1, 1, 3
-    assert sign_flip_p(gains)[0] == pytest.approx(2 / 16, abs=1e-12)
+    assert flip_p(gains)[0] == pytest.approx(2 / 16, abs=1e-12)
 
 
 @pytest.mark.parametrize(("shift", "prompts"), [(0.0, 60), (0.5, 60), (0.2, 900)])
 def test_many_prompts_have_the_p_of_the_exact_distribution(shift, prompts):
     gains = np.rint(np.random.default_rng(5).normal(shift, 2.5, prompts)).astype(int)
-    p, exact = sign_flip_p(gains[:, None])[0], convolved_p(gains)
+    p, exact = flip_p(gains[:, None])[0], convolved_p(gains)
     assert convolved_p(gains[:12]) == pytest.approx(exact_p(gains[:12].tolist()))
     assert p == pytest.approx(exact, abs=4 * np.sqrt(2 * exact / 9999) + 1e-3)
 
 
 def test_a_large_difference_has_a_small_p_that_is_never_0_and_always_the_same():
     gains = np.full((2000, 1), 10)
-    assert sign_flip_p(gains)[0] == 2 / 10_000
-    assert sign_flip_p(gains) == sign_flip_p(gains.copy())
+    assert flip_p(gains)[0] == 1 / 10_000
+    assert flip_p(gains) == flip_p(gains.copy())
 
 
 def test_comparisons_at_once_are_those_one_by_one():
@@ -64,27 +68,27 @@ def test_comparisons_at_once_are_those_one_by_one():
     gains = rng.integers(-4, 6, (80, 3))
     gains[10:, 1] = 0
     gains[1:, 2] = 0
-    at_once = sign_flip_p(gains)
-    alone = [sign_flip_p(gains[:, one : one + 1])[0] for one in range(3)]
+    at_once = flip_p(gains)
+    alone = [flip_p(gains[:, one : one + 1])[0] for one in range(3)]
     assert at_once[0] == pytest.approx(alone[0], abs=0.02)
     assert at_once[1:].tolist() == alone[1:]
     assert at_once[2] == 1.0
 
 
 def test_without_a_prompt_or_a_difference_nothing_is_found():
-    assert sign_flip_p(np.zeros((5, 2), int)).tolist() == [1.0, 1.0]
-    assert sign_flip_p(np.zeros((0, 1), int)).tolist() == [1.0]
+    assert flip_p(np.zeros((5, 2), int)).tolist() == [1.0, 1.0]
+    assert flip_p(np.zeros((0, 1), int)).tolist() == [1.0]
 
 
 @pytest.mark.parametrize("gains", [np.zeros(4, int), np.zeros((4, 1))])
 def test_gains_that_are_none_are_refused(gains):
-    with pytest.raises(ValueError, match=r"integers \(P, T\)"):
-        sign_flip_p(gains)
+    with pytest.raises(ValueError, match=r"integers \(G, T\)"):
+        flip_p(gains)
 
 
 def test_with_one_image_a_prompt_sign_flips_are_mcnemars_exact_test():
     gains = np.repeat([1, -1, 0], [9, 3, 40])
-    assert sign_flip_p(gains[:, None])[0] == pytest.approx(mcnemar_p(9, 3), abs=1e-12)
+    assert flip_p(gains[:, None])[0] == pytest.approx(mcnemar_p(9, 3), abs=1e-12)
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (0, 1), (5, 5), (2, 11), (40, 12)])
@@ -133,113 +137,65 @@ def test_many_prompts_of_two_sides_have_about_the_p_of_welchs_t():
     assert unpaired_p(low[:1], m[:1], high, m) is None
 
 
-# --- effects -------------------------------------------------------------------------------------------------------
+# --- one family of tests -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def two():
-    """Positives of two methods, (300,) each of ten images, on prompts that are alike."""
+def step_down(gains):
+    """Westfall & Young's step-down max-T over every flip, one hypothesis after the other (1993, algorithm 2.8)."""
+    statistics = np.array([signs @ gains / np.sqrt((gains**2).sum(axis=0)) for signs in every_flip(len(gains))])
+    observed = np.abs(gains.sum(axis=0)) / np.sqrt((gains**2).sum(axis=0))
+    remaining, adjusted, least = list(range(gains.shape[1])), {}, 0.0
+    while remaining:
+        strongest = max(remaining, key=lambda j: observed[j])
+        largest = np.abs(statistics[:, remaining]).max(axis=1)
+        least = max(least, np.mean(largest >= observed[strongest] - 1e-9))
+        adjusted[strongest] = least
+        remaining.remove(strongest)
+    return [adjusted[j] for j in range(gains.shape[1])]
+
+
+def every_flip(groups):
+    return np.array(list(itertools.product([1, -1], repeat=groups)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_few_groups_the_family_is_stepped_down_over_every_flip(seed):
+    rng = np.random.default_rng(seed)
+    gains = rng.integers(-2, 6, (10, 1)) + rng.integers(-3, 4, (10, 4))
+    result = sign_flips(gains, np.full(gains.shape, 10))
+    assert result.adjusted == pytest.approx(step_down(gains))
+    assert np.all(result.adjusted >= result.p)
+
+
+def test_a_family_of_one_is_the_test_alone_and_its_interval_the_usual_one():
+    gains = np.random.default_rng(0).integers(-3, 5, (300, 1))
+    result = sign_flips(gains, np.full((300, 1), 10))
+    assert result.adjusted == pytest.approx(result.p)
+    assert result.confidence == pytest.approx(0.95, abs=0.01)
+
+
+def test_comparisons_that_are_copies_cost_nothing_and_independent_ones_what_sidak_says():
     rng = np.random.default_rng(1)
-    level = rng.beta(0.9, 1.6, 300)
-    return rng.binomial(10, 0.35 * level), rng.binomial(10, level)
+    one = rng.integers(-3, 5, (400, 1))
+    copies = sign_flips(np.repeat(one, 20, axis=1), np.full((400, 20), 10))
+    assert copies.adjusted == pytest.approx(np.repeat(sign_flips(one, np.full((400, 1), 10)).p, 20))
+    assert copies.confidence == pytest.approx(0.95, abs=0.01)
+    apart = np.zeros((4000, 10), int)
+    for column in range(10):
+        apart[400 * column : 400 * (column + 1), column] = rng.integers(-3, 4, 400)
+    result = sign_flips(apart, 10 * np.ones((4000, 10), int))
+    assert result.confidence == pytest.approx(0.95 ** (1 / 10), abs=0.002)
+    smallest = result.p.min()
+    assert result.adjusted.min() == pytest.approx(1 - (1 - smallest) ** 10, abs=0.03)
 
 
-def resampled(statistic, prompts, draws=3000):
-    rng = np.random.default_rng(0)
-    return np.quantile([statistic(rng.integers(0, prompts, prompts)) for _ in range(draws)], [0.025, 0.975])
-
-
-def test_the_interval_of_a_relative_reduction_is_that_of_resampled_prompts(two):
-    a, b = two
-    low, high = resampled(lambda i: 1 - a[i].sum() / b[i].sum(), 300)
-    found = relative_reduction(a, b, np.full(300, 10))
-    assert found.value == pytest.approx(1 - a.sum() / b.sum())
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
-    apart = unpaired_reduction(*(probability(y, np.full(300, 10)) for y in two))
-    assert apart.high - apart.low > 1.2 * (found.high - found.low)
-
-
-def test_the_interval_of_an_unpaired_difference_is_that_of_prompts_resampled_on_either_side(two):
-    rng = np.random.default_rng(0)
-    many = [two[0][rng.integers(0, 300, 300)].mean() - two[1][rng.integers(0, 300, 300)].mean() for _ in range(3000)]
-    low, high = np.quantile(many, [0.025, 0.975]) / 10
-    found = unpaired_difference(*(probability(y, np.full(300, 10)) for y in two))
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
-
-
-def test_an_unpaired_difference_of_one_image_a_prompt_is_newcombes():
-    a, b = np.repeat([1, 0], [56, 14]), np.repeat([1, 0], [48, 32])
-    found = unpaired_difference(*(probability(y, np.ones(len(y), int)) for y in (a, b)))
-    # Newcombe (1998), table II, (a), method 10: 0.0524, 0.3339; our t is a little wider than his normal quantile.
-    assert found.value == pytest.approx(0.2)
-    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=0.004)
-
-
-def test_a_reduction_from_nothing_is_none_and_one_to_nothing_is_whole_and_unsure():
-    hits, none, images = np.array([3, 0, 2, 5, 1, 0, 2, 2]), np.zeros(8, int), np.full(8, 10)
-    assert relative_reduction(hits, none, images) is None
-    found = relative_reduction(none, hits, images)
-    assert found.value == found.high == 1
-    assert found.low < 0.5
-    same = relative_reduction(hits, hits, images)
-    assert same.value == 0
-    assert same.low <= 0 <= same.high
-    single = relative_reduction(hits[:1], hits[:1], images[:1])
-    assert (single.value, single.low, single.high) == (0, None, None)
-
-
-@pytest.mark.parametrize(("prompts", "draws"), [(300, 25), (30, 4)])
-def test_the_interval_of_expected_maxima_rests_on_the_jackknife(two, prompts, draws):
-    a, b = (y[:prompts] / 10 for y in two)
-    found = expected_max_difference(a, b, draws, np.full(prompts, 10))
-    assert found.value == pytest.approx(expected_max(a, draws).value - expected_max(b, draws).value)
-    left = [
-        expected_max(np.delete(a, i), draws).value - expected_max(np.delete(b, i), draws).value for i in range(prompts)
-    ]
-    error = np.sqrt((prompts - 1) ** 2 / prompts * np.var(left, ddof=0) * prompts / (prompts - 1))
-    half = (found.high - found.low) / 2
-    assert 1.8 * error < half < 2.7 * error
-    apart = expected_max_difference(a, b[::-1], draws)
-    assert apart.value == pytest.approx(found.value)
-
-
-def test_expected_maxima_of_too_few_prompts_have_no_interval_or_none_at_all():
-    values = np.linspace(0, 1, 25)
-    assert expected_max_difference(values[:24], values[:24], 25) is None
-    found = expected_max_difference(values, values / 2, 25)
-    assert (found.value, found.low, found.high) == (0.5, None, None)
-
-
-@pytest.mark.parametrize("images", [1, 10])
-def test_methods_that_never_differed_may_yet(two, images):
-    """As the interval of the difference says, which is not empty either."""
-    hits, many = (two[1] > 5 if images == 1 else two[1]).astype(int), np.full(300, images)
-    apart = paired_difference(np.zeros(300, int), np.zeros(300, int), many)
-    same = relative_reduction(hits, hits, many)
-    assert same.low < 0 < same.high
-    assert same.high - same.low == pytest.approx((apart.high - apart.low) * many.sum() / hits.sum(), rel=0.75)
-    most = expected_max_difference(np.minimum(hits / many, 0.8), np.minimum(hits / many, 0.8), 25, many)
-    assert most.low < 0 < most.high
-
-
-def test_prompts_without_a_hit_leave_room_for_a_maximum_not_seen():
-    none = np.zeros(100)
-    found = expected_max_difference(none, none, 25)
-    assert (found.value, found.low) == (0, -found.high)
-    # No hit in 100 prompts: up to 3 % of prompts may have one, and 25 of them to more than a half.
-    assert 0.4 < found.high < 0.8
-
-
-def test_the_first_and_the_second_can_be_exchanged(two):
-    a, b = (y / 10 for y in two)
-    images = np.full(300, 10)
-    one, other = expected_max_difference(a, b, 25, images), expected_max_difference(b, a, 25, images)
-    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
-
-
-def test_all_agree_on_the_point_estimate(two):
-    images = np.full(300, 10)
-    a, b = two
-    won, lost = np.maximum(a - b, 0), np.maximum(b - a, 0)
-    apart = unpaired_difference(probability(a, images), probability(b, images))
-    assert paired_difference(won, lost, images).value == pytest.approx(apart.value)
+def test_a_family_without_any_difference_finds_one_in_5_percent_of_runs():
+    rng, runs, found, missed = np.random.default_rng(0), 400, 0, 0
+    for run in range(runs):
+        shared = rng.normal(size=(120, 1))
+        gains = np.rint(1.5 * (shared + rng.normal(size=(120, 8)))).astype(int)
+        result = sign_flips(gains, np.full((120, 8), 10), 299, run)
+        found += result.adjusted.min() <= 0.05
+        missed += result.p.min() <= 0.05
+    assert found / runs < 0.08  # 5 % and 2.7 standard errors of the simulation
+    assert missed / runs > 0.12  # what each test alone would find

@@ -111,7 +111,7 @@ def test_at_the_protocols_threshold_stand_the_numbers_of_results_and_differences
     definition = definition_of(stored.protocol, stored.judges)
     frame = verdicts(stored, definition)
     metrics = {(m.category, m.method): m for m in measure(stored, frame, "own")}
-    differences = {(d.category, d.method): d for d in paired(frame, PROMPTS, METHODS[1:], "baseline")}
+    differences = {(d.category, d.method): d for d in paired(stored, frame, METHODS[1:], "baseline")}
     curves = curves_of(stored, definition)
     assert tuple(curve.chosen for curve in curves.values()) == pytest.approx(own, abs=1e-12)
     for curve in curves.values():
@@ -121,11 +121,11 @@ def test_at_the_protocols_threshold_stand_the_numbers_of_results_and_differences
             m = metrics[row.category, row.method]
             assert row.threshold == curve.chosen
             assert (row.images, row.probability) == (m.images, m.probability)
-            assert (row.new_prompts_low, row.new_prompts_high) == (m.low, m.high)
+            assert (row.new_prompts_low, row.new_prompts_high) == m.new_prompts
             if row.against:
                 d = differences[row.category, row.method]
                 assert (row.pairs, row.difference) == (d.images, d.difference)
-                assert (row.difference_new_prompts_low, row.difference_new_prompts_high) == (d.low, d.high)
+                assert (row.difference_new_prompts_low, row.difference_new_prompts_high) == d.new_prompts
 
 
 @pytest.mark.parametrize("labels", ["i2p", "eval-learn"])  # a score at the threshold counts in the first alone

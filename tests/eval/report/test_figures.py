@@ -9,12 +9,12 @@ import xml.etree.ElementTree as ET
 from itertools import pairwise
 from pathlib import Path
 
+import measured
 import numpy as np
 import pytest
+from measured import difference_row, metrics_row
 from PIL import Image
 
-from eval.measure.differences import Difference
-from eval.measure.metrics import Metrics
 from eval.report.drawing import DARK, LONGEST, MARKERS, PALETTE, short
 from eval.report.figures import forest_figure, probability_figure
 from eval.report.page.svg import inline_svg
@@ -24,7 +24,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(method, category, probability, low, high):
-    return Metrics(method, category, 9, 9, probability, low, high, None, None, 0, 0, 0, 0)
+    return metrics_row(method, category, probability, (low, high))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def metrics():
 
 
 def pair(method, against, difference, low, high, category="all"):
-    return Difference(method, against, category, 9, 9, difference, low, high, *[None] * 6, 0.5, 0.5, 0.5)
+    return difference_row(method, against, difference, (low, high), category)
 
 
 DIFFERENCES = [pair(name, NAMES[0], -0.2 * n, -0.2 * n - 0.1, -0.2 * n + 0.15) for n, name in enumerate(NAMES)]
@@ -60,7 +60,7 @@ def ends(svg: bytes) -> np.ndarray:
 
 def test_every_interval_ends_where_its_numbers_are(metrics):
     drawn = ends(probability_figure(metrics).svg)
-    asked = np.array([[m.low, m.high] for m in metrics])
+    asked = np.array([m.new_prompts for m in metrics])
     assert drawn.shape == asked.shape
     slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
     assert slope > 100
@@ -69,7 +69,7 @@ def test_every_interval_ends_where_its_numbers_are(metrics):
 
 def test_every_difference_ends_where_its_numbers_are():
     drawn = ends(forest_figure(DIFFERENCES, NAMES).svg)
-    asked = np.array([[d.low, d.high] for d in DIFFERENCES])
+    asked = np.array([d.new_prompts for d in DIFFERENCES])
     slope, offset = np.polyfit(asked.ravel(), drawn.ravel(), 1)
     assert slope > 100
     assert np.abs(slope * asked + offset - drawn).max() < 0.01
@@ -125,13 +125,12 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsvg.fonttype: path\n")
     code = (
         "import sys; from pathlib import Path; from eval.report.figures import forest_figure as f; "
-        "from eval.measure.differences import Difference as D; "
-        "d = [D('b', 'a', 'all', 9, 9, -.1, -.2, .1, *[None] * 6, .5, .5, .5)]; "
+        "from measured import difference_row; d = [difference_row('b', 'a', -.1, (-.2, .1))]; "
         "[Path(form).write_bytes(getattr(f(d, ['a', 'b']), form)) for form in sys.argv[1:]]"
     )
     forms = ["svg", "png"]
     settings = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "SOURCE_DATE_EPOCH": "1", "PYTHONHASHSEED": "7"}
-    ours = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    ours = {"PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[3], Path(measured.__file__).parent)))}
     command = [sys.executable, "-c", code, *forms]
     done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, env=os.environ | settings | ours)
     assert done.stderr == b""

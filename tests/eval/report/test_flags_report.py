@@ -40,8 +40,8 @@ def test_a_real_run_has_its_number_under_every_definition(run):
     pictures = pq.read_table(run / "scores").to_pylist()
     assert any(d["label"] in ALL_EXPOSED for picture in pictures for d in picture["detections"])
     rows = rows_of(run / "report" / "definitions.csv")
-    numbers = ["definition", "method", "category", "prompts", "images", "probability", "low", "high"]
-    assert list(rows[0]) == [*numbers, "also", "derived"]
+    numbers = ["definition", "method", "category", "prompts", "images", "probability"]
+    assert list(rows[0]) == [*numbers, "new_prompts_low", "new_prompts_high", "also", "derived"]
     everything = {(r["definition"], r["method"]): float(r["probability"]) for r in rows if r["category"] == "all"}
     names = [name for row in rows for name in (row["definition"], *row["also"].split(", ")) if name]
     assert set(names) == set(DEFINITIONS)
@@ -91,7 +91,7 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     assert before == {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
 
     folder = run / "report" / "flags-spm"
-    numbers = ["method", "category", "prompts", "images", "probability", "low", "high"]
+    numbers = ["method", "category", "prompts", "images", "probability", "new_prompts_low", "new_prompts_high"]
     by_spm = [r for r in rows_of(run / "report" / "definitions.csv") if "spm" in r["also"].split(", ")]
     rows = rows_of(folder / "results.csv")
     assert [[row[key] for key in numbers] for row in by_spm] == [[row[key] for key in numbers] for row in rows]

@@ -5,14 +5,15 @@ import shutil
 import subprocess
 
 import pytest
+from measured import metrics_row
 
 from eval.base.escape import latex
-from eval.measure.metrics import Metrics
 from eval.report.latex import results_tex
 
 
 def row(method, category, probability=0.5, low=0.25, high=0.75, most=0.9, sd=0.1):
-    return Metrics(method, category, 9, 9, probability, low, high, most, sd, 0, 0, 0, 0)
+    maximum = {"expected_max": most, "expected_max_low": 0.8, "expected_max_high": 0.95, "expected_max_spread": sd}
+    return metrics_row(method, category, probability, (low, high), **maximum)
 
 
 METHODS = ["baseline", "sld_max", "a.b+c=d-e"]
@@ -48,8 +49,8 @@ def test_categories_are_rows_and_methods_are_columns_of_both_metrics():
     names = ["baseline", r"sld\_max", "a.b+c=d{-}e"]
     assert rows[1] == ["Category", *names, *names]
     assert [cells[0] for cells in rows[2:]] == ["self{-}harm", "hate", "all"]
-    interval, deviation = r"\ipinterval{25.0}{75.0}", r"\ipdeviation{10.0}"
-    assert rows[-1][1:] == [*(f"{n}.0{interval}" for n in ("0", "10", "20")), *[f"90.0{deviation}"] * 3]
+    interval, spread = r"\ipinterval{25.0}{75.0}", r"\ipinterval{80.0}{95.0}\ipspread{10.0}"
+    assert rows[-1][1:] == [*(f"{n}.0{interval}" for n in ("0", "10", "20")), *[f"90.0{spread}"] * 3]
 
 
 def test_what_it_uses_is_from_booktabs_or_defined_in_it():
@@ -57,7 +58,7 @@ def test_what_it_uses_is_from_booktabs_or_defined_in_it():
     code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     used = set(re.findall(r"\\([A-Za-z]+)", code))
     assert used == {
-        *("providecommand", "ipinterval", "ipdeviation", "begin", "end", "centering", "caption", "multicolumn"),
+        *("providecommand", "ipinterval", "ipspread", "begin", "end", "centering", "caption", "multicolumn"),
         *("toprule", "midrule", "cmidrule", "bottomrule"),
     }
     assert r"\providecommand{\ipinterval}[2]{}" in text

@@ -3,19 +3,22 @@
 import yaml
 from huggingface_hub import ModelCard
 from manifests import manifest_of
+from measured import metrics_row
 
 from eval.base.escape import markdown
-from eval.measure.metrics import Metrics
 from eval.report.model_card import model_card
 from eval.store.records import PromptsRecord
 
 
 def row(method, category, probability, most):
-    return Metrics(method, category, 30, 60, probability, 0.1, 0.9, most, most and 0.05, 0, 0, 0, 0)
+    counts = {"prompts": 30, "images": 60, "images_per_prompt": 2}
+    return metrics_row(
+        method, category, probability, (0.1, 0.9), expected_max=most, expected_max_spread=most and 0.05, **counts
+    )
 
 
 METRICS = [row("baseline", "all", 0.375, 0.97), row("baseline", "hate", 0.25, None), row("x", "all", 1 / 3, 0.5)]
-METRICS += [Metrics("x", "hate", 0, 0, None, None, None, None, None, 0, 0, 0, 0)]
+METRICS += [metrics_row("x", "hate", None, prompts=0, images=0)]
 
 
 def manifest(source="i2p", model="a/b: 'c' # \"d\"\n- e"):
@@ -46,8 +49,8 @@ def test_the_hubs_reader_finds_every_number_that_there_is():
         "definition": "i2p",
         "prompts": 30,
         "images": 60,
-        "low": 0.1,
-        "high": 0.9,
+        "new_prompts_low": 0.1,
+        "new_prompts_high": 0.9,
     }
 
 

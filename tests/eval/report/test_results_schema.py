@@ -63,13 +63,13 @@ def test_a_replay_is_as_the_schema_says(i2p_csv, tmp_path, call):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: d.update(format=2),
+        lambda d: d.update(format=1),
         lambda d: d.pop("missing"),
         lambda d: d["results"][0].update(probability=50.0),
         lambda d: d["results"][0].update(category=None),
         lambda d: d["results"][0].pop("blank"),
         lambda d: d["results"][0].update(more=1),
-        lambda d: d["differences"][0].update(low="-0.1"),
+        lambda d: d["differences"][0].update(new_prompts_low="-0.1"),
         lambda d: d["run"]["methods"][0].pop("name"),
         lambda d: d["definitions"][0].update(own=1),
     ],

@@ -74,9 +74,7 @@ def expected(out) -> dict[str, float]:
     with (out / "report" / "results.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             where = f"{row.pop('method')}/{row.pop('category')}"
-            for key in ("extension", "lossy", "prompts", "expected_max_sd", "missing", "protocol", "definition"):
-                row.pop(key)
-            found |= {f"{where}/{key}": float(value) for key, value in row.items() if value}
+            found |= {f"{where}/{key}": float(row[key]) for key in trackers.SCALARS if row[key]}
     return found
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import processes
 import pytest
+from measured import metrics_row
 
 import sld
 from eval.base.errors import InputError
 from eval.config.settings import ProtocolSettings, Settings
 from eval.judges import JUDGES
-from eval.measure.metrics import Metrics
 from eval.run import main
 from eval.submit.__main__ import main as submit
 from eval.sweep import run as multirun
@@ -327,7 +327,7 @@ def test_the_spread_is_the_sample_standard_deviation_over_noises():
     values = [0.2, 0.35, 0.5, 0.1]
 
     def metrics(value):
-        return [Metrics("baseline", "all", 9, 9, value, None, None, None, None, 0, 0, 0, 0)]
+        return [metrics_row("baseline", probability=value)]
 
     runs = [*(("a", metrics(value)) for value in values), ("b", metrics(0.9)), ("a", metrics(None))]
     (found,) = spreads(runs)

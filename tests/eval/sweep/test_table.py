@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from eval.measure.metrics import Metrics
+from measured import metrics_row
+
 from eval.sweep.table import jobs_table
 
 
 def test_a_run_whose_safety_guidance_goes_beyond_the_paper_is_marked_and_no_column_is_there_for_others():
-    baseline, guided = (Metrics(name, "all", 9, 9, 0.5, 0.4, 0.6, None, None, 0, 0, 0, 0) for name in ("baseline", "x"))
+    baseline, guided = (metrics_row(name, interval=(0.4, 0.6)) for name in ("baseline", "x"))
     plain = [("a", "complete", [baseline, guided])]
     assert "extension" not in jobs_table(plain).text("plain")
     extended = jobs_table([*plain, ("b", "complete", [replace(guided, extension="on a flow")]), ("c", "failed", [])])

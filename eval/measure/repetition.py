@@ -1,0 +1,109 @@
+"""Intervals for the same prompts and new noise: what a repetition of the run would give, as pure functions of arrays.
+
+One entry per prompt. Only the variance within prompts counts: of the images of a prompt as draws from its own chance.
+Intervals for new prompts like these, in `eval.measure.estimates`, are wider (three times on I2P).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from eval.measure.estimates import Estimate
+
+
+def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate | None:
+    """Return the share of inappropriate images, with an interval for the same prompts and new noise.
+
+    With f the fraction of a prompt's m images, sum(m^2 f (1 - f) / (m - 1)) / M^2 estimates the variance without bias
+    (of n prompts with m images each: sum(f (1 - f)) / (m - 1) / n^2). The interval is Wilson's for the sample of
+    independent images that varies as much, with Student's t for M - n degrees of freedom. As independent images vary at
+    least as much as images of given prompts, the sample is never smaller than M; one image's worth of variance is added
+    to both, so that it is M where the data cannot tell. A prompt with one image tells nothing of its variance, and has
+    the average of the others'.
+
+    Args:
+        positives: integers (P,), inappropriate images of each prompt.
+        images: integers (P,), its judged images; a prompt without any does not count.
+        confidence: of the interval.
+
+    Returns:
+        None where no prompt has two images.
+
+    Raises:
+        ValueError: counts that are no counts.
+    """
+    y, m = _checked(positives, images)
+    fraction = y / m
+    within = _within(m, fraction * (1 - fraction))
+    if within is None:
+        return None
+    total, value = m.sum(), float(y.sum() / m.sum())
+    size = _size(within, total, value * (1 - value))
+    t = special.stdtrit(total - len(m), (1 + confidence) / 2)
+    centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
+    half = t / (1 + t**2 / size) * np.sqrt(value * (1 - value) / size + t**2 / (4 * size**2))
+    return Estimate(value, min(value, max(0.0, float(centre - half))), max(value, min(1.0, float(centre + half))))
+
+
+def same_prompts_difference(
+    wins: np.ndarray, losses: np.ndarray, images: np.ndarray, confidence: float = 0.95
+) -> Estimate | None:
+    """Return how much more probable an inappropriate image is with one method than another, for the same prompts.
+
+    As `same_prompts`, of pairs of images on the same noise: the variance is that of a prompt's pairs, each of which is
+    won, lost or neither, and the interval Bonett & Price's, as in `eval.measure.estimates.paired_difference`.
+
+    Args:
+        wins: integers (P,), the pairs of each prompt of which only the first method's image is inappropriate.
+        losses: integers (P,), of which only the second's is.
+        images: integers (P,), all its pairs; a prompt without any does not count.
+        confidence: of the interval.
+
+    Returns:
+        None where no prompt has two pairs.
+
+    Raises:
+        ValueError: counts that are no counts.
+    """
+    won, m = _checked(wins, images)
+    lost, _ = _checked(losses, images)
+    within = _within(m, (won + lost) / m - ((won - lost) / m) ** 2)
+    if within is None:
+        return None
+    total = m.sum()
+    value, moved = float((won - lost).sum() / total), float((won + lost).sum() / total)
+    size = _size(within, total, moved - value**2)
+    p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
+    t = special.stdtrit(total - len(m), (1 + confidence) / 2)
+    half = float(t * np.sqrt((p + q - (p - q) ** 2) / (size + 2)))
+    return Estimate(value, min(value, max(-1.0, p - q - half)), max(value, min(1.0, p - q + half)))
+
+
+def _checked(counts: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    counts, images = np.asarray(counts), np.asarray(images)
+    if counts.ndim != 1 or counts.shape != images.shape or not np.all((counts >= 0) & (counts <= images)):
+        raise ValueError("expected two arrays (P,) alike, of counts from 0 up to the images of each prompt")
+    judged = images > 0
+    if not judged.any():
+        raise ValueError("expected at least one judged image, found none; report the count and no probability")
+    return counts[judged].astype(float), images[judged].astype(float)
+
+
+def _within(m: np.ndarray, spread: np.ndarray) -> float | None:
+    """Return the variance of the sum over all images that is within prompts; None where no prompt has two images.
+
+    Args:
+        m: (P,), images of each prompt.
+        spread: (P,), the plug-in variance of one of its images, which m / (m - 1) makes unbiased.
+    """
+    known = m > 1
+    if not known.any():
+        return None
+    of_sum = m[known] ** 2 * spread[known] / (m[known] - 1)
+    return float(of_sum.sum() + m[~known].sum() * of_sum.sum() / m[known].sum())
+
+
+def _size(within: float, total: float, spread: float) -> float:
+    """Return how many independent images vary as much: `total` or more."""
+    return total / min(1.0, (within + 1) / (total * spread + 1))

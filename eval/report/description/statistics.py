@@ -1,0 +1,38 @@
+"""What the intervals, tests and expected maxima of a report are, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from eval.base.words import first_of
+from eval.measure.expected_maximum import DRAWS
+from eval.measure.metrics import Metrics
+from eval.store.manifest import Manifest
+
+FEW = 10  # categories that a sentence names
+INTERVALS = (
+    "Intervals: 95 %, for new prompts like these, clustered by group of near-duplicate prompts, since images of one "
+    "prompt, and those of near-duplicates, are not independent."
+)
+
+
+def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:
+    """Yield what the intervals, p and expected maxima of a report are, and where they are missing or weak."""
+    yield INTERVALS
+    if len(manifest.identity.methods) > 1:
+        yield (
+            "p: sign-flip test that swaps the two methods for whole groups of prompts at a time; adjusted: step-down "
+            "max-T over all methods and categories."
+        )
+    if few := sorted({m.category for m in metrics if m.expected_max is None}):
+        yield f"Expected maximum: over {DRAWS} prompts; too few in {first_of(few, FEW)}."
+    if exact := sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS}):
+        yield (
+            f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: a spread of "
+            "0.0 does not mean certainty."
+        )
+    if short := max((m.prompts_short for m in metrics if m.expected_max is not None), default=0):
+        yield (
+            f"Expected maximum: * marks numbers in which up to {short:,} prompts have fewer than "
+            f"{manifest.images_per_prompt} images, which makes a prompt's largest share more a matter of chance."
+        )

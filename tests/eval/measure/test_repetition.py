@@ -1,0 +1,96 @@
+"""Intervals for the same prompts and new noise, against repetitions of the same prompts."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eval.measure.estimates import paired_difference, probability
+from eval.measure.repetition import same_prompts, same_prompts_difference
+
+
+def test_by_hand_the_variance_is_that_within_prompts():
+    y, m = np.array([3, 10, 0, 6]), np.array([10, 10, 10, 10])
+    variance = sum(f * (1 - f) / 9 for f in y / 10) / 16
+    value = y.sum() / 40
+    # One image's worth of variance is added to it and to that of independent images.
+    size = 40 * (40 * value * (1 - value) + 1) / (1600 * variance + 1)
+    result = same_prompts(y, m)
+    t = stats.t.ppf(0.975, 36)
+    limits = [value + sign * t * np.sqrt(value * (1 - value) / size + t**2 / 4 / size**2) for sign in (-1, 1)]
+    assert (result.low, result.high) == pytest.approx([(x + t**2 / 2 / size) / (1 + t**2 / size) for x in limits])
+
+
+@pytest.mark.parametrize("category", ["all", "sexual", "hate"])
+def test_a_repetition_of_the_same_prompts_varies_as_the_interval_says(outcomes, category):
+    """The published fractions stand for the chances of the prompts."""
+    chances, rng = outcomes[category] / 10, np.random.default_rng(0)
+    repeated = [rng.binomial(10, chances) for _ in range(600)]
+    results = [same_prompts(y, np.full(len(y), 10)) for y in repeated]
+    truth = chances.mean()
+    assert 0.93 < np.mean([r.low <= truth <= r.high for r in results]) < 0.97
+    spread = np.std([r.value for r in results])
+    assert np.mean([r.high - r.low for r in results]) / 2 == pytest.approx(1.96 * spread, rel=0.08)
+
+
+def test_on_i2p_it_is_three_times_narrower_than_that_for_new_prompts(outcomes, grouped):
+    y = outcomes["all"]
+    hits, prompts = np.bincount(grouped["all"], y), np.bincount(grouped["all"])
+    new = probability(hits[prompts > 0].astype(int), 10 * prompts[prompts > 0])
+    same = same_prompts(y, np.full(len(y), 10))
+    alone = probability(y, np.full(len(y), 10))
+    assert (alone.high - alone.low) / (same.high - same.low) == pytest.approx(2.5, abs=0.1)
+    assert (new.high - new.low) / (same.high - same.low) == pytest.approx(3.1, abs=0.15)
+
+
+@pytest.mark.parametrize("chances", [np.full(40, 0.01), np.full(20, 0.5), np.linspace(0, 1, 15), np.full(60, 0.002)])
+@pytest.mark.parametrize("images", [2, 10])
+def test_few_prompts_and_rare_hits_are_rather_covered_too_often(chances, images):
+    rng, m = np.random.default_rng(0), np.full(len(chances), images)
+    results = [same_prompts(rng.binomial(images, chances), m) for _ in range(1500)]
+    assert np.mean([r.low <= chances.mean() <= r.high for r in results]) > 0.93
+
+
+def test_prompts_of_unequal_numbers_of_images_are_covered():
+    rng = np.random.default_rng(3)
+    m, chances = rng.integers(1, 8, 120), rng.beta(0.8, 1.4, 120)
+    truth = (m * chances).sum() / m.sum()
+    results = [same_prompts(rng.binomial(m, chances), m) for _ in range(1500)]
+    assert 0.93 < np.mean([r.low <= truth <= r.high for r in results]) < 0.98
+
+
+def test_with_one_image_per_prompt_nothing_is_known_of_new_noise():
+    ones = np.ones(20, int)
+    assert same_prompts(ones, ones) is None
+    assert same_prompts_difference(ones, 0 * ones, ones) is None
+    assert same_prompts(np.array([1, 1, 0]), np.array([1, 2, 0])).low < 1
+
+
+def test_prompts_that_always_answer_alike_leave_little_to_noise():
+    y, m = np.repeat([10, 0], [30, 70]), np.full(100, 10)
+    result = same_prompts(y, m)
+    assert result.low < 0.3 < result.high
+    assert result.high - result.low < 0.005
+
+
+@pytest.mark.parametrize("shares", [(0.35, 0.14), (0.3, 0.3), (0.02, 0.01)])
+def test_a_repeated_difference_varies_as_its_interval_says(shares):
+    rng = np.random.default_rng(1)
+    levels = [rng.beta(2 * p, 2 - 2 * p, 150) for p in shares]
+    noise = rng.random((800, 150, 10))
+    first, second = (noise < level[:, None] for level in levels)
+    won, lost = ((x & ~y).sum(axis=2) for x, y in ((first, second), (second, first)))
+    truth, images = levels[0].mean() - levels[1].mean(), np.full(150, 10)
+    results = [same_prompts_difference(w, k, images) for w, k in zip(won, lost, strict=True)]
+    assert 0.93 < np.mean([r.low <= truth <= r.high for r in results]) < 0.98
+    assert results[0].value == paired_difference(won[0], lost[0], images).value
+    mirrored = same_prompts_difference(lost[0], won[0], images)
+    assert (-mirrored.high, -mirrored.low) == pytest.approx((results[0].low, results[0].high))
+
+
+@pytest.mark.parametrize(
+    ("positives", "images", "words"),
+    [([3], [2], "from 0 up"), ([-1], [2], "from 0 up"), ([1, 1], [2], "alike"), ([0], [0], "at least one judged")],
+)
+def test_counts_that_are_none_are_refused(positives, images, words):
+    with pytest.raises(ValueError, match=words):
+        same_prompts(np.array(positives), np.array(images))
