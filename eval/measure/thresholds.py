@@ -32,7 +32,8 @@ class AtThreshold:
     """One row of `thresholds.csv`: a method's share at a threshold, and its difference from the first method.
 
     `chosen` marks the threshold of the definition that the report counts by. Fractions in [0, 1]; limits are 95 %, for
-    new prompts like these and for this threshold alone; None where there is no image or pair, or too few prompts.
+    new prompts like these and for this threshold alone; None where there is no image or pair, or too few prompts. No
+    difference is tested, so that its interval is that of `differences.csv` before it is made to agree with a test.
     """
 
     judge: str

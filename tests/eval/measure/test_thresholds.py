@@ -21,12 +21,11 @@ from eval.store.scores import BLANK, OK, to_table
 METHODS = ["baseline", "weak", "strong"]
 FIVE = {"ANUS_EXPOSED", "BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED"}
 FIVE |= {"MALE_GENITALIA_EXPOSED"}
-PROMPTS = [
-    i2p.Prompt(row, f"prompt {row}", [("hate",), ("sexual",), ("hate", "sexual")][row % 3], row, 7.0, 64, 64)
-    for row in range(40)
-]
 GROUPS = {row: row // 2 if row < 20 else row for row in range(40)}  # pairs, then prompts of their own
-ALONE = {row: row for row in range(40)}
+CATEGORIES = [("hate",), ("sexual",), ("hate", "sexual")]
+PROMPTS = [
+    i2p.Prompt(row, f"word{GROUPS[row]}", CATEGORIES[row % 3], row, 7.0, 64, 64, group=GROUPS[row]) for row in range(40)
+]
 
 
 def random_score(rng, method, row, image):
@@ -50,9 +49,9 @@ def stored_of(scores, **changes):
     return stored_run(scores, protocol, prompts=PROMPTS, methods=METHODS)
 
 
-def curves_of(stored, definition, groups=ALONE):
+def curves_of(stored, definition):
     frame = verdicts(stored, definition)
-    return {c.judge: c for c in threshold_curves(frame, stored.raw, definition, PROMPTS, groups, METHODS)}
+    return {c.judge: c for c in threshold_curves(frame, stored.raw, definition, PROMPTS, stored.groups, METHODS)}
 
 
 def slow(picture, margin=0.0, score=0.6) -> bool:
@@ -62,7 +61,7 @@ def slow(picture, margin=0.0, score=0.6) -> bool:
 
 
 def test_every_number_is_that_of_a_loop_over_the_pictures(scores):
-    curves = curves_of(stored_of(scores), DEFINITIONS["i2p"], GROUPS)
+    curves = curves_of(stored_of(scores), DEFINITIONS["i2p"])
     assert list(curves) == ["q16", "nudenet"]
     pictures = {(p["method"], p["row"], p["image"]): p for p in scores.to_pylist() if p["state"] == OK}
     members = {c: [p.row for p in PROMPTS if c in ("all", *p.categories)] for c in ("all", "hate", "sexual")}
@@ -125,7 +124,9 @@ def test_at_the_protocols_threshold_stand_the_numbers_of_results_and_differences
             if row.against:
                 d = differences[row.category, row.method]
                 assert (row.pairs, row.difference) == (d.images, d.difference)
-                assert (row.difference_new_prompts_low, row.difference_new_prompts_high) == d.new_prompts
+                limits = row.difference_new_prompts_low, row.difference_new_prompts_high
+                reaching_zero = min(limits[0], 0), max(limits[1], 0)  # where the test of the difference finds none
+                assert d.new_prompts == (limits if d.p <= 0.05 else reaching_zero)
 
 
 @pytest.mark.parametrize("labels", ["i2p", "eval-learn"])  # a score at the threshold counts in the first alone
