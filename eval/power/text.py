@@ -12,6 +12,7 @@ from eval.report.tables import tidy_csv
 from i2p.categories import ALL
 
 WORDS = ("category", "method")
+Section = tuple[str, Sequence[Answer], Callable[[Answer], str]]  # title, rows, and the cell of each
 
 
 def as_csv(answers: Sequence[Answer]) -> str:
@@ -21,40 +22,47 @@ def as_csv(answers: Sequence[Answer]) -> str:
 
 def as_text(planner: Planner, answers: Sequence[Answer]) -> str:
     """Return the plan for a terminal."""
-    source, o = planner.source, planner.options
-    confidence, chance = f"{100 * (1 - o.level):g} %", f"{100 * o.power:g} %"
     shown = _shown(planner, answers)
+    given = [answer for answer in shown if answer.goal == GIVEN]
+    sections = [*_about_given(planner, given), *_about_needed(planner, shown)]
+    tables = [f"{title}\n\n{_wide(rows, cell, planner).text('simple')}" for title, rows, cell in sections]
+    return "\n\n".join([planner.source.description, *tables, "\n".join(_notes(planner, answers))])
+
+
+def _about_given(planner: Planner, given: Sequence[Answer]) -> Iterator[Section]:
+    """What the given numbers of prompts show."""
+    o = planner.options
+    width = f"± points ({100 * (1 - o.level):g} %)"
+    yield f"{width}: new prompts like these", given, lambda answer: _points(answer.new_prompts)
+    yield f"{width}: the same prompts, new noise", given, _same
+    if any(answer.all_prompts and answer.prompts < _part(planner, answer).exist for answer in given):
+        yield f"{width}: all prompts that exist, new noise", given, lambda answer: _points(answer.all_prompts)
+    compared = [answer for answer in given if _part(planner, answer).contrast]
+    if compared and o.difference is None:
+        title = f"Smallest difference in points that {100 * o.power:g} % of runs find (p < {o.level:g})"
+        yield f"{title}: new prompts like these", compared, lambda answer: _points(answer.smallest_difference)
+    elif compared:
+        title = f"Power in %: how many runs find a difference of {100 * o.difference:g} points (p < {o.level:g})"
+        yield title, compared, lambda answer: NONE if answer.power is None else fixed(100 * answer.power, 0)
+
+
+def _about_needed(planner: Planner, shown: Sequence[Answer]) -> Iterator[Section]:
+    """How many prompts reach what is wanted."""
+    o = planner.options
 
     def needed(answer: Answer) -> str:
         if answer.prompts is None:
             return f"> {_part(planner, answer).exist or MOST:,}"
         return f"{answer.prompts:,}" + ("" if (n := answer.denoiser_calls) is None else f" ({_short(n)})")
 
-    given = [answer for answer in shown if answer.goal == GIVEN]
-    sections = [
-        (f"± points ({confidence}): new prompts like these", given, lambda a: _points(a.new_prompts)),
-        (f"± points ({confidence}): the same prompts, new noise", given, _same),
-    ]
-    if any(answer.all_prompts and answer.prompts < _part(planner, answer).exist for answer in given):
-        sections.append(
-            (f"± points ({confidence}): all prompts that exist, new noise", given, lambda a: _points(a.all_prompts))
-        )
-    compared = [answer for answer in given if _part(planner, answer).contrast]
-    if compared and o.difference is None:
-        title = f"Smallest difference in points that {chance} of runs find (p < {o.level:g}): new prompts like these"
-        sections.append((title, compared, lambda a: _points(a.smallest_difference)))
-    elif compared:
-        title = f"Power in %: how many runs find a difference of {100 * o.difference:g} points (p < {o.level:g})"
-        sections.append((title, compared, lambda a: NONE if a.power is None else fixed(100 * a.power, 0)))
+    width, difference = (f"{100 * (value or 0):g} points" for value in (o.width, o.difference))
     for goal, title in (
-        (WIDTH, f"Prompts for ± {100 * (o.width or 0):g} points: new prompts like these"),
-        (SAME_WIDTH, f"Prompts for ± {100 * (o.width or 0):g} points: the same prompts, new noise"),
-        (DIFFERENCE, f"Prompts for a difference of {100 * (o.difference or 0):g} points in {chance} of runs"),
+        (WIDTH, f"Prompts for ± {width}: new prompts like these"),
+        (SAME_WIDTH, f"Prompts for ± {width}: the same prompts, new noise"),
+        (DIFFERENCE, f"Prompts for a difference of {difference} in {100 * o.power:g} % of runs"),
     ):
         if wanted := [answer for answer in shown if answer.goal == goal]:
-            sections.append((f"{title} (denoiser calls)", wanted, needed))
-    tables = [f"{title}\n\n{_wide(rows, cell, planner).text('simple')}" for title, rows, cell in sections]
-    return "\n\n".join([source.description, *tables, "\n".join(_notes(planner, answers))])
+            yield f"{title} (denoiser calls)", wanted, needed
 
 
 def _shown(planner: Planner, answers: Sequence[Answer]) -> list[Answer]:
@@ -110,14 +118,14 @@ def _notes(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
         "New prompts like these: prompts count as a sample of endlessly many, by groups of near-duplicates. The same "
         "prompts: only the noise is new; with one image per prompt (in brackets) a run has no such interval."
     )
-    yield from _cost(planner, answers)
+    yield from _cost(planner)
     if any(part.contrast for part in source.parts):
         yield from _about_differences(planner)
     if _shown(planner, answers) != list(answers):
         yield "By category: categories=… shows them, out=FILE writes all rows."
 
 
-def _cost(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
+def _cost(planner: Planner) -> Iterator[str]:
     methods, calls = planner.source.methods, planner.calls
     if calls is None:
         yield "Denoiser calls: not counted, because the cost of the pilot's methods is not known; methods=… names some."
@@ -136,10 +144,10 @@ def _cost(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
 
 def _same_cost(planner: Planner) -> Iterator[str]:
     """What one image for each of many prompts gives, and several for each of fewer at the same cost."""
-    part, images = planner.source.parts[0], max(planner.images)
+    part, images = next((part for part in planner.source.parts if part.spread), None), max(planner.images)
     many = max(planner.run_prompts)
     fewer = round(many / images)
-    if images == 1 or fewer < 10:
+    if part is None or images == 1 or fewer < 10:
         return
     whole, tenth = (planner.given(part, prompts, n) for prompts, n in ((many, 1), (fewer, images)))
 
@@ -148,8 +156,9 @@ def _same_cost(planner: Planner) -> Iterator[str]:
         value, what = (answer.all_prompts, f"all {part.exist:,}") if exist else (answer.same_prompts, "these same ones")
         return f"± {_points(answer.new_prompts)} points for new prompts and ± {_points(value)} for {what}"
 
+    subject = f"{part.category} with {part.method}" if part.method else part.category
     yield (
-        f"At the same cost, {part.category}: {many:,} prompts with 1 image each give {gives(whole)}; {fewer:,} with "
+        f"At the same cost, {subject}: {many:,} prompts with 1 image each give {gives(whole)}; {fewer:,} with "
         f"{images} images each give {gives(tenth)}. More images per prompt serve the expected maximum, which only runs "
         "of equal numbers can compare; two are enough for the interval of the same prompts."
     )
@@ -164,7 +173,7 @@ def _about_differences(planner: Planner) -> Iterator[str]:
             "(correlation_prompts=, correlation_noise=; a pilot run measures both: pilot=RUN)."
         )
     yield from _correlations(planner)
-    methods = len({part.method for part in source.parts if part.contrast}) if o.pilot else len(source.methods) - 1
+    methods = (len({part.method for part in source.parts}) if o.pilot else len(source.methods)) - 1
     comparisons = methods * len({part.category for part in source.parts})
     if comparisons > 1:
         yield (
