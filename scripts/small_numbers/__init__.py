@@ -1,0 +1,1 @@
+"""The parts of `scripts/enumerate_intervals.py`: candidates for an interval of a share, and their coverage."""
