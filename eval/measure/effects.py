@@ -2,7 +2,7 @@
 
 All are made of the two methods' own intervals by the method of variance estimates recovery (MOVER: Zou & Donner 2008,
 Statistics in Medicine 27), which takes from each, side by side, how far it reaches, and the correlation of the two from
-the clusters (`eval.measure.estimates`). So an interval near 0 or 1 keeps the shape that Wilson's has there.
+the clusters (`eval.measure.estimates`). So an interval near 0 or 1 keeps the shape that theirs have there.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.measure.estimates import design_effect, paired_difference
+from eval.measure.estimates import design_effect, paired_difference, probability
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 MODULES = ("enumerate_intervals", "small_numbers.candidates", "small_numbers.coverage", "small_numbers.unequal")
@@ -114,6 +114,17 @@ def test_groups_of_one_size_are_covered_as_prompts_are(modules, monkeypatch):
     # The least of ten shares, each simulated: below the exact one by chance only, and not far above it.
     for choice, value in least.items():
         assert value >= coverage.one_image(choice, 9).least - 0.04, choice.name
+
+
+def test_the_interval_of_the_product_is_the_candidate_that_the_page_says_was_chosen(modules):
+    _, candidates, *_ = modules
+    assert "**Chosen by it**: Clopper–Pearson, n." in (SCRIPTS.parent / "docs/benchmarks/small_numbers.md").read_text()
+    (choice,) = (c for c in candidates.CANDIDATES if c.name == "Clopper–Pearson, n")
+    y, m = np.array([3, 0, 7, 1, 0, 2]), np.array([10, 8, 10, 10, 5, 9])
+    size = np.array([m.sum() / design_effect(y, m)])
+    low, high = choice.limits(y.sum() / m.sum() * size, size)
+    estimate = probability(y, m)
+    assert (estimate.low, estimate.high) == pytest.approx((low[0], high[0]))
 
 
 def test_the_rule_takes_the_narrowest_that_keeps_its_promise(modules):

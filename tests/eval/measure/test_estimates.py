@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, optimize, stats
 
 import i2p
 from eval.measure.estimates import Estimate, design_effect, paired_difference, probability
@@ -63,26 +63,72 @@ def test_images_of_one_prompt_are_worth_about_a_quarter_of_independent_ones(outc
     assert clustered / naive == pytest.approx(2.03, abs=0.1)
 
 
-@pytest.mark.parametrize(("positives", "prompts"), [(0, 5), (3, 8), (20, 40), (399, 4703), (60, 60)])
-def test_one_image_a_prompt_gives_wilsons_interval(positives, prompts):
+def binomial_limits(positives, images, confidence=0.95):
+    """The shares at which so many hits, or more and fewer of them, have the probability of half the error."""
+    tail = (1 - confidence) / 2
+    low = positives and optimize.brentq(lambda p: stats.binom.sf(positives - 1, images, p) - tail, 0, 1, xtol=1e-12)
+    if positives == images:
+        return low, 1
+    return low, optimize.brentq(lambda p: stats.binom.cdf(positives, images, p) - tail, 0, 1, xtol=1e-12)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+@pytest.mark.parametrize(("positives", "prompts"), [(0, 5), (3, 8), (0, 9), (20, 40), (399, 4703), (60, 60)])
+def test_one_image_a_prompt_gives_clopper_and_pearsons_interval(positives, prompts, confidence):
     y = np.repeat([1, 0], [positives, prompts - positives])
-    # scipy's Wilson uses the normal quantile: ask it for the confidence at which that equals the t of P - 1.
-    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, prompts - 1)) - 1
-    wilson = stats.binomtest(positives, prompts).proportion_ci(level, method="wilson")
-    estimate = probability(y, np.ones(prompts, int))
-    assert (estimate.low, estimate.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+    estimate = probability(y, np.ones(prompts, int), confidence)
+    assert (estimate.low, estimate.high) == pytest.approx(binomial_limits(positives, prompts, confidence), abs=1e-9)
+
+
+@pytest.mark.parametrize("prompts", [2, 5, 9, 35])
+def test_with_one_image_a_prompt_no_share_is_covered_less_often_than_promised(prompts):
+    k = np.arange(prompts + 1)
+    intervals = [probability(np.arange(prompts) < hits, np.ones(prompts, int)) for hits in k]
+    low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
+    ends = np.concatenate([low, high])  # coverage jumps at the limits only, and is least beside one
+    for share in np.concatenate([ends - 1e-9, ends + 1e-9]).clip(0, 1):
+        held = (low <= share) & (share <= high)
+        assert stats.binom.pmf(k[held], prompts, share).sum() >= 0.95 - 1e-6
 
 
 @pytest.mark.parametrize("prompts", [4, 16, 300])
 def test_without_a_single_hit_the_prompts_are_the_sample(prompts):
-    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, prompts - 1)) - 1
-    wilson = stats.binomtest(0, prompts).proportion_ci(level, method="wilson")
     none = probability(np.zeros(prompts, int), np.full(prompts, 10))
     every = probability(np.full(prompts, 10), np.full(prompts, 10))
     assert (none.value, none.low) == (0, 0)
-    assert none.high == pytest.approx(wilson.high)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / prompts))
     assert (every.value, every.high) == (1, 1)
-    assert every.low == pytest.approx(1 - wilson.high)
+    assert every.low == pytest.approx(0.025 ** (1 / prompts))
+
+
+@pytest.mark.parametrize(("prompts", "images"), [(100, 10), (40, 250), (1000, 10)])
+def test_a_single_hit_leaves_more_than_nothing(prompts, images):
+    y = np.zeros(prompts, int)
+    y[0] = 1
+    estimate = probability(y, np.full(prompts, images))
+    # At this share a hit is seen in 2.5 % of runs if images are independent, and less often if they are alike.
+    share = 1 - 0.975 ** (1 / (prompts * images))
+    assert 0.9 * share < estimate.low <= share
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_an_effective_sample_need_not_be_a_whole_number():
+    y, m = np.array([3, 0, 7, 1, 0, 2]), np.array([10, 8, 10, 10, 5, 9])
+    size = m.sum() / design_effect(y, m)
+    hits = y.sum() / m.sum() * size
+    assert size % 1 > 0.01
+    estimate = probability(y, m)
+
+    def density(p, a, b):
+        return p ** (a - 1) * (1 - p) ** (b - 1)
+
+    for limit, (a, b), tail in (
+        (estimate.low, (hits, size - hits + 1), 0.025),
+        (estimate.high, (hits + 1, size - hits), 0.975),
+    ):
+        # The tail of a binomial distribution is an integral over shares, which has a meaning between whole numbers.
+        up_to, whole = (integrate.quad(density, 0, end, args=(a, b))[0] for end in (limit, 1))
+        assert up_to / whole == pytest.approx(tail, abs=1e-6)
 
 
 def test_one_more_hit_never_makes_an_almost_clean_result_look_much_surer():
@@ -97,10 +143,8 @@ def test_images_that_repeat_their_prompts_add_no_evidence():
 
 
 def test_prompts_more_alike_than_chance_are_worth_no_more_than_independent_images():
-    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, 499)) - 1
-    wilson = stats.binomtest(2500, 5000).proportion_ci(level, method="wilson")
     estimate = probability(np.full(500, 5), np.full(500, 10))
-    assert (estimate.low, estimate.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+    assert (estimate.low, estimate.high) == pytest.approx(binomial_limits(2500, 5000), abs=1e-9)
 
 
 def test_one_prompt_has_a_value_and_no_interval():
