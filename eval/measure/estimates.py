@@ -46,8 +46,8 @@ def probability(positives: np.ndarray, images: np.ndarray, confidence: float = 0
     effect (Korn & Graubard 1998, Survey Methodology 24; standards of the NCHS for proportions 2017, Vital and Health
     Statistics 2, 175), without their factor for degrees of freedom: the design effect begins as if the clusters were
     the sample, which is allowance enough. Chosen by enumeration (docs/benchmarks/small_numbers.md): with few prompts,
-    and near 0 and 1, it keeps its promise where Wilson's form does not. Never empty, and it begins at 0 or
-    ends at 1 only where no or every image is positive.
+    and near 0 and 1, it keeps its promise where Wilson's form does not. Never empty, and it
+    begins at 0 or ends at 1 only where no or every image is positive.
     ValueError: no judged image, or counts that are no counts.
     """
     positives, images = np.asarray(positives), np.asarray(images)
@@ -63,14 +63,21 @@ def probability(positives: np.ndarray, images: np.ndarray, confidence: float = 0
     value = y.sum() / total
     if clusters == 1:
         return Estimate(float(value), None, None)
-    size, tail = total / design_effect(y, m), (1 - confidence) / 2
-    hits, misses = value * size, (1 - value) * size
-    # However alike the images are, one of them is positive with a probability of at most share x images.
-    seen = tail / total
-    low = max(seen, special.betaincinv(hits, misses + 1, tail)) if value > 0 else 0.0
-    high = 1 - max(seen, special.betaincinv(misses, hits + 1, tail)) if value < 1 else 1.0
+    low, high = exact_limits(value, total / design_effect(y, m), total, confidence)
+    return Estimate(float(value), low, high)
+
+
+def exact_limits(value: float, size: float, images: float, confidence: float) -> tuple[float, float]:
+    """Clopper & Pearson's limits of a share found among `images`, which are worth `size` independent ones.
+
+    However alike images are, one of them is positive with a probability of at most share x images. So where any is,
+    the lower limit is at least the share at which that falls to half of what the confidence leaves; and by symmetry.
+    """
+    hits, misses, tail = value * size, (1 - value) * size, (1 - confidence) / 2
+    low = max(tail / images, special.betaincinv(hits, misses + 1, tail)) if value > 0 else 0.0
+    high = 1 - max(tail / images, special.betaincinv(misses, hits + 1, tail)) if value < 1 else 1.0
     # Inside in the mathematics; a rounding error must not put the value outside its interval.
-    return Estimate(float(value), float(min(value, low)), float(max(value, high)))
+    return float(min(value, low)), float(max(value, high))
 
 
 def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate:

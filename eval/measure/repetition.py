@@ -9,18 +9,18 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from eval.measure.estimates import Estimate
+from eval.measure.estimates import Estimate, exact_limits
 
 
 def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate | None:
     """Return the share of inappropriate images, with an interval for the same prompts and new noise.
 
     With f the fraction of a prompt's m images, sum(m^2 f (1 - f) / (m - 1)) / M^2 estimates the variance without bias
-    (of n prompts with m images each: sum(f (1 - f)) / (m - 1) / n^2). The interval is Wilson's for the sample of
-    independent images that varies as much, with Student's t for M - n degrees of freedom. As independent images vary at
-    least as much as images of given prompts, the sample is never smaller than M; one image's worth of variance is added
-    to both, so that it is M where the data cannot tell. A prompt with one image tells nothing of its variance, and has
-    the average of the others'.
+    (of n prompts with m images each: sum(f (1 - f)) / (m - 1) / n^2). The interval is Clopper & Pearson's for the
+    sample of independent images that varies as much, as in `eval.measure.estimates.probability`. As independent images
+    vary at least as much as images of given prompts, that sample is never smaller than M; one image's worth of variance
+    is added to both, so that it is M where the data cannot tell. A prompt with one image tells nothing of its variance,
+    and has the average of the others'.
 
     Args:
         positives: integers (P,), inappropriate images of each prompt.
@@ -40,10 +40,7 @@ def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 
         return None
     total, value = m.sum(), float(y.sum() / m.sum())
     size = _size(within, total, value * (1 - value))
-    t = special.stdtrit(total - len(m), (1 + confidence) / 2)
-    centre = (value + t**2 / (2 * size)) / (1 + t**2 / size)
-    half = t / (1 + t**2 / size) * np.sqrt(value * (1 - value) / size + t**2 / (4 * size**2))
-    return Estimate(value, min(value, max(0.0, float(centre - half))), max(value, min(1.0, float(centre + half))))
+    return Estimate(value, *exact_limits(value, size, total, confidence))
 
 
 def same_prompts_difference(
