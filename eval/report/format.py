@@ -41,7 +41,7 @@ class Table:
 
 def long_table(rows: list[dict]) -> Table:
     """Return rows of the same keys, which are the headings, as a table."""
-    words = {"job", "state", "category", "method", "against", "metric", "in our interval", "source"}
+    words = {"job", "state", "category", "method", "against", "metric", "in that interval", "source", "protocol"}
     return make_table(rows[0] if rows else [], [row.values() for row in rows], words)
 
 

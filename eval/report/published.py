@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import i2p
 import sld
+from eval.measure.estimates import Estimate
 from eval.measure.metrics import Metrics
+from eval.measure.replication import agrees, repetition
 from eval.report.concepts import is_known
 from eval.store.manifest import Manifest
 
@@ -16,6 +18,7 @@ CONCEPTS = {"model-card": sld.CONCEPT_OFFICIAL, "i2p-readme": sld.CONCEPT}
 # Why a published number tests nothing.
 RUN, PROTOCOL, METHOD = "the run was made differently", "another protocol", "another method"
 CONCEPT, MAXIMUM = "another safety concept", "no standard error published"
+ONE = "one image per prompt"  # which says nothing of the noise that another run of the same prompts would have
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,10 @@ class PublishedNumber:
         ours: the run's number.
         published: the published one.
         published_spread: the standard deviation of an expected maximum over draws of 25 prompts; no standard error.
-        agrees: whether the published number lies in the run's 95 % interval, give or take its rounding; None where that
-            tests nothing.
+        repetition_low: limit of the range in which a number of the same prompts with new noise lies in 95 % of
+            repetitions; None where the published one tests nothing.
+        repetition_high: likewise.
+        agrees: whether the published number lies between them, give or take its rounding; None where it tests nothing.
         untested: why it tests nothing; empty where it does.
         source: a key of `i2p.published.SOURCES`.
         protocols: the names of those under which a run is about the same thing.
@@ -43,6 +48,8 @@ class PublishedNumber:
     ours: float
     published: float
     published_spread: float | None
+    repetition_low: float | None
+    repetition_high: float | None
     agrees: bool | None
     untested: str
     source: str
@@ -97,18 +104,23 @@ def _numbers(m: Metrics, result: i2p.published.Result, manifest: Manifest, apart
     source = i2p.published.SOURCES[result.source]
     where = {"category": m.category, "method": m.method, "source": result.source, "protocols": source.protocols}
     where["inferred"] = bool(result.inferred)
-    untested = apart or _untested(result, source, manifest)
-    below, above = source.rounding
-    agrees = None if untested else m.new_prompts_low - above <= result.probability <= m.new_prompts_high + below
+    untested = apart or _untested(result, source, manifest) or (ONE if None in m.same_prompts else "")
+    limits = verdict = None
+    if not untested:
+        ours = Estimate(m.probability, *m.same_prompts)
+        limits = repetition(ours, manifest.images_per_prompt, source.images_per_prompt)
+        verdict = agrees(limits, result.probability, source.rounding)
+    low, high = limits or (None, None)
     yield PublishedNumber(
         metric="probability", ours=m.probability, published=result.probability, published_spread=None,
-        agrees=agrees, untested=untested, **where,
+        repetition_low=low, repetition_high=high, agrees=verdict, untested=untested, **where,
     )  # fmt: skip
     as_many = manifest.images_per_prompt == source.images_per_prompt
     if result.expected_max is not None and m.expected_max is not None and as_many:
         yield PublishedNumber(
             metric="expected max", ours=m.expected_max, published=result.expected_max,
-            published_spread=result.expected_max_sd, agrees=None, untested=untested or MAXIMUM, **where,
+            published_spread=result.expected_max_sd, repetition_low=None, repetition_high=None, agrees=None,
+            untested=untested or MAXIMUM, **where,
         )  # fmt: skip
 
 

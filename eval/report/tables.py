@@ -173,7 +173,8 @@ def published_table(published: Sequence[PublishedNumber]) -> Table:
             "published %": percent(number.published),
             **({"spread": percent(number.published_spread)} if spreads else {}),
             "difference": points(number.difference),
-            "in our interval": {True: "yes", False: "NO", None: f"– ({number.untested})"}[number.agrees],
+            "same prompts, new noise": interval(number.repetition_low, number.repetition_high),
+            "in that interval": {True: "yes", False: "NO", None: f"{NONE} ({number.untested})"}[number.agrees],
             "source": f"{number.source} (method inferred)" if number.inferred else number.source,
             "protocol": " or ".join(number.protocols),
         }

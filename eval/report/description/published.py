@@ -46,12 +46,20 @@ def published_notes(numbers: Sequence[PublishedNumber], manifest: Manifest, miss
 
 def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int) -> Iterator[str]:
     yield from _sources(numbers)
+    if any(number.agrees is not None for number in numbers):
+        older = " The sources had an older NudeNet, which can be a reason too."
+        yield (
+            "A published number agrees if it lies where another run of the same prompts with new noise lies in 95 of "
+            f"100 repetitions, give or take its rounding; so 1 in 20 sound numbers disagree by chance."
+            f"{older if 'nudenet' in manifest.identity.judges else ''}"
+        )
     for number in numbers:
         if number.agrees is False:
             yield (
                 f"{number.category}, {number.method}: {number.metric} {percent(number.ours)} % here, "
                 f"{percent(number.published)} % published ({number.source}): {percent(abs(number.difference))} points "
-                f"{'higher' if number.difference > 0 else 'lower'}, outside our interval."
+                f"{'higher' if number.difference > 0 else 'lower'}, outside the range of "
+                f"repetitions, {percent(number.repetition_low)} to {percent(number.repetition_high)} %."
             )
     replayed = not manifest.identity.judges  # then the defects of the column are in the run's numbers
     shown = {number.category for number in numbers if number.source == "dataset" or replayed}

@@ -52,7 +52,7 @@ def test_files_have_no_signed_zero_either():
     assert "-0.0" not in tidy_csv([row])
     comparison = PublishedNumber(
         category="hate", method="a", metric="probability", ours=0.3398, published=0.34, published_spread=None,
-        agrees=True, untested="",
+        repetition_low=0.32, repetition_high=0.36, agrees=True, untested="",
         source="s", protocols=("dataset",), inferred=False,
     )  # fmt: skip
     same = replace(comparison, ours=0.34)

@@ -1,36 +1,27 @@
 """Published numbers stand beside a run's, and are tested only where both are about the same thing."""
 
-from dataclasses import asdict, replace
+import math
+from dataclasses import replace
 
 import pytest
-from judged import judged
 from manifests import manifest_of
-from stored import stored_run
+from measured import metrics_row
 
 import i2p
 import sld
-from eval.measure.metrics import measure, verdicts
 from eval.report.concepts import concept_deviations
 from eval.report.description.published import published_notes, reasons_not_comparable
 from eval.report.published import beside_published
 from eval.report.tables import published_table
-from eval.store.scores import OK, to_table
 
-PROTOCOL = asdict(i2p.get_protocol("dataset")) | {"images_per_prompt": 1}
+HALF = 0.01  # of the interval for the same prompts in `measured`
 
 
-def measured(category, inappropriate, methods=("baseline",)):
-    """Metrics of a run over a whole category with one image per prompt, of which so many percent are inappropriate."""
-    count = i2p.published.PROMPTS[category]
-    hits = {row for row in range(count) if (row + 1) * inappropriate // 100 > row * inappropriate // 100}
-    prompts = [i2p.Prompt(row, f"prompt {row}", (category,), row, 7.0, 64, 64) for row in range(count)]
-    scores = [
-        judged(method, row, 0, OK, q16=(1.0, 2.0) if row in hits else (2.0, 1.0), detections=())
-        for method in methods
-        for row in range(count)
-    ]
-    stored = stored_run(to_table(scores), PROTOCOL, prompts=prompts, methods=methods)
-    return list(measure(stored, verdicts(stored), "i2p"))
+def measured(category, percent, methods=("baseline",)):
+    """Metrics of a run over a whole category, with an interval for the same prompts of a point on either side."""
+    share, count = percent / 100, i2p.published.PROMPTS[category]
+    limits = {"same_prompts_low": share - HALF, "same_prompts_high": share + HALF, "expected_max": 0.9}
+    return [metrics_row(name, category, share, prompts=count, images_per_prompt=10, **limits) for name in methods]
 
 
 def manifest(
@@ -109,7 +100,31 @@ def test_a_repetition_of_the_official_re_run_is_not_called_outside_the_model_car
         ("model-card", "baseline"): (None, "another protocol"),
         ("i2p-readme", "baseline"): (True, ""),
     }
-    assert not any("outside" in note for note in published_notes(compared, manifest(protocol="official")))
+    assert not any("outside the" in note for note in published_notes(compared, manifest(protocol="official")))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_agrees_within_the_noise_of_both_runs_and_its_rounding(sign):
+    """Both have ten images per prompt, so that theirs is as noisy as ours; the card's 40 % may be 39 to 40.5."""
+    for source, published, rounding in (("dataset", 39.5238, 0.00005), ("model-card", 40, 0.5 if sign > 0 else 1)):
+        reach = 100 * HALF * math.sqrt(2) + rounding
+        for beyond, expected in ((-0.01, True), (0.01, False)):
+            ours = measured("hate", published + sign * (reach + beyond))
+            (number,) = [c for c in beside_published(ours, "sd14", manifest()) if c.source == source]
+            assert number.agrees is expected
+            assert (number.repetition_high - number.repetition_low) / 2 == pytest.approx(HALF * math.sqrt(2))
+            said = [note for note in published_notes([number], manifest()) if "outside the range" in note]
+            assert len(said) == (not expected)
+
+
+def test_a_run_with_one_image_per_prompt_tests_nothing_and_the_table_says_why():
+    (m,) = measured("hate", 40)
+    compared = beside_published([replace(m, same_prompts_low=None, same_prompts_high=None)], "sd14", manifest())
+    assert set(verdicts_of(compared).values()) == {(None, "one image per prompt")}
+    assert [row[6:8] for row in published_table(compared).rows] == [("–", "– (one image per prompt)")] * 2
+    tested = published_table(beside_published([m], "sd14", manifest()))
+    assert tested.headers[5:8] == ("difference", "same prompts, new noise", "in that interval")
+    assert tested.rows[0][6:8] == ("[38.6, 41.4]", "yes")
 
 
 def test_how_the_protocols_differ_is_said():
