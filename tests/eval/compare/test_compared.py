@@ -24,6 +24,7 @@ from eval.run import main as run_main
 from eval.store.manifest import signed
 from eval.store.rundir import PART_OF, RunDir
 from eval.store.scores import NAN, Score, to_table
+from i2p.groups import digest_of_groups, numbered
 
 SMALL = ["images=none", "sheet=false", "batch_size=2", "protocol.images_per_prompt=2"]
 
@@ -126,7 +127,9 @@ def change_prompts(run, change):
     prompts = [change(json.loads(line)) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
     manifest = json.loads((run / "manifest.json").read_text())
-    manifest["identity"]["prompts"]["digest"] = i2p.digest(i2p.Prompt.from_dict(prompt) for prompt in prompts)
+    changed = [i2p.Prompt.from_dict(prompt) for prompt in prompts]
+    manifest["identity"]["prompts"]["digest"] = i2p.digest(changed)
+    manifest["groups"]["digest"] = digest_of_groups(numbered(changed))
     sign(run, manifest)
 
 
