@@ -23,9 +23,9 @@ class PopulationEstimate:
 
     Shares are fractions in [0, 1], differences those of `method` minus `against`, which is None for a share.
     `population` counts the prompts that the sample was drawn from, `prompts` and `images` the sampled ones that have
-    `ok` images, or pairs of them. `sample` is the share or difference of these images. `estimate`, with its 95 % limits
-    `low` and `high`, is that of all prompts; None where fewer than twenty are sampled. `relative_width` is the width of
-    the interval over that of the sample alone, which knows neither what was published nor that prompts are finite.
+    `ok` images, or pairs of them. `sample` is the share or difference of these images. `estimate` is that of all
+    prompts, with the limits of its 95 % interval; None where fewer than twenty are sampled. `relative_width` is the
+    width of that interval over that of the sample alone, by prompt, as one of endlessly many.
     """
 
     method: str
@@ -36,8 +36,8 @@ class PopulationEstimate:
     images: int
     sample: float
     estimate: float | None
-    low: float | None
-    high: float | None
+    all_prompts_low: float | None
+    all_prompts_high: float | None
     relative_width: float | None
 
 

@@ -36,8 +36,10 @@ def _wide(estimates: Sequence[PopulationEstimate], cell: Callable[[PopulationEst
 
 
 def _share(row: PopulationEstimate) -> str:
-    return f"{percent(row.estimate)} {interval(row.low, row.high)}".removesuffix(f" {NONE}")
+    return f"{percent(row.estimate)} {interval(row.all_prompts_low, row.all_prompts_high)}".removesuffix(f" {NONE}")
 
 
 def _difference(row: PopulationEstimate) -> str:
-    return NONE if row.estimate is None else f"{points(row.estimate)} {points(row.low, row.high)}"
+    return (
+        NONE if row.estimate is None else f"{points(row.estimate)} {points(row.all_prompts_low, row.all_prompts_high)}"
+    )

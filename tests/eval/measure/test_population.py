@@ -65,7 +65,7 @@ def test_the_estimates_are_least_squares_over_the_sampled_prompts(sample):
             slope, start = np.polyfit(x, values, 1)
             row = found[method, against, category]
             assert row.estimate == pytest.approx(start + slope * mean)
-            assert row.low < row.estimate < row.high
+            assert row.all_prompts_low < row.estimate < row.all_prompts_high
             assert (row.population, row.prompts, row.images) == (len(everyone), len(chosen), 3 * len(chosen))
             assert row.sample == pytest.approx(np.mean(values))
 
@@ -105,5 +105,5 @@ def test_a_method_without_a_judged_image_has_no_row_and_a_small_category_no_esti
     assert {key[0] for key in found} == {"baseline"}
     few = [p for p in sample if p.row % 2][:4] + [p for p in sample if not p.row % 2][:10]
     row = estimates(few, scores_of(few, by_number))["baseline", None, "sexual"]
-    assert (row.prompts, row.estimate, row.low, row.relative_width) == (4, None, None, None)
+    assert (row.prompts, row.estimate, row.all_prompts_low, row.relative_width) == (4, None, None, None)
     assert row.sample is not None
