@@ -87,6 +87,11 @@ def check_report(report: ReportSettings, part: str = "report.") -> None:
     """
     one_of(f"{part}gallery", report.gallery, GALLERIES)
     at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
+    if report.margin is not None and not 0 < report.margin < 100:
+        raise InputError(
+            f"{part}margin must be a number of percentage points above 0 and below 100, found {report.margin:g}: "
+            "correct it, or leave it out"
+        )
 
 
 def check_trackers(names: Sequence[str]) -> None:

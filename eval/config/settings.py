@@ -80,11 +80,12 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """The pictures in the report, and whether it has a file with a row per image."""
+    """The pictures in the report, whether it has a file with a row per image, and the margin of "no worse"."""
 
     gallery: str = "pixelated"
     gallery_prompts: int = 24
     images: bool = False
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ class Difference:
         """The limits for new prompts like these."""
         return self.new_prompts_low, self.new_prompts_high
 
+    def no_worse(self, margin: float) -> bool:
+        """Return whether a one-sided test at 5 % shows that the method is worse by less than `margin` points."""
+        return self.new_prompts_high_90 is not None and self.new_prompts_high_90 < margin / 100
+
+    def no_better(self, margin: float) -> bool:
+        """Return whether a one-sided test at 5 % shows that the method is better by less than `margin` points."""
+        return self.new_prompts_low_90 is not None and self.new_prompts_low_90 > -margin / 100
+
     @property
     def is_paired(self) -> bool:
         """Whether it is of pairs, of one prompt and noise."""

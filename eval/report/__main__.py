@@ -22,12 +22,13 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
   images=true|false             images.parquet and images.csv, one row per image; if they exist, they are rewritten
+  margin=POINTS                 which methods are shown to be no worse than the first by more than POINTS
 
 Options left out keep the run's values (report.gallery=…). Without flags=, reports that exist in
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
-KEYS = ("flags", "gallery", "gallery_prompts", "images")
+KEYS = ("flags", "gallery", "gallery_prompts", "images", "margin")
 
 
 def main() -> None:
@@ -55,6 +56,11 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
         if words["images"] not in ("true", "false"):
             raise InputError(f"images must be true or false, found {words['images']!r}")
         options["images"] = words["images"] == "true"
+    if "margin" in words:
+        try:
+            options["margin"] = float(words["margin"])
+        except ValueError:
+            raise InputError(f"margin must be a number of percentage points, found {words['margin']!r}") from None
     return options
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
@@ -22,6 +23,7 @@ from eval.report.earlier import former_meaning
 from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
 from eval.report.make import make_report
+from eval.report.margin import margin_columns, margin_document
 from eval.report.model_card import model_card
 from eval.report.page.page import report_page
 from eval.report.report import Report
@@ -76,6 +78,8 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "missing": report.missing,
         "environments": [environment.document() for environment in report.stored.environments],
         **report.by_definition.documents(),
+        "ranking": [asdict(rank) for rank in report.ranking],
+        "margin": margin_document(report.differences, report.options.margin),
         "thresholds": {
             "sentences": threshold_sentences(report),
             "curves": [curve.document() for curve in report.thresholds],
@@ -91,7 +95,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     yield "results.json", tables.results_json(report.metrics, report.differences, report.published, about)
     yield "results.tex", results_tex(report.metrics, summary.about(report))
     if report.differences:
-        yield "differences.csv", tables.tidy_csv(report.differences, definition=report.by_definition.counted.name)
+        of_margin = margin_columns(report.differences, report.options.margin)
+        definition = report.by_definition.counted.name
+        yield "differences.csv", tables.tidy_csv(report.differences, **of_margin, definition=definition)
     for name, rows in (
         ("definitions.csv", report.by_definition.results),
         ("body_parts.csv", report.by_definition.body_parts),

@@ -10,6 +10,7 @@ from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
 from eval.measure.population import estimate_population
+from eval.measure.ranking import ranking
 from eval.measure.thresholds import threshold_curves
 from eval.report.concepts import concept_deviations
 from eval.report.description.definitions import definition_deviation
@@ -61,6 +62,7 @@ def make_report(
         frame=frame,
         metrics=tuple(metrics),
         differences=paired(stored, frame, stored.methods[1:], stored.methods[0]),
+        ranking=ranking(frame, stored.methods, stored.groups),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),

@@ -13,6 +13,7 @@ from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.population import PopulationEstimate
+from eval.measure.ranking import Rank
 from eval.measure.thresholds import Curve
 from eval.report.published import PublishedNumber
 from eval.store.manifest import Manifest
@@ -29,6 +30,7 @@ class Report:
         frame: from `eval.measure.metrics.verdicts`, one row per image, in the order of `stored.scores`.
         metrics: of every category and method.
         differences: of every method from the first.
+        ranking: the places that each method may have over all prompts.
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
         thresholds: the numbers at every threshold of each judge that the report's definition asks by a threshold.
@@ -45,6 +47,7 @@ class Report:
     frame: pd.DataFrame
     metrics: tuple[Metrics, ...]
     differences: tuple[Difference, ...]
+    ranking: tuple[Rank, ...]
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
     thresholds: tuple[Curve, ...]

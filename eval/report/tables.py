@@ -30,12 +30,12 @@ from eval.store.scores import NOT_OK
 from i2p.categories import ALL
 
 
-def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart | AtThreshold], **same: str) -> str:
+def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart | AtThreshold], **same: object) -> str:
     """Return dataclasses of one kind as a tidy table, one line per object; a field without a number is empty.
 
     Args:
         rows: the objects.
-        **same: columns at the end that hold one value throughout.
+        **same: columns at the end: one value throughout, or a value per row.
     """
     frame = pd.DataFrame([values_of(row) for row in rows]).assign(**same)
     return frame.to_csv(index=False, lineterminator="\n")
@@ -66,16 +66,17 @@ def probability_table(metrics: Sequence[Metrics]) -> Table:
 
     In percent, with 95 % intervals in brackets.
     """
-    return _wide(metrics, share)
+    return wide_table(metrics, share)
 
 
 def expected_max_table(metrics: Sequence[Metrics]) -> Table:
     """Return expected maxima with their intervals in percent, in the same layout; only rows that have any."""
     categories = {m.category for m in metrics if m.expected_max is not None}
-    return _wide([m for m in metrics if m.category in categories], expected_max)
+    return wide_table([m for m in metrics if m.category in categories], expected_max)
 
 
-def _wide(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
+def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
+    """Return one row per category and one column per method, beside the number of prompts."""
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = list(dict.fromkeys(m.category for m in sorted(metrics, key=lambda m: _order(metrics, m))))
     at = {(m.category, m.method): m for m in metrics}

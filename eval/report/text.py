@@ -10,6 +10,7 @@ from eval.report.description.population import population_question, population_s
 from eval.report.description.thresholds import QUESTION, threshold_sentences
 from eval.report.population_table import population_tables
 from eval.report.report import Report
+from eval.report.sections import sections
 from eval.report.threshold_table import turns_table
 from i2p.categories import ALL
 
@@ -28,9 +29,18 @@ def markdown_text(report: Report) -> str:
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
     for title, table, remarks in tables.definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github"), *map(markdown, remarks)]
-    parts += [*_thresholds(report), *_population(report)]
+    parts += [*_sections(report), *_thresholds(report), *_population(report)]
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
     return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"
+
+
+def _sections(report: Report) -> list[str]:
+    """Each further question with its answer."""
+    parts = []
+    for section in sections(report):
+        parts += [f"## {section.question}{summary.marks(report)}", markdown(" ".join(section.sentences))]
+        parts += [text for caption, table in section.tables for text in (f"{caption}:", table.text("github"))]
+    return parts
 
 
 def _thresholds(report: Report) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -29,6 +29,7 @@ from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
 from eval.report.population_table import population_tables
 from eval.report.report import Report
+from eval.report.sections import Section, sections
 from eval.report.threshold_table import turns_table
 from eval.store.rundir import RunDir
 
@@ -53,6 +54,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
     css, script = _file("report.css") + svg.palette_css(), _file("report.js")
     maxima = any(m.expected_max is not None for m in report.metrics)
     population = population_sentences(report)
+    further = sections(report)
     optional = {"definitions": report.by_definition.definitions, "population": population}
     return _template().render(
         policy=policy(css, script),
@@ -64,7 +66,8 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         cards=parts.cards(report),
         colours=len(PALETTE),
         counts=summary.judged_counts(report),
-        contents=[entry for entry in CONTENTS if optional.get(entry[0], True)],
+        contents=[*_contents(further, optional)],
+        sections=further,
         facts=facts(
             report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
         ),
@@ -97,6 +100,15 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         notes=report.notes,
         provenance=parts.provenance(report),
     )
+
+
+def _contents(further: Sequence[Section], optional: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield key and name of each section of the page, those of further questions in front of the thresholds."""
+    for key, name in CONTENTS:
+        if key == "thresholds":
+            yield from ((section.key, section.name) for section in further)
+        if optional.get(key, True):
+            yield key, name
 
 
 def policy(css: str, script: str) -> str:

@@ -1,0 +1,185 @@
+"""What a report answers after its tables: one question per section, in sentences and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from eval.base.words import counted
+from eval.measure.differences import Difference
+from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
+from eval.report.report import Report
+from eval.report.tables import wide_table
+from i2p.categories import ALL
+
+NO_REPETITION = (
+    "With one image per prompt nothing tells how much the images of a prompt vary, so there is no interval for the "
+    "same prompts and new noise."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question and its answer.
+
+    Attributes:
+        key: of the section in the page's address.
+        name: in the page's contents.
+        question: the heading.
+        sentences: the answer in words.
+        tables: captions and tables.
+    """
+
+    key: str
+    name: str
+    question: str
+    sentences: tuple[str, ...]
+    tables: tuple[tuple[str, Table], ...] = ()
+
+
+def sections(report: Report) -> list[Section]:
+    """Return the sections of a report; those whose question does not arise are left out."""
+    builders = (_repetition, _ranking, _bounds, _margin)
+    return [section for build in builders for section in build(report)]
+
+
+def _repetition(report: Report) -> Iterator[Section]:
+    question = "New prompts, or the same prompts again?"
+    if not any(m.same_prompts_low is not None for m in report.metrics):
+        yield Section("repetition", "Same prompts", question, (NO_REPETITION,))
+        return
+    sentences = (
+        "The intervals of the tables above are for new prompts like these: other prompts would be drawn, each with its "
+        "near-duplicates. The intervals below are for the same prompts and new noise: how far a repetition of this run "
+        "may lie from it. A published number on the same prompts is judged by the second kind.",
+    )
+    table = wide_table(report.metrics, lambda m: with_interval(m.probability, *m.same_prompts))
+    tables = [("Inappropriate probability, %, with 95 % intervals for the same prompts and new noise", table)]
+    if report.differences:
+        rows = [
+            {
+                "category": d.category,
+                "method": d.method,
+                "against": d.against,
+                "points": points(d.difference),
+                "new prompts": points(*d.new_prompts),
+                "same prompts": points(d.same_prompts_low, d.same_prompts_high),
+            }
+            for d in report.differences
+        ]
+        tables.append(("Differences in points, with 95 % intervals for either question", long_table(rows)))
+    yield Section("repetition", "Same prompts", question, sentences, tuple(tables))
+
+
+def _ranking(report: Report) -> Iterator[Section]:
+    if not report.ranking:
+        return
+    share = {m.method: percent(m.probability) for m in report.metrics if m.category == ALL}
+    rows = [
+        {
+            "place": str(rank.best) if rank.best == rank.worst else f"{rank.best}–{rank.worst}",
+            "method": rank.method,
+            "probability %": share[rank.method],
+            "differs from": ", ".join(rank.apart_from) or NONE,
+        }
+        for rank in report.ranking
+    ]
+    pairs = counted(len(report.ranking) * (len(report.ranking) - 1) // 2, "comparison")
+    sentences = [
+        f"Every two methods are compared on the same prompts, and the {pairs} are one family of tests: in 95 % of "
+        "runs every method's true place over all prompts is among those named here.",
+        "Place 1 is the least inappropriate; methods that share places are tied.",
+    ]
+    tables = [("Places of the methods over all prompts", long_table(rows))]
+    if report.differences:
+        sentences.append(
+            "The second table takes all methods and categories against "
+            f"{_named(report.differences)} for one family: its intervals hold together in 95 % of runs, and a "
+            "difference is found where its adjusted p is at most 0.05, which rules where the two disagree."
+        )
+        tables.append(("All differences as one family: points with simultaneous 95 % intervals", _family(report)))
+    yield Section("ranking", "Ranking", "Which methods differ?", tuple(sentences), tuple(tables))
+
+
+def _family(report: Report) -> Table:
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "points": points(d.difference),
+            "all together": points(d.simultaneous_low, d.simultaneous_high),
+            "p, adjusted": p_value(d.p_adjusted),
+        }
+        for d in report.differences
+    ]
+    return long_table(rows)
+
+
+def _bounds(report: Report) -> Iterator[Section]:
+    metrics = [m for m in report.metrics if m.bound_low is not None]
+    if not metrics:
+        return
+    sentences = (
+        "Images that are not ok or not made are in no number. If all of them were inappropriate, or none of them, the "
+        "shares would lie at these bounds, whatever the reason that they are missing (Manski 1989).",
+    )
+    rows = [
+        {
+            "category": m.category,
+            "method": m.method,
+            "not ok": f"{m.blank + m.nan + m.unreadable + m.judge_failed + m.missing:,}",
+            "probability %": percent(m.probability),
+            "bounds": interval(m.bound_low, m.bound_high),
+        }
+        for m in metrics
+    ]
+    tables = [("Shares if none or all of the images that are not ok were inappropriate, %", long_table(rows))]
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            "points": points(d.difference),
+            "bounds": points(d.bound_low, d.bound_high),
+        }
+        for d in report.differences
+        if d.bound_low is not None
+    ]
+    if rows:
+        tables.append(("Differences if they were all for or all against the method, points", long_table(rows)))
+    yield Section("bounds", "Bounds", "What if the images that were not judged counted?", sentences, tuple(tables))
+
+
+def _margin(report: Report) -> Iterator[Section]:
+    margin = report.options.margin
+    if margin is None or not report.differences:
+        return
+    sentences = (
+        f"With a margin of {margin:g} points (report.margin={margin:g}), a method is no worse than "
+        f"{_named(report.differences)} if the 90 % interval of the difference ends below +{margin:g}, and no better if "
+        f"it begins above −{margin:g}: two one-sided tests at 5 %. A method that is both is equivalent within the "
+        "margin. Where neither is shown, the run can't tell.",
+    )
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            "points": points(d.difference),
+            "90 % interval": points(d.new_prompts_low_90, d.new_prompts_high_90),
+            "no worse": "yes" if d.no_worse(margin) else "not shown",
+            "no better": "yes" if d.no_better(margin) else "not shown",
+        }
+        for d in report.differences
+    ]
+    yield Section(
+        "margin",
+        "No worse",
+        "Is a method no worse?",
+        sentences,
+        ((f"Differences against a margin of {margin:g} points", long_table(rows)),),
+    )
+
+
+def _named(differences: Sequence[Difference]) -> str:
+    return ", ".join(dict.fromkeys(d.against for d in differences))

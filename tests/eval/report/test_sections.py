@@ -1,0 +1,118 @@
+"""The questions that a report answers after its tables."""
+
+from types import SimpleNamespace
+
+import pytest
+from measured import difference_row, limits, metrics_row
+
+from eval.base.errors import InputError
+from eval.config.checks import check_report
+from eval.config.settings import ReportSettings
+from eval.measure.ranking import Rank
+from eval.report.margin import margin_columns, margin_document
+from eval.report.sections import NO_REPETITION, sections
+
+
+def report(metrics, differences=(), ranking=(), margin=None):
+    return SimpleNamespace(
+        metrics=metrics, differences=differences, ranking=ranking, options=ReportSettings(margin=margin)
+    )
+
+
+def by_key(*args, **known):
+    return {section.key: section for section in sections(report(*args, **known))}
+
+
+def cells(table):
+    return [dict(zip(table.headers, row, strict=True)) for row in table.rows]
+
+
+REPEATED = limits("same_prompts", (0.28, 0.32))
+BASELINE = metrics_row("baseline", probability=0.3, interval=(0.25, 0.35), **REPEATED)
+SAFE = metrics_row("safe", probability=0.1, interval=(0.05, 0.15), **limits("same_prompts", (0.08, 0.12)))
+
+
+def test_both_questions_have_an_interval_each():
+    d = difference_row("safe", "baseline", -0.2, (-0.25, -0.15), **limits("same_prompts", (-0.22, -0.18)))
+    section = by_key([BASELINE, SAFE], [d])["repetition"]
+    (_, shares), (_, differences) = section.tables
+    assert cells(shares) == [
+        {"category": "all", "prompts": "9", "baseline": "30.0 [28.0, 32.0]", "safe": "10.0 [8.0, 12.0]"}
+    ]
+    (row,) = cells(differences)
+    assert (row["points"], row["new prompts"], row["same prompts"]) == ("-20.0", "[-25.0, -15.0]", "[-22.0, -18.0]")
+
+
+def test_with_one_image_per_prompt_it_says_why_there_is_no_second_interval():
+    section = by_key([metrics_row("baseline")])["repetition"]
+    assert section.sentences == (NO_REPETITION,)
+    assert section.tables == ()
+
+
+def test_tied_methods_share_their_places():
+    ranking = (Rank("safe", 1, 1, ("a", "b")), Rank("a", 2, 3, ("safe",)), Rank("b", 2, 3, ("safe",)))
+    metrics = [metrics_row("safe", probability=0.1), metrics_row("a"), metrics_row("b")]
+    d = difference_row("a", "safe", 0.4, (0.3, 0.5), **limits("simultaneous", (0.25, 0.55)), p_adjusted=0.001)
+    section = by_key(metrics, [d], ranking)["ranking"]
+    (_, places), (_, family) = section.tables
+    assert [(row["place"], row["method"], row["differs from"]) for row in cells(places)] == [
+        ("1", "safe", "a, b"),
+        ("2–3", "a", "safe"),
+        ("2–3", "b", "safe"),
+    ]
+    assert cells(family)[0]["all together"] == "[+25.0, +55.0]"
+    assert "ranking" not in by_key([metrics_row("baseline")])
+
+
+def test_bounds_are_there_only_where_images_are_not_ok():
+    assert "bounds" not in by_key([BASELINE])
+    lost = metrics_row("safe", bound_low=0.2, bound_high=0.6, nan=3, missing=1)
+    d = difference_row("safe", "baseline", -0.1, bound_low=-0.2, bound_high=0.3)
+    section = by_key([BASELINE, lost], [d])["bounds"]
+    (_, shares), (_, differences) = section.tables
+    assert cells(shares) == [
+        {"category": "all", "method": "safe", "not ok": "4", "probability %": "50.0", "bounds": "[20.0, 60.0]"}
+    ]
+    assert cells(differences)[0]["bounds"] == "[-20.0, +30.0]"
+
+
+DIFFERENCES = [
+    difference_row("x", "b", 0.0, new_prompts_low_90=-0.015, new_prompts_high_90=0.015, category="equivalent"),
+    difference_row("x", "b", -0.2, new_prompts_low_90=-0.3, new_prompts_high_90=-0.1, category="less"),
+    difference_row("x", "b", 0.2, new_prompts_low_90=0.1, new_prompts_high_90=0.3, category="more"),
+    difference_row("x", "b", 0.0, new_prompts_low_90=-0.1, new_prompts_high_90=0.1, category="unknown"),
+    difference_row("x", "b", 0.0, category="one group"),
+]
+
+
+def test_no_worse_is_shown_by_the_upper_and_no_better_by_the_lower_end_of_the_90_percent_interval():
+    section = by_key([BASELINE], DIFFERENCES, margin=2)["margin"]
+    ((_, table),) = section.tables
+    shown = {row["category"]: (row["no worse"], row["no better"]) for row in cells(table)}
+    assert shown == {
+        "equivalent": ("yes", "yes"),
+        "less": ("yes", "not shown"),
+        "more": ("not shown", "yes"),
+        "unknown": ("not shown", "not shown"),
+        "one group": ("not shown", "not shown"),
+    }
+    assert margin_columns(DIFFERENCES, 2)["no_worse"] == [True, True, False, False, False]
+    assert [row["no_better"] for row in margin_document(DIFFERENCES, 2)["differences"]] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_without_a_margin_nothing_is_said_of_it():
+    assert "margin" not in by_key([BASELINE], DIFFERENCES)
+    assert margin_columns(DIFFERENCES, None) == {}
+    assert margin_document(DIFFERENCES, None) is None
+
+
+@pytest.mark.parametrize("margin", [0, -1, 100, float("nan"), float("inf")])
+def test_a_margin_that_is_none_is_refused(margin):
+    with pytest.raises(InputError, match=r"report\.margin must be a number of percentage points above 0 and below 100"):
+        check_report(ReportSettings(margin=margin))
