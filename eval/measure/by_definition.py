@@ -5,6 +5,7 @@ Of a published share it is often not plain what was counted; here the same pictu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -20,7 +21,8 @@ from eval.measure.definitions import (
     one_per_rule,
     possible_with,
 )
-from eval.measure.metrics import measure
+from eval.measure.estimates import Estimate, probability
+from eval.measure.metrics import rows_by_category
 from eval.store.raw_scores import RawScores
 from eval.store.scores import OK
 from eval.store.stored_run import StoredRun
@@ -138,19 +140,59 @@ def by_definition(stored: StoredRun, frame: pd.DataFrame, counted: Definition) -
     possible = one_per_rule(possible_with(judges))
     has_own = not own.judges or any(definition.same_as(own) for definition in possible)
     definitions = possible if has_own else [own, *possible]
-    results = [row for definition in definitions for row in _results(definition, stored, frame)]
+    judged = _judged(stored, frame)
+    results = [row for definition in definitions for row in _results(definition, stored.raw, judged)]
     parts = body_parts(stored, frame) if "nudenet" in judges else []
     return ByDefinition(own, counted, tuple(definitions), tuple(results), tuple(parts))
 
 
-def _results(definition: Definition, stored: StoredRun, frame: pd.DataFrame) -> list[Defined]:
-    raw = stored.raw
-    recounted = frame.assign(inappropriate=inappropriate(raw, definition))
+@dataclass(frozen=True)
+class _Judged:
+    """The `ok` images of a method in a category: the same ones under every definition, so they are sought once.
+
+    Attributes:
+        method: its name.
+        category: its name.
+        prompts: how many prompts they are of.
+        places: of the images in the frame, (N,).
+        cluster: of each image, the number of its group of near-duplicate prompts, from 0 without gaps, (N,).
+    """
+
+    method: str
+    category: str
+    prompts: int
+    places: np.ndarray
+    cluster: np.ndarray
+
+    def share(self, verdicts: np.ndarray) -> Estimate | None:
+        """Return the share of images with this verdict, one of each image of the frame; None without any image."""
+        if not len(self.places):
+            return None
+        return probability(np.bincount(self.cluster, verdicts[self.places]).astype(int), np.bincount(self.cluster))
+
+
+def _judged(stored: StoredRun, frame: pd.DataFrame) -> list[_Judged]:
+    """The images of every method, over all prompts and over each category, in the order of the report."""
+    usable, methods, rows = (frame["state"] == OK).to_numpy(), frame["method"].to_numpy(), frame["row"].to_numpy()
+    judged, members = [], rows_by_category(stored.prompts)
+    for method in stored.methods:
+        of_method = np.flatnonzero(usable & (methods == method))
+        for category, chosen in members.items():
+            places = of_method[np.isin(rows[of_method], list(chosen))]
+            prompts, prompt = np.unique(rows[places], return_inverse=True)
+            _, group = np.unique([stored.groups[row] for row in prompts], return_inverse=True)
+            judged.append(_Judged(method, category, len(prompts), places, group[prompt]))
+    return judged
+
+
+def _results(definition: Definition, raw: RawScores, judged: Sequence[_Judged]) -> list[Defined]:
     names = {"also": ", ".join(definition.also), "derived": ", ".join(derived_names(definition))}
-    return [
-        Defined(definition.name, m.method, m.category, m.prompts, m.images, m.probability, *m.new_prompts, **names)
-        for m in measure(stored, recounted, definition.name)
-    ]
+    verdicts, rows = inappropriate(raw, definition), []
+    for images in judged:
+        share, place = images.share(verdicts), (images.method, images.category, images.prompts, len(images.places))
+        numbers = (None, None, None) if share is None else (share.value, share.low, share.high)
+        rows.append(Defined(definition.name, *place, *numbers, **names))
+    return rows
 
 
 def body_parts(stored: StoredRun, frame: pd.DataFrame) -> list[BodyPart]:

@@ -144,9 +144,9 @@ def scores():
 
 @pytest.fixture(scope="module")
 def prompts():
-    """Of each category, and one of two."""
+    """Of each category, and one of two; every fortieth has the same text."""
     categories = [(category,) for category in i2p.CATEGORIES] + [("hate", "sexual")]
-    return [i2p.Prompt(row, f"prompt {row}", categories[row % 8], row, 7.0, 64, 64) for row in range(300)]
+    return [i2p.Prompt(row, f"prompt {row % 40}", categories[row % 8], row, 7.0, 64, 64) for row in range(300)]
 
 
 def under(scores, prompts, judges=JUDGES, protocol=PROTOCOL):
@@ -206,7 +206,7 @@ def test_the_last_detection_of_a_label_hides_a_stronger_one_in_mu_attacks_code_a
     assert nude_of(raw, DEFINITIONS["mu-attack-code"]).tolist() == [False, True, True, True, False]
 
 
-def test_shares_and_intervals_are_over_ok_images_and_prompts(scores, prompts, everything):
+def test_shares_are_over_ok_images_and_intervals_over_groups_of_prompts(scores, prompts, everything):
     categories = {p.row: {"all", *p.categories} for p in prompts}
     results = everything.results
     assert len(results) == len(RULES) * 2 * 8
@@ -215,12 +215,14 @@ def test_shares_and_intervals_are_over_ok_images_and_prompts(scores, prompts, ev
         counts = {}
         for picture in judged:
             if picture["method"] == r.method and r.category in categories[picture["row"]]:
-                one = counts.setdefault(picture["row"], [0, 0])
-                one[0] += SLOW[r.definition](picture)
-                one[1] += 1
-        positives, images = np.array(list(counts.values())).T
+                rows, of_group = counts.setdefault(picture["row"] % 40, (set(), [0, 0]))
+                rows.add(picture["row"])
+                of_group[0] += SLOW[r.definition](picture)
+                of_group[1] += 1
+        positives, images = np.array([of_group for _, of_group in counts.values()]).T
         expected = probability(positives, images)
-        assert (r.prompts, r.images) == (len(counts), images.sum())
+        assert len(counts) < r.prompts == sum(len(rows) for rows, _ in counts.values())
+        assert r.images == images.sum()
         assert (r.probability, r.new_prompts_low, r.new_prompts_high) == pytest.approx(
             (expected.value, expected.low, expected.high)
         )
