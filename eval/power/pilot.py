@@ -12,8 +12,8 @@ import sld
 from eval.base.command import expanded
 from eval.base.errors import InputError
 from eval.base.words import counted
-from eval.measure.differences import pair_up
 from eval.measure.metrics import per_row, verdicts
+from eval.measure.pairs import Side, pair_up
 from eval.power.listing import Listing, chosen_prompts, group_numbers, in_groups, read_list, rows_of_parts
 from eval.power.options import Options
 from eval.power.sources import DEFAULT_STEPS, Contrast, Part, Source, notes_on, plannable
@@ -96,8 +96,9 @@ class _Pilot:
 
     def _contrast(self, category: str, images: Mapping[str, pd.DataFrame], method: str) -> Contrast | None:
         """The paired difference from the first method, None where the pilot does not show how much it varies."""
-        against = self.stored.methods[0]
-        pairs = pair_up(method, images[method], against, images[against]).counts
+        first, second = (Side(name, images[name], self.stored) for name in (method, self.stored.methods[0]))
+        pairs = pair_up(first, second).counts
+        pairs = pairs[pairs["images"] > 0]
         won, lost, paired = (pairs[name].to_numpy(float) for name in ("won", "lost", "images"))
         if not plannable((won + lost) / paired) or not plannable((1 + (won - lost) / paired) / 2):
             return None
