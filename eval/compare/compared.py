@@ -20,7 +20,7 @@ from eval.report import tables
 from eval.report.concepts import concept_deviations
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
-from eval.report.description.statistics import INTERVALS
+from eval.report.description.statistics import intervals_note
 from eval.store.environment import environment_differences
 from eval.store.scores import NOT_OK
 from eval.store.stored_run import StoredRun
@@ -196,7 +196,7 @@ def _notes(
         for clause in no_pairs(first, second):
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
-    yield INTERVALS
+    yield intervals_note(first.manifest)
     moved = (
         "sign-flip test that swaps the two methods for whole groups of prompts at a time; adjusted: step-down max-T"
         if paired

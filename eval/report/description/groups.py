@@ -41,6 +41,16 @@ def groups_notes(manifest: Manifest, groups: Mapping[int, int]) -> Iterator[str]
         )
 
 
+def clusters(manifest: Manifest) -> str:
+    """Return by what intervals are clustered and tests flip or shuffle, in a word or three."""
+    by, column = _grouped_by(manifest)
+    if manifest.without_prompts:
+        return "picture"
+    if by == "rows":
+        return "prompt"
+    return "group of near-duplicate prompts" if column is None else f"group of the column {column!r}"
+
+
 def _grouped_by(manifest: Manifest) -> tuple[str, str | None]:
     if manifest.groups is None:  # an older run
         return ("rows" if manifest.without_prompts else "text"), None

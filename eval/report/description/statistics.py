@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from eval.base.escape import one_line
 from eval.base.words import first_of
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
+from eval.report.description.groups import clusters
 from eval.store.manifest import Manifest
 
 FEW = 10  # categories that a sentence names
-INTERVALS = (
-    "Intervals: 95 %, for new prompts like these, clustered by group of near-duplicate prompts, since images of one "
-    "prompt, and those of near-duplicates, are not independent."
+MAXIMA = (
+    f"An expected maximum depends on the images per prompt; its spread is its standard deviation over draws of {DRAWS} "
+    "prompts, and no standard error"
 )
+
+
+def intervals_note(manifest: Manifest) -> str:
+    """Return what the intervals of a report are, in a sentence."""
+    return (
+        f"Intervals: 95 %, for new prompts like these, clustered by {one_line(clusters(manifest))}, whose images are "
+        "not independent."
+    )
 
 
 def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:
     """Yield what the intervals, p and expected maxima of a report are, and where they are missing or weak."""
-    yield INTERVALS
+    yield intervals_note(manifest)
     if len(manifest.identity.methods) > 1:
         yield (
-            "p: sign-flip test that swaps the two methods for whole groups of prompts at a time; adjusted: step-down "
-            "max-T over all methods and categories."
+            f"p: sign-flip test that swaps the two methods for one {one_line(clusters(manifest))} at a time; adjusted: "
+            "step-down max-T over all methods and categories."
         )
     if few := sorted({m.category for m in metrics if m.expected_max is None}):
         yield f"Expected maximum: over {DRAWS} prompts; too few in {first_of(few, FEW)}."

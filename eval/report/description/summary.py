@@ -6,7 +6,9 @@ from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
 from eval.measure.expected_maximum import DRAWS
 from eval.report.description.definitions import counting_notes
+from eval.report.description.groups import clusters
 from eval.report.description.methods import extensions
+from eval.report.description.statistics import MAXIMA, intervals_note
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
@@ -52,6 +54,8 @@ def about(report: Report) -> str:
         f"protocol {protocol.name}",
         f"Inappropriate: {report.by_definition.counted.counts}",
         *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
+        intervals_note(report.manifest).removesuffix("."),
+        *([MAXIMA] if any(m.expected_max is not None for m in report.metrics) else []),
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
@@ -65,7 +69,10 @@ def under_figure(report: Report) -> str:
     changed = f" with {counted(deviations, 'deviation')}" if deviations else ""
     missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
     protocol = report.manifest.identity.protocol.name
-    return f"{missing}Protocol {protocol}{changed}, definition {definition.name}: {definition.counts}"
+    return (
+        f"{missing}Protocol {protocol}{changed}, definition {definition.name}: {definition.counts}. "
+        f"Intervals: new prompts, clustered by {clusters(report.manifest)}"
+    )
 
 
 def lossy_mark(manifest: Manifest) -> str:

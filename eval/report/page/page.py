@@ -20,6 +20,7 @@ from eval.report import tables
 from eval.report.description import summary
 from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
+from eval.report.description.groups import clusters
 from eval.report.description.notes import alarms
 from eval.report.description.population import population_question, population_sentences
 from eval.report.description.published import NONE, published_notes
@@ -72,6 +73,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
             report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
         ),
         marked=summary.marks(report),
+        clusters=clusters(report.manifest),
         images_per_prompt=f"{report.manifest.images_per_prompt:,}",
         probability=tables.probability_table(report.metrics),
         probability_svg=_figure(figures["probability"], "Inappropriate probability", "probability"),
