@@ -8,6 +8,7 @@ import i2p
 from eval.base.words import counted
 from eval.measure.population import PopulationEstimate, is_sample
 from eval.measure.regression import FEWEST
+from eval.report.format import fixed
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
@@ -97,7 +98,7 @@ def _gain(overall: Sequence[PopulationEstimate], images: int) -> str:
     gains = [1 - row.relative_width for row in overall]
     if max(gains) < GAIN:
         return "Nothing is gained: over all prompts they are as wide as those of the sample alone."
-    least, most = (f"{100 * max(gain, 0.0):.0f}" for gain in (min(gains), max(gains)))
+    least, most = (fixed(100 * max(gain, 0.0), 0) for gain in (min(gains), max(gains)))
     narrower = most if least == most else f"{least} to {most}"
     sentence = f"Over all prompts they are {narrower} % narrower than those of the sample alone."
     return (
