@@ -48,6 +48,8 @@ _LATEX = {
 
 def terminal(text: str) -> str:
     r"""Return the text with all control characters made visible, such as ESC as \x1b; newlines and tabs stay."""
+    if text.isascii() and text.isprintable():  # most texts by far
+        return text
     return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -6,11 +6,12 @@ Of a published share it is often not plain what was counted; here the same pictu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from eval.base.flat import flat
 from eval.measure.definitions import (
     Definition,
     among,
@@ -91,7 +92,7 @@ class ByDefinition:
     def documents(self) -> dict:
         """Return `definition`, `definitions` and `body_parts` as they stand in `results.json`."""
         results = {
-            definition.name: [asdict(r) for r in self.results if r.definition == definition.name]
+            definition.name: [flat(r) for r in self.results if r.definition == definition.name]
             for definition in self.definitions
         }
         definitions = [
@@ -107,7 +108,7 @@ class ByDefinition:
         return {
             "definition": _document(self.counted),
             "definitions": definitions,
-            "body_parts": [asdict(part) for part in self.body_parts],
+            "body_parts": [flat(part) for part in self.body_parts],
         }
 
 

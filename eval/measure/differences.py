@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 import i2p
+from eval.base.flat import flat
 from eval.measure.agreement import agreeing, reaching_zero
 from eval.measure.effects import relative_reduction
 from eval.measure.estimates import Estimate, paired_difference
@@ -100,7 +101,7 @@ class Difference:
     def columns(self) -> dict[str, object]:
         """Return the row's values by the names of their columns, without those that its kind does not have."""
         lacking = UNPAIRED_ONLY if self.is_paired else PAIRED_ONLY
-        return {name: value for name, value in asdict(self).items() if name not in lacking}
+        return {name: value for name, value in flat(self).items() if name not in lacking}
 
     def counts(self) -> dict[str, str]:
         """Return the numbers of prompts and images, as columns of a printed table."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
 from eval.base.files import strict_json
+from eval.base.flat import flat
 from eval.measure.by_definition import BODY_PARTS, BodyPart, ByDefinition, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
@@ -43,7 +43,7 @@ def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart | AtThresh
 
 def values_of(row: object) -> dict:
     """Return a row's values by name, for a file; a zero has no sign."""
-    values = row.columns() if isinstance(row, Difference) else asdict(row)
+    values = row.columns() if isinstance(row, Difference) else flat(row)
     return {name: value + 0.0 if isinstance(value, float) else value for name, value in values.items()}
 
 
