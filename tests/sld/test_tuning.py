@@ -112,7 +112,9 @@ def cache(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         patch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
-        yield folder / "i2p-bench" / "inductor"
+        # Torch would compile six programs to learn which of the CPU's vector instructions the compiler knows.
+        with torch._inductor.config.patch({"cpp.vec_isa_ok": True}):
+            yield folder / "i2p-bench" / "inductor"
 
 
 @needs_compiler
