@@ -1,6 +1,8 @@
 """Shared by the tests of the harness."""
 
+import functools
 import json
+import pickle
 import runpy
 import subprocess
 from pathlib import Path
@@ -9,6 +11,7 @@ import in_process
 import pytest
 
 import sld
+from eval.report import figures
 from i2p import CATEGORIES
 from i2p.demo import trained
 
@@ -34,6 +37,31 @@ def _demo_model_is_loaded_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(vars(sld), "load_model", load_model)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _equal_figures_are_drawn_once(request):
+    """Figures are a third of a small run; outside their own tests, commands called here share those that are equal."""
+
+    def shared(draw):
+        drawn = functools.lru_cache(20)(lambda pickled: draw(*pickle.loads(pickled)))
+
+        def draw_once(*arguments):
+            try:
+                pickled = pickle.dumps(arguments)
+            except (AttributeError, TypeError, pickle.PicklingError):  # a definition of a test's own judge
+                return draw(*arguments)
+            return drawn(pickled)
+
+        return draw_once
+
+    if Path(__file__).with_name("report") in request.path.parents:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("probability_figure", "forest_figure", "threshold_figure"):
+            patch.setattr(figures, name, shared(getattr(figures, name)))
         yield
 
 
