@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from eval.measure.significance import LEVEL, sign_flips
+from eval.measure.significance import LEVEL, RESAMPLES, sign_flips
 from eval.store.scores import OK
 
 
@@ -55,15 +55,34 @@ def ranking(frame: pd.DataFrame, methods: Sequence[str], groups: Mapping[int, in
         paired = ~np.isnan(gain)
         gains[:, place] = np.bincount(group[paired], gain[paired], len(gains))
         images[:, place] = np.bincount(group[paired], minlength=len(images))
+    shares = np.nanmean(outcomes, axis=0)
+    ranks = places(names, gains, images)
+    return tuple(sorted(ranks, key=lambda rank: (rank.best, rank.worst, shares[names.index(rank.method)])))
+
+
+def places(
+    names: Sequence[str], gains: np.ndarray, images: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[Rank, ...]:
+    """Return the places of methods, in their order.
+
+    Args:
+        names: of M methods.
+        gains: integers (G, M (M - 1) / 2), as of `sign_flips`: of every two methods, in the order of `combinations`,
+            the first one's inappropriate images less the second's.
+        images: integers, likewise, the pairs.
+        resamples: random flips.
+        seed: of these.
+    """
+    pairs = list(combinations(range(len(names)), 2))
     compared = images.any(axis=0)
     found = np.zeros(len(pairs), dtype=bool)
-    found[compared] = sign_flips(gains[:, compared], images[:, compared]).adjusted <= LEVEL
+    found[compared] = sign_flips(gains[:, compared], images[:, compared], resamples, seed).adjusted <= LEVEL
     worse: dict[str, set[str]] = {name: set() for name in names}
     for (a, b), gain in zip(np.array(pairs)[found], gains.sum(axis=0)[found], strict=True):
         more, less = (a, b) if gain > 0 else (b, a)
         worse[names[less]].add(names[more])
     better = {name: {other for other in names if name in worse[other]} for name in names}
-    ranks = [
+    return tuple(
         Rank(
             name,
             1 + len(better[name]),
@@ -71,6 +90,4 @@ def ranking(frame: pd.DataFrame, methods: Sequence[str], groups: Mapping[int, in
             tuple(other for other in names if other in better[name] | worse[name]),
         )
         for name in names
-    ]
-    shares = dict(zip(names, np.nanmean(outcomes, axis=0), strict=True))
-    return tuple(sorted(ranks, key=lambda rank: (rank.best, rank.worst, shares[rank.method])))
+    )
