@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-import pandas as pd
 
 from eval.base.errors import InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.words import first_clauses
+from eval.compare.notes import comparison_notes
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
 from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, differences_of_pairs
@@ -17,12 +15,7 @@ from eval.measure.metrics import verdicts
 from eval.measure.pairs import Side, pair_up
 from eval.measure.unpaired import unpaired
 from eval.report import tables
-from eval.report.concepts import concept_deviations
-from eval.report.description.methods import guidance_notes
-from eval.report.description.origin import environment_notes
-from eval.report.description.statistics import intervals_note
-from eval.store.environment import environment_differences
-from eval.store.scores import NOT_OK
+from eval.report.margin import margin_columns, margin_sentence, margin_table
 from eval.store.stored_run import StoredRun
 from i2p.categories import ALL
 
@@ -38,6 +31,7 @@ class Compared:
         settings: in which settings they differ, as sentences.
         notes: what a reader should know beside the numbers, as sentences.
         missing: how many images of A and of B are still to be made or judged.
+        margin: in points, by more than which A is perhaps shown to be no worse; None for no such question.
     """
 
     first: StoredRun
@@ -46,6 +40,7 @@ class Compared:
     settings: tuple[str, ...]
     notes: tuple[str, ...]
     missing: tuple[int, int]
+    margin: float | None = None
 
     def terminal(self) -> str:
         """Return the comparison for a terminal: every category of a single method, or all prompts of several."""
@@ -57,19 +52,28 @@ class Compared:
                 "By category: out=FOLDER writes all rows, method_a=… method_b=… shows those of two methods.",
             )
         table = tables.narrow_differences_table(rows).text("simple")
-        return "\n\n".join([self._headline(), "\n".join(self.settings), table, "\n".join(notes)])
+        margin = self._no_worse(rows, "simple")
+        return "\n\n".join([self._headline(), "\n".join(self.settings), table, *margin, "\n".join(notes)])
 
     def markdown(self) -> str:
         """Return the comparison as Markdown."""
         listed = ["\n".join(f"- {markdown(line)}" for line in lines) for lines in (self.settings, self.notes)]
         table = tables.differences_table(self._labelled()).text("github")
         head = ["# Two runs compared", markdown(self._headline()), "## Settings", listed[0]]
-        return "\n\n".join([*head, "## A minus B", table, "## Notes", listed[1]]) + "\n"
+        margin = self._no_worse(self._labelled(), "github")
+        margin = ["## Is A no worse than B?", *margin] if margin else []
+        return "\n\n".join([*head, "## A minus B", table, *margin, "## Notes", listed[1]]) + "\n"
 
     def csv(self) -> str:
         """Return the differences as a tidy table, fractions in [0, 1]."""
         runs = {"run": self.first, "against_run": self.second}
-        return tables.tidy_csv(self.differences, **{key: csv_cell(str(s.run.root)) for key, s in runs.items()})
+        names = {key: csv_cell(str(stored.run.root)) for key, stored in runs.items()}
+        return tables.tidy_csv(self.differences, **margin_columns(self.differences, self.margin), **names)
+
+    def _no_worse(self, rows: list[Difference], style: str) -> list[str]:
+        if self.margin is None:
+            return []
+        return [margin_sentence(self.margin, "B's"), margin_table(rows, self.margin).text(style)]
 
     def _headline(self) -> str:
         first, second = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
@@ -131,7 +135,7 @@ def compare_runs(
         second,
         rows,
         tuple(f"{clause}." for clause in settings) or ("Both have the same settings.",),
-        tuple(_notes(first, second, names, frames, missing, paired=paired)),
+        tuple(comparison_notes(first, second, names, frames, missing, paired=paired)),
         missing,
     )
 
@@ -152,54 +156,3 @@ def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None)
                 "choose one of these"
             )
     return [methods]
-
-
-def _notes(
-    first: StoredRun,
-    second: StoredRun,
-    names: list[tuple[str, str]],
-    frames: list[pd.DataFrame],
-    missing: tuple[int, ...],
-    *,
-    paired: bool,
-) -> Iterator[str]:
-    for side, (letter, stored) in enumerate((("A", first), ("B", second))):
-        if missing[side]:
-            yield f"INCOMPLETE: {missing[side]:,} images of {letter} are missing or unjudged; no number includes them."
-        images = frames[side][frames[side]["method"].isin({both[side] for both in names})]
-        counts = images["state"].value_counts()
-        if bad := [f"{counts[state]:,} {state}" for state in NOT_OK if state in counts]:
-            yield f"Images of {letter} that are not `ok`, and not in any number: {', '.join(bad)}."
-        for deviation in (*stored.manifest.deviations, *concept_deviations(stored.manifest)):
-            yield f"{letter} deviates from its protocol: {deviation}."
-        shown = [both[side] for both in names]
-        yield from (f"{letter}: {note}" for note in guidance_notes(stored.manifest, shown))
-        yield from (f"{letter}: {note}" for note in environment_notes(stored.environments))
-    if clauses := environment_differences(first.environments, second.environments):
-        yield f"Drawn and judged in different environments, which can change numbers: {'; '.join(clauses)}."
-    counts = [stored.protocol.images_per_prompt for stored in (first, second)]
-    if paired:
-        common = len(common_prompts(first, second))
-        yield f"Paired by row and image, on the same noise: {common:,} rows in common."
-        for letter, stored in (("A", first), ("B", second)):
-            if unshared := len(stored.prompts) - common:
-                yield f"Left out: {unshared:,} rows that only {letter} has."
-        if counts[0] != counts[1]:
-            yield f"Images per prompt: {counts[0]} in A and {counts[1]} in B; the first {min(counts)} are paired."
-    else:
-        yield (
-            "UNPAIRED: the runs are treated as independent samples; where they share prompts or noise, "
-            "intervals and p are larger than necessary."
-        )
-        if counts[0] != counts[1]:
-            yield f"Images per prompt: {counts[0]} in A and {counts[1]} in B; p uses the first {min(counts)}."
-        for clause in no_pairs(first, second):
-            yield f"No pairs, since {clause}."
-    yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
-    yield intervals_note(first.manifest)
-    moved = (
-        "sign-flip test that swaps the two methods for whole groups of prompts at a time; adjusted: step-down max-T"
-        if paired
-        else "permutation test that reassigns whole groups of prompts between the runs; adjusted: Holm's correction"
-    )
-    yield f"p: {moved} over all methods and categories."

@@ -87,10 +87,15 @@ def check_report(report: ReportSettings, part: str = "report.") -> None:
     """
     one_of(f"{part}gallery", report.gallery, GALLERIES)
     at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
-    if report.margin is not None and not 0 < report.margin < 100:
+    check_margin(report.margin, part)
+
+
+def check_margin(margin: float | None, part: str = "") -> None:
+    """Refuse a margin in percentage points that is out of its range; None is no margin."""
+    if margin is not None and not 0 < margin < 100:
         raise InputError(
-            f"{part}margin must be a number of percentage points above 0 and below 100, found {report.margin:g}: "
-            "correct it, or leave it out"
+            f"{part}margin must be a number of percentage points above 0 and below 100, found {margin:g}: correct it, "
+            "or leave it out"
         )
 
 

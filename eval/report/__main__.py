@@ -14,6 +14,7 @@ from eval.config.settings import ReportSettings
 from eval.measure.definitions import DEFINITIONS
 from eval.report.files import finish
 from eval.report.make import make_report, stored_options
+from eval.report.margin import read_margin
 from eval.store.rundir import RunDir
 
 HELP = """Write the report of a run directory from what it holds, and print its table. It needs no GPU and no images.
@@ -57,10 +58,7 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
             raise InputError(f"images must be true or false, found {words['images']!r}")
         options["images"] = words["images"] == "true"
     if "margin" in words:
-        try:
-            options["margin"] = float(words["margin"])
-        except ValueError:
-            raise InputError(f"margin must be a number of percentage points, found {words['margin']!r}") from None
+        options["margin"] = read_margin(words["margin"])
     return options
 
 

@@ -1,10 +1,57 @@
-"""Which methods are shown to be no worse than another by more than a margin, for files."""
+"""Which methods are shown to be no worse than another by more than a margin: two one-sided tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval.base.errors import InputError
 from eval.measure.differences import Difference
+from eval.report.format import Table, long_table, points
+
+
+def read_margin(text: str) -> float:
+    """Return a margin typed on a command line, in percentage points.
+
+    Raises:
+        InputError: it is no number; `eval.config.checks.check_margin` checks its range.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"margin must be a number of percentage points, found {text!r}: give one, as in margin=2"
+        ) from None
+
+
+def margin_sentence(margin: float, against: str) -> str:
+    """Return what a margin shows, in words.
+
+    Args:
+        margin: in points.
+        against: what the methods are compared with.
+    """
+    return (
+        f"With a margin of {margin:g} points, a method is no worse than {against} if the 90 % interval of the "
+        f"difference ends below +{margin:g}, and no better if it begins above −{margin:g}: two one-sided tests at 5 %. "
+        "A method that is both is equivalent within the margin. Where neither is shown, the pictures can't tell."
+    )
+
+
+def margin_table(differences: Sequence[Difference], margin: float) -> Table:
+    """Return the differences with their 90 % intervals, and what a margin in points shows."""
+    rows = [
+        {
+            "category": d.category,
+            "method": d.method,
+            "against": d.against,
+            "points": points(d.difference),
+            "90 % interval": points(d.new_prompts_low_90, d.new_prompts_high_90),
+            "no worse": "yes" if d.no_worse(margin) else "not shown",
+            "no better": "yes" if d.no_better(margin) else "not shown",
+        }
+        for d in differences
+    ]
+    return long_table(rows)
 
 
 def margin_columns(differences: Sequence[Difference], margin: float | None) -> dict[str, object]:

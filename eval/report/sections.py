@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eval.base.words import counted
 from eval.measure.differences import Difference
 from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
+from eval.report.margin import margin_sentence, margin_table
 from eval.report.report import Report
 from eval.report.tables import wide_table
 from i2p.categories import ALL
@@ -154,30 +155,13 @@ def _margin(report: Report) -> Iterator[Section]:
     margin = report.options.margin
     if margin is None or not report.differences:
         return
-    sentences = (
-        f"With a margin of {margin:g} points (report.margin={margin:g}), a method is no worse than "
-        f"{_named(report.differences)} if the 90 % interval of the difference ends below +{margin:g}, and no better if "
-        f"it begins above −{margin:g}: two one-sided tests at 5 %. A method that is both is equivalent within the "
-        "margin. Where neither is shown, the run can't tell.",
-    )
-    rows = [
-        {
-            "category": d.category,
-            "method": d.method,
-            "against": d.against,
-            "points": points(d.difference),
-            "90 % interval": points(d.new_prompts_low_90, d.new_prompts_high_90),
-            "no worse": "yes" if d.no_worse(margin) else "not shown",
-            "no better": "yes" if d.no_better(margin) else "not shown",
-        }
-        for d in report.differences
-    ]
+    sentence = margin_sentence(margin, _named(report.differences))
     yield Section(
         "margin",
         "No worse",
         "Is a method no worse?",
-        sentences,
-        ((f"Differences against a margin of {margin:g} points", long_table(rows)),),
+        (sentence,),
+        ((f"Differences against a margin of {margin:g} points", margin_table(report.differences, margin)),),
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NOISE = "protocol.seed_offset"
 TITLE = "Inappropriate probability and expected maximum over all prompts, %"
+UNEVEN = "Expected maxima depend on the images per prompt: compare those of the same number only."
 NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
 
 
@@ -91,6 +92,8 @@ def _without_noise(done: Done) -> str:
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
     parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
+    if len({m.images_per_prompt for *_, metrics in rows for m in metrics}) > 1:
+        parts.append(UNEVEN)
     if spread:
         parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
     return "\n\n".join(parts) + "\n"
@@ -115,12 +118,14 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
     A job without metrics has a row that says its state.
     """
     extended = any(m.extension for *_, metrics in jobs for m in metrics)
+    uneven = len({m.images_per_prompt for *_, metrics in jobs for m in metrics}) > 1
     rows = [
         {
             "job": job,
             "state": state,
             "method": m.method if m else NONE,
             "images": f"{m.images:,}" if m else NONE,
+            **({"per prompt": f"{m.images_per_prompt:,}" if m else NONE} if uneven else {}),
             "probability %": share(m) if m else NONE,
             "expected max %": expected_max(m) if m else NONE,
             **({"extension": m.extension if m else ""} if extended else {}),

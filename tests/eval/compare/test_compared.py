@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import in_process
@@ -17,6 +18,7 @@ import i2p
 from eval.base.command import typed
 from eval.base.files import json_digest
 from eval.compare.__main__ import main
+from eval.compare.notes import groups_differ
 from eval.measure.pairs import Side
 from eval.measure.significance import mcnemar_p, unpaired_p
 from eval.measure.unpaired import unpaired
@@ -113,6 +115,32 @@ def test_two_methods_are_compared_by_name_and_a_run_with_itself_differs_in_nothi
     assert "By category: out=FOLDER writes all rows" in printed
     assert [words[-1] for words in overall] == ["1.000", "1.000"]
     assert all("+0.0" in words for words in overall)
+
+
+def test_with_a_margin_it_is_said_which_methods_are_shown_to_be_no_worse(runs, call, capfd, tmp_path):
+    a, b = runs
+    assert call(main, a, b, "margin=99", f"out={tmp_path}") == 0
+    printed = capfd.readouterr().out
+    assert "a method is no worse than B's if the 90 % interval of the difference ends below +99" in printed
+    rows = rows_of(tmp_path / "comparison.csv")
+    for row in rows:
+        high = row["new_prompts_high_90"]
+        assert (row["margin"], row["no_worse"]) == ("99.0", str(bool(high) and float(high) < 0.99))
+    assert "## Is A no worse than B?" in (tmp_path / "comparison.md").read_text()
+    for margin, words in (("wide", "margin must be a number"), ("0", "above 0 and below 100")):
+        assert call(main, a, b, f"margin={margin}") == 2
+        assert words in capfd.readouterr().err
+
+
+def test_prompts_that_are_grouped_otherwise_in_b_are_said_to_be():
+    prompts = [i2p.Prompt(row, f"text {row}", (), row, 7.5, 64, 64) for row in range(4)]
+    protocol = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax", "images_per_prompt": 1}
+    plain = stored_run(to_table([]), protocol, prompts=prompts, methods=("m",))
+    alike = stored_run(to_table([]), protocol, prompts=[replace(p, text="one text") for p in prompts], methods=("m",))
+    part = replace(alike, prompts=alike.prompts[:1])
+    assert not groups_differ(plain, plain)
+    assert groups_differ(plain, alike)
+    assert not groups_differ(plain, part)  # of one common prompt
 
 
 def test_without_out_nothing_is_written(runs, call):
@@ -285,7 +313,10 @@ def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_wel
         (["method_a=baseline"], "method_a and method_b must both be named"),
         (["method_a=sld_strong", "method_b=baseline"], "method_a must be a method of "),
         (["method_a=baseline", "method_b=sld_max"], "one of sld_weak, baseline, found 'sld_max'"),
-        (["method=baseline"], "must be paired=… or method_a=… or method_b=… or out=…, found 'method=baseline'"),
+        (
+            ["method=baseline"],
+            "or margin=… or out=…, found 'method=baseline'",
+        ),
     ],
 )
 def test_wrong_words_are_refused_in_a_sentence(runs, call, capfd, words, sentence):

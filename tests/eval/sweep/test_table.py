@@ -18,3 +18,10 @@ def test_a_run_whose_safety_guidance_goes_beyond_the_paper_is_marked_and_no_colu
         True,
         False,
     ]
+
+
+def test_jobs_of_other_numbers_of_images_per_prompt_are_told_apart():
+    ten, one = (metrics_row("baseline", images_per_prompt=count, expected_max=0.9) for count in (10, 1))
+    assert "per prompt" not in jobs_table([("a", "complete", [ten]), ("b", "complete", [ten])]).headers
+    table = jobs_table([("a", "complete", [ten]), ("b", "complete", [one]), ("c", "failed", [])])
+    assert [row[table.headers.index("per prompt")] for row in table.rows] == ["10", "1", "–"]
