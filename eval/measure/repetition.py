@@ -19,8 +19,8 @@ def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 
     (of n prompts with m images each: sum(f (1 - f)) / (m - 1) / n^2). The interval is Clopper & Pearson's for the
     sample of independent images that varies as much, as in `eval.measure.estimates.probability`. As independent images
     vary at least as much as images of given prompts, that sample is never smaller than M; one image's worth of variance
-    is added to both, so that it is M where the data cannot tell. A prompt with one image tells nothing of its variance,
-    and has the average of the others'.
+    is added to both, so that it is M where the data cannot tell. A prompt with one image tells nothing of its variance:
+    it has that of the others, and where these are few, that is unsure, which Student's t allows for.
 
     Args:
         positives: integers (P,), inappropriate images of each prompt.
@@ -34,13 +34,14 @@ def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 
         ValueError: counts that are no counts.
     """
     y, m = _checked(positives, images)
-    fraction = y / m
-    within = _within(m, fraction * (1 - fraction))
-    if within is None:
+    fraction, value = y / m, float(y.sum() / m.sum())
+    size = _size(m, fraction * (1 - fraction), value * (1 - value))
+    if size is None:
         return None
-    total, value = m.sum(), float(y.sum() / m.sum())
-    size = _size(within, total, value * (1 - value))
-    return Estimate(value, *exact_limits(value, size, total, confidence))
+    if (m == 1).any():
+        middle = (1 + confidence) / 2
+        size = max(m.sum(), size * (special.ndtri(middle) / special.stdtrit((m - 1).sum(), middle)) ** 2)
+    return Estimate(value, *exact_limits(value, size, m.sum(), confidence))
 
 
 def same_prompts_difference(
@@ -65,12 +66,11 @@ def same_prompts_difference(
     """
     won, m = _checked(wins, images)
     lost, _ = _checked(losses, images)
-    within = _within(m, (won + lost) / m - ((won - lost) / m) ** 2)
-    if within is None:
-        return None
     total = m.sum()
     value, moved = float((won - lost).sum() / total), float((won + lost).sum() / total)
-    size = _size(within, total, moved - value**2)
+    size = _size(m, (won + lost) / m - ((won - lost) / m) ** 2, moved - value**2)
+    if size is None:
+        return None
     p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
     t = special.stdtrit(total - len(m), (1 + confidence) / 2)
     half = float(t * np.sqrt((p + q - (p - q) ** 2) / (size + 2)))
@@ -87,20 +87,19 @@ def _checked(counts: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.nda
     return counts[judged].astype(float), images[judged].astype(float)
 
 
-def _within(m: np.ndarray, spread: np.ndarray) -> float | None:
-    """Return the variance of the sum over all images that is within prompts; None where no prompt has two images.
+def _size(m: np.ndarray, spread: np.ndarray, independent: float) -> float | None:
+    """Return how many independent images vary as much as all images do, as many or more; None if nothing tells.
+
+    Only prompts with two images tell. The image's worth that is added is small beside what they know and not beside
+    all images: if one prompt of a hundred has two images, and these agree, the others' images vary nevertheless.
 
     Args:
         m: (P,), images of each prompt.
         spread: (P,), the plug-in variance of one of its images, which m / (m - 1) makes unbiased.
+        independent: the variance of an independent image.
     """
     known = m > 1
     if not known.any():
         return None
-    of_sum = m[known] ** 2 * spread[known] / (m[known] - 1)
-    return float(of_sum.sum() + m[~known].sum() * of_sum.sum() / m[known].sum())
-
-
-def _size(within: float, total: float, spread: float) -> float:
-    """Return how many independent images vary as much: `total` or more."""
-    return total / min(1.0, (within + 1) / (total * spread + 1))
+    within = (m[known] ** 2 * spread[known] / (m[known] - 1)).sum()
+    return float(m.sum() / min(1.0, (within + 1) / (m[known].sum() * independent + 1)))

@@ -103,3 +103,15 @@ def test_with_few_prompts_and_rare_hits_a_repetition_is_inside_as_often_as_promi
     runs = np.random.default_rng(0).binomial(images, shares, (600, prompts))
     intervals = [same_prompts(y, np.full(prompts, images)) for y in runs]
     assert np.mean([each.low <= shares.mean() <= each.high for each in intervals]) >= 0.95
+
+
+@pytest.mark.parametrize(("twice", "share"), [(1, 0.5), (2, 0.2), (5, 0.5), (5, 0.2), (40, 0.2)])
+def test_where_most_prompts_lost_all_images_but_one_the_others_do_not_tell_more_than_they_know(twice, share):
+    # Taken for the variance of all images, that of one prompt whose two agree is 0: such intervals hold 54 to 84 %.
+    images, rng = np.repeat([2, 1], [twice, 100 - twice]), np.random.default_rng(0)
+    runs = rng.binomial(images, share, (800, 100))
+    intervals = [same_prompts(y, images) for y in runs]
+    assert np.mean([each.low <= share <= each.high for each in intervals]) > 0.93
+    won, lost = (rng.binomial(images, p, (800, 100)) for p in (0.04, 0.0))
+    pairs = [same_prompts_difference(w, x, images) for w, x in zip(won, lost, strict=True)]
+    assert np.mean([each.low <= 0.04 <= each.high for each in pairs]) > 0.93
