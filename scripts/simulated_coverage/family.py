@@ -175,10 +175,13 @@ def ranked(hits: np.ndarray, groups: np.ndarray, shifts: np.ndarray, resamples: 
 
     Methods of one shift share their true places: all of them must be named.
     """
-    positives, count = hits.sum(axis=2), int(groups[-1]) + 1
-    gains = [summed(positives[a] - positives[b], groups, count) for a, b in combinations(range(len(hits)), 2)]
-    images = np.repeat((hits.shape[2] * np.bincount(groups))[:, None], len(gains), axis=1)
-    ranks = places([str(number) for number in range(len(hits))], np.array(gains).T, images, resamples, seed)
+    hit, count = hits.astype(bool), int(groups[-1]) + 1
+    won, lost = (
+        np.array([summed((x & ~y).sum(axis=1), groups, count) for x, y in pairs]).T
+        for pairs in (list(combinations(hit, 2)), [(y, x) for x, y in combinations(hit, 2)])
+    )
+    images = np.repeat((hits.shape[2] * np.bincount(groups))[:, None], won.shape[1], axis=1)
+    ranks = places([str(number) for number in range(len(hits))], won, lost, images, resamples, seed)
     true = all(
         rank.best <= 1 + np.count_nonzero(shifts < shift) and rank.worst >= np.count_nonzero(shifts <= shift)
         for rank, shift in zip(ranks, shifts, strict=True)
