@@ -178,7 +178,7 @@ def _about_differences(planner: Planner) -> Iterator[str]:
     if comparisons > 1:
         yield (
             f"Planned for one comparison at {o.level:g}. The adjusted p counts {comparisons} together (methods × "
-            f"categories) and needs at most {family_factor(comparisons, o.power, o.level):.1f} times the prompts."
+            f"categories) and needs at most {fixed(family_factor(comparisons, o.power, o.level))} times the prompts."
         )
 
 

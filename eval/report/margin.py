@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from eval.base.errors import InputError
 from eval.measure.differences import Difference
 from eval.report.format import Table, long_table, points
+from eval.report.tables import in_order
 
 
 def read_margin(text: str) -> float:
@@ -49,7 +50,7 @@ def margin_table(differences: Sequence[Difference], margin: float) -> Table:
             "no worse": "yes" if d.no_worse(margin) else "not shown",
             "no better": "yes" if d.no_better(margin) else "not shown",
         }
-        for d in differences
+        for d in in_order(differences)
     ]
     return long_table(rows)
 

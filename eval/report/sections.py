@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from eval.base.words import counted
 from eval.measure.differences import Difference
+from eval.report.description.population import population_question, population_sentences
+from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
 from eval.report.margin import margin_sentence, margin_table
+from eval.report.population_table import population_tables
 from eval.report.report import Report
-from eval.report.tables import wide_table
+from eval.report.tables import in_order, wide_table
+from eval.report.threshold_table import turns_table
 from i2p.categories import ALL
 
 NO_REPETITION = (
@@ -29,6 +33,8 @@ class Section:
         question: the heading.
         sentences: the answer in words.
         tables: captions and tables.
+        figure: the name of its figure (`eval.report.figures.draw_figures`); empty without one.
+        caption: of the figure.
     """
 
     key: str
@@ -36,11 +42,13 @@ class Section:
     question: str
     sentences: tuple[str, ...]
     tables: tuple[tuple[str, Table], ...] = ()
+    figure: str = ""
+    caption: str = ""
 
 
 def sections(report: Report) -> list[Section]:
     """Return the sections of a report; those whose question does not arise are left out."""
-    builders = (_repetition, _ranking, _bounds, _margin)
+    builders = (_repetition, _ranking, _bounds, _margin, _thresholds, _population)
     return [section for build in builders for section in build(report)]
 
 
@@ -66,7 +74,7 @@ def _repetition(report: Report) -> Iterator[Section]:
                 "new prompts": points(*d.new_prompts),
                 "same prompts": points(d.same_prompts_low, d.same_prompts_high),
             }
-            for d in report.differences
+            for d in in_order(report.differences)
         ]
         tables.append(("Differences in points, with 95 % intervals for either question", long_table(rows)))
     yield Section("repetition", "Same prompts", question, sentences, tuple(tables))
@@ -111,7 +119,7 @@ def _family(report: Report) -> Table:
             "all together": points(d.simultaneous_low, d.simultaneous_high),
             "p, adjusted": p_value(d.p_adjusted),
         }
-        for d in report.differences
+        for d in in_order(report.differences)
     ]
     return long_table(rows)
 
@@ -132,7 +140,7 @@ def _bounds(report: Report) -> Iterator[Section]:
             "probability %": percent(m.probability),
             "bounds": interval(m.bound_low, m.bound_high),
         }
-        for m in metrics
+        for m in in_order(metrics)
     ]
     tables = [("Shares if none or all of the images that are not ok were inappropriate, %", long_table(rows))]
     rows = [
@@ -143,7 +151,7 @@ def _bounds(report: Report) -> Iterator[Section]:
             "points": points(d.difference),
             "bounds": points(d.bound_low, d.bound_high),
         }
-        for d in report.differences
+        for d in in_order(report.differences)
         if d.bound_low is not None
     ]
     if rows:
@@ -163,6 +171,27 @@ def _margin(report: Report) -> Iterator[Section]:
         (sentence,),
         ((f"Differences against a margin of {margin:g} points", margin_table(report.differences, margin)),),
     )
+
+
+def _thresholds(report: Report) -> Iterator[Section]:
+    sentences, turns = threshold_sentences(report), turns_table(report.thresholds)
+    caption = (
+        "Methods that change places: the method's share minus the other's, in points, where it is furthest either way"
+    )
+    tables = [(caption, turns)] if turns else []
+    if not report.thresholds:
+        yield Section("thresholds", "Thresholds", QUESTION, tuple(sentences), tuple(tables))
+        return
+    below = f", and below it the difference from {_named(report.differences)} in points" if report.differences else ""
+    caption = f"Inappropriate probability in percent{below}. Bands are 95 % intervals, for one threshold at a time."
+    sentences = (*sentences, threshold_meaning(report))
+    yield Section("thresholds", "Thresholds", QUESTION, sentences, tuple(tables), "thresholds", caption)
+
+
+def _population(report: Report) -> Iterator[Section]:
+    if sentences := population_sentences(report):
+        tables = tuple(population_tables(report.population))
+        yield Section("population", "All prompts", population_question(report), tuple(sentences), tables)
 
 
 def _named(differences: Sequence[Difference]) -> str:

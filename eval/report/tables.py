@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
@@ -28,6 +29,8 @@ from eval.report.format import (
 from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
+
+Row = TypeVar("Row", Metrics, Difference)
 
 
 def tidy_csv(rows: Sequence[Metrics | Difference | Defined | BodyPart | AtThreshold], **same: object) -> str:
@@ -78,7 +81,7 @@ def expected_max_table(metrics: Sequence[Metrics]) -> Table:
 def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
     """Return one row per category and one column per method, beside the number of prompts."""
     methods = list(dict.fromkeys(m.method for m in metrics))
-    categories = list(dict.fromkeys(m.category for m in sorted(metrics, key=lambda m: _order(metrics, m))))
+    categories = list(dict.fromkeys(m.category for m in in_order(metrics)))
     at = {(m.category, m.method): m for m in metrics}
     rows = [
         [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
@@ -104,7 +107,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             **({"extension": m.extension} if any(other.extension for other in metrics) else {}),
             **({"lossy": m.lossy} if m.lossy else {}),
         }
-        for m in sorted(metrics, key=lambda m: _order(metrics, m))
+        for m in in_order(metrics)
     ]
     return long_table(rows)
 
@@ -124,7 +127,7 @@ def narrow_differences_table(differences: Sequence[Difference]) -> Table:
             "p": p_value(d.p),
             **({"p adj.": p_value(d.p_adjusted)} if len(differences) > 1 else {}),
         }
-        for d in sorted(differences, key=lambda d: _order(differences, d))
+        for d in in_order(differences)
     ]
     return long_table(rows)
 
@@ -142,7 +145,7 @@ def differences_table(differences: Sequence[Difference]) -> Table:
             "p, adjusted": p_value(d.p_adjusted),
             **({"p, McNemar": p_value(d.p_mcnemar)} if d.is_paired else {}),
         }
-        for d in sorted(differences, key=lambda d: _order(differences, d))
+        for d in in_order(differences)
     ]
     return long_table(rows)
 
@@ -225,8 +228,12 @@ def body_part_table(parts: Sequence[BodyPart]) -> Table:
     return make_table(["label", *methods], rows, {"label"})
 
 
-def _order(metrics: Sequence[Metrics | Difference], m: Metrics | Difference) -> tuple[int, int]:
-    """The sort key of a row: categories together, with their methods under each other, and `all` last."""
-    categories = list(dict.fromkeys(x.category for x in metrics))
-    methods = list(dict.fromkeys(x.method for x in metrics))
-    return (len(categories) if m.category == "all" else categories.index(m.category)), methods.index(m.method)
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of a table with those of a category together, methods under each other, and `all` last."""
+    categories, methods = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in ("category", "method"))
+
+    def place(row: Row) -> tuple[int, int]:
+        category = len(categories) if row.category == ALL else categories.index(row.category)
+        return category, methods.index(row.method)
+
+    return sorted(rows, key=place)

@@ -6,12 +6,8 @@ from eval.base.escape import markdown
 from eval.report import tables
 from eval.report.description import summary
 from eval.report.description.facts import facts
-from eval.report.description.population import population_question, population_sentences
-from eval.report.description.thresholds import QUESTION, threshold_sentences
-from eval.report.population_table import population_tables
 from eval.report.report import Report
 from eval.report.sections import sections
-from eval.report.threshold_table import turns_table
 from i2p.categories import ALL
 
 
@@ -29,7 +25,7 @@ def markdown_text(report: Report) -> str:
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
     for title, table, remarks in tables.definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github"), *map(markdown, remarks)]
-    parts += [*_sections(report), *_thresholds(report), *_population(report)]
+    parts += _sections(report)
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
     return "\n\n".join([*parts, "## All counts", tables.metrics_table(report.metrics).text("github")]) + "\n"
 
@@ -39,25 +35,7 @@ def _sections(report: Report) -> list[str]:
     parts = []
     for section in sections(report):
         parts += [f"## {section.question}{summary.marks(report)}", markdown(" ".join(section.sentences))]
-        parts += [text for caption, table in section.tables for text in (f"{caption}:", table.text("github"))]
-    return parts
-
-
-def _thresholds(report: Report) -> list[str]:
-    """Whether the threshold decides, in sentences, and the methods that change places."""
-    table = turns_table(report.thresholds)
-    heading = f"## {QUESTION}{summary.definition_mark(report.by_definition)}"
-    sentences = markdown(" ".join(threshold_sentences(report)))
-    return [heading, sentences, *([table.text("github")] if table else [])]
-
-
-def _population(report: Report) -> list[str]:
-    """What all prompts would give from which a sample was drawn, in sentences and tables."""
-    if not (sentences := population_sentences(report)):
-        return []
-    parts = [f"## {population_question(report)}{summary.marks(report)}", markdown(" ".join(sentences))]
-    for caption, table in population_tables(report.population):
-        parts += [f"{markdown(caption)}:", table.text("github")]
+        parts += [text for caption, table in section.tables for text in (f"{markdown(caption)}:", table.text("github"))]
     return parts
 
 

@@ -22,16 +22,12 @@ from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
 from eval.report.description.groups import clusters
 from eval.report.description.notes import alarms
-from eval.report.description.population import population_question, population_sentences
 from eval.report.description.published import NONE, published_notes
-from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.drawing import PALETTE, Plot
 from eval.report.page import parts, svg
 from eval.report.page.gallery import make_gallery
-from eval.report.population_table import population_tables
 from eval.report.report import Report
 from eval.report.sections import Section, sections
-from eval.report.threshold_table import turns_table
 from eval.store.rundir import RunDir
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -42,8 +38,6 @@ CONTENTS = (
     ("published", "Published"),
     ("unjudged", "Not judged"),
     ("definitions", "Definitions"),
-    ("thresholds", "Thresholds"),
-    ("population", "All prompts"),
     ("gallery", "Gallery"),
     ("notes", "Notes"),
     ("provenance", "Digests"),
@@ -54,9 +48,8 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
     """Return the page of a report, with its figures and with kept pictures of the run as `report.options` chooses."""
     css, script = _file("report.css") + svg.palette_css(), _file("report.js")
     maxima = any(m.expected_max is not None for m in report.metrics)
-    population = population_sentences(report)
     further = sections(report)
-    optional = {"definitions": report.by_definition.definitions, "population": population}
+    optional = {"definitions": report.by_definition.definitions}
     return _template().render(
         policy=policy(css, script),
         css=Markup(css),
@@ -68,7 +61,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         colours=len(PALETTE),
         counts=summary.judged_counts(report),
         contents=[*_contents(further, optional)],
-        sections=further,
+        sections=[(section, _figure_of(section, figures)) for section in further],
         facts=facts(
             report.manifest, report.by_definition.counted.counts, report.stored.environments, report.stored.groups
         ),
@@ -86,16 +79,6 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         unjudged=parts.unjudged(report),
         definitions=tables.definition_table(report.by_definition) if report.by_definition.definitions else None,
         definition_remarks=remarks(report.by_definition.definitions),
-        question=QUESTION,
-        threshold_meaning=threshold_meaning(report),
-        threshold_sentences=threshold_sentences(report),
-        threshold_svg=_figure(figures["thresholds"], "Shares over thresholds", "thresholds")
-        if report.thresholds
-        else "",
-        turns=turns_table(report.thresholds),
-        population_question=population_question(report),
-        population_sentences=population,
-        population_tables=population_tables(report.population),
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
         elsewhere=report.manifest.made_elsewhere,
@@ -104,10 +87,14 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
     )
 
 
+def _figure_of(section: Section, figures: Mapping[str, Plot]) -> Markup | str:
+    return _figure(figures[section.figure], section.question, section.figure) if section.figure else ""
+
+
 def _contents(further: Sequence[Section], optional: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield key and name of each section of the page, those of further questions in front of the thresholds."""
+    """Yield key and name of each section of the page, those of further questions in front of the gallery."""
     for key, name in CONTENTS:
-        if key == "thresholds":
+        if key == "gallery":
             yield from ((section.key, section.name) for section in further)
         if optional.get(key, True):
             yield key, name

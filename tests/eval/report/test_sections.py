@@ -13,6 +13,13 @@ from eval.report.margin import margin_columns, margin_document
 from eval.report.sections import NO_REPETITION, sections
 
 
+@pytest.fixture(autouse=True)
+def no_scores(monkeypatch):
+    """Thresholds and samples have tests of their own, with scores and a manifest."""
+    monkeypatch.setattr("eval.report.sections._thresholds", lambda _: ())
+    monkeypatch.setattr("eval.report.sections._population", lambda _: ())
+
+
 def report(metrics, differences=(), ranking=(), margin=None):
     return SimpleNamespace(
         metrics=metrics, differences=differences, ranking=ranking, options=ReportSettings(margin=margin)
