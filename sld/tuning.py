@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends, sdpa_kernel
 
 from sld.errors import InputError, first_line
 
@@ -71,8 +71,24 @@ def attention_order(name: str | None):
     return sdpa_kernel([first, *remaining], set_priority=True)
 
 
+def settle_attention(device: torch.device, dtype: torch.dtype) -> None:
+    """Attend once on a CUDA device, so that torch's order of backends is final.
+
+    On some cards torch puts cuDNN's attention first when a process attends for the first time, even where another
+    order is in effect.
+    """
+    if device.type == "cuda":
+        tensor = torch.zeros(1, 1, 8, 64, device=device, dtype=dtype)
+        torch.nn.functional.scaled_dot_product_attention(tensor, tensor, tensor)
+
+
+def attention_in_effect() -> str:
+    """Return the enabled backends of attention in the order in which torch tries them, as of now."""
+    return ", ".join(backend.name.lower() for backend in _cur_sdpa_kernel_backends(with_priority=True))
+
+
 def compiled(function: Callable, device: torch.device) -> Callable:
-    """Return a function compiled by torch.compile for fixed shapes.
+    """Return a function compiled by torch.compile for fixed shapes, and for the attention in effect at each call.
 
     Its first call raises `InputError` if compiling fails.
     """
@@ -86,13 +102,23 @@ def compiled(function: Callable, device: torch.device) -> Callable:
     # On a CPU, weights as constants: convolutions need them in another order, and would reorder them at each call.
     # On a GPU, no kernel is chosen by timing it: two processes could choose differently and differ in their bits.
     options = {"freezing": True} if device.type == "cpu" else {"deterministic": True}
-    fast = torch.compile(function, fullgraph=True, dynamic=False, options=options)
+
+    def run(attention: str, *arguments):
+        if not attention:  # read for the guard that torch sets on what is read: other attention is compiled anew
+            raise ValueError("no attention")
+        return function(*arguments)
+
+    fast = torch.compile(run, fullgraph=True, dynamic=False, options=options)
 
     def call(*arguments):
+        attention = attention_in_effect()
+        # Which kernel attends is decided while compiling, and torch's key of the code on the disk does not tell it.
+        tag = f"{torch.compiler.config.cache_key_tag} attention by {attention}"
+        # Models and batch sizes of one process share torch's limit, which is meant for shapes that vary by mistake.
+        limit = torch._dynamo.config.patch(recompile_limit=_COMPILED_SHAPES)
         try:
-            # Models and batch sizes of one process share torch's limit, which is meant for shapes that vary by mistake.
-            with torch._dynamo.config.patch(recompile_limit=_COMPILED_SHAPES):
-                return fast(*arguments)
+            with limit, torch.compiler.config.patch(cache_key_tag=tag):
+                return fast(attention, *arguments)
         except torch._dynamo.exc.TorchDynamoException as error:
             cause = getattr(error, "inner_exception", error)
             if out_of_memory(cause):

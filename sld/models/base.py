@@ -22,7 +22,7 @@ from sld.gain import noise_gain, prediction_type
 from sld.models import Space
 from sld.models.networks import in_fours, placed
 from sld.models.sizes import default_size, pixels_per_latent
-from sld.tuning import Tuning, attention_order, compiled
+from sld.tuning import Tuning, attention_order, compiled, settle_attention
 
 _KEPT_TEXTS = 512 << 20  # bytes of encoded texts that are kept: a prompt's images are drawn together
 
@@ -75,6 +75,7 @@ class LatentDiffusion:
         about: Mapping[str, Any],
     ):
         self.device, self.dtype, self.source = device, dtype, source
+        settle_attention(device, dtype)
         self.scheduler, self.weights, self._about = parts["scheduler"], dict(weights), dict(about)
         self.network = placed(parts[self.denoiser], device, dtype)
         half = dtype in HALVES

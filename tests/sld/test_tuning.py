@@ -15,6 +15,7 @@ from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 import sld
 from sld import tuning
+from sld.models import base
 from sld.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
 
 TIMESTEP = torch.tensor(321)
@@ -97,6 +98,32 @@ def test_math_attention_is_what_a_cpu_runs_when_it_is_named(checkpoint):
         used[name] = {event.key for event in profile.key_averages() if "attention" in event.key}
     assert any("flash" in key for key in used[None])
     assert not any("flash" in key for key in used["math"])
+
+
+def test_a_process_has_attended_on_its_gpu_before_an_order_of_attention_counts(checkpoint, monkeypatch):
+    """The first attention of a process on an H100 changes torch's order, in which cuDNN's is first from then on."""
+    torchs_own, cudnn_first = torch._C._get_sdp_priority_order(), [3, 1, 2, 0, 4]
+    attended, zeros, settled = [], torch.zeros, []
+    monkeypatch.setattr(base, "settle_attention", lambda *where: settled.append(where))
+    sld.load_model(checkpoint)
+    assert settled == [(torch.device("cpu"), torch.float32)]
+    monkeypatch.setattr(torch, "zeros", lambda *shape, device, dtype: zeros(*shape, dtype=dtype))
+
+    def attend(*tensors):
+        if not attended:
+            torch._C._set_sdp_priority_order(cudnn_first)
+        attended.append(torch._C._get_sdp_priority_order())
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+    try:
+        tuning.settle_attention(torch.device("cpu"), torch.float32)
+        assert not attended
+        tuning.settle_attention(torch.device("cuda"), torch.float16)
+        with tuning.attention_order("flash"):
+            torch.nn.functional.scaled_dot_product_attention()
+        assert attended[1][0] == 1  # flash
+    finally:
+        torch._C._set_sdp_priority_order(torchs_own)
 
 
 def test_an_unknown_attention_is_refused_in_one_sentence():
