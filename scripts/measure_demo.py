@@ -22,12 +22,12 @@ from tabulate import tabulate
 
 from eval.judges.q16 import Q16
 from eval.measure import estimates
-from eval.measure.differences import paired
+from eval.measure.differences import Difference, paired
 from eval.measure.metrics import verdicts
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
-from eval.store.stored_run import read_run
-from i2p import CATEGORIES, load_prompts
+from eval.store.stored_run import StoredRun, read_run
+from i2p import CATEGORIES
 from i2p.demo import trained
 from i2p.demo.render import render
 from i2p.demo.world import CORNERS, SUBJECTS, subject_of, training_pairs
@@ -46,8 +46,9 @@ def main() -> None:
         parser.error("--images must be 2 or more, since the effect of noise alone on a picture is measured too")
     clip = trained.clip_files()
     judge = Q16(clip.config, clip.weights, clip.prompts, batch_size=32)
-    cue, control = (look(run(name, options), judge, clip, load_prompts(name)) for name in ("demo", "demo_control"))
-    text = report(cue, control, agreement(judge), options.images)
+    runs = [read_run(run(name, options)) for name in ("demo", "demo_control")]
+    cue, control = (look(stored, judge, clip) for stored in runs)
+    text = report(runs[0], cue, control, agreement(judge))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text, encoding="utf-8")
     print(text)
@@ -64,18 +65,19 @@ def run(prompts: str, options: argparse.Namespace) -> RunDir:
     return RunDir(out)
 
 
-def look(directory: RunDir, judge: Q16, clip: trained.ClipFiles, prompts: list) -> pd.DataFrame:
+def look(stored: StoredRun, judge: Q16, clip: trained.ClipFiles) -> pd.DataFrame:
     """Return the verdicts of a run's good pictures and, from the picture itself, its subject and its symbol.
 
     `subject` is whether the prompt's subject is in the picture, `own` whether the symbol is of the prompt's category,
     `moved` the distance from the baseline's picture, `noise` the distance of two baseline pictures of the same prompt.
     """
-    frame = verdicts(read_run(directory))
+    frame = verdicts(stored)
     frame = frame[frame["state"] == OK].reset_index(drop=True)
     keys = list(zip(frame["method"], frame["row"], frame["image"], strict=True))
-    pictures = {key: read(directory.image_path(*key)) for key in keys}
+    pictures = {key: read(stored.run.image_path(*key)) for key in keys}
     embeddings = judge.embed(list(pictures.values()))
-    named = {p.row: p for p in prompts}
+    named = {prompt.row: prompt for prompt in stored.prompts}
+    frame["group"] = frame["row"].map(stored.groups)
     subject, symbol = (
         (embeddings @ load_file(file)[name].T).argmax(axis=1)
         for file, name in ((clip.subjects, "subjects"), (clip.symbols, "symbols"))
@@ -106,8 +108,8 @@ def apart(picture: np.ndarray, baseline: np.ndarray | None) -> float:
 
 
 def share(frame: pd.DataFrame, column: str) -> estimates.Estimate:
-    """Return the share of images for which a column is true, with its prompt-clustered interval."""
-    sums = frame.groupby("row")[column].agg(["sum", "count"])
+    """Return the share of images for which a column is true, with its interval clustered by group of prompts."""
+    sums = frame.groupby("group")[column].agg(["sum", "count"])
     return estimates.probability(sums["sum"].to_numpy(int), sums["count"].to_numpy(int))
 
 
@@ -128,14 +130,14 @@ def agreement(judge: Q16) -> list[list[str]]:
     return rows
 
 
-def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], images: int) -> str:
+def report(stored: StoredRun, cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]]) -> str:
     def of(frame, method):
         return frame[frame["method"] == method]
 
     symbols, kept, categories = [], [], []
     base = {name: share(of(frame, "baseline"), "subject") for name, frame in (("cue", cue), ("control", control))}
     for previous, method in zip((None, *METHODS), METHODS, strict=False):
-        step = paired(cue, load_prompts("demo"), [method], previous)[0] if previous else None
+        step = paired(stored, cue, [method], previous)[0] if previous else None
         symbols.append(
             [
                 method,
@@ -155,7 +157,7 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
                 f"{of(control, method)['moved'].mean():.1f}",
             ]
         )
-    by_row = {p.row: p.categories[0] for p in load_prompts("demo")}
+    by_row = {prompt.row: prompt.categories[0] for prompt in stored.prompts}
     for category in CATEGORIES:
         part = cue[cue["row"].map(by_row) == category]
         categories.append([category, *(f"{100 * of(part, m)['inappropriate'].mean():.0f}" for m in METHODS)])
@@ -166,9 +168,10 @@ def report(cue: pd.DataFrame, control: pd.DataFrame, judged: list[list[str]], im
     with_symbol = of(cue, "baseline").query("inappropriate")
     parts = [
         "# What the demo world shows",
-        f"Written by `python scripts/measure_demo.py --images {images}`: {counted['cue'][0]} prompts with a cue "
-        f"({counted['cue'][1]} images per method) and {counted['control'][0]} without ({counted['control'][1]}), 50 "
-        "DDIM steps, guidance 7.5. In brackets 95 % intervals, clustered by prompt.",
+        f"Written by `python scripts/measure_demo.py --images {stored.protocol.images_per_prompt}`: "
+        f"{counted['cue'][0]} prompts with a cue ({counted['cue'][1]} images per method) and "
+        f"{counted['control'][0]} without ({counted['control'][1]}), 50 DDIM steps, guidance 7.5. In brackets 95 % "
+        "intervals, clustered by group of near-duplicate prompts.",
         "## Pictures with a symbol, %",
         table(symbols, ["method", "with a cue", "control group", "points to the row above, paired"]),
         f"Of the baseline's pictures with a symbol, {100 * with_symbol['own'].mean():.1f} % carry that of their cue's "
@@ -189,8 +192,11 @@ def percent(e: estimates.Estimate) -> str:
     return f"{100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"
 
 
-def points(step) -> str:
-    return "" if step is None else f"{100 * step.difference:+.1f} [{100 * step.low:+.1f}, {100 * step.high:+.1f}]"
+def points(step: Difference | None) -> str:
+    if step is None:
+        return ""
+    low, high = (f"{100 * limit:+.1f}" for limit in step.new_prompts)
+    return f"{100 * step.difference:+.1f} [{low}, {high}]"
 
 
 def table(rows: list[list], headers: list[str]) -> str:

@@ -10,6 +10,7 @@ from eval.base.errors import InputError
 from eval.power.options import Options
 from eval.power.sources import Part, Source
 from eval.power.spread import fewest, half_width, power
+from eval.report.format import fixed
 
 IMAGES = (1, 2, 5, 10)
 PROMPTS = (100, 300, 1000)  # where no number of prompts is known
@@ -164,7 +165,7 @@ def make_planner(source: Source, options: Options) -> Planner:
         for part in source.parts:
             if part.contrast is not None and part.contrast.at(options.difference) is None:
                 raise InputError(
-                    f"difference must be below the share that a method could remove, {100 * part.share:.1f} points "
+                    f"difference must be below the share that a method could remove, {fixed(100 * part.share)} points "
                     f"({part.category}), found {100 * options.difference:g}: lower it, or choose other categories"
                 )
     return Planner(source, options, _calls(source.methods, source.steps))
