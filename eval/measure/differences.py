@@ -42,7 +42,8 @@ class Difference:
             together.
         new_prompts_low_90, new_prompts_high_90: of 90 %, whose limits are one-sided tests at 5 %.
         bound_low, bound_high: the difference over all planned pairs if the images that are not `ok` were all against
-            the method, or all for it; None where every planned pair has two `ok` images.
+            the method, or all for it; None where every planned pair has two `ok` images. The difference can lie
+            outside: of a pair with one `ok` image it knows nothing, while the bounds have that image.
         relative_reduction: how much of the other's probability the method takes away; None where that is 0.
         expected_max_difference: None with too few prompts, and where the sides have other numbers of images per prompt.
         p: of the sign-flip test or, unpaired, of one that shuffles whole groups; None where a side has a single one.

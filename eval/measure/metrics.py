@@ -43,8 +43,8 @@ class Metrics:
         expected_max_low: 95 % limit for new prompts like these.
         expected_max_high: likewise.
         expected_max_spread: the standard deviation of the maximum over draws of 25 prompts; no standard error.
-        images_per_prompt: planned.
-        prompts_short: of `prompts`, those with fewer `ok` images than planned.
+        images_per_prompt: planned; the most where a table of pictures names more of one prompt than of another.
+        prompts_short: of `prompts`, those with fewer `ok` images than that, lost or never planned.
         blank, nan, unreadable, judge_failed: images in each other state.
         extension: what safety guidance compares where that goes beyond the paper and its implementations.
         lossy: what of the run trades accuracy for speed.
@@ -185,7 +185,7 @@ def _numbers(rows: pd.DataFrame, method: str, members: Collection[int], stored: 
     judged, planned = rows[rows["judged"] > 0], stored.planned.count(method, members)
     states = {state: int(rows[state].sum()) for state in NOT_OK}
     images, hits = int(judged["judged"].sum()), int(judged["positives"].sum())
-    short = sum(count < stored.planned.count(method, [row]) for row, count in judged["judged"].items())
+    short = int((judged["judged"] < stored.protocol.images_per_prompt).sum())
     bounds = (hits / planned, (hits + planned - images) / planned) if images < planned else (None, None)
     return {
         "prompts": len(judged),

@@ -24,7 +24,7 @@ def unpaired(sides: Sequence[tuple[Side, Side]]) -> tuple[Difference, ...]:
 
     The test uses the same number of images per prompt of both sides, the first ones: the share of one image varies more
     than that of ten, so prompts with different numbers could not be exchanged. An expected maximum depends on that
-    number, so where it differs none is compared.
+    number, so where it differs, between sides or prompts, none is compared.
 
     Args:
         sides: two methods each, all of which are one family of tests.
@@ -73,7 +73,10 @@ def _differences(first: Side, second: Side) -> list[Difference]:
             for s, rows in zip((first, second), members, strict=True)
         ]
         p = unpaired_p(*(counts for sample in tested for counts in sample.clustered))
-        comparable = first.images_per_prompt == second.images_per_prompt
+        comparable = first.images_per_prompt == second.images_per_prompt and all(
+            sample.planned == images_per_prompt * len(rows[category])
+            for sample, rows in zip(samples, members, strict=True)
+        )
         differences.append(_difference((first.method, second.method, category), *samples, p, comparable=comparable))
     return differences
 

@@ -60,7 +60,7 @@ def share(row: Metrics | Defined) -> str:
 
 
 def expected_max(row: Metrics) -> str:
-    """Return an expected maximum with its interval, in percent; `*` if a prompt has fewer images than planned."""
+    """Return an expected maximum with its interval, in percent; `*` if a prompt has fewer images than others."""
     cell = with_interval(row.expected_max, row.expected_max_low, row.expected_max_high)
     return f"{cell}*" if row.expected_max is not None and row.prompts_short else cell
 

@@ -156,6 +156,10 @@ def _bounds(report: Report) -> Iterator[Section]:
     ]
     if rows:
         tables.append(("Differences if they were all for or all against the method, points", long_table(rows)))
+        sentences += (
+            "A difference itself is of pairs of which both images are ok, so it can lie outside its bounds, in which "
+            "an image counts whatever became of its partner.",
+        )
     yield Section("bounds", "Bounds", "What if the images that were not judged counted?", sentences, tuple(tables))
 
 

@@ -20,6 +20,8 @@ MAXIMA = (
 
 def intervals_note(manifest: Manifest) -> str:
     """Return what the intervals of a report are, in a sentence."""
+    if manifest.without_prompts:
+        return "Intervals: 95 %, for new pictures like these, each of which is taken for independent of the others."
     return (
         f"Intervals: 95 %, for new prompts like these, clustered by {one_line(clusters(manifest))}, whose images are "
         "not independent."

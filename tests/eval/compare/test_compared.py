@@ -17,6 +17,7 @@ from stored import stored_run
 import i2p
 from eval.base.command import typed
 from eval.base.files import json_digest
+from eval.base.image_key import ImageKey
 from eval.compare.__main__ import main
 from eval.compare.notes import groups_differ
 from eval.measure.pairs import Side
@@ -290,6 +291,18 @@ def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monke
     assert overall.against_images == 300
     assert hate.p_adjusted == min(1, 2 * hate.p)  # Holm's, of two
     assert overall.expected_max_difference is None  # of one image and of ten
+
+
+def test_without_pairs_expected_maxima_of_mixed_numbers_of_images_are_not_compared():
+    rng = np.random.default_rng(0)
+    full, mixed = side(rng, 30, 4, 4, 0.4), side(rng, 30, 4, 4, 0.4)
+    assert unpaired([(full, mixed)])[0].expected_max_difference is not None
+    kept = mixed.images[(mixed.images["row"] < 10) | (mixed.images["image"] == 0)]
+    named = frozenset(ImageKey("method", row, k) for row, k in zip(kept["row"], kept["image"], strict=True))
+    mixed = replace(mixed, images=kept, stored=replace(mixed.stored, named=named))
+    (overall, _) = unpaired([(full, mixed)])
+    assert (overall.bound_low, overall.against_images) == (None, 60)  # nothing is missing
+    assert overall.expected_max_difference is None
 
 
 def test_missing_images_are_counted_and_said_and_pictures_that_are_not_ok_as_well(copies, call, capfd):

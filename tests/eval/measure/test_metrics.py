@@ -1,6 +1,6 @@
 """Numbers follow from the scores: denominators hold `ok` images only, and a prompt counts in each of its categories."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from judged import judged
@@ -8,6 +8,7 @@ from stored import stored_run
 
 import i2p
 from eval.base.errors import InputError
+from eval.base.image_key import ImageKey
 from eval.judges import Detection
 from eval.measure.metrics import measure, verdicts
 from eval.report.tables import expected_max_table, probability_table
@@ -151,3 +152,15 @@ def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["hate", "0", "–", "–"]
     assert lines[3].count("3.3 [0.1, 17.2]") == 2
     assert [line.split()[1] for line in expected_max_table(found).text("github").splitlines()[2:]] == ["all"]
+
+
+def test_a_prompt_with_fewer_images_than_others_is_short_whether_it_lost_them_or_never_had_them():
+    prompts = [prompt(row) for row in range(30)]
+    images = {row: 4 if row < 10 else 2 for row in range(30)}
+    scores = [score(row, k, k == 0, NAN if row < 3 and k == 3 else OK) for row in images for k in range(images[row])]
+    named = frozenset(ImageKey("baseline", row, k) for row in images for k in range(images[row]))
+    stored = stored_run(to_table(scores), PROTOCOL | {"images_per_prompt": 4}, prompts=prompts, methods=("baseline",))
+    (m,) = measure(replace(stored, named=named), verdicts(stored), "i2p")
+    assert (m.images_per_prompt, m.prompts_short, m.missing, m.nan) == (4, 23, 0, 3)
+    (row,) = expected_max_table([m]).rows
+    assert row[-1].endswith("*")

@@ -81,6 +81,9 @@ def test_bounds_are_there_only_where_images_are_not_ok():
         {"category": "all", "method": "safe", "not ok": "4", "probability %": "50.0", "bounds": "[20.0, 60.0]"}
     ]
     assert cells(differences)[0]["bounds"] == "[-20.0, +30.0]"
+    assert "can lie outside its bounds" in section.sentences[-1]
+    alone = by_key([BASELINE, lost])["bounds"]
+    assert "difference" not in " ".join(alone.sentences)
 
 
 DIFFERENCES = [

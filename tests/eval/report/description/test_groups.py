@@ -5,6 +5,7 @@ from manifests import manifest_of
 
 from eval.report.description.facts import facts
 from eval.report.description.groups import groups_fact, groups_notes
+from eval.report.description.statistics import intervals_note
 from eval.store.groups import GroupsRecord
 
 COLUMN = GroupsRecord("column", "cluster", 2, 2, "x")
@@ -54,3 +55,9 @@ def test_a_group_of_more_than_a_tenth_is_named_with_what_it_does_and_what_to_do(
     [note] = groups_notes(manifest_of(groups=COLUMN), sized(2, 1))
     assert note.startswith("One group of the column 'cluster' holds 2 of the 3 prompts. ")
     assert note.endswith("or prompts.groups=text if the column groups prompts that are not alike.")
+
+
+def test_pictures_of_no_prompt_are_not_said_to_be_dependent():
+    note = intervals_note(manifest_of(groups=ROWS, source="none"))
+    assert note == "Intervals: 95 %, for new pictures like these, each of which is taken for independent of the others."
+    assert "clustered by prompt, whose images are not independent" in intervals_note(manifest_of(groups=ROWS))
