@@ -1,6 +1,6 @@
 """The coverage of this project's 95 % intervals, and how often its tests find a difference that is not there.
 
-    python scripts/simulate_coverage.py [--csv i2p_benchmark.csv] [--runs 1000] [--resamples 199] [--csv-runs 2000]
+    python scripts/simulate_coverage.py [--csv i2p_benchmark.csv] [--runs 2000] [--resamples 199] [--csv-runs 1000]
         [--seed 1] [--workers 1] [--out docs/benchmarks/coverage.md]
 
 A simulated run draws prompts and their images from a world in which the truth is known: from a large population of
@@ -35,7 +35,7 @@ def tasks(options: argparse.Namespace, dataset: Dataset | None) -> dict[Hashable
     if dataset is None:
         return made
     runs = options.csv_runs
-    made["single"] = resampled.single, (dataset, runs, seed)
+    made["single"] = resampled.single, (dataset, resampled.MORE * runs, seed)
     made["paired"] = resampled.paired, (dataset, runs, seed)
     for effect in resampled.EFFECTS:
         made["equal", effect] = resampled.level, (dataset, effect, runs, resamples, seed)
@@ -58,9 +58,9 @@ def _simulated(name: Hashable, task: Task) -> object:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, help="I2P's own file, i2p_benchmark.csv (default: without its groups)")
-    parser.add_argument("--runs", type=int, default=1000, help="runs per world of independent prompts (default 1000)")
+    parser.add_argument("--runs", type=int, default=2000, help="runs per world of independent prompts (default 2000)")
     parser.add_argument("--resamples", type=int, default=199, help="of each test in these (default 199)")
-    parser.add_argument("--csv-runs", type=int, default=2000, help="runs per world of I2P's prompts (default 2000)")
+    parser.add_argument("--csv-runs", type=int, default=1000, help="runs per world of I2P's prompts (default 1000)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/coverage.md"), help="where the tables go")

@@ -23,9 +23,10 @@ The intervals were chosen while looking at the first {seen} worlds under seed 0.
 different; the worlds called unseen were added when the intervals were final.
 """
 RESAMPLED = """\
-{runs:,} simulated runs per column, {resamples:,} resamples per test; standard error {error:.1f} points. A run draws
-I2P's groups of near-duplicate prompts with replacement, as many as there are. *By group* is what the product does; *by
-row* takes every prompt for independent, as with `prompts.groups=rows`.
+{runs:,} simulated runs per column, {resamples:,} resamples per test; standard error {error:.1f} points. Probability and
+expected maximum have {more:,} runs, {least:.1f} points. A run draws I2P's groups of near-duplicate prompts with
+replacement, as many as there are. *By group* is what the product does; *by row* takes every prompt for independent, as
+with `prompts.groups=rows`. Of the variance of `illegal activity`, one group of 38 prompts has a third.
 
 Probability and expected maximum are of the published images, ten of each prompt; the truth is the csv's own share, and
 the expected maximum of 25 prompts drawn from it with replacement. For the other columns the images are drawn: the
@@ -64,4 +65,7 @@ to 0, and p is raised where the test excludes it against the interval. Percentag
 how often the test finds a difference before and after, and how often the interval contains the truth before and after.
 {runs:,} simulated runs per world of independent prompts with {resamples:,} flips; on I2P one of the 32 comparisons of
 each run of a family, in turn. *Equal* methods have the second one's probability.
+
+The rule never adds a finding, and where hits are rare it takes many away: the interval allows for pairs that were not
+seen, and the test does not.
 """

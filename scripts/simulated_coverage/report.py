@@ -9,7 +9,7 @@ from typing import Any
 from simulated_coverage.family import FAMILIES, RULES
 from simulated_coverage.independent import AGREEING, INTERVALS, RESAMPLES, TESTS
 from simulated_coverage.notes import AGREEMENT, FAMILY, HEAD, INDEPENDENT, REPEATED, RESAMPLED
-from simulated_coverage.resampled import BY, EFFECTS
+from simulated_coverage.resampled import BY, EFFECTS, MORE
 from simulated_coverage.tables import SHOULD, at_least, error, held, kept, most, plain, table
 from simulated_coverage.worlds import SCENARIOS, Scenario
 
@@ -77,7 +77,14 @@ def _resampled(results: Results, options: argparse.Namespace) -> list[str]:
         for category in results["single"]
     ]
     worlds = [f"{name} ({abs(results['likeness', effect]):.2f})" for effect, name in EFFECTS.items()]
-    notes = RESAMPLED.format(runs=runs, resamples=options.resamples, error=100 * error(runs), most=100 * most(runs))
+    notes = RESAMPLED.format(
+        runs=runs,
+        more=MORE * runs,
+        resamples=options.resamples,
+        error=100 * error(runs),
+        least=100 * error(MORE * runs),
+        most=100 * most(runs),
+    )
     return [
         "## Groups of I2P",
         notes.rstrip(),

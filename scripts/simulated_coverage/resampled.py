@@ -22,6 +22,7 @@ from simulated_coverage.worlds import (
 )
 
 BY = ("group", "row")
+MORE = 4  # times as many runs of a single method, which are fast
 SAME_NOISE = 0.5
 EFFECTS = {  # of methods on a group, for the level
     "none": "no effect of a group",
