@@ -112,7 +112,7 @@ class Evaluator:
         observed = parts[0] if len(parts) == 1 else [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
         chunks = [
             self.model.predict(
-                [tensor.index_select(0, rows) for tensor in observed],
+                [_select(tensor, rows) for tensor in observed],
                 denoiser_timestep,
                 [tensor.index_select(0, texts) for tensor in self.texts],
             )
@@ -159,3 +159,15 @@ class Evaluator:
     def _index(self, values: list[int]) -> Tensor:
         # Plans are made inside the loop, when warm-ups end: a blocking copy would wait for all queued work.
         return torch.tensor(values).to(self.model.device, non_blocking=True)
+
+
+def _select(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of a tensor; on a GPU in its own layout, where torch's `index_select` drops channels-last."""
+    return select_in_layout(tensor, rows) if tensor.is_cuda else tensor.index_select(0, rows)
+
+
+def select_in_layout(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of a tensor, (N, C, h, w) in channels-last if that is its layout."""
+    if tensor.is_contiguous() or tensor.ndim != 4 or not tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor.index_select(0, rows)
+    return tensor.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)

@@ -1,12 +1,14 @@
 """Choices of how a denoiser runs, which change its speed and, by rounding, the last bits; and the best on a device."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +44,7 @@ class Tuning:
         attention: the backend that is tried first for every shape; None for torch's own order.
         compiled: torch.compile of the denoiser for one picture size (other sizes run uncompiled). The cache outlives
             the process.
+        compiled_decoder: the same of the decoder.
 
     Raises:
         InputError: the backend is unknown.
@@ -50,6 +53,7 @@ class Tuning:
     channels_last: bool = False
     attention: str | None = None
     compiled: bool = False
+    compiled_decoder: bool = False
 
     def __post_init__(self):
         if self.attention is not None and self.attention not in ATTENTION:
@@ -58,7 +62,13 @@ class Tuning:
     def __str__(self) -> str:
         attention = self.attention and f"{self.attention} attention"
         chosen = ["channels-last" * self.channels_last, attention, "compiled" * self.compiled]
+        chosen.append("compiled decoder" * self.compiled_decoder)
         return ", ".join(filter(None, chosen)) or "plain"
+
+    @property
+    def at_other_sizes(self) -> Tuning:
+        """What is in effect for pictures of other sizes than the compiled one."""
+        return replace(self, compiled=False, compiled_decoder=False)
 
 
 def attention_order(name: str | None):
@@ -124,7 +134,7 @@ def compiled(function: Callable, device: torch.device) -> Callable:
             if out_of_memory(cause):
                 raise torch.OutOfMemoryError(str(cause)) from error
             raise InputError(
-                f"the denoiser must be one that torch.compile can take here, found that it fails "
+                f"the model must be one that torch.compile can take here, found that it fails "
                 f"({first_line(cause)}): install a C and C++ compiler, or run without, compiled=False",
                 "compiled=False",
             ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -138,7 +137,7 @@ def _provenance(batch: Batch, plan: Plan, model: LoadedModel, engine: Engine) ->
     device = model.device
     where = kind_of(device) if device.type != "cpu" else f"cpu with {even_number(torch.get_num_threads())} threads"
     usual = batch.images[0].pixels.shape[:2] == plan.usual_size  # only this size is compiled
-    tuning = replace(engine.tuning, compiled=engine.tuning.compiled and usual)
+    tuning = engine.tuning if usual else engine.tuning.at_other_sizes
     return f"{where}, {str(model.dtype).removeprefix('torch.')}, {tuning}"
 
 

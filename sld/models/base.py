@@ -24,6 +24,7 @@ from sld.models.networks import in_fours, placed
 from sld.models.sizes import default_size, pixels_per_latent
 from sld.tuning import Tuning, attention_order, compiled, settle_attention
 
+_GPU_TEXTS = 16  # texts that are encoded at a time on a GPU, which one text leaves idle
 _KEPT_TEXTS = 512 << 20  # bytes of encoded texts that are kept: a prompt's images are drawn together
 
 
@@ -84,7 +85,9 @@ class LatentDiffusion:
             placed(copy.deepcopy(parts["vae"]), device, torch.float16) if half and self._decodes_in_half() else None
         )
         self.tuning = Tuning()
-        self._compiled: tuple[Callable, Callable, tuple[int, int]] | None = None
+        self._compiled: dict[str, Callable] = {}
+        self._compiled_size: tuple[int, ...] = ()
+        self.text_rows = _GPU_TEXTS if device.type == "cuda" else 1
         self._encoded: OrderedDict[str | None, tuple[Tensor, ...]] = OrderedDict()
         self._factor = pixels_per_latent(self.vae.config)
         self.default_size = default_size(self.network.config, self._factor, source.name, self.usual_side)
@@ -122,12 +125,12 @@ class LatentDiffusion:
 
         Long texts are cut and keep their end token.
         """
+        new = [text for text in dict.fromkeys(texts) if text not in self._encoded]
         with attention_order(self.tuning.attention):
-            for text in texts:
-                if text not in self._encoded:
-                    # Separately: a text's embedding must not depend on the other texts.
-                    self._encoded[text] = self._encode_one(text)
-                self._encoded.move_to_end(text)
+            for start in range(0, len(new), self.text_rows):
+                self._encode_and_keep(new[start : start + self.text_rows])
+        for text in texts:
+            self._encoded.move_to_end(text)
         encoded = tuple(torch.cat(rows) for rows in zip(*(self._encoded[text] for text in texts), strict=True))
         while len(self._encoded) > 1 and self._kept_bytes() > _KEPT_TEXTS:
             self._encoded.popitem(last=False)
@@ -136,44 +139,52 @@ class LatentDiffusion:
     def _kept_bytes(self) -> int:
         return sum(tensor.nbytes for tensors in self._encoded.values() for tensor in tensors)
 
-    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        """Return tensors of one row."""
+    def _encode_and_keep(self, texts: Sequence[str | None]) -> None:
+        # Always as many at a time: a text's embedding must not depend on the other texts.
+        padding = [texts[-1]] * (self.text_rows - len(texts))
+        tensors = self._encode([*texts, *padding])
+        for row, text in enumerate(texts):
+            self._encoded[text] = tuple(tensor[row : row + 1].clone() for tensor in tensors)
+
+    def _encode(self, texts: Sequence[str | None]) -> tuple[Tensor, ...]:
+        """Return tensors of one row per text."""
         raise NotImplementedError
 
     def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
-        """Change how the denoiser runs; compiling is for pictures of this size, by default the model's own."""
+        """Change how the model runs; compiling is for pictures of this size, by default the model's own."""
         layout = torch.channels_last if tuning.channels_last else torch.contiguous_format
         for module in (self.network, self.vae, self._half_vae):
             if module is not None:
                 module.to(memory_format=layout)
-        self._compiled = None
         self._encoded.clear()  # encoded with the previous tuning, and a run's first process tries several
+        size = height or self.default_size[0], width or self.default_size[1]
+        self._compiled = {}
+        self._compiled_size = self.latent_shape(*size)[1:] if tuning.compiled or tuning.compiled_decoder else ()
         if tuning.compiled:
-            _, *size = self.latent_shape(height or self.default_size[0], width or self.default_size[1])
-            observe, predict = (compiled(stage, self.device) for stage in (self.stages.observe, self.stages.predict))
-            self._compiled = observe, predict, tuple(size)
+            stages = {"observe": self.stages.observe, "predict": self.stages.predict}
+            self._compiled |= {name: compiled(stage, self.device) for name, stage in stages.items()}
+        if tuning.compiled_decoder:
+            self._compiled["decode"] = compiled(functools.partial(_decode, self._first_vae), self.device)
         self.tuning = tuning
 
     @torch.no_grad()
     def observe(self, latents: Tensor, timestep: Tensor) -> tuple[Tensor, ...]:
         """Run the part of the denoiser that sees no text; a row depends on no other, nor on its place."""
         with attention_order(self.tuning.attention):
-            observe = self._stages_for(latents.shape[2:])[0]
+            observe = self._stage("observe", latents.shape[2:], self.stages.observe)
             return tuple(tensor[: len(latents)] for tensor in observe(in_fours(latents), timestep))
 
     @torch.no_grad()
     def predict(self, observed: Sequence[Tensor], timestep: Tensor, texts: Sequence[Tensor]) -> Tensor:
         """Run the rest of the denoiser: the network's own prediction; a row depends on no other row or place."""
         with attention_order(self.tuning.attention):
-            predict = self._stages_for(self.stages.size_of(observed))[1]
+            predict = self._stage("predict", self.stages.size_of(observed), self.stages.predict)
             rows = [in_fours(tensor) for tensor in observed]
             return predict(rows, timestep, *map(in_fours, texts))[: len(texts[0])]
 
-    def _stages_for(self, size: Sequence[int]) -> tuple[Callable, Callable]:
+    def _stage(self, name: str, size: Sequence[int], plain: Callable) -> Callable:
         # Compiling for each unusual size of a few pictures would take longer than drawing them.
-        if self._compiled is not None and tuple(size) == self._compiled[2]:
-            return self._compiled[:2]
-        return self.stages.observe, self.stages.predict
+        return self._compiled.get(name, plain) if tuple(size) == self._compiled_size else plain
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -189,7 +200,16 @@ class LatentDiffusion:
     def decode_with(self, vae: torch.nn.Module, latents: Tensor) -> Tensor:
         """Return the pictures from one decoder, in its precision, including any overflow."""
         scaled = self._scaled(vae.config, latents.to(vae.dtype))
-        return vae.decode(in_fours(scaled), return_dict=False)[0][: len(latents)]
+        decode = functools.partial(_decode, vae)
+        if vae is self._first_vae:  # the other is for pictures that overflow, which are few
+            decode = self._stage("decode", latents.shape[2:], decode)
+        # In a run this order is in effect anyway, and compiled code is for one.
+        with attention_order(self.tuning.attention):
+            return decode(in_fours(scaled))[: len(latents)]
+
+    @property
+    def _first_vae(self) -> torch.nn.Module:
+        return self.vae if self._half_vae is None else self._half_vae
 
     def _scaled(self, config: Mapping[str, Any], latents: Tensor) -> Tensor:
         """Return latents as the decoder was trained on them."""
@@ -218,6 +238,10 @@ class LatentDiffusion:
     @functools.cached_property
     def _digests(self) -> dict[str, str]:
         return {name: sha256(path) for name, path in self.weights.items()}
+
+
+def _decode(vae: torch.nn.Module, latents: Tensor) -> Tensor:
+    return vae.decode(latents, return_dict=False)[0]
 
 
 def _json(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The two CLIP text encoders that Stable Diffusion XL and 3 have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,15 +27,15 @@ class ClipPair:
             (Texts(parts[tokenizer], parts[encoder].config), placed(parts[encoder], device, dtype))
             for tokenizer, encoder in _PARTS
         ]
-        self.texts = tuple(texts for texts, _ in self._encoders)
+        self.texts = tuple(reader for reader, _ in self._encoders)
 
-    def encode(self, text: str) -> tuple[Tensor, list[Tensor]]:
-        """Return the last hidden states but one side by side, (1, tokens, K), and the first output of each encoder.
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+        """Return the last hidden states but one side by side, (N, tokens, K), and the first output of each encoder.
 
-        The first output of an encoder with a projection is the projected pooled text, (1, P).
+        The first output of an encoder with a projection is the projected pooled text, (N, P).
         """
         outputs = []
-        for texts, encoder in self._encoders:
-            tokens = texts.read(text).input_ids.to(self._device)
+        for reader, encoder in self._encoders:
+            tokens = reader.read(texts).input_ids.to(self._device)
             outputs.append(encoder(tokens, output_hidden_states=True))
         return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), [output[0] for output in outputs]

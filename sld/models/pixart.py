@@ -1,6 +1,6 @@
 """PixArt-Σ: T5 as text encoder, a transformer that predicts epsilon, a VAE."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -34,8 +34,8 @@ class PixArtSigma(LatentDiffusion):
         self.texts = Texts(parts["tokenizer"], parts["text_encoder"].config, _TOKENS, _clean)
         self._encoder = placed(parts["text_encoder"], self.device, self.dtype)
 
-    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        tokens = self.texts.read(text or "")
+    def _encode(self, texts: Sequence[str | None]) -> tuple[Tensor, ...]:
+        tokens = self.texts.read([text or "" for text in texts])
         mask = tokens.attention_mask.to(self.device)
         embeddings = self._encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
         return embeddings.to(self.dtype), mask

@@ -1,6 +1,6 @@
 """Stable Diffusion 1.x and 2.x: CLIP text encoder, UNet, AutoencoderKL, epsilon or v-prediction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -36,8 +36,8 @@ class StableDiffusion(LatentDiffusion):
         self.text_encoder = placed(parts["text_encoder"], self.device, self.dtype)
         self.texts = Texts(self.tokenizer, self.text_encoder.config)
 
-    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        tokens, config = self.texts.read(text or ""), self.text_encoder.config
+    def _encode(self, texts: Sequence[str | None]) -> tuple[Tensor, ...]:
+        tokens, config = self.texts.read([text or "" for text in texts]), self.text_encoder.config
         # SD was trained to attend to padding; a mask is only for the rare checkpoint whose configuration asks for it.
         mask = tokens.attention_mask.to(self.device) if getattr(config, "use_attention_mask", False) else None
         embeddings = self.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]

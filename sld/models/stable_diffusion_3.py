@@ -1,6 +1,6 @@
 """Stable Diffusion 3 and 3.5: two CLIP text encoders, T5 or none, a transformer trained by flow matching, a VAE."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -69,18 +69,19 @@ class StableDiffusion3(LatentDiffusion):
         shift = calculate_shift((height // patch) * (width // patch), *shifts)
         return stepping.start(self.scheduler, steps, mu=shift)
 
-    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        clip, pooled = self._clips.encode(text or "")
-        t5 = self._encode_t5(text or "")
+    def _encode(self, texts: Sequence[str | None]) -> tuple[Tensor, ...]:
+        texts = [text or "" for text in texts]
+        clip, pooled = self._clips.encode(texts)
+        t5 = self._encode_t5(texts)
         clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
         return torch.cat([clip, t5], dim=1), torch.cat(pooled, dim=-1)
 
-    def _encode_t5(self, text: str) -> Tensor:
+    def _encode_t5(self, texts: Sequence[str]) -> Tensor:
         if self._t5 is None:
             width = self.network.config.joint_attention_dim
-            return torch.zeros(1, _T5_TOKENS, width, dtype=self.dtype, device=self.device)
-        texts, encoder = self._t5
-        return encoder(texts.read(text).input_ids.to(self.device))[0].to(self.dtype)
+            return torch.zeros(len(texts), _T5_TOKENS, width, dtype=self.dtype, device=self.device)
+        reader, encoder = self._t5
+        return encoder(reader.read(texts).input_ids.to(self.device))[0].to(self.dtype)
 
     def _run(self, latents: Tensor, timestep: Tensor, embeddings: Tensor, pooled: Tensor) -> Tensor:
         timesteps = timestep.expand(len(latents))

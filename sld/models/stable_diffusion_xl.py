@@ -46,10 +46,13 @@ class StableDiffusionXL(LatentDiffusion):
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=self.device)
         return *super().encode(texts, height, width), sizes.expand(len(texts), -1)
 
-    def _encode_one(self, text: str | None) -> tuple[Tensor, ...]:
-        hidden, (_, pooled) = self._clips.encode(text or "")  # the second encoder alone projects
-        encoded = hidden, pooled
-        return tuple(map(torch.zeros_like, encoded)) if text is None and self._zeros else encoded
+    def _encode(self, texts: Sequence[str | None]) -> tuple[Tensor, ...]:
+        # The second encoder alone projects.
+        hidden, (_, pooled) = self._clips.encode([text or "" for text in texts])
+        zeros = [row for row, text in enumerate(texts) if text is None and self._zeros]
+        for encoded in (hidden, pooled):
+            encoded[zeros] = 0
+        return hidden, pooled
 
     def _run(self, latents: Tensor, timestep: Tensor, embeddings: Tensor, pooled: Tensor, sizes: Tensor) -> Tensor:
         conditions = {"text_embeds": pooled, "time_ids": sizes}

@@ -44,10 +44,10 @@ class Texts:
             if f"{token}_1" in added
         }
 
-    def read(self, text: str):
-        """Return token numbers and attention mask, (1, length) tensors; a long text is cut and keeps its end token."""
+    def read(self, texts: Sequence[str]):
+        """Return token numbers and attention mask, (N, length) tensors; a long text is cut and keeps its end token."""
         return self.tokenizer(
-            self._with_learned_tokens(text),
+            [self._with_learned_tokens(text) for text in texts],
             padding="max_length",
             max_length=self.length,
             truncation=True,

@@ -7,6 +7,9 @@ from diffusers import AutoencoderKL
 import sld
 from i2p.demo import trained
 from sld.decoding import decode_images, quantise
+from sld.evaluation import select_in_layout
+from sld.models import base
+from sld.tuning import Tuning
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,34 @@ def test_half_precision_decodes_to_within_two_levels_of_float32(dtype):
     half, exact = (quantise(model.decode(latents)).int() for model in models)
     assert (half - exact).abs().max() <= 2
     assert exact.float().std() > 20  # levels, so that two of them say something
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it compiles
+def test_a_compiled_decoder_is_for_one_size_and_for_what_does_not_overflow(loud, monkeypatch):
+    model, _ = loud
+    compiled = []
+
+    def whole(function, device):
+        """What torch.compile asks of a function, one graph without a break, without the code."""
+        fast = torch.compile(function, fullgraph=True, dynamic=False, backend="eager")
+        return lambda latents: compiled.append(tuple(latents.shape)) or fast(latents)
+
+    monkeypatch.setattr(base, "compiled", whole)
+    latents, other = (torch.randn(4, 4, 8, w, generator=torch.Generator().manual_seed(0)) for w in (8, 12))
+    latents[2] *= 30  # overflows, and is decoded again
+    plain = model.decode(latents), model.decode(other)
+    try:
+        model.tune(Tuning(compiled_decoder=True), 64, 64)
+        assert all(map(torch.equal, plain, (model.decode(latents), model.decode(other))))
+    finally:
+        model.tune(Tuning())
+    assert compiled == [(4, 4, 8, 8)]
+
+
+def test_rows_of_channels_last_tensors_keep_their_layout():
+    tensor, rows = torch.randn(3, 8, 4, 6), torch.tensor([2, 0, 0, 1])
+    for one in (tensor, tensor.to(memory_format=torch.channels_last), tensor[:, :, 0, 0], tensor[:, :, ::2]):
+        assert torch.equal(select_in_layout(one, rows), one[rows])
+    kept = select_in_layout(tensor.to(memory_format=torch.channels_last), rows)
+    assert kept.is_contiguous(memory_format=torch.channels_last)
+    assert select_in_layout(tensor, rows).is_contiguous()

@@ -1,0 +1,38 @@
+"""Texts are encoded several at a time, and none depends on the others."""
+
+import pytest
+import torch
+
+import sld
+from sld.checkpoints.tiny import FAMILIES
+
+TEXTS = ["a cat", None, "", "a dog on a hill", "fog", "a house by the sea"]
+
+
+def encode(model, texts, rows):
+    model.tune(model.tuning)  # which forgets what was encoded
+    model.text_rows = rows
+    return model.encode(texts, 64, 64)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_in_batches_equal_texts_by_themselves_and_do_not_depend_on_their_neighbours(checkpoint_of, family):
+    model = sld.load_model(checkpoint_of(family))
+    assert model.text_rows == 1  # on a CPU, where more would be padding
+    single, batched = encode(model, TEXTS, 1), encode(model, TEXTS, 4)
+    for expected, found in zip(single, batched, strict=True):
+        assert expected.shape == found.shape
+        assert (expected - found).abs().max() <= 1e-5 * expected.abs().max()
+    order = [3, 0, 5, 1, 4, 2]
+    shuffled = encode(model, [TEXTS[row] for row in order], 4)
+    alone = encode(model, TEXTS[3:4], 4)
+    for tensor, other, own in zip(batched, shuffled, alone, strict=True):
+        assert torch.equal(tensor[order], other)
+        assert torch.equal(tensor[3:4], own)
+
+
+def test_a_kept_text_holds_no_memory_of_its_neighbours(checkpoint):
+    model = sld.load_model(checkpoint)
+    encode(model, TEXTS, 4)
+    for tensors in model._encoded.values():
+        assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors)
