@@ -22,6 +22,7 @@ if "usr1" in sys.argv:
     print(os.getpid(), flush=True)
     time.sleep(60)
 print("torch" in sys.modules)
+if "temporary" in sys.argv: import tempfile; print(tempfile.gettempdir())
 """
 
 
@@ -78,6 +79,13 @@ def test_what_no_fork_can_become_is_run_by_the_interpreter(script, tmp_path):
         assert out.splitlines()[-1] == "False"
     done = subprocess.run([processes.python(), "-c", "print(1)"], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+def test_what_slurm_and_its_shell_set_stops_no_fork_and_is_used(script, tmp_path):
+    of_a_job = {"SLURM_JOB_ID": "1", "ENVIRONMENT": "BATCH", "HOSTNAME": "node", "TMPDIR": str(tmp_path), "_": "python"}
+    with launched(script, "temporary", env=processes.ENVIRONMENT | of_a_job) as process:
+        out, _ = process.communicate()
+    assert out.splitlines()[-2:] == ["True", str(tmp_path)]  # torch came with the fork
 
 
 def test_a_script_whose_starter_has_gone_is_killed(script):

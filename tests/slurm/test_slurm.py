@@ -1,5 +1,6 @@
 """Shards as jobs of a real SLURM: whatever ends them, the run comes out as one process makes it."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -62,6 +63,20 @@ def status(cluster, out) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@contextlib.contextmanager
+def held(out, task):
+    """Have a shard stand still, so that what happens meanwhile meets it at work, however fast it is."""
+    log = str(out / "slurm" / f"{task}.log")
+    forks = [pid for pid, words in running() if b"forking.py" in words[1] and writes_to(pid) == log]
+    assert forks  # an interpreter of its own takes many times as long
+    for pid in forks:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in forks:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def test_an_array_of_interpreters_equals_one_process_whatever_its_folder_is_named(
     cluster, alone, tmp_path, monkeypatch
 ):
@@ -104,7 +119,8 @@ def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(clu
     cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")  # as it starts
     cluster.wait(lambda: cluster.job(f"{array}_0")["Restarts"] == "1")
     cluster.wait(lambda: stored(out) >= 2)
-    cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")
+    with held(out, f"{array}_0"):
+        cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")
     cluster.wait_for_end(array, report)
     assert cluster.job(f"{array}_0")["Restarts"] == "2"
     log = (out / "slurm" / f"{array}_0.log").read_text()
@@ -118,7 +134,9 @@ def test_a_shard_that_is_preempted_is_requeued_and_goes_on(cluster, alone, tmp_p
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=1", "slurm.partition=main")
     cluster.wait(lambda: stored(out) >= 2)
-    cluster.call("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+    with held(out, f"{array}_0"):
+        cluster.call("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
+        cluster.wait(lambda: cluster.job(f"{array}_0")["JobState"] != "RUNNING")
     cluster.wait_for_end(array, report)
     assert cluster.job(f"{array}_0")["Restarts"] == "1"
     assert digests(out) == alone
@@ -130,8 +148,9 @@ def test_cancelled_and_killed_tasks_are_found_missing_and_the_command_that_is_sa
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=2")
     cluster.wait(lambda: shard_processes(out, 1) and list((out / "scores").glob("00001-*.parquet")))
-    for pid in shard_processes(out, 1):
-        os.kill(pid, signal.SIGKILL)
+    with held(out, f"{array}_1"):
+        for pid in shard_processes(out, 1):
+            os.kill(pid, signal.SIGKILL)
     cluster.call("scancel", f"{array}_0", check=False)  # which may have ended by now
     cluster.wait_for_end(array, report)
     assert cluster.job(report)["ExitCode"] == "3:0"
@@ -176,12 +195,21 @@ def test_what_slurm_would_refuse_is_found_before_anything_is_queued(cluster, tmp
 
 
 def shard_processes(out, index) -> list[int]:
-    found = []
+    wanted = {f"out={out}".encode(), f"shard.index={index}".encode()}
+    return [pid for pid, words in running() if wanted <= set(words)]
+
+
+def running():
+    """The processes of this machine that have words: their ids and the words."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
+        with contextlib.suppress(OSError):
             words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"out={out}".encode() in words and f"shard.index={index}".encode() in words:
-            found.append(int(path.parent.name))
-    return found
+            if len(words) > 2:
+                yield int(path.parent.name), words
+
+
+def writes_to(pid) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/1")
+    except OSError:
+        return ""

@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -41,12 +42,12 @@ LIBRARIES = (
 )
 OURS = ("eval", "sld", "i2p")
 # Variables that may differ from the server's: read by the commands themselves, whenever they look; set by libraries,
-# for themselves, where they are imported; and what a shell sets.
+# for themselves, where they are imported; and what a shell sets, or SLURM for its jobs.
 FREE = (
     *("SLURM", "SBATCH", "HYDRA_", "LOG", "STATE", "PYTEST_", "I2P_BENCH", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH"),
     *("TORCHINDUCTOR_", "KMP_", "ORT_", "LD_LIBRARY_PATH", "QT_QPA_"),
     *("HF_HUB_DISABLE_PROGRESS_BARS", "TOKENIZERS_PARALLELISM"),
-    *("PATH", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES"),
+    *("PATH", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "_", "ENVIRONMENT", "HOSTNAME", "TMPDIR"),
 )
 WORKER = "from multiprocessing.spawn import spawn_main"
 HIGH = 512  # above every number that a command was given
@@ -221,6 +222,7 @@ def _take_over(request: dict) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # which is found once, by TMPDIR
     os.chdir(request["cwd"])
 
 
