@@ -26,8 +26,13 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Files of long tests start first, so that none of them is left for the end."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("slurm", "process", "long")))
+    """The file that waits for SLURM starts first, the others compute meanwhile; files of long tests are next."""
+
+    def turn(item):
+        names = {mark.name for mark in item.iter_markers()}
+        return "slurm" not in names, names.isdisjoint({"slurm", "process", "long"})
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True)

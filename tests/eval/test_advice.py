@@ -23,6 +23,8 @@ from eval.status import main as status
 from eval.submit.__main__ import main as submit
 from sld.safety import check_guidance
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(sld.__file__).parents[1]
 HERE = Path(__file__)
 READING = runpy.run_path(str(HERE.with_name("sentences.py")))

@@ -16,6 +16,8 @@ import processes
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.long
+
 ODD = [
     "Null",
     'two\nlines, "quoted"',

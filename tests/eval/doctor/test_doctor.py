@@ -18,6 +18,8 @@ import sld
 from eval.doctor.__main__ import main
 from eval.judges.clip import hub
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = ["measure=false"]
 SMALL = ["prompts.rows=0-3", "protocol.steps=1", "methods=[baseline]", "sheet=false"]
@@ -42,7 +44,7 @@ def doctor(cwd, *arguments):
 def doctor_process(cwd, *arguments, **environment):
     """The same of a process of its own, which never has a traceback."""
     command = [sys.executable, "-m", "eval.doctor", *map(str, arguments)]
-    given = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    given = os.environ | environment
     done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=given)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return read(done.stdout), done
