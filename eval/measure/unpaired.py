@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ class _Sample:
         self.groups: Mapping[int, int] = side.stored.groups
         self.planned = side.stored.planned.count(side.method, members)
 
-    @property
+    @cached_property
     def clustered(self) -> tuple[np.ndarray, np.ndarray]:
         """Positives and judged images of each group."""
         return _counts(by_group(self.rows, self.groups))

@@ -265,13 +265,13 @@ def test_a_judge_that_only_one_asked_is_said_in_a_word(copies, call, capfd):
     assert "judges.nudenet is in A only" in capfd.readouterr().err
 
 
-def side(rng, prompts, images, planned, share=0.05):
+def side(rng, prompts, images, planned, share=0.05, categories=("hate",)):
     """A method's images on prompts whose shares vary, all `ok`."""
     level = rng.beta(2 * share, 2 * (1 - share), prompts)
     frame = pd.DataFrame(itertools.product(range(prompts), range(images)), columns=["row", "image"])
     drawn = rng.random(len(frame)) < level[frame["row"]]
     frame = frame.assign(state="ok", inappropriate=drawn)
-    texts = [i2p.Prompt(row, f"text {row}", ("hate",), row, 7.5, 64, 64) for row in range(prompts)]
+    texts = [i2p.Prompt(row, f"text {row}", categories, row, 7.5, 64, 64) for row in range(prompts)]
     protocol = {"label_set": "i2p", "nude_threshold": 0.6, "q16_rule": "argmax", "images_per_prompt": planned}
     return Side("method", frame, stored_run(to_table([]), protocol, prompts=texts, methods=("method",)))
 
@@ -280,7 +280,8 @@ def test_without_pairs_the_test_keeps_its_level_with_one_image_against_ten(monke
     """Of rare hits too: 30 prompts of one image have one or two."""
     monkeypatch.setattr("eval.measure.unpaired.unpaired_p", partial(unpaired_p, resamples=199))
     rng = np.random.default_rng(0)
-    found = [unpaired([(side(rng, 30, 1, 1), side(rng, 30, 10, 10))])[0].p for _ in range(150)]
+    rare = partial(side, rng, 30, categories=())  # one test a time is enough
+    found = [unpaired([(rare(1, 1), rare(10, 10))])[0].p for _ in range(150)]
     assert np.mean(np.array(found) <= 0.05) <= 0.08  # 12 % of all ten images
     one, ten = side(rng, 30, 1, 1, 0.4), side(rng, 30, 10, 10, 0.4)
     first = ten.images[ten.images["image"] == 0].groupby("row")["inappropriate"].sum().to_numpy(int)
