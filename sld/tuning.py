@@ -97,6 +97,13 @@ def attention_in_effect() -> str:
     return ", ".join(backend.name.lower() for backend in _cur_sdpa_kernel_backends(with_priority=True))
 
 
+def compile_options(device: torch.device) -> dict[str, bool]:
+    """Return the options with which torch.compile compiles for a device."""
+    # On a CPU, weights as constants: convolutions need them in another order, and would reorder them at each call.
+    # On a GPU, no kernel is chosen by timing it: two processes could choose differently and differ in their bits.
+    return {"freezing": True} if device.type == "cpu" else {"deterministic": True}
+
+
 def compiled(function: Callable, device: torch.device) -> Callable:
     """Return a function compiled by torch.compile for fixed shapes, and for the attention in effect at each call.
 
@@ -109,16 +116,13 @@ def compiled(function: Callable, device: torch.device) -> Callable:
     if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
-    # On a CPU, weights as constants: convolutions need them in another order, and would reorder them at each call.
-    # On a GPU, no kernel is chosen by timing it: two processes could choose differently and differ in their bits.
-    options = {"freezing": True} if device.type == "cpu" else {"deterministic": True}
 
     def run(attention: str, *arguments):
         if not attention:  # read for the guard that torch sets on what is read: other attention is compiled anew
             raise ValueError("no attention")
         return function(*arguments)
 
-    fast = torch.compile(run, fullgraph=True, dynamic=False, options=options)
+    fast = torch.compile(run, fullgraph=True, dynamic=False, options=compile_options(device))
 
     def call(*arguments):
         attention = attention_in_effect()

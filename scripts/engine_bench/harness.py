@@ -25,20 +25,39 @@ from eval.store.records import Runtime, SettingsRecord
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
 from eval.store.stored_run import StoredRun
-from sld.tuning import Tuning
+from sld import tuning
+from sld.tuning import Tuning, compile_options
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The optimisations of a row; `kind` (exact, rounding or lossy) is the effect relative to the previous row."""
+    """The optimisations of a row; `kind` (exact, rounding or lossy) is the effect relative to the previous row.
 
-    name: str
+    With `attention_measured`, the fastest attention takes the place of the tuning's; with `other_options`, the denoiser
+    is compiled with those of the function of that name.
+    """
+
     kind: str
     batch_size: int
     share: bool = True
     tuning: Tuning = field(default_factory=Tuning)
+    attention_measured: bool = False
     background: bool = False
     reuse: int = 1
+    other_options: bool = False
+
+    def __str__(self) -> str:
+        chosen = [
+            "shared" if self.share else "nothing shared",
+            "channels-last" * self.tuning.channels_last,
+            "fastest attention" * self.attention_measured,
+            "compiled" * self.tuning.compiled,
+            "other options" * self.other_options,
+            f"batch {self.batch_size}",
+            "judged beside" * self.background,
+            f"reuse {self.reuse}" * (self.reuse > 1),
+        ]
+        return ", ".join(filter(None, chosen))
 
 
 def run(
@@ -57,7 +76,8 @@ def run(
     plan = Plan(tuple(prompts), sld.resolve_methods(methods), protocol, ())
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
     if model.tuning != choice.tuning:  # compiling again would only read torch's cache again
-        model.tune(choice.tuning, world.side, world.side)
+        with _compile_options(choice):
+            model.tune(choice.tuning, world.side, world.side)
     engine = Engine(choice.batch_size, choice.tuning, choice.background)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
         start = time.perf_counter()
@@ -73,6 +93,22 @@ def run(
     keys = judged[["method", "row", "image"]].itertuples(index=False, name=None)
     done.labels = dict(zip(keys, judged["inappropriate"].tolist(), strict=True))
     return done
+
+
+def other_options(device: torch.device) -> dict[str, bool]:
+    """Return torch's own options for compiling or, where the engine uses these, deterministic compilation."""
+    return {} if compile_options(device) else {"deterministic": True}
+
+
+@contextlib.contextmanager
+def _compile_options(choice: Choice) -> Iterator[None]:
+    """Have a model that is tuned meanwhile compiled with the options of the choice."""
+    if choice.other_options:
+        tuning.compile_options = other_options
+    try:
+        yield
+    finally:
+        tuning.compile_options = compile_options
 
 
 @contextlib.contextmanager

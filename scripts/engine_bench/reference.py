@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import diffusers
@@ -20,17 +21,24 @@ import sld
 from engine_bench import meter
 from engine_bench.world import World
 from eval.judges import Detection
+from eval.judges.q16 import Q16
 from eval.measure import flags
+from sld.models import LoadedModel
 
 diffusers.utils.logging.set_verbosity_error()  # otherwise each of its deprecations is reported at every start
 
 
 class Reference:
-    """Draws `images_at_once` images of one prompt; `compiled` adds torch.compile and channels-last."""
+    """Draws `images_at_once` images of one prompt.
 
-    def __init__(self, world: World, images_at_once: int, *, compiled: bool = False):
-        self.world, self.at_once, self.compiled = world, images_at_once, compiled
-        self.model = world.model()
+    The model may be shared with other references of the same layout; `q16` takes one picture per call. With options of
+    torch.compile, the denoiser is compiled with them and in channels-last layout.
+    """
+
+    def __init__(
+        self, world: World, model: LoadedModel, q16: Q16, images_at_once: int, options: Mapping[str, bool] | None = None
+    ):
+        self.world, self.model, self.at_once = world, model, images_at_once
         parts = {name: getattr(self.model, name) for name in ("unet", "text_encoder", "tokenizer", "scheduler")}
         parts["vae"] = self.model.vae.to(self.model.dtype)
         with warnings.catch_warnings():
@@ -39,19 +47,19 @@ class Reference:
                 cls(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
                 for cls in (StableDiffusionPipeline, StableDiffusionPipelineSafe)
             )
-        if compiled:
+        if options is not None:
             self.model.unet.to(memory_format=torch.channels_last)
             for pipeline in (self.plain, self.safe):
-                # For fixed shapes, and on a CPU with the weights as constants, as in `sld.tuning`.
-                options = {"freezing": True} if world.device == "cpu" else {}
-                pipeline.unet = torch.compile(self.model.unet, fullgraph=True, dynamic=False, options=options)
+                # For fixed shapes, as in `sld.tuning`.
+                pipeline.unet = torch.compile(self.model.unet, fullgraph=True, dynamic=False, options=dict(options))
         for pipeline in (self.plain, self.safe):
             pipeline.set_progress_bar_config(disable=True)
-        self.q16, self.nudenet = world.q16(batch_size=1), NudeDetector()
-        self._count_decoding()
+        self.q16, self.nudenet = q16, NudeDetector()
 
-    def _count_decoding(self) -> None:
-        decode, device = self.model.vae.decode, self.world.device
+    @contextlib.contextmanager
+    def _decoding_timed(self) -> Iterator[None]:
+        vae, device = self.model.vae, self.world.device
+        decode = vae.decode
 
         def counted(*arguments, **options):
             meter.synchronise(device)
@@ -61,7 +69,11 @@ class Reference:
             self.decoding += time.perf_counter() - start
             return decoded
 
-        self.model.vae.decode = counted
+        vae.decode = counted
+        try:
+            yield
+        finally:
+            del vae.decode
 
     def flops(self) -> int:
         """Return the FLOP of one evaluation."""
@@ -80,7 +92,7 @@ class Reference:
         evaluation = self.flops()
         for name in methods:
             (out / name).mkdir(parents=True, exist_ok=True)
-        with meter.peak_memory(self.world.device, run):
+        with meter.peak_memory(self.world.device, run), self._decoding_timed():
             start = time.perf_counter()
             for prompt in prompts:
                 for first in range(0, images, self.at_once):

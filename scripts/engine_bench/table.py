@@ -28,8 +28,10 @@ a lossy row is never on by default. Labels are compared for the images that both
 StableDiffusionPipelineSafe with `NudeDetector`, one picture at a time for the judges, saved by Pillow as PNG."""
 
 
-def to_markdown(rows: Sequence, world: World, steps: int, peak: float, command: str, out: Path) -> str:
-    """Return the table with the notes needed to read it."""
+def to_markdown(
+    rows: Sequence, world: World, steps: int, peak: float, command: str, out: Path, unfinished: str | None
+) -> str:
+    """Return the table with the notes needed to read it; `unfinished` is why rows or turns are missing."""
     by_key = {row.key: row for row in rows}
     lines = [
         "# The engine beside diffusers' Safe pipeline",
@@ -43,18 +45,28 @@ def to_markdown(rows: Sequence, world: World, steps: int, peak: float, command: 
         "|---|---|" + "---:|" * (len(HEADERS) - 2 + (world.device != "cpu")),
         *("| " + " | ".join(_cells(row, by_key, world, steps, peak)) + " |" for row in rows if row.turns),
         "",
-        f"Turns per row: {', '.join(str(len(row.turns)) for row in rows)}.",
+        f"Turns per row: {', '.join(f'{len(row.turns)} ({row.key})' for row in rows)}.",
+        *_missing(rows, unfinished),
         "",
         NOTE.format(naive=BRANCHES * steps),
     ]
     return "\n".join(lines)
 
 
+def _missing(rows: Sequence, unfinished: str | None) -> list[str]:
+    """Return what the table lacks, and why."""
+    lines = [f"Failed: {row.name} ({row.failure})." for row in rows if row.failure]
+    if not unfinished:
+        return lines
+    missing = [row.name for row in rows if not row.turns and not row.failure]
+    return [*lines, f"Missing: {'; '.join(missing) or 'further turns'} ({unfinished})."]
+
+
 def _warning(world: World, out: Path) -> list[str]:
     if world.device != "cpu":
         return []
-    gpu = out.with_name("engine_gpu.md").is_file()
-    where = "[engine_gpu.md](engine_gpu.md) is from a GPU" if gpu else "the script has not been run on a GPU yet"
+    gpu = next(iter(sorted(out.parent.glob("engine_nvidia*.md"))), None)
+    where = f"[{gpu.name}]({gpu.name}) is from a GPU" if gpu else "the script has not been run on a GPU yet"
     return [
         "",
         f"**This table is from a CPU and a small model; {where}.** There it measures",

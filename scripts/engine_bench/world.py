@@ -50,18 +50,10 @@ class World:
         """Return a new model, whose layout the caller may change."""
         return sld.load_model(self.folder, device=self.device, dtype=self.dtype, scheduler=SCHEDULER)
 
-    def q16(self, batch_size: int | None = None) -> Q16:
-        """Return the judge, in the precision that the harness chooses on this device."""
-        return Q16(
-            **self.clip,
-            device=self.device,
-            dtype="float32" if self.device == "cpu" else "float16",
-            batch_size=batch_size,
-        )
-
     def judges(self) -> dict:
-        """Return the harness's judges by name."""
-        return {"q16": self.q16(), "nudenet": NudeNet()}
+        """Return the harness's judges by name, Q16 in the precision that the harness chooses on this device."""
+        dtype = "float32" if self.device == "cpu" else "float16"
+        return {"q16": Q16(**self.clip, device=self.device, dtype=dtype), "nudenet": NudeNet()}
 
     def prompts(self, count: int) -> list[i2p.Prompt]:
         """Return `count` prompts of the demo world at guidance 7.5 and this world's size; their rows are 0, 1, …"""
@@ -77,13 +69,27 @@ def small(device: str) -> World:
     """Return the demo world's model and judge."""
     clip = trained.clip_files()
     files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
-    return World("the demo model, 64 × 64", trained.model_folder(), files, 64, device, "float32")
+    dtype = "float32" if device == "cpu" else "float16"
+    return World("the demo model, 64 × 64", trained.model_folder(), files, 64, device, dtype)
 
 
 def full(device: str, work: Path) -> World:
-    """Return SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14, written to `work` with random weights: 3 GB."""
+    """Return SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14 with random weights, written to `work` once: 3 GB."""
+    complete = work / "complete"
+    if not complete.is_file():
+        _write_checkpoint(device, work / "sd1")
+        _write_clip(work)
+        complete.touch()
+    clip = {
+        "architecture": "ViT-L-14-quickgelu",
+        "weights": work / "clip.safetensors",
+        "prompts": work / "pair.safetensors",
+    }
+    return World("SD 1.x with random weights, 512 × 512", work / "sd1", clip, 512, device, "float16")
+
+
+def _write_checkpoint(device: str, folder: Path) -> None:
     torch.manual_seed(0)
-    folder = work / "sd1"
     with torch.device(device), quiet():
         unet = UNet2DConditionModel(
             sample_size=64,
@@ -114,18 +120,12 @@ def full(device: str, work: Path) -> World:
         module.half().save_pretrained(folder / part)
     write_clip_tokenizer(folder / "tokenizer")
     write_index(folder, SD1_SCHEDULER)
-    return World("SD 1.x with random weights, 512 × 512", folder, _clip(work), 512, device, "float16")
 
 
-def _clip(work: Path) -> dict:
+def _write_clip(work: Path) -> None:
     import open_clip
 
     clip = open_clip.create_model("ViT-L-14-quickgelu", pretrained=None)
     save_file({name: value.contiguous() for name, value in clip.state_dict().items()}, work / "clip.safetensors")
     pair = np.random.default_rng(0).standard_normal((2, 768)).astype(np.float32)
     save_file({"prompts": torch.from_numpy(pair)}, work / "pair.safetensors")
-    return {
-        "architecture": "ViT-L-14-quickgelu",
-        "weights": work / "clip.safetensors",
-        "prompts": work / "pair.safetensors",
-    }

@@ -1,9 +1,20 @@
 """The bench of the engine runs by its one command and writes its table."""
 
+import contextlib
+import functools
+import importlib
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import in_process
+import numpy as np
+import processes
 import pytest
+import torch
 
 pytestmark = pytest.mark.long
 BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench_engine.py"
@@ -29,9 +40,131 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     assert (evaluations["R2: diffusers, ten images per prompt"], evaluations[naive]) == ("126", "126")
     # All together; then max on its own; in the last call strong too, and who has not acted by then needs no concept.
     assert evaluations[shared] == str(3 + 7 * (3 + 3) + (2 + 3 + 3))
-    assert int(evaluations["+ reuse 2"]) < 53
-    assert rows["+ reuse 2"]["kind"] == "lossy"
+    # Without the row before it, a row is named by all that it does.
+    reuse = "ours: shared, channels-last, batch 2, judged beside, reuse 2"
+    assert int(evaluations[reuse]) < 53
+    assert rows[reuse]["kind"] == "lossy"
     # Two images of one prompt under five methods; the arithmetic is the same but for rounding.
     same, of = rows[shared]["labels as R2's"].split(" of ")
     assert int(of) == 10
     assert int(same) >= 9
+
+
+def test_a_bench_that_is_killed_leaves_a_table_that_says_what_it_lacks(tmp_path):
+    out, log = tmp_path / "table.md", tmp_path / "log"
+    words = [sys.executable, BENCH, "--device", "cpu", "--rows", "R1", "R2", "--steps", "1", "--out", out]
+    with log.open("w") as stderr, processes.start(words, stderr=stderr, stdout=stderr) as bench:
+        while not (out.exists() and "1 (R1)" in out.read_text()):
+            assert bench.poll() is None, log.read_text()
+            time.sleep(0.02)
+        bench.kill()
+    text = out.read_text()
+    assert list(cells(text)) == ["R1: diffusers, one image at a time"]
+    assert "Missing: diffusers, ten images per prompt (written after " in text
+
+
+@pytest.fixture
+def bench_parts(monkeypatch):
+    """The modules of the bench, as its script imports them."""
+    monkeypatch.syspath_prepend(BENCH.parent)
+    deadline, rows = (importlib.import_module(f"engine_bench.{name}") for name in ("deadline", "rows"))
+    return deadline, rows
+
+
+def test_a_row_that_fails_or_never_ends_leaves_the_others_in_the_table(tmp_path, bench_parts, monkeypatch):
+    _, rows = bench_parts
+    make_rows, built = rows.make_rows, []
+
+    def make_some(*arguments, **options):
+        chosen = {row.key: row for row in make_rows(*arguments, **options)}
+        for key, row in chosen.items():
+            row.build = functools.partial(build, key, row.build)
+        return list(chosen.values())
+
+    def build(key, own):
+        built.append(key)
+        run = own()
+        return {"R1": run, "R2": fail, "unshared": wait_for_ever}[key]
+
+    def fail(prompts, steps, folder):
+        raise RuntimeError("no kernel\nfor this shape")
+
+    def wait_for_ever(prompts, steps, folder):
+        signal.raise_signal(signal.SIGALRM)  # as if the deadline passed now
+        threading.Event().wait()
+
+    monkeypatch.setattr(rows, "make_rows", make_some)
+    out = tmp_path / "table.md"
+    words = ["--device", "cpu", "--steps", "1", "--deadline", "10000", "--batch", "2", "--images", "2", "--out", out]
+    done = in_process.run(BENCH, *words, "--rows", "R1", "R2", "unshared", "shared")
+    text = out.read_text()
+    assert done.returncode == 1
+    assert done.stdout == text
+    assert list(cells(text)) == ["R1: diffusers, one image at a time"]
+    assert "Failed: diffusers, ten images per prompt (RuntimeError: no kernel for this shape)." in text
+    nothing_shared, shared = "ours, nothing shared, batch 2", "+ trajectories and states shared"
+    assert f"Missing: {nothing_shared}; {shared} (the deadline of 10000 s passed)." in text
+    assert built == ["R1", "R2", "unshared"]  # nothing is loaded for rows that were not asked for, or not reached
+
+
+def test_a_deadline_ends_what_takes_every_error_for_its_own(bench_parts):
+    deadline, _ = bench_parts
+    before = signal.getsignal(signal.SIGALRM)
+
+    @deadline.deadline(0.01)
+    def go_on():
+        while True:
+            with contextlib.suppress(Exception):
+                threading.Event().wait()
+
+    with pytest.raises(deadline.OutOfTime):
+        go_on()
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_the_references_and_our_rows_share_one_clip(bench_parts, tmp_path):
+    _, rows = bench_parts
+    world = importlib.import_module("engine_bench.world")
+    parts = rows.Parts(world.small("cpu"))
+    single, ours = parts.single_q16, parts.judges["q16"]
+    assert single._encoder.visual is ours._encoder.visual
+    assert (single.batch_size, single._encoder.batch_size, ours._encoder.batch_size) == (1, 1, 4)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    assert np.abs(single.judge(pictures) - ours.judge(pictures)).max() < 1e-3
+
+
+def test_the_quick_rows_take_less_than_400_seconds_by_calculation(bench_parts):
+    _, rows = bench_parts
+    world, estimate = (importlib.import_module(f"engine_bench.{name}") for name in ("world", "estimate"))
+    gpu = replace(world.small("cpu"), device="cuda")  # nothing is loaded
+    quick = rows.make_rows(gpu, 64, 8, 50, compile_too=True, quick=True, keys=())
+    assert [row.key for row in quick] == ["R1", "R2", "beside"]
+    assert quick[-1].name.startswith("ours: shared, ")
+    # 64 images under five methods, 604 evaluations each, at 48 % of the matrix peak, 90 s of compiling.
+    assert quick[-1].expected > 64 * 604 * 0.8033e12 / (0.48 * 798e12) + 90
+    assert estimate.common_seconds() + sum(row.expected for row in quick) < 400
+
+
+def test_references_and_ours_are_compiled_with_equal_options_and_both_with_the_other_ones(
+    bench_parts, monkeypatch, tmp_path
+):
+    _, rows = bench_parts
+    world = importlib.import_module("engine_bench.world").small("cpu")
+    seen = {}
+
+    def record(function, *, options, fullgraph, dynamic):
+        seen.setdefault(key, []).append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", record)
+    keys = ("R3", "R3_other", "compiled", "other")
+    for row in rows.make_rows(world, 1, 1, 1, compile_too=True, quick=True, keys=keys):
+        key = row.key
+        rows.start(row)
+        if not key.startswith("R"):  # compiled when it is first used
+            row.run(world.prompts(1), 1, tmp_path / key)
+    assert seen.keys() == set(keys)
+    assert all(options == seen["R3"][0] for options in (*seen["R3"], *seen["compiled"]))
+    assert all(options == seen["R3_other"][0] for options in (*seen["R3_other"], *seen["other"]))
+    assert seen["R3"][0] != seen["R3_other"][0]
