@@ -112,10 +112,16 @@ def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, 
 
 
 def _paired_design_effect(won: np.ndarray, lost: np.ndarray, m: np.ndarray) -> float:
-    """With no pair that differs it is the average number of pairs, which makes the clusters the sample."""
+    """With no pair that differs it is the average number of pairs, which makes the clusters the sample.
+
+    A cluster draws the difference towards its own, the more the larger it is, and so its residual is too small. Each is
+    divided by one less its part of the pairs, as in the jackknife (Bell & McCaffrey 2002, Survey Methodology 28),
+    beside that of clusters of one size.
+    """
     total, average = m.sum() + 2, _average(m)
     p, q = (won.sum() + 1) / total, (lost.sum() + 1) / total
-    spread = np.square(won - lost - (p - q) * m).sum() + 2 * average
+    drawn = (1 - 1 / len(m)) / (1 - m / m.sum())
+    spread = np.square(drawn * (won - lost - (p - q) * m)).sum() + 2 * average
     return max(1.0, float(spread / ((p + q - (p - q) ** 2) * total)))
 
 

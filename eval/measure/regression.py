@@ -126,7 +126,9 @@ def regression(
     # The leverage makes up for the one mean that the line takes from the residuals, the draw for the mean of a stratum.
     drawn = _variance_of_draw(influence, design) * (1 - 1 / len(members))
     variance = drawn + np.square(calibrated) @ (noise / weights)
-    own = np.square(parts) @ np.square(fractions - mean) * len(x) / (len(x) - 1)
+    # That of the sample's own interval, in which each image weighs the same, and not each prompt.
+    rests = (won - lost) - sample.value * images
+    own = rests @ rests / images.sum() ** 2 * len(x) / (len(x) - 1)
     ratio = float(np.sqrt(variance / own)) if own > 0 else 1.0
     value = float(np.clip(mean + slope * missing, least, 1))
     low = max(least, value - ratio * (sample.value - sample.low))

@@ -266,3 +266,15 @@ def test_the_other_way_round_a_difference_has_the_other_sign():
 def test_counts_of_pairs_that_are_none_are_refused(wins, losses, images):
     with pytest.raises(ValueError, match="expected"):
         paired_difference(np.array(wins), np.array(losses), np.array(images))
+
+
+@pytest.mark.parametrize("largest", [46, 200])
+def test_a_group_that_is_most_of_the_prompts_does_not_make_a_difference_look_precise(largest):
+    # Whole groups lean one way or the other by chance. Without leverage 89 and 2 % of these intervals hold 0.
+    images, rng = 2 * np.repeat([largest, 1], [1, 60]), np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        gains = rng.choice([-1, 1], 61) * rng.binomial(images, 0.3)
+        found = paired_difference(np.maximum(gains, 0), np.maximum(-gains, 0), images)
+        held.append(found.low <= 0 <= found.high)
+    assert np.mean(held) > 0.94

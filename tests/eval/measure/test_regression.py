@@ -157,3 +157,21 @@ def test_no_single_prompt_decides_the_line():
     found = of_shares(won, np.full(20, 5), published, drawn_alike(20, 100), 0.5)
     assert found.value == pytest.approx(won.mean() / 5)
     assert np.isfinite([found.low, found.high, found.relative_width]).all()
+
+
+def test_prompts_that_lost_most_of_their_images_do_not_make_a_difference_look_precise():
+    """Prompts weigh the same and images do not: the sample's own standard error must be that of its interval."""
+    rng, held = np.random.default_rng(2), []
+    chance = rng.beta(0.8, 1.4, 2000)
+    truth = (0.4 * chance - 0.05 * (1 - 0.4 * chance)).mean()
+    for _ in range(400):
+        s = rng.choice(2000, 300, replace=False)
+        images = rng.binomial(10, np.where(rng.random(300) < 0.5, 0.15, 0.9))
+        s, images = s[images > 0], images[images > 0]
+        won = rng.binomial(images, 0.4 * chance[s])
+        lost = rng.binomial(images - won, 0.05)
+        alone, everyone = paired_difference(won, lost, images), np.ones(len(s), bool)
+        design = drawn_alike(len(s), 2000)
+        found = regression(won, lost, images, chance[s], design, everyone, chance.mean(), alone, -1.0)
+        held.append(found.low <= truth <= found.high)
+    assert np.mean(held) > 0.92  # 85 to 90 with a standard error by prompt beside an interval by image
