@@ -57,6 +57,7 @@ class NudeNet(Judge):
         workers: pictures (or batches) judged at a time; None for one a `threads` of the cores this process may use.
         batch_size: pictures a network call; None for 1 on a CPU, where more gain nothing, and 32 on a GPU. A last,
             short batch is filled with black, so a picture's scores do not depend on its neighbours.
+        gpu: the number of the GPU that CUDA uses; None for the first.
 
     Raises InputError when the wheel's network is missing, or for an unknown channel order or provider.
     Source: notAI-tech/NudeNet, `nudenet/nudenet.py` of 3.4.2.
@@ -99,8 +100,10 @@ class NudeNet(Judge):
 
     @classmethod
     def load(cls, settings: NudeNetSettings, device: str, threads: int | None = None) -> NudeNet:
-        """The judge that the settings describe; onnxruntime knows devices of its own."""
-        return cls(settings.channels, settings.providers, workers=settings.workers or threads)
+        """The judge that the settings describe; onnxruntime knows devices of its own, but not the number of a GPU."""
+        kind, _, number = device.partition(":")
+        gpu = int(number) if kind == "cuda" and number else None
+        return cls(settings.channels, settings.providers, workers=settings.workers or threads, gpu=gpu)
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ class NudeNet(Judge):
         threads: int = 1,
         workers: int | None = None,
         batch_size: int | None = None,
+        gpu: int | None = None,
     ):
         if channels not in CHANNELS:
             raise InputError(f"channels must be bgr or rgb, found {channels!r}: bgr is what upstream does with files")
@@ -120,7 +124,7 @@ class NudeNet(Judge):
         self.channels = channels
         network = find_network().read_bytes()
         self._sha256 = hashlib.sha256(network).hexdigest()
-        self._session = open_session(network, providers, threads)
+        self._session = open_session(network, providers, threads, gpu)
         self.providers = tuple(self._session.get_providers())
         on_gpu = self.providers[0] != CPU
         self.threads = threads

@@ -32,13 +32,16 @@ def find_network() -> Path:
     return network
 
 
-def open_session(network: bytes, providers: Sequence[str] | None, threads: int) -> onnxruntime.InferenceSession:
+def open_session(
+    network: bytes, providers: Sequence[str] | None, threads: int, gpu: int | None = None
+) -> onnxruntime.InferenceSession:
     """Open a session of a network.
 
     Args:
         network: ONNX.
         providers: execution providers in order of preference; None for CUDA if available, else the CPU.
         threads: the number of cores to use.
+        gpu: the number of the GPU for CUDA; None for the first.
 
     Raises:
         InputError: a provider that is not available, or another than the first in use.
@@ -58,7 +61,10 @@ def open_session(network: bytes, providers: Sequence[str] | None, threads: int) 
     options.intra_op_num_threads = threads
     # A spinning thread would keep a core from another worker.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(network, options, [(name, OPTIONS.get(name, {})) for name in requested])
+    chosen = {name: dict(OPTIONS.get(name, {})) for name in requested}
+    if gpu is not None and CUDA in chosen:
+        chosen[CUDA]["device_id"] = str(gpu)
+    session = onnxruntime.InferenceSession(network, options, list(chosen.items()))
     if providers is not None and session.get_providers()[0] != requested[0]:
         raise InputError(
             f"the execution provider must be {requested[0]}, found that onnxruntime fell back to "

@@ -204,11 +204,12 @@ def test_wrong_options_are_refused(options, found):
 
 
 def test_cuda_is_preferred_where_onnxruntime_has_it(monkeypatch):
-    asked = []
+    asked, numbers = [], []
 
     class Session:
         def __init__(self, _network, _options, providers):
             asked.append([name for name, _options in providers])
+            numbers.append([options.get("device_id") for _name, options in providers])
 
         def get_providers(self):
             return ["CPUExecutionProvider"]  # what is left when the CUDA libraries are missing
@@ -218,7 +219,9 @@ def test_cuda_is_preferred_where_onnxruntime_has_it(monkeypatch):
     assert network.open_session(b"", None, 1).get_providers() == [network.CPU]
     with pytest.raises(InputError, match="fell back"):
         network.open_session(b"", [network.CUDA], 1)
-    assert asked == [[network.CUDA, network.CPU], [network.CUDA]]
+    network.open_session(b"", None, 1, gpu=3)
+    assert asked == [[network.CUDA, network.CPU], [network.CUDA], [network.CUDA, network.CPU]]
+    assert numbers == [[None, None], [None], ["3", None]]
 
 
 def test_a_missing_wheel_is_said_in_one_sentence(monkeypatch):
