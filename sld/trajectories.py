@@ -194,17 +194,25 @@ def count_evaluations(methods: Sequence[Method], calls: int, reuse: int = 1) -> 
 
     Source: the rules of `Course`; 604 for the baseline and SLD's four presets at 50 calls.
     """
+    return sum(evaluations_by_call(methods, calls, reuse))
+
+
+def evaluations_by_call(methods: Sequence[Method], calls: int, reuse: int = 1) -> list[int]:
+    """Return, for each of `calls` calls, the evaluations that one guided sample needs under all methods, with sharing.
+
+    They grow as warm-ups end: 3 at the first call and 14 at the last for the baseline and SLD's four presets.
+    """
     courses = plan_courses(methods, calls, share=True)
-    count = 0
+    counts = []
     for call in range(calls):
         # Methods whose safety guidance has acted are on their own, the others together by prefix and negative prompt.
         states: dict[object, list[Course]] = {}
         for course in courses:
             alone = call and course.acts(call - 1)
             states.setdefault(course if alone else (course.prefix, course.negative), []).append(course)
-        for state in states.values():
-            count += 1
-            if call % reuse == 0:
-                ahead = range(call, call + reuse)
-                count += len({state[0].negative, *(c.concept for c in state if any(map(c.observes, ahead)))})
-    return count
+        counts.append(len(states))
+        if call % reuse == 0:
+            ahead = range(call, call + reuse)
+            for state in states.values():
+                counts[-1] += len({state[0].negative, *(c.concept for c in state if any(map(c.observes, ahead)))})
+    return counts

@@ -26,10 +26,13 @@ _BACKENDS = {
 }
 ATTENTION = tuple(_BACKENDS)
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+# The last two are cuDNN's, and what torch says where every engine of cuDNN's had too little memory.
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+_NO_MEMORY += ("was unable to find an engine to execute this computation",)
 
-# The batch that fills any card: beyond it larger batches gain nothing.
-LARGEST_BATCH = 128
+# Rows that fill any card by estimate, until a measurement on one says otherwise: more make a small run, and a batch's
+# last call, wait for padding.
+LARGEST_BATCH = 64
 _COMPILED_SHAPES = 100
 # Of the free memory: fragmentation, other shapes and the judges need the rest.
 _SHARE_OF_MEMORY = 0.8
@@ -159,7 +162,7 @@ def fastest_attention(run: Callable[[], object], device: torch.device, names: Se
         try:
             with attention_order(name):
                 run()
-                times[name] = statistics.median(_seconds(run, device) for _ in range(5))
+                times[name] = statistics.median(seconds_of(run, device) for _ in range(5))
         except RuntimeError as error:  # cuDNN has no plan for some shapes, which shows only when it runs
             if out_of_memory(error):
                 raise
@@ -225,7 +228,8 @@ def out_of_memory(error: BaseException) -> bool:
     return inner is not None and out_of_memory(inner)
 
 
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
+def seconds_of(run: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds that `run` takes, with all that it leaves to a CUDA device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -20,15 +21,17 @@ from eval.config.sources import SOURCES
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor.run_directory import Done
 from eval.generate.draw import draw
-from eval.generate.engine import Engine, two_calls
+from eval.generate.engine import Engine
 from eval.generate.kept import keeper
 from eval.generate.loop import storing
 from eval.generate.models import load_judges, open_models
-from eval.generate.pool import count_workers
+from eval.generate.pace import two_calls
+from eval.generate.worker_count import count_workers
 from eval.judges import Judge
 from eval.judges.inputs import shape_fault
+from eval.plan.batches import Rows
 from eval.plan.memory import filled_batch, fitting_batch
-from eval.plan.plan import FolderPlan, Plan, Unit, next_batch
+from eval.plan.plan import FolderPlan, Plan, Unit, size_of
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
@@ -86,8 +89,10 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     loading = time.perf_counter() - began
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
     rows = fitting_batch(model, plan, filled_batch(plan, rows))
+    remaining = plan.missing(done())
+    usual = max((list(group) for _, group in groupby(remaining, size_of)), key=len)
     # As many units as fill a call: each method has a conditional and an unconditional row.
-    units = next_batch(plan.missing(done()), 0, max(1, rows // (2 * len(plan.methods))))
+    units = usual[: max(1, rows // (2 * len(plan.methods)))]
     images = len(units) * len(plan.methods)
     keeps = keeper(settings.images, settings.images_sample, plan)
     two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, such as compiling kernels
@@ -156,7 +161,7 @@ def _seconds_of(
         timeout=None,  # the measurement has a limit of its own
         on_stored=scores.extend,
     ) as store:
-        for batch in draw(model, units, plan, rows, at_call=at_step):
+        for batch in draw(model, [units], plan, Rows(rows, plan.usual_size), at_call=at_step):
             store(batch)
     return time.perf_counter() - began
 

@@ -45,7 +45,7 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     import torch
 
     from eval.generate.engine import check_attention
-    from eval.generate.pool import count_workers
+    from eval.generate.worker_count import count_workers
 
     checks = []
     if torch.cuda.is_available():

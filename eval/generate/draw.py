@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ import torch
 import sld
 from eval.base.image_key import ImageKey
 from eval.config.keys import MODEL, as_keys
+from eval.plan.batches import Rows, most_units
 from eval.plan.memory import too_large
-from eval.plan.plan import Plan, Unit, next_batch
+from eval.plan.plan import Plan, Size, Unit, size_of
 from sld.decoding import decode_images
 from sld.models import Model
 from sld.tuning import out_of_memory
@@ -54,46 +55,53 @@ class Batch:
 
 def draw(
     model: Model,
-    units: Sequence[Unit],
+    batches: Iterable[Sequence[Unit]],
     plan: Plan,
-    batch_size: int,
-    on_halved: Callable[[int], None] = lambda size: None,
+    rows: Rows,
+    on_halved: Callable[[], None] = lambda: None,
     at_call: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
-    """Draw every unit with every method of the plan, a batch of units at a time.
+    """Draw every unit with every method of the plan.
 
     Args:
         model: from `sld.load_model`.
-        units: grouped by picture size.
+        batches: units of one picture size each, which are drawn at a time, or in parts if there are more of them than
+            `most_units`.
         plan: its methods share the common parts of their trajectories.
-        batch_size: samples per denoiser call, and units per batch; halved for all later batches where the device has
-            too little memory.
-        on_halved: called with the new batch size.
+        rows: samples per denoiser call; halved, at a size and from then on, where the device has too little memory.
+        on_halved: called after that.
         at_call: called after each denoiser call; an error that it raises ends the batch.
 
     Raises:
-        InputError: even a batch of one needs more memory than is free.
+        InputError: a single sample per call needs more memory than is free.
     """
-    done = 0
-    while done < len(units):
-        batch = next_batch(units, done, batch_size)
-        try:
-            pictures = _generate(model, batch, plan, batch_size, at_call)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            if batch_size == 1:
-                raise too_large((batch[0].prompt.height, batch[0].prompt.width), str(model.device)) from error
-            pictures = None  # handled outside this block, because the error's traceback keeps the memory
-        if pictures is None:
-            batch_size //= 2
-            log.warning("%s is out of memory: continuing with batch_size=%d.", model.device, batch_size)
-            if model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            on_halved(batch_size)
-            continue
-        done += len(batch)
-        yield pictures
+    for batch in batches:
+        left, size = list(batch), size_of(batch[0])
+        while left:
+            batch_size = rows.at(size)
+            part = left[: most_units(batch_size)]
+            try:
+                pictures = _generate(model, part, plan, batch_size, at_call)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if batch_size == 1:
+                    raise too_large(size, str(model.device)) from error
+                pictures = None  # handled outside this block, because the error's traceback keeps the memory
+            if pictures is None:
+                _halve(rows, size, model.device)
+                on_halved()
+                continue
+            left = left[len(part) :]
+            yield pictures
+
+
+def _halve(rows: Rows, size: Size, device: torch.device) -> None:
+    rows.halve(size)
+    at = "" if size == rows.usual_size else f" for pictures of {size[0]}×{size[1]}"
+    log.warning("%s is out of memory: continuing with batch_size=%d%s.", device, rows.at(size), at)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 @as_keys(MODEL)

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
 import sld
 from eval.base.errors import InputError
 from eval.config.checks import ATTENTION
-from eval.config.keys import MODEL, as_keys
 from eval.config.settings import AUTO, EngineSettings
 from eval.generate.background import DEPTH
-from eval.plan.memory import filled_batch, fitting_batch
-from eval.plan.plan import Plan
+from eval.generate.pace import measured_units, two_calls
+from eval.plan.batches import Rows, most_units
+from eval.plan.memory import filled_batch, fitting_batch, most_rows
+from eval.plan.plan import Plan, Size
 from eval.store.rundir import RunDir
 from sld.decoding import LARGEST_CHUNK, decode_images
-from sld.models import LoadedModel, Model
+from sld.models import LoadedModel
 from sld.tuning import Tuning, fastest_attention, largest_batch, out_of_memory
 
 log = logging.getLogger(__name__)
@@ -32,17 +33,28 @@ log = logging.getLogger(__name__)
 COMPILED_FROM = 2000  # images of a run, all shards: with fewer, a minute of compiling does not pay off
 CPU_BATCH = 8  # larger batches gain little on a CPU
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
-REQUESTED = "asked_batch_size"  # the requested batch size, in the stored choices
+# Further keys of the stored choices: the requested batch size, the units of a batch, and batch sizes by picture size.
+REQUESTED, UNITS, SMALLER = "asked_batch_size", "units_per_batch", "smaller_batch_sizes"
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the math kernel writes all scores to memory
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The choices in effect. `background` is whether judging and writing have a thread of their own."""
+    """The choices in effect.
+
+    Attributes:
+        batch_size: rows of a denoiser call.
+        tuning: of the model.
+        background: whether judging and writing have a thread of their own.
+        units: drawn at a time, at the usual picture size; None for what pads the fewest rows.
+        smaller: rows of a call at picture sizes (height, width) for which the memory did not suffice.
+    """
 
     batch_size: int
     tuning: Tuning
     background: bool
+    units: int | None = None
+    smaller: Mapping[Size, int] = field(default_factory=dict)
 
 
 def choose_engine(
@@ -87,15 +99,18 @@ def choose_engine(
     tuning = Tuning(layout, None if attention == "default" else attention)
     long = cuda and len(plan.images) >= COMPILED_FROM
     compiled = pick("compile", settings.compile, lambda: long and _can_compile(model, plan, tuning, batch_size))
+    tuning = replace(tuning, compiled=compiled)
+    model.tune(tuning, height, width)
+    same = stored.get("batch_size") == batch_size
+    units = stored[UNITS] if same and stored[UNITS] else measured_units(model, plan, batch_size, compiled)
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
-    chosen[REQUESTED] = requested_batch
+    chosen |= {REQUESTED: requested_batch, UNITS: units}
     if not stored and not run.create_engine(kind_of(device), chosen):
         if _stored_choices(run, device):  # another process was first, and its choices are in effect
             return choose_engine(run, plan, model, settings, requested_batch, workers)
         run.replace_engine(kind_of(device), chosen)
-    tuning = replace(tuning, compiled=compiled)
-    model.tune(tuning, height, width)
-    return Engine(batch_size, tuning, cuda if settings.background == AUTO else settings.background)
+    background = cuda if settings.background == AUTO else settings.background
+    return Engine(batch_size, tuning, background, units, stored[SMALLER] if same else {})
 
 
 def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: int | str, stored: Mapping) -> int:
@@ -108,8 +123,8 @@ def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: i
         # Other processes of the run may share the memory, and have taken theirs: all that is free now is this one's.
         return size if cuda else fitting_batch(model, plan, size)
     if requested == AUTO and cuda:
-        return _largest_batch(model, plan)  # measured, so it fits
-    size = CPU_BATCH if requested == AUTO else filled_batch(plan, requested)
+        return min(_largest_batch(model, plan), most_rows(plan))  # measured, so it fits
+    size = min(CPU_BATCH, most_rows(plan)) if requested == AUTO else filled_batch(plan, requested)
     return fitting_batch(model, plan, size, 1 if workers == AUTO else workers)
 
 
@@ -119,18 +134,25 @@ def check_attention(attention: str, device: torch.device) -> None:
         raise InputError(f"engine.attention={attention} must have a GPU, found {device}: leave it at auto")
 
 
-def keep_smaller_batch(run: RunDir, device: torch.device, requested: int | str, batch_size: int) -> None:
-    """Store a batch size that fitted, with which later processes of the run start unless the user changes it.
+def keep_smaller_batch(run: RunDir, device: torch.device, requested: int | str, rows: Rows) -> None:
+    """Store batch sizes that fitted, with which later processes of the run start unless the user changes the request.
 
     Args:
         run: the directory.
-        device: on which it fitted.
+        device: on which they fitted.
         requested: the batch size that this process requested.
-        batch_size: that fitted.
+        rows: of a denoiser call, that fitted.
     """
     stored = _stored_choices(run, device)
-    if stored and requested in (AUTO, stored[REQUESTED]) and batch_size < stored["batch_size"]:
-        run.replace_engine(kind_of(device), stored | {"batch_size": batch_size})
+    if not stored or requested not in (AUTO, stored[REQUESTED]):
+        return
+    smaller = dict(stored[SMALLER])
+    for size, number in rows.smaller.items():
+        smaller[size] = min(number, smaller.get(size, number))
+    chosen = stored | {"batch_size": min(rows.usual, stored["batch_size"])}
+    chosen[UNITS] = stored[UNITS] and min(stored[UNITS], most_units(chosen["batch_size"]))
+    chosen[SMALLER] = {f"{height}x{width}": number for (height, width), number in smaller.items()}
+    run.replace_engine(kind_of(device), {key: value for key, value in chosen.items() if value not in (None, {})})
 
 
 def kind_of(device: torch.device) -> str:
@@ -146,8 +168,23 @@ def _stored_choices(run: RunDir, device: torch.device) -> dict:
     usable = type(size) is int and size > 0 and type(layout) is type(compiled) is bool and attention in ATTENTION
     if not usable or attention == AUTO:
         return {}
-    # Older versions did not store the request, and never changed it.
-    return {key: document[key] for key in CHOICES} | {REQUESTED: document.get(REQUESTED, size)}
+    # Older versions did not store the request, and never changed it; nor units, which change no picture.
+    units, requested = document.get(UNITS), document.get(REQUESTED, size)
+    return {key: document[key] for key in CHOICES} | {
+        REQUESTED: requested,
+        UNITS: units if type(units) is int and 0 < units <= most_units(size) else None,
+        SMALLER: _sizes(document.get(SMALLER)),
+    }
+
+
+def _sizes(smaller: object) -> dict[Size, int]:
+    """Return batch sizes by (height, width) from the text of a size; without what can't be one."""
+    found = {}
+    for text, rows in smaller.items() if isinstance(smaller, dict) else ():
+        match = re.fullmatch(r"(\d+)x(\d+)", text)
+        if match and type(rows) is int and rows > 0:
+            found[int(match[1]), int(match[2])] = rows
+    return found
 
 
 def _largest_batch(model: LoadedModel, plan: Plan) -> int:
@@ -190,23 +227,6 @@ def _fastest_attention(model: LoadedModel, plan: Plan, batch_size: int) -> str:
             raise
     # A batch of the user's, which drawing will halve just so.
     return _fastest_attention(model, plan, batch_size // 2) if batch_size > 1 else "default"
-
-
-@as_keys(MODEL)
-def two_calls(model: Model, plan: Plan, methods: Sequence[sld.Method], rows: int) -> sld.Result:
-    """Make two calls of the denoiser with a full batch, to measure their memory and time."""
-    height, width = plan.usual_size
-    return sld.sample(
-        model,
-        [""] * rows,
-        methods,
-        steps=2,
-        height=height,
-        width=width,
-        seeds=range(rows),
-        batch_size=rows,
-        decode=False,
-    )
 
 
 def _without_warm_up(method: sld.Method) -> sld.Method:

@@ -21,6 +21,7 @@ from eval.generate.kept import damaged_pictures, keeper, set_aside
 from eval.generate.models import open_models
 from eval.generate.progress import Progress
 from eval.judges import Judge
+from eval.plan.batches import Rows, Work, cut, units_at
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
 from eval.store.scores import Score
@@ -56,7 +57,7 @@ def draw_missing(
     keeps: Callable[[Score], bool],
     timeout: float | None,
     verify: bool = False,
-    on_halved: Callable[[int], None] = lambda size: None,
+    on_halved: Callable[[Rows], None] = lambda rows: None,
 ) -> None:
     """Draw, judge and store the missing images of this shard.
 
@@ -69,7 +70,7 @@ def draw_missing(
         keeps: returns whether the picture of a scored image is kept.
         timeout: seconds that a judge may spend on one batch; None for no limit.
         verify: compare every stored picture with its digest first.
-        on_halved: called with the batch size that fits, where the device has too little memory.
+        on_halved: called with the batch sizes that fit, where the device has too little memory.
 
     Raises:
         StorageError, JudgeError: the disk or a judge failed; everything stored before is complete.
@@ -78,11 +79,15 @@ def draw_missing(
     damaged = damaged_pictures(run, plan) if verify else set()
     set_aside(run, damaged)
     units = plan.missing(run.done(set_aside=True) - damaged)
+    rows, work = Rows(engine.batch_size, plan.usual_size, engine.smaller), Work(plan)
+    largest = engine.units or work.units_per_batch(engine.batch_size)
+    at_size = partial(units_at, usual=plan.usual_size, units=largest)
+    batches = cut(units, 1, at_size, partial(work.calls, rows=engine.batch_size))
     with Progress.of_units(plan, units) as progress, Stop() as stop:
         with storing(
             run, plan, model, judges, engine, keeps=keeps, timeout=timeout, on_stored=progress.stored
         ) as store:
-            for batch in draw(model, units, plan, engine.batch_size, on_halved, stop.at_call):
+            for batch in draw(model, batches, plan, rows, partial(on_halved, rows), stop.at_call):
                 store(batch)
                 if stop.reason:
                     break

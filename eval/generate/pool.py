@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -23,17 +22,17 @@ from eval.base.command import safe_path
 from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
 from eval.base.signals import Stop, signals_held_back
-from eval.config.settings import AUTO, Settings
+from eval.config.settings import Settings
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
-from eval.plan.memory import GIB, free_memory
-from eval.plan.plan import Plan, Unit, next_batch
+from eval.generate.worker_count import count_workers
+from eval.plan.batches import Pending, Work
+from eval.plan.plan import Plan, Size, Unit
 from eval.store.rundir import RunDir
+from sld.devices import device_type
 
 log = logging.getLogger(__name__)
 
-FEW = 8  # processes that are allowed on any CPU, even with fewer cores
-LIBRARIES = GIB  # bytes that a process needs before it has a model
 TRIES = 2  # a unit is given up after so many workers died with it: it may be the cause
 
 
@@ -43,49 +42,10 @@ class _Worker:
     process: Any
     pipe: Connection
     batch_size: int = 0
+    largest: dict[Size, int] = field(default_factory=dict)  # units of a batch by picture size
     waiting: bool = False
     units: list[Unit] = field(default_factory=list)  # sent to it and not stored yet
     failure: tuple[int, str] | None = None
-
-
-def count_workers(requested: int | str, device: str) -> int:
-    """Return how many processes draw: as the user requested, or with `auto` one per GPU.
-
-    Raises:
-        InputError: more than one per GPU.
-    """
-    if requested == 1:
-        return 1
-    if device == "cpu":
-        return 1 if requested == AUTO else _on_cpu(requested)
-    if device not in (AUTO, "cuda"):
-        if requested == AUTO:
-            return 1
-        raise InputError(f"workers={requested} must have one device each, found device={device}: leave device at auto")
-    import torch
-
-    gpus = torch.cuda.device_count()
-    if gpus and requested != AUTO and requested > gpus:
-        raise InputError(
-            f"workers must be at most the number of GPUs here, {gpus}, found {requested}: leave it at auto"
-        )
-    if requested == AUTO:
-        return max(1, gpus)
-    return requested if gpus else _on_cpu(requested)
-
-
-def _on_cpu(requested: int) -> int:
-    """Return the requested number of processes on a CPU; refuse more than its cores or memory allow."""
-    free, limit = free_memory(), max(FEW, os.cpu_count() or 1)
-    if free is not None:
-        limit = max(1, min(limit, free // LIBRARIES))
-    if requested > limit:
-        memory = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
-        raise InputError(
-            f"workers must be at most {limit} on a machine of {os.cpu_count()} cores{memory}, found {requested}: "
-            "lower it"
-        )
-    return requested
 
 
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
@@ -105,13 +65,11 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
     with Progress.of_units(plan, units) as progress, Stop() as stop:
         # Nothing is set aside before a worker has checked that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
-        complete = False
         try:
             pool.start(settings, methods, min(count, max(1, len(units))))
-            pool.share_out(deque(units), stop)
-            complete = not stop.reason
+            pool.share_out(units, Work(plan), stop)
         finally:
-            pool.end(complete=complete)
+            pool.end()
         stop.check()
         pool.check()
 
@@ -127,34 +85,49 @@ class _Pool:
         self._cause = ""
         self._bugs_only = True
         self._workers: list[_Worker] = []
+        self._unstarted: deque[Callable[[], _Worker]] = deque()
+        self._count = 0
 
     def start(self, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
-        """Start the workers; some seconds later they wait for units."""
-        for number in range(count):
-            self._workers.append(_start(settings, methods, number, count))
+        """Start the workers; some seconds later they wait for units.
 
-    def share_out(self, pending: deque[Unit], stop: Stop) -> None:
+        Where choices are measured or compiled, one starts alone and the others when it is ready: they take over its
+        choices and find what it has compiled, and no two measure on a machine that is busy with the other.
+        """
+        self._count = count
+        self._unstarted.extend(partial(_start, settings, methods, number, count) for number in range(count))
+        self._start_others(1 if _chooses(settings) else count)
+
+    def _start_others(self, most: int) -> None:
+        for _ in range(min(most, len(self._unstarted))):
+            self._workers.append(self._unstarted.popleft()())
+
+    def share_out(self, units: Sequence[Unit], work: Work, stop: Stop) -> None:
         """Send units to waiting workers until all are stored, or until `stop` has a reason."""
+        pending = Pending(units, self._count, work)
         while self._workers and not stop.reason and (pending or any(worker.units for worker in self._workers)):
             for worker in self._workers:
                 if worker.waiting and pending:
-                    _give(worker, pending)
+                    _give(worker, pending.next(worker.batch_size, worker.largest))
             # With a timeout, because a signal is only noticed between two waits.
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.5):
                 worker = next(w for w in self._workers if w.pipe is pipe)
                 if not self._receive(worker):
                     self._workers.remove(worker)
-                    pending.extendleft(reversed(self._retire(worker)))
-        self._lost += pending
+                    pending.put_back(self._retire(worker))
+                    self._start_others(len(self._unstarted))  # it was the first
+        self._lost += pending.units()
 
-    def end(self, *, complete: bool) -> None:
+    def end(self) -> None:
         """Let every worker store its batch and end, and wait for it; a second ctrl-C kills them.
 
-        Unless the run is complete, workers that are still loading are killed: they have nothing to store.
+        Workers that are still loading are killed: they have nothing to store.
         """
+        self._unstarted.clear()
+        loading = [worker for worker in self._workers if not worker.batch_size]
         try:
             for worker in self._workers:
-                if not complete and not worker.batch_size:
+                if worker in loading:
                     worker.process.kill()
                 with contextlib.suppress(OSError):  # it has ended already
                     worker.pipe.send(None)
@@ -166,6 +139,7 @@ class _Pool:
             for worker in self._workers:
                 worker.process.kill()
             raise
+        self._workers = [worker for worker in self._workers if worker not in loading]
 
     def check(self) -> None:
         """Raise the error of a worker, or `WorkersLost` if some units were not made."""
@@ -186,7 +160,9 @@ class _Pool:
         except (EOFError, OSError):
             return False
         if kind == READY:
-            worker.batch_size, worker.waiting = content, True
+            worker.batch_size, worker.largest = content
+            worker.waiting = True
+            self._start_others(len(self._unstarted))
             if self._on_ready:
                 self._on_ready()
                 self._on_ready = None
@@ -222,22 +198,26 @@ def _key(unit: Unit) -> tuple[int, int]:
     return unit.prompt.row, unit.image
 
 
+def _chooses(settings: Settings) -> bool:
+    """Return whether a worker measures or compiles before it is ready."""
+    return settings.engine.compile is True or device_type(settings.device) == "cuda"
+
+
 def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count: int) -> _Worker:
     # Spawned, because a forked process can't use CUDA.
     context = multiprocessing.get_context("spawn")
     parent_pipe, worker_pipe = context.Pipe()
     threads = max(1, usable_cores() // count)
-    process = context.Process(target=work, args=(settings, tuple(methods), number, threads, worker_pipe), daemon=True)
+    compiling = usable_cores() if number == 0 else threads  # the first compiles alone
+    arguments = settings, tuple(methods), number, threads, compiling, worker_pipe
+    process = context.Process(target=work, args=arguments, daemon=True)
     with safe_path(), signals_held_back():
         process.start()
     worker_pipe.close()
     return _Worker(f"worker {number}", process, parent_pipe)
 
 
-def _give(worker: _Worker, pending: deque[Unit]) -> None:
-    batch = next_batch(list(islice(pending, worker.batch_size)), 0, worker.batch_size)
-    for _ in batch:
-        pending.popleft()
+def _give(worker: _Worker, batch: Sequence[Unit]) -> None:
     worker.units += batch
     worker.waiting = False
     with contextlib.suppress(OSError):  # it has just died: its pipe ends, and its units go to others

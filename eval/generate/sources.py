@@ -40,7 +40,7 @@ def maker_of(settings: Settings) -> Maker:
     Raises:
         InputError: more processes were requested than there are devices, or than the memory allows.
     """
-    from eval.generate.pool import count_workers
+    from eval.generate.worker_count import count_workers
 
     kind = settings.model.kind
     in_pool = SOURCES[kind].draws and count_workers(settings.workers, settings.device) > 1

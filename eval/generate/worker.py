@@ -22,8 +22,24 @@ from eval.config.settings import AUTO, Settings
 READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # the kinds of messages of a worker
 
 
-def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
-    """Draw batches of units from the pipe until None arrives or it ends."""
+def work(
+    settings: Settings,
+    methods: Sequence[sld.Method],
+    number: int,
+    threads: int,
+    compile_threads: int,
+    pipe: Connection,
+) -> None:
+    """Draw batches of units from the pipe until None arrives or it ends.
+
+    Args:
+        settings: of the run.
+        methods: that a script brought.
+        number: of the worker, and of its GPU.
+        threads: cores that it may use.
+        compile_threads: processes in which it may compile at a time.
+        pipe: to the parent.
+    """
     from eval.base.errors import BUG, explain
     from eval.base.garbage import collect_seldom
     from eval.base.printing import log_plainly, say
@@ -33,6 +49,7 @@ def work(settings: Settings, methods: Sequence[sld.Method], number: int, threads
     collect_seldom()
     log_plainly(f"%(levelname)s: worker {number}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(compile_threads))
     try:
         _work(settings, methods, number, threads, pipe)
     except Exception as error:
@@ -52,22 +69,25 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     from eval.generate.kept import keeper
     from eval.generate.loop import storing
     from eval.generate.models import open_models
+    from eval.generate.pace import two_calls
+    from eval.plan.batches import Rows, units_at
     from eval.plan.make import make_plan
+    from eval.plan.memory import plan_sizes
     from eval.store.rundir import RunDir
 
     if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
+        torch.cuda.set_device(number)  # first, or libraries that name no device would open a context on GPU 0
         settings = replace(settings, device=f"cuda:{number}")
     torch.set_num_threads(threads)
     run, plan = RunDir(settings.out), make_plan(settings, methods)
     model, judges = open_models(run, plan, settings, threads)
     engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
     keeps = keeper(settings.images, settings.images_sample, plan)
-    size, lock = [engine.batch_size], threading.Lock()
+    rows, lock = Rows(engine.batch_size, plan.usual_size, engine.smaller), threading.Lock()
     stop = Stop()
 
-    def halved(smaller: int) -> None:
-        size[0] = smaller
-        keep_smaller_batch(run, model.device, settings.batch_size, smaller)
+    def halved() -> None:
+        keep_smaller_batch(run, model.device, settings.batch_size, rows)
 
     def at_call() -> None:
         if pipe.poll():  # the only message during a batch is that the run is to end
@@ -83,13 +103,18 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         keys = {(score.row, score.image) for score in scores}
         send(STORED, (keys, Counter(score.state for score in scores)))
 
-    send(READY, engine.batch_size)
+    if engine.tuning.compiled:  # before it is ready, since others start then, and find what this one has compiled
+        two_calls(model, plan, [sld.METHODS["baseline"]], engine.batch_size)
+    largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
+    send(READY, (engine.batch_size, largest))
     with storing(
         run, plan, model, judges, engine, keeps=keeps, timeout=settings.judge_timeout, on_stored=stored
     ) as store:
         while units := _next(pipe):
-            for batch in draw(model, units, plan, size[0], halved, at_call):
+            for batch in draw(model, [units], plan, rows, halved, at_call):
                 store(batch)
+                if stop.reason:
+                    break
             send(DRAWN, None)
     run.read_scores()  # checks that everything written is there
 

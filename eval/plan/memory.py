@@ -150,12 +150,17 @@ def fitting_batch(model: Model, plan: Plan, requested: int, processes: int = 1) 
 
 def filled_batch(plan: Plan, requested: int) -> int:
     """Return the requested rows of a denoiser call, or the most that the plan can fill; fewer are logged."""
-    # The most rows: each method on a trajectory of its own, with prompt, negative prompt and concept.
-    rows_per_image = sum(2 + (method.safety is not None) for method in plan.methods)
-    largest = max(plan_sizes(plan).values()) * plan.images_per_prompt * rows_per_image
+    largest = most_rows(plan)
     if requested > largest:
         log.warning("batch_size=%d is more than this run can fill: continuing with batch_size=%d.", requested, largest)
     return min(requested, largest)
+
+
+def most_rows(plan: Plan) -> int:
+    """Return the most rows of a denoiser call that the plan can fill, all shards together, so that they agree."""
+    # Each method on a trajectory of its own, with prompt, negative prompt and concept.
+    rows_per_image = sum(2 + (method.safety is not None) for method in plan.methods)
+    return max(plan_sizes(plan).values()) * plan.images_per_prompt * rows_per_image
 
 
 def plan_sizes(plan: Plan) -> Counter[tuple[int, int]]:

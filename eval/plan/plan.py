@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import Any
 
 import i2p
@@ -19,6 +18,7 @@ from eval.store.pictures import check_unchanged
 from eval.store.planned import PlannedImages
 from eval.store.rundir import RunDir
 
+Size = tuple[int, int]  # (height, width) of pictures, in pixels
 REPLAYED = "the dataset's own results for Stable Diffusion 1.4, ten images per prompt"
 
 
@@ -104,7 +104,7 @@ class Plan:
     def units(self) -> list[Unit]:
         """Return the units of this shard, grouped by picture size, each group in the order of the prompts."""
         prompts = i2p.shard(self.prompts, self.shard_index, self.shard_count)
-        return sorted((Unit(p, image) for p in prompts for image in self.shard_images.images_of(p.row)), key=_size)
+        return sorted((Unit(p, image) for p in prompts for image in self.shard_images.images_of(p.row)), key=size_of)
 
     def missing(self, done: Collection[ImageKey]) -> list[Unit]:
         """Return the units of this shard that some method lacks; all methods draw them again."""
@@ -128,7 +128,7 @@ class Plan:
         """Refuse a run whose judged pictures are missing or changed; only a folder's can be."""
 
     @property
-    def usual_size(self) -> tuple[int, int]:
+    def usual_size(self) -> Size:
         """The most frequent (height, width) of the prompts of the whole run, the same for all shards."""
         return Counter((prompt.height, prompt.width) for prompt in self.prompts).most_common(1)[0][0]
 
@@ -188,11 +188,6 @@ class FolderPlan(Plan):
         check_unchanged(run, self.folder, done)
 
 
-def _size(unit: Unit) -> tuple[int, int]:
+def size_of(unit: Unit) -> Size:
+    """Return the (height, width) of a unit's pictures, in pixels."""
     return unit.prompt.height, unit.prompt.width
-
-
-def next_batch(units: Sequence[Unit], start: int, size: int) -> Sequence[Unit]:
-    """Return up to `size` units, beginning with number `start`, that have the same picture size."""
-    ahead = units[start : start + size]
-    return list(takewhile(lambda unit: _size(unit) == _size(ahead[0]), ahead))

@@ -212,7 +212,7 @@ def test_a_judge_that_fails_on_everything_stops_a_run_in_the_background_with_its
 
     monkeypatch.setattr(NudeNet, "judge", broken)
     assert (
-        call(main, f"out={tmp_path / 'run'}", *SMALL, "judges=[nudenet]", "batch_size=2", "engine.background=true") == 3
+        call(main, f"out={tmp_path / 'run'}", *SMALL, "judges=[nudenet]", "batch_size=4", "engine.background=true") == 3
     )
     assert "nudenet failed on each of 2 pictures; the first: no detector" in capfd.readouterr().err
     assert not (tmp_path / "run" / "scores").exists()

@@ -16,6 +16,7 @@ from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.generate.draw import draw
 from eval.judges.nudenet import NudeNet
+from eval.plan.batches import Rows
 from eval.plan.plan import Plan
 from eval.run import main
 from i2p.demo import trained
@@ -28,7 +29,13 @@ PLAN = Plan((i2p.Prompt(3, "a", ("hate",), 1, 7.0, 64, 64),), (sld.METHODS["base
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: you tried to …")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("can't allocate memory: you tried to …"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+    ],
 )
 def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch, error):
     sample, asked, told = sld.sample, [], []
@@ -39,13 +46,32 @@ def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch,
             raise error
         return sample(*arguments, batch_size=batch_size, **options)
 
-    model = sld.load_model(trained.model_folder())
+    model, rows = sld.load_model(trained.model_folder()), Rows(8, (64, 64))
     monkeypatch.setattr(sld, "sample", fits_two)
-    batches = list(draw(model, PLAN.units(), PLAN, 8, told.append))
-    assert asked == [8, 4, 2, 2, 2]
+    batches = list(draw(model, [PLAN.units()], PLAN, rows, lambda: told.append(rows.usual)))
+    assert asked == [8, 4, 2, 2, 2, 2, 2]
     assert told == [4, 2]
     assert [image.image for batch in batches for image in batch.images] == [0, 1, 2, 3, 4]
     assert {batch.batch_size for batch in batches} == {2}
+
+
+def test_out_of_memory_at_one_size_leaves_the_batches_of_the_others_as_they_are(monkeypatch, caplog):
+    prompts = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 96 if row % 2 else 64) for row in range(4)]
+    plan = Plan(tuple(prompts), (sld.METHODS["baseline"],), dataclasses.replace(PROTOCOL, images_per_prompt=1), ())
+    sample = sld.sample
+
+    def fits_less_of_the_wide(*arguments, batch_size, width, **options):
+        if width == 96 and batch_size > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sample(*arguments, batch_size=batch_size, width=width, **options)
+
+    monkeypatch.setattr(sld, "sample", fits_less_of_the_wide)
+    model, rows = sld.load_model(trained.model_folder()), Rows(8, (64, 64))
+    one_a_batch = [[unit] for unit in sorted(plan.units(), key=lambda unit: unit.prompt.row)]
+    drawn = {batch.images[0].row: batch.batch_size for batch in draw(model, one_a_batch, plan, rows)}
+    assert drawn == {0: 8, 1: 2, 2: 8, 3: 2}
+    assert (rows.usual, rows.smaller) == (8, {(64, 96): 2})
+    assert caplog.messages[-1] == "cpu is out of memory: continuing with batch_size=2 for pictures of 64×96."
 
 
 def test_a_single_picture_that_does_not_fit_stops_the_run_with_what_to_do(monkeypatch):
@@ -55,7 +81,7 @@ def test_a_single_picture_that_does_not_fit_stops_the_run_with_what_to_do(monkey
     monkeypatch.setattr(sld, "sample", full)
     model = sld.load_model(trained.model_folder())
     with pytest.raises(InputError, match="one picture of 64×64 pixels must fit the memory of cpu"):
-        list(draw(model, PLAN.units(), PLAN, 2))
+        list(draw(model, [PLAN.units()], PLAN, Rows(2, (64, 64))))
 
 
 def test_another_error_is_not_taken_for_too_little_memory(monkeypatch):
@@ -64,7 +90,7 @@ def test_another_error_is_not_taken_for_too_little_memory(monkeypatch):
 
     monkeypatch.setattr(sld, "sample", broken)
     with pytest.raises(RuntimeError, match="a bug"):
-        list(draw(sld.load_model(trained.model_folder()), PLAN.units(), PLAN, 2))
+        list(draw(sld.load_model(trained.model_folder()), [PLAN.units()], PLAN, Rows(2, (64, 64))))
 
 
 def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_judged(

@@ -12,6 +12,7 @@ import sld
 from eval.config.settings import EngineSettings, Settings
 from eval.generate import engine
 from eval.generate.engine import COMPILED_FROM, Engine, choose_engine, keep_smaller_batch
+from eval.plan.batches import Rows
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
 from sld.tuning import Tuning
@@ -37,6 +38,11 @@ def settings(batch_size="auto", **choices):
     return Settings(**parts, methods=[], judges=[], out="", batch_size=batch_size, engine=EngineSettings(**choices))
 
 
+def half(batch_size, tuning, background):
+    """An engine with half as many units per batch as rows per call."""
+    return Engine(batch_size, tuning, background, max(1, batch_size // 2))
+
+
 def choose(asked, model, plan, run):
     return choose_engine(run, plan, model, asked.engine, asked.batch_size, asked.workers)
 
@@ -45,6 +51,12 @@ def plan(prompts=3, methods=("baseline", "sld_medium")):
     protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1)
     rows = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
     return Plan(tuple(rows), tuple(sld.METHODS[name] for name in methods), protocol, ())
+
+
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch):
+    """No model is here to be timed: batches have half the rows."""
+    monkeypatch.setattr(engine, "measured_units", lambda model, plan, batch_size, compiled: max(1, batch_size // 2))
 
 
 @pytest.fixture
@@ -58,16 +70,16 @@ def kept(run, kind="cpu"):
 
 def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
     model = Model()
-    assert choose(settings(), model, plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), model, plan(), run) == half(8, Tuning(), False)
     assert model.tuned == (Tuning(), 64, 64)
     chosen = {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
-    assert kept(run) == chosen | {"asked_batch_size": "auto"}
+    assert kept(run) == chosen | {"asked_batch_size": "auto", "units_per_batch": 4}
 
 
 def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(run):
     asked = settings(3, channels_last=True, attention="flash", compile=True, background=True)
     run.create_engine("cpu", CHOICES)
-    chosen = Engine(3, Tuning(True, "flash", True), True)
+    chosen = half(3, Tuning(True, "flash", True), True)
     assert choose(asked, Model(), plan(), run) == chosen
     assert kept(run) == CHOICES
     other = RunDir(run.root / "other")
@@ -79,7 +91,7 @@ def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_
     run.create_engine("cpu", CHOICES)
     monkeypatch.setattr(engine, "CPU_BATCH", 99)
     model = Model()
-    assert choose(settings(), model, plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert choose(settings(), model, plan(), run) == half(5, Tuning(True, "math"), False)
     assert model.tuned == (Tuning(True, "math"), 64, 64)
     assert choose(settings(2), Model(), plan(), run).batch_size == 2
     assert kept(run) == CHOICES
@@ -94,7 +106,7 @@ def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run
         return found
 
     monkeypatch.setattr(RunDir, "read_engine", read_too_early)
-    assert choose(settings(), Model(), plan(), run) == Engine(5, Tuning(True, "math"), False)
+    assert choose(settings(), Model(), plan(), run) == half(5, Tuning(True, "math"), False)
     assert kept(run) == CHOICES
 
 
@@ -111,19 +123,43 @@ def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run
 def test_a_damaged_file_of_choices_does_no_harm_and_is_replaced(run, text):
     (run.root / "engine").mkdir()
     (run.root / "engine" / "cpu.json").write_text(text)
-    assert choose(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), Model(), plan(), run) == half(8, Tuning(), False)
     assert kept(run)["batch_size"] == 8
-    assert choose(settings(), Model(), plan(), run) == Engine(8, Tuning(), False)
+    assert choose(settings(), Model(), plan(), run) == half(8, Tuning(), False)
 
 
 def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_one(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
-    keep_smaller_batch(run, torch.device("cpu"), 16, 4)
+    keep_smaller_batch(run, torch.device("cpu"), 16, Rows(4, (64, 64)))
     assert kept(run) == before
-    keep_smaller_batch(run, torch.device("cpu"), "auto", 2)
-    assert kept(run) == before | {"batch_size": 2}
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(2, (64, 64)))
+    assert kept(run) == before | {"batch_size": 2, "units_per_batch": 1}
     assert choose(settings(), Model(), plan(), run).batch_size == 2
+
+
+def test_a_batch_that_fitted_at_another_size_is_kept_for_that_size(run):
+    choose(settings(), Model(), plan(), run)
+    before = kept(run)
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(8, (64, 64), {(64, 96): 4}))
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(8, (64, 64), {(96, 64): 2}))  # another process
+    assert kept(run) == before | {"smaller_batch_sizes": {"64x96": 4, "96x64": 2}}
+    chosen = choose(settings(), Model(), plan(), run)
+    assert (chosen.batch_size, chosen.smaller) == (8, {(64, 96): 4, (96, 64): 2})
+    run.replace_engine("cpu", before | {"smaller_batch_sizes": {"64x96": 0, "wide": 2, "64x64": True}})
+    assert choose(settings(), Model(), plan(), run).smaller == {}
+
+
+@pytest.mark.parametrize("units", [None, 0, "2", 3, True])
+def test_a_record_without_units_per_batch_or_with_others_than_there_can_be_is_measured_again(run, units):
+    run.create_engine("cpu", CHOICES if units is None else CHOICES | {"units_per_batch": units})
+    assert choose(settings(), Model(), plan(), run).units == 2
+
+
+def test_the_units_on_record_are_not_measured_again(run, monkeypatch):
+    run.create_engine("cpu", CHOICES | {"units_per_batch": 1})
+    monkeypatch.setattr(engine, "measured_units", None)
+    assert choose(settings(), Model(), plan(), run).units == 1
 
 
 def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch):
@@ -140,7 +176,7 @@ def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_aga
     assert choose(few, Model(), plan(99), run).batch_size == 8
     assert choose(few, Model(), plan(99), run).batch_size == 8
     assert (asked, shares) == ([16, 8], [2, 1])
-    keep_smaller_batch(run, torch.device("cpu"), few.batch_size, 2)
+    keep_smaller_batch(run, torch.device("cpu"), few.batch_size, Rows(2, (64, 64)))
     assert choose(few, Model(), plan(99), run).batch_size == 2
     assert choose(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
 
@@ -190,7 +226,7 @@ def card(monkeypatch):
 
 def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at_the_batch_that_fits(run, card):
     model = Model("cuda")
-    assert choose(settings(), model, plan(), run) == Engine(64, Tuning(True, "cudnn"), True)
+    assert choose(settings(), model, plan(99), run) == half(64, Tuning(True, "cudnn"), True)
     assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
     assert card.rows == [2, 64]
     assert card.methods == [[("baseline", None), ("sld_medium", 0)], [("baseline", None)]]
@@ -198,7 +234,11 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at
     assert card.chunks == [(8, 4, 8, 8)]
     assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
     chosen = {"batch_size": 64, "channels_last": True, "attention": "cudnn", "compile": False}
-    assert kept(run, "nvidia-h100-80gb-hbm3") == chosen | {"asked_batch_size": "auto"}
+    assert kept(run, "nvidia-h100-80gb-hbm3") == chosen | {"asked_batch_size": "auto", "units_per_batch": 32}
+
+
+def test_a_card_gets_no_more_rows_than_the_run_can_fill(run, card):
+    assert choose(settings(), Model("cuda"), plan(), run).batch_size == 2 * (2 + 3)  # two prompts of the usual size
 
 
 def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, card):
@@ -207,12 +247,12 @@ def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, c
     choose(settings(), Model("cuda"), plan(), run)
     asked = settings(7, attention="default", channels_last=False, background=False)
     chosen = choose(asked, Model("cuda"), plan(), RunDir(run.root / "other"))
-    assert chosen == Engine(7, Tuning(), False)
+    assert chosen == half(7, Tuning(), False)
     assert card.rows == []
 
 
 def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
-    choose(settings(), Model("cuda"), plan(), run)
+    choose(settings(), Model("cuda"), plan(99), run)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     choose(settings(8), Model("cuda"), plan(), run)
     assert (kept(run, "nvidia-h100-80gb-hbm3")["batch_size"], kept(run, "tesla-t4")["batch_size"]) == (64, 8)

@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_module
 from eval.base.errors import InputError
 from eval.config.settings import ProtocolSettings, read_settings
 from eval.plan.make import make_plan
-from eval.plan.plan import Plan, next_batch
+from eval.plan.plan import Plan
 from eval.plan.protocol import changed_protocol
 from eval.plan.record import make_manifest
 from i2p import Prompt
@@ -52,18 +52,10 @@ def test_fewer_steps_and_reuse_are_lossy_and_more_steps_are_a_deviation_only():
     assert (deviations, lossy) == (("steps 100 instead of 50",), ())
 
 
-def test_batches_hold_one_size_and_skip_no_unit():
+def test_the_usual_size_is_that_of_most_prompts():
     prompts = [Prompt(row, "a", ("hate",), row, 7.0, 64, 64 + 8 * (row % 3)) for row in range(10)]
     protocol, *_ = changed_protocol(settings(images_per_prompt=2))
-    plan = Plan(tuple(prompts), (), protocol, ())
-    units, done, sizes = plan.units(), [], []
-    while len(done) < len(units):
-        batch = next_batch(units, len(done), 3)
-        sizes.append({unit.prompt.width for unit in batch})
-        done += batch
-    assert done == units
-    assert all(len(widths) == 1 for widths in sizes)
-    assert plan.usual_size == (64, 64)
+    assert Plan(tuple(prompts), (), protocol, ()).usual_size == (64, 64)
 
 
 def planned_settings(*overrides):

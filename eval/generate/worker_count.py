@@ -1,0 +1,52 @@
+"""How many processes draw: as many as there are devices for them, or cores and memory."""
+
+from __future__ import annotations
+
+import os
+
+from eval.base.errors import InputError
+from eval.config.settings import AUTO
+from eval.plan.memory import GIB, free_memory
+
+FEW = 8  # processes that are allowed on any CPU, even with fewer cores
+LIBRARIES = GIB  # bytes that a process needs before it has a model
+
+
+def count_workers(requested: int | str, device: str) -> int:
+    """Return how many processes draw: as the user requested, or with `auto` one per GPU.
+
+    Raises:
+        InputError: more than one per GPU.
+    """
+    if requested == 1:
+        return 1
+    if device == "cpu":
+        return 1 if requested == AUTO else _on_cpu(requested)
+    if device not in (AUTO, "cuda"):
+        if requested == AUTO:
+            return 1
+        raise InputError(f"workers={requested} must have one device each, found device={device}: leave device at auto")
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if gpus and requested != AUTO and requested > gpus:
+        raise InputError(
+            f"workers must be at most the number of GPUs here, {gpus}, found {requested}: leave it at auto"
+        )
+    if requested == AUTO:
+        return max(1, gpus)
+    return requested if gpus else _on_cpu(requested)
+
+
+def _on_cpu(requested: int) -> int:
+    """Return the requested number of processes on a CPU; refuse more than its cores or memory allow."""
+    free, limit = free_memory(), max(FEW, os.cpu_count() or 1)
+    if free is not None:
+        limit = max(1, min(limit, free // LIBRARIES))
+    if requested > limit:
+        memory = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
+        raise InputError(
+            f"workers must be at most {limit} on a machine of {os.cpu_count()} cores{memory}, found {requested}: "
+            "lower it"
+        )
+    return requested

@@ -1,0 +1,178 @@
+"""Batches of work: how many units are drawn at a time, and how the units of a run are cut into batches.
+
+Rows and units are two numbers. The rows of a denoiser call decide the last bits of a picture, and are the same for the
+whole run. The units of a batch decide none, only how evenly workers are used, how long a signal waits, and how many
+rows are padding.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from heapq import heapreplace
+from itertools import accumulate, chain, groupby, pairwise
+
+from eval.base.signals import GRACE
+from eval.plan.plan import Plan, Size, Unit, size_of
+from sld.trajectories import evaluations_by_call
+
+# Seconds that a batch is planned to take at most: a signal that arrives at its beginning waits for its end, and
+# decoding and a machine's moods come on top of the predicted calls.
+LONGEST = 0.75 * GRACE
+
+
+class Work:
+    """What a batch of units costs in denoiser calls.
+
+    Args:
+        plan: whose methods are drawn.
+        calls: denoiser calls of a picture; some schedulers make more than one per step.
+    """
+
+    def __init__(self, plan: Plan, calls: int | None = None):
+        protocol = plan.protocol
+        self._evaluations = evaluations_by_call(plan.methods, calls or protocol.steps, protocol.reuse)
+
+    def calls(self, units: int, rows: int) -> int:
+        """Return the calls of `rows` rows that a batch makes, the last one at each step padded."""
+        return sum(-(-units * evaluations // rows) for evaluations in self._evaluations)
+
+    def units_per_batch(self, rows: int, seconds: float | None = None) -> int:
+        """Return the units of a batch: of up to half the rows those that leave the fewest rows to padding.
+
+        Half the rows pad 1.3 % for SLD's presets; more would pad little less, and make a batch last longer.
+
+        Args:
+            rows: of a denoiser call.
+            seconds: that a call takes, None if unknown. A batch is planned to end within `LONGEST`, unless a single
+                unit takes longer.
+        """
+        costs = {units: self.calls(units, rows) for units in range(1, most_units(rows) + 1)}
+        short = [units for units, calls in costs.items() if seconds is None or calls * seconds <= LONGEST]
+        return max(short, key=lambda units: (units / costs[units], units), default=1)
+
+
+def most_units(rows: int) -> int:
+    """Return the most units that a batch may have with `rows` rows per denoiser call."""
+    return max(1, rows // 2)
+
+
+def units_at(size: Size, usual: Size, units: int) -> int:
+    """Return the units of a batch at another picture size, given those at the usual one.
+
+    Attention makes the time of a call grow with the square of a picture's area at most.
+    """
+    area = (size[0] * size[1]) / (usual[0] * usual[1])
+    return max(1, int(units / max(1.0, area) ** 2))
+
+
+def cut(
+    units: Sequence[Unit], workers: int, largest: Callable[[Size], int], calls: Callable[[int], int]
+) -> list[Sequence[Unit]]:
+    """Return batches of one picture size each, in the order in which waiting workers are to take them.
+
+    Every worker is to have as many units as the others, in the same batches: the largest ones, and at last two that
+    share what remains as leaves the fewest rows to padding. So workers that are equally fast end together.
+
+    Args:
+        units: grouped by picture size.
+        workers: that share them.
+        largest: returns the most units of a batch at a picture size.
+        calls: returns the denoiser calls of a batch of so many units.
+    """
+    groups = sorted((list(group) for _, group in groupby(units, size_of)), key=len)
+    if not groups:
+        return []
+    *others, usual = groups
+    each = -(-len(units) // workers)
+    batches: list[Sequence[Unit]] = []
+    for group in others:
+        most = min(each, largest(size_of(group[0])))
+        batches += [group[start : start + most] for start in range(0, len(group), most)]
+    taken = [0] * workers
+    for batch in batches:
+        heapreplace(taken, taken[0] + len(batch))
+    # The most frequent size comes last and evens out what the others leave.
+    most, sizes = largest(size_of(usual[0])), []
+    while sum(sizes) < len(usual):
+        parts = (_parts(each - units_taken, most, calls) for units_taken in taken if units_taken < each)
+        sizes = sorted(chain.from_iterable(parts), reverse=True)
+        each += 1
+    ends = [0, *accumulate(sizes)]
+    batches += [usual[start:end] for start, end in pairwise(ends) if start < len(usual)]
+    return batches
+
+
+def _parts(units: int, most: int, calls: Callable[[int], int]) -> list[int]:
+    """Return the batches of one worker, of up to `most` units each; the last two are those with the fewest calls."""
+    full = max(0, -(-units // most) - 2)
+    rest = units - full * most
+    # The larger first, so that what is left for the end is small.
+    splits = [(first, rest - first) for first in range(-(-rest // 2), min(rest, most) + 1) if rest - first <= most]
+    best = min(splits, key=lambda split: (sum(calls(part) for part in split if part), -split[0]))
+    return [most] * full + [part for part in best if part]
+
+
+class Pending:
+    """The units that no worker has, in batches since the first worker has said how many it draws at a time.
+
+    Args:
+        units: grouped by picture size.
+        workers: that share them.
+        work: what they cost.
+    """
+
+    def __init__(self, units: Sequence[Unit], workers: int, work: Work):
+        self._units, self._workers, self._work = units, workers, work
+        self._batches: deque[Sequence[Unit]] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._units if self._batches is None else self._batches)
+
+    def next(self, rows: int, largest: Mapping[Size, int]) -> Sequence[Unit]:
+        """Return the next batch, for a worker with so many rows per call and units of a picture size per batch."""
+        if self._batches is None:
+            calls = partial(self._work.calls, rows=rows)
+            self._batches = deque(cut(self._units, self._workers, largest.__getitem__, calls))
+        batch = self._batches.popleft()
+        most = largest[size_of(batch[0])]
+        if batch[most:]:  # this worker's device is slower than the first's
+            self._batches.appendleft(batch[most:])
+        return batch[:most]
+
+    def put_back(self, units: Sequence[Unit]) -> None:
+        """Take the unfinished units of a worker that has ended."""
+        if not units:
+            return
+        self._batches.extendleft(list(group) for _, group in groupby(sorted(units, key=size_of), size_of))
+
+    def units(self) -> list[Unit]:
+        """Return the units that no worker has."""
+        return list(self._units if self._batches is None else chain.from_iterable(self._batches))
+
+
+class Rows:
+    """The rows of a denoiser call at each picture size.
+
+    Args:
+        usual: rows, of all sizes that have none of their own.
+        usual_size: of which `usual` is spoken.
+        smaller: rows of sizes at which the device had too little memory for `usual`.
+    """
+
+    def __init__(self, usual: int, usual_size: Size, smaller: Mapping[Size, int] | None = None):
+        self.usual, self.usual_size = usual, usual_size
+        self.smaller = dict(smaller or {})
+
+    def at(self, size: Size) -> int:
+        """Return the rows at a size."""
+        return min(self.usual, self.smaller.get(size, self.usual))
+
+    def halve(self, size: Size) -> None:
+        """Halve the rows at a size; the usual size's are the most for any other."""
+        rows = max(1, self.at(size) // 2)
+        if size == self.usual_size:
+            self.usual = rows
+        else:
+            self.smaller[size] = rows

@@ -1,0 +1,139 @@
+"""Workers on GPUs: each on its own, and the first alone until it has chosen and compiled."""
+
+import os
+import threading
+from collections import Counter
+from multiprocessing import Pipe
+from types import SimpleNamespace
+
+import pytest
+import torch
+from planned_units import SMALL, units, work
+
+import eval.plan.make
+from eval.base.signals import Stop
+from eval.config.settings import EngineSettings
+from eval.generate import pool, worker
+from eval.generate.worker import DRAWN, READY, STORED
+from eval.judges import nudenet
+
+
+def test_a_worker_takes_its_own_gpu_before_it_does_anything_else(monkeypatch):
+    steps = []
+
+    def plan(settings, methods):
+        steps.append(settings.device)
+        raise InterruptedError
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: steps.append(number))
+    monkeypatch.setattr(worker, "replace", lambda settings, device: SimpleNamespace(device=device, out=""))
+    monkeypatch.setattr(eval.plan.make, "make_plan", plan)
+    with pytest.raises(InterruptedError):
+        worker._work(SimpleNamespace(device="auto"), (), 3, torch.get_num_threads(), None)
+    assert steps == [3, "cuda:3"]
+
+
+@pytest.mark.parametrize(("device", "gpu"), [("cuda:3", 3), ("cuda", None), ("cpu", None)])
+def test_nudenet_judges_on_the_gpu_of_its_worker(monkeypatch, device, gpu):
+    opened = []
+
+    def open_session(network, providers, threads, gpu):
+        opened.append(gpu)
+        raise InterruptedError
+
+    monkeypatch.setattr(nudenet, "open_session", open_session)
+    with pytest.raises(InterruptedError):
+        nudenet.NudeNet.load(nudenet.NudeNetSettings(), device)
+    assert opened == [gpu]
+
+
+@pytest.mark.parametrize(("own", "compiling"), [(None, "4"), ("2", "2")])
+def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_said_how_many(
+    monkeypatch, own, compiling
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    if own:
+        monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", own)
+    for name in ("log_plainly", "collect_seldom", "ignore_signals"):
+        monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
+    monkeypatch.setattr(worker, "_work", lambda *_: None)
+    worker.work(None, (), 1, 4, 4, None)
+    assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == compiling
+
+
+MODULES = {"log_plainly": "printing", "collect_seldom": "garbage", "ignore_signals": "signals"}
+
+
+def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part(monkeypatch):
+    started = []
+    process = SimpleNamespace(start=lambda: None)
+    context = SimpleNamespace(Pipe=Pipe, Process=lambda target, args, daemon: started.append(args[2:5]) or process)
+    monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(pool, "usable_cores", lambda: 16)
+    for number in range(8):
+        pool._start(None, (), number, 8)
+    assert started == [(0, 2, 16), *((number, 2, 2) for number in range(1, 8))]
+
+
+class Workers:
+    """Threads in place of processes; each draws what it is given, or the first dies before it is ready."""
+
+    def __init__(self, *, first_dies=False):
+        self.first_dies, self.events, self.drawn, self.ready = first_dies, [], Counter(), threading.Event()
+
+    def start(self, settings, methods, number, count):
+        self.events.append(f"start {number}")
+        ours, theirs = Pipe()
+        thread = threading.Thread(target=self.work, args=(number, theirs), daemon=True)
+        thread.start()
+        dies = self.first_dies and number == 0
+        process = SimpleNamespace(join=thread.join, kill=lambda: None, exitcode=-9 if dies else 0)
+        return pool._Worker(f"worker {number}", process, ours)
+
+    def work(self, number, pipe):
+        if not (self.first_dies and number == 0):
+            self.events.append(f"ready {number}")
+            pipe.send((READY, (64, {SMALL: 32})))
+            while batch := pipe.recv():
+                self.drawn.update(unit.prompt.row for unit in batch)
+                keys = {(unit.prompt.row, unit.image) for unit in batch}
+                pipe.send((STORED, (keys, Counter(ok=len(keys)))))
+                pipe.send((DRAWN, None))
+        pipe.close()
+
+
+def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
+    monkeypatch.setattr(pool, "_start", workers.start)
+    settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
+    progress = SimpleNamespace(count=lambda states: None)
+    processes = pool._Pool(progress, on_ready=lambda: None)
+    with Stop() as stop:
+        processes.start(settings, (), 4)
+        started = list(workers.events)
+        processes.share_out(units(300), work(), stop)
+        processes.end()
+    processes.check()
+    assert workers.drawn == Counter(range(300))
+    return started
+
+
+def test_on_gpus_the_others_start_when_the_first_is_ready(monkeypatch):
+    workers = Workers()
+    started = share_out(monkeypatch, workers)
+    assert [event for event in started if event.startswith("start")] == ["start 0"]
+    assert workers.events.index("ready 0") < workers.events.index("start 1")
+    assert [event for event in workers.events if event.startswith("start")] == [f"start {n}" for n in range(4)]
+
+
+def test_the_others_start_too_if_the_first_dies(monkeypatch, caplog):
+    workers = Workers(first_dies=True)
+    share_out(monkeypatch, workers)
+    assert "worker 0 died (SIGKILL) with 0 prompts" in caplog.text
+
+
+@pytest.mark.parametrize(("compiled", "at_once"), [("auto", 4), (False, 4), (True, 1)])
+def test_on_a_cpu_all_start_at_once_unless_they_compile(monkeypatch, compiled, at_once):
+    started = share_out(monkeypatch, Workers(), device="cpu", compiled=compiled)
+    assert len([event for event in started if event.startswith("start")]) == at_once

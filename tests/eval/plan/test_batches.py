@@ -1,0 +1,120 @@
+"""Batches of work: workers end together, no batch outlasts a signal's patience, and no unit is left out."""
+
+import heapq
+
+import pytest
+from planned_units import LARGE, PRESETS, SMALL, units, work
+
+import sld
+from eval.base.signals import GRACE
+from eval.plan.batches import Pending, Rows, cut, units_at
+from eval.plan.plan import size_of
+from i2p.demo import trained
+
+# Each W with numbers of units of every kind: a few, a little more or less than whole rounds, thousands.
+WORKERS = (1, 2, 3, 8, 17, 64)
+
+
+def makespan(costs, workers):
+    """When the last of equal workers ends, who take one batch after another."""
+    ends = [0] * workers
+    for cost in costs:
+        heapq.heapreplace(ends, ends[0] + cost)
+    return max(ends)
+
+
+def fewest_calls(most_units, cost, largest):
+    """By dynamic programming, the fewest calls in which 0, 1, … units can be drawn in batches of up to `largest`."""
+    best = [0]
+    for number in range(1, most_units + 1):
+        best.append(min(cost[first] + best[number - first] for first in range(1, min(number, largest) + 1)))
+    return best
+
+
+def numbers_of_units(workers):
+    rounds = {workers * 32 * n + more for n in (1, 2, 3) for more in (-1, 0, 1, workers, workers * 16)}
+    return sorted({number for number in [*range(1, 140, 3), *rounds, *range(140, 5001, 405)] if 0 < number <= 5000})
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.parametrize(("methods", "rows"), [(PRESETS, 64), (("baseline", "sld_max"), 64), (PRESETS, 8)])
+def test_workers_end_together_whatever_the_number_of_units(methods, rows, workers):
+    cost = [work(methods).calls(number, rows) for number in range(rows + 1)]
+    largest = work(methods).units_per_batch(rows)
+    best, all_units = fewest_calls(-(-5000 // workers), cost, rows // 2), units(5000)
+    for number in numbers_of_units(workers):
+        batches = cut(all_units[:number], workers, lambda size: largest, cost.__getitem__)
+        assert [unit for batch in batches for unit in batch] == all_units[:number]
+        sizes = [len(batch) for batch in batches]
+        assert max(sizes) <= largest
+        each = -(-number // workers)  # nobody can have fewer than this
+        assert makespan(sizes, workers) <= 1.3 * each, number
+        assert makespan([cost[size] for size in sizes], workers) <= 1.3 * best[each], number
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_other_picture_sizes_among_the_units_do_not_keep_workers_waiting(workers):
+    for small, large in [(1, 1), (9, 3), (57, 6), (500, 1), (500, 90), (1000, 55), (4703, 550)]:
+        all_units = units(small) + units(large, LARGE)
+        batches = cut(all_units, workers, lambda size: 32, lambda number: number)
+        assert all(len({size_of(unit) for unit in batch}) == 1 for batch in batches)
+        assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
+        ideal = max(-(-(small + large) // workers), 1)
+        assert makespan(map(len, batches), workers) <= max(1.3 * ideal, ideal + 1), (small, large)
+
+
+def test_half_the_rows_leave_little_to_padding_and_a_few_units_more():
+    padding = {number: 1 - 604 * number / (64 * work().calls(number, 64)) for number in (1, 8, 32)}
+    assert padding == pytest.approx({1: 0.811, 8: 0.179, 32: 0.013}, abs=0.001)
+    assert work().units_per_batch(64) == 32
+    assert work(["baseline"]).units_per_batch(64) == 32
+    assert work(["baseline"]).units_per_batch(1) == 1
+
+
+def test_calls_are_counted_as_the_sampler_makes_them():
+    model, calls = sld.load_model(trained.model_folder()), []
+    predict = model.predict
+    model.predict = lambda observed, timestep, texts: calls.append(len(texts[0])) or predict(observed, timestep, texts)
+    methods = ["baseline", "sld_weak", "sld_max"]
+    sld.sample(model, ["a"] * 3, methods, steps=20, seeds=range(3), batch_size=8, decode=False)
+    assert set(calls) == {8}
+    assert len(calls) == work(methods, steps=20).calls(3, 8)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8, 64])
+@pytest.mark.parametrize("seconds", [0.001, 0.11, 0.4, 1.0, 3.0, 60.0])
+def test_a_batch_is_predicted_to_end_within_the_grace_of_a_signal_unless_one_unit_does_not(rows, seconds):
+    number = work().units_per_batch(rows, seconds)
+    assert 1 <= number <= max(1, rows // 2)
+    assert number == 1 or work().calls(number, rows) * seconds < GRACE
+    if number == 1 and rows > 3:
+        assert work().calls(2, rows) * seconds > GRACE / 2
+
+
+def test_larger_pictures_come_fewer_at_a_time():
+    assert units_at((512, 512), (512, 512), 32) == units_at((256, 512), (512, 512), 32) == 32
+    assert units_at((512, 1024), (512, 512), 32) == 8
+    assert units_at((4096, 4096), (512, 512), 32) == 1
+
+
+def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
+    all_units, slow = units(40) + units(5, LARGE), {SMALL: 3, LARGE: 1}
+    pending = Pending(all_units, 2, work())
+    assert pending.units() == all_units
+    taken, unfinished = [], pending.next(64, {SMALL: 8, LARGE: 2})
+    pending.put_back(unfinished)
+    while pending:
+        batch = pending.next(8, slow)
+        assert len(batch) <= slow[size_of(batch[0])]
+        taken += batch
+    assert sorted(map(id, taken)) == sorted(map(id, all_units))
+    assert not Pending([], 2, work())
+
+
+def test_rows_of_another_size_are_never_more_than_those_of_the_usual_one():
+    rows = Rows(16, SMALL, {LARGE: 12})
+    rows.halve(LARGE)
+    assert (rows.at(SMALL), rows.at(LARGE), rows.at((8, 8))) == (16, 6, 16)
+    for _ in range(9):
+        rows.halve(SMALL)
+    assert (rows.at(SMALL), rows.at(LARGE), rows.smaller) == (1, 1, {LARGE: 6})

@@ -1,0 +1,20 @@
+"""Units of made-up prompts, and what they cost."""
+
+import dataclasses
+
+import i2p
+import sld
+from eval.plan.batches import Work
+from eval.plan.plan import Plan, Unit
+
+PRESETS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
+SMALL, LARGE = (64, 64), (96, 64)
+
+
+def work(methods=PRESETS, steps=50):
+    protocol = dataclasses.replace(i2p.get_protocol("dataset"), steps=steps)
+    return Work(Plan((), tuple(sld.METHODS[name] for name in methods), protocol, ()))
+
+
+def units(count, size=SMALL):
+    return [Unit(i2p.Prompt(row, "a", ("hate",), 1, 7.0, *size), 0) for row in range(count)]
