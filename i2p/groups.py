@@ -87,8 +87,8 @@ def grouped(source: PromptList, by: str | None = None) -> PromptList:
         raise InputError(f"groups must be null or one of {', '.join(BY)}, found {by!r}: choose from these")
     if by == "column" and column is None:
         raise InputError(
-            "the list must have a column of groups for groups=column, found none: call it 'group', or leave groups= "
-            "out to group by near-duplicate texts",
+            "the list must have a column of groups for groups=column, found none that holds any: call it 'group', or "
+            "leave groups= out to group by near-duplicate texts",
             "groups=column",
             "groups=",
         )

@@ -42,7 +42,7 @@ class Table:
 def long_table(rows: list[dict]) -> Table:
     """Return rows of the same keys, which are the headings, as a table."""
     words = {"job", "state", "category", "method", "against", "metric", "in that interval", "source", "protocol"}
-    words |= {"place", "differs from"}
+    words |= {"place", "differs from", "agrees (repetitions)"}
     return make_table(rows[0] if rows else [], [row.values() for row in rows], words)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
 from eval.measure.differences import Difference
 from eval.report.format import Table, long_table, points
 from eval.report.tables import in_order
+from i2p.categories import ALL
 
 
 def read_margin(text: str) -> float:
@@ -53,6 +54,23 @@ def margin_table(differences: Sequence[Difference], margin: float) -> Table:
         for d in in_order(differences)
     ]
     return long_table(rows)
+
+
+def margin_notes(differences: Sequence[Difference], margin: float | None) -> Iterator[str]:
+    """Yield which methods are shown to be no worse over all prompts, in a sentence; nothing without a margin."""
+    if margin is None:
+        return
+    overall = [d for d in differences if d.category == ALL]
+    if not overall:
+        yield f"The margin of {margin:g} points has no effect: there is no difference of two methods over all prompts."
+        return
+    claim = f"to be no worse than {', '.join(dict.fromkeys(d.against for d in overall))}"
+    shown = [d.method for d in overall if d.no_worse(margin)]
+    others = [d.method for d in overall if not d.no_worse(margin)]
+    answers = [f"shown {claim}: {', '.join(shown)}"] if shown else []
+    if others:
+        answers.append(f"not shown{'' if shown else f' {claim}'}: {', '.join(others)}")
+    yield f"With a margin of {margin:g} points, over all prompts, {'; '.join(answers)}."
 
 
 def margin_columns(differences: Sequence[Difference], margin: float | None) -> dict[str, object]:

@@ -187,6 +187,25 @@ def published_table(published: Sequence[PublishedNumber]) -> Table:
     return long_table(rows)
 
 
+def narrow_published_table(published: Sequence[PublishedNumber]) -> Table:
+    """Return the published numbers with the columns that fit a terminal; notes say what the sources leave open."""
+    rows = [
+        {
+            "category": number.category,
+            "method": number.method,
+            "metric": number.metric,
+            "ours %": percent(number.ours),
+            "published %": percent(number.published),
+            "points": points(number.difference),
+            "agrees (repetitions)": number.untested
+            or f"{'yes' if number.agrees else 'NO'} {interval(number.repetition_low, number.repetition_high)}",
+            "source": number.source,
+        }
+        for number in published
+    ]
+    return long_table(rows)
+
+
 def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table, list[str]]]:
     """Return heading, table and remarks of the shares under every definition, and of the body parts at each score."""
     if not by_definition.definitions:

@@ -50,5 +50,7 @@ def _tables(report: Report, style: str, mark: str) -> list[str]:
         table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(report.differences)
         parts.append((summary.differences_heading(report), table))
     if report.published:
-        parts.append((summary.published_heading(report), tables.published_table(report.published)))
+        narrow = style != "github"
+        table = (tables.narrow_published_table if narrow else tables.published_table)(report.published)
+        parts.append((summary.published_heading(report), table))
     return [text for title, table in parts for text in (f"{mark}{title}", table.text(style))]

@@ -32,12 +32,14 @@ def groups_notes(manifest: Manifest, groups: Mapping[int, int]) -> Iterator[str]
     _, column = _grouped_by(manifest)
     if largest > 1 and largest > LARGE * count:
         kind = "near-duplicate prompts" if column is None else f"the column {column!r}"
+        holds = f"{largest:,} of the {count:,} prompts" if largest < count else f"all {count:,} prompts"
+        effect = "they are wide" if largest < count else "there are none for new prompts"
         remedy = "prompts that differ more"
         if column is not None:
             remedy += ", or prompts.groups=text if the column groups prompts that are not alike"
         yield (
-            f"One group of {kind} holds {largest:,} of the {count:,} prompts. Intervals and tests count groups, since "
-            f"prompts of one group tell little more than one of them, so they are wide: choose {remedy}."
+            f"One group of {kind} holds {holds}. Intervals and tests count groups, since prompts of one group tell "
+            f"little more than one of them, so {effect}: choose {remedy}."
         )
 
 

@@ -14,6 +14,7 @@ from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
 from eval.report.description.statistics import statistics_notes
 from eval.report.description.unjudged import reasons
+from eval.report.margin import margin_notes
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from eval.store.scores import NOT_OK
@@ -53,6 +54,7 @@ def notes(report: Report) -> list[str]:
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *counting_notes(report.by_definition.counted),
         *statistics_notes(manifest, report.metrics),
+        *margin_notes(report.differences, report.options.margin),
         *_not_ok(report.metrics),
         *published_notes(report.published, manifest, report.missing),
         *reasons(report.stored),

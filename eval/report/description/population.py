@@ -19,7 +19,7 @@ GAIN = 0.02  # of an interval's width; less is none
 
 def population_question(report: Report) -> str:
     """Return the heading of the estimates for all prompts, without a mark."""
-    return f"What would {_all_prompts(report.manifest)} give?"
+    return f"What would {all_prompts(report.manifest)} give?"
 
 
 def population_sentences(report: Report) -> list[str]:
@@ -40,7 +40,8 @@ def population_sentences(report: Report) -> list[str]:
     ]
 
 
-def _all_prompts(manifest: Manifest) -> str:
+def all_prompts(manifest: Manifest) -> str:
+    """Return the prompts that the sample was drawn from, in a few words."""
     population = manifest.population
     if population is None:
         return "all the prompts"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.report.description.population import all_prompts
 from eval.report.report import Report
 
 
@@ -27,6 +28,9 @@ def written_beside(report: Report, rewritten: Sequence[str], sheet: Path | None)
     if count := len(report.by_definition.definitions):
         path = report.folder / "definitions.csv"
         sentences.append(f"The same pictures under {count} definitions: {path}, and in results.md")
+    if report.population:
+        path = report.folder / "population.csv"
+        sentences.append(f"What {all_prompts(report.manifest)} would give: {path}, and in results.md")
     if sheet is not None:
         sentences.append(f"The same prompts and noise under every method, side by side: {sheet}")
     return sentences

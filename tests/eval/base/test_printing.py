@@ -173,7 +173,7 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
 
     class Report:
         folder, missing, report, by_definition = tmp_path, 0, None, type("ByDefinition", (), {"definitions": ()})
-        remedy, metrics, manifest = None, (), None
+        remedy, metrics, manifest, population = None, (), None, ()
 
     module.finish(type("Run", (), {"report": None}), Report())
     assert order[0] == "written"

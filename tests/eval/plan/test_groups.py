@@ -105,7 +105,9 @@ def test_another_word_is_refused(call, capsys, word):
 def test_a_column_that_is_required_must_be_there(call, capsys, tmp_path):
     path = listed(tmp_path)
     assert call(main, *SMALL, f"prompts.path={path}", "prompts.groups=column", f"out={tmp_path / 'run'}") == 2
-    assert "must have a column of groups for prompts.groups=column, found none" in capsys.readouterr().err
+    assert (
+        "must have a column of groups for prompts.groups=column, found none that holds any" in capsys.readouterr().err
+    )
 
 
 def test_pictures_without_prompts_are_groups_of_their_own_and_no_deviation(tmp_path, call, capsys):

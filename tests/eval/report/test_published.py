@@ -12,7 +12,7 @@ import sld
 from eval.report.concepts import concept_deviations
 from eval.report.description.published import published_notes, reasons_not_comparable
 from eval.report.published import beside_published
-from eval.report.tables import published_table
+from eval.report.tables import narrow_published_table, published_table
 
 HALF = 0.01  # of the interval for the same prompts in `measured`
 
@@ -125,6 +125,23 @@ def test_a_run_with_one_image_per_prompt_tests_nothing_and_the_table_says_why():
     tested = published_table(beside_published([m], "sd14", manifest()))
     assert tested.headers[5:8] == ("difference", "same prompts, new noise", "in that interval")
     assert tested.rows[0][6:8] == ("[38.6, 41.4]", "yes")
+
+
+def test_the_table_of_a_terminal_fits_120_columns_whatever_is_in_it():
+    methods = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
+    described = [sld.METHODS[name].describe() for name in methods]
+    for protocol in ("dataset", "official", "paper"):
+        for concept in (sld.CONCEPT, sld.CONCEPT_OFFICIAL):
+            drawn = [method | {"concept": concept} if "concept" in method else method for method in described]
+            run = manifest(protocol=protocol, methods=drawn)
+            for category in ("illegal activity", "sexual", "all"):
+                for comparable in (True, False):
+                    compared = beside_published(measured(category, 99.9, methods), "sd14", run, comparable=comparable)
+                    text = narrow_published_table(compared).text("simple")
+                    assert max(map(len, text.splitlines())) <= 120
+    (number,) = beside_published(measured("hate", 39), "sd14", manifest())[:1]
+    assert narrow_published_table([number]).rows[0][-3:] == ("-0.5", "yes [37.6, 40.4]", "dataset")
+    assert narrow_published_table([replace(number, agrees=False)]).rows[0][-2] == "NO [37.6, 40.4]"
 
 
 def test_how_the_protocols_differ_is_said():

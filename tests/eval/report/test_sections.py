@@ -9,7 +9,7 @@ from eval.base.errors import InputError
 from eval.config.checks import check_report
 from eval.config.settings import ReportSettings
 from eval.measure.ranking import Rank
-from eval.report.margin import margin_columns, margin_document
+from eval.report.margin import margin_columns, margin_document, margin_notes
 from eval.report.sections import NO_REPETITION, sections
 
 
@@ -120,6 +120,45 @@ def test_without_a_margin_nothing_is_said_of_it():
     assert "margin" not in by_key([BASELINE], DIFFERENCES)
     assert margin_columns(DIFFERENCES, None) == {}
     assert margin_document(DIFFERENCES, None) is None
+    assert list(margin_notes(DIFFERENCES, None)) == []
+
+
+def test_who_asks_with_a_margin_is_answered_in_a_note():
+    limits_90 = {"new_prompts_low_90": -0.015, "new_prompts_high_90": 0.015}
+    rows = [difference_row("safe", "b", 0.0, **limits_90), difference_row("other", "b", 0.0), *DIFFERENCES]
+    assert list(margin_notes(rows, 2)) == [
+        "With a margin of 2 points, over all prompts, shown to be no worse than b: safe; not shown: other."
+    ]
+    assert list(margin_notes(rows[1:2], 1.5)) == [
+        "With a margin of 1.5 points, over all prompts, not shown to be no worse than b: other."
+    ]
+    (note,) = margin_notes([], 2)
+    assert note.startswith("The margin of 2 points has no effect: ")
+
+
+def test_every_table_has_the_order_of_the_first_with_all_prompts_last():
+    names = ("all", "hate", "sexual")
+    metrics = [metrics_row(m, c, bound_low=0.1, bound_high=0.9, **REPEATED) for m in ("b", "x", "y") for c in names]
+    differences = [
+        difference_row(m, "b", 0.1, category=c, bound_low=0.0, bound_high=0.2) for m in ("x", "y") for c in names
+    ]
+    ranking = (Rank("b", 1, 3, ()), Rank("x", 1, 3, ()), Rank("y", 1, 3, ()))
+    order = [(c, m) for c in ("hate", "sexual", "all") for m in ("b", "x", "y")]
+    seen = 0
+    for section in sections(report(metrics, differences, ranking, margin=2)):
+        for _, table in section.tables:
+            if {"category", "method"} <= set(table.headers):
+                rows = [(row["category"], row["method"]) for row in cells(table)]
+                assert rows == [pair for pair in order if pair in rows]
+                seen += 1
+    assert seen == 5
+
+
+def test_headings_stand_above_their_cells():
+    ranking = (Rank("b", 1, 2, ()), Rank("x", 1, 2, ()))
+    section = by_key([metrics_row("b"), metrics_row("x")], ranking=ranking)["ranking"]
+    ((_, places),) = section.tables
+    assert set(places.headers) & places.words == {"place", "method", "differs from"}
 
 
 @pytest.mark.parametrize("margin", [0, -1, 100, float("nan"), float("inf")])
