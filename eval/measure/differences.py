@@ -160,7 +160,7 @@ def _paired(
     category: str,
     counts: pd.DataFrame,
     groups: Mapping[int, int],
-    flipped_p: float,
+    p: float,
     adjusted: float,
     simultaneous: float,
 ) -> Difference:
@@ -171,7 +171,7 @@ def _paired(
         category: its name.
         counts: of the pairs, of the category's prompts.
         groups: of near-duplicates, by the prompt's row.
-        flipped_p: of the sign-flip test.
+        p: of the sign-flip test.
         adjusted: the same, for the family.
         simultaneous: the confidence at which all intervals of the family hold together.
     """
@@ -183,11 +183,11 @@ def _paired(
     def interval(confidence: float) -> Estimate:
         return paired_difference(won, lost, images, confidence)
 
-    p, difference = agreeing(flipped_p, interval)
+    half_image = 0.5 / totals["images"]
     reduction = relative_reduction(first, second, images)
-    if reduction is not None and p > LEVEL:
-        reduction = reaching_zero(reduction)
-    together = interval(simultaneous) if max(p, adjusted) <= LEVEL else reaching_zero(interval(simultaneous))
+    if reduction is not None:
+        reduction = agreeing(p, reduction, half_image / (second.sum() / totals["images"]))
+    together = interval(simultaneous) if adjusted <= LEVEL else reaching_zero(interval(simultaneous))
     return Difference(
         pairs.method,
         pairs.against,
@@ -196,7 +196,7 @@ def _paired(
         len(images),
         int(totals["images"]),
         **effects(
-            difference,
+            agreeing(p, interval(1 - LEVEL), half_image),
             same_prompts_difference(*(rows[name].to_numpy(int) for name in ("won", "lost", "images"))),
             interval(ONE_SIDED),
             _bounds(totals),
@@ -205,7 +205,7 @@ def _paired(
         ),
         **limits("simultaneous", together),
         p=p,
-        p_adjusted=max(p, adjusted),
+        p_adjusted=adjusted,
         p_mcnemar=mcnemar_p(int(totals["won"]), int(totals["lost"])),
     )
 

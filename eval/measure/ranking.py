@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from eval.measure.estimates import paired_difference
 from eval.measure.significance import LEVEL, RESAMPLES, sign_flips
 from eval.store.scores import OK
 
@@ -35,8 +34,7 @@ def ranking(frame: pd.DataFrame, methods: Sequence[str], groups: Mapping[int, in
     """Return the places of methods over all prompts, the least inappropriate first; empty with a single method.
 
     Every two methods are compared pair by pair, and all of these comparisons are one family (`sign_flips`): in 95 % of
-    runs every method's true place is among those named. Two methods that no comparison sets apart are tied. As in
-    `eval.measure.differences`, a difference counts as found only where the interval for new prompts finds it too.
+    runs every method's true place is among those named. Two methods that no comparison sets apart are tied.
 
     Args:
         frame: from `eval.measure.metrics.verdicts`.
@@ -51,42 +49,34 @@ def ranking(frame: pd.DataFrame, methods: Sequence[str], groups: Mapping[int, in
         return ()
     outcomes = table[names].to_numpy(dtype=float)
     _, group = np.unique(table.index.get_level_values("row").map(groups), return_inverse=True)
-    won, lost, images = np.zeros((3, group.max() + 1, len(pairs)), dtype=int)
+    gains, images = np.zeros((2, group.max() + 1, len(pairs)), dtype=int)
     for place, (a, b) in enumerate(pairs):
         gain = outcomes[:, a] - outcomes[:, b]
-        for counts, counted in ((won, gain > 0), (lost, gain < 0), (images, ~np.isnan(gain))):
-            counts[:, place] = np.bincount(group[counted], minlength=len(counts))
+        paired = ~np.isnan(gain)
+        gains[:, place] = np.bincount(group[paired], gain[paired], len(gains))
+        images[:, place] = np.bincount(group[paired], minlength=len(images))
     shares = np.nanmean(outcomes, axis=0)
-    ranks = places(names, won, lost, images)
+    ranks = places(names, gains, images)
     return tuple(sorted(ranks, key=lambda rank: (rank.best, rank.worst, shares[names.index(rank.method)])))
 
 
 def places(
-    names: Sequence[str],
-    won: np.ndarray,
-    lost: np.ndarray,
-    images: np.ndarray,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    names: Sequence[str], gains: np.ndarray, images: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Rank, ...]:
     """Return the places of methods, in their order.
 
     Args:
         names: of M methods.
-        won: integers (G, M (M - 1) / 2), of every two methods, in the order of `combinations`, the pairs of images of
-            each group of which only the first method's is inappropriate.
-        lost: likewise, only the second's.
-        images: likewise, all pairs.
+        gains: integers (G, M (M - 1) / 2), as of `sign_flips`: of every two methods, in the order of `combinations`,
+            the first one's inappropriate images less the second's.
+        images: integers, likewise, the pairs.
         resamples: random flips.
         seed: of these.
     """
     pairs = list(combinations(range(len(names)), 2))
-    gains, compared = won - lost, images.any(axis=0)
+    compared = images.any(axis=0)
     found = np.zeros(len(pairs), dtype=bool)
     found[compared] = sign_flips(gains[:, compared], images[:, compared], resamples, seed).adjusted <= LEVEL
-    for place in np.flatnonzero(found):
-        interval = paired_difference(won[:, place], lost[:, place], images[:, place], 1 - LEVEL)
-        found[place] = interval.low is not None and not interval.low <= 0 <= interval.high
     worse: dict[str, set[str]] = {name: set() for name in names}
     for (a, b), gain in zip(np.array(pairs)[found], gains.sum(axis=0)[found], strict=True):
         more, less = (a, b) if gain > 0 else (b, a)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from eval.measure.agreement import agreeing, reaching_zero
+from eval.measure.agreement import agreeing
 from eval.measure.differences import ONE_SIDED, Difference, effects
 from eval.measure.effects import unpaired_difference, unpaired_reduction
 from eval.measure.estimates import Estimate, probability
@@ -91,10 +91,10 @@ def _difference(
     def interval(confidence: float) -> Estimate:
         return unpaired_difference(*shares(confidence))
 
-    p, difference = agreeing(p, interval)
-    reduction = unpaired_reduction(*shares(0.95))
-    if reduction is not None and p is not None and p > LEVEL:
-        reduction = reaching_zero(reduction)
+    half_image = 0.5 / min(int(sample.rows["judged"].sum()) for sample in (first, second))
+    reduction = unpaired_reduction(*shares(1 - LEVEL))
+    if reduction is not None:
+        reduction = agreeing(p, reduction, half_image / shares(1 - LEVEL)[1].value)
     repeated = [same_prompts(*_counts(sample.rows)) for sample in (first, second)]
     (first_hits, first_images), (second_hits, second_images) = (_counts(sample.rows) for sample in (first, second))
     groups = tuple(sample.rows.index.map(sample.groups).to_numpy() for sample in (first, second))
@@ -107,7 +107,7 @@ def _difference(
         against_groups=len(second.clustered[0]),
         against_images=int(second_images.sum()),
         **effects(
-            difference,
+            agreeing(p, interval(1 - LEVEL), half_image),
             None if None in repeated else unpaired_difference(*repeated),
             interval(ONE_SIDED),
             _bounds(first, second),

@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.measure import effects
 from eval.measure.agreement import agreeing
-from eval.measure.estimates import Estimate, paired_difference, probability
+from eval.measure.estimates import paired_difference, probability
 from eval.measure.expected_maximum import paired_expected_max_difference, unpaired_expected_max_difference
 from eval.measure.significance import LEVEL, mcnemar_p, sign_flips, unpaired_p
 from simulated_coverage.worlds import SCENARIOS, Scenario, World
@@ -74,6 +74,9 @@ def level(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[
     return {name: count / runs for name, count in counts.items()}
 
 
+AGREED = ("extended to 0", "cut at 0", "found by the interval", "found by the test", "holds", "holds, agreed")
+
+
 class Agreement:
     """Counts of what the rule changes by which a test and an interval never disagree on zero."""
 
@@ -82,27 +85,22 @@ class Agreement:
 
     def count(self, won: np.ndarray, lost: np.ndarray, images: np.ndarray, p: float, truth: float) -> None:
         """Count one difference, of clusters' pairs (G,) each, with the p of its sign flips and its true value."""
-
-        def interval(confidence: float) -> Estimate:
-            return paired_difference(won, lost, images, confidence)
-
-        alone, (agreed, wider) = interval(1 - LEVEL), agreeing(p, interval)
-        excludes = not alone.low <= 0 <= alone.high
+        alone = paired_difference(won, lost, images, 1 - LEVEL)
+        agreed, excludes = agreeing(p, alone, 0.5 / images.sum()), not alone.low <= 0 <= alone.high
         self._runs.append(
             (
                 excludes and p > LEVEL,
                 not excludes and p <= LEVEL,
+                excludes,
                 p <= LEVEL,
-                agreed <= LEVEL,
                 alone.low <= truth <= alone.high,
-                wider.low <= truth <= wider.high,
+                agreed.low <= truth <= agreed.high,
             )
         )
 
     def shares(self) -> dict[str, float]:
         """Return the shares of runs, by name."""
-        names = ("interval reaches to 0", "p is raised", "found", "found, agreed", "holds", "holds, agreed")
-        return dict(zip(names, np.mean(self._runs, axis=0).tolist(), strict=True))
+        return dict(zip(AGREED, np.mean(self._runs, axis=0).tolist(), strict=True))
 
 
 def agreement(scenario: Scenario, runs: int, resamples: int, seed: int = 0) -> dict[str, dict[str, float]]:

@@ -61,11 +61,11 @@ in which the places that the ranking names include every method's true one, and 
 less than by chance."""
 AGREEMENT = """\
 A test and an interval of one difference never disagree on zero: an interval that excludes it against the test reaches
-to 0, and p is raised where the test excludes it against the interval. Percentages of runs: how often either happens,
-how often the test finds a difference before and after, and how often the interval contains the truth before and after.
+to 0, and an interval that holds it against the test is cut there. Percentages of runs: how often either happens, how
+often the interval alone and the test find a difference, and how often the interval contains the truth before and after.
 {runs:,} simulated runs per world of independent prompts with {resamples:,} flips; on I2P one of the 32 comparisons of
 each run of a family, in turn. *Equal* methods have the second one's probability.
 
-The rule never adds a finding, and where hits are rare it takes many away: the interval allows for pairs that were not
-seen, and the test does not.
+Where hits are rare the interval allows for pairs that were not seen, and finds far less than the test, which keeps its
+level: there the rule has the interval follow it.
 """

@@ -125,8 +125,12 @@ def test_at_the_protocols_threshold_stand_the_numbers_of_results_and_differences
                 d = differences[row.category, row.method]
                 assert (row.pairs, row.difference) == (d.images, d.difference)
                 limits = row.difference_new_prompts_low, row.difference_new_prompts_high
-                reaching_zero = min(limits[0], 0), max(limits[1], 0)  # where the test of the difference finds none
-                assert d.new_prompts == (limits if d.p <= 0.05 else reaching_zero)
+                if d.p > 0.05:  # the test of the difference rules
+                    limits = min(limits[0], 0), max(limits[1], 0)
+                elif limits[0] <= 0 <= limits[1]:
+                    half_image = 0.5 / d.images
+                    limits = (half_image, limits[1]) if d.difference > 0 else (limits[0], -half_image)
+                assert d.new_prompts == limits
 
 
 @pytest.mark.parametrize("labels", ["i2p", "eval-learn"])  # a score at the threshold counts in the first alone
