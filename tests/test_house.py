@@ -13,6 +13,8 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_module
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {"sld": {"sld"}, "i2p": {"i2p"}, "eval": {"eval", "i2p", "sld"}, "conf": set()}
 # The packages of eval: each imports itself and those of the lines above only, and nobody imports run.
