@@ -161,8 +161,7 @@ def fastest_attention(run: Callable[[], object], device: torch.device, names: Se
     for name in names:
         try:
             with attention_order(name):
-                run()
-                times[name] = statistics.median(seconds_of(run, device) for _ in range(5))
+                times[name] = median_seconds(run, device)
         except RuntimeError as error:  # cuDNN has no plan for some shapes, which shows only when it runs
             if out_of_memory(error):
                 raise
@@ -226,6 +225,12 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     inner = getattr(error, "inner_exception", None)
     return inner is not None and out_of_memory(inner)
+
+
+def median_seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds that `run` takes, the median of three times, after one that is not counted."""
+    run()
+    return statistics.median(seconds_of(run, device) for _ in range(3))
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:

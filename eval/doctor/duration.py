@@ -20,12 +20,12 @@ from eval.config.settings import AUTO, Settings, judge_settings
 from eval.config.sources import SOURCES
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor.run_directory import Done
+from eval.doctor.warm_up import warm_up
 from eval.generate.draw import draw
 from eval.generate.engine import Engine
 from eval.generate.kept import keeper
 from eval.generate.loop import storing
 from eval.generate.models import load_judges, open_models
-from eval.generate.pace import two_calls
 from eval.generate.worker_count import count_workers
 from eval.judges import Judge
 from eval.judges.inputs import shape_fault
@@ -95,7 +95,7 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     units = usual[: max(1, rows // (2 * len(plan.methods)))]
     images = len(units) * len(plan.methods)
     keeps = keeper(settings.images, settings.images_sample, plan)
-    two_calls(model, plan, [sld.METHODS["baseline"]], 1)  # whatever is done once, such as compiling kernels
+    warm_up(model, plan, judges, rows)
     scores: list[Score] = []
     try:
         seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, scores)

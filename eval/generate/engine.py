@@ -20,13 +20,14 @@ from eval.config.checks import ATTENTION
 from eval.config.settings import AUTO, EngineSettings
 from eval.generate.background import DEPTH
 from eval.generate.pace import measured_units, two_calls
+from eval.generate.trials import try_attention, try_channels_last, try_compiling
 from eval.plan.batches import Rows, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
 from eval.store.rundir import RunDir
 from sld.decoding import LARGEST_CHUNK, decode_images
 from sld.models import LoadedModel
-from sld.tuning import Tuning, fastest_attention, largest_batch, out_of_memory
+from sld.tuning import Tuning, largest_batch
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ CPU_BATCH = 8  # larger batches gain little on a CPU
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
 # Further keys of the stored choices: the requested batch size, the units of a batch, and batch sizes by picture size.
 REQUESTED, UNITS, SMALLER = "asked_batch_size", "units_per_batch", "smaller_batch_sizes"
+DECODER = "compile_decoder"  # there if it is compiled
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the math kernel writes all scores to memory
 
 
@@ -90,21 +92,27 @@ def choose_engine(
         return value if value != AUTO else stored[name] if name in stored else choose()
 
     check_attention(settings.attention, device)
-    layout = pick("channels_last", settings.channels_last, lambda: cuda)
+    # Channels-last is measured last, since it needs the attention.
+    layout = pick("channels_last", settings.channels_last, lambda: False)
     model.tune(Tuning(channels_last=layout, attention="math" if settings.attention == "math" else None))
     batch_size = _batch_size(plan, model, requested_batch, workers, stored)
     attention = pick(
-        "attention", settings.attention, lambda: _fastest_attention(model, plan, batch_size) if cuda else "default"
+        "attention", settings.attention, lambda: try_attention(model, plan, batch_size, FUSED) if cuda else "default"
     )
     tuning = Tuning(layout, None if attention == "default" else attention)
+    if cuda and settings.channels_last == AUTO and not stored:
+        layout = try_channels_last(model, plan, tuning, batch_size)
+    # Of a run that did not record it the decoder was not compiled.
+    decoder = stored.get(DECODER, False) if stored else cuda
+    fast = replace(tuning, channels_last=layout, compiled=True, compiled_decoder=decoder)
     long = cuda and len(plan.images) >= COMPILED_FROM
-    compiled = pick("compile", settings.compile, lambda: long and _can_compile(model, plan, tuning, batch_size))
-    tuning = replace(tuning, compiled=compiled)
+    compiled = pick("compile", settings.compile, lambda: long and try_compiling(model, plan, fast, batch_size))
+    tuning = fast if compiled else fast.at_other_sizes
     model.tune(tuning, height, width)
     same = stored.get("batch_size") == batch_size
     units = stored[UNITS] if same and stored[UNITS] else measured_units(model, plan, batch_size, compiled)
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
-    chosen |= {REQUESTED: requested_batch, UNITS: units}
+    chosen |= {REQUESTED: requested_batch, UNITS: units} | ({DECODER: True} if tuning.compiled_decoder else {})
     if not stored and not run.create_engine(kind_of(device), chosen):
         if _stored_choices(run, device):  # another process was first, and its choices are in effect
             return choose_engine(run, plan, model, settings, requested_batch, workers)
@@ -174,6 +182,7 @@ def _stored_choices(run: RunDir, device: torch.device) -> dict:
         REQUESTED: requested,
         UNITS: units if type(units) is int and 0 < units <= most_units(size) else None,
         SMALLER: _sizes(document.get(SMALLER)),
+        **({DECODER: True} if document.get(DECODER) is True else {}),
     }
 
 
@@ -201,32 +210,6 @@ def _largest_batch(model: LoadedModel, plan: Plan) -> int:
     )
     log.info("batch_size=%d fits %s", rows, kind_of(model.device))
     return rows
-
-
-def _can_compile(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
-    """Return whether compiling works, by trying: its requirements differ between machines."""
-    model.tune(replace(tuning, compiled=True), *plan.usual_size)
-    try:
-        two_calls(model, plan, [sld.METHODS["baseline"]], batch_size)
-    except (InputError, sld.InputError) as error:
-        log.warning("%s Continuing without it.", error)
-        return False
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-    return True  # also where the batch is too large, which drawing will halve
-
-
-def _fastest_attention(model: LoadedModel, plan: Plan, batch_size: int) -> str:
-    baseline = [sld.METHODS["baseline"]]
-    try:
-        found = fastest_attention(lambda: two_calls(model, plan, baseline, batch_size), model.device, FUSED)
-        return found or "default"
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-    # A batch of the user's, which drawing will halve just so.
-    return _fastest_attention(model, plan, batch_size // 2) if batch_size > 1 else "default"
 
 
 def _without_warm_up(method: sld.Method) -> sld.Method:

@@ -250,6 +250,7 @@ def test_the_fastest_attention_is_chosen_by_the_median_of_its_times(monkeypatch)
 
     monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     assert fastest_attention(run, torch.device("cpu")) == "efficient"
+    assert {runs.count(number) for number in seconds} == {4}  # once, then three times for the median
     assert fastest_attention(run, torch.device("cpu"), ("math", "flash")) == "flash"
 
 

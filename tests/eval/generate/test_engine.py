@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 import i2p
 import sld
 from eval.config.settings import EngineSettings, Settings
-from eval.generate import engine
+from eval.generate import engine, trials
 from eval.generate.engine import COMPILED_FROM, Engine, choose_engine, keep_smaller_batch
 from eval.plan.batches import Rows
 from eval.plan.plan import Plan
@@ -192,12 +193,14 @@ def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
     monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, asked, processes: asked)  # a card that is not here
     noted = SimpleNamespace(chunks=[], rows=[], methods=[], decoded=[], full_from=65, compiles=True)
+    noted.seconds = {"channels_last": 0.9, "compiled": 0.5}  # as shares of the time without
 
     def sample(model, prompts, methods, *, batch_size, decode, seeds, **options):
         if model.tuned and model.tuned[0].compiled and not noted.compiles:
             raise sld.InputError("it fails.")
         assert (options["height"], options["width"]) == (64, 64)
         assert len(prompts) == len(seeds) == batch_size
+        noted.tuning = model.tuned[0] if model.tuned else Tuning()
         noted.rows.append(batch_size)
         noted.methods.append([(method.name, method.safety and method.safety.warmup_steps) for method in methods])
         noted.decoded.append(decode)
@@ -215,22 +218,31 @@ def card(monkeypatch):
         assert "math" not in names
         return "cudnn"
 
+    def median_seconds(run, device):
+        run()
+        return math.prod(share for name, share in noted.seconds.items() if getattr(noted.tuning, name))
+
+    def decode_images(model, latents, size):
+        noted.chunks.append(tuple(latents.shape))
+
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
     monkeypatch.setattr(sld, "sample", sample)
     monkeypatch.setattr(engine, "largest_batch", largest_batch)
-    monkeypatch.setattr(engine, "fastest_attention", fastest_attention)
-    monkeypatch.setattr(engine, "decode_images", lambda model, latents, size: noted.chunks.append(tuple(latents.shape)))
+    monkeypatch.setattr(engine, "decode_images", decode_images)
+    monkeypatch.setattr(trials, "decode_images", decode_images)
+    monkeypatch.setattr(trials, "fastest_attention", fastest_attention)
+    monkeypatch.setattr(trials, "median_seconds", median_seconds)
     monkeypatch.setattr(engine.torch, "zeros", lambda *shape, device: torch.empty(shape, device="meta"))
     return noted
 
 
-def test_a_card_is_measured_with_all_that_a_late_call_holds_and_the_attention_at_the_batch_that_fits(run, card):
+def test_a_card_is_measured_with_all_that_a_late_call_holds_and_attention_and_layout_with_fewer_rows(run, card):
     model = Model("cuda")
     assert choose(settings(), model, plan(99), run) == half(64, Tuning(True, "cudnn"), True)
     assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
-    assert card.rows == [2, 64]
-    assert card.methods == [[("baseline", None), ("sld_medium", 0)], [("baseline", None)]]
-    assert card.decoded == [False, False]
+    assert card.rows == [2, 32, 32, 32]  # memory; attention; the layout, without and with
+    assert card.methods == [[("baseline", None), ("sld_medium", 0)], *[[("baseline", None)]] * 3]
+    assert card.decoded == [False] * 4
     assert card.chunks == [(8, 4, 8, 8)]
     assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
     chosen = {"batch_size": 64, "channels_last": True, "attention": "cudnn", "compile": False}
@@ -258,6 +270,11 @@ def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
     assert (kept(run, "nvidia-h100-80gb-hbm3")["batch_size"], kept(run, "tesla-t4")["batch_size"]) == (64, 8)
 
 
+def test_a_layout_that_is_no_faster_is_not_chosen(run, card):
+    card.seconds["channels_last"] = 1.0
+    assert choose(settings(), Model("cuda"), plan(99), run).tuning == Tuning(False, "cudnn")
+
+
 @pytest.mark.parametrize(
     ("prompts", "works", "compiles"),
     [(COMPILED_FROM // 2, True, True), (COMPILED_FROM // 2 - 1, True, False), (9999, False, False)],
@@ -269,8 +286,33 @@ def test_only_a_long_run_is_compiled_and_only_where_a_try_works(run, card, promp
     assert choose(settings(), Model(), plan(prompts), run).tuning.compiled is False
 
 
+def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_slower(run, card, caplog):
+    few, long = settings(4), plan(COMPILED_FROM)
+    chosen = choose(few, Model("cuda"), long, run)
+    assert chosen.tuning == Tuning(True, "cudnn", True, True)
+    assert kept(run, "nvidia-h100-80gb-hbm3")["compile_decoder"] is True
+    assert card.chunks == [(4, 4, 8, 8)] * 2
+    assert choose(few, Model("cuda"), long, run) == chosen
+    card.seconds["compiled"] = 1.25
+    slower = choose(few, Model("cuda"), long, RunDir(run.root / "slower"))
+    assert slower.tuning == Tuning(True, "cudnn")
+    assert "1.25 times as long" in caplog.text
+
+
+def test_a_run_whose_decoder_was_not_compiled_goes_on_so(run, card):
+    run.create_engine("nvidia-h100-80gb-hbm3", CHOICES | {"compile": True})
+    assert choose(settings(), Model("cuda"), plan(), run).tuning == Tuning(True, "math", True, False)
+    other = RunDir(run.root / "other")
+    assert choose(settings(compile=True), Model("cuda"), plan(), other).tuning.compiled_decoder is True
+    assert choose(settings(compile=True), Model(), plan(), other).tuning.compiled_decoder is False
+
+
 def test_a_batch_of_the_users_that_does_not_fit_is_left_to_the_loop_to_halve(run, card):
     assert choose(settings(256), Model("cuda"), plan(99), run).batch_size == 256
-    assert card.rows == [256, 128, 64]
+    assert card.rows == [32] * 3
+    card.full_from = 9
+    card.rows.clear()
+    assert choose(settings(256), Model("cuda"), plan(99), RunDir(run.root / "less")).tuning == Tuning(True, "cudnn")
+    assert card.rows == [32, 16, 8, 32, 16, 8, 8]
     card.full_from = 1
-    assert choose(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning(True)
+    assert choose(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning()

@@ -1,0 +1,96 @@
+"""What is tried at the run's own shape before it is chosen: kinds of attention, layouts, and compiled code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import torch
+
+import sld
+from eval.base.errors import InputError
+from eval.generate.pace import two_calls
+from eval.plan.plan import Plan
+from sld.decoding import LARGEST_CHUNK, decode_images
+from sld.models import LoadedModel
+from sld.tuning import Tuning, fastest_attention, median_seconds, out_of_memory
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ROWS = 32  # which keep a GPU busy, so that more would show nothing else
+
+
+def try_attention(model: LoadedModel, plan: Plan, batch_size: int, names: Sequence[str]) -> str:
+    """Return which of the named kinds of attention is the fastest, "default" if none works."""
+
+    def fastest(rows: int) -> str:
+        return fastest_attention(partial(_run, model, plan, rows), model.device, names) or "default"
+
+    return _with_memory(fastest, min(batch_size, ROWS), otherwise="default")
+
+
+def try_channels_last(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
+    """Return whether weights in channels-last make calls faster."""
+
+    def is_faster(rows: int) -> bool:
+        seconds = {}
+        for layout in (False, True):
+            model.tune(replace(tuning, channels_last=layout))
+            seconds[layout] = median_seconds(partial(_run, model, plan, rows), model.device)
+        return seconds[True] < seconds[False]
+
+    return _with_memory(is_faster, min(batch_size, ROWS), otherwise=False)
+
+
+def try_compiling(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
+    """Return whether compiling works here, since its requirements differ between machines, and makes calls faster.
+
+    Args:
+        model: on its device.
+        plan: of the run.
+        tuning: with what is compiled.
+        batch_size: rows of a call, for which the code is.
+    """
+    height, width = plan.usual_size
+    chunk = min(batch_size, LARGEST_CHUNK)
+    latents = torch.zeros(chunk, *model.latent_shape(height, width), device=model.device)
+
+    def run() -> None:
+        _run(model, plan, batch_size)
+        decode_images(model, latents, chunk)
+
+    try:
+        model.tune(replace(tuning, compiled=False, compiled_decoder=False))
+        before = median_seconds(run, model.device)
+        model.tune(tuning, height, width)
+        after = median_seconds(run, model.device)
+    except (InputError, sld.InputError) as error:
+        log.warning("%s Continuing without it.", error)
+        return False
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return True  # the batch is too large, and drawing will halve it
+    if after >= before:
+        log.warning("Compiled code takes %.2f times as long here: continuing without it.", after / before)
+    return after < before
+
+
+def _run(model: LoadedModel, plan: Plan, rows: int) -> None:
+    two_calls(model, plan, [sld.METHODS["baseline"]], rows)
+
+
+def _with_memory(trial: Callable[[int], T], rows: int, otherwise: T) -> T:
+    """Return the result of a trial with as many rows as there is memory for: drawing will halve a batch just so."""
+    while rows:
+        try:
+            return trial(rows)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+        rows //= 2
+    return otherwise
