@@ -103,14 +103,15 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     except TooSlow as slow:
         seconds = slow.seconds / slow.share
         measurement = f"{images} had {slow.share:.0%} of their steps after {slow.seconds:.3g} s"
-    remaining, workers = plan.count_to_make(done()), count_workers(settings.workers, settings.device)
+    workers = count_workers(settings.workers, settings.device)
+    each = -(-len(remaining) // workers)  # of the process that draws the most, which the run waits for
     height, width = units[0].prompt.height, units[0].prompt.width
     time_check = Check(
         "time",
         OK,
-        f"about {duration(seconds / images * remaining / workers + loading)} for {remaining:,} images: {measurement}, "
-        f"{loading:.0f} s to load; measured at {height}×{width} on {model.device} with {rows} rows per call, untuned"
-        + (f", shared by {workers} processes" if workers > 1 else ""),
+        f"about {duration(seconds / len(units) * each + loading)} for {plan.count_to_make(done()):,} images: "
+        f"{measurement}, {loading:.0f} s to load; measured at {height}×{width} on {model.device} with {rows} rows per "
+        "call, untuned" + (f", shared by {workers} processes" if workers > 1 else ""),
     )
     record = run.read_manifest().identity.model
     finite = f"all are numbers, in {record.description['dtype']} too"
