@@ -1,0 +1,73 @@
+"""The device of the tests that need a GPU; `I2P_BENCH_GPU_TESTS=cpu` tries them on a CPU, as far as it can."""
+
+import contextlib
+import os
+
+import pytest
+import torch
+
+import sld
+from i2p.demo import trained
+
+ON_CPU = os.environ.get("I2P_BENCH_GPU_TESTS") == "cpu"
+
+
+@pytest.fixture(scope="session")
+def device() -> str:
+    """The device to try."""
+    if not ON_CPU and not torch.cuda.is_available():
+        pytest.skip("no GPU here (I2P_BENCH_GPU_TESTS=cpu tries this on the CPU)")
+    return "cpu" if ON_CPU else "cuda"
+
+
+@pytest.fixture(scope="session")
+def half(device) -> str:
+    """Half precision on a GPU; on a CPU, whose float16 is slow and in which every half precision decodes, float32."""
+    return "float32" if device == "cpu" else "float16"
+
+
+@pytest.fixture(scope="session")
+def load(device):
+    """Load the demo model in a precision."""
+    return lambda dtype: sld.load_model(trained.model_folder(), device=device, dtype=dtype, scheduler="ddim")
+
+
+@pytest.fixture
+def memory_cap(device, monkeypatch):
+    """A context in which the device has room for calls of 8 rows but not of 32: `memory_cap(run)`, `run(rows)` a run.
+
+    On a GPU the allocator is limited to the middle of what the two need, as measured; on a CPU larger calls fail.
+    """
+
+    def on_cpu(run):
+        sample = sld.sample
+
+        def limited(*arguments, batch_size, **options):
+            if batch_size > 8:
+                raise torch.OutOfMemoryError("out of memory")
+            return sample(*arguments, batch_size=batch_size, **options)
+
+        monkeypatch.setattr(sld, "sample", limited)
+
+    def on_gpu(run):
+        peaks = []
+        for rows in (8, 32):
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            run(rows)
+            peaks.append(torch.cuda.max_memory_reserved())
+        torch.cuda.empty_cache()
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(sum(peaks) / 2 / total)
+
+    @contextlib.contextmanager
+    def capped(run):
+        (on_cpu if device == "cpu" else on_gpu)(run)
+        try:
+            yield
+        finally:
+            monkeypatch.undo()
+            if device != "cpu":
+                torch.cuda.set_per_process_memory_fraction(1.0)
+
+    return capped
