@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# The first ten minutes on a GPU: what to run on a machine that has one, and torch, and perhaps no network.
+#
+#   scripts/gpu_check.sh [WHEELS]
+#
+# WHEELS is a folder of wheels of the packages that the machine lacks; they are installed in a folder of their own. The
+# steps are: wheels, facts of the machine, the tests marked `gpu`, the bench of the engine (--quick), and a window of the
+# paper's run. Each has a limit of its own and none stops the others. The summary and the tables are written to
+# docs/benchmarks/ with the card in their names, after each step, so that they remain if this script is killed. R3, which
+# takes long to compile, is for a second call:
+#
+#   STEPS="wheels facts bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=480 scripts/gpu_check.sh [WHEELS]
+#
+# Variables: SECONDS_IN_ALL (540), FACTS_LIMIT (60), TESTS_LIMIT (80), BENCH_LIMIT (320); the window has what is left.
+# STEPS; BENCH, WINDOW and TESTS: words of scripts/bench_engine.py, scripts/paper_window.py and pytest; TABLES and LOGS:
+# their folders; WORK: the folder of the random weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+began=$SECONDS
+total=${SECONDS_IN_ALL:-540}
+device=${DEVICE:-cuda}
+tiny=${TINY:-}
+wheels=${1:-${WHEELS:-}}
+steps=${STEPS:-wheels facts tests bench window}
+tables=${TABLES:-docs/benchmarks}
+scratch=$(mktemp -d)
+logs=${LOGS:-$scratch/logs}
+work=${WORK:-$scratch/world}
+python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
+[ "$device" = cpu ] && export I2P_BENCH_GPU_TESTS=cpu
+mkdir -p "$logs" "$work" "$tables"
+
+card=unknown
+outcomes=()
+failures=0
+
+# step NAME LIMIT LEAST COMMAND …: run a command for at most LIMIT seconds, and not at all if fewer than LEAST are left.
+# The word LIMIT in the command stands for the seconds after which it should end on its own.
+step() {
+  local name=$1 limit=$2 least=$3 code start left
+  shift 3
+  [[ " $steps " == *" $name "* ]] || return 0
+  left=$((total - (SECONDS - began) - 5))
+  if ((left < least)); then
+    outcome "$name" "not reached: $left s were left, and it needs $least" 1
+    return 0
+  fi
+  ((limit > left)) && limit=$left
+  echo "== $name (at most $limit s)"
+  start=$SECONDS
+  timeout -k 5 "$limit" "${@//LIMIT/$((limit > 20 ? limit - 10 : limit))}" >"$logs/$name.log" 2>&1
+  code=$?
+  case $code in
+    0) outcome "$name" "passed in $((SECONDS - start)) s" 0 ;;
+    124 | 137) outcome "$name" "stopped at its limit of $limit s" 1 ;;
+    *) outcome "$name" "failed with exit code $code after $((SECONDS - start)) s" 1 ;;
+  esac
+  tail -n "$((code ? 40 : 15))" "$logs/$name.log"
+}
+
+# outcome NAME WORDS FAILED: note how a step ended, and write the summary anew.
+outcome() {
+  outcomes+=("$1: $2")
+  failures=$((failures + $3))
+  echo "== $1: $2"
+  summary
+}
+
+summary() {
+  local name rest=" $steps " line
+  {
+    echo "# What was checked on this GPU"
+    echo
+    echo "Written by \`scripts/gpu_check.sh\` at commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), device $device${tiny:+, everything tiny}."
+    echo
+    for line in "${outcomes[@]}"; do
+      echo "- $line"
+      rest=${rest/" ${line%%:*} "/ }
+    done
+    for name in $rest; do echo "- $name: not reached"; done
+    for name in facts tests; do
+      [ -s "$logs/$name.log" ] || continue
+      printf '\n```\n'
+      tail -n 30 "$logs/$name.log" | tr '\r' '\n' | cut -c 1-200
+      printf '```\n'
+    done
+    for name in "$tables"/{engine,paper_window}_"$card"*.md; do
+      [ -e "$name" ] && printf '\nTable: %s\n' "$(basename "$name")"
+    done
+    true
+  } >"$tables/.gpu_check.$$" && mv "$tables/.gpu_check.$$" "$tables/gpu_check_$card.md"
+}
+
+finish() {
+  summary
+  echo "== summary: $tables/gpu_check_$card.md"
+  printf '   %s\n' "${outcomes[@]}"
+  rm -rf "$scratch"
+  exit $((failures > 0))
+}
+trap 'outcome "this script" "was stopped" 1; finish' INT TERM HUP
+
+facts='
+import importlib.metadata, os, platform, shutil, sys
+import torch
+print(platform.platform(), "Python", platform.python_version(), os.cpu_count(), "cores")
+print("compilers:", *(name for name in ("gcc", "g++", "nvcc") if shutil.which(name)))
+for name in ("torch", "torchvision", "triton", "diffusers", "transformers", "open_clip_torch", "nudenet", "onnxruntime",
+             "hydra-core", "datasets", "pandas", "pytest"):
+    try:
+        print(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        print(name, "is not here")
+if sys.argv[1] != "cpu":
+    card = torch.cuda.get_device_properties(0)
+    print(card.name, card.total_memory >> 20, "MiB, capability", f"{card.major}.{card.minor}", "CUDA", torch.version.cuda,
+          "cuDNN", torch.backends.cudnn.version(), torch.cuda.device_count(), "of them")
+import diffusers, eval.generate.loop, open_clip, nudenet  # what everything else needs
+'
+name_of_card='
+import re, sys
+import torch
+name = "cpu" if sys.argv[1] == "cpu" else torch.cuda.get_device_name(0)
+print(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"))
+'
+
+if [ -n "$wheels" ]; then
+  step wheels 60 5 "$python" -m pip install --quiet --no-index --no-deps --no-compile --no-cache-dir \
+    --target "$scratch/site" "$wheels"/*.whl
+else
+  steps=" $steps "
+  steps=${steps/ wheels / }
+fi
+card=$(timeout 60 "$python" -c "$name_of_card" "$device" 2>/dev/null | tail -n 1)
+card=${card:-unknown}${tiny:+-tiny}
+rm -f "$tables/gpu_check_unknown.md"
+bench=${BENCH:---quick}
+label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
+
+step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
+# Warnings are errors in the project's own environment; another machine's libraries may warn of other things.
+read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || echo -n 2 --dist loadfile)}"
+step tests "${TESTS_LIMIT:-80}" 20 "$python" -m pytest tests/gpu -m gpu -q -rfEs --tb=short -p no:cacheprovider \
+  -o filterwarnings=default "${words[@]}"
+read -r -a words <<<"$bench ${tiny:+--small --steps 4 --batch 4 --images 2 --rounds 1 --no-compile}"
+step bench "${BENCH_LIMIT:-320}" 60 "$python" scripts/bench_engine.py --device "$device" --world "$work" \
+  --deadline LIMIT --out "$tables/engine_${card}_$label.md" "${words[@]}"
+read -r -a words <<<"${WINDOW:-} ${tiny:+--small protocol.steps=2 batch_size=2 prompts.rows=0-11}"
+step window "$total" 60 "$python" scripts/paper_window.py --device "$device" --world "$work" --seconds LIMIT \
+  --out "$tables/paper_window_$card.md" "${words[@]}"
+finish

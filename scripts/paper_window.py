@@ -1,0 +1,186 @@
+"""A window of the paper's run: the one command on SD 1.x's architecture, and how long the whole run would take.
+
+    python scripts/paper_window.py [--seconds 140] [--world FOLDER] [--prompts CSV] [--small] [--out FILE] [KEY=VALUE …]
+
+It starts `python -m eval.run experiment=paper` with random weights, which cost as much as trained ones, and ends it
+when the window is over. The rate is that of the parts that were stored after the first, so that loading, choosing and
+compiling don't count; they are a time of their own. The table is written after every part. Without `--prompts` the
+texts are those of the demo world, as many as I2P has. `--small` is the demo model and the demo's prompts instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROMPTS = 4703
+IMAGES = 235_150  # of the paper's run: ten images per prompt under five methods
+NOTE = """\
+*Begins to store* is from the start of the command to its first stored batch: imports, loading, choosing, compiling and
+that batch. *Images/s* counts the batches stored after it. The weights are random, so its numbers are of speed only."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was stored: seconds from the command's start to the end of each part, and its images."""
+
+    parts: tuple[tuple[float, int], ...]
+
+    @property
+    def rate(self) -> float | None:
+        """Images per second of the parts after the first; None if there are none, or they came at once."""
+        seconds = self.parts[-1][0] - self.parts[0][0] if self.parts else 0.0
+        return sum(images for _, images in self.parts[1:]) / seconds if seconds > 0 else None
+
+    @property
+    def whole_run(self) -> float | None:
+        """Seconds of the whole run, if it goes on like this."""
+        if self.rate is None:
+            return None
+        first, images = self.parts[0]
+        return first + (IMAGES - images) / self.rate
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that the run is ended too
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        words = command(arguments, Path(folder))
+        if arguments.out is None:
+            arguments.out = ROOT / "docs" / "benchmarks" / f"paper_window_{card(arguments.device)}.md"
+        window = Window(())
+        for window in watch(words, Path(folder) / "run", began + arguments.seconds):
+            text = to_markdown(window, words, arguments.device, Path(folder) / "run")
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            arguments.out.write_text(text, encoding="utf-8")
+    if not window.parts:
+        print("Nothing was stored within the window.", file=sys.stderr)
+        return 1
+    print(text, end="")
+    return 0 if window.rate else 1
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=140.0, help="of the window, start-up included (default 140)")
+    parser.add_argument("--device", default="cuda", help="default cuda")
+    parser.add_argument("--small", action="store_true", help="the demo model, judge and prompts")
+    parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
+    parser.add_argument("--prompts", type=Path, help="I2P's csv")
+    parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/paper_window_….md)")
+    parser.add_argument("keys", nargs="*", help="further words of the command, such as batch_size=64")
+    return parser.parse_args()
+
+
+def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """Return the words of the run, whose weights and prompts are written first."""
+    words = ["experiment=paper", f"device={arguments.device}", f"out={folder}/run"]
+    if arguments.small:
+        words += ["model=demo", "prompts=demo", "q16=demo"]
+    else:
+        world = random_world(arguments.device, arguments.world or folder)
+        words += ["model=checkpoint", f"model.path={world.folder}"]
+        words += [f"q16.{key}={value}" for key, value in world.clip.items()]
+        words.append(f"prompts.path={arguments.prompts or write_prompts(folder / 'prompts.jsonl')}")
+    return [sys.executable, "-m", "eval.run", *words, *arguments.keys]
+
+
+def random_world(device: str, folder: Path):
+    from engine_bench.world import full
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return full(device, folder)
+
+
+def write_prompts(path: Path) -> Path:
+    """Write as many prompts as I2P has, with the texts of the demo world in turn."""
+    import i2p
+
+    with i2p.sources.SHIPPED["demo"].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = (
+        {"prompt": rows[n % len(rows)]["prompt"], "categories": rows[n % len(rows)]["categories"], "sd_seed": n}
+        for n in range(PROMPTS)
+    )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def watch(words: list[str], out: Path, end: float) -> Iterator[Window]:
+    """Run the command until `end`, and yield what it has stored whenever there is more; an early end is reported."""
+    from eval.store.rundir import RunDir
+
+    started, seen = time.time(), 0
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, start_new_session=True) as run:
+        try:
+            while time.monotonic() < end and run.poll() is None:
+                time.sleep(0.2)
+                parts = [(written - started, images) for written, images in RunDir(out).parts()]
+                if len(parts) > seen:
+                    seen = len(parts)
+                    print(f"[{parts[-1][0]:.0f} s] {sum(n for _, n in parts)} images are stored", file=sys.stderr)
+                    yield Window(tuple(parts))
+            if run.poll() not in (None, 0):
+                print(f"The run ended early, with exit code {run.returncode}.", file=sys.stderr)
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+
+
+def to_markdown(window: Window, words: list[str], device: str, run: Path) -> str:
+    """Return the table of a window."""
+    from engine_bench import meter
+
+    rate, whole = window.rate, window.whole_run
+    engines = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((run / "engine").glob("*.json"))]
+    chosen = ", ".join(map(json.dumps, engines)) or "nothing is recorded"
+    shown = [re.sub(r"=/\S*/", "=…/", word) for word in words[1:]]
+    cells = [
+        f"{window.parts[0][0]:.0f}",
+        str(len(window.parts)),
+        str(sum(images for _, images in window.parts)),
+        "–" if rate is None else f"{rate:.2f}",
+        "–" if whole is None else f"{whole / 3600:.1f}",
+    ]
+    return "\n".join(
+        [
+            "# A window of the paper's run",
+            "",
+            f"Written by `python scripts/paper_window.py`, which ran `python {' '.join(shown)}`.",
+            f"Machine: {meter.machine(device)}. Chosen: {chosen}.",
+            "",
+            f"| begins to store, s | batches | images | images/s | {IMAGES:,} images, h |",
+            "|---:|---:|---:|---:|---:|",
+            f"| {' | '.join(cells)} |",
+            "",
+            NOTE,
+            "",
+        ]
+    )
+
+
+def card(device: str) -> str:
+    """Return a file name for the device."""
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

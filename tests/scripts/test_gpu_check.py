@@ -1,0 +1,74 @@
+"""The check of a GPU goes on after a step that fails, keeps its limits, and always leaves a summary."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# In place of Python: names the card, fails the tests, hangs in the bench, and passes everything else.
+STUB = """#!/bin/sh
+case "$*" in
+  *get_device_name*) echo a-card ;;
+  *" -m pytest "* | "-m pytest "*) echo "2 failed, 3 passed"; exit 1 ;;
+  *bench_engine*) echo "$*"; sleep 1000 ;;
+  *paper_window*) echo "$*" ;;
+esac
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Run the script with variables; returns the finished process and the summary."""
+    stub = tmp_path / "python"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    tables = tmp_path / "tables"
+
+    def check(*words, **variables):
+        environment = os.environ | {"PYTHON": str(stub), "TABLES": str(tables), "LOGS": str(tmp_path / "logs")}
+        command = [ROOT / "scripts" / "gpu_check.sh", *words]
+        done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, check=False)
+        assert "unbound" not in done.stderr, done.stderr
+        return done, (tables / "gpu_check_a-card.md").read_text()
+
+    return check
+
+
+def test_a_step_that_fails_or_hangs_does_not_stop_the_others(check, tmp_path):
+    (tmp_path / "wheels").mkdir()
+    done, summary = check(str(tmp_path / "wheels"), BENCH_LIMIT="1")
+    lines = [line.partition(" in ")[0].partition(" after ")[0] for line in summary.splitlines() if line[:2] == "- "]
+    assert lines == [
+        "- wheels: passed",
+        "- facts: passed",
+        "- tests: failed with exit code 1",
+        "- bench: stopped at its limit of 1 s",
+        "- window: passed",
+    ]
+    assert done.returncode == 1
+    assert "2 failed, 3 passed" in summary
+    assert not (tmp_path / "tables" / "gpu_check_unknown.md").exists()
+
+
+def test_steps_are_chosen_and_told_when_to_end(check, tmp_path):
+    done, summary = check(STEPS="bench window", BENCH="--quick --rows R3 beside", BENCH_LIMIT="1", SECONDS_IN_ALL="100")
+    assert "facts" not in summary
+    bench, window = ((tmp_path / "logs" / f"{name}.log").read_text() for name in ("bench", "window"))
+    assert f"--out {tmp_path}/tables/engine_a-card_quick_rows_R3_beside.md --quick --rows R3 beside\n" in bench
+    seconds = int(window.partition("--seconds ")[2].split()[0])
+    assert 75 < seconds <= 85  # what is left, less what the step and the script take to end
+    assert done.returncode == 1
+
+
+def test_a_step_for_which_too_little_time_is_left_is_not_begun(check):
+    done, summary = check(STEPS="facts window", SECONDS_IN_ALL="30")
+    assert "- facts: passed" in summary
+    assert "- window: not reached: " in summary
+    assert done.returncode == 1
+
+
+def test_a_check_without_a_failure_exits_with_0(check):
+    done, summary = check(STEPS="facts window")
+    assert done.returncode == 0, summary
