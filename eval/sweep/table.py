@@ -92,7 +92,7 @@ def _without_noise(done: Done) -> str:
 
 def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
     parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
-    if len({m.images_per_prompt for *_, metrics in rows for m in metrics}) > 1:
+    if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
     if spread:
         parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
