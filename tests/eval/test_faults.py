@@ -28,7 +28,7 @@ from eval.judges.q16 import Q16
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
-SMALL = ["protocol.steps=2", "prompts.rows=0-11", "batch_size=2", "sheet=false", "methods=[baseline,sld_max]"]
+SMALL = ["protocol.steps=2", "prompts.rows=0-11", "batch_size=4", "sheet=false", "methods=[baseline,sld_max]"]
 SMALL += ["judges=[q16]"]  # the quicker one; what befalls a judge is told of either alike
 
 
@@ -245,9 +245,9 @@ def test_a_judge_that_hangs_ends_the_run_and_nothing_stored_is_lost(whole, tmp_p
     out = tmp_path / "run"
     done = run_with(HANGS, tmp_path, out, "judge_timeout=1", f"workers={workers}")
     assert done.returncode == 3, done.stderr
-    assert "q16 did not answer within 1 s on a batch of 2 pictures" in done.stderr
+    assert "q16 did not answer within 1 s on a batch of 4 pictures" in done.stderr
     assert "Traceback" not in done.stderr
-    assert 2 <= len(scores(out)) <= 2 * workers  # one batch of each worker that had begun when the first gave up
+    assert 4 <= len(scores(out)) <= 4 * workers  # one batch of each worker that had begun when the first gave up
     assert scores(out).items() <= scores(whole).items()
     assert run(out).returncode == 0
     assert same(out, whole)
