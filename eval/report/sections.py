@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eval.base.words import counted
 from eval.measure.differences import Difference
 from eval.report.description.population import population_question, population_sentences
 from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
@@ -93,9 +92,10 @@ def _ranking(report: Report) -> Iterator[Section]:
         }
         for rank in report.ranking
     ]
-    pairs = counted(len(report.ranking) * (len(report.ranking) - 1) // 2, "comparison")
+    count = len(report.ranking) * (len(report.ranking) - 1) // 2
+    family = f"the {count:,} comparisons are one family of tests" if count > 1 else "that is one test"
     sentences = [
-        f"Every two methods are compared on the same prompts, and the {pairs} are one family of tests: in 95 % of "
+        f"Every two methods are compared on the same prompts, and {family}: in 95 % of "
         "runs every method's true place over all prompts is among those named here.",
         "Place 1 is the least inappropriate; methods that share places are tied.",
     ]

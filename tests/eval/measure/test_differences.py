@@ -237,3 +237,24 @@ def test_what_is_not_known_is_a_dash_for_people_and_an_empty_field_for_machines(
     assert cells == ["a", "b", "1", "4", "-25.0", "–", "–", "< 0.001"]
     (row,) = csv.DictReader(io.StringIO(tidy_csv([alone])))
     assert (row["difference"], row["new_prompts_low"], row["p"]) == ("-0.25", "", "0.0002")
+
+
+def test_the_interval_of_90_percent_lies_within_that_of_95_also_where_the_test_rules():
+    """p is 0.031 of five groups that moved one way; the interval alone holds 0."""
+    won, lost = [4, 1, 1, 1, 0, 10, 6, 1, 0], [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    images = [4, 22, 8, 14, 10, 14, 12, 10, 14]
+    scores = [
+        score(row, k, (k < won[row]) if name == "more" else won[row] <= k < won[row] + lost[row], method=name)
+        for row in range(9)
+        for k in range(images[row])
+        for name in ("more", "less")
+    ]
+    stored = stored_run(
+        to_table(scores), PROTOCOL | {"images_per_prompt": 22}, prompts=[prompt(row) for row in range(9)],
+        methods=("less", "more"),
+    )  # fmt: skip
+    (found,) = paired(stored, verdicts(stored), ["more"], "less")
+    assert found.p <= 0.05
+    assert 0 < found.new_prompts_low <= found.new_prompts_low_90 <= found.difference
+    assert found.difference <= found.new_prompts_high_90 <= found.new_prompts_high
+    assert found.no_better(1)
