@@ -115,7 +115,7 @@ def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_p
 def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(cluster, alone, tmp_path):
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=1")
-    cluster.wait(lambda: cluster.job(f"{array}_0")["JobState"] == "RUNNING")
+    cluster.wait(lambda: shard_processes(out, 0))  # a job is RUNNING before its script hears anything
     cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")  # as it starts
     cluster.wait(lambda: cluster.job(f"{array}_0")["Restarts"] == "1")
     cluster.wait(lambda: stored(out) >= 2)
