@@ -61,6 +61,13 @@ TRIALS = [
         ENDS,
     ),
     (
+        "margin must be a number of percentage points",
+        "COMPARE {run} {seeds} paired=false margin=wide",
+        "margin=2",
+        "",
+        ENDS,
+    ),
+    (
         "must have a method in common",
         "COMPARE {run} {weak}",
         "method_a=… method_b=…",

@@ -101,7 +101,7 @@ def test_a_tokenizer_without_a_length_for_texts_is_refused(copy, length, words):
 def test_a_length_is_read_however_it_was_written(copy, length):
     set_tokenizer(copy, model_max_length=length)
     model = sld.load_model(copy)
-    assert model.texts.read("a red house").input_ids.shape == (1, 77)
+    assert model.texts.read(["a red house"]).input_ids.shape == (1, 77)
     assert model.texts.are_cut(["cat " * 75, "cat " * 76]) == [False, True]
 
 
@@ -119,7 +119,7 @@ def test_a_tokenizer_json_alone_and_the_demos_small_vocabulary_are_read(copy):
     model = sld.load_model(copy)
     assert model.tokenizer.model_max_length > 10**9  # nothing says a length but the text encoder
     assert model.texts.length == 77
-    assert model.texts.read("a red house").input_ids[0, :5].tolist() == [49406, 320, 736, 1212, 49407]
+    assert model.texts.read(["a red house"]).input_ids[0, :5].tolist() == [49406, 320, 736, 1212, 49407]
     assert len(read_tokenizer(trained.model_folder())) == 783
 
 
@@ -165,7 +165,7 @@ def test_texts_expand_as_diffusers_expands_them(learned):
     for text in ("<lake>", "no token", "a <lake>, a <fog>; <lake>!", "x<lake>y"):
         converted = pipeline.maybe_convert_prompt(text, pipeline.tokenizer)
         expected = pipeline.tokenizer(converted, padding="max_length", max_length=77, truncation=True).input_ids
-        assert model.texts.read(text).input_ids[0].tolist() == expected, text
+        assert model.texts.read([text]).input_ids[0].tolist() == expected, text
 
 
 @pytest.mark.parametrize("special", [False, True])
@@ -176,7 +176,7 @@ def test_a_learned_token_in_capitals_uses_all_its_vectors_too(checkpoint, specia
     texts = Texts(tokenizer, CLIPTextModel.from_pretrained(checkpoint / "text_encoder").config)
     start, toy, end = 49406, [49408, 49409], 49407
     for text in ("<Cat-Toy>", *(() if special else ("<cat-toy>", "<CAT-TOY>"))):
-        assert texts.read(f"a {text} SKS").input_ids[0, :6].tolist() == [start, 320, *toy, 49410, end], text
+        assert texts.read([f"a {text} SKS"]).input_ids[0, :6].tolist() == [start, 320, *toy, 49410, end], text
 
 
 def test_texts_longer_than_the_text_encoder_reads_are_known(model, learned):
