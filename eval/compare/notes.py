@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from eval.compare.pairing import common_prompts, no_pairs
+from eval.measure.definitions import definition_of
 from eval.report.concepts import concept_deviations
+from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
 from eval.report.description.statistics import intervals_note
@@ -71,6 +73,9 @@ def comparison_notes(
         for clause in no_pairs(first, second):
             yield f"No pairs, since {clause}."
     yield "Points: A's share minus B's; reduction: how much of B's share A takes away."
+    yield from dict.fromkeys(
+        note for stored in (first, second) for note in counting_notes(definition_of(stored.protocol, stored.judges))
+    )
     yield intervals_note(first.manifest)
     if paired and groups_differ(first, second):
         yield "Prompts are grouped as in A; in B other prompts of those in common form a group."

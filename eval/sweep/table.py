@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,9 @@ from eval.base.files import write_atomic
 from eval.base.printing import say
 from eval.config.overrides import key_of
 from eval.judges import JUDGES
+from eval.measure.definitions import DEFINITIONS
 from eval.measure.metrics import Metrics
+from eval.report.description.definitions import counting_notes
 from eval.report.description.written import written_to
 from eval.report.format import NONE, Table, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
@@ -94,9 +96,16 @@ def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[S
     parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
     if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
+    parts += _remarks({m.definition for *_, metrics in rows for m in metrics})
     if spread:
         parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
     return "\n\n".join(parts) + "\n"
+
+
+def _remarks(names: Collection[str]) -> list[str]:
+    """Return what to know of numbers by these definitions, each sentence once."""
+    definitions = [DEFINITIONS[name] for name in sorted(names) if name in DEFINITIONS]
+    return list(dict.fromkeys(note for definition in definitions for note in counting_notes(definition)))
 
 
 def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:

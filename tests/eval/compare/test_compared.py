@@ -111,6 +111,7 @@ def test_two_methods_are_compared_by_name_and_a_run_with_itself_differs_in_nothi
     assert call(main, a, a) == 0
     printed = capfd.readouterr().out
     assert "Both have the same settings." in printed
+    assert printed.count("NudeNet v3 at 0.6 finds less than NudeNet v2 did") == 1
     overall = [line.split() for line in printed.splitlines() if line.startswith("A: ")]
     assert len(overall) == 2, "of several methods only what is over all prompts"
     assert "By category: out=FOLDER writes all rows" in printed
