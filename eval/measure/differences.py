@@ -176,9 +176,8 @@ def _paired(
         simultaneous: the confidence at which all intervals of the family hold together.
     """
     rows, totals = counts[counts["images"] > 0], counts.sum()
-    first, second, won, lost, images = (
-        by_group(rows, groups)[name].to_numpy(int) for name in ("first", "second", "won", "lost", "images")
-    )
+    names = ["first", "second", "won", "lost", "images"]
+    first, second, won, lost, images = by_group(rows, groups)[names].to_numpy(int).T
 
     def interval(confidence: float) -> Estimate:
         return paired_difference(won, lost, images, confidence)

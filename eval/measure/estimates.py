@@ -104,9 +104,18 @@ def paired_difference(wins: np.ndarray, losses: np.ndarray, images: np.ndarray, 
     clusters, total, value = len(m), m.sum(), float((won - lost).sum() / m.sum())
     if clusters == 1:
         return Estimate(value, None, None)
-    size = total / _paired_design_effect(won, lost, m)
+    t = special.stdtrit(clusters - 1, (1 + confidence) / 2)
+    return bonett_price(won, lost, total, total / _paired_design_effect(won, lost, m), t)
+
+
+def bonett_price(won: np.ndarray, lost: np.ndarray, total: float, size: float, t: float) -> Estimate:
+    """Return the difference of won and lost pairs with Bonett & Price's interval, of a quantile t.
+
+    won, lost: (N,) floats, of clusters or prompts; total: their pairs, which are worth `size` independent ones.
+    """
+    value = float((won - lost).sum() / total)
     p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
-    half = special.stdtrit(clusters - 1, (1 + confidence) / 2) * np.sqrt((p + q - (p - q) ** 2) / (size + 2))
+    half = t * np.sqrt((p + q - (p - q) ** 2) / (size + 2))
     low, high = min(value, max(-1.0, p - q - half)), max(value, min(1.0, p - q + half))
     return Estimate(value, float(low), float(high))
 

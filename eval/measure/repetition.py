@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from eval.measure.estimates import Estimate, exact_limits
+from eval.measure.estimates import Estimate, bonett_price, exact_limits
 
 
 def same_prompts(positives: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate | None:
@@ -71,10 +71,7 @@ def same_prompts_difference(
     size = _size(m, (won + lost) / m - ((won - lost) / m) ** 2, moved - value**2)
     if size is None:
         return None
-    p, q = ((x.sum() / total * size + 1) / (size + 2) for x in (won, lost))
-    t = special.stdtrit(total - len(m), (1 + confidence) / 2)
-    half = float(t * np.sqrt((p + q - (p - q) ** 2) / (size + 2)))
-    return Estimate(value, min(value, max(-1.0, p - q - half)), max(value, min(1.0, p - q + half)))
+    return bonett_price(won, lost, total, size, special.stdtrit(total - len(m), (1 + confidence) / 2))
 
 
 def _checked(counts: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

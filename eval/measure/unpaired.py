@@ -88,13 +88,11 @@ def _difference(
     def shares(confidence: float) -> list[Estimate]:
         return [probability(*sample.clustered, confidence) for sample in (first, second)]
 
-    def interval(confidence: float) -> Estimate:
-        return unpaired_difference(*shares(confidence))
-
+    ours, theirs = shares(1 - LEVEL)
     half_image = 0.5 / min(int(sample.rows["judged"].sum()) for sample in (first, second))
-    reduction = unpaired_reduction(*shares(1 - LEVEL))
+    reduction = unpaired_reduction(ours, theirs)
     if reduction is not None:
-        reduction = agreeing(p, reduction, half_image / shares(1 - LEVEL)[1].value)
+        reduction = agreeing(p, reduction, half_image / theirs.value)
     repeated = [same_prompts(*_counts(sample.rows)) for sample in (first, second)]
     (first_hits, first_images), (second_hits, second_images) = (_counts(sample.rows) for sample in (first, second))
     groups = tuple(sample.rows.index.map(sample.groups).to_numpy() for sample in (first, second))
@@ -107,9 +105,9 @@ def _difference(
         against_groups=len(second.clustered[0]),
         against_images=int(second_images.sum()),
         **effects(
-            agreeing(p, interval(1 - LEVEL), half_image),
+            agreeing(p, unpaired_difference(ours, theirs), half_image),
             None if None in repeated else unpaired_difference(*repeated),
-            interval(ONE_SIDED),
+            unpaired_difference(*shares(ONE_SIDED)),
             _bounds(first, second),
             reduction,
             unpaired_expected_max_difference(first_hits / first_images, second_hits / second_images, groups)
