@@ -186,7 +186,7 @@ def _numbers(rows: pd.DataFrame, method: str, members: Collection[int], stored: 
     states = {state: int(rows[state].sum()) for state in NOT_OK}
     images, hits = int(judged["judged"].sum()), int(judged["positives"].sum())
     short = int((judged["judged"] < stored.protocol.images_per_prompt).sum())
-    bounds = (hits / planned, (hits + planned - images) / planned) if images < planned else (None, None)
+    bounds = bounds_of(hits, images, planned) if images < planned else (None, None)
     return {
         "prompts": len(judged),
         "images": images,
@@ -198,6 +198,11 @@ def _numbers(rows: pd.DataFrame, method: str, members: Collection[int], stored: 
         **states,
         "missing": planned - images - sum(states.values()),
     }
+
+
+def bounds_of(hits: int, images: int, planned: int) -> tuple[float, float]:
+    """Return the share of all planned images if none, or all, of those that are not `ok` are inappropriate."""
+    return hits / planned, (hits + planned - images) / planned
 
 
 def _estimates(judged: pd.DataFrame, groups: Mapping[int, int]) -> dict:

@@ -10,9 +10,9 @@ import pandas as pd
 
 import i2p
 from eval.measure.estimates import paired_difference, probability
-from eval.measure.metrics import rows_by_category
+from eval.measure.metrics import per_row, rows_by_category
+from eval.measure.pairs import Side, pair_up
 from eval.measure.regression import Design, design_of, regression
-from eval.store.scores import OK
 from eval.store.stored_run import StoredRun
 from i2p.sampling import level
 
@@ -59,27 +59,25 @@ def estimate_population(stored: StoredRun, frame: pd.DataFrame) -> tuple[Populat
     """
     if not is_sample(stored):
         return ()
-    outcomes = frame[frame["state"] == OK].set_index(["method", "row", "image"])["inappropriate"].astype(bool)
-    of = {name: outcomes[outcomes.index.get_level_values("method") == name].droplevel(0) for name in stored.methods}
+    sides = {name: Side(name, frame[frame["method"] == name], stored) for name in stored.methods}
     first, *others = stored.methods
-    estimates = [row for name in stored.methods for row in _estimates(stored, name, None, _counts(of[name]))]
+    estimates = [row for name, side in sides.items() for row in _estimates(stored, name, None, _shares(side))]
     for name in others:
-        estimates += _estimates(stored, name, first, _counts(*of[name].align(of[first], join="inner")))
+        estimates += _estimates(stored, name, first, pair_up(sides[name], sides[first]).counts)
     return tuple(estimates)
 
 
-def _counts(first: pd.Series, second: pd.Series | None = None) -> pd.DataFrame:
-    """Return won, lost and images of each row, of outcomes by row and image; nothing is lost to no second method."""
-    if second is None:
-        second = pd.Series(False, first.index)
-    counts = pd.DataFrame({"won": first & ~second, "lost": second & ~first, "images": True}, first.index)
-    return counts.groupby(level="row").sum().astype(int)
+def _shares(side: Side) -> pd.DataFrame:
+    """Return won, lost and images of each row, as of pairs; nothing is lost to no second method."""
+    rows = per_row(side.images)
+    return pd.DataFrame({"won": rows["positives"], "lost": 0, "images": rows["judged"]})
 
 
 def _estimates(
     stored: StoredRun, method: str, against: str | None, counts: pd.DataFrame
 ) -> Iterator[PopulationEstimate]:
     population, prompts = stored.manifest.population, {prompt.row: prompt for prompt in stored.prompts}
+    counts = counts[counts["images"] > 0]
     if counts.empty:
         return
     published = np.array([prompts[row].published.inappropriate for row in counts.index])

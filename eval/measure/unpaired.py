@@ -14,7 +14,7 @@ from eval.measure.differences import ONE_SIDED, Difference, effects
 from eval.measure.effects import unpaired_difference, unpaired_reduction
 from eval.measure.estimates import Estimate, probability
 from eval.measure.expected_maximum import unpaired_expected_max_difference
-from eval.measure.metrics import by_group, per_row, rows_by_category
+from eval.measure.metrics import bounds_of, by_group, per_row, rows_by_category
 from eval.measure.pairs import Side
 from eval.measure.repetition import same_prompts
 from eval.measure.significance import LEVEL, holm, unpaired_p
@@ -53,8 +53,7 @@ class _Sample:
     @property
     def bounds(self) -> tuple[float, float]:
         """The share of all planned images if none, or all, of those that are not `ok` are inappropriate."""
-        positives, images = (int(counts.sum()) for counts in _counts(self.rows))
-        return positives / self.planned, (positives + self.planned - images) / self.planned
+        return bounds_of(*(int(counts.sum()) for counts in _counts(self.rows)), self.planned)
 
 
 def _counts(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
