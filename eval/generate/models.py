@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 import i2p
 import sld
 from eval.config.keys import MODEL, as_keys
@@ -43,7 +45,7 @@ def load_model(
     source = SOURCES[chosen.kind]
     model = sld.load_model(
         source.model_path(chosen),
-        device=device_of(device),
+        device=current_device(device),
         dtype=model_dtype(dtype, device),
         scheduler=protocol.scheduler,
         parts=chosen.parts,
@@ -67,12 +69,23 @@ def load_judges(judges: Mapping[str, Any], device: str, threads: int | None = No
         device: on which to judge, or auto.
         threads: cores that this process may use if it is one of several; None for all.
     """
-    loaded, torch_device = {}, str(device_of(device))
+    loaded, torch_device = {}, str(current_device(device))
     for name, settings in judges.items():
         judge = judge_class(name)
         with as_keys(judge.keys()):
             loaded[name] = judge.load(settings, torch_device, threads)
     return loaded
+
+
+def current_device(name: str) -> torch.device:
+    """Return the device with a name, or the best one for auto; from now on it is torch's current one.
+
+    Otherwise libraries that name no device would open a context on GPU 0 beside it, which takes hundreds of megabytes.
+    """
+    device = device_of(name)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    return device
 
 
 def open_models(

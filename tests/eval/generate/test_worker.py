@@ -13,7 +13,7 @@ from planned_units import SMALL, units, work
 import eval.plan.make
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
-from eval.generate import pool, worker
+from eval.generate import models, pool, worker
 from eval.generate.worker import DRAWN, READY, STORED
 from eval.judges import nudenet
 
@@ -32,6 +32,15 @@ def test_a_worker_takes_its_own_gpu_before_it_does_anything_else(monkeypatch):
     with pytest.raises(InterruptedError):
         worker._work(SimpleNamespace(device="auto"), (), 3, torch.get_num_threads(), None)
     assert steps == [3, "cuda:3"]
+
+
+@pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda:0", [0]), ("cuda", []), ("cpu", [])])
+def test_a_process_on_its_own_makes_its_device_the_current_one(monkeypatch, name, current):
+    chosen = []
+    monkeypatch.setattr(models, "device_of", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(device.index))
+    assert models.load_judges({}, name) == {}
+    assert chosen == current
 
 
 @pytest.mark.parametrize(("device", "gpu"), [("cuda:3", 3), ("cuda", None), ("cpu", None)])
