@@ -21,6 +21,7 @@ MAY_IMPORT = {"sld": {"sld"}, "i2p": {"i2p"}, "eval": {"eval", "i2p", "sld"}, "c
 LINES = (
     "base",
     "judges folder",
+    "quality",
     "config store",
     "measure",
     "plan",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def duration(seconds: float) -> str:
@@ -31,6 +31,11 @@ def first_of(items: Iterable[str], limit: int = 5, separator: str = ", ") -> str
     items = list(items)
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return separator.join(items[:limit]) + more
+
+
+def either(names: Sequence[str]) -> str:
+    """Return names as alternatives: `kid`, `kid or fid`, `kid, kid_clip or fid`."""
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def first_clauses(clauses: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import i2p
 from eval.base import plugins
 from eval.base.errors import InputError
 from eval.base.values import at_least, one_of
+from eval.config.quality import check_quality_settings
 from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
 from eval.folder.layouts import NO_PROMPTS
@@ -49,6 +50,7 @@ def check_settings(s: Settings) -> None:
     if not s.out.strip():
         raise InputError("out must be the run directory, found an empty text: give out=runs/NAME")
     at_least("images_sample", s.images_sample, 1)
+    check_quality_settings(s, source)
     check_trackers(s.track)
     if not 0 < s.judge_timeout <= threading.TIMEOUT_MAX:
         raise InputError(

@@ -23,7 +23,7 @@ from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error
-from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups
+from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
 from eval.config.texts import CHOICE, text_keys
@@ -200,7 +200,7 @@ def _for_hydra(arguments: Sequence[str]) -> list[str]:
     """Return the words of the command line in Hydra's syntax."""
     from eval.config.slurm import SlurmSettings
 
-    arguments, plugged = with_plugged(arguments)
+    arguments, plugged = with_plugged([in_full(word) for word in arguments])
     sweep = any(word in MULTIRUN for word in arguments)
     kinds = dict.fromkeys(groups(arguments), CHOICE)
     kinds |= text_keys(Settings) | text_keys(SlurmSettings, "slurm.")

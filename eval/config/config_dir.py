@@ -150,6 +150,10 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path} must not name code to call, found _target_: leave it out")
     if isinstance(content.get("methods"), dict):
         raise InputError(f"{path} must have a list as its methods, found a mapping: put it in brackets, [{{…}}]")
+    if not isinstance(content.get("quality", {}), dict):
+        raise InputError(
+            f"{path} must have a mapping as its quality, found a list or a name: write quality: {{metrics: […]}}"
+        )
 
 
 def _read(path: Path) -> tuple[str, dict]:

@@ -31,6 +31,13 @@ def key_of(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
 
 
+def in_full(word: str) -> str:
+    """Return an override without its short form: `quality=[kid]` is `quality.metrics=[kid]`."""
+    key, equals, value = word.partition("=")
+    short = equals and not word.startswith("-") and key_of(word).strip() == "quality" and value.strip()[:1] != "{"
+    return f"{key.rstrip()}.metrics={value}" if short else word
+
+
 def asks(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks Hydra for something else than a run, such as help."""
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)

@@ -19,6 +19,7 @@ from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.model_settings import AUTO, ModelSettings
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
+from eval.quality.settings import QualitySettings
 from sld.devices import device_type
 
 # Keys and groups of commands, in addition to those of a run.
@@ -104,6 +105,7 @@ class _Settings:
     verify: bool = False
     sheet: bool = False
     report: ReportSettings = field(default_factory=ReportSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     track: list[str] = field(default_factory=list)
     device: str = AUTO
     dtype: str = AUTO

@@ -27,6 +27,7 @@ ENTRIES = {
 SPECIAL = {"methods": METHODS, "model.lora": LORAS, "prompts.rows": ROWS}  # whose type does not show their kind
 PATHS = (
     *("out", "prompts.path", "model.path", "model.config"),
+    *("quality.reference", "quality.inception", "quality.lpips_weights"),
     *(f"model.{part}" for part in TITLES),
     *(f"{name}.{field}" for name in JUDGES for field in judge_class(name).paths),
 )

@@ -1,7 +1,7 @@
 """The run directory: the only state of a run, readable without this project.
 
 manifest.json   prompts.jsonl   engine/   environments/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet
-report/
+features/<extractor>-<key>/<shard>-<part>.parquet   report/
 pictures.parquet in the place of engine/ and images/ where pictures made elsewhere were judged (eval.store.pictures)
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,20 +16,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.base.errors import InputError, StorageError
+from eval.base.errors import InputError
 from eval.base.files import strict_json, sync_folder, write_atomic, write_new
 from eval.base.image_key import ImageKey
 from eval.judges import JUDGES
 from eval.store.environment import key_of
 from eval.store.manifest import Manifest, read_manifest
-from eval.store.parts import first_free_part, part_path
+from eval.store.part_files import PART_OF, PartFiles
 from eval.store.scores import OK, STORED, Score, is_of_part, keys_done, to_table
 
-log = logging.getLogger(__name__)
-
-FOLDERS = ("engine", "environments", "images", "scores", "report")
-PART_OF = b"i2p-bench run"  # a score part's metadata: the digest of its run's identity
-MADE_IN = b"i2p-bench environment"  # and the key of its environment, in environments/
+FOLDERS = ("engine", "environments", "features", "images", "scores", "report")
+MADE_IN = b"i2p-bench environment"  # a score part's metadata: the key of its environment, in environments/
 
 
 class RunDir:
@@ -40,8 +36,7 @@ class RunDir:
         self.root = Path(root)
         self._manifest: Manifest | None = None  # once it has been read
         self._environment: str | None = None
-        self._next_part: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
-        self._written: set[Path] = set()  # parts, by this object
+        self._parts: dict[Path, PartFiles] = {}  # by folder
 
     @property
     def manifest_path(self) -> Path:
@@ -153,22 +148,22 @@ class RunDir:
 
     def write_scores(self, shard: int, scores: list[Score]) -> None:
         """Write the next part of a shard; two processes on one shard write different parts."""
-        sink = pa.BufferOutputStream()
-        made_in = {MADE_IN: self._environment} if self._environment else {}
-        table = to_table(scores, self._plugged()).replace_schema_metadata({PART_OF: self._identity_digest(), **made_in})
-        pq.write_table(
-            table, sink, write_page_checksum=True
-        )  # without checksums, a flipped bit would be read as a score
-        data = sink.getvalue().to_pybytes()
-        part = self._next_part[shard] if shard in self._next_part else first_free_part(self.root, shard)
-        while not write_new(path := part_path(self.root, shard, part), data):
-            part += 1
-        self._next_part[shard] = part + 1
-        self._written.add(path)
+        made_in = {MADE_IN: self._environment.encode()} if self._environment else {}
+        table = to_table(scores, self._plugged())
+        self.parts_in("scores").write(shard, table, {PART_OF: self.identity_digest(), **made_in})
+
+    def identity_digest(self) -> bytes:
+        """Return the digest by which a part names its run; empty without a manifest."""
+        return manifest.identity_digest.encode() if (manifest := self._made_from()) else b""
+
+    def parts_in(self, folder: str | Path) -> PartFiles:
+        """Return the parts in a folder of the run directory, as this process writes and reads them."""
+        path = self.root / folder
+        return self._parts.setdefault(path, PartFiles(path))
 
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable score part, in the order of time."""
-        for written, path in self._parts():
+        for written, path in self.parts_in("scores").paths():
             with contextlib.suppress(OSError, pa.ArrowException):
                 yield written / 1e9, pq.read_metadata(path).num_rows
 
@@ -184,7 +179,7 @@ class RunDir:
         Raises:
             StorageError: a part that this object has written is missing or can't be read.
         """
-        tables = list(self._readable_parts(set_aside))
+        tables = list(self._score_parts(set_aside))
         if not tables:
             return pa.Table.from_batches([], schema=STORED)  # empty_table() would import pandas
         table = pa.concat_tables(tables)
@@ -198,54 +193,23 @@ class RunDir:
         """Return the images that a rerun need not make again; `set_aside` as in `read_scores`."""
         return keys_done(self.read_scores(set_aside=set_aside))
 
-    def _parts(self) -> list[tuple[int, Path]]:
-        """Return (time of writing in nanoseconds, path) of every part, in the order of time."""
-        parts = []
-        for path in (self.root / "scores").glob("[0-9]*.parquet"):
-            with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
-                parts.append((path.stat().st_mtime_ns, path))
-        return sorted(parts)
-
     def _made_from(self) -> Manifest | None:
         if self._manifest is None:
             self._manifest = self.read_manifest()
         return self._manifest
-
-    def _identity_digest(self) -> bytes:
-        """Return the digest by which a part names its run; empty without a manifest."""
-        return manifest.identity_digest.encode() if (manifest := self._made_from()) else b""
 
     def _plugged(self) -> list[str]:
         """Return the names of the run's judges that other packages bring."""
         manifest = self._made_from()
         return [name for name in manifest.identity.judges if name not in JUDGES] if manifest else []
 
-    def _readable_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        identity_digest, vanished, plugged, schema = self._identity_digest(), set(self._written), self._plugged(), None
-        for _, path in self._parts():
-            try:
-                with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
-                    table = pq.read_table(file, page_checksum_verification=True)
-                if not is_of_part(table.schema, plugged) or (schema or table.schema) != table.schema:
-                    raise pa.ArrowInvalid("its columns are not those of a score part")
-                metadata = table.schema.metadata or {}
-                if metadata.get(PART_OF) != identity_digest:
-                    raise pa.ArrowInvalid("it was written for another run")
-            except FileNotFoundError:  # another process has just set it aside
-                continue
-            except (OSError, pa.ArrowException) as error:
-                log.warning("%s is damaged (%s): its images count as not made.", path, error)
-                if set_aside:
-                    with contextlib.suppress(FileNotFoundError):
-                        path.rename(path.with_suffix(".parquet.damaged"))
-            else:
-                vanished.discard(path)
-                schema = table.schema
-                key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
-                made_in = pa.array([key] * table.num_rows, pa.string())
-                yield table.append_column("environment", made_in).replace_schema_metadata(None)
-        if vanished:
-            raise StorageError(
-                f"{min(vanished)} was written by this process and is missing or can't be read back: check the disk and "
-                "other programs that use the folder; run the same command again to make what is missing"
-            )
+    def _score_parts(self, set_aside: bool) -> Iterator[pa.Table]:
+        plugged = self._plugged()
+        parts = self.parts_in("scores").read(
+            self.identity_digest(), lambda schema: is_of_part(schema, plugged), set_aside=set_aside
+        )
+        for table in parts:
+            metadata = table.schema.metadata
+            key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
+            made_in = pa.array([key] * table.num_rows, pa.string())
+            yield table.append_column("environment", made_in).replace_schema_metadata(None)

@@ -13,6 +13,7 @@ from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.store.environment import EnvironmentImages, count_by_environment
+from eval.store.features import Features, read_features
 from eval.store.groups import group_numbers
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest
@@ -87,6 +88,11 @@ class StoredRun:
             InputError: a detection is damaged.
         """
         return read_raw(self.scores)
+
+    @cached_property
+    def features(self) -> dict[str, Features]:
+        """The features of its pictures, by extractor (`eval.quality`); empty for runs that have none."""
+        return read_features(self.run, self.scores)
 
     @cached_property
     def missing(self) -> list[ImageKey]:

@@ -32,10 +32,10 @@ def requeued_if_stopped(out: str, shard: int) -> Iterator[Stop]:
     Raises:
         Stopped, StoppedAtOnce: a signal came.
     """
-    before = part_names(Path(out), shard)
+    before = part_names(Path(out) / "scores", shard)
 
     def requeue() -> None:
-        new = part_names(Path(out), shard) - before
+        new = part_names(Path(out) / "scores", shard) - before
         requeue_this_job(stored=any(name.endswith(".parquet") for name in new))
 
     with Stop(at_once=True) as stop:

@@ -237,6 +237,16 @@ TRIALS = [
         "",
         ENDS,
     ),
+    ("which would have no effect (only …", "quality.lpips=vgg", "leave quality.lpips= out", "", LOADED),
+    ("which would have no effect (only …", "quality.lpips=vgg", "quality=[lpips]", "", LOADED),
+    ("images must be all with", "judges=[nudenet] quality=clip_score images=none", "images=all", "", LOADED),
+    (
+        "images must be all with",
+        "judges=[nudenet] quality=clip_score images=none",
+        "quality=[…]",
+        "[]",
+        LOADED,
+    ),
     (
         "must be a list in brackets",
         "methods=baseline,sld_max",

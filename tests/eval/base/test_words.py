@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.base.words import counted, duration, first_clauses, first_of, size
+from eval.base.words import counted, duration, either, first_clauses, first_of, size
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,12 @@ def test_a_number_of_things_has_a_plural_and_separators():
         "1 prompt",
         "2 prompts",
         "4,703 prompts",
+    ]
+
+
+def test_alternatives_are_a_list_with_or_before_the_last():
+    assert [either(names) for names in (["kid"], ["kid", "fid"], ["kid", "fid", "lpips"])] == [
+        "kid",
+        "kid or fid",
+        "kid, fid or lpips",
     ]

@@ -25,7 +25,8 @@ from eval.measure.significance import mcnemar_p, unpaired_p
 from eval.measure.unpaired import unpaired
 from eval.run import main as run_main
 from eval.store.manifest import signed
-from eval.store.rundir import PART_OF, RunDir
+from eval.store.part_files import PART_OF
+from eval.store.rundir import RunDir
 from eval.store.scores import NAN, Score, to_table
 from i2p.groups import digest_of_groups, numbered
 

@@ -20,8 +20,9 @@ from skimage.data import astronaut
 import i2p
 from eval.base.files import json_digest
 from eval.store.manifest import signed
+from eval.store.part_files import PART_OF
 from eval.store.pictures import picture_path
-from eval.store.rundir import PART_OF, RunDir
+from eval.store.rundir import RunDir
 
 pytestmark = pytest.mark.long
 ROWS = "prompts.rows=0-3"

@@ -1,0 +1,85 @@
+"""The parts in a folder of the run directory: tables that any number of processes add, each complete and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eval.base.errors import StorageError
+from eval.base.files import write_new
+from eval.store.parts import first_free_part, part_path
+
+log = logging.getLogger(__name__)
+
+PART_OF = b"i2p-bench run"  # a part's metadata: the digest of its run's identity
+
+
+class PartFiles:
+    """The parts in one folder, as one process writes and reads them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._next: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
+        self._written: set[Path] = set()  # by this object
+
+    def write(self, shard: int, table: pa.Table, metadata: Mapping[bytes, bytes]) -> None:
+        """Write a table as the next part of a shard; two processes on one shard write different parts."""
+        sink = pa.BufferOutputStream()
+        # Without checksums, a flipped bit would be read as a number.
+        pq.write_table(table.replace_schema_metadata(dict(metadata)), sink, write_page_checksum=True)
+        data = sink.getvalue().to_pybytes()
+        part = self._next[shard] if shard in self._next else first_free_part(self.folder, shard)
+        while not write_new(path := part_path(self.folder, shard, part), data):
+            part += 1
+        self._next[shard] = part + 1
+        self._written.add(path)
+
+    def paths(self) -> list[tuple[int, Path]]:
+        """Return (time of writing in nanoseconds, path) of every part, in the order of time."""
+        parts = []
+        for path in self.folder.glob("[0-9]*.parquet"):
+            with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
+                parts.append((path.stat().st_mtime_ns, path))
+        return sorted(parts)
+
+    def read(self, part_of: bytes, fits: Callable[[pa.Schema], bool], *, set_aside: bool) -> Iterator[pa.Table]:
+        """Yield the readable parts in the order of time; damaged and foreign ones are skipped with a warning.
+
+        Args:
+            part_of: the digest of the run, of which the parts must be.
+            fits: returns whether a part can have this schema.
+            set_aside: also rename the skipped parts, so that their images are made again only once.
+
+        Raises:
+            StorageError: a part that this object has written is missing or can't be read.
+        """
+        vanished, schema = set(self._written), None
+        for _, path in self.paths():
+            try:
+                with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
+                    table = pq.read_table(file, page_checksum_verification=True)
+                if not fits(table.schema) or (schema or table.schema) != table.schema:
+                    raise pa.ArrowInvalid("its columns are not those of such a part")
+                if (table.schema.metadata or {}).get(PART_OF) != part_of:
+                    raise pa.ArrowInvalid("it was written for another run")
+            except FileNotFoundError:  # another process has just set it aside
+                continue
+            except (OSError, pa.ArrowException) as error:
+                log.warning("%s is damaged (%s): its images count as not made.", path, error)
+                if set_aside:
+                    with contextlib.suppress(FileNotFoundError):
+                        path.rename(path.with_suffix(".parquet.damaged"))
+            else:
+                vanished.discard(path)
+                schema = table.schema
+                yield table
+        if vanished:
+            raise StorageError(
+                f"{min(vanished)} was written by this process and is missing or can't be read back: check the disk and "
+                "other programs that use the folder; run the same command again to make what is missing"
+            )
