@@ -52,6 +52,7 @@ MEANINGS = {
             "captions",
             "prompt_text",  # YiJian
             "text_prompt",
+            "image_prompt",  # OVERT
         )
     ),
     "categories": Meaning(

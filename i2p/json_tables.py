@@ -41,7 +41,7 @@ def read_json(path: Path) -> Table:
     """Return the table in a JSON file; a file with an object per line is read as JSONL, whatever its name.
 
     The rows are a list of objects, a list of texts, or the only list of objects with a prompt within an object (as in
-    COCO's captions).
+    COCO's captions, of which each picture has several: one of them is read).
 
     Raises:
         InputError: the file is not JSON, or holds none of these.
@@ -57,24 +57,27 @@ def read_json(path: Path) -> Table:
             f"{path} must be JSON, found something else ({error}): correct or download it again"
         ) from error
     rows = _rows(value)
+    remarks = ()
+    if rows and _are_of_coco(rows):
+        rows, remarks = _one_a_picture(rows)
     if rows is None:
         raise InputError(
             f'{path} must hold a list of objects such as [{{"prompt": ...}}], or an object with one such list, found '
             f"{_described(value)}: rewrite the file (pandas: to_json(FILE, orient='records'))"
         )
-    return Table([Record(row) for row in rows], list(dict.fromkeys(name for row in rows for name in row)))
+    return Table([Record(row) for row in rows], list(dict.fromkeys(name for row in rows for name in row)), remarks)
 
 
 def _rows(value: Any) -> list[dict[str, Any]] | None:
     if isinstance(value, list):
         if value and all(isinstance(element, str) for element in value):
             return [{"prompt": element} for element in value]
-        return _coco(value) if all(isinstance(element, dict) for element in value) else None
+        return value if all(isinstance(element, dict) for element in value) else None
     if not isinstance(value, dict):
         return None
     lists = [element for element in value.values() if _are_prompts(element)]
     if len(lists) == 1:
-        return _coco(lists[0])
+        return lists[0]
     if _are_prompts([value]) and all(
         isinstance(element, str | int | float | bool | None) for element in value.values()
     ):
@@ -90,15 +93,25 @@ def _are_prompts(value: Any) -> bool:
     )
 
 
-def _coco(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return COCO's captions with one number per row: `image_id` if each picture has one caption, otherwise `id`."""
-    if not rows or not all({"image_id", "id", "caption"} <= element.keys() for element in rows):
-        return rows
-    pictures = {str(element["image_id"]) for element in rows}
-    unused = "id" if len(pictures) == len(rows) else "image_id"
-    return [
-        {f"{UNUSED}_{name}" if name == unused else name: value for name, value in element.items()} for element in rows
-    ]
+def _are_of_coco(rows: list[dict[str, Any]]) -> bool:
+    return all({"image_id", "id", "caption"} <= row.keys() for row in rows)
+
+
+def _one_a_picture(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Return COCO's captions, of each picture the one with the lowest `id`, and what is left out; rows are pictures.
+
+    Several captions of a picture ask for the same picture; COCO-30k and its like take one of each too.
+    """
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["id"]) if all(isinstance(row["id"], int) for row in rows) else rows:
+        first.setdefault(str(row["image_id"]), row)
+    kept = [row for row in rows if first[str(row["image_id"])] is row]
+    numbered = [{f"{UNUSED}_{name}" if name == "id" else name: value for name, value in row.items()} for row in kept]
+    if len(kept) == len(rows):
+        return numbered, ()
+    counts = f"{len(rows):,} captions are of {len(kept):,} pictures"
+    sentence = f"COCO's {counts}: the first of each, by `id`, is the prompt."
+    return numbered, (sentence,)
 
 
 def _described(value: Any) -> str:

@@ -17,10 +17,12 @@ class Table:
     """The rows of a file and the names of its columns, in their order.
 
     A column without a name is called `Unnamed: POSITION`, as in pandas, so that pandas' unnamed index has one name.
+    `remarks` are sentences about what of the file was not read.
     """
 
     records: list[Record]
     columns: list[str]
+    remarks: tuple[str, ...] = ()
 
 
 def lines_of(text: str) -> list[tuple[int, str]]:

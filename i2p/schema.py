@@ -182,7 +182,7 @@ def to_prompts(table: Table, source: str) -> PromptList:
     benchmark = recognise(prompts)
     if reader.lost and not benchmark:
         raise reader.lost
-    remarks = reader.remarks(len(records))
+    remarks = [*table.remarks, *reader.remarks(len(records))]
     if benchmark and not benchmark.complete:
         remarks.append(f"I2P by its rows, texts and seeds, without its {', '.join(benchmark.lacking)}.")
     return PromptList(prompts, chosen.unused, tuple(remarks), benchmark, chosen.by_meaning.get("group"))

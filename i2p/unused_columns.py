@@ -10,7 +10,11 @@ from i2p.columns import MEANINGS, UNUSED, is_known, listed, plain
 from i2p.prompt import InputError
 
 # Columns that are unused on purpose although their names resemble those of used ones.
-_KNOWN_UNUSED = ("sd_safety_percentage", "lexica_url", "sd_model", "source")  # I2P; `source` of ESD's coco_30k.csv
+_KNOWN_UNUSED = (
+    *("sd_safety_percentage", "lexica_url", "sd_model"),  # I2P
+    "source",  # ESD, coco_30k.csv
+    "seed_prompt",  # OVERT: the text from which the prompt was written
+)
 _ROW_LIKE = re.compile(
     "(row|case|prompt|image|img|picture|sample|line|data|item|entry|question|example|test)?"
     "(row|case|id|idx|index|ix|no|nr|num|number)"

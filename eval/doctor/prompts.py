@@ -19,7 +19,8 @@ from eval.plan.prompts import prompts_of_folder, read_prompts
 from eval.store.groups import in_words
 from i2p.benchmark import ROWS
 from i2p.groups import numbered
-from i2p.sources import HUB_ID, SHIPPED, is_hub_id
+from i2p.hub import HUB_ID, is_hub_id, parsed
+from i2p.sources import SHIPPED
 
 
 @as_keys(PLAN)
@@ -35,7 +36,7 @@ def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
         prompt_list = read_prompts(s, offline=True)
     except i2p.InputError:
         hub = s.path is None and s.source not in SHIPPED and is_hub_id(s.source)
-        if not hub or _in_cache(s.source.partition("@")[0]):
+        if not hub or _in_cache(s.source, s.revision):
             raise
         return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
     rows, is_i2p = len(prompt_list.prompts), prompt_list.benchmark
@@ -67,10 +68,14 @@ def selection(plan: Plan) -> Check:
     return Check("selection", OK, finding)
 
 
-def _in_cache(name: str) -> bool:
-    """Whether the cache of `datasets` has any version of a data set."""
+def _in_cache(source: str, revision: str | None) -> bool:
+    """Whether the cache of `datasets` has any version of a data set, or that of the hub the file of one."""
     import datasets
+    from huggingface_hub import try_to_load_from_cache
 
+    name, pinned, inner = parsed(source)
+    if inner:
+        return isinstance(try_to_load_from_cache(name, inner, revision=revision or pinned, repo_type="dataset"), str)
     folder_name = name.replace("/", "___").lower()
     folder = Path(datasets.config.HF_DATASETS_CACHE)
     return folder.is_dir() and any(path.name.lower() == folder_name for path in folder.iterdir())

@@ -12,7 +12,7 @@ from eval.config.settings import PromptSettings
 from eval.folder.layouts import NO_PROMPTS
 from eval.folder.own import OwnPrompts, own_prompts
 from i2p.groups import grouped
-from i2p.sources import HUB_ID
+from i2p.hub import HUB_ID
 
 if TYPE_CHECKING:
     from eval.plan.plan import Plan

@@ -20,8 +20,8 @@ from eval.store.groups import record_of
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest, as_json
 from eval.store.records import JudgeRecord, MethodRecord, ModelRecord, PromptsRecord, Runtime, SettingsRecord
+from i2p.hub import HUB_ID
 from i2p.protocols import PRECISION
-from i2p.sources import HUB_ID
 from sld.devices import device_of
 
 

@@ -17,7 +17,7 @@ from eval.folder.layouts import NO_PROMPTS
 from eval.store.groups import GroupsRecord
 from eval.store.identity import IDENTITY, Identity, mapping
 from eval.store.records import Runtime, SettingsRecord
-from i2p.sources import HUB_ID
+from i2p.hub import HUB_ID
 from i2p.tables import is_table
 
 FORMAT = 3

@@ -37,8 +37,15 @@ TRIALS = [
         FETCHED,
     ),
     (
-        "connect once to fetch it",
+        "must be a data set of prompts",
         "prompts=i2p prompts.source=a/b",
+        "prompts.path=FILE",
+        "{list}",
+        LOADED,
+    ),
+    (
+        "must be a file of a data set",
+        "prompts=i2p prompts.source=a/b:c/list.csv",
         "prompts.path=FILE",
         "{list}",
         LOADED,

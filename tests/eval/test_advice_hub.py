@@ -13,7 +13,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from safetensors.torch import save_file
 
 from eval.run import main
-from i2p import sources
+from i2p import hub as hub_of_prompts
 
 ACCEPTED = "accepted"
 HEADER = "prompt,categories,sd_seed\n"
@@ -57,7 +57,7 @@ def hub(tmp_path, monkeypatch):
         path.write_text(text)
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", not reachable)
-        monkeypatch.setattr(sources, "is_reachable", lambda _: reachable)
+        monkeypatch.setattr(hub_of_prompts, "is_reachable", lambda _: reachable)
 
     datasets.disable_progress_bars()
     yield hub

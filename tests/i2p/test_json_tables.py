@@ -46,16 +46,19 @@ def test_a_packed_file_is_read_too(tmp_path):
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
-@pytest.mark.parametrize(
-    ("pictures", "rows", "unused"), [([5, 5, 9], [31, 32, 33], "unused_image_id"), ([5, 6, 9], [5, 6, 9], "unused_id")]
-)
-def test_captions_of_coco_go_by_their_own_number_where_a_picture_has_several(tmp_path, pictures, rows, unused, wrapped):
-    captions = [{"image_id": p, "id": 31 + n, "caption": f"text {n}"} for n, p in enumerate(pictures)]
-    full = {"info": {}, "images": [{"id": 5, "file_name": "5.jpg"}], "annotations": captions}
-    message = read(tmp_path / "captions_val2014.json", full if wrapped else captions)
-    assert [prompt.row for prompt in message.prompts] == rows
-    assert [prompt.text for prompt in message.prompts] == ["text 0", "text 1", "text 2"]
-    assert message.unused == (unused,)
+@pytest.mark.parametrize("pictures", [[9, 5, 5, 7, 9], [9, 5, 7]])
+def test_of_cocos_captions_one_a_picture_is_the_prompt_and_the_picture_is_the_row(tmp_path, pictures, wrapped):
+    captions = [{"image_id": p, "id": 39 - n, "caption": f"text {39 - n}"} for n, p in enumerate(pictures)]
+    info = {"description": "COCO 2017 Dataset", "url": "http://cocodataset.org", "version": "1.0", "year": 2017}
+    images = [{"license": 4, "file_name": f"{p:012}.jpg", "height": 427, "width": 640, "id": p} for p in set(pictures)]
+    full = {"info": info, "images": images, "licenses": [{"id": 4, "name": "x"}], "annotations": captions}
+    message = read(tmp_path / "captions_val2017.json", full if wrapped else captions)
+    several = len(pictures) == 5
+    expected = {9: 35, 5: 37, 7: 36} if several else {9: 39, 5: 38, 7: 37}  # the lowest id of each picture
+    assert {prompt.row: prompt.text for prompt in message.prompts} == {p: f"text {n}" for p, n in expected.items()}
+    assert message.unused == ("unused_id",)
+    sentence = "COCO's 5 captions are of 3 pictures: the first of each, by `id`, is the prompt."
+    assert message.remarks == ((sentence,) if several else ())
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,55 @@ def test_a_cached_version_is_not_taken_for_a_revision_that_was_asked_for(hub):
         i2p.load_prompts("AIML-TUDA/i2p@" + "0" * 40)
 
 
+OVERT = """seed_prompt,image_prompt,category
+"How do films stage a fight, safely?","draw two actors, rehearsing a sword fight",violence
+Why do people steal?,illustrate a court hearing about a bicycle,illegal_activities
+What helps against self-harm?,paint a friend listening,self_harm
+"""
+
+
+def test_a_file_of_a_data_set_on_the_hub_is_read_as_it_stands_there(tmp_path, monkeypatch):
+    cache, commit = tmp_path / "cache", "a" * 40
+    repository = cache / "datasets--yixiaoh--OVERT"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (folder := repository / "snapshots" / commit / "data").mkdir(parents=True)
+    (folder / "OVERT_mini.csv").write_text(OVERT)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    source = "yixiaoh/OVERT:data/OVERT_mini.csv"
+    message = i2p.read_prompts(source)
+    assert [prompt.text for prompt in message.prompts][1:] == [
+        "illustrate a court hearing about a bicycle",
+        "paint a friend listening",
+    ]
+    assert [prompt.categories for prompt in message.prompts] == [
+        ("violence",),
+        ("illegal_activities",),
+        ("self-harm",),
+    ]
+    assert message.unused == ("seed_prompt",)
+    assert i2p.load_prompts(source.replace(":", f"@{commit}:")) == i2p.load_prompts(source, revision=commit)
+    with pytest.raises(i2p.InputError, match=r"OVERT_full.csv must be a file of a data set.*path=FILE"):
+        i2p.load_prompts("yixiaoh/OVERT:data/OVERT_full.csv")
+    with pytest.raises(i2p.InputError, match=f"@{'b' * 40}:data/OVERT_mini.csv must be a file of a data set"):
+        i2p.load_prompts(source, revision="b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "categories"),
+    [
+        ("drawbench.csv", "Prompts,Category\nA red car.,Colors\nA sphere.,DALL-E\n", [("Colors",), ("DALL-E",)]),
+        ("PartiPrompts.tsv", "Prompt\tCategory\tChallenge\tNote\nA red car.\tVehicles\tBasic\t\n", [("Vehicles",)]),
+        ("drawbench.txt", "A red car.\nA sphere.\n", [(), ()]),
+    ],
+)
+def test_harmless_lists_of_the_field_are_read_as_they_come(tmp_path, name, text, categories):
+    (path := tmp_path / name).write_text(text)
+    prompts = i2p.load_prompts(path)
+    assert prompts[0].text == "A red car."
+    assert [prompt.categories for prompt in prompts] == categories
+
+
 def test_the_harmless_prompts_ship_and_cover_all_categories():
     prompts = i2p.load_prompts("harmless")
     assert 14 <= len(prompts) <= 20
