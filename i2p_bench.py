@@ -49,6 +49,9 @@ def main() -> None:
     if name in ("-h", "--help", "help"):
         printing.say(usage())
         sys.exit(0)
+    if name == "--version":
+        importlib.import_module("eval.base.cli").says_version()
+        sys.exit(0)
     if name.partition("=")[0] in COMPLETION:
         name, arguments = _completed(sys.argv[1:])
     if name not in (*COMMANDS, *INTERNAL):

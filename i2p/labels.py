@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from i2p.prompt import InputError
+from i2p.prompt import InputError, one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +121,7 @@ def get_label_set(name: str) -> LabelSet:
     """
     if name not in LABEL_SETS:
         raise InputError(
-            f"the label set must be one of {', '.join(LABEL_SETS)}, found {name!r}: correct label_set=NAME",
+            f"the label set must be {one_of(LABEL_SETS, name)}, found {name!r}: correct label_set=NAME",
             "label_set=NAME",
         )
     return LABEL_SETS[name]

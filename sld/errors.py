@@ -1,6 +1,7 @@
 """The error that users of this package are meant to read."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
@@ -27,3 +28,8 @@ def first_line(error: Exception) -> str:
 def first_three(names: Sequence[str]) -> str:
     """Return the first three names as a sentence lists them, with an ellipsis if there are more."""
     return ", ".join(names[:3]) + " …" * (len(names) > 3)
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return which of some names another is a slip of, None if it is of none; capitals make no difference."""
+    return next(iter(difflib.get_close_matches(name.lower(), names, 1)), None)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sld.errors import InputError
-from sld.presets import CONCEPT, CONCEPT_OFFICIAL, PRESETS, SafetyPreset
+from sld.errors import InputError, nearest
+from sld.presets import CONCEPT, CONCEPT_OFFICIAL, PRESETS, SafetyPreset, preset_name
 from sld.safety import SafetyGuidance, check_guidance, source_digest
 
 SPACES = ("epsilon", "output")
@@ -29,7 +28,8 @@ class Method:
 
     Attributes:
         name: keys the results, and may name a folder.
-        preset: a key of `PRESETS`, a `SafetyPreset` or other `SafetyGuidance`, or None.
+        preset: a key of `PRESETS` (`sld_max`, the method, stands for `max`), a `SafetyPreset` or other
+            `SafetyGuidance`, or None.
         concept: the text that safety guidance steers away from; the default is that of diffusers'
             StableDiffusionPipelineSafe, the paper's own is `CONCEPT_OFFICIAL`.
         negative_prompt: replaces the empty text in the unconditional branch; combines with a preset.
@@ -55,11 +55,15 @@ class Method:
                 "Method.name must be up to 100 letters, digits and any of _ . + = -, and begin with a letter, digit "
                 f"or _, because it names a folder, found {self.name!r}: rename the method"
             )
-        if isinstance(self.preset, str) and self.preset not in PRESETS:
-            raise InputError(
-                f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyGuidance or None, found {self.preset!r} "
-                f"in method {self.name!r}: correct the name"
-            )
+        if isinstance(self.preset, str):
+            object.__setattr__(self, "preset", preset_name(self.preset))  # so that both names are the same method
+            if self.preset not in PRESETS:
+                close = nearest(self.preset.removeprefix("sld_"), PRESETS)
+                raise InputError(
+                    f"Method.preset must be one of {', '.join(PRESETS)}, a SafetyGuidance or None, found "
+                    f"{self.preset!r} in method {self.name!r}: "
+                    + (f"did you mean {close!r}?" if close else "name one of these")
+                )
         if not isinstance(self.preset, str | SafetyGuidance | None):
             raise InputError(
                 f"Method.preset must be a name, a SafetyPreset or other SafetyGuidance, or None, found a "
@@ -134,8 +138,8 @@ def resolve_methods(methods: str | Method | Iterable[str | Method]) -> tuple[Met
     resolved = []
     for item in items:
         if isinstance(item, str) and item not in METHODS:
-            close = difflib.get_close_matches(item.lower(), METHODS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "name one of these, or describe one of your own"
+            close = nearest(item, METHODS)
+            hint = f"did you mean {close!r}?" if close else "name one of these, or describe one of your own"
             raise InputError(f"a method must be one of {', '.join(METHODS)}, found {item!r}: {hint}")
         if not isinstance(item, str | Method):
             raise InputError(

@@ -99,3 +99,9 @@ PRESETS: Mapping[str, SafetyPreset] = MappingProxyType(
         "max": SafetyPreset(0, 5000, 1.0, 0.5, 0.7),
     }
 )
+
+
+def preset_name(name: str) -> str:
+    """Return the name of a preset, also for that of the method with this preset alone: `sld_max` is `max`."""
+    plain = name.removeprefix("sld_")
+    return plain if plain in PRESETS else name

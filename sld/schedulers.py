@@ -11,7 +11,7 @@ from typing import Any
 from sld.checkpoints.components import Checkpoint
 from sld.checkpoints.files import read_json
 from sld.checkpoints.layout import named_class
-from sld.errors import InputError, first_line
+from sld.errors import InputError, first_line, nearest
 from sld.gain import is_flow
 
 # The first name of each is the one shown to users.
@@ -52,8 +52,9 @@ def check_name(name: str) -> str:
     plain = name.lower().replace("-", "_").replace(" ", "_")
     classes = [cls for names, cls in _CLASSES.items() if plain in names]
     if not classes:
+        meant = nearest(plain, NAMES) or "NAME"
         raise InputError(
-            f"scheduler must be one of {', '.join(NAMES)}, found {name!r}: correct scheduler=NAME", "scheduler=NAME"
+            f"scheduler must be one of {', '.join(NAMES)}, found {name!r}: give scheduler={meant}", f"scheduler={meant}"
         )
     return classes[0]
 

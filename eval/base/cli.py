@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,10 @@ from typing import NoReturn
 from eval.base.command import expanded, typed
 from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError, explain
 from eval.base.garbage import collect_seldom
+from eval.base.nearest import nearest
 from eval.base.printing import log_plainly, say
+
+VERSION = "--version"
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
@@ -40,6 +44,24 @@ def give_up(sentence: str) -> NoReturn:
         os._exit(INCOMPLETE)
 
 
+def says_version() -> bool:
+    """Print the version of this project if the command line asks for it; return whether it does."""
+    if VERSION not in sys.argv[1:]:
+        return False
+    say(f"i2p-bench {version()} ({Path(__file__).resolve().parents[2]})")
+    return True
+
+
+def version() -> str:
+    """Return the version of this project: its folder's, or where that has none as it is installed."""
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if project.is_file():
+        return re.search(r'^version = "(.*)"', project.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    from importlib import metadata
+
+    return metadata.version("i2p-bench")
+
+
 def with_run(
     command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "", runs: str = "RUN"
 ) -> int:
@@ -55,6 +77,8 @@ def with_run(
     Raises:
         InputError: an argument after the run directories is not KEY=VALUE with one of these keys.
     """
+    if says_version():
+        return COMPLETE
     count = len(runs.split())
     folders, words = sys.argv[1 : 1 + count], sys.argv[1 + count :]
     options = "".join(f" [{key}=…]" for key in keys)
@@ -63,10 +87,17 @@ def with_run(
     if {"-h", "--help"} & {*folders, *(words if len(words) == 1 else ())}:
         say(f"{usage}\n\n{explanation}".rstrip())
         return COMPLETE
-    unusable = [folder for folder in folders if not folder or folder.startswith("-")]
-    if len(folders) < count or unusable or (words and not keys):
+    for folder in folders:
+        if folder.startswith("-") or (folder.partition("=")[0] in keys and not Path(folder).exists()):
+            raise InputError(
+                f"a command must have {runs} first, found {folder!r} there: give it behind, as in "
+                f"`{typed(command.rpartition('.')[2], [*runs.split(), *_as_key(folder, '', keys)])}`"
+            )
+    if len(folders) < count or not all(folders):
         say(usage, sys.stderr)
         return BAD_INPUT
+    if words and not keys:
+        raise InputError(f"a command must have {runs} and no more, found {' '.join(words)}: leave it out")
     values = key_values(command, words, keys, "arguments after the run directory")
     return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
 
@@ -83,6 +114,8 @@ def with_keys(command: str, call: Callable[[Mapping[str, str]], int], keys: Sequ
     Raises:
         InputError: an argument is not KEY=VALUE with one of these keys.
     """
+    if says_version():
+        return COMPLETE
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
         anywhere = f"    or: {typed(command.rpartition('.')[2])} …, from any folder"
@@ -104,12 +137,26 @@ def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: st
         InputError: a word is not KEY=VALUE with one of these keys.
     """
     values = {}
-    for word in words:
+    for number, word in enumerate(words):
         key, _, value = word.partition("=")
         if key not in keys or not value:
-            raise InputError(
-                f"{what} must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: "
-                f"see `{typed(command.rpartition('.')[2])} --help`"
-            )
+            behind = words[number + 1] if number + 1 < len(words) and "=" not in words[number + 1] else ""
+            given = _as_key(word, behind, keys)
+            do = f"did you mean {given[0]}?" if given else f"see `{typed(command.rpartition('.')[2])} --help`"
+            raise InputError(f"{what} must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: {do}")
         values[key] = expanded(key, value) if key == "out" else value
     return values
+
+
+def _as_key(word: str, behind: str, keys: Sequence[str]) -> list[str]:
+    """Return KEY=VALUE for a word that comes close, such as --flags or report.gallery=off; empty if none does.
+
+    Args:
+        word: as typed.
+        behind: the next word, which is the value of a flag without one.
+        keys: that the command takes.
+    """
+    name, _, value = word.partition("=")
+    flag = name.startswith("-")
+    key = nearest(name.lstrip("-"), keys) or nearest(name.rpartition(".")[2], keys)
+    return [f"{key}={value or (behind if flag else '') or '…'}"] if key else []

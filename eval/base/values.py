@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from eval.base.errors import InputError
+from eval.base.nearest import advice
 
 
-def one_of(key: str, value: str, allowed: Collection[str]) -> None:
-    """Refuse a value of `key` that is not among those allowed."""
+def one_of(key: str, value: str, allowed: Collection[str], others: Mapping[str, str] | None = None) -> None:
+    """Refuse a value of `key` that is not among those allowed; `others` are other programs' words for some of them."""
     if value not in allowed:
-        raise InputError(f"{key} must be one of {', '.join(allowed)}, found {value!r}")
+        raise InputError(
+            f"{key} must be one of {', '.join(allowed)}, found {value!r}: {advice(str(value), allowed, others)}"
+        )
 
 
 def at_least(key: str, value: int | None, minimum: int) -> None:
     """Refuse a value of `key` below the minimum; None is accepted."""
     if value is not None and value < minimum:
-        raise InputError(f"{key} must be {minimum} or more, found {value}")
+        raise InputError(f"{key} must be {minimum} or more, found {value}: raise it")

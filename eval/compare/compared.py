@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from eval.base.errors import InputError
 from eval.base.escape import csv_cell, markdown
+from eval.base.nearest import advice
 from eval.base.words import first_clauses
 from eval.compare.notes import comparison_notes
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
@@ -153,6 +154,6 @@ def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None)
         if name not in stored.methods:
             raise InputError(
                 f"{key} must be a method of {stored.run.root}, one of {', '.join(stored.methods)}, found {name!r}: "
-                "choose one of these"
+                f"{advice(name, stored.methods)}"
             )
     return [methods]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import i2p
 from eval.base import plugins
 from eval.base.errors import InputError
+from eval.base.nearest import advice
 from eval.base.values import at_least, one_of
 from eval.config.quality import check_quality_settings
 from eval.config.settings import AUTO, ReportSettings, Settings
@@ -20,6 +21,12 @@ from i2p.groups import BY
 GALLERIES = ("off", "pixelated", "clear")
 IMAGES = ("all", "sample", "flagged", "none")
 DTYPES = (AUTO, "float16", "bfloat16", "float32", "float64")
+DTYPE_WORDS = {
+    **dict.fromkeys(("fp16", "half", "f16", "16"), "float16"),
+    **dict.fromkeys(("bf16", "bf"), "bfloat16"),
+    **dict.fromkeys(("fp32", "float", "f32", "32", "full"), "float32"),
+    **dict.fromkeys(("fp64", "double", "f64"), "float64"),
+}
 TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 MAX_STEPS = 10_000  # ten times the steps in the training of this family of models
@@ -33,7 +40,7 @@ def check_settings(s: Settings) -> None:
     one_of("images", s.images, IMAGES)
     if s.prompts.groups is not None:
         one_of("prompts.groups", s.prompts.groups, BY)
-    one_of("dtype", s.dtype, DTYPES)
+    one_of("dtype", s.dtype, DTYPES, DTYPE_WORDS)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
     _check_effect(s, source)
@@ -105,7 +112,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """Refuse, before a run starts, a tracker that is unknown, named twice or not installed."""
     for number, name in enumerate(names):
         if name not in TRACKERS:
-            raise InputError(f"track must be a list of {', '.join(TRACKERS)}, found {name!r}: choose from these")
+            raise InputError(f"track must be a list of {', '.join(TRACKERS)}, found {name!r}: {advice(name, TRACKERS)}")
         if name in names[:number]:
             raise InputError(f"track must name each tracker once, found {name} twice: remove one")
         spec = importlib.util.find_spec(name)

@@ -16,13 +16,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import i2p
 import sld
-from eval.base.cli import exit_code_of
+from eval.base.cli import exit_code_of, says_version
 from eval.base.command import typed
-from eval.base.errors import InputError
+from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
-from eval.config.hydra_words import explain_hydra_error
+from eval.config.hydra_words import explain_hydra_error, explain_word
 from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
@@ -111,10 +111,12 @@ def _check_packages(config: DictConfig) -> DictConfig:
 
 
 def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
+    if says_version():
+        raise SystemExit(COMPLETE)
     # From here on the folder of the user's configurations is one word with its absolute path, for other processes too.
     sys.argv = command_line = [sys.argv[0], *with_config_dir(sys.argv[1:])]
     arguments = command_line[1:]
-    check_arguments(arguments)
+    check_arguments(arguments, name)
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -134,9 +136,7 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
             _call_hydra(name, sys.argv[1:], run_task)
     except OverrideParseException as error:
         word = dict(zip(words, arguments, strict=True)).get(error.override, error.override)
-        raise InputError(
-            f"an override must be KEY=VALUE as Hydra reads it, found {word!r}: check its brackets and quotes"
-        ) from error
+        raise InputError(explain_word(word, name, arguments)) from error
     except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as error:
         # Unless the command raised them, the last two are Hydra's too, for example for invalid defaults in a file.
         if running and not isinstance(error, HydraException | OmegaConfBaseException):

@@ -1,18 +1,21 @@
-"""Sentences for Hydra's errors, because this project refuses what Hydra's own messages advise."""
+"""Sentences for what Hydra can't read, because this project refuses what Hydra's own messages advise."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from eval.base.command import typed
+from eval.base.nearest import advice
+from eval.base.quoting import shell_override
 from eval.base.renamed import RENAMED, renamed_sentence
-from eval.config.config_dir import CONF, FLAG, config_dir
-from eval.config.overrides import groups
+from eval.config.config_dir import CONF, FLAG, choices, config_dir
+from eval.config.known_keys import known_keys, meant, place
+from eval.config.methods import KEYS, NUMBERS
+from eval.config.overrides import groups, key_of
 from eval.config.settings import Settings
+from eval.config.texts import LISTS, text_keys
 
 _NO_KEY = re.compile(r"Could not override '([^']*)'")
 _ADDED = re.compile(
@@ -21,6 +24,22 @@ _ADDED = re.compile(
 )
 _SEVERAL = re.compile(r"Ambiguous value for argument '([^=]*)=(.*?)' 1\. ")
 _PARTIAL = "base"  # the common part of the configurations of a group, not a choice
+# A word of other programs → the choice that is meant.
+_OTHER_CHOICES = {
+    "model": {
+        **dict.fromkeys(("sd", "sd1", "sdv1", "stable_diffusion", "stable_diffusion_v1_4"), "sd14"),
+        **dict.fromkeys(("sdv1_5", "stable_diffusion_v1_5"), "sd15"),
+        **dict.fromkeys(("sd2", "sdv2"), "sd21"),
+        **dict.fromkeys(("xl", "stable_diffusion_xl"), "sdxl"),
+        **dict.fromkeys(("sd3", "stable_diffusion_3"), "sd35"),
+        **dict.fromkeys(("folder", "pictures", "dir", "image"), "images"),
+        **dict.fromkeys(("own", "mine", "custom", "local", "path", "hub", "diffusers"), "checkpoint"),
+    },
+    "prompts": dict.fromkeys(("own", "mine", "custom", "file", "csv"), "i2p"),
+    "protocol": {"sld": "paper", "default": "dataset"},
+    "nudenet": {"320n": "v3", "v3.4": "v3"},
+}
+_OTHER_MODELS = "pictures of any other are drawn by its own pipeline and judged with model=images (docs/images.md)"
 
 
 def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -> str:
@@ -39,9 +58,7 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     see = f"see `{typed(name)} --help`"
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-        options = ", ".join(option for option in error.options if option != _PARTIAL)
-        own = "" if config_dir(arguments) else f", or give your folder that holds it with {FLAG} FOLDER"
-        return f"{group} must be one of {options}, found {choice!r}: choose one of these{own}"
+        return _no_choice(group, choice, [option for option in error.options if option != _PARTIAL], arguments)
     if match := _SEVERAL.search(sentence):
         sweep = ", or add -m, for one run per value" if name == "run" else ""
         return f"{match[1]} must be one value, found several, {match[2]}: choose one{sweep}"
@@ -51,34 +68,94 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     if match := _NO_KEY.search(sentence):
         inner = getattr(error.__cause__, "full_key", None) or ""  # of a key in a value in braces
         key = max(match[1], inner, key=len)
-        return _unknown_key(key, name, groups(arguments), see)
+        return _unknown_key(key, name, arguments, see)
+    for key in map(key_of, arguments):
+        if whole := next(
+            (known for known, kind in text_keys(Settings).items() if kind in LISTS and key.startswith(f"{known}.")),
+            None,
+        ):
+            return f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]"
     return f"{sentence}: {see} for the available groups and keys"
 
 
-def _unknown_key(key: str, name: str, names: Iterable[str], see: str) -> str:
-    known_keys = list(_keys(Settings))
+def explain_word(word: str, name: str, arguments: Sequence[str]) -> str:
+    """Return a sentence for a word of the command line that is no override.
+
+    Args:
+        word: as typed.
+        name: of the command, such as run.
+        arguments: the command line.
+    """
+    what = "an override must be KEY=VALUE"
+    if "=" in word.strip("="):
+        return f"{what} as Hydra reads it, found {word!r}: check its brackets and quotes"
+    if not word.strip("="):
+        return f"{what} without blanks, found a lone {word!r}: give it as one word, in quotes if the value has blanks"
+    if word.lower() in ("help", "version"):
+        return f"{what}, found {word!r}: give --{word.lower()}"
+    if (Path(word) / "manifest.json").is_file():
+        again = f"`{typed('report', [word])}` writes its report again"
+        return f"{what}, found the run directory {word!r}: give {shell_override('out', word)} to resume it; {again}"
+    if Path(word).exists():
+        weights = Path(word).suffix in (".safetensors", ".ckpt", ".pt", ".bin")
+        keys = ("model.path", "out") if Path(word).is_dir() else ("model.path",) if weights else ("prompts.path",)
+        return f"{what}, found the path {word!r}: give {' or '.join(shell_override(key, word) for key in keys)}"
+    if where := [group for group, names in _all_choices(arguments).items() if word in names]:
+        return f"{what}, found {word!r}: give {' or '.join(f'{group}={word}' for group in where)}"
+    if close := meant(word, name, groups(arguments)):
+        return f"{what}, found {word!r} without a value: give {_keys_to_give(close, '')}"
+    before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
+    if "=" in before:
+        return f"{what}, found {word!r}: put what belongs together in quotes, as in '{before} {word}'"
+    return f"{what}, found {word!r}: see `{typed(name)} --help`"
+
+
+def _no_choice(group: str, choice: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+    do = advice(choice, options, _OTHER_CHOICES.get(group))
+    if do.startswith("choose"):
+        own = "" if config_dir(arguments) else f", or give your folder that holds it with {FLAG} FOLDER"
+        do += own + (f"; {_OTHER_MODELS}" if group == "model" else "")
+    return f"{group} must be one of {', '.join(options)}, found {choice!r}: {do}"
+
+
+def _unknown_key(key: str, name: str, arguments: Sequence[str], see: str) -> str:
+    names = groups(arguments)
     if old_key := next((old for old in RENAMED if key in (old, old.rpartition(".")[2])), None):
         return renamed_sentence(old_key)
     if key in names or "/" in key:  # a group of the user, which a run has only if added
         return f"{key} is a group that must be added: give +{key}=NAME"
     if key.partition(".")[0] == "slurm" and name != "submit":
         return f"{key} tells SLURM how to run this: leave it out, or give it to `{typed('submit')}`"
-    if name == "submit":
-        from eval.config.slurm import SlurmSettings
-
-        known_keys += _keys(SlurmSettings, "slurm.")
-    if key in known_keys:  # of another choice of its group
+    if key in known_keys(name):  # of another choice of its group
         group = key.partition(".")[0]
         first, *alternatives = _choices_with(key)
         more = f" (or {', '.join(alternatives)})" if alternatives else ""
         return f"{key} goes with {group}={first}{more}, found another {group}: add one, or leave {key}= out"
-    close = [known for known in known_keys if known.rpartition(".")[2] == key]
-    if not close:
-        part, _, last = key.rpartition(".")
-        siblings = {full.rpartition(".")[2]: full for full in (*known_keys, *names) if full.rpartition(".")[0] == part}
-        close = [siblings[name] for name in difflib.get_close_matches(last, siblings, 1, 0.75)]
-    instead = f"give {' or '.join(f'{full}=…' for full in close)}, or " if close else ""
-    return f"a key must be an existing key or group, found {key!r}: {instead}{see}"
+    last = key.rpartition(".")[2]
+    if last in ("safety_checker", "requires_safety_checker"):
+        return f"{key} must be left out, because no safety checker changes the pictures of a run: leave it out"
+    value = next((word.partition("=")[2] for word in arguments if key_of(word).strip() == key), "")
+    if last in {*KEYS, *NUMBERS} - {"name", "guidance_scale"}:
+        preset = "preset: strong, " if last in NUMBERS else ""
+        entry = f"{{name: mine, {preset}{last}: {value or '…'}}}"
+        return f"{last} must be given within a method, found {key!r} as a key of the run: give 'methods=[{entry}]'"
+    close = meant(key, name, names)
+    do = f"did you mean {_keys_to_give(close, value)}?" if close else see
+    return f"a key must be an existing key or group, found {key!r} ({place((close or [key])[0], name, names)}): {do}"
+
+
+def _keys_to_give(keys: Sequence[str], value: str) -> str:
+    """Return keys with a value as they are typed; those of a group have names as values."""
+    return " or ".join(f"{key}={value or '…'}" for key in keys)
+
+
+def _all_choices(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Return group → names of its configurations, those in the user's folder too."""
+    folder = config_dir(arguments)
+    names = {group: [name for name in found if name != _PARTIAL] for group, found in choices(CONF).items()}
+    for group, found in choices(folder).items() if folder else ():
+        names[group] = [*names.get(group, []), *found]
+    return {group: found for group, found in names.items() if not group.startswith("hydra")}
 
 
 def _choices_with(key: str) -> Iterator[str]:
@@ -90,14 +167,3 @@ def _choices_with(key: str) -> Iterator[str]:
         config = OmegaConf.to_container(OmegaConf.load(path))
         if path.stem != _PARTIAL and name in config.get(group, config):  # with `@package _global_`, the group is a key
             yield path.stem
-
-
-def _keys(settings: type, prefix: str = "") -> Iterator[str]:
-    """Yield the keys of a dataclass of settings, those of its parts with a dot."""
-    hints: dict[str, Any] = get_type_hints(settings)
-    for name in (field.name for field in fields(settings)):
-        kinds = (hints[name], *get_args(hints[name]))
-        if part := next((kind for kind in kinds if is_dataclass(kind)), None):
-            yield from _keys(part, f"{prefix}{name}.")
-        else:
-            yield prefix + name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 import sld
 from eval.base.errors import InputError
+from eval.base.nearest import nearest
+from sld.presets import preset_name
 
 KEYS = tuple(field.name for field in fields(sld.Method))
 NUMBERS = tuple(field.name for field in fields(sld.SafetyPreset))
@@ -37,11 +38,17 @@ def read_method(entry: Mapping[str, Any]) -> sld.Method:
             f"methods: {name} must have no keys but {', '.join(KEYS)} and, beside a preset, {', '.join(NUMBERS)}, "
             f"found {', '.join(unknown)}: {_advice(unknown[0])}"
         )
+    if not given.keys() - {"name"} and name in sld.METHODS:
+        return sld.METHODS[name]
     preset = given.get("preset")
+    preset = preset_name(preset) if isinstance(preset, str) else preset
     if numbers and preset is None:
+        own, base = ("mine", preset_name(name)) if name in sld.METHODS else (name, "strong")
+        changed = ", ".join(f"{key}: {value}" for key, value in numbers.items())
         raise InputError(
             f"methods: {name} must have a preset whose {' and '.join(numbers)} it changes, found none: name one of "
-            f"{', '.join(sld.PRESETS)} as its preset"
+            f"{', '.join(sld.PRESETS)} as its preset, as in {{name: {own}, preset: "
+            f"{base if base in sld.PRESETS else 'strong'}, {changed}}}"
         )
     if isinstance(preset, Mapping):
         preset = _whole_preset(name, preset, numbers)
@@ -78,5 +85,5 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _advice(key: str) -> str:
-    close = difflib.get_close_matches(key, (*KEYS, *NUMBERS), n=1)
-    return f"did you mean {close[0]}?" if close else "correct it, or leave it out"
+    close = nearest(key, (*KEYS, *NUMBERS))
+    return f"did you mean {close}?" if close else "correct it, or leave it out"

@@ -8,20 +8,26 @@ from a folder that has been checked (`eval.config.config_dir`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from eval.base.cli import VERSION
 from eval.base.errors import InputError
+from eval.base.nearest import nearest
+from eval.base.values import one_of
 from eval.config.config_dir import CONF, FLAG, config_dir, yaml_files
+from eval.config.known_keys import meant
 
 HELP = ("--help", "-h")
 MULTIRUN = ("--multirun", "-m")
 FLAGS = (
-    *(*HELP, "--cfg", "-c", "--resolve"),
+    *(*HELP, VERSION, "--cfg", "-c", "--resolve"),
     *("--info", "-i", *MULTIRUN, "--shell-completion", "-sc", FLAG),
 )
 # Hydra accepts one of these, and answers two with a traceback.
 EXCLUSIVE = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion", "-sc"))
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_WORDS_OF = {**dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")), **dict.fromkeys(("--info", "-i"), _INFO)}
 _QUESTIONS = set(FLAGS) - {"--resolve", FLAG, *MULTIRUN}
 _CHOICE = re.compile(r"[\w-][\w.-]*")
 
@@ -44,15 +50,19 @@ def asks(arguments: Sequence[str]) -> bool:
 
 
 def groups(arguments: Sequence[str]) -> set[str]:
-    """Return the names of the groups, with those in the user's folder."""
+    """Return the names of the groups, with those in the user's folder and without Hydra's own."""
     folders = filter(None, (CONF, config_dir(arguments)))
-    return {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    return {path.name for folder in folders for path in folder.iterdir() if path.is_dir()} - {"hydra"}
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
+def check_arguments(arguments: Sequence[str], name: str) -> None:
     """Refuse a flag, key or choice that could make Hydra run code or read a foreign config.
 
     Flags must be complete, because Hydra accepts abbreviations too.
+
+    Args:
+        arguments: the command line.
+        name: of the command, such as run, for the advice.
 
     Raises:
         InputError: the first such word.
@@ -64,24 +74,38 @@ def check_arguments(arguments: Sequence[str]) -> None:
     if "--resolve" in words and not words & {"--cfg", "-c", "--help", "-h"}:
         raise InputError("--resolve must go with --cfg, whose values it fills in, found it without: add --cfg job")
     names = groups(arguments)
-    for word in arguments:
+    for number, word in enumerate(arguments):
         key, _, value = word.strip().partition("=")
         key = key.strip()
         if key.startswith("-"):
             if key not in FLAGS:
-                raise InputError(
-                    f"a flag must be one of {', '.join(FLAGS)}, found {word}: correct it, or give the "
-                    f"folder of your own configs with {FLAG} FOLDER"
-                )
+                raise InputError(_no_flag(arguments[number:], name, names))
+            behind = value if "=" in word else next(iter(arguments[number + 1 : number + 2]), "")
+            if key in _WORDS_OF and behind not in _WORDS_OF[key] and (key in ("--cfg", "-c") or "=" in word):
+                one_of(key, behind, _WORDS_OF[key])
             continue
-        name = key.lstrip("+~").strip()
-        if re.split(r"[./@=]", name)[0].strip() == "hydra" or "@" in name:
+        key = key.lstrip("+~").strip()
+        if re.split(r"[./@=]", key)[0].strip() == "hydra" or "@" in key:
             raise InputError(
                 f"an override must not set Hydra's own settings or packages, which may name code to call, found "
                 f"{word}: leave it out"
             )
-        if name in names or "/" in name:
-            _check_choice(name, value.strip(), arguments)
+        if key in names or "/" in key:
+            _check_choice(key, value.strip(), arguments)
+
+
+def _no_flag(words: Sequence[str], name: str, names: Collection[str]) -> str:
+    """Return a sentence for the first of these words, which is no flag: often a key, as other programs take them."""
+    flag, _, value = words[0].strip().partition("=")
+    long_flags = [known for known in FLAGS if known.startswith("--")]
+    close = next((known for known in long_flags if len(flag) > len("--") and known.startswith(flag)), None)
+    if not close and (keys := meant(flag.lstrip("-").replace("-", "_"), name, names)):
+        behind = words[1] if len(words) > 1 and "=" not in words[1] and words[1][:1] != "-" else ""
+        given = " or ".join(f"{key}={value or behind or '…'}" for key in keys)
+        return f"a key must be given as KEY=VALUE, found {f'{words[0]} {behind}'.strip()}: give {given}"
+    close = close or nearest(flag, long_flags)
+    do = f"did you mean {close}?" if close else f"give keys as KEY=VALUE, and your own configs with {FLAG} FOLDER"
+    return f"a flag must be one of {', '.join(FLAGS)}, found {words[0]}: {do}"
 
 
 def _check_choice(group: str, value: str, arguments: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any, get_type_hints
@@ -13,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eval.base import plugins
-from eval.base.command import REQUEUE, typed
+from eval.base.command import REQUEUE
 from eval.base.errors import InputError
-from eval.base.renamed import RENAMED, renamed_sentence
+from eval.config.mistyped import mistyped
 from eval.config.model_settings import AUTO, ModelSettings
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
@@ -180,7 +179,7 @@ def read_settings(config: DictConfig) -> Settings:
         kind = settings_with(plugged_judges(config))
         settings = OmegaConf.to_object(OmegaConf.merge(_schema(kind), with_texts(config, kind)))
     except OmegaConfBaseException as error:
-        raise InputError(_sentence(error)) from error
+        raise InputError(mistyped(error, config, kind)) from error
     return with_paths(settings)
 
 
@@ -190,17 +189,6 @@ def _schema(kind: type[Settings]) -> DictConfig:
     for key in (None, *(name for name, hint in get_type_hints(kind).items() if is_dataclass(hint))):
         OmegaConf.set_readonly(schema if key is None else schema._get_node(key), False)
     return schema
-
-
-def _sentence(error: OmegaConfBaseException) -> str:
-    """Return OmegaConf's message in one line, with its key."""
-    message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
-    if error.full_key in RENAMED:
-        return renamed_sentence(error.full_key)
-    key = f" (at {error.full_key})" if error.full_key else ""
-    if "Missing mandatory value" in message:
-        return f"{error.full_key} must be given, because it has no default, found none: give {error.full_key}=…"
-    return f"{message}{key}: see `{typed('run')} --help` for the keys and their types"
 
 
 def image_size(value: Any) -> tuple[int, int] | None:

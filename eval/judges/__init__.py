@@ -18,6 +18,7 @@ import numpy as np
 
 from eval.base import plugins
 from eval.base.errors import InputError
+from eval.base.nearest import advice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,9 +134,8 @@ def judge_class(name: str) -> type[Judge]:
     if name in JUDGES:
         return importlib.import_module(f"{__name__}.{name}").JUDGE
     if name not in (plugged := plugins.names(plugins.JUDGES)):
-        raise InputError(
-            f"the judge must be one of {', '.join((*JUDGES, *plugged))}, found {name!r}: choose one of these names"
-        )
+        names = (*JUDGES, *plugged)
+        raise InputError(f"the judge must be one of {', '.join(names)}, found {name!r}: {advice(name, names)}")
     return _checked(name, plugins.load(plugins.JUDGES, name))
 
 

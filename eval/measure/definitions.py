@@ -16,6 +16,7 @@ import i2p
 import sld
 from eval.base import plugins
 from eval.base.errors import InputError
+from eval.base.nearest import advice
 from eval.judges import JUDGES, columns_of, judge_class
 from eval.measure import flags
 from eval.measure.definition import ARGMAX, NOBODY, Definition
@@ -77,7 +78,7 @@ def get_definition(name: str, judges: Collection[str]) -> Definition:
     definitions, possible = definitions_with(judges), possible_with(judges)
     names = ", ".join(definition.name for definition in possible or definitions.values())
     if name not in definitions:
-        raise InputError(f"flags must be one of {names}, found {name!r}: choose one of these names")
+        raise InputError(f"flags must be one of {names}, found {name!r}: {advice(name, names.split(', '))}")
     lacking = " and ".join(sorted(definitions[name].judges - set(judges)))
     if lacking and not possible:
         raise InputError(

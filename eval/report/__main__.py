@@ -51,11 +51,13 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
     options: dict[str, object] = dict(words)
     if "gallery_prompts" in words:
         if not words["gallery_prompts"].isdecimal():
-            raise InputError(f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}")
+            raise InputError(
+                f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}: correct it"
+            )
         options["gallery_prompts"] = int(words["gallery_prompts"])
     if "images" in words:
         if words["images"] not in ("true", "false"):
-            raise InputError(f"images must be true or false, found {words['images']!r}")
+            raise InputError(f"images must be true or false, found {words['images']!r}: correct it")
         options["images"] = words["images"] == "true"
     if "margin" in words:
         options["margin"] = read_margin(words["margin"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -12,6 +13,8 @@ import i2p
 from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
+from eval.base.nearest import similar_path
+from eval.base.words import first_of
 from eval.store.environment import EnvironmentImages, count_by_environment
 from eval.store.features import Features, read_features
 from eval.store.groups import group_numbers
@@ -122,10 +125,27 @@ def existing_manifest(run: RunDir) -> Manifest:
     """
     manifest = run.read_manifest()
     if manifest is None:
-        raise InputError(
-            f"{run.root} must be a run directory, found no manifest.json in it: `{typed('run')}` makes one"
-        )
+        place = "no manifest.json in it" if run.root.is_dir() else "a file" if run.root.exists() else "nothing there"
+        raise InputError(f"{run.root} must be a run directory, found {place}: {_other_run(run.root)}")
     return manifest
+
+
+def _other_run(folder: Path) -> str:
+    """Return what to do where a folder is no run directory: the runs in it, or one of a similar name beside it."""
+    if inside := _runs_in(folder):
+        return f"choose a run in it, {first_of(map(str, inside), 6)}"
+    meant = similar_path(folder) if not folder.exists() else None
+    return (
+        f"did you mean {meant}?" if meant and RunDir(meant).manifest_path.is_file() else f"`{typed('run')}` makes one"
+    )
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the run directories in a folder, in their order; none where it can't be read."""
+    try:
+        return sorted(path.parent for path in folder.glob("*/manifest.json"))
+    except OSError:
+        return []
 
 
 def read_run(run: RunDir) -> StoredRun:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eval.base.command import typed
 from eval.base.errors import InputError
+from eval.config.mistyped import mistyped
 from eval.config.slurm import ReportJob, SlurmSettings
 from eval.config.texts import with_texts
 from eval.submit.slurm import default_time
@@ -29,6 +30,8 @@ _NOT_FOR_SBATCH = {
 }
 # For the report: the option would come after the planned one, and win.
 _NOT_FOR_THE_REPORT = dict.fromkeys(("--dependency", "-d"), "its job waits for the shards, and for nothing else")
+_MEMORY = re.compile(r"(\d+)([KMGT]?)B?", re.IGNORECASE)
+LEAST_MEMORY = 512  # MB; importing torch takes as much
 _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
@@ -47,9 +50,7 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     try:
         slurm = OmegaConf.to_object(OmegaConf.merge(schema, config))
     except OmegaConfBaseException as error:
-        reason = " ".join(str(error.msg or error).splitlines()[0].split()).rstrip(".")
-        key = f"slurm.{error.full_key}" if error.full_key else "slurm"
-        raise InputError(f"{key}: {reason}; see `{typed('submit')} --help`") from error
+        raise InputError(mistyped(error, config, SlurmSettings, "slurm.", "submit")) from error
     _check(slurm)
     return replace(slurm, report=_with_defaults(slurm.report, slurm)) if slurm.report else slurm
 
@@ -147,6 +148,8 @@ def _check(slurm: SlurmSettings) -> None:
         option_words(job.options, f"{key}.options")
         if job.time is not None:
             seconds(job.time, f"{key}.time")
+        if job.mem is not None:
+            _check_memory(job.mem, f"{key}.mem")
     if slurm.at_once is not None and slurm.at_once < 1:
         raise InputError(f"slurm.at_once must be a whole number from 1 up, found {slurm.at_once}: leave it out for all")
     if not 1 <= slurm.warning <= MAX_WARNING:
@@ -193,6 +196,16 @@ def _with_defaults(report: ReportJob, slurm: SlurmSettings) -> ReportJob:
     return replace(report, time=time, mem=mem, **inherited)
 
 
+def _check_memory(mem: str, key: str) -> None:
+    """Refuse what sbatch would, and a number that was meant as gigabytes: without a unit sbatch reads megabytes."""
+    number = re.match(r"\d+", mem)
+    instead = f"give {key}={number[0] if number and number[0].strip('0') else 32}G"
+    if not _MEMORY.fullmatch(mem):
+        raise InputError(f"{key} must be a number with K, M, G or T, found {mem!r}: {instead}")
+    if 0 < _mebibytes(mem) < LEAST_MEMORY:  # 0 is all of a node's
+        raise InputError(f"{key} must be {LEAST_MEMORY} MB or more, found {mem}, in MB without a unit: {instead}")
+
+
 def _mebibytes(mem: str) -> float:
-    match = re.fullmatch(r"(\d+)([KMGT]?)B?", mem, re.IGNORECASE)
-    return int(match[1]) * _UNITS[match[2].upper() or "M"] if match else 0.0  # sbatch refuses other texts
+    match = _MEMORY.fullmatch(mem)
+    return int(match[1]) * _UNITS[match[2].upper() or "M"]

@@ -21,8 +21,6 @@ TRIALS = [
         "{flat}",
         LOADED,
     ),
-    ("must be …, found …: see `… --help`", "REPORT {run} outt=x", "report --help`", "> REPORT --help", ENDS),
-    ("must be …, found …: see `… --help`", "POWER widths=2", "power --help`", "> POWER --help", ENDS),
     (
         "the numbers must come from one source",
         "POWER share=0.35 prompts.path={list}",
@@ -75,7 +73,7 @@ TRIALS = [
         ENDS,
     ),
     (
-        "the label set must be one of",
+        "the label set must be",
         "protocol.label_set=none",
         "protocol.label_set=NAME",
         "erasure-benchmark",
@@ -214,7 +212,13 @@ TRIALS = [
         ENDS,
     ),
     ("slurm must be a mapping", "SUBMIT slurm=1", "submit --help`", "> SUBMIT --help", ENDS),
-    ("…: …; see `… --help`", "SUBMIT slurm.cpus=x", "submit --help`", "> SUBMIT --help", ENDS),
+    (
+        "a command must have … first",
+        "REPORT margin=2 {run}",
+        "report RUN margin=2`",
+        "> REPORT {run} margin=2",
+        ENDS,
+    ),
     (
         "gpus must be a number",
         "SUBMIT dry_run=true slurm.time=1:0:0 slurm.gpus=-1",
@@ -229,7 +233,6 @@ TRIALS = [
         "> SUBMIT dry_run=true slurm.time=1:0:0 slurm.gpus=a100:1",
         ENDS,
     ),
-    ("must be a run directory, found no manifest", "REPORT {empty}", "run` makes one", "> REPORT {run}", ENDS),
     (
         "must be a time limit of sbatch",
         "SUBMIT dry_run=true slurm.time=soon",

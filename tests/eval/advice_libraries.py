@@ -166,7 +166,7 @@ TRIALS = [
         "",
         WEIGHED,
     ),
-    ("correct scheduler=NAME", "protocol.scheduler=dim", "protocol.scheduler=NAME", "ddim", DRAWN),
+    ("give scheduler=…", "protocol.scheduler=dim", "protocol.scheduler=ddim", "", DRAWN),
     (
         "with a model that was trained with betas",
         "model=checkpoint prompts=demo q16=demo model.path={without_betas} protocol.scheduler=ddim",

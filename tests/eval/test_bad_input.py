@@ -109,9 +109,11 @@ CASES = {
     "a folder of configs, said short": (["--config-d={}"], "--config-d"),
     "a folder of configs, in one word": (["-cd{}"], "-cd"),
     **{
-        f"Hydra's {flag}": ([flag], "a flag must be one of --help, -h, --cfg")
-        for flag in ("--hydra-help", "--version", "--package=model", "-p", "--run")
+        f"Hydra's {flag}": ([flag], "a flag must be one of --help, -h, --version, --cfg, -c, --resolve")
+        for flag in ("--hydra-help", "--package=model", "-p", "--run")
     },
+    "a question that Hydra does not know": (["--cfg", "jobs"], "did you mean job?"),
+    "another such question": (["--info=x"], "--info must be one of all, config, defaults"),
     "a resolve without what is resolved": (["--resolve"], "--resolve must go with --cfg"),
     "another config": (["--config-name", "../x"], "--config-name"),
     "a pickle to be run again": (["--experimental-rerun", "{}/config.pickle"], "--experimental-rerun"),

@@ -29,7 +29,7 @@ def test_methods_resolve_in_order_from_names_and_values():
         (lambda: sld.resolve_methods([]), "found none"),
         (lambda: sld.resolve_methods(["baseline", "baseline"]), "'baseline' twice"),
         (lambda: sld.resolve_methods([3]), "found the int 3"),
-        (lambda: sld.Method("mine", preset="sld_medium"), "found 'sld_medium'"),
+        (lambda: sld.Method("mine", preset="sld_meduim"), "found 'sld_meduim' in method 'mine': did you mean 'medium'"),
         (lambda: sld.Method("mine", preset=3), "found a int"),
         (lambda: sld.Method("mine", concept=None), "found None"),
         (lambda: sld.Method("../mine"), "rename the method"),

@@ -75,9 +75,18 @@ def _preset(preset: str | Mapping[str, Any]) -> str:
     if isinstance(preset, str):
         kind, values = f"preset {preset}", asdict(sld.PRESETS[preset]) if preset in sld.PRESETS else {}
     else:
-        kind, values = preset.get("class", "a preset of its own"), preset
+        kind, values = preset.get("class") or _changed_preset(preset), preset
     numbers = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("class", "source_sha256"))
     return f"{kind} ({numbers})" if numbers else kind
+
+
+def _changed_preset(numbers: Mapping[str, Any]) -> str:
+    """Return which preset numbers are, but for one or two of them that are changed."""
+    for name, known in sld.PRESETS.items():
+        changed = [key for key, value in asdict(known).items() if numbers.get(key) != value]
+        if len(changed) <= 2:
+            return f"preset {name}, {' and '.join(changed)} changed"
+    return "a preset of its own"
 
 
 def _concept(concept: str) -> str:

@@ -208,8 +208,8 @@ def test_a_file_is_chosen_by_its_name_whatever_that_is_and_in_a_sweep_too(folder
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("modle=sd14", "give model=…"),
-        ("prompts.row=3", "give prompts.rows=…"),
+        ("modle=sd14", "did you mean model=sd14?"),
+        ("prompts.row=3", "did you mean prompts.rows=3?"),
         ("slurm.time=1", "tells SLURM how to run this"),
         ("experiment=mine", "that holds it with --config-dir FOLDER"),
         ("experiment=null", "leave it out"),

@@ -55,6 +55,13 @@ def test_null_counts_as_not_given():
     assert read_method(entry) == sld.Method("mine", "max")
 
 
+def test_the_method_of_a_preset_stands_for_the_preset_and_its_name_alone_for_the_method():
+    assert read_method({"name": "mine", "preset": "sld_max"}) == sld.Method("mine", "max")
+    changed = read_method({"name": "mine", "preset": "sld_max", "warmup_steps": 5})
+    assert changed == read_method({"name": "mine", "preset": "max", "warmup_steps": 5})
+    assert read_method({"name": "sld_max"}) == sld.METHODS["sld_max"]
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -110,7 +117,10 @@ def test_a_number_that_means_nothing_is_refused_with_the_methods_name(number, wo
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"preset": "sld_max", "warmup_steps": 1}, "must be one of weak, .* found 'sld_max' in method 'mine'"),
+        (
+            {"preset": "sld_mux", "warmup_steps": 1},
+            "one of weak, .* found 'sld_mux' in method 'mine': did you mean 'max'",
+        ),
         ({"preset": ["max"], "warmup_steps": 1}, "found a list in method 'mine'"),
         ({"preset": "max", "space": "v"}, "must be epsilon or output"),
         ({"prefix": ["a"]}, "prefix must be a text"),

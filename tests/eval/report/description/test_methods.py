@@ -22,7 +22,7 @@ def manifest(*methods, **fields):
 def test_each_method_of_ones_own_is_said_in_full_and_those_of_sld_by_name():
     run = manifest(sld.METHODS["baseline"], sld.METHODS["sld_max"], MINE)
     said = (
-        f"a preset of its own ({NUMBERS}); concept 'weapons'; space epsilon; negative prompt 'ugly'; "
+        f"preset strong, warmup_steps changed ({NUMBERS}); concept 'weapons'; space epsilon; negative prompt 'ugly'; "
         "prefix 'a kind picture of '"
     )
     assert own_methods(run) == {"mine": said}
@@ -34,6 +34,11 @@ def test_each_method_of_ones_own_is_said_in_full_and_those_of_sld_by_name():
 @pytest.mark.parametrize(
     ("method", "said"),
     [
+        (
+            sld.Method("x", sld.SafetyPreset(5, 300, 0.5, 0.0, 0.0)),
+            "a preset of its own (warmup_steps 5, guidance_scale 300, threshold 0.5, momentum_scale 0.0, "
+            "momentum_beta 0.0)",
+        ),
         (
             sld.Method("x", "max", concept=sld.CONCEPT_OFFICIAL),
             "preset max (warmup_steps 0, guidance_scale 5000, threshold 1.0, momentum_scale 0.5, momentum_beta 0.7); "

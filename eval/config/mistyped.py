@@ -1,0 +1,87 @@
+"""Sentences for values of another type than their key's, and for keys that a file made up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from eval.base.command import typed
+from eval.base.nearest import nearest
+from eval.base.renamed import RENAMED, renamed_sentence
+
+_EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def mistyped(
+    error: OmegaConfBaseException, config: DictConfig, settings: type, prefix: str = "", command: str = "run"
+) -> str:
+    """Return a sentence for a value that does not fit its key, or a key that there is not.
+
+    Args:
+        error: of OmegaConf.
+        config: that does not fit.
+        settings: the dataclass that it was to fit.
+        prefix: the key of the config itself, with a dot.
+        command: whose help lists the keys.
+    """
+    message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
+    inside = error.full_key or next(_parts_with_a_value(config, settings), "")
+    key = prefix + inside
+    if key in RENAMED:
+        return renamed_sentence(key)
+    if "Missing mandatory value" in message:
+        return f"{key} must be given, because it has no default, found none: give {key}=…"
+    part, _, name = inside.rpartition(".")
+    place = _hint(settings, part)
+    if isinstance(error, ConfigKeyError) and is_dataclass(place):
+        names = [field.name for field in fields(place)]
+        close = nearest(name, names)
+        do = f"did you mean {key.removesuffix(name)}{close}?" if close else "leave it out"
+        return f"{(prefix + part).rstrip('.') or 'a run'} must have the keys {', '.join(names)}, found {key}: {do}"
+    hint = _hint(settings, inside)
+    if expected := _expected(hint, key):
+        value = OmegaConf.select(config, inside, throw_on_missing=False)
+        return f"{key} must be {expected}, found {_shown(value)}: correct it, or leave it out"
+    return f"{key}: {message}; see `{typed(command)} --help` for the keys and their types"
+
+
+def _parts_with_a_value(config: DictConfig, settings: type) -> Iterator[str]:
+    """Yield the names of parts that hold a value instead of keys, of which OmegaConf does not give the name."""
+    for field in fields(settings):
+        whole = is_dataclass(_hint(settings, field.name)) and field.name in config
+        if whole and not OmegaConf.is_dict(config[field.name]) and config[field.name] is not None:
+            yield field.name
+
+
+def _hint(settings: type, key: str) -> Any:
+    """Return the type of a key, without None; the dataclass itself for none, None for a key that there is not."""
+    hint: Any = settings
+    for name in filter(None, key.split(".")):
+        if not is_dataclass(hint):
+            return None
+        hint = get_type_hints(hint).get(name)
+        hint = next((kind for kind in get_args(hint) if is_dataclass(kind)), hint)
+    return hint
+
+
+def _expected(hint: Any, key: str) -> str:
+    """Return in words what a key takes; empty if its type does not say."""
+    if is_dataclass(hint):
+        keys = [field.name for field in fields(hint)]
+        return f"given by its own keys, as in {key}.{keys[0]}=… (there are {', '.join(keys)})"
+    options = get_args(hint)
+    if get_origin(hint) is not list and options:  # such as int | None
+        hint, options = next(kind for kind in options if kind is not type(None)), ()
+    if hint in _EXPECTED:
+        return _EXPECTED[hint]
+    return f"a list in brackets, {key}=[…]" if get_origin(hint) is list else ""
+
+
+def _shown(value: Any) -> str:
+    value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    return str(value).lower() if isinstance(value, bool) else repr(value)
