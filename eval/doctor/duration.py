@@ -31,7 +31,7 @@ from eval.judges import Judge
 from eval.judges.inputs import shape_fault
 from eval.plan.batches import Rows
 from eval.plan.memory import filled_batch, fitting_batch
-from eval.plan.plan import FolderPlan, Plan, Unit, size_of
+from eval.plan.plan import FolderPlan, Plan, Unit, kind_of
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
@@ -90,10 +90,10 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
     rows = fitting_batch(model, plan, filled_batch(plan, rows))
     remaining = plan.missing(done())
-    usual = max((list(group) for _, group in groupby(remaining, size_of)), key=len)
+    usual = max((list(group) for _, group in groupby(remaining, kind_of)), key=len)
     # As many units as fill a call: each method has a conditional and an unconditional row.
-    units = usual[: max(1, rows // (2 * len(plan.methods)))]
-    images = len(units) * len(plan.methods)
+    units = usual[: max(1, rows // (2 * len(plan.methods_of(kind_of(usual[0])))))]
+    images = plan.count_images(units)
     keeps = keeper(settings.images, settings.images_sample, plan)
     warm_up(model, plan, judges, rows)
     scores: list[Score] = []

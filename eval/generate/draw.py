@@ -14,7 +14,7 @@ from eval.base.image_key import ImageKey
 from eval.config.keys import MODEL, as_keys
 from eval.plan.batches import Rows, most_units
 from eval.plan.memory import too_large
-from eval.plan.plan import Plan, Size, Unit, size_of
+from eval.plan.plan import Plan, Size, Unit, kind_of, size_of
 from sld.decoding import decode_images
 from sld.models import Model
 from sld.tuning import out_of_memory
@@ -61,13 +61,13 @@ def draw(
     on_halved: Callable[[], None] = lambda: None,
     at_call: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
-    """Draw every unit with every method of the plan.
+    """Draw every unit with each of its methods.
 
     Args:
         model: from `sld.load_model`.
-        batches: units of one picture size each, which are drawn at a time, or in parts if there are more of them than
+        batches: units of one kind each, which are drawn at a time, or in parts if there are more of them than
             `most_units`.
-        plan: its methods share the common parts of their trajectories.
+        plan: of the run. The methods of a batch share the common parts of their trajectories.
         rows: samples per denoiser call; halved, at a size and from then on, where the device has too little memory.
         on_halved: called after that.
         at_call: called after each denoiser call; an error that it raises ends the batch.
@@ -106,11 +106,11 @@ def _halve(rows: Rows, size: Size, device: torch.device) -> None:
 
 @as_keys(MODEL)
 def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
-    first = units[0].prompt
+    first, methods = units[0].prompt, plan.methods_of(kind_of(units[0]))
     result = sld.sample(
         model,
         [u.prompt.text for u in units],
-        methods=plan.methods,
+        methods=methods,
         guidance_scale=[u.prompt.guidance_scale for u in units],
         steps=plan.protocol.steps,
         reuse=plan.protocol.reuse,
@@ -125,13 +125,13 @@ def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, 
     # Methods with identical trajectories share their latents, which are decoded once.
     distinct = {id(latents): latents for latents in result.latents.values()}
     decoded = {key: decode_images(model, latents, batch_size) for key, latents in distinct.items()}
-    keys = [id(result.latents[method.name]) for method in plan.methods]
+    keys = [id(result.latents[method.name]) for method in methods]
     on_device = torch.cat([decoded[key][0] for key in keys])
     # Copied to the host last: after that, other streams may read the pixels on the device too.
     decoded_finite = torch.cat([decoded[key][1] for key in keys]).cpu().numpy()
     host = on_device.cpu().numpy()
     images = []
-    for number, method in enumerate(plan.methods):
+    for number, method in enumerate(methods):
         rows = slice(number * len(units), (number + 1) * len(units))
         pixels, finite = host[rows], decoded_finite[rows] & result.finite[method.name]
         images += [Image(method.name, u.prompt.row, u.image, pixels[i], bool(finite[i])) for i, u in enumerate(units)]

@@ -22,7 +22,7 @@ from eval.generate.models import open_models
 from eval.generate.progress import Progress
 from eval.judges import Judge
 from eval.plan.batches import Rows, Work, cut, units_at
-from eval.plan.plan import Plan
+from eval.plan.plan import Kind, Plan
 from eval.store.rundir import RunDir
 from eval.store.scores import Score
 from sld.models import LoadedModel
@@ -81,8 +81,11 @@ def draw_missing(
     units = plan.missing(run.done(set_aside=True) - damaged)
     rows, work = Rows(engine.batch_size, plan.usual_size, engine.smaller), Work(plan)
     largest = engine.units or work.units_per_batch(engine.batch_size)
-    at_size = partial(units_at, usual=plan.usual_size, units=largest)
-    batches = cut(units, 1, at_size, partial(work.calls, rows=engine.batch_size))
+
+    def most_of(kind: Kind) -> int:
+        return work.units_of(kind, units_at(kind.size, plan.usual_size, largest), engine.batch_size)
+
+    batches = cut(units, 1, most_of, work.counter(engine.batch_size))
     with Progress.of_units(plan, units) as progress, Stop() as stop:
         with storing(
             run, plan, model, judges, engine, keeps=keeps, timeout=timeout, on_stored=progress.stored

@@ -35,8 +35,8 @@ class Progress:
 
     @classmethod
     def of_units(cls, plan: Plan, units: Collection[Unit]) -> Progress:
-        """Return the progress of a shard with these missing units, which all methods draw again."""
-        return cls(len(plan.shard_images), len(units) * len(plan.methods))
+        """Return the progress of a shard with these missing units."""
+        return cls(len(plan.shard_images), plan.count_images(units))
 
     def __enter__(self) -> Progress:
         return self

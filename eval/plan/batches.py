@@ -14,7 +14,7 @@ from heapq import heapreplace
 from itertools import accumulate, chain, groupby, pairwise
 
 from eval.base.signals import GRACE
-from eval.plan.plan import Plan, Size, Unit, size_of
+from eval.plan.plan import Kind, Plan, Size, Unit, kind_of
 from sld.trajectories import evaluations_by_call
 
 # Seconds that a batch is planned to take at most: a signal that arrives at its beginning waits for its end, and
@@ -31,12 +31,15 @@ class Work:
     """
 
     def __init__(self, plan: Plan, calls: int | None = None):
-        protocol = plan.protocol
-        self._evaluations = evaluations_by_call(plan.methods, calls or protocol.steps, protocol.reuse)
+        self._plan, self._calls = plan, calls or plan.protocol.steps
+        self._evaluations: dict[tuple[str, ...], list[int]] = {}  # by the methods of a unit
 
-    def calls(self, units: int, rows: int) -> int:
-        """Return the calls of `rows` rows that a batch makes, the last one at each step padded."""
-        return sum(-(-units * evaluations // rows) for evaluations in self._evaluations)
+    def calls(self, units: int, rows: int, methods: tuple[str, ...] = ()) -> int:
+        """Return the calls of `rows` rows of a batch, the last one at each step padded; `methods` as in `Unit`."""
+        if methods not in self._evaluations:
+            chosen = self._plan.methods_of(Kind((0, 0), methods))
+            self._evaluations[methods] = evaluations_by_call(chosen, self._calls, self._plan.protocol.reuse)
+        return sum(-(-units * evaluations // rows) for evaluations in self._evaluations[methods])
 
     def units_per_batch(self, rows: int, seconds: float | None = None) -> int:
         """Return the units of a batch: of up to half the rows those that leave the fewest rows to padding.
@@ -48,8 +51,19 @@ class Work:
             seconds: that a call takes, None if unknown. A batch is planned to end within `LONGEST`, unless a single
                 unit takes longer.
         """
-        costs = {units: self.calls(units, rows) for units in range(1, most_units(rows) + 1)}
-        short = [units for units, calls in costs.items() if seconds is None or calls * seconds <= LONGEST]
+        return self._units(rows, None if seconds is None else LONGEST / seconds)
+
+    def counter(self, rows: int) -> Callable[[int, Kind], int]:
+        """Return the function from units of a kind to the calls of `rows` rows of their batch."""
+        return lambda units, kind: self.calls(units, rows, kind.methods)
+
+    def units_of(self, kind: Kind, units: int, rows: int) -> int:
+        """Return the units of a batch of a kind, given those of all methods at its size: it lasts no longer."""
+        return self._units(rows, self.calls(units, rows), kind.methods) if kind.methods else units
+
+    def _units(self, rows: int, most_calls: float | None, methods: tuple[str, ...] = ()) -> int:
+        costs = {units: self.calls(units, rows, methods) for units in range(1, most_units(rows) + 1)}
+        short = [units for units, calls in costs.items() if most_calls is None or calls <= most_calls]
         return max(short, key=lambda units: (units / costs[units], units), default=1)
 
 
@@ -68,35 +82,36 @@ def units_at(size: Size, usual: Size, units: int) -> int:
 
 
 def cut(
-    units: Sequence[Unit], workers: int, largest: Callable[[Size], int], calls: Callable[[int], int]
+    units: Sequence[Unit], workers: int, largest: Callable[[Kind], int], calls: Callable[[int, Kind], int]
 ) -> list[Sequence[Unit]]:
-    """Return batches of one picture size each, in the order in which waiting workers are to take them.
+    """Return batches of one kind each, in the order in which waiting workers are to take them.
 
     Every worker is to have as many units as the others, in the same batches: the largest ones, and at last two that
     share what remains as leaves the fewest rows to padding. So workers that are equally fast end together.
 
     Args:
-        units: grouped by picture size.
+        units: grouped by kind.
         workers: that share them.
-        largest: returns the most units of a batch at a picture size.
-        calls: returns the denoiser calls of a batch of so many units.
+        largest: returns the most units of a batch of a kind.
+        calls: returns the denoiser calls of a batch of so many units of a kind.
     """
-    groups = sorted((list(group) for _, group in groupby(units, size_of)), key=len)
+    groups = sorted((list(group) for _, group in groupby(units, kind_of)), key=len)
     if not groups:
         return []
     *others, usual = groups
     each = -(-len(units) // workers)
     batches: list[Sequence[Unit]] = []
     for group in others:
-        most = min(each, largest(size_of(group[0])))
+        most = min(each, largest(kind_of(group[0])))
         batches += [group[start : start + most] for start in range(0, len(group), most)]
     taken = [0] * workers
     for batch in batches:
         heapreplace(taken, taken[0] + len(batch))
-    # The most frequent size comes last and evens out what the others leave.
-    most, sizes = largest(size_of(usual[0])), []
+    # The most frequent kind comes last and evens out what the others leave.
+    kind, sizes = kind_of(usual[0]), []
+    most, calls_of_kind = largest(kind), partial(calls, kind=kind)
     while sum(sizes) < len(usual):
-        parts = (_parts(each - units_taken, most, calls) for units_taken in taken if units_taken < each)
+        parts = (_parts(each - units_taken, most, calls_of_kind) for units_taken in taken if units_taken < each)
         sizes = sorted(chain.from_iterable(parts), reverse=True)
         each += 1
     ends = [0, *accumulate(sizes)]
@@ -118,7 +133,7 @@ class Pending:
     """The units that no worker has, in batches since the first worker has said how many it draws at a time.
 
     Args:
-        units: grouped by picture size.
+        units: grouped by kind.
         workers: that share them.
         work: what they cost.
     """
@@ -132,11 +147,14 @@ class Pending:
 
     def next(self, rows: int, largest: Mapping[Size, int]) -> Sequence[Unit]:
         """Return the next batch, for a worker with so many rows per call and units of a picture size per batch."""
+
+        def most_of(kind: Kind) -> int:
+            return self._work.units_of(kind, largest[kind.size], rows)
+
         if self._batches is None:
-            calls = partial(self._work.calls, rows=rows)
-            self._batches = deque(cut(self._units, self._workers, largest.__getitem__, calls))
+            self._batches = deque(cut(self._units, self._workers, most_of, self._work.counter(rows)))
         batch = self._batches.popleft()
-        most = largest[size_of(batch[0])]
+        most = most_of(kind_of(batch[0]))
         if batch[most:]:  # this worker's device is slower than the first's
             self._batches.appendleft(batch[most:])
         return batch[:most]
@@ -145,7 +163,7 @@ class Pending:
         """Take the unfinished units of a worker that has ended."""
         if not units:
             return
-        self._batches.extendleft(list(group) for _, group in groupby(sorted(units, key=size_of), size_of))
+        self._batches.extendleft(list(group) for _, group in groupby(sorted(units, key=kind_of), kind_of))
 
     def units(self) -> list[Unit]:
         """Return the units that no worker has."""

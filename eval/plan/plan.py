@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import i2p
 import sld
@@ -24,10 +24,24 @@ REPLAYED = "the dataset's own results for Stable Diffusion 1.4, ten images per p
 
 @dataclass(frozen=True)
 class Unit:
-    """One prompt and image index; all methods draw it from the same noise."""
+    """One prompt and image index; its methods draw it from the same noise.
+
+    Attributes:
+        prompt: as drawn.
+        image: its number.
+        methods: the names of those that draw it; empty for all of the plan's.
+    """
 
     prompt: i2p.Prompt
     image: int
+    methods: tuple[str, ...] = ()
+
+
+class Kind(NamedTuple):
+    """What the units of a batch have in common: the size of their pictures, and their methods as in `Unit`."""
+
+    size: Size
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,13 +121,28 @@ class Plan:
         return sorted((Unit(p, image) for p in prompts for image in self.shard_images.images_of(p.row)), key=size_of)
 
     def missing(self, done: Collection[ImageKey]) -> list[Unit]:
-        """Return the units of this shard that some method lacks; all methods draw them again."""
-        lacking = {(key.row, key.image) for key in self.shard_images.missing(done)}
-        return [unit for unit in self.units() if (unit.prompt.row, unit.image) in lacking]
+        """Return the units of this shard that some method lacks, with these methods, grouped by kind."""
+        lacking: dict[tuple[int, int], list[str]] = {}
+        for key in self.shard_images.missing(done):
+            lacking.setdefault((key.row, key.image), []).append(key.method)
+        units = []
+        for unit in self.units():
+            names = tuple(lacking.get((unit.prompt.row, unit.image), ()))
+            if names:
+                units.append(replace(unit, methods=() if len(names) == len(self.methods) else names))
+        return sorted(units, key=kind_of)
+
+    def methods_of(self, kind: Kind) -> Sequence[sld.Method]:
+        """Return the methods that draw units of a kind."""
+        return [method for method in self.methods if not kind.methods or method.name in kind.methods]
+
+    def count_images(self, units: Iterable[Unit]) -> int:
+        """Return how many images units have."""
+        return sum(len(unit.methods) or len(self.methods) for unit in units)
 
     def count_to_make(self, done: Collection[ImageKey]) -> int:
         """Return how many images of this shard are to be made now."""
-        return len(self.missing(done)) * len(self.methods)
+        return len(self.shard_images.missing(done))
 
     def describe_source(self) -> dict[str, Any] | None:
         """Return the manifest's description of where the pictures come from; None where a loaded model gives it."""
@@ -191,3 +220,8 @@ class FolderPlan(Plan):
 def size_of(unit: Unit) -> Size:
     """Return the (height, width) of a unit's pictures, in pixels."""
     return unit.prompt.height, unit.prompt.width
+
+
+def kind_of(unit: Unit) -> Kind:
+    """Return the kind of a unit; only units of one kind are drawn together."""
+    return Kind(size_of(unit), unit.methods)

@@ -1,5 +1,6 @@
 """Batches of work: workers end together, no batch outlasts a signal's patience, and no unit is left out."""
 
+import dataclasses
 import heapq
 
 import pytest
@@ -43,7 +44,7 @@ def test_workers_end_together_whatever_the_number_of_units(methods, rows, worker
     largest = work(methods).units_per_batch(rows)
     best, all_units = fewest_calls(-(-5000 // workers), cost, rows // 2), units(5000)
     for number in numbers_of_units(workers):
-        batches = cut(all_units[:number], workers, lambda size: largest, cost.__getitem__)
+        batches = cut(all_units[:number], workers, lambda kind: largest, lambda count, kind: cost[count])
         assert [unit for batch in batches for unit in batch] == all_units[:number]
         sizes = [len(batch) for batch in batches]
         assert max(sizes) <= largest
@@ -56,7 +57,7 @@ def test_workers_end_together_whatever_the_number_of_units(methods, rows, worker
 def test_other_picture_sizes_among_the_units_do_not_keep_workers_waiting(workers):
     for small, large in [(1, 1), (9, 3), (57, 6), (500, 1), (500, 90), (1000, 55), (4703, 550)]:
         all_units = units(small) + units(large, LARGE)
-        batches = cut(all_units, workers, lambda size: 32, lambda number: number)
+        batches = cut(all_units, workers, lambda kind: 32, lambda number, kind: number)
         assert all(len({size_of(unit) for unit in batch}) == 1 for batch in batches)
         assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
         ideal = max(-(-(small + large) // workers), 1)
@@ -109,6 +110,19 @@ def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
         taken += batch
     assert sorted(map(id, taken)) == sorted(map(id, all_units))
     assert not Pending([], 2, work())
+
+
+def test_units_that_lack_only_some_methods_come_in_batches_of_their_own_that_last_no_longer():
+    more = [dataclasses.replace(unit, methods=("sld_max",)) for unit in units(100)]
+    all_units = units(40) + more
+    pending, batches = Pending(all_units, 2, work()), []
+    while pending:
+        batches.append(pending.next(16, {SMALL: 8, LARGE: 2}))
+    assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
+    for batch in batches:
+        [methods] = {unit.methods for unit in batch}
+        assert work().calls(len(batch), 16, methods) <= work().calls(8, 16)
+    assert max(map(len, batches)) == 8  # half the rows
 
 
 def test_rows_of_another_size_are_never_more_than_those_of_the_usual_one():
