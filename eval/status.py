@@ -38,6 +38,7 @@ class Status:
         rate: images per hour over the last half hour of work, None if that is too short.
         idle: seconds since the last part was written, None before the first.
         shards: missing images of each shard that has some; None if the run has one shard.
+        growths: when the run grew, and what was added.
     """
 
     images: int
@@ -46,6 +47,7 @@ class Status:
     rate: float | None
     idle: float | None
     shards: dict[int, int] | None
+    growths: tuple[tuple[str, str], ...] = ()
 
     @property
     def missing(self) -> int:
@@ -78,6 +80,7 @@ def read_status(run: RunDir) -> Status:
         rate=rate,
         idle=idle,
         shards=_missing(planned, done, count) if count > 1 else None,
+        growths=tuple((growth.when, growth.words) for growth in manifest.history),
     )
 
 
@@ -111,6 +114,7 @@ def show(run: RunDir, status: Status) -> str:
         lines.append(f"Recently {pace}{left}; the last batch was stored {duration(status.idle)} ago.")
     failures = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
     rows = [[name, *(counter.get(state, 0) for state in [OK, *failures])] for name, counter in status.states.items()]
+    lines += [f"Grown on {when}: {words}." for when, words in status.growths]
     lines += ["", tabulate(rows, ["method", OK, *failures], tablefmt="simple")]
     if status.missing and status.shards is None:
         lines += ["", f"Missing: {status.missing:,} images."]

@@ -15,6 +15,7 @@ from eval.base.quoting import shell_override
 from eval.base.words import first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
+from eval.plan.growth import what_grows
 from eval.plan.plan import Plan
 from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
@@ -42,6 +43,8 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         return Check("run directory", OK, f"{run.root}: new")
     total, remaining = len(plan.shard_images), plan.shard_images.missing(done())
     finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
+    if words := what_grows(run, manifest, plan):
+        finding += f"; it grows: {words}"
     if digests is None:
         finding += "; its weights are not read here (digests=true compares them)"
     if ignored := ignored_column(manifest, plan):

@@ -35,7 +35,8 @@ COMPILED_FROM = 2000  # images of a run, all shards: with fewer, a minute of com
 CPU_BATCH = 8  # larger batches gain little on a CPU
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
 # Further keys of the stored choices: the requested batch size, the units of a batch, and batch sizes by picture size.
-REQUESTED, UNITS, SMALLER = "asked_batch_size", "units_per_batch", "smaller_batch_sizes"
+# The last is there if the batch size was all that the run could fill: one that has grown since chooses again.
+REQUESTED, UNITS, SMALLER, FILLED = "asked_batch_size", "units_per_batch", "smaller_batch_sizes", "rows_of_run"
 DECODER = "compile_decoder"  # there if it is compiled
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the math kernel writes all scores to memory
 
@@ -83,7 +84,7 @@ def choose_engine(
         InputError: the device lacks the kind of attention, or memory for one picture.
     """
     device = model.device
-    stored = _stored_choices(run, device)
+    stored = _valid_choices(run, device, plan)
     cuda = device.type == "cuda"
     height, width = plan.usual_size
 
@@ -113,8 +114,10 @@ def choose_engine(
     units = stored[UNITS] if same and stored[UNITS] else measured_units(model, plan, batch_size, compiled)
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
     chosen |= {REQUESTED: requested_batch, UNITS: units} | ({DECODER: True} if tuning.compiled_decoder else {})
+    if batch_size == most_rows(plan):
+        chosen[FILLED] = batch_size
     if not stored and not run.create_engine(kind_of(device), chosen):
-        if _stored_choices(run, device):  # another process was first, and its choices are in effect
+        if _valid_choices(run, device, plan):  # another process was first, and its choices are in effect
             return choose_engine(run, plan, model, settings, requested_batch, workers)
         run.replace_engine(kind_of(device), chosen)
     background = cuda if settings.background == AUTO else settings.background
@@ -169,6 +172,13 @@ def kind_of(device: torch.device) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
 
 
+def _valid_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
+    """Return the stored choices, empty if they are of calls as small as the run was, which has grown since."""
+    stored = _stored_choices(run, device)
+    filled = stored.get(FILLED)
+    return {} if filled and stored["batch_size"] >= filled and most_rows(plan) > filled else stored
+
+
 def _stored_choices(run: RunDir, device: torch.device) -> dict:
     """Return the choices of an earlier process, empty if there are none or their file is damaged."""
     document = run.read_engine(kind_of(device)) or {}
@@ -182,6 +192,7 @@ def _stored_choices(run: RunDir, device: torch.device) -> dict:
         REQUESTED: requested,
         UNITS: units if type(units) is int and 0 < units <= most_units(size) else None,
         SMALLER: _sizes(document.get(SMALLER)),
+        FILLED: filled if type(filled := document.get(FILLED)) is int and filled > 0 else None,
         **({DECODER: True} if document.get(DECODER) is True else {}),
     }
 

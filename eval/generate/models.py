@@ -17,6 +17,7 @@ from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.config.sources import SOURCES
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
+from eval.plan.growth import overlap
 from eval.plan.memory import plan_sizes
 from eval.plan.plan import Plan
 from eval.plan.record import make_manifest
@@ -106,7 +107,8 @@ def open_models(
     model, description = load_model(settings.model, plan.protocol, settings.device, settings.dtype)
     for size in plan_sizes(plan):
         model.latent_shape(*size)  # a size that it can't draw is refused while the directory is still empty
-    remarks = drawing_remarks(plan, model) if run.read_manifest() is None else ()
+    stored = run.read_manifest()
+    remarks = drawing_remarks(plan, model) if stored is None or overlap(run, stored, plan).added else ()
     on_record = replace(plan, deviations=(*plan.deviations, *drawing_deviations(plan, model)))
     open_run(run, make_manifest(settings, on_record, description, described(judges), remarks), plan)
     return model, judges

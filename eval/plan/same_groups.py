@@ -18,17 +18,22 @@ def changed_groups(stored: Manifest, prompts: PromptSettings, plan: Plan) -> Ite
     """
     now = record_of(plan.prompts, plan.grouped_by, plan.group_column)
     if stored.groups is not None:
-        if stored.identity.prompts.digest == i2p.digest(plan.prompts):
-            yield from regrouped(stored.groups, now)
+        yield from regrouped(stored.groups, now, grown=stored.identity.prompts.digest != i2p.digest(plan.prompts))
     elif prompts.groups not in (None, "text"):
         yield f"prompts.groups is text there and {now.words} here"
 
 
-def regrouped(stored: GroupsRecord, now: GroupsRecord) -> Iterator[str]:
-    """Yield a clause if the same prompts are grouped by something else, or into other groups."""
+def regrouped(stored: GroupsRecord, now: GroupsRecord, *, grown: bool) -> Iterator[str]:
+    """Yield a clause if prompts are grouped by something else, or the same prompts into other groups.
+
+    Args:
+        stored: the groups of the run.
+        now: those of the plan.
+        grown: whether these are of other prompts too, which may belong to the groups that were there.
+    """
     if stored.by != now.by:
         yield f"prompts.groups is {stored.words} there and {now.words} here"
-    elif stored.digest != now.digest:
+    elif stored.digest != now.digest and not grown:
         yield f"its prompts are in other groups by {now.words} ({stored.count:,} then, {now.count:,} now)"
 
 

@@ -12,22 +12,27 @@ from typing import Any
 
 import i2p
 from eval.base.errors import InputError
-from eval.base.words import first_clauses
+from eval.base.words import first_clauses, first_of
 from eval.config.loras import read_loras
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
+from eval.plan.growth import Overlap, grow, overlap
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
 from eval.plan.same_groups import changed_groups, ignored_column, regrouped
 from eval.store import environment
 from eval.store.changes import changed_keys
+from eval.store.identity import Identity
 from eval.store.manifest import Manifest
-from eval.store.prompts import are_of, stored_prompts
-from eval.store.records import PromptsRecord
+from eval.store.prompts import are_of, run_command, stored_prompts
 from eval.store.rundir import RunDir
+from i2p.protocols import DRAWN
 from sld.checkpoints.family import TITLES
 from sld.checkpoints.lora_files import file_name
 from sld.devices import device_type
+
+Change = tuple[str, str]  # what of a run would change, and a clause on what differs
+PICTURES, VERDICTS, GROUPS = "pictures", "verdicts", "groups of prompts"
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +59,14 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
     """Return the manifest in the run directory, None if there is none yet.
 
     Raises:
-        InputError: it is of another run, or can't be read.
+        InputError: it is of another run, holds more than these settings ask for, or can't be read.
     """
     stored = run.read_manifest()
     if stored is not None:
-        _check_same(run, _known_changes(stored, settings, plan))
+        both = overlap(run, stored, plan)
+        _check_same(run, _known_changes(stored, settings, both))
+        _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, plan)))
+        _check_whole(run, stored, both)
     return stored
 
 
@@ -70,7 +78,8 @@ def changed_versions(run: RunDir, stored: Manifest) -> list[str]:
 
 def check_weights(run: RunDir, stored: Manifest, weights: Mapping[str, str]) -> None:
     """Refuse weights, by name and digest, other than those with which the run began."""
-    _check_same(run, changed_keys(stored.identity.model.description.get("weights"), dict(weights), "model.weights"))
+    recorded = stored.identity.model.description.get("weights")
+    _check_same(run, _of(PICTURES, changed_keys(recorded, dict(weights), "model.weights")))
 
 
 def changed_files(stored: Manifest, settings: Settings, *, weights: bool = True) -> Iterator[str]:
@@ -88,48 +97,113 @@ def changed_files(stored: Manifest, settings: Settings, *, weights: bool = True)
 
 
 def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
-    """Create the run directory, or check that it holds the same run; return its manifest.
+    """Create the run directory, or check that it holds the same run, which may grow; return its manifest.
 
     The scores of this process will name its environment (`eval.store.environment`).
 
     Raises:
-        InputError: the folder holds a run from other settings, weights or data; the message says which.
+        InputError: the folder holds a run from other settings, weights or data, or more than these ask for; the message
+            says which.
     """
-    stored = run.read_manifest()
-    if stored is None:
+    if run.read_manifest() is None:
         run.create(manifest)
+    while True:  # another process may change the run meanwhile
         stored = run.read_manifest()
-    _check_same(run, changed_keys(stored.identity.document(), manifest.identity.document()))
-    if stored.groups is not None and manifest.groups is not None:  # another process may have begun the run
-        _check_same(run, regrouped(stored.groups, manifest.groups))
+        both = overlap(run, stored, plan)
+        _check_same(run, _changes(both, _requested(both, manifest)))
+        if stored.groups is not None and manifest.groups is not None:
+            _check_same(run, _of(GROUPS, regrouped(stored.groups, manifest.groups, grown="prompts" in both.added)))
+        _check_whole(run, stored, both)
+        if not both.added:
+            break
+        grow(run, stored, manifest, plan, both)
+    run.open(stored)
     run.keep_environment(manifest.runtime.environment)
     if not _holds_prompts(run, stored):  # a new run, or the file is missing or damaged
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return stored
 
 
-def _check_same(run: RunDir, changes: Iterable[str]) -> None:
-    """Refuse a run directory that differs from the run of the settings, as the clauses say."""
-    if clauses := list(changes):
+def _requested(both: Overlap, manifest: Manifest) -> Identity:
+    """Return the identity of the part of a requested run that the stored one has too."""
+    identity = manifest.identity
+    model = identity.model.description if (source := both.plan.describe_source()) is None else source
+    return identity_of(both.plan, model, {name: judge.description for name, judge in identity.judges.items()})
+
+
+def _changes(both: Overlap, requested: Identity) -> Iterator[Change]:
+    """Yield each difference of a stored run from the identity that is requested of the same part of it."""
+    one, other = both.identity.document(), requested.document()
+    pictures = VERDICTS if both.identity.model.replayed else PICTURES
+    for part in ("model", "methods"):
+        yield from _of(pictures, changed_keys(one[part], other[part], part))
+    yield from _of(pictures, _changed_prompts(both, one, other))
+    yield from _changed_protocol(one["protocol"], other["protocol"])
+    yield from _of(VERDICTS, changed_keys(one["judges"], other["judges"], "judges"))
+
+
+def _changed_prompts(both: Overlap, stored: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[str]:
+    if both.other_rows:
+        yield f"other prompts here in rows {first_of(map(str, both.other_rows))}"
+    else:
+        yield from changed_keys(stored["prompts"], requested["prompts"], "prompts")
+
+
+def _changed_protocol(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[Change]:
+    for what, of_drawing in ((PICTURES, True), (VERDICTS, False)):
+        parts = ({k: v for k, v in part.items() if (k in DRAWN) == of_drawing} for part in (stored, requested))
+        yield from _of(what, changed_keys(*parts, "protocol"))
+
+
+def _of(what: str, clauses: Iterable[str]) -> Iterator[Change]:
+    return ((what, clause) for clause in clauses)
+
+
+def _check_same(run: RunDir, changes: Iterable[Change]) -> None:
+    """Refuse a run directory whose run these settings would change, as the clauses say."""
+    if found := list(changes):
+        what = " and ".join(dict.fromkeys(what for what, _ in found))
+        clauses = first_clauses(clause for _, clause in found)
         raise InputError(
-            f"{run.root} must hold the run of these settings, found another ({first_clauses(clauses)}): set out= to a "
-            "new folder, or give the settings of that run"
+            f"{run.root} must hold the run of these settings, found one whose {what} they would change ({clauses}): "
+            "set out= to a new folder, or give the settings of that run"
         )
 
 
-def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator[str]:
-    """Yield a clause for each difference of a run from the settings that is known before loading."""
+def _check_whole(run: RunDir, stored: Manifest, both: Overlap) -> None:
+    """Refuse settings that ask for less than the run holds, which nothing would be made for or taken away by."""
+    if both.lacking:
+        since = f", which has grown since {stored.runtime.created}" if stored.history else ""
+        raise InputError(
+            f"{run.root} must be given all that its run holds{since}, found less ({first_clauses(both.lacking)}): add "
+            f"to what made it, {run_command(run, stored)}, or set out= to a new folder"
+        )
+
+
+def _known_changes(stored: Manifest, settings: Settings, both: Overlap) -> Iterator[Change]:
+    """Yield each difference of a run from the settings that is known before loading."""
     device = device_type(settings.device) if settings.judges else ""
     judges = known_judges(judge_settings(settings), device)
-    known = identity_of(plan, _known_model(settings, plan), judges).document()
-    identity = stored.identity.document()
+    known = identity_of(both.plan, _known_model(settings, both.plan), judges).document()
+    identity = both.identity.document()
     if sorted(identity["judges"]) != sorted(settings.judges):
         names = (", ".join(sorted(judges)) or "none" for judges in (identity["judges"], settings.judges))
-        yield "judges is {} there and {} here".format(*names)
-    kind = stored.settings.model_kind
+        yield VERDICTS, "judges is {} there and {} here".format(*names)
+    pictures = VERDICTS if stored.identity.model.replayed else PICTURES
+    yield from _of(pictures, _changed_model(stored, settings, known["model"]))
+    yield from _of(pictures, changed_keys(identity["methods"], known["methods"], "methods"))
+    yield from _of(pictures, _changed_prompts(both, identity, known))
+    yield from _changed_protocol(identity["protocol"], known["protocol"])
+    for name, judge in known["judges"].items():
+        if name in identity["judges"]:
+            yield from _of(VERDICTS, _changes_in(identity["judges"][name], judge, f"judges.{name}"))
+
+
+def _changed_model(stored: Manifest, settings: Settings, known: Mapping[str, Any]) -> Iterator[str]:
+    identity, kind = stored.identity.document(), stored.settings.model_kind
     yield from changed_keys(kind, settings.model.kind, "model.kind")
     if kind == settings.model.kind:
-        yield from _changes_in(identity["model"], known["model"], "model")
+        yield from _changes_in(identity["model"], known, "model")
     recorded = stored.settings.part("model")
     for part in TITLES:
         given, chosen = recorded.get(part), getattr(settings.model, part)
@@ -137,14 +211,6 @@ def _known_changes(stored: Manifest, settings: Settings, plan: Plan) -> Iterator
             yield from changed_keys(given, chosen, f"model.{part}")
     yield from changed_keys(recorded.get("t5", True), settings.model.t5, "model.t5")
     yield from changed_keys(_scales(stored.identity.model.loras), _known_scales(settings), "model.lora")
-    if plan.brings_prompts:
-        yield from _changed_pictures(stored.identity.prompts, plan)
-    yield from changed_groups(stored, settings.prompts, plan)
-    for part in ("methods", "prompts", "protocol"):
-        yield from changed_keys(identity[part], known[part], part)
-    for name, judge in known["judges"].items():
-        if name in identity["judges"]:
-            yield from _changes_in(identity["judges"][name], judge, f"judges.{name}")
 
 
 def _scales(loras: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -160,12 +226,6 @@ def _known_scales(settings: Settings) -> list[dict[str, Any]]:
 def _changes_in(stored: Mapping[str, Any], known: Mapping[str, Any], key: str) -> Iterator[str]:
     """Yield a clause for each difference in the known part of a description."""
     yield from changed_keys({name: stored.get(name) for name in known}, known, key)
-
-
-def _changed_pictures(record: PromptsRecord, plan: Plan) -> Iterator[str]:
-    """Yield a clause if a folder that brings its prompts has other ones: even one picture more is another run."""
-    if record.digest != i2p.digest(plan.prompts):
-        yield f"its folder held other prompts or pictures ({record.count:,} prompts then, {len(plan.prompts):,} now)"
 
 
 def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:

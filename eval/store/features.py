@@ -180,9 +180,7 @@ def _valid_rows(run: RunDir, folder: Path, scores: pa.Table, *, set_aside: bool 
     """Return the features in a folder that belong to the scores, one row per image, the one that was written last."""
     schema = _schema(folder.name.rpartition("-")[0])
     digests = {key: digest for key, state, digest in keyed(scores, "state", "digest") if state == OK}
-    parts = run.parts_in(_inside(folder)).read(
-        run.identity_digest(), lambda found: found == schema, set_aside=set_aside
-    )
+    parts = run.parts_in(_inside(folder)).read(run.is_own, lambda found: found == schema, set_aside=set_aside)
     tables = []
     for table in reversed(list(parts)):
         # Filtered by part, because a list column of all of them together could exceed the range of its offsets.

@@ -15,12 +15,14 @@ from eval.base.files import json_digest
 from eval.base.renamed import renamed_settings
 from eval.folder.layouts import NO_PROMPTS
 from eval.store.groups import GroupsRecord
+from eval.store.history import Growth
 from eval.store.identity import IDENTITY, Identity, mapping
 from eval.store.records import Runtime, SettingsRecord
 from i2p.hub import HUB_ID
 from i2p.tables import is_table
 
 FORMAT = 3
+GROWN = 4  # that of a run which has grown: older versions would take its older scores for another run's
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Manifest:
 
     Attributes:
         identity: what the run was made from.
-        settings: of its first process.
+        settings: of its first process, or of that by which it grew last.
         runtime: of its first process.
         benchmark: the id of the benchmark if the prompts are its own as published.
         unused_columns: of the source of the prompts.
@@ -40,6 +42,7 @@ class Manifest:
         population: the prompts from which a sample was drawn; None where nothing was published of them, and for runs
             that did not record it.
         groups: of the prompts; None for runs that did not record them.
+        history: of its growths, in the order of time.
         stored_digest: of the identity in the file, by which score parts name their run; None for a new manifest.
     """
 
@@ -54,6 +57,7 @@ class Manifest:
     lossy: tuple[str, ...] = ()
     population: i2p.Population | None = None
     groups: GroupsRecord | None = None
+    history: tuple[Growth, ...] = ()
     stored_digest: str | None = None
 
     @property
@@ -97,11 +101,20 @@ class Manifest:
         """The digest of the identity, by which score parts name their run."""
         return self.stored_digest or json_digest(self.identity.document())
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that makes all of the run: of its first process, or of that by which it grew last."""
+        return self.history[-1].command if self.history else self.runtime.command
+
+    def is_own(self, digest: str) -> bool:
+        """Return whether the run has this identity digest, or had it before it grew."""
+        return digest in (self.identity_digest, *(growth.former for growth in self.history))
+
     def document(self) -> dict[str, Any]:
         """Return the content of its file, as plain JSON values, with a digest of all other content."""
         return signed(
             {
-                "format": FORMAT,
+                "format": GROWN if self.history else FORMAT,
                 "identity": self.identity.document(),
                 "benchmark": self.benchmark,
                 "unused_columns": list(self.unused_columns),
@@ -113,6 +126,7 @@ class Manifest:
                 "groups": None if self.groups is None else self.groups.document(),
                 "settings": dict(self.settings.document),
                 "runtime": self.runtime.document(),
+                **({"history": [growth.document() for growth in self.history]} if self.history else {}),
             }
         )
 
@@ -141,6 +155,7 @@ class Manifest:
             _sentences(document["lossy"]),
             _population(document.get("population")),
             _groups(document.get("groups")),
+            tuple(Growth.read(mapping(growth)) for growth in document.get("history", [])),
             json_digest(document["identity"]),
         )
 
@@ -191,9 +206,9 @@ def read_manifest(path: Path) -> Manifest | None:
             f"{path} must be a readable manifest, found {error}: restore it, or set out= to a new folder"
         ) from error
     version = document.get("format") if isinstance(document, dict) else None
-    if version != FORMAT:
+    if version not in (FORMAT, GROWN):
         raise InputError(
-            f"{path} must be a manifest of format {FORMAT}, found format {version!r}: "
+            f"{path} must be a manifest of format {FORMAT} or {GROWN}, found format {version!r}: "
             "use the version that wrote it, or set out= to a new folder"
         )
     try:

@@ -47,11 +47,13 @@ class PartFiles:
                 parts.append((path.stat().st_mtime_ns, path))
         return sorted(parts)
 
-    def read(self, part_of: bytes, fits: Callable[[pa.Schema], bool], *, set_aside: bool) -> Iterator[pa.Table]:
+    def read(
+        self, is_own: Callable[[str], bool], fits: Callable[[pa.Schema], bool], *, set_aside: bool
+    ) -> Iterator[pa.Table]:
         """Yield the readable parts in the order of time; damaged and foreign ones are skipped with a warning.
 
         Args:
-            part_of: the digest of the run, of which the parts must be.
+            is_own: returns whether a part is of the run, from the digest by which it names it; empty if it names none.
             fits: returns whether a part can have this schema.
             set_aside: also rename the skipped parts, so that their images are made again only once.
 
@@ -65,7 +67,7 @@ class PartFiles:
                     table = pq.read_table(file, page_checksum_verification=True)
                 if not fits(table.schema) or (schema or table.schema) != table.schema:
                     raise pa.ArrowInvalid("its columns are not those of such a part")
-                if (table.schema.metadata or {}).get(PART_OF) != part_of:
+                if not is_own((table.schema.metadata or {}).get(PART_OF, b"").decode()):
                     raise pa.ArrowInvalid("it was written for another run")
             except FileNotFoundError:  # another process has just set it aside
                 continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterable, Sequence
 
 import i2p
 from eval.base.command import NAME, typed
 from eval.base.errors import InputError
+from eval.base.files import json_digest
 from eval.base.quoting import override
 from eval.base.renamed import renamed_word
 from eval.store.manifest import Manifest
@@ -21,23 +23,24 @@ def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
     Raises:
         InputError: their file is missing or damaged, or holds other prompts.
     """
-    record = manifest.identity.prompts
     try:
         prompts = stored_prompts(run)
         content = f"others or only some of them ({len(prompts):,} lines)"
     except (InputError, i2p.InputError) as error:
-        prompts, content = None, f"a file that can't be read ({error.__cause__})"
-    if prompts is None or not are_of(manifest, prompts):
-        raise InputError(
-            f"{run.root / 'prompts.jsonl'} must hold the {record.count:,} prompts of the run, found {content}: "
-            f"{run_command(run, manifest)} restores it"
-        )
-    return prompts
+        prompts, content = [], f"a file that can't be read ({error.__cause__})"
+    if are_of(manifest, prompts):
+        return prompts
+    if (prompts := prompts_in_growth(run, manifest)) is not None:
+        return prompts
+    raise InputError(
+        f"{run.root / 'prompts.jsonl'} must hold the {manifest.identity.prompts.count:,} prompts of the run, found "
+        f"{content}: {run_command(run, manifest)} restores it"
+    )
 
 
 def run_command(run: RunDir, manifest: Manifest) -> str:
     """Return the run's own command, for all shards at once and with the current path of its directory."""
-    words = [renamed_word(word) for word in manifest.runtime.command if not word.startswith(("shard.", "out="))]
+    words = [renamed_word(word) for word in manifest.command if not word.startswith(("shard.", "out="))]
     words.append(override("out", str(run.root.resolve())))
     for program in ([NAME, "run"], ["python", "-m", "eval.run"]):  # the second in older manifests
         if words[: len(program)] == program:
@@ -45,13 +48,27 @@ def run_command(run: RunDir, manifest: Manifest) -> str:
     return shlex.join(words)  # a script that brings methods
 
 
-def stored_prompts(run: RunDir) -> list[i2p.Prompt]:
-    """Return the prompts in the run directory, in the order of their source.
+def stored_prompts(run: RunDir, key: str = "") -> list[i2p.Prompt]:
+    """Return the prompts in the run directory, in the order of their source; with a key, those of a generation.
 
     Raises:
         InputError, i2p.InputError: their file is missing or damaged.
     """
-    return [i2p.Prompt.from_dict(p) for p in run.read_prompts()]
+    return [i2p.Prompt.from_dict(p) for p in run.read_prompts(key)]
+
+
+def prompts_in_growth(run: RunDir, manifest: Manifest) -> list[i2p.Prompt] | None:
+    """Return the prompts of a manifest whose run is just growing, or was killed at that; None where there are none."""
+    with contextlib.suppress(InputError, i2p.InputError):
+        prompts = stored_prompts(run, prompts_key(manifest))
+        return prompts if are_of(manifest, prompts) else None
+    return None
+
+
+def prompts_key(manifest: Manifest) -> str:
+    """Return the key of the prompts of a manifest among those of all generations of the run."""
+    groups = manifest.groups
+    return json_digest({"prompts": manifest.identity.prompts.digest, "groups": groups and groups.digest})[:16]
 
 
 def are_of(manifest: Manifest, prompts: Sequence[i2p.Prompt]) -> bool:

@@ -1,7 +1,7 @@
 """The run directory: the only state of a run, readable without this project.
 
 manifest.json   prompts.jsonl   engine/   environments/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet
-features/<extractor>-<key>/<shard>-<part>.parquet   report/
+features/<extractor>-<key>/<shard>-<part>.parquet   report/   manifests/ of a run that grew (eval.store.generations)
 pictures.parquet in the place of engine/ and images/ where pictures made elsewhere were judged (eval.store.pictures)
 """
 
@@ -21,11 +21,12 @@ from eval.base.files import strict_json, sync_folder, write_atomic, write_new
 from eval.base.image_key import ImageKey
 from eval.judges import JUDGES
 from eval.store.environment import key_of
-from eval.store.manifest import Manifest, read_manifest
+from eval.store.generations import FOLDER, latest_manifest, replace_manifest, settle
+from eval.store.manifest import Manifest
 from eval.store.part_files import PART_OF, PartFiles
 from eval.store.scores import OK, STORED, Score, is_of_part, keys_done, to_table
 
-FOLDERS = ("engine", "environments", "features", "images", "scores", "report")
+FOLDERS = ("engine", "environments", "features", "images", FOLDER, "scores", "report")
 MADE_IN = b"i2p-bench environment"  # a score part's metadata: the key of its environment, in environments/
 
 
@@ -54,7 +55,7 @@ class RunDir:
         Raises:
             InputError: it can't be read.
         """
-        return read_manifest(self.manifest_path)
+        return latest_manifest(self.root)
 
     def check_writable(self) -> None:
         """Refuse a run directory, existing or planned, or a subfolder that can't be written; nothing is left behind.
@@ -79,6 +80,15 @@ class RunDir:
     def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
         return write_new(self.manifest_path, strict_json(manifest.document()).encode())
+
+    def grow(self, grown: Manifest) -> bool:
+        """Replace the manifest by that of the grown run; return False where another process was first."""
+        return replace_manifest(self.root, grown)
+
+    def open(self, manifest: Manifest) -> None:
+        """Name this identity in the score parts that are written from now on."""
+        settle(self.root)
+        self._manifest = manifest
 
     def read_engine(self, kind: str) -> dict | None:
         """Return the choices for a kind of device, None where there are none or they can't be read."""
@@ -114,18 +124,26 @@ class RunDir:
                     records[path.stem] = record
         return records
 
-    def write_prompts(self, prompts: Iterable[dict]) -> None:
-        """Write the prompts of the whole selection, one per line, replacing an existing file."""
-        lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
-        write_atomic(self.root / "prompts.jsonl", lines.encode())
+    def write_prompts(self, prompts: Iterable[dict], key: str = "") -> None:
+        """Write the prompts of the whole selection, one per line, replacing an existing file.
 
-    def read_prompts(self) -> list[dict]:
-        """Return the prompts of the whole selection, in order.
+        Args:
+            prompts: in the order of their source.
+            key: of the generation of the manifest to which they belong; empty for the present one.
+        """
+        lines = "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts)
+        write_atomic(self._prompts_path(key), lines.encode())
+
+    def _prompts_path(self, key: str) -> Path:
+        return self.root / (f"{FOLDER}/prompts-{key}.jsonl" if key else "prompts.jsonl")
+
+    def read_prompts(self, key: str = "") -> list[dict]:
+        """Return the prompts of the whole selection, in order; `key` as in `write_prompts`.
 
         Raises:
             InputError: the file is missing or damaged.
         """
-        path = self.root / "prompts.jsonl"
+        path = self._prompts_path(key)
         try:
             with path.open(encoding="utf-8", newline="\n") as file:
                 return [json.loads(line) for line in file]
@@ -198,6 +216,13 @@ class RunDir:
             self._manifest = self.read_manifest()
         return self._manifest
 
+    def is_own(self, digest: str) -> bool:
+        """Return whether a part that names its run by this digest is of this one, or of it before it grew."""
+        manifest = self._made_from()
+        if manifest is not None and not manifest.is_own(digest):
+            manifest = self.read_manifest()  # the run may have grown meanwhile
+        return manifest.is_own(digest) if manifest else not digest
+
     def _plugged(self) -> list[str]:
         """Return the names of the run's judges that other packages bring."""
         manifest = self._made_from()
@@ -206,7 +231,7 @@ class RunDir:
     def _score_parts(self, set_aside: bool) -> Iterator[pa.Table]:
         plugged = self._plugged()
         parts = self.parts_in("scores").read(
-            self.identity_digest(), lambda schema: is_of_part(schema, plugged), set_aside=set_aside
+            self.is_own, lambda schema: is_of_part(schema, plugged), set_aside=set_aside
         )
         for table in parts:
             metadata = table.schema.metadata

@@ -135,7 +135,7 @@ def test_the_example_of_a_new_method_runs_beside_sld_and_can_be_completed(tmp_pa
     assert "projection" in done.stdout
     other = in_process.run("eval.run", *words)
     assert other.returncode == 2
-    assert "methods is ['baseline', 'sld_max', 'projection'] there" in other.stderr
+    assert "found less (methods without projection)" in other.stderr
 
 
 def test_a_changed_method_in_the_same_folder_is_refused_with_what_changed(tmp_path):

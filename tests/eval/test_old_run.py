@@ -133,7 +133,9 @@ def test_pictures_judged_before_are_not_judged_again(old, call):
 def test_other_settings_are_refused_in_a_sentence(old, call, capsys):
     other = [word.replace("steps=8", "steps=9") for word in DEMO]
     assert call(eval.run.main, *other, f"out={old}/demo") == 2
-    assert "found another (protocol.steps is 8 there and 9 here)" in capsys.readouterr().err
+    assert (
+        "found one whose pictures they would change (protocol.steps is 8 there and 9 here)" in capsys.readouterr().err
+    )
 
 
 def test_a_manifest_changed_by_hand_is_refused(old, call, capsys):

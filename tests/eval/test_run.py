@@ -198,8 +198,8 @@ def test_another_run_in_the_same_folder_is_refused_with_the_difference(prompts, 
     parts = sorted(p.name for p in (whole[0] / "scores").iterdir())
     for change, told in {
         "protocol.steps=4": "protocol.steps is 2 there and 4 here",
-        "methods=[baseline]": "methods",
-        "prompts.categories=[hate]": "prompts.count is 7 there and 3 here",
+        "methods=[baseline]": "methods without sld_max",
+        "prompts.categories=[hate]": "3 of its 7 prompts",
         "nudenet.channels=rgb": "judges.nudenet.channels",
     }.items():
         done = run(prompts, whole[0], change)

@@ -53,11 +53,17 @@ def facts(
         "Deviations": "; ".join(manifest.deviations) or "none from the protocol",
         "Caveats": "; ".join(protocol.caveats) or "none on record",
         "Begun": f"{runtime.created}, {runtime.platform}",
-        "Command": " ".join(runtime.command),
+        **({"Grown": growths(manifest)} if manifest.history else {}),
+        "Command": " ".join(manifest.command),
     }
     if environments:
         values["Software"] = "; ".join(f"{name} {value}" for name, value in rows(environments))
     return [(name, str(value)) for name, value in values.items()]
+
+
+def growths(manifest: Manifest) -> str:
+    """Return when a run grew and what was added each time, as clauses."""
+    return "; ".join(f"{growth.when}: {growth.words}" for growth in manifest.history)
 
 
 def _drawn(manifest: Manifest) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from eval.base.escape import one_line
 from eval.measure.metrics import Metrics
 from eval.report.description.definitions import counting_notes, definition_deviation, definition_notes
-from eval.report.description.facts import model_notes
+from eval.report.description.facts import growths, model_notes
 from eval.report.description.groups import groups_notes
 from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
@@ -70,6 +70,8 @@ def _made_from(manifest: Manifest) -> Iterator[str]:
     yield f"Model: {one_line(model.source)}."
     yield from map(one_line, model_notes(model))
     yield f"Protocol: {protocol.name} ({protocol.source}), images per prompt: {protocol.images_per_prompt}."
+    if manifest.history:
+        yield f"Begun on {manifest.runtime.created} and grown since: {growths(manifest)}."
     yield from (f"Deviation from the protocol: {deviation}." for deviation in manifest.deviations)
     yield from map(one_line, manifest.prompt_remarks)
     if unused := manifest.unused_columns:

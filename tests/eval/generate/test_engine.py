@@ -182,6 +182,14 @@ def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_aga
     assert choose(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
 
 
+def test_a_run_that_could_not_fill_a_call_chooses_again_once_it_has_grown(run):
+    assert choose(settings(), Model(), plan(2, ["baseline"]), run).batch_size == 2
+    assert kept(run)["rows_of_run"] == 2
+    assert choose(settings(), Model(), plan(2, ["baseline"]), run).batch_size == 2
+    assert choose(settings(), Model(), plan(3), run).batch_size == 8
+    assert "rows_of_run" not in kept(run)
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_with(run):
     run.create_engine("cpu", CHOICES | {"batch_size": 16})
     assert choose(settings(16), Model(), plan(), run).batch_size == 16

@@ -76,8 +76,8 @@ def refused_by_both(call, capsys, monkeypatch, words, said):
     ("change", "said"),
     [
         ("protocol.steps=3", "protocol.steps is 2 there and 3 here"),
-        ("methods=[sld_max]", "methods is ['baseline'] there and ['sld_max'] here"),
-        ("prompts.rows=[0]", "prompts.count is 2 there and 1 here"),
+        ("methods=[sld_max]", "found less (methods without baseline)"),
+        ("prompts.rows=[0]", "found less (1 of its 2 prompts)"),
         ("dtype=float64", "model.dtype is float32 there and float64 here"),
         ("q16.dtype=bfloat16", "judges.q16.dtype is float32 there and bfloat16 here"),
         ("nudenet.channels=rgb", "judges.nudenet.channels is bgr there and rgb here"),
