@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import binomtest, permutation_test
+from scipy.special import bdtr, ndtr
 
 RESAMPLES = 9999  # the smallest p of a test that is not exact is 1 / 10,000
 LEVEL = 0.05
@@ -152,6 +151,8 @@ def unpaired_p(
     """
     if min(len(positives), len(against_positives)) < 2:
         return None
+    from scipy.stats import permutation_test  # a third of the seconds in which a report answers, and few need it
+
     y, m = (
         np.concatenate([np.asarray(first, float), np.asarray(second, float)])
         for first, second in ((positives, against_positives), (images, against_images))
@@ -214,4 +215,5 @@ def mcnemar_p(wins: int, losses: int) -> float:
     others report. With one image per prompt, and no near-duplicates, it and `sign_flips` are the same test. McNemar
     (1947, Psychometrika 12).
     """
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    # Twice the smaller tail, since halves are symmetric; at equal wins and losses the tails overlap.
+    return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))

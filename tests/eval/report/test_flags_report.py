@@ -76,7 +76,7 @@ def test_a_real_run_has_its_number_under_every_definition(run):
 WATCHED = """
 import atexit, sys
 from eval.report.__main__ import main
-heavy = {"torch", "onnxruntime", "cv2"}
+heavy = {"torch", "diffusers", "transformers", "onnxruntime", "cv2", "scipy.stats"}
 atexit.register(lambda: print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr))
 main()
 """
