@@ -59,7 +59,7 @@ PLACES = {
     "weighed": ("sld.checkpoints.single_file.check_original",),
     "fitted": ("eval.judges.clip.encoder.load_model",),
     "judged": ("eval.generate.models.load_model",),
-    "read": ("eval.generate.judge_folder._read_ahead",),
+    "read": ("eval.generate.judge_folder.read_ahead",),
     "ends": (),
 }
 
