@@ -34,7 +34,7 @@ def check_quality_settings(s: Settings, source: Source) -> None:
     if again and source.draws and s.images != "all":
         raise InputError(
             f"images must be all with {', '.join(again)}, for which pictures are looked at again, found {s.images}: "
-            "give images=all, or another list of metrics, quality=[…]"
+            "give images=all, or other metrics, quality=…"
         )
 
 

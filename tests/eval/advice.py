@@ -260,7 +260,7 @@ TRIALS = [
     (
         "images must be all with",
         "judges=[nudenet] quality=clip_score images=none",
-        "quality=[…]",
+        "quality=…",
         "[]",
         LOADED,
     ),

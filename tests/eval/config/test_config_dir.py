@@ -116,7 +116,7 @@ REFUSED = {
     "a default at the root": ("experiment/x.yaml", "defaults: [{/: tmp/x}]", "a path or a reference"),
     "a default from the root": ("experiment/x.yaml", "defaults: [//tmp/x]", "a path or a reference"),
     "a method that is no list": ("experiment/x.yaml", "methods: {name: a, negative_prompt: b}", "put it in brackets"),
-    "metrics without their key": ("experiment/x.yaml", "quality: [kid]", "put it below quality as metrics: ["),
+    "metrics without their key": ("experiment/x.yaml", "quality: [kid]", "write quality: {metrics: […]}"),
 }
 
 
