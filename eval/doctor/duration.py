@@ -23,6 +23,7 @@ from eval.doctor.run_directory import Done
 from eval.doctor.warm_up import warm_up
 from eval.generate.draw import draw
 from eval.generate.engine import Engine
+from eval.generate.inline_features import InlineFeatures, needs_clip
 from eval.generate.kept import keeper
 from eval.generate.loop import storing
 from eval.generate.models import load_judges, open_models
@@ -98,7 +99,8 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     warm_up(model, plan, judges, rows)
     scores: list[Score] = []
     try:
-        seconds = _seconds_of(run, plan, model, judges, units, rows, keeps, scores)
+        features = InlineFeatures.of_run(run, plan, settings, judges)
+        seconds = _seconds_of(run, plan, model, judges, units, rows, features, keeps, scores)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
     except TooSlow as slow:
         seconds = slow.seconds / slow.share
@@ -139,6 +141,7 @@ def _seconds_of(
     judges: Mapping[str, Judge],
     units: Sequence[Unit],
     rows: int,
+    features: InlineFeatures,
     keeps: Callable[[Score], bool],
     scores: list[Score],
 ) -> float:
@@ -158,6 +161,7 @@ def _seconds_of(
         model,
         judges,
         Engine(rows, Tuning(), background=False),
+        features=features,
         keeps=keeps,
         timeout=None,  # the measurement has a limit of its own
         on_stored=scores.extend,
@@ -171,7 +175,7 @@ def _measure_folder(settings: Settings, plan: FolderPlan, done: Done, run: RunDi
     """Read and judge some of the remaining pictures made elsewhere as the run will."""
     remaining = plan.pictures_left(done())
     began = time.perf_counter()
-    judges = load_judges(judge_settings(settings), settings.device)
+    judges = load_judges(judge_settings(settings), settings.device, with_text=needs_clip(settings.quality))
     loading = time.perf_counter() - began
     began, pictures = time.perf_counter(), []
     for picture in remaining[:FOLDER_BATCH]:

@@ -14,7 +14,7 @@ from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, total
 from eval.judges import judge_class, prompt_pair
 from eval.judges.clip import hub
 from eval.judges.nudenet import NudeNetSettings
-from eval.judges.q16 import Q16Settings
+from eval.judges.q16_settings import Q16Settings
 from i2p.demo import trained
 from sld.checkpoints import files
 

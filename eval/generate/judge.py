@@ -161,7 +161,7 @@ def _sound_picture() -> np.ndarray:
 
 
 def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
-    verdicts = list(judge.judge(pictures))
+    verdicts = judge.records(pictures)
     if len(verdicts) != len(pictures):
         raise JudgeError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
     for verdict in verdicts:

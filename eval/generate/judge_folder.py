@@ -13,6 +13,7 @@ from eval.base.image_key import ImageKey
 from eval.base.signals import Stop
 from eval.config.settings import AUTO, Settings, judge_settings
 from eval.folder.open import Folder, Picture
+from eval.generate.inline_features import InlineFeatures, needs_clip
 from eval.generate.judge import judge
 from eval.generate.models import load_judges
 from eval.generate.progress import Progress
@@ -37,7 +38,8 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
         Stopped: a signal arrived; the current batch has been stored.
     """
     folder = plan.folder
-    judges = load_judges(judge_settings(settings), settings.device)
+    judges = load_judges(judge_settings(settings), settings.device, with_text=needs_clip(settings.quality))
+    features = InlineFeatures.of_run(run, plan, settings, judges)
     open_run(run, make_manifest(settings, plan, plan.describe_source(), described(judges)), plan)
     done = run.done(set_aside=True)
     plan.check_pictures(run, done)
@@ -51,6 +53,7 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
     with Progress(len(pictures), len(remaining)) as progress, Stop() as stop, _same_arithmetic(settings.device):
         for batch, unreadable in batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
+            features.store(features.rows(scores))
             run.write_scores(plan.shard_index, scores)
             progress.stored(scores)
             if stop.reason:

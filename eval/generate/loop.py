@@ -16,6 +16,7 @@ from eval.config.settings import Settings
 from eval.generate.background import Background
 from eval.generate.draw import Batch, draw
 from eval.generate.engine import Engine, choose_engine, keep_smaller_batch, kind_of
+from eval.generate.inline_features import InlineFeatures
 from eval.generate.judge import judge
 from eval.generate.kept import damaged_pictures, keeper, set_aside
 from eval.generate.models import open_models
@@ -40,6 +41,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         model,
         judges,
         engine,
+        features=InlineFeatures.of_run(run, plan, settings, judges),
         keeps=keeper(settings.images, settings.images_sample, plan),
         timeout=settings.judge_timeout,
         verify=settings.verify,
@@ -54,6 +56,7 @@ def draw_missing(
     judges: Mapping[str, Judge],
     engine: Engine,
     *,
+    features: InlineFeatures,
     keeps: Callable[[Score], bool],
     timeout: float | None,
     verify: bool = False,
@@ -67,6 +70,7 @@ def draw_missing(
         model: on its device.
         judges: by name.
         engine: how the model is run.
+        features: that the judges give too.
         keeps: returns whether the picture of a scored image is kept.
         timeout: seconds that a judge may spend on one batch; None for no limit.
         verify: compare every stored picture with its digest first.
@@ -88,7 +92,15 @@ def draw_missing(
     batches = cut(units, 1, most_of, work.counter(engine.batch_size))
     with Progress.of_units(plan, units) as progress, Stop() as stop:
         with storing(
-            run, plan, model, judges, engine, keeps=keeps, timeout=timeout, on_stored=progress.stored
+            run,
+            plan,
+            model,
+            judges,
+            engine,
+            features=features,
+            keeps=keeps,
+            timeout=timeout,
+            on_stored=progress.stored,
         ) as store:
             for batch in draw(model, batches, plan, rows, partial(on_halved, rows), stop.at_call):
                 store(batch)
@@ -105,23 +117,26 @@ def storing(
     judges: Mapping[str, Judge],
     engine: Engine,
     *,
+    features: InlineFeatures,
     keeps: Callable[[Score], bool],
     timeout: float | None,
     on_stored: Callable[[Sequence[Score]], None],
 ) -> Iterator[Callable[[Batch], None]]:
     """Yield a function that judges and stores a batch, in the background if the engine says so.
 
-    The pictures of a batch are on the disk before its scores, so every picture that scores name exists. On leaving, all
-    batches are stored. The arguments are those of `draw_missing`; `on_stored` is called with the scores of a batch.
+    The pictures and features of a batch are on the disk before its scores, so all that scores name exists. On leaving,
+    all batches are stored. The arguments are those of `draw_missing`; `on_stored` is called with the scores of a batch.
     """
     streams: list = []
 
     def store(batch: Batch) -> None:
         with _own_stream(batch, streams), even_threads(model.device):
             scores = judge(batch, judges, engine=_provenance(batch, plan, model, engine), timeout=timeout)
+            rows = features.rows(scores)
         images = [image for image, score in zip(batch.images, scores, strict=True) if keeps(score)]
         encoded = threads.map(lambda image: encode_png(image.pixels), images)
         run.write_images((image.key, png) for image, png in zip(images, encoded, strict=True))
+        features.store(rows)
         run.write_scores(plan.shard_index, scores)
         on_stored(scores)
 

@@ -15,6 +15,7 @@ from eval.config.loras import read_loras
 from eval.config.model_settings import ModelSettings
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.config.sources import SOURCES
+from eval.generate.inline_features import Q16, needs_clip
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
 from eval.plan.growth import overlap
@@ -62,19 +63,23 @@ def load_model(
     return model, model.describe() | ({"source": shipped, "demo": True} if source.ships else {})
 
 
-def load_judges(judges: Mapping[str, Any], device: str, threads: int | None = None) -> dict[str, Judge]:
+def load_judges(
+    judges: Mapping[str, Any], device: str, threads: int | None = None, *, with_text: bool = False
+) -> dict[str, Judge]:
     """Load judges; return them by name, in the order given.
 
     Args:
         judges: the settings of each, by name.
         device: on which to judge, or auto.
         threads: cores that this process may use if it is one of several; None for all.
+        with_text: whether Q16 keeps the text network of its CLIP.
     """
     loaded, torch_device = {}, str(current_device(device))
     for name, settings in judges.items():
         judge = judge_class(name)
         with as_keys(judge.keys()):
-            loaded[name] = judge.load(settings, torch_device, threads)
+            more = {"with_text": True} if with_text and name == Q16 else {}
+            loaded[name] = judge.load(settings, torch_device, threads, **more)
     return loaded
 
 
@@ -103,7 +108,8 @@ def open_models(
     Raises:
         InputError, sld.InputError: something can't be loaded, or the directory holds another run.
     """
-    judges = load_judges(judge_settings(settings), settings.device, threads)
+    with_text = needs_clip(settings.quality)
+    judges = load_judges(judge_settings(settings), settings.device, threads, with_text=with_text)
     model, description = load_model(settings.model, plan.protocol, settings.device, settings.dtype)
     for size in plan_sizes(plan):
         model.latent_shape(*size)  # a size that it can't draw is refused while the directory is still empty

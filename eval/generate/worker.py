@@ -66,6 +66,7 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     from eval.base.signals import Stop
     from eval.generate.draw import draw
     from eval.generate.engine import choose_engine, keep_smaller_batch
+    from eval.generate.inline_features import InlineFeatures
     from eval.generate.kept import keeper
     from eval.generate.loop import storing
     from eval.generate.models import open_models
@@ -108,7 +109,15 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
     send(READY, (engine.batch_size, largest))
     with storing(
-        run, plan, model, judges, engine, keeps=keeps, timeout=settings.judge_timeout, on_stored=stored
+        run,
+        plan,
+        model,
+        judges,
+        engine,
+        features=InlineFeatures.of_run(run, plan, settings, judges),
+        keeps=keeps,
+        timeout=settings.judge_timeout,
+        on_stored=stored,
     ) as store:
         while units := _next(pipe):
             for batch in draw(model, [units], plan, rows, halved, at_call):

@@ -124,6 +124,10 @@ class Judge:
         """
         raise NotImplementedError
 
+    def records(self, images: np.ndarray | Sequence[np.ndarray]) -> list[Any]:
+        """Return what `judge` does, as records that may carry more than their columns, such as an embedding."""
+        return list(self.judge(images))
+
 
 def judge_class(name: str) -> type[Judge]:
     """Return the class of a judge of this project or of an installed package.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,33 +18,15 @@ from eval.base.errors import InputError, JudgeError
 from eval.base.values import one_of
 from eval.judges import Judge
 from eval.judges.clip import hub
+from eval.judges.clip.logits import ClipLogits
 from eval.judges.prompt_pair import check_pair, load_prompt_pair
+from eval.judges.q16_settings import AUTO, DTYPES, Q16Settings
 from i2p.demo import trained
 from sld.checkpoints.files import sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
-
-DTYPES = ("float32", "float16", "bfloat16")
-AUTO, DEMO = "auto", "demo"  # DEMO is the architecture of the demo world's own CLIP, which ships with i2p
-
-
-@dataclass(frozen=True)
-class Q16Settings:
-    """Which CLIP and which prompt pair Q16 uses."""
-
-    architecture: str
-    weights: str | None = None
-    prompts: str | None = None
-    prompts_sha256: str | None = None
-    dtype: str = AUTO
-    allow_pickle: bool = False
-
-    @property
-    def demo(self) -> bool:
-        """Whether the demo world's own is meant."""
-        return self.architecture == DEMO
 
 
 class Q16(Judge):
@@ -62,6 +43,7 @@ class Q16(Judge):
         batch_size: pictures a network call; None for 4 on a CPU and 32 elsewhere. A short batch is filled up, so a
             picture's logits depend neither on its neighbours nor on its place.
         allow_pickle: whether weights may come from a pickle; also then nothing but tensors is read from it.
+        with_text: whether to keep CLIP's text network, which quality metrics compare prompts with.
 
     Raises InputError for anything that does not fit together. What can't be seen is a renamed file of OpenAI's weights
     with a plain-GELU architecture *and* a prompt pair of one's own: such a file says nothing of its activation.
@@ -80,7 +62,7 @@ class Q16(Judge):
     @classmethod
     def check_settings(cls, settings: Q16Settings, asked: bool) -> None:
         """Raise InputError for a value that is out of its range, or that would have no effect."""
-        one_of("q16.dtype", settings.dtype, (AUTO, "float16", "bfloat16", "float32"))
+        one_of("q16.dtype", settings.dtype, (AUTO, *DTYPES))
         for key in ("weights", "prompts", "prompts_sha256", "allow_pickle") if settings.demo else ():
             if value := getattr(settings, key):
                 raise InputError(
@@ -124,22 +106,26 @@ class Q16(Judge):
     @classmethod
     def known(cls, settings: Q16Settings, device: str) -> dict[str, Any]:
         """What of `describe` is known before it is loaded."""
-        return {"dtype": _dtype(settings, device), "demo": settings.demo or None}
+        return {"dtype": settings.dtype_on(device), "demo": settings.demo or None}
 
     @classmethod
-    def load(cls, settings: Q16Settings, device: str, threads: int | None = None) -> Q16:
-        """The judge that the settings describe; the demo world's is marked, for a report has to say so."""
+    def load(cls, settings: Q16Settings, device: str, threads: int | None = None, *, with_text: bool = False) -> Q16:
+        """The judge that the settings describe; the demo world's is marked, for a report has to say so.
+
+        The demo world's text network has files of its own (`i2p.demo.trained`), so `with_text` keeps nothing of it.
+        """
         files = {"architecture": settings.architecture, "weights": settings.weights, "prompts": settings.prompts}
         if settings.demo:
             clip = trained.clip_files()
             files = {"architecture": clip.config, "weights": clip.weights, "prompts": clip.prompts}
-        dtype = _dtype(settings, device.partition(":")[0])
+        dtype = settings.dtype_on(device.partition(":")[0])
         judge = cls(
             **files,
             prompts_sha256=settings.prompts_sha256,
             device=device,
             dtype=dtype,
             allow_pickle=settings.allow_pickle,
+            with_text=with_text and not settings.demo,
         )
         judge._demo = settings.demo
         return judge
@@ -154,6 +140,7 @@ class Q16(Judge):
         dtype: str | None = None,
         batch_size: int | None = None,
         allow_pickle: bool = False,
+        with_text: bool = False,
     ):
         import torch
 
@@ -177,7 +164,7 @@ class Q16(Judge):
         self._weights_sha256 = sha256(file)
         check_openai_digest(clip, self._weights_sha256, file)
         self._architecture = clip
-        self._encoder = Encoder(clip, file, preprocessing, self.device, self.dtype, self.batch_size)
+        self._encoder = Encoder(clip, file, preprocessing, self.device, self.dtype, self.batch_size, with_text)
         self._demo = False
         embeddings = torch.from_numpy(self._pair.embeddings).to(self.device)
         self._prompts = embeddings / embeddings.norm(dim=-1, keepdim=True)
@@ -215,28 +202,45 @@ class Q16(Judge):
 
         Raises InputError for other pictures, and JudgeError, with their positions, when some get no finite logits.
         """
-        pictures = self._encoder.checked(images)
-        logits = self._prompts.new_empty((len(pictures), 2))
-        for place, embeddings in self._encoder.embedded(pictures):
-            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start]
-        logits = logits.cpu().numpy()  # the first and only time that the device is waited for
-        failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if failed.size:
-            raise JudgeError(f"Q16 returned logits that are not finite for picture {', '.join(map(str, failed[:10]))}")
-        return logits
+        return self._computed(images)[0]
+
+    def records(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> list[ClipLogits]:
+        """Return the logits of each picture with its embedding, from one call of the network; otherwise as `judge`."""
+        logits, embeddings = self._computed(images)
+        return [ClipLogits.of(*pair) for pair in zip(logits, embeddings.cpu().numpy(), strict=True)]
 
     def embed(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> np.ndarray:
         """(B, D) float32, of length one: what the logits are made from. Takes and refuses what `judge` does."""
+        return self._computed(images)[1].cpu().numpy()
+
+    @property
+    def demo(self) -> bool:
+        """Whether this is the demo world's."""
+        return self._demo
+
+    @property
+    def text_network(self) -> torch.nn.Module | None:
+        """CLIP's text network, on the device and in the dtype of the judge; None if it was not kept."""
+        return self._encoder.text
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """The `text_cfg` of the architecture."""
+        return self._architecture.model["text_cfg"]
+
+    def _computed(self, images: np.ndarray | Sequence[np.ndarray] | torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+        """Return the logits (B, 2) float32, and the embeddings (B, D) float32 on the device."""
         pictures = self._encoder.checked(images)
+        logits = self._prompts.new_empty((len(pictures), 2))
         embeddings_of_all = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
         for place, embeddings in self._encoder.embedded(pictures):
+            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start]
             embeddings_of_all[place] = embeddings[: place.stop - place.start]
-        return embeddings_of_all.cpu().numpy()
-
-
-def _dtype(settings: Q16Settings, device: str) -> str:
-    """The precision in which it judges: OpenAI's CLIP is float16 on a GPU, and so judged the paper's pictures."""
-    return settings.dtype if settings.dtype != AUTO else "float16" if device == "cuda" else "float32"
+        logits = logits.cpu().numpy()  # the first time that the device is waited for
+        failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if failed.size:
+            raise JudgeError(f"Q16 returned logits that are not finite for picture {', '.join(map(str, failed[:10]))}")
+        return logits, embeddings_of_all
 
 
 JUDGE = Q16

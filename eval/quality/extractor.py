@@ -48,8 +48,8 @@ class Extractor:
     def describe(self) -> dict[str, Any]:
         """Return everything on which its features depend, as plain JSON values.
 
-        Features of different descriptions are never mixed. `device` and `libraries`, where rounding is all that
-        differs, do not count as a difference (`eval.store.changes.FREE`).
+        Features of different descriptions are never mixed. `device`, `libraries` and others where rounding is all that
+        differs do not count as a difference (`eval.store.changes.FREE`).
         """
         raise NotImplementedError
 

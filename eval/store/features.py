@@ -1,9 +1,9 @@
 """Stored features of a run's pictures, from which quality metrics are computed.
 
-`features/<extractor>-<key>/` holds `description.json`, what the features depend on, and parts with a row per picture:
-method, row, image, the digest of its pixels, and the extractor's columns. The key is the beginning of the digest of the
-description, so features of another network, or of other weights, never mix with these. A row counts only if its digest
-is that of the image's score.
+`features/<extractor>-<key>/` holds `_description.json`, what the features depend on (a name that readers of a folder of
+parquet files pass over), and parts with a row per picture: method, row, image, the digest of its pixels, and the
+extractor's columns. The key is the beginning of the digest of the description, so features of another network, or of
+other weights, never mix with these. A row counts only if its digest is that of the image's score.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,57 +26,56 @@ from eval.base.image_key import ImageKey
 from eval.quality import CLIP, INCEPTION, LPIPS
 from eval.quality.extractor import extractor_class
 from eval.store.changes import FREE
-from eval.store.part_files import PART_OF
+from eval.store.part_files import PART_OF, read_columns
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed
 
 log = logging.getLogger(__name__)
 
 EXTRACTORS = (CLIP, INCEPTION, LPIPS)
-_PLACE = [("method", pa.string()), ("row", pa.int64()), ("image", pa.int32()), ("digest", pa.string())]
+_PLACE = {"method": pa.string(), "row": pa.int64(), "image": pa.int32(), "digest": pa.string()}
 _FOLDER = re.compile(rf"({'|'.join(EXTRACTORS)})-[0-9a-f]{{12}}")
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one extractor that count, of as many images as have them.
+    """The features of one extractor that count. Their columns are read when they are asked for.
 
     Attributes:
         description: what they depend on (`eval.quality.extractor.Extractor.describe`).
-        table: a row per image: method, row, image, digest, and the extractor's columns.
+        images: how many images have them.
         others: how many further sets of features of this extractor the run has, with other descriptions.
+        parts: the path of each part, and the places of its rows, in the order of time.
     """
 
     description: Mapping[str, Any]
-    table: pa.Table
-    others: int = 0
+    images: int
+    others: int
+    parts: tuple[tuple[Path, pa.Array], ...]
 
-    @property
-    def columns(self) -> list[str]:
-        """The names of the extractor's columns."""
-        return self.table.column_names[len(_PLACE) :]
-
-    def aligned(self, scores: pa.Table) -> dict[str, np.ndarray]:
-        """Return the features of the images of a table of scores, in its order.
+    def aligned(self, scores: pa.Table, columns: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return features of the images of a table of scores, in its order.
 
         Args:
             scores: as in `eval.store.scores`, all of the run's or some of them.
+            columns: of the extractor.
 
         Returns:
-            Column → (n,) or (n, D) float32; NaN for an image without features.
+            Column → (n,) or (n, D) float32; NaN for an image without features, for all in (n,) if there are none at
+            all. Damaged parts count as not there, with a warning.
         """
-        positions = {key: number for number, (key,) in enumerate(keyed(scores))}
-        arrays: dict[str, np.ndarray] = {}
-        for batch in self.table.to_batches():
-            if not batch.num_rows:
+        arrays = {name: np.full(scores.num_rows, np.nan, np.float32) for name in columns}
+        places = _places(scores, ok_only=True)
+        for path, own in self.parts:
+            positions = pc.index_in(own, value_set=places, skip_nulls=True).to_numpy(zero_copy_only=False)
+            present = np.isfinite(positions)
+            if not present.any() or (table := read_columns(path, columns)) is None:
                 continue
-            places = [positions.get(key, -1) for (key,) in keyed(batch)]
-            present = np.array(places) >= 0
-            for name in self.columns:
-                values = _floats(batch[name])
-                if name not in arrays:
+            for name in columns:
+                values = _floats(table[name].combine_chunks())[present]
+                if arrays[name].ndim != values.ndim:
                     arrays[name] = np.full((scores.num_rows, *values.shape[1:]), np.nan, np.float32)
-                arrays[name][np.array(places)[present]] = values[present]
+                arrays[name][positions[present].astype(int)] = values  # of an image with two rows the later one stays
         return arrays
 
 
@@ -90,33 +89,34 @@ def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
         run: the directory.
         scores: of the run.
     """
-    sets: dict[str, list[tuple[int, int, dict, pa.Table]]] = {}
+    places = _places(scores, ok_only=True)
+    sets: dict[str, list[tuple[int, int, dict, tuple]]] = {}
     for folder, description in _folders(run):
-        name = folder.name.rpartition("-")[0]
-        if (table := _valid_rows(run, folder, scores)).num_rows:
-            newest = max(written for written, _ in run.parts_in(_inside(folder)).paths())
-            sets.setdefault(name, []).append((table.num_rows, newest, description, table))
+        name = folder.rpartition("-")[0]
+        parts = tuple((path, _places(table)) for path, table in _read(run, folder, list(_PLACE)))
+        if images := len({*_positions(parts, places)}):
+            newest = max(written for written, _ in _parts_in(run, folder).paths())
+            sets.setdefault(name, []).append((images, newest, description, parts))
     chosen = {}
     for name, found in sets.items():
-        _, _, description, table = max(found, key=lambda entry: entry[:2])
-        chosen[name] = Features(description, table, len(found) - 1)
+        images, _, description, parts = max(found, key=lambda entry: entry[:2])
+        chosen[name] = Features(description, images, len(found) - 1, parts)
     return chosen
 
 
-def images_with_features(
-    run: RunDir, name: str, description: Mapping[str, Any], scores: pa.Table, *, set_aside: bool = False
-) -> set[ImageKey]:
-    """Return the images that have features of this description.
+def images_with_features(run: RunDir, name: str, description: Mapping[str, Any], scores: pa.Table) -> set[ImageKey]:
+    """Return the images that have features of this description; damaged parts are set aside.
 
     Args:
         run: the directory.
         name: of the extractor.
         description: what the features depend on.
         scores: of the run.
-        set_aside: also rename damaged parts, so that their features are made again only once.
     """
-    table = _valid_rows(run, run.root / folder_of(name, description), scores, set_aside=set_aside)
-    return {key for (key,) in keyed(table)}
+    parts = _read(run, folder_of(name, description), None, set_aside=True)  # every column is checked for damage
+    keys = [key for (key,) in keyed(scores)]
+    places = _places(scores, ok_only=True)
+    return {keys[position] for position in _positions(((path, _places(table)) for path, table in parts), places)}
 
 
 def write_features(
@@ -138,70 +138,68 @@ def write_features(
     if not table.num_rows:
         return
     folder = folder_of(name, description)
-    path = run.root / folder / "description.json"
-    if not path.exists():  # otherwise another process was first
+    path = run.root / "features" / folder / "_description.json"
+    if not path.exists():
         write_new(path, strict_json(dict(description)).encode())
-    run.parts_in(folder).write(shard, table, {PART_OF: run.identity_digest()})
+    _parts_in(run, folder).write(shard, table, {PART_OF: run.identity_digest()})
 
 
-def folder_of(name: str, description: Mapping[str, Any]) -> Path:
-    """Return the folder of these features, relative to the run directory.
+def folder_of(name: str, description: Mapping[str, Any]) -> str:
+    """Return the name of the folder of these features in `features/`.
 
     What changes at most the rounding of last bits does not count: devices, versions of libraries.
     """
     compared = {key: value for key, value in description.items() if key not in FREE}
-    return Path("features") / f"{name}-{json_digest(compared)[:12]}"
+    return f"{name}-{json_digest(compared)[:12]}"
 
 
 def _schema(name: str) -> pa.Schema:
-    return pa.schema([*_PLACE, *extractor_class(name).columns().items()])
+    return pa.schema([*_PLACE.items(), *extractor_class(name).columns().items()])
 
 
-def _inside(folder: Path) -> Path:
-    return Path("features") / folder.name
+def _parts_in(run: RunDir, folder: str):
+    return run.parts_in(Path("features", folder))
 
 
-def _folders(run: RunDir) -> Iterator[tuple[Path, dict]]:
-    """Yield each folder of features with its description, if this is readable and the folder's own."""
+def _read(
+    run: RunDir, folder: str, columns: Sequence[str] | None, *, set_aside: bool = False
+) -> Iterator[tuple[Path, pa.Table]]:
+    schema = _schema(folder.rpartition("-")[0])
+    return _parts_in(run, folder).read(run.is_own, lambda found: found == schema, columns=columns, set_aside=set_aside)
+
+
+def _folders(run: RunDir) -> Iterator[tuple[str, dict]]:
+    """Yield the name of each folder of features with its description, if this is readable and the folder's own."""
     for folder in sorted((run.root / "features").glob("*-*")):
         if not _FOLDER.fullmatch(folder.name):
             continue
         description = None
         with contextlib.suppress(OSError, ValueError):
-            description = json.loads((folder / "description.json").read_text(encoding="utf-8"))
+            description = json.loads((folder / "_description.json").read_text(encoding="utf-8"))
         name = folder.name.rpartition("-")[0]
-        if isinstance(description, dict) and folder_of(name, description).name == folder.name:
-            yield folder, description
+        if isinstance(description, dict) and folder_of(name, description) == folder.name:
+            yield folder.name, description
         else:
-            log.warning("%s has no readable description.json of its own: its features are not used.", folder)
+            log.warning("%s has no readable _description.json of its own: its features are not used.", folder)
 
 
-def _valid_rows(run: RunDir, folder: Path, scores: pa.Table, *, set_aside: bool = False) -> pa.Table:
-    """Return the features in a folder that belong to the scores, one row per image, the one that was written last."""
-    schema = _schema(folder.name.rpartition("-")[0])
-    digests = {key: digest for key, state, digest in keyed(scores, "state", "digest") if state == OK}
-    parts = run.parts_in(_inside(folder)).read(run.is_own, lambda found: found == schema, set_aside=set_aside)
-    tables = []
-    for table in reversed(list(parts)):
-        # Filtered by part, because a list column of all of them together could exceed the range of its offsets.
-        chosen = [_taken(digests, key, digest) for key, digest in keyed(table, "digest")]
-        tables.append(table.replace_schema_metadata(None).filter(pa.array(chosen, pa.bool_())))
-    return pa.concat_tables(reversed(tables)) if tables else pa.Table.from_batches([], schema=schema)
+def _places(table: pa.Table, *, ok_only: bool = False) -> pa.Array:
+    """Return a text per row that names its image and the digest of its pixels; null where one of them is missing."""
+    columns = [table[name].cast(pa.string()) for name in _PLACE]
+    places = pc.binary_join_element_wise(*columns, "/")
+    if ok_only:
+        places = pc.if_else(pc.equal(table["state"], OK), places, pa.scalar(None, pa.string()))
+    return places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places
 
 
-def _taken(digests: dict[ImageKey, str], key: ImageKey, digest: str | None) -> bool:
-    """Return whether features are of the judged picture, which are taken once."""
-    if digest is None or digests.get(key) != digest:
-        return False
-    del digests[key]
-    return True
+def _positions(parts: Iterable[tuple[Path, pa.Array]], places: pa.Array) -> Iterator[int]:
+    """Yield the position among `places` of each row of the parts that has one."""
+    for _, own in parts:
+        yield from pc.index_in(own, value_set=places, skip_nulls=True).drop_null().to_pylist()
 
 
 def _floats(column: pa.Array) -> np.ndarray:
     """Return a column of numbers as (n,) float32, or one of lists of equal length as (n, D); null is NaN."""
     if not pa.types.is_list(column.type):
         return column.cast(pa.float32()).to_numpy(zero_copy_only=False)
-    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
-    if len(lengths) != 1 or lengths[0] is None:
-        raise ValueError(f"expected lists of one length, found {lengths}")
-    return pc.list_flatten(column).to_numpy(zero_copy_only=False).reshape(len(column), -1).astype(np.float32)
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1).astype(np.float32)

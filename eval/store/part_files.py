@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,40 +48,63 @@ class PartFiles:
         return sorted(parts)
 
     def read(
-        self, is_own: Callable[[str], bool], fits: Callable[[pa.Schema], bool], *, set_aside: bool
-    ) -> Iterator[pa.Table]:
-        """Yield the readable parts in the order of time; damaged and foreign ones are skipped with a warning.
+        self,
+        is_own: Callable[[str], bool],
+        fits: Callable[[pa.Schema], bool],
+        *,
+        columns: Sequence[str] | None = None,
+        set_aside: bool = False,
+    ) -> Iterator[tuple[Path, pa.Table]]:
+        """Yield the readable parts, each with its path, in the order of time; others are skipped with a warning.
 
         Args:
             is_own: returns whether a part is of the run, from the digest by which it names it; empty if it names none.
             fits: returns whether a part can have this schema.
+            columns: those to read, and to check for damage; None for all.
             set_aside: also rename the skipped parts, so that their images are made again only once.
 
         Raises:
             StorageError: a part that this object has written is missing or can't be read.
         """
-        vanished, schema = set(self._written), None
+        vanished, expected = set(self._written), None
         for _, path in self.paths():
             try:
                 with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
-                    table = pq.read_table(file, page_checksum_verification=True)
-                if not fits(table.schema) or (schema or table.schema) != table.schema:
-                    raise pa.ArrowInvalid("its columns are not those of such a part")
-                if not is_own((table.schema.metadata or {}).get(PART_OF, b"").decode()):
-                    raise pa.ArrowInvalid("it was written for another run")
+                    content = pq.ParquetFile(file, page_checksum_verification=True)
+                    schema = content.schema_arrow
+                    if not fits(schema) or (expected or schema) != schema:
+                        raise pa.ArrowInvalid("its columns are not those of such a part")
+                    if not is_own((schema.metadata or {}).get(PART_OF, b"").decode()):
+                        raise pa.ArrowInvalid("it was written for another run")
+                    table = content.read(columns)
             except FileNotFoundError:  # another process has just set it aside
                 continue
             except (OSError, pa.ArrowException) as error:
-                log.warning("%s is damaged (%s): its images count as not made.", path, error)
+                warn_damaged(path, error)
                 if set_aside:
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
                 vanished.discard(path)
-                schema = table.schema
-                yield table
+                expected = schema
+                yield path, table
         if vanished:
             raise StorageError(
                 f"{min(vanished)} was written by this process and is missing or can't be read back: check the disk and "
                 "other programs that use the folder; run the same command again to make what is missing"
             )
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table | None:
+    """Return columns of a part, None, with a warning, if they are damaged or the part is gone."""
+    try:
+        with path.open("rb") as file:
+            return pq.ParquetFile(file, page_checksum_verification=True).read(columns)
+    except (OSError, pa.ArrowException) as error:
+        warn_damaged(path, error)
+        return None
+
+
+def warn_damaged(path: Path, error: Exception) -> None:
+    """Log that a part is not used."""
+    log.warning("%s is damaged (%s): its images count as not made.", path, error)

@@ -233,7 +233,7 @@ class RunDir:
         parts = self.parts_in("scores").read(
             self.is_own, lambda schema: is_of_part(schema, plugged), set_aside=set_aside
         )
-        for table in parts:
+        for _, table in parts:
             metadata = table.schema.metadata
             key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
             made_in = pa.array([key] * table.num_rows, pa.string())

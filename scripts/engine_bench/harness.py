@@ -15,6 +15,7 @@ import sld
 from engine_bench import meter
 from engine_bench.world import World
 from eval.generate.engine import Engine
+from eval.generate.inline_features import InlineFeatures
 from eval.generate.kept import keeper
 from eval.generate.loop import draw_missing
 from eval.measure.metrics import verdicts
@@ -81,7 +82,8 @@ def run(
     engine = Engine(choice.batch_size, choice.tuning, choice.background)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
         start = time.perf_counter()
-        draw_missing(directory, plan, model, judges, engine, keeps=keeper("all", 1, plan), timeout=600.0)
+        options = {"features": InlineFeatures(directory, 0), "keeps": keeper("all", 1, plan), "timeout": 600.0}
+        draw_missing(directory, plan, model, judges, engine, **options)
         done.seconds = time.perf_counter() - start
     scores = directory.read_scores()
     states = set(scores["state"].to_pylist())

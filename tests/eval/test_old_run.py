@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,6 +13,8 @@ import eval.compare.__main__
 import eval.report.__main__
 import eval.run
 import eval.status
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_run
 
 OLD = Path(__file__).parent / "old_run"
 EXPECTED = OLD / "expected"
@@ -106,6 +109,14 @@ def test_what_was_drawn_before_is_kept_and_what_is_drawn_now_is_the_same_picture
             assert float(now[key][column]) == pytest.approx(float(row[column]), abs=0.05), key
         for column in ("state", "q16", "nude_labels", "nude", "inappropriate", "definition", "prompt"):
             assert now[key][column] == row[column], key
+
+
+def test_only_what_is_drawn_now_has_features_since_pictures_are_not_looked_at_again(resumed):
+    stored = read_run(RunDir(resumed))
+    cosines = stored.features["clip"].aligned(stored.scores, ["embedding"])["embedding"]
+    assert stored.features["clip"].images == 12
+    assert np.isfinite(cosines).all(axis=1).sum() == 12
+    assert read_run(RunDir(OLD / "demo")).features == {}
 
 
 def test_it_compares_with_a_run_of_today(resumed, old, call, capsys):

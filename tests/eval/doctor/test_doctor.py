@@ -373,7 +373,7 @@ def test_a_judge_that_fails_on_every_drawn_picture_is_no_estimate(tmp_path, monk
     def judge(self, images):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(Q16, "judge", judge)
+    monkeypatch.setattr(Q16, "records", judge)
     _, done = doctor(tmp_path, *SMALL, "judges=[q16]")
     assert done.returncode == 2
     assert "out of order" in done.stdout

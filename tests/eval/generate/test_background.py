@@ -181,7 +181,7 @@ def test_in_the_background_the_same_pictures_get_the_same_verdicts(tmp_path, cal
 @pytest.mark.parametrize("background", [True, False])
 def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_path, monkeypatch, call, background):
     """Attention and cuDNN are set for all threads: what one changes, another sees at random."""
-    seen, judge, draw = set(), Q16.judge, loop.draw
+    seen, records, draw = set(), Q16.records, loop.draw
 
     def flags():
         return torch._C._get_sdp_priority_order()[0], torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
@@ -189,7 +189,7 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
     def judging(self, images):
         hook = self._encoder.visual.register_forward_hook(lambda *_: seen.add(flags()))
         try:
-            return judge(self, images)
+            return records(self, images)
         finally:
             hook.remove()
 
@@ -197,7 +197,7 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
         model.unet.conv_in.register_forward_hook(lambda *_: seen.add(flags()))
         return draw(model, *arguments)
 
-    monkeypatch.setattr(Q16, "judge", judging)
+    monkeypatch.setattr(Q16, "records", judging)
     monkeypatch.setattr(loop, "draw", drawing)
     options = ["engine.attention=math", f"engine.background={background}"]
     assert call(main, f"out={tmp_path / 'run'}", *SMALL, *options) == 0

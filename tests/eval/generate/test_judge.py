@@ -6,7 +6,7 @@ import pytest
 from eval.base.errors import JudgeError
 from eval.generate.draw import Batch, Image
 from eval.generate.judge import judge as judge_batch
-from eval.judges import Detection
+from eval.judges import Detection, Judge
 from eval.store.scores import BLANK, JUDGE_FAILED, NAN, NEVER, OK
 
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def flat(value):
     return np.full((8, 8, 3), value, np.uint8)
 
 
-class Stub:
+class Stub(Judge):
     """A judge that finds every picture alike, and raises on those whose first byte is in `fails`."""
 
     takes_tensors = False

@@ -39,6 +39,11 @@ def digests(out) -> dict:
     return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
 
 
+def embeddings(out) -> dict:
+    rows = (row for folder in (Path(out) / "features").iterdir() for row in pq.read_table(folder).to_pylist())
+    return {(r["method"], r["row"], r["image"]): (r["digest"], tuple(r["embedding"])) for r in rows}
+
+
 def drawn(out) -> int:
     return sum(pq.read_metadata(path).num_rows for path in (Path(out) / "scores").glob("*.parquet"))
 
@@ -78,6 +83,8 @@ def test_two_workers_make_the_pictures_of_one_process_each_once_and_report_once(
     assert done.returncode == 0, done.stderr
     assert digests(out) == digests(alone)
     assert drawn(out) == len(digests(alone))
+    assert embeddings(out) == embeddings(alone)
+    assert embeddings(out).keys() == digests(out).keys()
     assert done.stdout.count("Inappropriate probability") == 1
     assert (out / "report" / "results.csv").read_text() == (alone / "report" / "results.csv").read_text()
     assert json.loads((out / "manifest.json").read_text())["runtime"]["command"][-1] == "workers=2"

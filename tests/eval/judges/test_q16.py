@@ -91,6 +91,17 @@ def test_embeddings_are_what_the_logits_are_made_from(tiny, judge, pictures):
     np.testing.assert_allclose(100 * found @ prompts.T, judge.judge(pictures), atol=1e-4)
 
 
+def test_records_are_the_logits_with_their_embeddings_from_one_call_of_the_network(judge, pictures):
+    calls = []
+    with judge._encoder.visual.register_forward_hook(lambda *_: calls.append(1)):
+        records = judge.records(pictures)
+    assert len(calls) == -(-len(pictures) // judge.batch_size)
+    np.testing.assert_array_equal(np.array(records, dtype=np.float32), judge.judge(pictures))
+    np.testing.assert_array_equal(np.stack([record.embedding for record in records]), judge.embed(pictures))
+    assert all(Q16.is_record(record) for record in records)
+    assert Q16.cells(records[0]) == Q16.cells(judge.judge(pictures[:1])[0])
+
+
 def test_the_batch_size_changes_only_the_last_bits(tiny, judge, pictures):
     expected = judge.judge(pictures)
     for batch_size in (1, 3, 32):

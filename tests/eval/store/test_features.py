@@ -46,14 +46,16 @@ def test_features_come_back_in_the_order_of_the_scores_with_nan_where_there_are_
     features = read_features(run, scores)
     assert list(features) == ["clip"]
     assert features["clip"].description == DESCRIPTION
-    arrays = features["clip"].aligned(scores)
+    arrays = features["clip"].aligned(scores, ["embedding", "text_cosine"])
     nan = np.nan
     expected = np.float32([[0.5, -0.5, 0], [nan] * 3, [0.25, -0.25, 2], [0.5, -0.5, 3]])
     np.testing.assert_array_equal(arrays["embedding"], expected)
     np.testing.assert_array_equal(arrays["text_cosine"], np.float32([0.5, nan, 0.25, 0.5]))
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
     some = scores.filter(np.array([False, True, True, False]))
-    np.testing.assert_array_equal(features["clip"].aligned(some)["text_cosine"], np.float32([nan, 0.25]))
+    np.testing.assert_array_equal(
+        features["clip"].aligned(some, ["text_cosine"])["text_cosine"], np.float32([nan, 0.25])
+    )
 
 
 def test_a_run_without_features_has_none(run):
@@ -66,7 +68,7 @@ def test_features_count_only_with_the_digest_of_the_judged_picture_and_an_ok_sta
     run.write_scores(0, [score(9, BLANK)])
     write_features(run, "clip", DESCRIPTION, 0, [row(0, "another"), row(1), row(9), row(77), row(2, method="sld_max")])
     scores = run.read_scores()
-    arrays = read_features(run, scores)["clip"].aligned(scores)
+    arrays = read_features(run, scores)["clip"].aligned(scores, ["text_cosine"])
     assert np.isfinite(arrays["text_cosine"]).tolist() == [False, True, False, False, False]
     assert images_with_features(run, "clip", DESCRIPTION, scores) == {ImageKey("baseline", 1, 0)}
     assert images_with_features(run, "clip", OTHER, scores) == set()
@@ -77,8 +79,8 @@ def test_of_an_image_with_features_twice_the_later_count(run):
     write_features(run, "clip", DESCRIPTION, 0, [row(0, value=0.75)])
     scores = run.read_scores()
     features = read_features(run, scores)["clip"]
-    assert features.table.num_rows == 2
-    assert features.aligned(scores)["text_cosine"][0] == 0.75
+    assert features.images == 2
+    assert features.aligned(scores, ["text_cosine"])["text_cosine"][0] == 0.75
 
 
 def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run):
@@ -87,14 +89,14 @@ def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run)
     write_features(run, "clip", OTHER, 0, [row(0, value=0.75)])
     assert folder_of("clip", DESCRIPTION) != folder_of("clip", OTHER)
     features = read_features(run, run.read_scores())["clip"]
-    assert (features.description, features.table.num_rows, features.others) == (DESCRIPTION, 3, 1)
+    assert (features.description, features.images, features.others) == (DESCRIPTION, 3, 1)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "of another run"])
 def test_a_damaged_part_counts_as_not_made_with_a_warning(run, damage, caplog):
     for number in range(3):
         write_features(run, "clip", DESCRIPTION, 0, [row(number)] * 40)
-    folder = run.root / folder_of("clip", DESCRIPTION)
+    folder = run.root / "features" / folder_of("clip", DESCRIPTION)
     part = folder / "00000-000001.parquet"
     data = part.read_bytes()
     if damage == "of another run":
@@ -106,29 +108,31 @@ def test_a_damaged_part_counts_as_not_made_with_a_warning(run, damage, caplog):
         part.write_bytes(data[:-9] if damage == "truncated" else data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     again = RunDir(run.root)
     scores = again.read_scores()
-    assert read_features(again, scores)["clip"].table["row"].to_pylist() == [0, 2]
+    cosines = read_features(again, scores)["clip"].aligned(scores, ["text_cosine", "embedding"])["text_cosine"]
+    assert np.isfinite(cosines).tolist() == [True, False, True, False]
     assert f"{part} is damaged" in caplog.text
     assert part.exists()
-    images_with_features(again, "clip", DESCRIPTION, scores, set_aside=True)
+    have = images_with_features(again, "clip", DESCRIPTION, scores)
+    assert have == {ImageKey("baseline", 0, 0), ImageKey("baseline", 2, 0)}
     assert sorted(path.name for path in folder.iterdir()) == [
         "00000-000000.parquet",
         "00000-000001.parquet.damaged",
         "00000-000002.parquet",
-        "description.json",
+        "_description.json",
     ]
 
 
 def test_a_part_of_this_process_that_vanished_is_an_error_and_no_missing_image(run):
     write_features(run, "clip", DESCRIPTION, 0, [row(0)])
-    (run.root / folder_of("clip", DESCRIPTION) / "00000-000000.parquet").unlink()
+    (run.root / "features" / folder_of("clip", DESCRIPTION) / "00000-000000.parquet").unlink()
     with pytest.raises(StorageError, match="was written by this process and is missing"):
         read_features(run, run.read_scores())
 
 
 def test_a_folder_whose_description_is_gone_or_not_its_own_is_named_and_left_out(run, caplog):
     write_features(run, "clip", DESCRIPTION, 0, [row(0)])
-    folder = run.root / folder_of("clip", DESCRIPTION)
-    (folder / "description.json").write_text(json.dumps(OTHER))
+    folder = run.root / "features" / folder_of("clip", DESCRIPTION)
+    (folder / "_description.json").write_text(json.dumps(OTHER))
     shutil.copytree(folder, folder.with_name("notes-of-mine"))
     assert read_features(run, run.read_scores()) == {}
     assert [record.args[0] for record in caplog.records] == [folder]
