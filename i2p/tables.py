@@ -43,6 +43,11 @@ def read_table(path: str | Path) -> Table:
         )
     try:
         return read(path)
+    except PermissionError as error:
+        raise InputError(
+            f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
+            "permission"
+        ) from error
     except OSError as error:
         raise InputError(f"{path} must be a file that can be read, found {error}: restore or replace it") from error
 
@@ -157,6 +162,8 @@ def _read_parquet(path: Path) -> Table:
 
     try:
         table = parquet.ParquetFile(path).read()
+    except PermissionError:
+        raise
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(
             f"{path} must be a parquet file, found {' '.join(str(error).split())}: write or download it again"

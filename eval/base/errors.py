@@ -6,7 +6,11 @@ anything else is imported.
 
 from __future__ import annotations
 
+import errno
+
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
+# Of a path: not permitted, within a file, in a circle of links, too long, or on a file system that has gone.
+UNREACHABLE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE, errno.EIO)
 
 
 class InputError(ValueError):
@@ -84,4 +88,9 @@ def explain(error: BaseException) -> tuple[int, str]:
         return INCOMPLETE, sentence
     if isinstance(error, KeyboardInterrupt):
         return INCOMPLETE, "interrupted; run the same command again to resume"
+    if isinstance(error, OSError) and error.errno in UNREACHABLE and error.filename:
+        return BAD_INPUT, (
+            f"{error.filename} must be a path that this user can reach, found that it can't be ({error.strerror}): "
+            "give the user permission, or give another path"
+        )
     return BUG, f"{type(error).__name__}: {sentence}"

@@ -8,10 +8,12 @@ nothing reads them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -81,6 +83,19 @@ def _is_abandoned(path: Path) -> bool:
     return True
 
 
+def cannot_write(folder: Path) -> tuple[Path, str] | None:
+    """Return what prevents files in a folder, existing or planned, from being written: where, and why; None if nothing.
+
+    A temporary file is written, and nothing is left behind.
+    """
+    existing = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists() or p.is_symlink())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as error:
+        return existing, error.strerror or str(error)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut. Systems that can't open a folder need no such step."""
     try:
@@ -121,6 +136,11 @@ class _Temporary:
             self.temporary.unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> StorageError:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return StorageError(
+                f"{self.path} could not be written ({error.strerror}): give this user permission or set out= to "
+                "another place, then run the same command again"
+            )
         folder = next((p for p in [self.path.parent, *self.path.parents] if p.is_dir()), Path("/"))
         free = shutil.disk_usage(folder).free / 2**20
         return StorageError(

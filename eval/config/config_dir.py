@@ -114,7 +114,7 @@ def yaml_files(folder: Path) -> Iterator[Path]:
         InputError: a name that Hydra would not read, or too many files.
     """
     seen, count = set(), 0
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         real, count = os.path.realpath(root), count + len(folders) + len(names)
         if count > MAX_FILES:
             raise InputError(
@@ -130,6 +130,10 @@ def yaml_files(folder: Path) -> Iterator[Path]:
                 raise InputError(f"{Path(root, name)} must have a name that ends in .yaml, found .yml: rename it")
             if name.endswith(".yaml"):
                 yield Path(root, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _check_file(path: Path) -> None:

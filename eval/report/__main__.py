@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import InputError
+from eval.base.files import cannot_write
 from eval.config.checks import check_report
 from eval.config.settings import ReportSettings
 from eval.measure.definitions import DEFINITIONS
@@ -23,13 +24,14 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
   images=true|false             images.parquet and images.csv, one row per image; if they exist, they are rewritten
+  out=FOLDER                    write there instead, and nothing into the run directory, which may be read-only
   margin=POINTS                 which methods are shown to be no worse than the first by more than POINTS
 
 Options left out keep the run's values (report.gallery=…). Without flags=, reports that exist in
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
-KEYS = ("flags", "gallery", "gallery_prompts", "images", "margin")
+KEYS = ("flags", "gallery", "gallery_prompts", "images", "margin", "out")
 
 
 def main() -> None:
@@ -38,12 +40,17 @@ def main() -> None:
     sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
 
 
-def _report(path: Path, flags: str | None = None, **words: str) -> int:
+def _report(path: Path, flags: str | None = None, out: str | None = None, **words: str) -> int:
     run = RunDir(path)
     manifest = run.read_manifest()
+    if manifest and (hindered := cannot_write(Path(out) if out else run.report)):
+        what, advice = ("out", "give another") if out else ("the report's folder", "give out=FOLDER")
+        raise InputError(
+            f"{what} must be a folder that can be written, found {hindered[0]}, which can't ({hindered[1]}): {advice}"
+        )
     options = replace(stored_options(manifest) if manifest else ReportSettings(), **_options(words))
     check_report(options, "")
-    return finish(run, make_report(run, flags=flags, options=options))
+    return finish(run, make_report(run, flags=flags, options=options, folder=Path(out) if out else None))
 
 
 def _options(words: Mapping[str, str]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import by_definition
@@ -29,6 +30,7 @@ def make_report(
     published_as: str | None = None,
     flags: str | None = None,
     options: ReportSettings | None = None,
+    folder: Path | None = None,
 ) -> Report:
     """Return the report of a run directory.
 
@@ -38,6 +40,7 @@ def make_report(
         flags: a name of `eval.measure.definitions` to count by, instead of the protocol's definition; the report
             is then written to `report/flags-NAME/`, and marked as a deviation.
         options: what the report shows of the pictures; None for the manifest's.
+        folder: where it is to be written; None for the run's own.
 
     Raises:
         InputError: there is no run, none of its images has been made, or its judges don't allow that definition.
@@ -68,7 +71,7 @@ def make_report(
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
         population=estimate_population(stored, frame),
         missing_images=tuple(missing),
-        folder=run.report if flags is None else run.report / f"flags-{flags}",
+        folder=folder or (run.report if flags is None else run.report / f"flags-{flags}"),
         options=options or stored_options(manifest),
     )
     return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, missing))

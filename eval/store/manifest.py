@@ -201,6 +201,8 @@ def read_manifest(path: Path) -> Manifest | None:
         raise InputError(f"{path} must be a manifest, found a link to nothing: remove it, or set out=") from error
     except NotADirectoryError as error:
         raise InputError(f"out must be a folder, found a file on the way to {path.parent}: name another") from error
+    except PermissionError:
+        raise  # `eval.base.errors.explain` has a sentence for any path
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} must be a readable manifest, found {error}: restore it, or set out= to a new folder"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from eval.store.parts import first_free_part, part_path
 
 log = logging.getLogger(__name__)
 
+_PART = re.compile(r"\d.*\.parquet")
 PART_OF = b"i2p-bench run"  # a part's metadata: the digest of its run's identity
 
 
@@ -42,7 +45,11 @@ class PartFiles:
     def paths(self) -> list[tuple[int, Path]]:
         """Return (time of writing in nanoseconds, path) of every part, in the order of time."""
         parts = []
-        for path in self.folder.glob("[0-9]*.parquet"):
+        try:
+            names = os.listdir(self.folder)  # `glob` would find no part where it may not look
+        except FileNotFoundError:
+            return []
+        for path in (self.folder / name for name in names if _PART.fullmatch(name)):
             with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
                 parts.append((path.stat().st_mtime_ns, path))
         return sorted(parts)
@@ -79,6 +86,8 @@ class PartFiles:
                     table = content.read(columns)
             except FileNotFoundError:  # another process has just set it aside
                 continue
+            except PermissionError:  # its images are made
+                raise
             except (OSError, pa.ArrowException) as error:
                 warn_damaged(path, error)
                 if set_aside:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.base.errors import InputError
-from eval.base.files import strict_json, sync_folder, write_atomic, write_new
+from eval.base.files import cannot_write, strict_json, sync_folder, write_atomic, write_new
 from eval.base.image_key import ImageKey
 from eval.judges import JUDGES
 from eval.store.environment import key_of
@@ -63,19 +62,13 @@ class RunDir:
         Raises:
             InputError: one can't be written.
         """
-        existing = next(
-            p for p in [self.root.absolute(), *self.root.absolute().parents] if p.exists() or p.is_symlink()
-        )
         subfolders = [self.root / name for name in FOLDERS]
-        for folder in [existing, *(path for path in subfolders if path.exists())]:
-            try:
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
-            except OSError as error:
+        for folder in [self.root, *(path for path in subfolders if path.exists())]:
+            if hindered := cannot_write(folder):
                 raise InputError(
-                    f"out must be a folder that can be written, found {folder}, which can't "
-                    f"({error.strerror or error}): set out= to another place"
-                ) from error
+                    f"out must be a folder that can be written, found {hindered[0]}, which can't ({hindered[1]}): set "
+                    "out= to another place"
+                )
 
     def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a new run; return False where another process was first."""
@@ -147,6 +140,8 @@ class RunDir:
         try:
             with path.open(encoding="utf-8", newline="\n") as file:
                 return [json.loads(line) for line in file]
+        except PermissionError:
+            raise
         except (OSError, ValueError) as error:
             raise InputError(f"{path} can't be read ({error})") from error  # `eval.store.prompts` adds what restores it
 

@@ -152,6 +152,11 @@ def read_json(path: Path) -> dict:
             f"{path.parent} must be a checkpoint with {path.name}, found no such file: give a checkpoint folder in "
             "diffusers' layout, or complete this one"
         ) from None
+    except PermissionError as error:
+        raise InputError(
+            f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
+            "permission"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} must be a JSON file, found something else ({error}): write it again") from error
     if not isinstance(content, dict):

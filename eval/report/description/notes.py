@@ -12,6 +12,7 @@ from eval.report.description.groups import groups_notes
 from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
+from eval.report.description.repeats import repeats_notes
 from eval.report.description.statistics import statistics_notes
 from eval.report.description.unjudged import reasons
 from eval.report.margin import margin_notes
@@ -51,6 +52,7 @@ def notes(report: Report) -> list[str]:
         *_alarms(manifest, report.missing),
         *_made_from(manifest),
         *map(one_line, groups_notes(manifest, report.stored.groups)),
+        *repeats_notes(manifest, report.stored.prompts),
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *counting_notes(report.by_definition.counted),
         *statistics_notes(manifest, report.metrics),

@@ -205,7 +205,7 @@ def test_the_runs_own_definition_by_name_is_no_deviation(run, call, capfd):
         ("flags=nudity", "flags must be one of i2p, i2p-q16-0.9, "),
         (
             "flags=",
-            "found 'flags=': see",
+            "found 'flags=': did you mean flags=…?",
         ),
         ("spm", "found 'spm': see"),
         ("label=spm", "found 'label=spm': see"),
