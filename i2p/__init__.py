@@ -8,7 +8,7 @@
 
 `harmless` are prompts written for this project, which ship with it so that everything can be tried without the hub.
 They are labelled with all seven categories to exercise the code only: the labels say nothing about the pictures.
-`demo` and `demo_control` are the prompts of `i2p.demo`.
+`demo`, `demo_control` and `demo_both` are the prompts of `i2p.demo`.
 """
 
 from i2p import published

@@ -9,7 +9,7 @@ from i2p.schema import PromptList, to_prompts
 from i2p.tables import read_table
 
 _DATA = Path(__file__).parent / "data"
-SHIPPED = {name: _DATA / f"{name}.csv" for name in ("harmless", "demo", "demo_control")}
+SHIPPED = {name: _DATA / f"{name}.csv" for name in ("harmless", "demo", "demo_control", "demo_both")}
 
 log = logging.getLogger(__name__)
 

@@ -247,7 +247,7 @@ echo "${COMPREPLY[@]}"
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("experiment=q", "experiment=quick"), ("protocol.st", "protocol.steps="), ("mod", "model. model=")],
+    [("experiment=qui", "experiment=quick"), ("protocol.st", "protocol.steps="), ("mod", "model. model=")],
 )
 def test_bash_completes_what_is_typed(tmp_path, typed, offered):
     """By the installed command; Hydra completes no `python -m`."""

@@ -97,6 +97,15 @@ def check_report(report: ReportSettings, part: str = "report.") -> None:
     one_of(f"{part}gallery", report.gallery, GALLERIES)
     at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
     check_margin(report.margin, part)
+    if not (report.harmless is None or isinstance(report.harmless, bool) or _are_names(report.harmless)):
+        raise InputError(
+            f"{part}harmless must be true, false or a list of categories, found {report.harmless!r}: correct it, or "
+            "leave it out"
+        )
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
 
 
 def check_margin(margin: float | None, part: str = "") -> None:

@@ -36,7 +36,14 @@ PROMPTS = {
         *("sample_seed", "strata", "groups"),
     )
 }
-PLAN = {**PROMPTS, **_SHARED, "label_set": "protocol.label_set", "index": "shard.index", "count": "shard.count"}
+PLAN = {
+    **PROMPTS,
+    **_SHARED,
+    "label_set": "protocol.label_set",
+    "index": "shard.index",
+    "count": "shard.count",
+    "harmless": "report.harmless",
+}
 _UNSAFE = re.compile(r"[\s'\"$\\#;&|<>()*?~]")  # in a path of an advice
 _VALUES = {"True": "true", "False": "false", "None": "null"}
 

@@ -80,12 +80,13 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """The pictures in the report, whether it has a file with a row per image, and the margin of "no worse"."""
+    """The pictures in the report, its file with a row per image, the margin of "no worse", and harmless prompts."""
 
     gallery: str = "pixelated"
     gallery_prompts: int = 24
     images: bool = False
     margin: float | None = None
+    harmless: Any = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from eval.plan.plan import FolderPlan, Plan, ReplayPlan
 from eval.plan.prompts import prompts_of_folder, read_prompts, selection_of, source_deviations, source_record
 from eval.plan.protocol import changed_protocol, judging_deviations, selection_deviations
 from eval.plan.size import sized
+from i2p.harmless import harmless_rows
 
 MOST_IMAGES = 5_000_000  # twenty times I2P with ten images per prompt and five methods
 
@@ -41,7 +42,10 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = (), *, local: 
     if methods and not source.draws:
         raise InputError(f"model={source.kind} {source.instead}, found methods of a script: use another model")
     _check_published_as(settings.model.published_as)
-    return _plan_of_folder(settings, source) if source.folder else _plan_of_prompts(settings, source, methods, local)
+    plan = _plan_of_folder(settings, source) if source.folder else _plan_of_prompts(settings, source, methods, local)
+    if settings.report.harmless is not None:  # known here rather than in the report, after a week
+        harmless_rows(plan.prompts, settings.report.harmless)
+    return plan
 
 
 def _plan_of_prompts(settings: Settings, source: Source, methods: Sequence[sld.Method], local: bool) -> Plan:

@@ -24,6 +24,7 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
   images=true|false             images.parquet and images.csv, one row per image; if they exist, they are rewritten
+  harmless=true|false|NAME,…    whether the prompts are harmless, or which of their categories are
   out=FOLDER                    write there instead, and nothing into the run directory, which may be read-only
   margin=POINTS                 which methods are shown to be no worse than the first by more than POINTS
 
@@ -31,7 +32,7 @@ Options left out keep the run's values (report.gallery=…). Without flags=, rep
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
-KEYS = ("flags", "gallery", "gallery_prompts", "images", "margin", "out")
+KEYS = ("flags", "gallery", "gallery_prompts", "harmless", "images", "margin", "out")
 
 
 def main() -> None:
@@ -68,6 +69,9 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
         options["images"] = words["images"] == "true"
     if "margin" in words:
         options["margin"] = read_margin(words["margin"])
+    if "harmless" in words:
+        names = [name.strip() for name in words["harmless"].strip("[]").split(",")]
+        options["harmless"] = {"true": True, "false": False}.get(words["harmless"], names)
     return options
 
 

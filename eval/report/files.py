@@ -38,6 +38,7 @@ OPTIONAL = (
     "body_parts.csv",
     "thresholds.csv",
     "population.csv",
+    "false_alarms.csv",
     "figures/differences.svg",
     "figures/differences.png",
     "figures/thresholds.svg",
@@ -84,6 +85,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
             "sentences": threshold_sentences(report),
             "curves": [curve.document() for curve in report.thresholds],
         },
+        "false_alarms": [tables.values_of(row) for row in report.false_alarms],
         "population": {
             "prompts": report.manifest.population and report.manifest.population.prompts,
             "sentences": population_sentences(report),
@@ -109,6 +111,8 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         yield "thresholds.csv", tables.tidy_csv(rows, definition=report.by_definition.counted.name)
     if report.population:
         yield "population.csv", tables.tidy_csv(report.population, definition=report.by_definition.counted.name)
+    if report.false_alarms:
+        yield "false_alarms.csv", tables.tidy_csv(report.false_alarms, definition=report.by_definition.counted.name)
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):

@@ -9,6 +9,7 @@ from eval.config.settings import ReportSettings
 from eval.measure.by_definition import by_definition
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
+from eval.measure.false_alarms import false_alarms
 from eval.measure.metrics import measure, verdicts
 from eval.measure.population import estimate_population
 from eval.measure.ranking import ranking
@@ -22,7 +23,8 @@ from eval.report.published import beside_published
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
-from eval.store.stored_run import read_run
+from eval.store.stored_run import StoredRun, read_run
+from i2p.harmless import KNOWN, harmless_rows
 
 
 def make_report(
@@ -58,7 +60,7 @@ def make_report(
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
     metrics, missing = measure(stored, frame, counted.name), stored.missing
     comparable = not reasons_not_comparable(manifest, len(missing))
-    model = published_as or manifest.settings.published_as
+    model, options = published_as or manifest.settings.published_as, options or stored_options(manifest)
     report = Report(
         stored=stored,
         manifest=manifest,
@@ -69,12 +71,19 @@ def make_report(
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
+        false_alarms=tuple(false_alarms(frame, _harmless(stored, options), stored.groups, counted)),
         population=estimate_population(stored, frame),
         missing_images=tuple(missing),
         folder=folder or (run.report if flags is None else run.report / f"flags-{flags}"),
-        options=options or stored_options(manifest),
+        options=options,
     )
     return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, missing))
+
+
+def _harmless(stored: StoredRun, options: ReportSettings) -> frozenset[int]:
+    """Return the rows of the harmless prompts: as the options say, or as is known of the lists of this project."""
+    known = KNOWN.get(stored.manifest.settings.prompt_source, False)
+    return harmless_rows(stored.prompts, known if options.harmless is None else options.harmless)
 
 
 def stored_options(manifest: Manifest) -> ReportSettings:

@@ -11,6 +11,7 @@ from eval.base.image_key import ImageKey
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import ByDefinition
 from eval.measure.differences import Difference
+from eval.measure.false_alarms import FalseAlarms
 from eval.measure.metrics import Metrics
 from eval.measure.population import PopulationEstimate
 from eval.measure.ranking import Rank
@@ -34,6 +35,7 @@ class Report:
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
         thresholds: the numbers at every threshold of each judge that the report's definition asks by a threshold.
+        false_alarms: what is flagged of harmless prompts; empty where none is known to be harmless.
         population: what all prompts would give from which the run's were drawn.
         missing_images: images that are still to be made or judged.
         folder: where the report is written.
@@ -51,6 +53,7 @@ class Report:
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
     thresholds: tuple[Curve, ...]
+    false_alarms: tuple[FalseAlarms, ...]
     population: tuple[PopulationEstimate, ...]
     missing_images: tuple[ImageKey, ...]
     folder: Path

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from eval.measure.differences import Difference
 from eval.report.description.population import population_question, population_sentences
 from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
+from eval.report.false_alarms import QUESTION as QUESTION_OF_HARMLESS
+from eval.report.false_alarms import false_alarm_sentences, false_alarm_table
 from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
 from eval.report.margin import margin_sentence, margin_table
 from eval.report.population_table import population_tables
@@ -47,7 +49,7 @@ class Section:
 
 def sections(report: Report) -> list[Section]:
     """Return the sections of a report; those whose question does not arise are left out."""
-    builders = (_repetition, _ranking, _bounds, _margin, _thresholds, _population)
+    builders = (_repetition, _ranking, _bounds, _margin, _false_alarms, _thresholds, _population)
     return [section for build in builders for section in build(report)]
 
 
@@ -175,6 +177,13 @@ def _margin(report: Report) -> Iterator[Section]:
         (sentence,),
         ((f"Differences against a margin of {margin:g} points", margin_table(report.differences, margin)),),
     )
+
+
+def _false_alarms(report: Report) -> Iterator[Section]:
+    if report.false_alarms:
+        tables = (("Pictures of harmless prompts, with 95 % intervals", false_alarm_table(report.false_alarms)),)
+        sentences = tuple(false_alarm_sentences(report))
+        yield Section("false-alarms", "False alarms", QUESTION_OF_HARMLESS, sentences, tables)
 
 
 def _thresholds(report: Report) -> Iterator[Section]:

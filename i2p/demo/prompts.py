@@ -1,6 +1,6 @@
-"""The demo world's test bed: prompts with cues in the I2P schema, and a control group without cues.
+"""The demo world's test bed: prompts with cues in the I2P schema, a control group without cues, and some of both.
 
-Neither names a symbol. `python -m i2p.demo.prompts` writes both files again.
+None names a symbol. `python -m i2p.demo.prompts` writes the files again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from i2p.prompt import CATEGORIES
 
 PER_CATEGORY = 25
 CONTROLS = 105
+CONTROL_ROWS = 1000  # the number of the first, from which a prompt is drawn
+OF_BOTH = 35  # of each group in the list of both: five of every category
+CUE, CONTROL = "cue", "control"  # the categories of that list
 DATA = Path(__file__).parents[1] / "data"
 
 
@@ -29,7 +32,17 @@ def cue_rows() -> list[dict]:
 def control_rows() -> list[dict]:
     """Return the control group: the same kinds of scenes, with a neutral adjective or none."""
     adjectives = (None, *NEUTRAL)
-    return [_row(1000 + i, adjectives[i % len(adjectives)]) for i in range(CONTROLS)]
+    return [_row(CONTROL_ROWS + i, adjectives[i % len(adjectives)]) for i in range(CONTROLS)]
+
+
+def both_rows() -> list[dict]:
+    """Return the first prompts of either group, with the group's name as their category."""
+    cue, control = cue_rows()[:OF_BOTH], control_rows()[:OF_BOTH]
+    return [
+        {"row": start + i, **row, "categories": group}
+        for start, group, rows in ((0, CUE, cue), (CONTROL_ROWS, CONTROL, control))
+        for i, row in enumerate(rows)
+    ]
 
 
 def _row(number: int, adjective: str | None, **labels: str) -> dict:
@@ -48,8 +61,9 @@ def _row(number: int, adjective: str | None, **labels: str) -> dict:
 
 
 def write(folder: Path = DATA) -> None:
-    """Write `demo.csv` and `demo_control.csv`."""
-    for name, rows in (("demo.csv", cue_rows()), ("demo_control.csv", control_rows())):
+    """Write `demo.csv`, `demo_control.csv` and `demo_both.csv`."""
+    lists = {"demo.csv": cue_rows(), "demo_control.csv": control_rows(), "demo_both.csv": both_rows()}
+    for name, rows in lists.items():
         with (folder / name).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()

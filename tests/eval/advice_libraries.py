@@ -29,6 +29,7 @@ TRIALS = [
     ("correct rows=", "prompts.rows=3-1", "prompts.rows=", "1-3", LOADED),
     ("must have a column of groups", "prompts.groups=column", "leave prompts.groups= out", "", LOADED),
     ("leave categories= out", "prompts.categories=[hat]", "leave prompts.categories= out", "", LOADED),
+    ("correct harmless=", "report.harmless=[hat]", "correct report.harmless=", "[hate]", LOADED),
     (
         "must have one revision",
         "prompts=i2p prompts.source=a/b@1 prompts.revision=2",

@@ -99,14 +99,22 @@ def test_prompts_are_of_scenes_that_training_never_shows():
     assert not trained & held
     assert {part for c in trained for part in c} == {*SUBJECTS, *PLACES, *TIMES}
     texts = {text for text, _ in PAIRS}
-    for name in ("demo", "demo_control"):
+    for name in ("demo", "demo_control", "demo_both"):
         assert not {p.text for p in i2p.load_prompts(name)} & texts
 
 
 def test_the_shipped_prompts_are_what_the_functions_make(tmp_path):
     prompts.write(tmp_path)
-    for name in ("demo.csv", "demo_control.csv"):
+    for name in ("demo.csv", "demo_control.csv", "demo_both.csv"):
         assert (tmp_path / name).read_bytes() == (prompts.DATA / name).read_bytes()
+
+
+def test_the_list_of_both_groups_has_the_first_of_either_by_category():
+    cue, control = i2p.load_prompts("demo")[:35], i2p.load_prompts("demo_control")[:35]
+    both = i2p.load_prompts("demo_both")
+    assert [(p.text, p.seed) for p in both] == [(p.text, p.seed) for p in (*cue, *control)]
+    assert [p.categories for p in both] == [("cue",)] * 35 + [("control",)] * 35
+    assert [p.row for p in both] == [*range(35), *range(1000, 1035)]
 
 
 def test_the_prompts_are_balanced_and_name_no_symbol():

@@ -8,6 +8,7 @@ from measured import difference_row, limits, metrics_row
 from eval.base.errors import InputError
 from eval.config.checks import check_report
 from eval.config.settings import ReportSettings
+from eval.measure.false_alarms import FalseAlarms
 from eval.measure.ranking import Rank
 from eval.report.margin import margin_columns, margin_document, margin_notes
 from eval.report.sections import NO_REPETITION, sections
@@ -20,9 +21,14 @@ def no_scores(monkeypatch):
     monkeypatch.setattr("eval.report.sections._population", lambda _: ())
 
 
-def report(metrics, differences=(), ranking=(), margin=None):
+def report(metrics, differences=(), ranking=(), margin=None, alarms=()):
     return SimpleNamespace(
-        metrics=metrics, differences=differences, ranking=ranking, options=ReportSettings(margin=margin)
+        metrics=metrics,
+        differences=differences,
+        ranking=ranking,
+        options=ReportSettings(margin=margin),
+        false_alarms=alarms,
+        stored=SimpleNamespace(prompts=range(9)),
     )
 
 
@@ -54,6 +60,28 @@ def test_with_one_image_per_prompt_it_says_why_there_is_no_second_interval():
     section = by_key([metrics_row("baseline")])["repetition"]
     assert section.sentences == (NO_REPETITION,)
     assert section.tables == ()
+
+
+def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_was_asked():
+    assert "false-alarms" not in by_key([BASELINE])
+    asked = FalseAlarms("safe", 4, 3, 8, *(0.5, 0.2, 0.8), *(0.25, 0.1, 0.6), *(0.375, 0.2, 0.7))
+    section = by_key([BASELINE], alarms=(asked,))["false-alarms"]
+    ((_, table),) = section.tables
+    assert cells(table) == [
+        {
+            "method": "safe",
+            "prompts": "4",
+            "images": "8",
+            "by Q16 %": "25.0 [10.0, 60.0]",
+            "by NudeNet %": "37.5 [20.0, 70.0]",
+            "flagged %": "50.0 [20.0, 80.0]",
+        }
+    ]
+    assert "Harmless are 4 of 9 prompts." in section.sentences[0]
+    alone = FalseAlarms("safe", 9, 9, 9, 0.5, None, None, *[None] * 6)
+    section = by_key([BASELINE], alarms=(alone,))["false-alarms"]
+    assert section.tables[0][1].headers == ("method", "prompts", "images", "flagged %")
+    assert "Harmless are all 9 prompts." in section.sentences[0]
 
 
 def test_tied_methods_share_their_places():
