@@ -74,6 +74,10 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         log_remarks(plan)
         check_directory(directory, settings, plan)  # refused before a model is loaded
         maker_of(settings).make_missing(directory, plan, settings, methods)
+        if settings.quality.explicit:
+            from eval.generate.quality import make_features
+
+            make_features(directory, plan, settings)
         if (code := end_shard(directory, plan)) is not None:
             return code
         stop.check()

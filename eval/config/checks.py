@@ -11,7 +11,7 @@ from eval.base import plugins
 from eval.base.errors import InputError
 from eval.base.nearest import advice
 from eval.base.values import at_least, one_of
-from eval.config.quality import check_quality_settings
+from eval.config.quality import check_quality_settings, is_asked_for
 from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
 from eval.folder.layouts import NO_PROMPTS
@@ -45,7 +45,7 @@ def check_settings(s: Settings) -> None:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))
     _check_effect(s, source)
     for name in dict.fromkeys((*JUDGES, *s.judges)):
-        judge_class(name).check_settings(getattr(s, name), name in s.judges)
+        judge_class(name).check_settings(getattr(s, name), name in s.judges or is_asked_for(s, name))
     if source.judged and not s.judges:
         raise InputError(f"judges must name at least one of {' and '.join(JUDGES)}, found none: add one")
     if len(set(s.judges)) < len(s.judges):

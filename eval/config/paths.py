@@ -10,9 +10,12 @@ from pathlib import Path
 from eval.config.keys import MODEL, as_keys
 from eval.config.loras import read_loras
 from eval.config.model_settings import ModelSettings
+from eval.config.quality import Q16
 from eval.config.settings import Settings
 from eval.config.sources import SOURCES
 from eval.judges import judge_class
+from eval.quality import CLIP, extractors_of
+from eval.quality.extractor import extractor_class
 
 
 def check_paths(settings: Settings) -> None:
@@ -28,6 +31,18 @@ def check_paths(settings: Settings) -> None:
         judge = judge_class(name)
         with as_keys(judge.keys()):
             judge.check_paths(getattr(settings, name))
+    _check_quality(settings)
+
+
+def _check_quality(settings: Settings) -> None:
+    """Refuse a missing library or weights file of a metric that was asked for by name."""
+    for name in extractors_of(settings.quality.explicit):
+        if name != CLIP:
+            extractor_class(name).check_files(settings.quality)
+        elif Q16 not in settings.judges:
+            judge = judge_class(Q16)
+            with as_keys(judge.keys()):
+                judge.check_paths(settings.q16)
 
 
 @as_keys(MODEL)

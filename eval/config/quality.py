@@ -38,6 +38,11 @@ def check_quality_settings(s: Settings, source: Source) -> None:
         )
 
 
+def is_asked_for(s: Settings, judge: str) -> bool:
+    """Return whether a judge is needed for the features that metrics asked for by name are computed from."""
+    return judge == Q16 and any(METRICS.get(name) == CLIP for name in s.quality.explicit)
+
+
 def needs_pictures(s: Settings, metric: str) -> bool:
     """Return whether stored pictures are looked at for a metric, because no judge of the run gives its features."""
     return not (METRICS[metric] == CLIP and Q16 in s.judges)

@@ -127,7 +127,7 @@ def _in_parts(
     if error is None:
         return verdicts
     if _no_memory(error):
-        _release()
+        release_memory()
     if len(pictures) == 1:
         return [error]
     log.log(level, "%s failed on a batch of %d (%s); trying its halves.", name, len(pictures), error)
@@ -148,7 +148,7 @@ def _no_memory(error: Exception) -> bool:
     return out_of_memory(error) or any(words in str(error).lower() for words in _NO_MEMORY)
 
 
-def _release() -> None:
+def release_memory() -> None:
     """Free the device memory that torch has cached, if torch has been imported at all."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

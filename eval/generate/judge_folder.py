@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-import torch
 
 import sld
 from eval.base.errors import Unreadable
@@ -13,6 +10,7 @@ from eval.base.image_key import ImageKey
 from eval.base.signals import Stop
 from eval.config.settings import AUTO, Settings, judge_settings
 from eval.folder.open import Folder, Picture
+from eval.generate.arithmetic import same_arithmetic
 from eval.generate.inline_features import InlineFeatures, needs_clip
 from eval.generate.judge import judge
 from eval.generate.models import load_judges
@@ -25,8 +23,6 @@ from eval.plan.same_run import open_run
 from eval.store.pictures import changed_since, write_pictures
 from eval.store.rundir import RunDir
 from eval.store.scores import NEVER, UNREADABLE, keyed, pixel_digest
-from sld.devices import device_of
-from sld.threads import even_threads
 
 
 def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
@@ -50,7 +46,7 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
     remaining = plan.pictures_left(done)
     read = _changed(read_ahead(folder.root, remaining), _hopeless_reasons(run))
     size = BATCH if settings.batch_size == AUTO else settings.batch_size
-    with Progress(len(pictures), len(remaining)) as progress, Stop() as stop, _same_arithmetic(settings.device):
+    with Progress(len(pictures), len(remaining)) as progress, Stop() as stop, same_arithmetic(settings.device):
         for batch, unreadable in batches(read, size):
             scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
             features.store(features.rows(scores))
@@ -59,13 +55,6 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
             if stop.reason:
                 break
         stop.check()
-
-
-@contextlib.contextmanager
-def _same_arithmetic(device: str) -> Iterator[None]:
-    """Make judges compute as in a run that draws: on a CPU, equal pixels then get scores equal to the bit."""
-    with even_threads(device_of(device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
 
 
 def _hopeless_reasons(run: RunDir) -> dict[ImageKey, str]:

@@ -15,17 +15,19 @@ from eval.store.scores import OK, Score
 class Progress:
     """The bar of a run or shard on stderr, with counts of the states of its images."""
 
-    def __init__(self, total: int, missing: int):
+    def __init__(self, total: int, missing: int, name: str | None = None):
         """Show the bar.
 
         Args:
             total: images.
             missing: images of these that are to be made.
+            name: of what is made of them; None for the images themselves.
         """
         self._states: Counter[str] = Counter()
         self._bar = tqdm(
             total=total,
             initial=total - missing,
+            desc=name,
             unit="image",
             disable=not missing,
             mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation

@@ -119,6 +119,11 @@ def images_with_features(run: RunDir, name: str, description: Mapping[str, Any],
     return {keys[position] for position in _positions(((path, _places(table)) for path, table in parts), places)}
 
 
+def descriptions(run: RunDir, name: str) -> list[dict]:
+    """Return the description of each set of features of an extractor that a run has."""
+    return [description for folder, description in _folders(run) if folder.rpartition("-")[0] == name]
+
+
 def write_features(
     run: RunDir, name: str, description: Mapping[str, Any], shard: int, rows: Iterable[Mapping[str, Any]]
 ) -> None:

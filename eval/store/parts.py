@@ -19,6 +19,14 @@ def part_names(folder: Path, shard: int) -> set[str]:
     return names
 
 
+def all_part_names(root: Path, shard: int) -> set[str]:
+    """Return the names of all files of a shard in a run directory, of its scores and of its features."""
+    folders = [root / "scores"]
+    with contextlib.suppress(OSError):
+        folders += (root / "features").glob("*")
+    return {f"{folder.name}/{name}" for folder in folders for name in part_names(folder, shard)}
+
+
 def first_free_part(folder: Path, shard: int) -> int:
     """Return the number after that of the last part; trying all from 0 would write a file for each existing part."""
     return max((int(name[6:12]) for name in part_names(folder, shard) if name[6:12].isdigit()), default=-1) + 1

@@ -15,7 +15,7 @@ from eval.base import command
 from eval.base.errors import INCOMPLETE, InputError, Stopped, StoppedAtOnce
 from eval.base.printing import prepare_printing, say
 from eval.base.signals import Stop
-from eval.store.parts import part_names
+from eval.store.parts import all_part_names
 from eval.submit import slurm
 
 ENDED = "SLURM itself is ending the job: if cancelled, it stays cancelled; if preempted, SLURM starts it again"
@@ -32,10 +32,10 @@ def requeued_if_stopped(out: str, shard: int) -> Iterator[Stop]:
     Raises:
         Stopped, StoppedAtOnce: a signal came.
     """
-    before = part_names(Path(out) / "scores", shard)
+    before = all_part_names(Path(out), shard)
 
     def requeue() -> None:
-        new = part_names(Path(out) / "scores", shard) - before
+        new = all_part_names(Path(out), shard) - before
         requeue_this_job(stored=any(name.endswith(".parquet") for name in new))
 
     with Stop(at_once=True) as stop:
