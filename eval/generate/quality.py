@@ -32,7 +32,7 @@ from eval.plan.plan import Plan
 from eval.quality import CLIP, METRICS, extractors_of
 from eval.quality.clip import Clip
 from eval.quality.extractor import Extractor, extractor_class
-from eval.store.features import descriptions, images_with_features, write_features
+from eval.store.features import AGAINST, descriptions, images_with_features, write_features
 from eval.store.manifest import Manifest
 from eval.store.pictures import picture_path
 from eval.store.rundir import RunDir
@@ -86,7 +86,7 @@ def make_features(run: RunDir, plan: Plan, settings: Settings) -> None:
         Stopped: a signal arrived; what was computed until then has been stored.
     """
     for name in extractors_of(settings.quality.explicit):
-        digests = _judged(run, plan)
+        digests = {key: digest for key, digest in _judged(run).items() if key in plan.shard_images}
         if name == CLIP and _all_inline(run, digests, settings):
             continue
         with same_arithmetic(settings.device), Stop() as stop:
@@ -105,14 +105,10 @@ def load_extractor(name: str, settings: Settings) -> Extractor:
     return Clip(judge, scores="clip_score" in settings.quality.explicit)
 
 
-def _judged(run: RunDir, plan: Plan) -> dict[ImageKey, str]:
-    """Return the digest of each judged picture of this shard."""
-    images = plan.shard_images
-    return {
-        key: digest
-        for key, state, digest in keyed(run.read_scores(), "state", "digest")
-        if state == OK and digest and key in images
-    }
+def _judged(run: RunDir) -> dict[ImageKey, str]:
+    """Return the digest of each judged picture."""
+    scores = keyed(run.read_scores(), "state", "digest")
+    return {key: digest for key, state, digest in scores if state == OK and digest}
 
 
 def _all_inline(run: RunDir, digests: Mapping[ImageKey, str], settings: Settings) -> bool:
@@ -135,9 +131,9 @@ def _make(
     digests: Mapping[ImageKey, str],
     stop: Stop,
 ) -> None:
-    description = extractor.describe()
+    first = existing_manifest(run).method_names[0] if extractor.paired else None
+    description = extractor.describe() | ({} if first is None else {AGAINST: first})
     done = images_with_features(run, extractor.name, description, run.read_scores())
-    first = plan.methods[0].name if extractor.paired else None
     lacking: Counter[str] = Counter()
     looks = list(_looks(run, digests, done, first, prompts_of(plan, settings), lacking))
     images = sum(len(look.keys) for look in looks)
@@ -177,7 +173,7 @@ def _looks(
         prompts: by row.
         lacking: counts the images whose picture, or that of `first`, is not there, by the reason.
     """
-    manifest = existing_manifest(run)
+    manifest, judged = existing_manifest(run), {} if first is None else _judged(run)
     groups: dict[tuple, list[ImageKey]] = {}
     for key, digest in sorted(digests.items(), key=lambda item: item[0][1:]):  # the methods of a row together
         if key not in done:
@@ -190,11 +186,11 @@ def _looks(
             lacking[NOT_KEPT] += len(keys)
             continue
         if other is not None:
-            there = _first_path(run, manifest, [other])
-            if there is None or other not in digests:
+            beside = _first_path(run, manifest, [other])
+            if beside is None or other not in judged:
                 lacking[NO_REFERENCE] += len(keys)
                 continue
-            reference = there, digests[other]
+            reference = beside, judged[other]
         yield _Look(tuple(keys), path, digest, prompts[row], reference)
 
 

@@ -33,6 +33,7 @@ from eval.store.scores import OK, keyed
 log = logging.getLogger(__name__)
 
 EXTRACTORS = (CLIP, INCEPTION, LPIPS)
+AGAINST = "against"  # of a description: the method with whose pictures the extractor compares
 _PLACE = {"method": pa.string(), "row": pa.int64(), "image": pa.int32(), "digest": pa.string()}
 _FOLDER = re.compile(rf"({'|'.join(EXTRACTORS)})-[0-9a-f]{{12}}")
 
@@ -83,7 +84,8 @@ def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
     """Return extractor → its features that belong to these scores; an extractor without any is left out.
 
     Of several sets of one extractor, which differ in what they depend on, the one with the most images counts, then the
-    newest. Damaged parts are skipped with a warning.
+    newest. One that compares pictures with those of a method that is no longer the first does not count. Damaged parts
+    are skipped with a warning.
 
     Args:
         run: the directory.
@@ -91,7 +93,10 @@ def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
     """
     places = _places(scores, ok_only=True)
     sets: dict[str, list[tuple[int, int, dict, tuple]]] = {}
+    manifest = run.read_manifest()
     for folder, description in _folders(run):
+        if manifest is not None and description.get(AGAINST, manifest.method_names[0]) != manifest.method_names[0]:
+            continue
         name = folder.rpartition("-")[0]
         parts = tuple((path, _places(table)) for path, table in _read(run, folder, list(_PLACE)))
         if images := len({*_positions(parts, places)}):

@@ -231,14 +231,16 @@ def test_pictures_are_compared_with_the_first_methods_of_the_same_row(run, words
         monkeypatch.setattr(f"{module}.extractor_class", lambda name: Distance)
     run.image_path("baseline", 3, 0).unlink()
     run.image_path("never", 3, 0).unlink()
+    run.image_path("sld_max", 2, 0).unlink()
     assert call(main, *words, "quality=[lpips]", f"out={run.root}") == 0
     stored, keys, paths = pictures_of(RunDir(run.root))
     found = stored.features["lpips"].aligned(stored.scores, ["distance"])["distance"]
     for key, path, distance in zip(keys, paths, found, strict=True):
-        if key["row"] == 3:
+        if key["row"] == 3 or (key["method"], key["row"]) == ("sld_max", 2):
             assert np.isnan(distance)
             continue
         first = read_picture(run.image_path("baseline", key["row"], 0))
         assert distance == pytest.approx(np.abs(read_picture(path) - first.astype(float)).mean())
         assert (distance == 0) == (key["method"] != "sld_max")
-    assert "lpips: without 3 pictures: 2 not kept, 1 without the first method's." in caplog.text
+    assert stored.features["lpips"].description == {"name": "lpips", "against": "baseline"}
+    assert "lpips: without 4 pictures: 3 not kept, 1 without the first method's." in caplog.text

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from manifests import manifest_of
 
 from eval.base.errors import StorageError
 from eval.base.image_key import ImageKey
@@ -90,6 +91,16 @@ def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run)
     assert folder_of("clip", DESCRIPTION) != folder_of("clip", OTHER)
     features = read_features(run, run.read_scores())["clip"]
     assert (features.description, features.images, features.others) == (DESCRIPTION, 3, 1)
+
+
+def test_a_comparison_with_pictures_of_a_method_that_is_not_the_first_does_not_count(run):
+    assert RunDir(run.root).create(manifest_of(methods=("baseline", "sld_max")))
+    grown = RunDir(run.root)
+    grown.write_scores(0, [score(0)])
+    write_features(grown, "clip", DESCRIPTION | {"against": "sld_max"}, 0, [row(0)])
+    assert read_features(grown, grown.read_scores()) == {}
+    write_features(grown, "clip", DESCRIPTION | {"against": "baseline"}, 0, [row(0)])
+    assert read_features(grown, grown.read_scores())["clip"].others == 0
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "of another run"])
