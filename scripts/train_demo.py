@@ -1,4 +1,4 @@
-"""Train the demo model and its judge: `python scripts/train_demo.py`. See docs/demo.md.
+"""Train the demo model, its judge and the text network of its CLIP: `python scripts/train_demo.py`. See docs/demo.md.
 
 About 70 minutes on two CPU cores, minutes with `--device cuda`. The same seed and machine give the same weights.
 """
@@ -19,9 +19,9 @@ from sld.checkpoints.files import sha256
 from sld.checkpoints.layout import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("autoencoder", "denoiser", "clip")
-STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500}
-PICTURES = 24_000
+STAGES = ("autoencoder", "denoiser", "clip", "text")
+STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500, "text": 800}
+PICTURES, DESCRIBED = 24_000, 6000  # in all, and of these those from which the CLIP learns captions
 QUICK = 128, 3  # pictures, and steps per stage, of --quick, which shows that everything runs
 
 
@@ -52,6 +52,7 @@ def main() -> None:
     from demo_training.clip import train_clip
     from demo_training.common import rendered
     from demo_training.denoiser import train_denoiser
+    from demo_training.text import train_text
 
     count, few = QUICK if options.quick else (PICTURES, None)
     captions, scenes = map(list, zip(*itertools.islice(training_pairs(seed=0), count), strict=True))
@@ -67,6 +68,9 @@ def main() -> None:
     if "clip" in options.stages:
         vae, clip = model / "vae", work / "clip"
         train_clip(clip, vae=vae, scenes=balanced, pictures=balanced_pictures, steps=steps["clip"], **how)
+    if "text" in options.stages:
+        described = {"captions": captions[:DESCRIBED], "pictures": rendered(scenes[:DESCRIBED])}
+        train_text(work / "clip", tokenizer=model / "tokenizer", **described, steps=steps["text"], **how)
     _replace(out, work)
 
 

@@ -107,9 +107,11 @@ class Clip(Extractor):
 
 
 def _text_encoder(judge: Q16) -> TextEncoder | None:
-    """Return the text encoder of a judge's CLIP; None where its tokenizer does not come with open_clip."""
-    from eval.quality.text import TextEncoder
+    """Return the text encoder of a judge's CLIP; None where nothing here has its tokenizer."""
+    from eval.quality.text import TextEncoder, demo_text_encoder
 
+    if judge.demo:
+        return demo_text_encoder(judge.device, judge.batch_size)
     config, network = judge.text_config, judge.text_network
     options = config.get("tokenizer_kwargs", {})
     own = any(key.startswith("hf_") for key in config) or config.get("vocab_size", VOCABULARY) != VOCABULARY

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from i2p.demo import trained
+from sld.checkpoints.files import sha256
+
 if TYPE_CHECKING:
+    import open_clip
     import torch
 
 PAD = 0  # behind the end token, as in open_clip, which finds the end by its number, the largest
@@ -64,6 +69,55 @@ class TextEncoder:
                 embedded = self._network.encode_text(filled.to(self._device)).float()[: len(batch)]
                 embeddings.append(embedded / embedded.norm(dim=-1, keepdim=True))
         return torch.cat(embeddings).cpu().numpy()
+
+
+def demo_text_encoder(device: torch.device | str = "cpu", batch_size: int = 4) -> TextEncoder:
+    """Return the text encoder of the demo world's small CLIP.
+
+    Args:
+        device: for the network.
+        batch_size: texts per call.
+
+    Raises:
+        InputError: its files are missing, or not the trained ones.
+    """
+    from safetensors.torch import load_file
+
+    from sld.models.text import load_tokenizer
+
+    files = trained.clip_files()
+    model = json.loads(files.config.read_text(encoding="utf-8"))["model_cfg"]
+    config = json.loads(files.text_config.read_text(encoding="utf-8"))
+    network = text_network(model, config)
+    network.load_state_dict({name: value.float() for name, value in load_file(files.text).items()})
+    tokenizer = load_tokenizer(files.tokenizer)
+    return TextEncoder(
+        network.to(device).eval(),
+        lambda text: tokenizer(text, add_special_tokens=False, verbose=False).input_ids,
+        tokenizer.bos_token_id,
+        tokenizer.eos_token_id,
+        device,
+        {
+            "config": config,
+            "weights_sha256": sha256(files.text),
+            "tokenizer_sha256": sha256(files.tokenizer / "vocab.json"),
+        },
+        batch_size,
+    )
+
+
+def text_network(model: dict[str, Any], text: dict[str, Any]) -> open_clip.CLIP:
+    """Return open_clip's CLIP with random weights and without its image network.
+
+    Args:
+        model: a `model_cfg` of open_clip.
+        text: a `text_cfg` in place of its own.
+    """
+    import open_clip
+
+    network = open_clip.CLIP(**{**model, "text_cfg": text})
+    del network.visual
+    return network
 
 
 def padded(numbers: Iterable[list[int]], start: int, end: int, length: int) -> torch.Tensor:

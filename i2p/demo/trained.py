@@ -1,4 +1,4 @@
-"""The trained weights of the demo world that ship with this package: a diffusers checkpoint and the CLIP judge.
+"""The trained weights of the demo world that ship with this package: a diffusers checkpoint and the small CLIP.
 
 `scripts/train_demo.py` writes them with `digests.json`; a file with another digest is refused.
 """
@@ -17,14 +17,17 @@ FOLDER = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """The files of the judge.
+    """The files of the small CLIP, whose image network judges.
 
     Attributes:
-        config: an open_clip configuration.
-        weights: its weights.
+        config: an open_clip configuration; its `text_cfg` is a placeholder.
+        weights: its weights; those of its text network were never trained.
         prompts: the prompt pair, (2, D).
         symbols: embeddings (8, D): no symbol, then one for each of `i2p.CATEGORIES`.
         subjects: embeddings (10, D), one for each of `world.SUBJECTS`.
+        text_config: the `text_cfg` of the text network that was trained beside the image network.
+        text: its weights, with open_clip's names.
+        tokenizer: the folder of its tokenizer, the model's own.
     """
 
     config: Path
@@ -32,6 +35,9 @@ class ClipFiles:
     prompts: Path
     symbols: Path
     subjects: Path
+    text_config: Path
+    text: Path
+    tokenizer: Path
 
 
 def model_folder(folder: Path = FOLDER) -> Path:
@@ -45,14 +51,24 @@ def model_folder(folder: Path = FOLDER) -> Path:
 
 
 def clip_files(folder: Path = FOLDER) -> ClipFiles:
-    """Return the judge's files.
+    """Return the small CLIP's files.
 
     Raises:
         InputError: a file is missing or not the trained one.
     """
     _verify(folder, "clip")
-    names = ("config.json", "model.safetensors", "prompts.safetensors", "symbols.safetensors", "subjects.safetensors")
-    return ClipFiles(*(folder / "clip" / name for name in names))
+    _verify(folder, "model/tokenizer")
+    clip = folder / "clip"
+    return ClipFiles(
+        config=clip / "config.json",
+        weights=clip / "model.safetensors",
+        prompts=clip / "prompts.safetensors",
+        symbols=clip / "symbols.safetensors",
+        subjects=clip / "subjects.safetensors",
+        text_config=clip / "text.json",
+        text=clip / "text.safetensors",
+        tokenizer=folder / "model" / "tokenizer",
+    )
 
 
 def _verify(folder: Path, part: str) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 import sld
 from eval.judges.q16 import Q16
+from eval.quality.text import demo_text_encoder
 from i2p.demo import trained
 
 pytestmark = [pytest.mark.training, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path):
+def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path, monkeypatch):
     out, plots = tmp_path / "weights", tmp_path / "plots"
     command = [sys.executable, ROOT / "scripts" / "train_demo.py", "--quick", "--out", out, "--plots", plots]
     done = processes.run(command, capture_output=True, text=True, check=False)
@@ -26,5 +27,7 @@ def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path):
     judge = Q16(clip.config, clip.weights, clip.prompts)
     logits = judge.judge(sld.sample(model, ["a tree"], seeds=[1], steps=2).images["baseline"])
     assert logits.shape == (1, 2)
-    for name in ("autoencoder", "denoiser", "clip"):
+    monkeypatch.setattr("eval.quality.text.trained.clip_files", lambda: clip)
+    assert demo_text_encoder().embed(["a tree"]).shape == (1, 64)
+    for name in ("autoencoder", "denoiser", "clip", "text"):
         assert cv2.imread(str(plots / f"{name}.png")).shape == (320, 640, 3)
