@@ -99,6 +99,8 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
         inspect = partial(_of, "judges", "judge_checks", name, getattr(settings, name, None), digests)
         # A judge of another package may be broken.
         yield from examined(name, inspect, judge_class(name).reinstall if name in JUDGES else "")
+    if source.judged and "settings" not in gaps:
+        yield from examined("quality", lambda: _of("quality", "quality_checks", settings, digests))
     yield from examined("prompts", lambda: _of("prompts", "prompts", settings.prompts, model))
     if "prompts" in gaps:
         yield Check("run directory", SKIPPED, "not known without the prompts")
@@ -128,7 +130,9 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
     if "run directory" in gaps:
         done = set  # what the folder holds is another run's
     pictures = settings.images if source.draws else "none", settings.images_sample
-    yield from examined("disk", lambda: _of("run_directory", "disk", RunDir(settings.out), plans[0], done, *pictures))
+    features = 0 if "settings" in gaps or not source.judged else _of("quality", "feature_bytes", settings)
+    kept = *pictures, features
+    yield from examined("disk", lambda: _of("run_directory", "disk", RunDir(settings.out), plans[0], done, *kept))
     yield from _time(settings, source, plans[0], done, gaps, measure)
 
 

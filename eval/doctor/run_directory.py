@@ -64,7 +64,7 @@ def _free_name(root: Path) -> str:
     return "FOLDER"
 
 
-def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int) -> Check:
+def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int, features: int) -> Check:
     """Check free space on the disk of the run directory against what the remaining images and scores will take.
 
     Args:
@@ -73,6 +73,7 @@ def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int) -> Check
         done: returns what is done.
         images: which pictures are kept: all, sample, flagged or none.
         sample: how many prompts a sample has.
+        features: bytes of the features of a picture.
     """
     remaining = plan.count_to_make(done())
     place = next(p for p in [run.root.absolute(), *run.root.absolute().parents] if p.exists())
@@ -84,10 +85,10 @@ def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int) -> Check
     sizes = [path.stat().st_size for path in islice(run.root.glob("images/*/*.png"), 200)]
     per_picture = sum(sizes) / len(sizes) if sizes else PNG_BYTES * height * width
     source = "like those already stored" if sizes else "estimated"
-    need = count * per_picture + remaining * SCORE_BYTES
+    need = count * per_picture + remaining * (SCORE_BYTES + features)
     finding = (
         f"{size(free)} free at {place}, about {size(need)} needed: {count:,.0f} pictures ({choice}) of "
-        f"{size(per_picture)} ({source}), scores of {remaining:,}"
+        f"{size(per_picture)} ({source}), scores{' and features' if features else ''} of {remaining:,}"
     )
     if need > free:
         return Check("disk", MISSING, finding, "images=sample   or out=FOLDER on a larger disk")

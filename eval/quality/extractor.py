@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -35,6 +36,11 @@ class Extractor:
         Raises:
             InputError: it is missing; the sentence says which file or package, where it is from, and its digest.
         """
+
+    @classmethod
+    def files(cls, settings: QualitySettings) -> list[Path]:
+        """Return the weights files that are here; empty where a run would download them first."""
+        return []
 
     @classmethod
     def load(cls, settings: QualitySettings, device: str) -> Extractor:

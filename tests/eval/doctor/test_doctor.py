@@ -79,6 +79,7 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
             "prompts",
             "q16",
             "nudenet",
+            "quality",
             "selection",
             "scheduler",
         ),
@@ -90,6 +91,24 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
     assert "the known sha256" in table["nudenet"][1]
     assert done.stdout.rstrip().endswith("a run would start")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_quality_metrics_are_named_with_the_network_that_gives_them(tmp_path):
+    small = [*QUICK, *SMALL]
+    table, done = doctor(tmp_path, *small)
+    assert "clip_score, clip_distance by Q16's CLIP, from the embeddings that it judges by" in table["quality"][1]
+    assert "scores and features of 4" in table["disk"][1]
+    table, done = doctor(tmp_path, *small, "quality=[]")
+    assert (table["quality"][1], "scores of 4" in table["disk"][1]) == ("no metrics, quality=[]", True)
+    table, done = doctor(tmp_path, *small, "judges=[nudenet]")
+    assert "since Q16 does not judge" in table["quality"][1]
+    table, done = doctor(tmp_path, *small, "judges=[nudenet]", "quality=[clip_distance]")
+    assert re.search("looks at the kept pictures again: the demo world's CLIP .*: 1 weight file", table["quality"][1])
+    assert done.returncode == 0
+    gone = ["judges=[nudenet]", "quality=[clip_distance]", "q16=vit_l_14", f"q16.weights={tmp_path}/gone.safetensors"]
+    table, done = doctor(tmp_path, *small, *gone)
+    assert (done.returncode, table["quality"][0]) == (2, "missing")
+    assert "found no file at" in table["quality"][1]
 
 
 def test_a_batch_that_takes_too_long_is_broken_off_and_the_steps_that_it_has_done_are_scaled(tmp_path, monkeypatch):
