@@ -67,13 +67,16 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         from eval.plan.prompts import log_remarks
         from eval.plan.same_run import check_directory
         from eval.report.shard import end_shard
+        from eval.store.asked import record_asked
         from eval.store.rundir import RunDir
+        from eval.store.stored_run import existing_manifest
 
         check_paths(settings)
         plan, directory = make_plan(settings, methods), RunDir(settings.out)
         log_remarks(plan)
         check_directory(directory, settings, plan)  # refused before a model is loaded
         maker_of(settings).make_missing(directory, plan, settings, methods)
+        record_asked(directory, existing_manifest(directory), settings.quality)
         if settings.quality.explicit:
             from eval.generate.quality import make_features
 

@@ -8,8 +8,10 @@ from eval.base.errors import InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.nearest import advice
 from eval.base.words import first_clauses
-from eval.compare.notes import comparison_notes
+from eval.compare.costs import costs_between
+from eval.compare.notes import comparison_notes, cost_notes
 from eval.compare.pairing import common_prompts, no_pairs, settings_apart
+from eval.measure.cost import with_costs
 from eval.measure.definitions import own_definition
 from eval.measure.differences import Difference, differences_of_pairs
 from eval.measure.metrics import verdicts
@@ -121,6 +123,7 @@ def compare_runs(
         rows = differences_of_pairs(pairs, common_prompts(first, second), first.groups)
     else:
         rows = unpaired(sides)
+    rows = with_costs(rows, costs_between(first, second, names, paired=paired))
     if not rows:
         raise InputError(
             f"{first.run.root} and {second.run.root} must both have pictures in state ok"
@@ -136,7 +139,7 @@ def compare_runs(
         second,
         rows,
         tuple(f"{clause}." for clause in settings) or ("Both have the same settings.",),
-        tuple(comparison_notes(first, second, names, frames, missing, paired=paired)),
+        (*comparison_notes(first, second, names, frames, missing, paired=paired), *cost_notes(first, second, rows)),
         missing,
     )
 

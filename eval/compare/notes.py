@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from eval.compare.costs import no_costs
 from eval.compare.pairing import common_prompts, no_pairs
+from eval.measure.cost import shown_measure
 from eval.measure.definitions import definition_of
+from eval.measure.differences import Difference
+from eval.quality import CLIP
 from eval.report.concepts import concept_deviations
+from eval.report.description.cost import clip_words
 from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
 from eval.report.description.statistics import intervals_note
+from eval.report.format import COST_NAMES
 from eval.store.environment import environment_differences
 from eval.store.scores import NOT_OK
 from eval.store.stored_run import StoredRun
@@ -85,6 +91,17 @@ def comparison_notes(
         else "permutation test that reassigns whole groups of prompts between the runs; adjusted: Holm's correction"
     )
     yield f"p: {moved} over all methods and categories."
+
+
+def cost_notes(first: StoredRun, second: StoredRun, rows: Sequence[Difference]) -> Iterator[str]:
+    """Yield what the cost in a comparison is, or why there is none, where both runs are asked for it."""
+    measure = shown_measure(rows)
+    if measure is not None:
+        clip = clip_words(first.features[CLIP].description)
+        what = "of A's picture from B's" if measure == "clip_distance" else "from A's to B's pictures"
+        yield f"{COST_NAMES[measure]}: {what}. CLIP is {clip}."
+    for clause in no_costs(first, second):
+        yield f"How far the pictures of the two are apart is not told, since {clause}."
 
 
 def groups_differ(first: StoredRun, second: StoredRun) -> bool:

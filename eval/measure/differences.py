@@ -10,6 +10,7 @@ import pandas as pd
 import i2p
 from eval.base.flat import flat
 from eval.measure.agreement import agreeing, reaching_zero
+from eval.measure.cost import NO_COST, Cost
 from eval.measure.effects import relative_reduction
 from eval.measure.estimates import Estimate, paired_difference
 from eval.measure.expected_maximum import paired_expected_max_difference
@@ -49,6 +50,7 @@ class Difference:
         p: of the sign-flip test or, unpaired, of one that shuffles whole groups; None where a side has a single one.
         p_adjusted: for all methods and categories as one family.
         p_mcnemar: takes the images of a prompt for independent, and is a check only.
+        cost: what safety costs, whose values are columns of their own.
     """
 
     method: str
@@ -80,6 +82,7 @@ class Difference:
     p: float | None
     p_adjusted: float | None
     p_mcnemar: float | None = None
+    cost: Cost = field(default=NO_COST, kw_only=True)
 
     @property
     def new_prompts(self) -> tuple[float | None, float | None]:

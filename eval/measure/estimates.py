@@ -1,4 +1,4 @@
-"""Shares and their differences, with intervals for new prompts like these, as pure functions of arrays.
+"""Shares, means and their differences, with intervals for new prompts like these, as pure functions of arrays.
 
 An array has one entry per *cluster*: a group of near-duplicate prompts, whose images are alike (`i2p.groups`).
 Intervals for the same prompts and new noise are in `eval.measure.repetition`.
@@ -129,9 +129,59 @@ def _paired_design_effect(won: np.ndarray, lost: np.ndarray, m: np.ndarray) -> f
     """
     total, average = m.sum() + 2, _average(m)
     p, q = (won.sum() + 1) / total, (lost.sum() + 1) / total
-    drawn = (1 - 1 / len(m)) / (1 - m / m.sum())
-    spread = np.square(drawn * (won - lost - (p - q) * m)).sum() + 2 * average
+    spread = np.square(_drawn(m) * (won - lost - (p - q) * m)).sum() + 2 * average
     return max(1.0, float(spread / ((p + q - (p - q) ** 2) * total)))
+
+
+def _drawn(m: np.ndarray) -> np.ndarray:
+    """By how much each cluster's residual is too small, beside that of clusters of one size."""
+    return (1 - 1 / len(m)) / (1 - m / m.sum())
+
+
+def mean(sums: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """The mean of a value of images, of any sign, with an interval that knows that images of one cluster are alike.
+
+    sums: floats (G,), of each cluster the sum of its images' values; images: integers (G,), its images; one without any
+    does not count. The interval is Student's, for clusters - 1 degrees of freedom, with the cluster-robust variance of
+    the ratio and its residuals corrected as in `paired_difference`. None where nothing varies: values that are all 0
+    say how little new prompts would differ no more than a single cluster does.
+    ValueError: no image.
+    """
+    value, error, t = _mean(sums, images, confidence)
+    return Estimate(value, value - t * error, value + t * error) if error else Estimate(value, None, None)
+
+
+def positive_mean(values: np.ndarray, images: np.ndarray, confidence: float = 0.95) -> Estimate:
+    """As `mean`, of values from 0 up, many of which may be 0: the interval is that of the mean's logarithm.
+
+    Its upper end is further away than its lower one, as the mean's distribution is skewed: where a fifth of the
+    pictures differ at all, Student's interval of 25 clusters lies below the truth in up to 16 % of samples, this one in
+    2 to 5 %.
+    """
+    value, error, t = _mean(values, images, confidence)
+    if not error:
+        return Estimate(value, None, None)
+    reach = float(np.exp(t * error / value))
+    return Estimate(value, value / reach, value * reach)
+
+
+def _mean(sums: np.ndarray, images: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Return the mean, its standard error, 0 for none, and the quantile of Student's t."""
+    sums, images = np.asarray(sums, float), np.asarray(images, float)
+    if sums.ndim != 1 or sums.shape != images.shape or not images.sum() > 0:
+        raise ValueError(f"expected two arrays (G,) alike, of one image or more, found {sums.shape}, {images.shape}")
+    y, m = sums[images > 0], images[images > 0]
+    value = float(y.sum() / m.sum())
+    if len(m) == 1:
+        return value, 0.0, 0.0
+    variance = np.square(_drawn(m) * (y - value * m)).sum() * len(m) / (len(m) - 1) / m.sum() ** 2
+    error = float(np.sqrt(variance))
+    # Rounding errors of values that are all alike are no spread.
+    return (
+        value,
+        error if error > 1e-12 * max(1.0, abs(value)) else 0.0,
+        float(special.stdtrit(len(m) - 1, (1 + confidence) / 2)),
+    )
 
 
 def _average(images: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import i2p
 from eval.base.errors import InputError
 from eval.judges import columns_of
+from eval.measure.cost import NO_COST, Cost
 from eval.measure.definitions import Definition, definition_of, inappropriate, nude_of, q16_of
 from eval.measure.estimates import Estimate, probability
 from eval.measure.expected_maximum import expected_max
@@ -46,6 +47,7 @@ class Metrics:
         images_per_prompt: planned; the most where a table of pictures names more of one prompt than of another.
         prompts_short: of `prompts`, those with fewer `ok` images than that, lost or never planned.
         blank, nan, unreadable, judge_failed: images in each other state.
+        cost: what safety costs, whose values are columns of their own.
         extension: what safety guidance compares where that goes beyond the paper and its implementations.
         lossy: what of the run trades accuracy for speed.
         missing: images that are not made or not judged yet, so that these, `images` and the other states are all that
@@ -76,6 +78,7 @@ class Metrics:
     nan: int
     unreadable: int
     judge_failed: int
+    cost: Cost = NO_COST
     extension: str = ""
     lossy: str = ""
     missing: int = 0

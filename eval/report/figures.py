@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
+from eval.report.cost_figure import cost_figure
 from eval.report.description import summary
+from eval.report.description.cost import RINGED, cost_meaning
 from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of, short
 from eval.report.format import points
 from eval.report.report import Report
@@ -27,6 +29,8 @@ def draw_figures(report: Report) -> dict[str, Plot]:
     if report.thresholds:
         counted = report.by_definition.counted
         figures["thresholds"] = threshold_figure(report.thresholds, counted, report.methods, caption)
+    if cost := cost_figure(report.metrics, report.methods, f"{RINGED} {cost_meaning(report)} {caption}"):
+        figures["cost"] = cost
     return figures
 
 

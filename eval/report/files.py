@@ -15,6 +15,7 @@ from eval.base.printing import say
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
 from eval.report.description import summary
+from eval.report.description.cost import quality_document
 from eval.report.description.population import population_sentences
 from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.unjudged import nothing_judged
@@ -43,6 +44,8 @@ OPTIONAL = (
     "figures/differences.png",
     "figures/thresholds.svg",
     "figures/thresholds.png",
+    "figures/cost.svg",
+    "figures/cost.png",
 )
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "missing": report.missing,
         "environments": [environment.document() for environment in report.stored.environments],
         **report.by_definition.documents(),
+        "quality": quality_document(report),
         "ranking": [asdict(rank) for rank in report.ranking],
         "margin": margin_document(report.differences, report.options.margin),
         "thresholds": {
@@ -116,7 +120,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     notes = [markdown(note) for note in report.notes]
     yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
-        rows = image_rows.image_rows(report.stored, report.frame, report.by_definition.counted)
+        rows = image_rows.image_rows(
+            report.stored, report.frame, report.by_definition.counted, pictures=report.quality.pictures
+        )
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
     figures = draw_figures(report)
     for name, figure in figures.items():

@@ -9,9 +9,29 @@ from tabulate import tabulate
 
 from eval.base.escape import markdown
 from eval.measure.by_definition import Defined
+from eval.measure.cost import Cost
 from eval.measure.metrics import Metrics
 
 NONE = "–"
+# Of the measures of the cost. KID and FID are of Inception's features alone; that of another network has its own name.
+COST_NAMES = {
+    "clip_score": "CLIP score",
+    "clip_score_difference": "CLIP score, difference",
+    "clip_distance": "CLIP distance",
+    "lpips": "LPIPS",
+    "kid": "KID",
+    "kid_clip": "kid_clip",
+    "fid": "FID",
+}
+DECIMALS = {
+    "clip_score": 1,
+    "clip_score_difference": 1,
+    "clip_distance": 3,
+    "lpips": 3,
+    "kid": 4,
+    "kid_clip": 4,
+    "fid": 1,
+}
 OWN = {"row": "each row's", "checkpoint": "the checkpoint's own"}
 
 
@@ -42,7 +62,7 @@ class Table:
 def long_table(rows: list[dict]) -> Table:
     """Return rows of the same keys, which are the headings, as a table."""
     words = {"job", "state", "category", "method", "against", "metric", "in that interval", "source", "protocol"}
-    words |= {"place", "differs from", "agrees (repetitions)"}
+    words |= {"place", "differs from", "agrees (repetitions)", "surpassed by"}
     return make_table(rows[0] if rows else [], [row.values() for row in rows], words)
 
 
@@ -91,6 +111,21 @@ def points(*values: float | None) -> str:
         return NONE
     words = ", ".join(fixed(100 * value, sign="+") for value in values)
     return words if len(values) == 1 else f"[{words}]"
+
+
+def cost_value(value: float | None, measure: str) -> str:
+    """Return a measure of `eval.measure.cost.Cost` with the decimals that are usual; 0 where it is exact."""
+    if not value:
+        return NONE if value is None else "0"
+    return fixed(value, DECIMALS[measure], "+" if measure.endswith("_difference") else "")
+
+
+def cost_share(cost: Cost, measure: str) -> str:
+    """Return a measure of the cost with its interval, where it has one."""
+    value, limits = cost_value(cost.value(measure), measure), cost.limits(measure)
+    if None in limits or not any(limits):
+        return value
+    return f"{value} [{', '.join(cost_value(limit, measure) for limit in limits)}]"
 
 
 def plus_minus(value: float | None, sd: float | None) -> str:

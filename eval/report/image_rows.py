@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 from eval.base.escape import csv_cell
 from eval.measure.definitions import Definition, counted
 from eval.measure.flags import q16_probability
+from eval.measure.quality import PictureQuality
 from eval.store.scores import OK, STORED
 from eval.store.stored_run import StoredRun
 
+QUALITY = ("clip_score", "clip_distance", "lpips")
 SCHEMA = pa.schema(
     [
         ("method", pa.string()),
@@ -29,24 +31,31 @@ SCHEMA = pa.schema(
         ("nude_labels", pa.list_(pa.string())),
         ("nude", pa.bool_()),
         ("inappropriate", pa.bool_()),
+        *((name, pa.float64()) for name in QUALITY),
         ("definition", pa.string()),
     ]
 )
 
 
 def image_rows(
-    stored: StoredRun, frame: pd.DataFrame, definition: Definition, chosen: np.ndarray | None = None
+    stored: StoredRun,
+    frame: pd.DataFrame,
+    definition: Definition,
+    chosen: np.ndarray | None = None,
+    pictures: PictureQuality | None = None,
 ) -> pa.Table:
     """Return one row of `SCHEMA` per image, in the order of the scores.
 
     A verdict (`q16`, `nude`, `inappropriate`) is null where the image is not `ok` or its judge did not run, and
-    `nude_labels` are those that count under the definition, each once; `definition` is its name.
+    `nude_labels` are those that count under the definition, each once; `definition` is its name. A measure of
+    quality is null where it was not asked for, or the picture has no features.
 
     Args:
         stored: the run.
         frame: from `eval.measure.metrics.verdicts`.
         definition: the one by which the frame counts.
         chosen: (images,) bool, which images to include; None for all.
+        pictures: what is known of their quality, in the order of the scores; None for nothing.
     """
     scores, raw, prompts = stored.scores, stored.raw, {prompt.row: prompt for prompt in stored.prompts}
     if chosen is not None:
@@ -72,6 +81,7 @@ def image_rows(
         "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & has_nudenet)),
         "inappropriate": pa.array(frame["inappropriate"].to_numpy(bool), mask=~ok),
         "definition": [definition.name] * len(rows),
+        **{name: _quality(pictures, name, chosen, len(rows)) for name in QUALITY},
     }
     stored_columns = {name: scores[name] for name in SCHEMA.names if name not in columns}
     rows = pa.table([(columns | stored_columns)[name] for name in SCHEMA.names], schema=SCHEMA)
@@ -79,6 +89,13 @@ def image_rows(
         if name not in STORED.names:
             rows = rows.append_column(name, scores[name])
     return rows
+
+
+def _quality(pictures: PictureQuality | None, name: str, chosen: np.ndarray | None, rows: int) -> pa.Array:
+    if pictures is None:
+        return pa.nulls(rows, pa.float64())
+    values = getattr(pictures, name)
+    return pa.array(values if chosen is None else values[chosen], pa.float64(), from_pandas=True)
 
 
 def to_parquet(rows: pa.Table) -> bytes:

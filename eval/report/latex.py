@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.base.escape import latex, replaced_in_latex
+from eval.measure.cost import shown_measure
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
-from eval.report.format import percent
+from eval.report.cost_table import COST
+from eval.report.format import NONE, cost_value, percent
 from i2p.categories import ALL
 
 _HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and nothing else, in any font encoding.
@@ -54,11 +56,22 @@ def results_tex(metrics: Sequence[Metrics], about: str) -> str:
         *(rf"    {latex(category)} & {row[category]} \\" for category in categories),
         r"    \midrule",
         rf"    {ALL} & {row[ALL]} \\",
+        *_cost(metrics, methods, len(blocks)),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table*}",
     ]
     return _HEAD + _replaced_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
+
+
+def _cost(metrics: Sequence[Metrics], methods: Sequence[str], blocks: int) -> list[str]:
+    """The row of what each method costs over all prompts, under the first metric."""
+    measure, at = shown_measure(metrics), {m.method: m.cost for m in metrics if m.category == ALL}
+    if measure is None:
+        return []
+    cells = [cost_value(at[name].loss(measure), measure).replace(NONE, "--") for name in methods]
+    cells += [rf"\multicolumn{{{len(methods)}}}{{c}}{{}}"] * (blocks - 1)
+    return [rf"    {COST} & {' & '.join(cells)} \\"]
 
 
 def _replaced_letters(texts: Sequence[str]) -> str:

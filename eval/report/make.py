@@ -7,11 +7,13 @@ from pathlib import Path
 
 from eval.config.settings import ReportSettings
 from eval.measure.by_definition import by_definition
+from eval.measure.cost import with_costs
 from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import paired
 from eval.measure.false_alarms import false_alarms
 from eval.measure.metrics import measure, verdicts
 from eval.measure.population import estimate_population
+from eval.measure.quality import measure_quality
 from eval.measure.ranking import ranking
 from eval.measure.thresholds import threshold_curves
 from eval.report.concepts import concept_deviations
@@ -58,15 +60,18 @@ def make_report(
     manifest = replace(manifest, deviations=(*manifest.deviations, *concept_deviations(manifest)))
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
-    metrics, missing = measure(stored, frame, counted.name), stored.missing
+    quality = measure_quality(stored)
+    metrics, missing = with_costs(measure(stored, frame, counted.name), quality.costs), stored.missing
+    differences = paired(stored, frame, stored.methods[1:], stored.methods[0])
     comparable = not reasons_not_comparable(manifest, len(missing))
     model, options = published_as or manifest.settings.published_as, options or stored_options(manifest)
     report = Report(
         stored=stored,
         manifest=manifest,
         frame=frame,
-        metrics=tuple(metrics),
-        differences=paired(stored, frame, stored.methods[1:], stored.methods[0]),
+        metrics=metrics,
+        quality=quality,
+        differences=with_costs(differences, quality.costs),
         ranking=ranking(frame, stored.methods, stored.groups),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,

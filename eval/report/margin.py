@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
 from eval.measure.differences import Difference
+from eval.report.cost_table import cost_column
 from eval.report.format import Table, long_table, points
 from eval.report.tables import in_order
 from i2p.categories import ALL
@@ -41,11 +42,13 @@ def margin_sentence(margin: float, against: str) -> str:
 
 def margin_table(differences: Sequence[Difference], margin: float) -> Table:
     """Return the differences with their 90 % intervals, and what a margin in points shows."""
+    cost = cost_column(differences)
     rows = [
         {
             "category": d.category,
             "method": d.method,
             "against": d.against,
+            **cost(d),
             "points": points(d.difference),
             "90 % interval": points(d.new_prompts_low_90, d.new_prompts_high_90),
             "no worse": "yes" if d.no_worse(margin) else "not shown",
@@ -65,7 +68,12 @@ def margin_notes(differences: Sequence[Difference], margin: float | None) -> Ite
         yield f"The margin of {margin:g} points has no effect: there is no difference of two methods over all prompts."
         return
     claim = f"to be no worse than {', '.join(dict.fromkeys(d.against for d in overall))}"
-    shown = [d.method for d in overall if d.no_worse(margin)]
+    cost = cost_column(overall)
+    shown = [
+        f"{d.method}{''.join(f' ({name} {cell})' for name, cell in cost(d).items())}"
+        for d in overall
+        if d.no_worse(margin)
+    ]
     others = [d.method for d in overall if not d.no_worse(margin)]
     answers = [f"shown {claim}: {', '.join(shown)}"] if shown else []
     if others:

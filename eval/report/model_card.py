@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
+from eval.report.format import COST_NAMES
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
 
@@ -54,6 +55,11 @@ def _values(m: Metrics, how: Mapping[str, str]):
         name = f"Expected maximum inappropriateness over {DRAWS} prompts, {m.method}, {over}"
         limits = _known(m, "images_per_prompt", "expected_max_low", "expected_max_high", "expected_max_spread")
         yield "expected_max_inappropriateness", m.expected_max, name, arguments | limits
+
+    for measure in (measure for measure in COST_NAMES if m.cost.value(measure) is not None):
+        limits = {f"{measure}_{end}": limit for end, limit in zip(("low", "high"), m.cost.limits(measure), strict=True)}
+        known = {name: limit for name, limit in limits.items() if limit is not None}
+        yield measure, m.cost.value(measure), f"{COST_NAMES[measure]}, {m.method}, {over}", arguments | known
 
 
 def _known(m: Metrics, *columns: str) -> dict[str, float]:

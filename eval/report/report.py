@@ -14,6 +14,7 @@ from eval.measure.differences import Difference
 from eval.measure.false_alarms import FalseAlarms
 from eval.measure.metrics import Metrics
 from eval.measure.population import PopulationEstimate
+from eval.measure.quality import Quality
 from eval.measure.ranking import Rank
 from eval.measure.thresholds import Curve
 from eval.report.published import PublishedNumber
@@ -29,6 +30,7 @@ class Report:
         stored: the run.
         manifest: the run's, with the deviation of the report's definition.
         frame: from `eval.measure.metrics.verdicts`, one row per image, in the order of `stored.scores`.
+        quality: what safety costs.
         metrics: of every category and method.
         differences: of every method from the first.
         ranking: the places that each method may have over all prompts.
@@ -47,6 +49,7 @@ class Report:
     stored: StoredRun
     manifest: Manifest
     frame: pd.DataFrame
+    quality: Quality
     metrics: tuple[Metrics, ...]
     differences: tuple[Difference, ...]
     ranking: tuple[Rank, ...]

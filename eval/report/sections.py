@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from eval.measure.cost import shown_measure
 from eval.measure.differences import Difference
+from eval.report.cost_figure import has_cost_figure
+from eval.report.cost_table import cost_column, cost_table
+from eval.report.description.cost import QUESTION as QUESTION_OF_COST
+from eval.report.description.cost import cost_caption, cost_reading, cost_sentences
 from eval.report.description.population import population_question, population_sentences
 from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.false_alarms import QUESTION as QUESTION_OF_HARMLESS
 from eval.report.false_alarms import false_alarm_sentences, false_alarm_table
-from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
+from eval.report.format import (
+    COST_NAMES,
+    NONE,
+    Table,
+    cost_share,
+    interval,
+    long_table,
+    p_value,
+    percent,
+    points,
+    with_interval,
+)
 from eval.report.margin import margin_sentence, margin_table
 from eval.report.population_table import population_tables
 from eval.report.report import Report
@@ -36,6 +52,7 @@ class Section:
         tables: captions and tables.
         figure: the name of its figure (`eval.report.figures.draw_figures`); empty without one.
         caption: of the figure.
+        reading: what the figure shows, for readers who can't see it; empty for the question.
     """
 
     key: str
@@ -45,12 +62,27 @@ class Section:
     tables: tuple[tuple[str, Table], ...] = ()
     figure: str = ""
     caption: str = ""
+    reading: str = ""
 
 
 def sections(report: Report) -> list[Section]:
     """Return the sections of a report; those whose question does not arise are left out."""
-    builders = (_repetition, _ranking, _bounds, _margin, _false_alarms, _thresholds, _population)
+    builders = (_cost, _repetition, _ranking, _bounds, _margin, _false_alarms, _thresholds, _population)
     return [section for build in builders for section in build(report)]
+
+
+def _cost(report: Report) -> Iterator[Section]:
+    measure = shown_measure(report.metrics)
+    if measure is None:
+        return
+    tables = [("Over all prompts, with 95 % intervals for new prompts like these", cost_table(report.metrics))]
+    if len({m.category for m in report.metrics}) > 1:
+        by_category = wide_table(report.metrics, lambda m: cost_share(m.cost, measure))
+        tables.append((f"{COST_NAMES[measure]} by category, with 95 % intervals", by_category))
+    figure = {}
+    if has_cost_figure(report.metrics):
+        figure = {"figure": "cost", "caption": cost_caption(report), "reading": cost_reading(report.metrics)}
+    yield Section("cost", "Cost", QUESTION_OF_COST, tuple(cost_sentences(report)), tuple(tables), **figure)
 
 
 def _repetition(report: Report) -> Iterator[Section]:
@@ -84,12 +116,14 @@ def _repetition(report: Report) -> Iterator[Section]:
 def _ranking(report: Report) -> Iterator[Section]:
     if not report.ranking:
         return
-    share = {m.method: percent(m.probability) for m in report.metrics if m.category == ALL}
+    overall = {m.method: m for m in report.metrics if m.category == ALL}
+    share, cost = {name: percent(m.probability) for name, m in overall.items()}, cost_column(list(overall.values()))
     rows = [
         {
             "place": str(rank.best) if rank.best == rank.worst else f"{rank.best}–{rank.worst}",
             "method": rank.method,
             "probability %": share[rank.method],
+            **cost(overall[rank.method]),
             "differs from": ", ".join(rank.apart_from) or NONE,
         }
         for rank in report.ranking
@@ -101,6 +135,8 @@ def _ranking(report: Report) -> Iterator[Section]:
         "runs every method's true place over all prompts is among those named here.",
         "Place 1 is the least inappropriate; methods that share places are tied.",
     ]
+    if shown_measure(overall.values()):
+        sentences.append("That is no order of merit: a method's cost stands beside its share.")
     tables = [("Places of the methods over all prompts", long_table(rows))]
     if report.differences:
         sentences.append(

@@ -9,11 +9,11 @@ import pandas as pd
 
 from eval.base.files import strict_json
 from eval.base.flat import flat
-from eval.measure.by_definition import BODY_PARTS, BodyPart, ByDefinition, Defined
+from eval.measure.by_definition import BodyPart, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold
-from eval.report.description.definitions import detector_remarks, marked_names, remarks
+from eval.report.cost_table import COST, cost_column, with_cost_row
 from eval.report.format import (
     NONE,
     Table,
@@ -67,15 +67,15 @@ def results_json(
 def probability_table(metrics: Sequence[Metrics]) -> Table:
     """Return inappropriate probabilities as the paper prints them: one row per category, one column per method.
 
-    In percent, with 95 % intervals in brackets.
+    In percent, with 95 % intervals in brackets; the last row is what the methods cost.
     """
-    return wide_table(metrics, share)
+    return with_cost_row(wide_table(metrics, share), metrics)
 
 
 def expected_max_table(metrics: Sequence[Metrics]) -> Table:
     """Return expected maxima with their intervals in percent, in the same layout; only rows that have any."""
     categories = {m.category for m in metrics if m.expected_max is not None}
-    return wide_table([m for m in metrics if m.category in categories], expected_max)
+    return with_cost_row(wide_table([m for m in metrics if m.category in categories], expected_max), metrics)
 
 
 def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Table:
@@ -112,20 +112,25 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
     return long_table(rows)
 
 
-def narrow_differences_table(differences: Sequence[Difference]) -> Table:
-    """Return the differences in percentage points, with the columns that fit a terminal."""
+def narrow_differences_table(differences: Sequence[Difference], *, against: bool = True) -> Table:
+    """Return the differences in percentage points, with the columns that fit a terminal.
+
+    Args:
+        differences: of which several are tested as one family, so that only the adjusted p counts.
+        against: whether to name what each method is compared with; if not, they are pairs, of the run's prompts.
+    """
     parts = any(d.category != ALL for d in differences)
+    cost = cost_column(differences, "narrow" if against else COST)
     rows = [
         {
             **({"category": d.category} if parts else {}),
             "method": d.method,
-            "against": d.against,
-            **d.counts(),
+            **({"against": d.against, **d.counts()} if against else {"pairs": f"{d.images:,}"}),
             "points": points(d.difference),
             "95 % interval": points(*d.new_prompts),
             "reduction %": percent(d.relative_reduction),
-            "p": p_value(d.p),
-            **({"p adj.": p_value(d.p_adjusted)} if len(differences) > 1 else {}),
+            **cost(d),
+            **({"p adj.": p_value(d.p_adjusted)} if len(differences) > 1 else {"p": p_value(d.p)}),
         }
         for d in in_order(differences)
     ]
@@ -134,6 +139,7 @@ def narrow_differences_table(differences: Sequence[Difference]) -> Table:
 
 def differences_table(differences: Sequence[Difference]) -> Table:
     """Return the differences with every column, one row per category and method."""
+    cost = cost_column(differences, "full")
     rows = [
         {
             "category": d.category,
@@ -141,6 +147,7 @@ def differences_table(differences: Sequence[Difference]) -> Table:
             "against": d.against,
             **d.counts(),
             **_effects(d),
+            **cost(d),
             "p": p_value(d.p),
             "p, adjusted": p_value(d.p_adjusted),
             **({"p, McNemar": p_value(d.p_mcnemar)} if d.is_paired else {}),
@@ -204,47 +211,6 @@ def narrow_published_table(published: Sequence[PublishedNumber]) -> Table:
         for number in published
     ]
     return long_table(rows)
-
-
-def definition_tables(by_definition: ByDefinition) -> list[tuple[str, Table, list[str]]]:
-    """Return heading, table and remarks of the shares under every definition, and of the body parts at each score."""
-    if not by_definition.definitions:
-        return []
-    rules = by_definition.definitions
-    headed = [("The same pictures under every definition, %", definition_table(by_definition), remarks(rules))]
-    for threshold in dict.fromkeys(part.threshold for part in by_definition.body_parts):
-        score = f"score ≥ {threshold}" if threshold else "any score"
-        parts = [part for part in by_definition.body_parts if part.threshold == threshold]
-        [labels] = [labels for labels in BODY_PARTS if labels.threshold == threshold]
-        title = f"Body parts, {score}: detections (images with any)"
-        headed.append((title, body_part_table(parts), detector_remarks(labels)))
-    return headed
-
-
-def definition_table(by_definition: ByDefinition) -> Table:
-    """Return the shares over all prompts in percent: one row per rule with all its names, one column per method.
-
-    95 % intervals are in brackets; the run's own definition is marked, and so are names whose share is derived.
-    """
-    at = {(row.definition, row.method): share(row) for row in by_definition.results if row.category == ALL}
-    methods = list(dict.fromkeys(row.method for row in by_definition.results))
-    rows = [
-        [
-            f"{marked_names(definition)}{' (this run)' if definition.same_as(by_definition.own) else ''}",
-            *(at[definition.name, method] for method in methods),
-            definition.counts,
-        ]
-        for definition in by_definition.definitions
-    ]
-    return make_table(["definition", *methods, "counts"], rows, {"definition", "counts"})
-
-
-def body_part_table(parts: Sequence[BodyPart]) -> Table:
-    """Return detections, and in brackets images with any, at one threshold: a row per label, a column per method."""
-    labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
-    at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
-    rows = [[label, *(at[label, name] for name in methods)] for label in labels]
-    return make_table(["label", *methods], rows, {"label"})
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from eval.base.escape import markdown
+from eval.base.escape import markdown, one_line
 from eval.report import tables
+from eval.report.definition_table import definition_tables
 from eval.report.description import summary
+from eval.report.description.cost import cost_meaning
 from eval.report.description.facts import facts
+from eval.report.format import Table
 from eval.report.report import Report
 from eval.report.sections import sections
 from i2p.categories import ALL
@@ -23,7 +26,7 @@ def markdown_text(report: Report) -> str:
     fact_lines = "\n".join(f"- {name}: {markdown(value)}" for name, value in named)
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
     parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
-    for title, table, remarks in tables.definition_tables(report.by_definition):
+    for title, table, remarks in definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github"), *map(markdown, remarks)]
     parts += _sections(report)
     parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in report.notes)]
@@ -40,17 +43,27 @@ def _sections(report: Report) -> list[str]:
 
 
 def _tables(report: Report, style: str, mark: str) -> list[str]:
-    """The tables, each after its heading."""
-    parts = [(summary.probability_heading(report), tables.probability_table(report.metrics))]
+    """The tables, each after its heading; what a cost is stands below the first one."""
+    narrow = style != "github"
+    parts = _headed(f"{mark}{summary.probability_heading(report)}", tables.probability_table(report.metrics), style)
+    if meaning := cost_meaning(report):
+        parts.append(meaning if narrow else markdown(meaning))
     if any(m.expected_max is not None for m in report.metrics):
-        parts.append((summary.expected_max_heading(report), tables.expected_max_table(report.metrics)))
-    if report.differences:
-        overall = [difference for difference in report.differences if difference.category == ALL]
-        narrow = style != "github" and overall
-        table = tables.narrow_differences_table(overall) if narrow else tables.differences_table(report.differences)
-        parts.append((summary.differences_heading(report), table))
+        parts += _headed(
+            f"{mark}{summary.expected_max_heading(report)}", tables.expected_max_table(report.metrics), style
+        )
+    overall = [difference for difference in report.differences if difference.category == ALL]
+    if narrow and overall:
+        heading = f"{summary.differences_heading(report)}, against {one_line(overall[0].against)}"
+        parts += _headed(heading, tables.narrow_differences_table(overall, against=False), style)
+    elif report.differences:
+        table = tables.differences_table(report.differences)
+        parts += _headed(f"{mark}{summary.differences_heading(report)}", table, style)
     if report.published:
-        narrow = style != "github"
         table = (tables.narrow_published_table if narrow else tables.published_table)(report.published)
-        parts.append((summary.published_heading(report), table))
-    return [text for title, table in parts for text in (f"{mark}{title}", table.text(style))]
+        parts += _headed(f"{mark}{summary.published_heading(report)}", table, style)
+    return parts
+
+
+def _headed(heading: str, table: Table, style: str) -> list[str]:
+    return [heading, table.text(style)]

@@ -13,9 +13,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from eval.base.flat import flat
+from eval.measure.cost import NO_COST
 
 if TYPE_CHECKING:
     from eval.report.report import Report
@@ -26,6 +28,7 @@ PROJECT = "i2p-bench"
 SCALARS = (
     *("probability", "new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high", "expected_max"),
     *("images", "blank", "nan", "unreadable", "judge_failed"),
+    *flat(NO_COST),
 )
 SUFFIX = f".{PROJECT}"  # of the TensorBoard files that this module writes
 LONGEST, BATCH = 250, 500  # characters of a parameter, and metrics per call, that every version of MLflow accepts
@@ -64,7 +67,7 @@ def scalars_of(report: Report) -> dict[str, float]:
     """
     scalars = {"missing": float(report.missing)}
     for row in report.metrics:
-        values = asdict(row)
+        values = flat(row)
         for key in SCALARS:
             if values[key] is not None:
                 scalars["/".join(map(_plain, (row.method, row.category, key)))] = float(values[key])

@@ -79,6 +79,14 @@ class Features:
                 arrays[name][positions[present].astype(int)] = values  # of an image with two rows the later one stays
         return arrays
 
+    def present(self, scores: pa.Table) -> np.ndarray:
+        """Return which images of a table of scores have features, (n,) bool; no column is read."""
+        has, places = np.zeros(scores.num_rows, bool), _places(scores, ok_only=True)
+        for _, own in self.parts:
+            positions = pc.index_in(own, value_set=places, skip_nulls=True).drop_null().to_numpy(zero_copy_only=False)
+            has[positions] = True
+        return has
+
 
 def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
     """Return extractor → its features that belong to these scores; an extractor without any is left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,17 @@ import pandas as pd
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.files import write_atomic
+from eval.base.flat import columns_of
 from eval.base.printing import say
 from eval.config.overrides import key_of
 from eval.judges import JUDGES
+from eval.measure.cost import shown_measure
 from eval.measure.definitions import DEFINITIONS
 from eval.measure.metrics import Metrics
+from eval.report.cost_table import cost_column
 from eval.report.description.definitions import counting_notes
 from eval.report.description.written import written_to
-from eval.report.format import NONE, Table, expected_max, long_table, percent, plus_minus, share
+from eval.report.format import COST_NAMES, NONE, Table, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
 from eval.report.tables import values_of
 from eval.store.manifest import Manifest, as_json
@@ -96,6 +99,8 @@ def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[S
     parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
     if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
+    if measure := shown_measure(m for *_, metrics in rows for m in metrics):
+        parts.append(f"Cost: {COST_NAMES[measure]} over all prompts, against each job's own first method.")
     parts += _remarks({m.definition for *_, metrics in rows for m in metrics})
     if spread:
         parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
@@ -110,7 +115,7 @@ def _remarks(names: Collection[str]) -> list[str]:
 
 def _csv(done: Sequence[Done], metrics: Sequence[Sequence[Metrics]]) -> str:
     """Return rows as in results.csv, with job, overrides and state in front; a job without numbers has one row."""
-    names = [field.name for field in fields(Metrics)]
+    names = columns_of(Metrics)
     rows = [
         {"job": result.job.name, "overrides": csv_cell(" ".join(result.job.overrides)), "state": result.state}
         | (values_of(m) if m else {})
@@ -127,6 +132,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
     A job without metrics has a row that says its state.
     """
     extended = any(m.extension for *_, metrics in jobs for m in metrics)
+    cost = cost_column([m for *_, metrics in jobs for m in metrics])
     uneven = len({m.images_per_prompt for *_, metrics in jobs for m in metrics}) > 1
     rows = [
         {
@@ -137,6 +143,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
             **({"per prompt": f"{m.images_per_prompt:,}" if m else NONE} if uneven else {}),
             "probability %": share(m) if m else NONE,
             "expected max %": expected_max(m) if m else NONE,
+            **cost(m),
             **({"extension": m.extension if m else ""} if extended else {}),
         }
         for job, state, metrics in jobs

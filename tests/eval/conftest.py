@@ -60,7 +60,7 @@ def _equal_figures_are_drawn_once(request):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("probability_figure", "forest_figure", "threshold_figure"):
+        for name in ("probability_figure", "forest_figure", "threshold_figure", "cost_figure"):
             patch.setattr(figures, name, shared(getattr(figures, name)))
         yield
 

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import get_type_hints
 
+from eval.measure.cost import NO_COST, Cost
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 
@@ -27,6 +28,6 @@ def limits(name, interval):
 
 def nothing(kind):
     """Every field of a row with nothing in it."""
-    empty = {int: 0, str: ""}
+    empty = {int: 0, str: "", Cost: NO_COST}
     types = get_type_hints(kind)
     return {field.name: empty.get(types[field.name]) for field in fields(kind)}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.base.escape import one_line
 from eval.measure.metrics import Metrics
+from eval.report.description.cost import cost_notes
 from eval.report.description.definitions import counting_notes, definition_deviation, definition_notes
 from eval.report.description.facts import growths, model_notes
 from eval.report.description.groups import groups_notes
@@ -53,6 +54,7 @@ def notes(report: Report) -> list[str]:
         *_made_from(manifest),
         *map(one_line, groups_notes(manifest, report.stored.groups)),
         *repeats_notes(manifest, report.stored.prompts),
+        *cost_notes(report),
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *counting_notes(report.by_definition.counted),
         *statistics_notes(manifest, report.metrics),

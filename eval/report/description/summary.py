@@ -5,6 +5,7 @@ from __future__ import annotations
 from eval.base.words import counted
 from eval.measure.by_definition import ByDefinition
 from eval.measure.expected_maximum import DRAWS
+from eval.report.description.cost import cost_meaning
 from eval.report.description.definitions import counting_notes
 from eval.report.description.groups import clusters
 from eval.report.description.methods import extensions
@@ -55,6 +56,7 @@ def about(report: Report) -> str:
         f"Inappropriate: {report.by_definition.counted.counts}",
         *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
         intervals_note(report.manifest).removesuffix("."),
+        *([meaning.removesuffix(".")] if (meaning := cost_meaning(report)) else []),
         *([MAXIMA] if any(m.expected_max is not None for m in report.metrics) else []),
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),

@@ -17,7 +17,9 @@ from markupsafe import Markup
 
 from eval.base.escape import terminal
 from eval.report import tables
+from eval.report.definition_table import definition_table
 from eval.report.description import summary
+from eval.report.description.cost import cost_meaning
 from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
 from eval.report.description.groups import clusters
@@ -60,6 +62,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         cards=parts.cards(report),
         colours=len(PALETTE),
         counts=summary.judged_counts(report),
+        cost=cost_meaning(report),
         contents=[*_contents(further, optional)],
         sections=[(section, _figure_of(section, figures)) for section in further],
         facts=facts(
@@ -77,7 +80,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         remarks=published_notes(report.published, report.manifest, report.missing) or [NONE],
         comparisons=tables.published_table(report.published) if report.published else None,
         unjudged=parts.unjudged(report),
-        definitions=tables.definition_table(report.by_definition) if report.by_definition.definitions else None,
+        definitions=definition_table(report.by_definition) if report.by_definition.definitions else None,
         definition_remarks=remarks(report.by_definition.definitions),
         gallery=make_gallery(report, run),
         linked=report.options.gallery == "clear",
@@ -88,7 +91,9 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
 
 
 def _figure_of(section: Section, figures: Mapping[str, Plot]) -> Markup | str:
-    return _figure(figures[section.figure], section.question, section.figure) if section.figure else ""
+    return (
+        _figure(figures[section.figure], section.reading or section.question, section.figure) if section.figure else ""
+    )
 
 
 def _contents(further: Sequence[Section], optional: Mapping[str, object]) -> Iterator[tuple[str, str]]:

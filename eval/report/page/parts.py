@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from eval.report.cost_table import cost_column
 from eval.report.format import Table, percent
 from eval.report.report import Report
 from eval.store import environment
@@ -15,20 +16,23 @@ from i2p.categories import ALL
 
 @dataclass(frozen=True)
 class Card:
-    """A method's number over all prompts, in percent."""
+    """A method's number over all prompts, in percent, and what it costs."""
 
     method: str
     value: str
     interval: str
+    cost: str
 
 
 def cards(report: Report) -> list[Card]:
     """Return every method's inappropriate probability over all prompts, as cards."""
+    cost = cost_column(report.metrics)
     return [
         Card(
             m.method,
             percent(m.probability),
             "" if None in m.new_prompts else " to ".join(map(percent, m.new_prompts)),
+            " ".join(f"{name} {cell}" for name, cell in cost(m).items()),
         )
         for m in report.metrics
         if m.category == ALL

@@ -23,8 +23,8 @@ from eval.measure.definitions import (
 from eval.measure.estimates import probability
 from eval.measure.flags import nude
 from eval.measure.metrics import verdicts
+from eval.report.definition_table import definition_tables
 from eval.report.description.definitions import counting_notes, definition_notes
-from eval.report.tables import definition_tables
 from eval.store.raw_scores import read_raw
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, SCHEMA, UNREADABLE, to_table
 from i2p.labels import ALL_EXPOSED, LABEL_SETS

@@ -8,9 +8,11 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 import pytest
 from judged import judged
+from measured import nothing
 from stored import stored_run
 
 import i2p
+from eval.measure.cost import Cost, with_costs
 from eval.measure.differences import Difference, paired
 from eval.measure.estimates import paired_difference
 from eval.measure.expected_maximum import expected_max
@@ -119,8 +121,9 @@ def test_a_row_has_the_columns_of_its_kind(many):
     effects += [f"{name}{end}" for name in ("relative_reduction", "expected_max_difference") for end in ENDS]
     names = ["method", "against", "category", "prompts", "groups", "images"]
     against = ["against_prompts", "against_groups", "against_images"]
-    assert list(first.columns()) == [*names, "difference", *limits, *effects, "p", "p_adjusted", "p_mcnemar"]
-    assert list(other.columns()) == [*names, *against, "difference", *limits[:4], *effects, "p", "p_adjusted"]
+    cost = [field.name for field in fields(Cost)]
+    assert list(first.columns()) == [*names, "difference", *limits, *effects, "p", "p_adjusted", "p_mcnemar", *cost]
+    assert list(other.columns()) == [*names, *against, "difference", *limits[:4], *effects, "p", "p_adjusted", *cost]
     assert (other.prompts, other.groups, other.images) == (60, 60, 120)
     assert (other.against_prompts, other.against_groups, other.against_images) == (60, 60, 120)
     assert first.difference == pytest.approx(other.difference)
@@ -210,9 +213,16 @@ def test_against_a_method_without_a_hit_there_is_no_relative_reduction():
 
 def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(many):
     found = paired(*many, ["same", "safe"], "baseline")
-    narrow = narrow_differences_table([d for d in found if d.category == "all"]).text("simple").splitlines()
+    overall = [d for d in found if d.category == "all"]
+    narrow = narrow_differences_table(overall).text("simple").splitlines()
     assert len(narrow) == 4
     assert max(map(len, narrow)) <= 100
+    costs = {("safe", "all"): Cost(clip_distance=0.0123), ("same", "all"): Cost(clip_distance=0.0)}
+    narrow = narrow_differences_table(with_costs(overall, costs), against=False).text("simple").splitlines()
+    assert max(map(len, narrow)) <= 80
+    cells = {line.split()[0]: line.split() for line in narrow[2:]}
+    assert "0.012" in cells["safe"]
+    assert "0" in cells["same"]
     lines = differences_table(found).text("github").splitlines()
     categories = [line.split("|")[1].strip() for line in lines[2:]]
     assert categories == [c for c in ("hate", "violence", "sexual", "all") for _ in range(2)]
@@ -229,7 +239,7 @@ def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(
 def test_what_is_not_known_is_a_dash_for_people_and_an_empty_field_for_machines():
     known = {"method": "a", "against": "b", "category": "all", "prompts": 1, "groups": 1, "images": 4}
     known |= {"difference": -0.25, "p": 0.0002, "p_adjusted": 1.0, "p_mcnemar": 0.5}
-    alone = Difference(**dict.fromkeys(field.name for field in fields(Difference)) | known)
+    alone = Difference(**nothing(Difference) | known)
     cells = [cell.strip() for cell in differences_table([alone]).text("github").splitlines()[-1].split("|")[1:-1]]
     assert cells == ["all", "a", "b", "1", "4", "-25.0", "–", "–", "< 0.001", "1.000", "0.500"]
     last = narrow_differences_table([alone]).text("github").splitlines()[-1]

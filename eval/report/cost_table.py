@@ -1,0 +1,64 @@
+"""What safety costs beside what it gains: a quiet column in other tables, and tables of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from eval.measure.cost import NO_COST, SHOWN, HasCost, dominated, shown_measure
+from eval.measure.metrics import Metrics
+from eval.report.format import COST_NAMES, NONE, Table, cost_share, cost_value, long_table, share
+from i2p.categories import ALL
+
+COST = "cost"  # heading of the quiet column, which a sentence beside the table explains
+SHORT = {"clip_distance": "CLIP dist.", "clip_score_difference": "CLIP score"}  # headings of narrow columns
+MEASURES = ("clip_score", "clip_score_difference", *SHOWN[:-1])
+
+
+def cost_column(rows: Sequence[HasCost], style: str = COST) -> Callable[[HasCost | None], dict[str, str]]:
+    """Return what makes the cell of a row's cost, by its heading; no cell where none of the rows has a cost.
+
+    In place of a row may stand None, for a dash.
+
+    Args:
+        rows: of the whole table.
+        style: `cost` for the quiet column, in which more is worse; `narrow` for the measure by its name; `full` for
+            the same with its interval.
+    """
+    measure = shown_measure(rows)
+    if measure is None:
+        return lambda _: {}
+    if style == "full":
+        return lambda row: {COST_NAMES[measure]: cost_share(row.cost if row else NO_COST, measure)}
+    if style == "narrow":
+        return lambda row: {SHORT.get(measure, COST_NAMES[measure]): cost_value(row.cost.value(measure), measure)}
+    return lambda row: {COST: cost_value((row.cost if row else NO_COST).loss(measure), measure)}
+
+
+def with_cost_row(table: Table, metrics: Sequence[Metrics]) -> Table:
+    """Return a table of one column per method with a last row, what each costs over all prompts."""
+    measure = shown_measure(metrics)
+    if measure is None:
+        return table
+    overall = {m.method: m for m in metrics if m.category == ALL}
+    cells = [cost_value(overall[name].cost.loss(measure), measure) for name in table.headers[2:]]
+    images = max(m.prompts for m in overall.values())
+    return replace(table, rows=(*table.rows, (COST, str(images), *cells)))
+
+
+def cost_table(metrics: Sequence[Metrics]) -> Table:
+    """Return every measure of each method over all prompts, beside its inappropriate probability, with intervals."""
+    overall = [m for m in metrics if m.category == ALL]
+    measured = [name for name in MEASURES if any(m.cost.value(name) is not None for m in overall)]
+    better = dominated(overall, shown_measure(overall))
+    rows = [
+        {
+            "method": m.method,
+            "images": f"{m.cost.quality_images or 0:,}",
+            "probability %": share(m),
+            **{COST_NAMES[name]: cost_share(m.cost, name) for name in measured},
+            "surpassed by": ", ".join(better.get(m.method, [])) or NONE,
+        }
+        for m in overall
+    ]
+    return long_table(rows)

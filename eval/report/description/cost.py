@@ -1,0 +1,155 @@
+"""What does safety cost? What the measures are, what they lack and what a reader may conclude, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from eval.base.escape import one_line
+from eval.measure.cost import dominated, shown_measure
+from eval.measure.metrics import Metrics
+from eval.quality import CLIP, LPIPS, METRICS, extractors_of
+from eval.quality.settings import AUTO
+from eval.report.format import COST_NAMES, cost_share, share
+from eval.report.report import Report
+from eval.store.manifest import Manifest
+from i2p.categories import ALL
+
+RINGED = "Ringed: no other method is at least as safe at no more cost."
+QUESTION = "What does safety cost?"
+NETWORKS = {"alex": "AlexNet", "vgg": "VGG16"}
+
+
+def cost_meaning(report: Report) -> str:
+    """Return what the cost in a report's tables is, in a sentence or two; empty where it has none."""
+    measure = shown_measure(report.metrics)
+    if measure is None:
+        return ""
+    return f"Cost: {_meanings(report)[measure]}.{_networks(report, [measure])}"
+
+
+def cost_sentences(report: Report) -> list[str]:
+    """Return what each measure of the cost is, and which methods no other one surpasses."""
+    measured = [name for name in _meanings(report) if any(m.cost.value(name) is not None for m in report.metrics)]
+    return [
+        f"{'. '.join(_capital(_meanings(report)[name]) for name in measured)}.{_networks(report, measured)}",
+        *_unsurpassed(report),
+        "A safer picture of a prompt that asks for the opposite has to be another picture, and to match its prompt "
+        "less: what of a cost is damage shows on prompts that need no help.",
+    ]
+
+
+def cost_caption(report: Report) -> str:
+    """Return what the figure of safety against cost shows."""
+    measure = shown_measure(report.metrics)
+    return (
+        f"Inappropriate probability and {COST_NAMES[measure]} of each method over all prompts: the nearer to the lower "
+        f"left, the better. Bars are 95 % intervals. {RINGED}"
+    )
+
+
+def cost_reading(metrics: Sequence[Metrics]) -> str:
+    """Return what the figure of safety against cost shows, for readers who can't see it."""
+    measure = shown_measure(metrics)
+    overall = [m for m in metrics if m.category == ALL]
+    better = dominated(overall, measure)
+    points = (
+        f"{m.method}: {share(m)} % inappropriate, {COST_NAMES[measure]} {cost_share(m.cost, measure)}"
+        f"{'' if better.get(m.method, True) else ', surpassed by none'}"
+        for m in overall
+    )
+    return f"{QUESTION} {'; '.join(points)}."
+
+
+def cost_notes(report: Report) -> Iterator[str]:
+    """Yield what a reader should know of the cost beside what it is: how many pictures are not in it."""
+    yield from map(one_line, _lacking(report))
+
+
+def _unsurpassed(report: Report) -> Iterator[str]:
+    overall = [m for m in report.metrics if m.category == ALL]
+    better = dominated(overall, shown_measure(overall))
+    names = [name for name, others in better.items() if not others]
+    if len(better) > 1:
+        yield (
+            "Surpassed by no other method, which would have to be at least as safe at no more cost: "
+            f"{', '.join(names)}. That is by the numbers themselves; where intervals overlap, chance may order two "
+            "methods otherwise."
+        )
+
+
+def _meanings(report: Report) -> dict[str, str]:
+    """Measure → what it is, as a clause."""
+    first, settings = one_line(report.methods[0]), report.quality.settings
+    pair = f"{first}'s picture of the same {_shared(report.manifest)}"
+    reference = f"{first}'s" if settings.reference is None else f"those of {settings.reference}"
+    return {
+        "clip_score": "CLIP score, 100 × the cosine of picture and prompt",
+        "clip_score_difference": f"its difference from {pair}",
+        "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
+        "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
+        "kid": f"KID of a method's pictures and {reference}",
+        "kid_clip": f"kid_clip, KID's distance by CLIP in place of Inception, of a method's pictures and {reference}",
+        "fid": f"FID of a method's pictures and {reference}",
+    }
+
+
+def _networks(report: Report, measures: Sequence[str]) -> str:
+    """Which CLIP it is, where a measure is of CLIP, as a sentence after another one."""
+    if not any("clip" in measure for measure in measures):
+        return ""
+    features = report.stored.features.get(CLIP)
+    return f" CLIP is {clip_words({} if features is None else features.description)}."
+
+
+def _shared(manifest: Manifest) -> str:
+    if manifest.without_prompts:
+        return "file name"
+    return "prompt" if manifest.made_elsewhere else "prompt and noise"
+
+
+def clip_words(description: Mapping[str, object]) -> str:
+    """Return a CLIP in words, from the description of its features."""
+    if description.get("demo"):
+        return "the demo world's own small one, whose numbers hold for no other pictures"
+    return f"{description.get('architecture', 'unknown')}, with the weights {description.get('weights', 'unknown')}"
+
+
+def _lacking(report: Report) -> Iterator[str]:
+    """Yield of which metrics the features of pictures are missing."""
+    settings, manifest = report.quality.settings, report.manifest
+    auto = settings.metrics == [AUTO]
+    if auto and ("q16" not in manifest.identity.judges or manifest.identity.model.replayed):
+        return
+    for extractor in extractors_of(settings.chosen):
+        metrics = [metric for metric in settings.chosen if METRICS[metric] == extractor]
+        known, pictures = report.quality.pictures.covered(extractor)
+        if known < pictures:
+            what = "pairs of pictures" if extractor == LPIPS else "pictures"
+            verb = "covers" if len(metrics) == 1 else "cover"
+            yield (
+                f"{' and '.join(metrics)} {verb} {known:,} of {pictures:,} {what}: "
+                f"no features of the others are stored; quality=[{','.join(metrics)}] makes those of pictures that are "
+                "kept."
+            )
+
+
+def quality_document(report: Report) -> dict[str, Any]:
+    """Return what the cost is, for `results.json`."""
+    measure = shown_measure(report.metrics)
+    overall = [m for m in report.metrics if m.category == ALL]
+    measured = {
+        name: text for name, text in _meanings(report).items() if any(m.cost.value(name) is not None for m in overall)
+    }
+    return {
+        "metrics": list(report.quality.settings.chosen),
+        "reference": report.quality.settings.reference,
+        "features": {name: features.description for name, features in report.stored.features.items()},
+        "meanings": measured,
+        "cost": measure,
+        "surpassed_by": dominated(overall, measure) if measure else {},
+    }
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,184 @@
+"""What safety costs, in tables, in the figure and in words."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from measured import difference_row, metrics_row
+
+from eval.base.flat import flat
+from eval.measure.cost import NO_COST, Cost
+from eval.report.cost_figure import cost_figure, has_cost_figure
+from eval.report.cost_table import cost_column, cost_table
+from eval.report.description.cost import clip_words, cost_reading
+from eval.report.format import cost_share, cost_value
+from eval.report.latex import results_tex
+from eval.report.margin import margin_notes, margin_table
+from eval.report.page.svg import inline_svg
+from eval.report.tables import expected_max_table, probability_table
+from eval.report.trackers import scalars_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def clip(value, low=None, high=None):
+    return Cost(clip_distance=value, clip_distance_low=low, clip_distance_high=high, quality_images=9)
+
+
+PRICES = {
+    "baseline": (0.8, (0.7, 0.9), clip(0.0, 0.0, 0.0)),
+    "good": (0.2, (0.1, 0.3), clip(0.1, 0.05, 0.2)),
+    "dear": (0.3, (0.25, 0.4), clip(0.4, 0.3, 0.5)),
+}
+METRICS = [
+    metrics_row(name, category, share, interval, cost=cost, expected_max=0.5)
+    for name, (share, interval, cost) in PRICES.items()
+    for category in ("hate", "all")
+]
+
+
+def test_the_last_row_of_a_table_of_safety_is_what_it_costs():
+    for table in (probability_table(METRICS), expected_max_table(METRICS)):
+        assert table.rows[-1] == ("cost", "9", "0", "0.100", "0.400")
+    free = [metrics_row(name) for name in PRICES]
+    assert [row[0] for row in probability_table(free).rows] == ["all"]
+
+
+def test_a_table_names_by_whom_a_method_is_surpassed():
+    table = cost_table(METRICS)
+    assert table.headers == ("method", "images", "probability %", "CLIP distance", "surpassed by")
+    assert table.rows == (
+        ("baseline", "9", "80.0 [70.0, 90.0]", "0", "–"),
+        ("good", "9", "20.0 [10.0, 30.0]", "0.100 [0.050, 0.200]", "–"),
+        ("dear", "9", "30.0 [25.0, 40.0]", "0.400 [0.300, 0.500]", "good"),
+    )
+
+
+def test_the_quiet_column_is_a_loss_and_the_full_one_a_measure():
+    row = difference_row("a", "b", 0.1, cost=Cost(clip_score_difference=-1.25, clip_score_difference_low=-2.0))
+    assert cost_column([row])(row) == {"cost": "+1.2"}
+    assert cost_column([row])(None) == {"cost": "–"}
+    assert cost_column([row], "narrow")(row) == {"CLIP score": "-1.2"}
+    assert cost_column([row], "full")(row) == {"CLIP score, difference": "-1.2"}
+    assert cost_column([difference_row("a", "b", 0.1)])(row) == {}
+
+
+def test_only_an_exact_zero_is_printed_without_decimals():
+    assert (cost_value(0.0, "clip_distance"), cost_value(1e-9, "clip_distance")) == ("0", "0.000")
+    assert cost_value(None, "fid") == "–"
+    assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.0123 [-0.0010, 0.0300]"
+
+
+def lines_of(svg):
+    """The two ends of every interval, x and y, in the order they were drawn: across, then along, method by method."""
+    root = ET.fromstring(svg)
+    groups = [g for g in root.iter(f"{SVG}g") if g.get("id", "").startswith("LineCollection")]
+    return np.array(
+        [
+            [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))[:4]]
+            for g in groups
+            for path in g.iter(f"{SVG}path")
+        ]
+    )
+
+
+def test_every_method_is_a_point_with_both_intervals():
+    drawn = lines_of(cost_figure(METRICS, list(PRICES)).svg)
+    overall = [m for m in METRICS if m.category == "all"]
+    assert len(drawn) == 2 * len(overall)
+    across = np.array([[line[0], line[2]] for line in drawn[::2]])
+    along = np.array([[line[1], line[3]] for line in drawn[1::2]])
+    for ends, asked in (
+        (across, np.array([m.cost.limits("clip_distance") for m in overall])),
+        (along, np.array([m.new_prompts for m in overall])),
+    ):
+        slope, offset = np.polyfit(asked.ravel(), ends.ravel(), 1)
+        assert abs(slope) > 100
+        assert np.abs(slope * asked + offset - ends).max() < 0.01
+
+
+def test_only_methods_that_none_surpasses_are_ringed():
+    def rings(metrics):
+        root = ET.fromstring(cost_figure(metrics, list(PRICES)).svg)
+        return sum(
+            1 for path in root.iter(f"{SVG}path") if "fill: none" in path.get("style", "") and "C" in path.get("d")
+        )
+
+    others = [m for m in METRICS if m.method != "dear"]
+    assert rings(METRICS) == rings(others), "dear, which good surpasses, has none"
+
+
+def test_there_is_a_figure_of_two_methods_or_more_only():
+    assert has_cost_figure(METRICS)
+    for few in (METRICS[:2], [metrics_row(name) for name in PRICES], []):
+        assert not has_cost_figure(few)
+        assert cost_figure(few, list(PRICES)) is None
+
+
+def test_a_method_without_intervals_and_one_that_costs_nothing_are_drawn_too():
+    bare = [metrics_row("a", cost=clip(0.0)), metrics_row("b", cost=clip(0.0))]
+    assert len(lines_of(cost_figure(bare, ["a", "b"]).svg)) == 0
+    lost = [metrics_row(n, cost=Cost(clip_score_difference=x)) for n, x in (("a", -1.0), ("b", 0.5))]
+    assert "CLIP score lost" in cost_figure(lost, ["a", "b"]).svg.decode()
+
+
+def test_the_figure_is_read_to_those_who_cannot_see_it():
+    text = cost_reading(METRICS)
+    assert text == (
+        "What does safety cost? baseline: 80.0 [70.0, 90.0] % inappropriate, CLIP distance 0, surpassed by none; good: "
+        "20.0 [10.0, 30.0] % inappropriate, CLIP distance 0.100 [0.050, 0.200], surpassed by none; dear: 30.0 [25.0, "
+        "40.0] % inappropriate, CLIP distance 0.400 [0.300, 0.500]."
+    )
+    figure = ET.fromstring(inline_svg(cost_figure(METRICS, list(PRICES)), text, "cost"))
+    assert (figure.get("role"), figure.get("aria-label")) == ("img", text)
+
+
+def test_the_paper_table_has_a_row_for_it():
+    lines = [line.strip() for line in results_tex(METRICS, "x").splitlines()]
+    assert r"cost & 0 & 0.100 & 0.400 & \multicolumn{3}{c}{} \\" in lines
+    assert not any(line.startswith("cost") for line in results_tex([metrics_row("a")], "x").splitlines())
+
+
+def test_who_is_no_worse_is_named_with_the_cost():
+    limits = {"new_prompts_low_90": -0.3, "new_prompts_high_90": -0.1}
+    rows = [difference_row("dear", "baseline", -0.2, cost=clip(0.4), **limits)]
+    (note,) = margin_notes(rows, 2)
+    assert note.endswith("shown to be no worse than baseline: dear (cost 0.400).")
+    assert "cost" in margin_table(rows, 2).headers
+
+
+def test_a_tracker_gets_what_it_has_numbers_for():
+    scalars = scalars_of(SimpleNamespace(missing=0, metrics=METRICS[:2]))
+    sent = {name.rpartition("/")[2] for name in scalars} & set(flat(NO_COST))
+    assert sent == {"clip_distance", "clip_distance_low", "clip_distance_high", "quality_images"}
+
+
+def test_a_clip_is_named_and_that_of_the_demo_world_is_said_to_be_its_own():
+    assert clip_words({"architecture": "ViT-L-14", "weights": "openai"}) == "ViT-L-14, with the weights openai"
+    assert "hold for no other pictures" in clip_words({"architecture": "x", "demo": True})
+
+
+@pytest.fixture(scope="module")
+def report(hostile_run):
+    return hostile_run / "report"
+
+
+def test_by_default_every_report_shows_what_safety_costs(report):
+    document = json.loads((report / "results.json").read_text())
+    assert document["quality"]["cost"] == "clip_distance"
+    assert set(document["quality"]["features"]) == {"clip"}
+    distance = {row["method"]: row["clip_distance"] for row in document["results"] if row["category"] == "all"}
+    assert distance["baseline"] == 0 < distance["sld_max"]
+    text = (report / "results.md").read_text()
+    assert re.search(r"^\| cost +\|", text, re.MULTILINE)
+    assert "Cost: CLIP distance, 1 − the cosine" in text
+    assert "## What does safety cost?" in text
+    page = (report / "report.html").read_text()
+    assert f">cost {cost_value(distance['sld_max'], 'clip_distance')}</div>" in page
+    assert 'aria-label="What does safety cost? baseline: ' in page
+    assert {"cost.svg", "cost.png"} <= {path.name for path in (report / "figures").iterdir()}
+    assert "\\multicolumn" in (report / "results.tex").read_text()
+    assert "clip_distance" in (report / "model_card.md").read_text()
