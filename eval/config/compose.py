@@ -24,6 +24,7 @@ from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error, explain_word
 from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full
+from eval.config.places import naming_files, place_of
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
 from eval.config.texts import CHOICE, text_keys
@@ -46,7 +47,7 @@ def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
 
     def task(config: DictConfig) -> None:
         # Inside Hydra, which would otherwise print the error of a job in its own way first.
-        codes.append(exit_code_of(lambda: command(_check_packages(config))))
+        codes.append(exit_code_of(lambda: naming_files(lambda: command(_check_packages(config)), sys.argv[1:])))
 
     _compose(name, task)
     return max(codes)
@@ -79,7 +80,7 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
         try:
             # Unresolved, because otherwise an escaped ${ in a text would lose its backslash.
             words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-            jobs.append((tuple(words), read(_check_packages(config))))
+            naming_files(lambda: jobs.append((tuple(words), read(_check_packages(config)))), sys.argv[1:])
         except (InputError, i2p.InputError, sld.InputError) as error:
             errors.append(error)  # raised later, because Hydra would print it in its own way
 
@@ -141,7 +142,9 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         # Unless the command raised them, the last two are Hydra's too, for example for invalid defaults in a file.
         if running and not isinstance(error, HydraException | OmegaConfBaseException):
             raise
-        raise InputError(explain_hydra_error(error, name, arguments)) from error
+        sentence = explain_hydra_error(error, name, arguments)
+        place = place_of(sentence, arguments)
+        raise InputError(f"{sentence} ({place})" if place else sentence) from error
     except SystemExit:  # after a flag such as --help
         if set(HELP) & set(command_line):
             _print_more_help(command_line)

@@ -53,9 +53,10 @@ def find_categories(root: Path, paths: Sequence[str]) -> CategoryTable | None:
     column = table.columns["categories"]
     cells = {path: (record.values.get(column), record.line) for record, _, path, _ in pictures_of(table)}
     if missing := sorted(set(cells) - set(paths)):
+        named = examples(path if cells[path][1] is None else f"{path}, line {cells[path][1]}" for path in missing)
         raise InputError(
             f"{table.path} must name pictures of its folder by their paths in it, found {len(missing):,} that do not "
-            f"exist ({examples(missing)}): correct the paths, or remove the lines"
+            f"exist ({named}): correct the paths, or remove the lines"
         )
     return CategoryTable(table, cells)
 

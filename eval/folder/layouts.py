@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import i2p
 import sld
@@ -35,6 +35,7 @@ class Match:
         row: of the prompt, from 0.
         image: its number among the images of the prompt, from 0.
         categories: those in the file's name, in its order.
+        line: of the table that names it, for messages; None where there is none.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Match:
     row: int
     image: int
     categories: tuple[str, ...] = ()
+    line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Matches:
         layout: its name.
         placed: the pictures that the layout gives a place.
         unplaced: paths of pictures that it does not cover.
-        absent: paths that a table names and that do not exist.
+        absent: paths that a table names and that do not exist, with its line.
         misnamed: paths that the layout would cover if their folder had a name that a method may have.
     """
 
@@ -184,6 +186,11 @@ def _covered(matches: Matches) -> set[str]:
     return {*(match.path for match in matches.placed), *matches.misnamed}
 
 
+def _named(match: Match) -> str:
+    """Return the path of a picture of a table, with the line that names it."""
+    return match.path if match.line is None else f"{match.path}, line {match.line}"
+
+
 def no_picture(
     paths: Sequence[str], folder: str, table: Sequence[Match] | None, unused_tables: Sequence[str] = ()
 ) -> InputError:
@@ -191,7 +198,7 @@ def no_picture(
     if table:
         return InputError(
             f"The table in {folder} must name its pictures by their paths in that folder, found none of its "
-            f"{len(table):,} there ({examples(match.path for match in table)}), and {len(paths):,} others "
+            f"{len(table):,} there ({examples(map(_named, table))}), and {len(paths):,} others "
             f"({examples(paths) or 'none'}): correct the paths, or put the table where they begin"
         )
     names = ", ".join(f"{layout.example} ({layout.name})" for layout in LAYOUTS.values())
@@ -209,7 +216,7 @@ def no_picture(
 def match_table(table: Sequence[Match], paths: Collection[str]) -> Matches:
     """Sort the paths of pictures by the table that names them."""
     existing, in_table = set(paths), {match.path for match in table}
-    absent = tuple(match.path for match in table if match.path not in existing)
+    absent = tuple(_named(match) for match in table if match.path not in existing)
     placed = tuple(match for match in table if match.path in existing)
     return Matches(CSV, placed, tuple(path for path in paths if path not in in_table), absent)
 

@@ -27,7 +27,7 @@ def by_rows(table: PictureTable) -> list[Match]:
         row = _whole_number(record.values.get(column), column, where)
         image = _image_number(table, record, where, counts.get((method, row), 0))
         counts[method, row] = counts.get((method, row), 0) + 1
-        matches.append(Match(path, method, row, image))
+        matches.append(Match(path, method, row, image, line=record.line))
     return matches
 
 
@@ -80,7 +80,8 @@ def _numbered(table: PictureTable, row: int, methods: dict[str | None, list]) ->
     same = "seed" in table.columns and all(sorted(values) == sorted(first) for values in seeds.values())
     for method, pictures in methods.items():
         for position, (path, seed, record, where) in enumerate(pictures):
-            yield Match(path, method, row, _image_number(table, record, where, first[seed] if same else position))
+            image = _image_number(table, record, where, first[seed] if same else position)
+            yield Match(path, method, row, image, line=record.line)
 
 
 def _image_number(table: PictureTable, record: Record, where: str, default: int) -> int:

@@ -219,3 +219,32 @@ def test_a_file_is_chosen_by_its_name_whatever_that_is_and_in_a_sweep_too(folder
 def test_a_choice_or_key_that_there_is_not_is_said_with_what_there_is(call, capfd, word, said):
     assert call(main, word) == 2
     assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "told"),
+    [
+        ("model: {unet: gone.safetensors}\n", [], "correct model.unet=PATH ({file}, line 2)"),
+        (
+            "protocol:\n  seed_offset: 1\n  steps: many\n",
+            [],
+            "found 'many': correct it, or leave it out ({file}, line 4)",
+        ),
+        ("protocol:\n  stepz: 3\n", [], "did you mean protocol.steps? ({file}, line 3)"),
+        ("methods:\n  - baseline\n  - sld_maxx\n", [], "did you mean 'sld_max'? ({file}, line 4)"),
+        ("defaults:\n  - override /protocol: papr\n", [], "did you mean paper? ({file}, line 3)"),
+        ("model: {lora: [{path: gone.safetensors}]}\n", [], "give the path of the file ({file}, line 2)"),
+        ("protocol: {steps: many}\n", ["protocol.steps=few"], "found 'few': correct it, or leave it out"),
+        ("out: runs/x\n", ["prompts.path=x.csv"], "choose prompts=i2p): leave it out"),
+        ("images: some\n", [], "found 'some': choose one of these ({file}, line 2)"),
+        ("protocol: {steps: 20}\n", ["dtype=half"], "found 'half': did you mean float16?"),
+    ],
+)
+@pytest.mark.parametrize("sweep", [False, True])
+def test_a_refusal_names_the_file_and_line_of_what_it_refuses(tmp_path, call, capfd, text, words, told, sweep):
+    (tmp_path / "experiment").mkdir()
+    (file := tmp_path / "experiment/mine.yaml").write_text(f"# @package _global_\n{text}")
+    more = ["-m", "protocol.reuse=1,2"] if sweep else []
+    words = ["--config-dir", str(tmp_path), "experiment=mine", *words, *more, f"out={tmp_path}/run"]
+    assert call(main, *words) == 2
+    assert capfd.readouterr().err.endswith(f"{told.format(file=file)}\n")

@@ -64,7 +64,7 @@ def test_pictures_of_one_name_share_their_categories(folder):
 
 def test_a_picture_that_is_not_there_and_a_second_table_are_refused(folder):
     pics = folder(["a.png"], "image,category\nb.png,hate\n")
-    with pytest.raises(ValueError, match=r"found 1 that do not exist \(b\.png\): correct the paths"):
+    with pytest.raises(ValueError, match=r"found 1 that do not exist \(b\.png, line 2\): correct the paths"):
         own(pics)
     (pics / "list.csv").write_text("image,category\na.png,hate\n")
     assert categories(pics)

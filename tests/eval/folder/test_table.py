@@ -40,7 +40,7 @@ def test_a_table_names_pictures_of_any_name_and_numbers_them_as_they_come(table)
     found = by_rows(table("row,image\n3,a b.png\n4,x/c.jpg\n3,./d.png\n"))
     assert found == [Match("a b.png", None, 3, 0), Match("x/c.jpg", None, 4, 0), Match("d.png", None, 3, 1)]
     matches = match_table(found, ["a b.png", "d.png", "other.png"])
-    assert (len(matches.placed), matches.unplaced, matches.absent) == (2, ("other.png",), ("x/c.jpg",))
+    assert (len(matches.placed), matches.unplaced, matches.absent) == (2, ("other.png",), ("x/c.jpg, line 3",))
 
 
 def test_image_and_row_by_these_very_names_need_no_others_and_those_are_named(table):
@@ -237,7 +237,7 @@ def test_a_table_of_paths_that_begin_elsewhere_is_refused_with_some_of_them(tmp_
         (tmp_path / "pics" / "list.csv").write_text(f"{columns}\npics/a.png,7\n")
         code, err = judged(path="pics/list.csv")
         assert code == 2
-        assert "found none of its 1 there (pics/a.png), and 1 others (a.png): correct the paths" in err
+        assert "found none of its 1 there (pics/a.png, line 2), and 1 others (a.png): correct the paths" in err
 
 
 def test_prompts_from_two_sources_are_refused(tmp_path, judged):

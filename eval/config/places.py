@@ -1,0 +1,94 @@
+"""Where a refused value stands, if it was not typed: the file of the user's configurations and its line."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import i2p
+import sld
+from eval.base.errors import InputError
+from eval.config.config_dir import config_dir
+from eval.config.overrides import key_of
+
+T = TypeVar("T")
+_PATH = re.compile(r"[./\\]")
+
+
+def naming_files(command: Callable[[], T], arguments: Sequence[str]) -> T:
+    """Call a command; its refusals name the file and line of the user's configurations that hold what is refused.
+
+    Args:
+        command: of which the result is returned.
+        arguments: the command line, with the folder of the user's configurations.
+
+    Raises:
+        InputError: as the command raises it, with the place where there is one.
+    """
+    try:
+        return command()
+    except (InputError, i2p.InputError, sld.InputError) as error:
+        if place := place_of(str(error), arguments):
+            raise InputError(f"{error} ({place})") from error
+        raise
+
+
+def place_of(sentence: str, arguments: Sequence[str]) -> str:
+    """Return `FILE, line N` of the key or path that a sentence names; empty if no file of the user holds it.
+
+    Args:
+        sentence: of a refusal.
+        arguments: the command line.
+    """
+    folder, typed = config_dir(arguments), {key_of(word).strip() for word in arguments}
+    typed |= {word.partition("=")[2] for word in arguments}
+    for path in _chosen(folder, arguments) if folder else ():
+        for key, value, line in _values(path, path.parent.relative_to(folder).as_posix()):
+            # A path is named as it is and another text in quotes; a number, of which there are many, only with its key.
+            named = (_PATH.search(value) and value in sentence) or f"found {value!r}" in sentence
+            if not typed & {key, value} and (named or _is_named(key, sentence)):
+                return f"{path}, line {line}"
+    return ""
+
+
+def _is_named(key: str, sentence: str) -> bool:
+    """Return whether a sentence is about a key; `out` and `images` are words of many others."""
+    before = r"(?<![\w.])" if "." in key else r"(?:^|found )"
+    return bool(re.search(rf"{before}{re.escape(key)}(?![\w.]*\w)|(?<![\w.]){re.escape(key)}=", sentence))
+
+
+def _chosen(folder: Path, arguments: Sequence[str]) -> Iterator[Path]:
+    """Yield the files of the folder that the run consists of, as far as its configuration was composed."""
+    from hydra.core.hydra_config import HydraConfig
+
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    choices = {**choices, **dict(word.lstrip("+").split("=", 1) for word in arguments if "=" in word)}
+    for group, name in choices.items():
+        if (path := folder / str(group) / f"{name}.yaml").is_file():
+            yield path
+
+
+def _values(path: Path, group: str) -> Iterator[tuple[str, str, int]]:
+    """Yield key, value and line of every value in a file; keys as the command line has them."""
+    import yaml
+
+    text = path.read_text(encoding="utf-8")
+    top = "" if re.search(r"^\s*#+\s*@package\s+_global_", text, re.MULTILINE) else f"{group}."
+    with contextlib.suppress(yaml.YAMLError):
+        yield from _of_node(yaml.compose(text), top.replace("/", "."))
+
+
+def _of_node(node, key: str) -> Iterator[tuple[str, str, int]]:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield from _of_node(value, f"{key}{name.value}.")
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _of_node(value, key)
+    elif isinstance(node, yaml.ScalarNode):
+        yield key.rstrip("."), node.value, node.start_mark.line + 1
