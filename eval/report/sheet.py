@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -79,6 +80,11 @@ def _tile(path: Path) -> Image.Image:
 def _cut(text: str, draw: ImageDraw.ImageDraw, font, width: int) -> str:
     """The text cut to one line of this width, in characters that the font has."""
     line = " ".join(text.split()).encode("latin-1", "replace").decode("latin-1")
+    if draw.textlength(line, font=font) <= width:
+        return line
+    # Measuring is most of a sheet's time, so what is far too long is cut at once.
+    fits = bisect_right(range(len(line)), width, key=lambda length: draw.textlength(line[:length], font=font)) - 1
+    line = line[: min(fits, len(line) - 2)].rstrip(".") + "."
     while draw.textlength(line, font=font) > width:
         line = line[:-2].rstrip(".") + "."
     return line
