@@ -20,6 +20,7 @@ from sld.tuning import Tuning, compile_options, fastest_attention
 
 METHODS = ("baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max")
 QUICK = ("R1", "R2", "beside")
+TEN = 10  # images of a prompt that diffusers draws at once in R2 and R3
 Turn = Callable[[list, int, Path], meter.Run]
 
 
@@ -135,9 +136,9 @@ def _references(parts: Parts, steps: int) -> list[Row]:
     other = harness.other_options(device)
     return [
         row("R1", "diffusers, one image at a time", 1, 2 if cpu else 1),
-        row("R2", "diffusers, ten images per prompt", 10, 10),
-        row("R3", "R2 compiled as ours, channels-last", 10, 10, compile_options(device)),
-        row("R3_other", f"R3 compiled with {_words(other)}", 10, 10, other),
+        row("R2", "diffusers, ten images per prompt", TEN, TEN),
+        row("R3", "R2 compiled as ours, channels-last", TEN, TEN, compile_options(device)),
+        row("R3_other", f"R3 compiled with {_words(other)}", TEN, TEN, other),
     ]
 
 
