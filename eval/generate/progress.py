@@ -24,15 +24,18 @@ class Progress:
             name: of what is made of them; None for the images themselves.
         """
         self._states: Counter[str] = Counter()
-        self._bar = tqdm(
-            total=total,
-            initial=total - missing,
-            desc=name,
-            unit="image",
-            disable=not missing,
-            mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
-            delay=1e-9,  # so that only `_try` shows it
-        )
+        try:
+            self._bar = tqdm(
+                total=total,
+                initial=total - missing,
+                desc=name,
+                unit="image",
+                disable=not missing,
+                mininterval=0.2 if sys.stderr.isatty() else 15,  # a log file needs no animation
+                delay=1e-9,  # so that only `_try` shows it
+            )
+        except OSError:  # stderr still holds an earlier warning, which can't be written
+            self._bar = tqdm(disable=True)
         self._try(self._bar.refresh)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import shlex
 
+import processes
 import pytest
 
 from scripts import measure_demo
@@ -10,11 +11,10 @@ from scripts import measure_demo
 @pytest.fixture
 def small(monkeypatch):
     """Few prompts and steps, and few pictures for the judge."""
-    made = measure_demo.subprocess.run
 
     def run(command, **options):
         rows = "0-2" if "prompts=demo_control" in command else "0-6"
-        return made([*command, f"prompts.rows={rows}", "protocol.steps=2"], **options)
+        return processes.run([*command, f"prompts.rows={rows}", "protocol.steps=2"], **options)
 
     monkeypatch.setattr(measure_demo.subprocess, "run", run)
     monkeypatch.setattr(measure_demo, "METHODS", ("baseline", "sld_max"))

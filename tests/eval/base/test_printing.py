@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from eval.base.printing import _Formatter, say
@@ -105,19 +106,24 @@ def test_help_is_printed_in_any_encoding_and_into_a_full_disk():
             assert run(help_, stdout=full, stderr=subprocess.PIPE).returncode == 0
 
 
+LATIN = """
+import sys
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(encoding="iso8859-1", errors=stream.errors)
+if __name__ == "__main__":
+    from eval.run import main
+    main()
+"""
+
+
 def test_a_run_whose_log_is_full_and_latin_has_its_report(tmp_path):
     """The report lies on the disk before a word of it is printed."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
+    (script := tmp_path / "script.py").write_text(LATIN)  # as PYTHONIOENCODING would, in a process without it
     words = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]
-    words += ["judges=[nudenet]"]
     with open("/dev/full", "wb") as full:
-        done = run(
-            ["-m", "eval.run", *words],
-            stdout=full,
-            stderr=full,
-            env=os.environ | {"PYTHONIOENCODING": "iso8859-1"},
-        )
+        done = processes.run([sys.executable, script, *words, "judges=[q16]"], stdout=full, stderr=full)
     assert done.returncode == 0
     assert json.loads((tmp_path / "r/report/results.json").read_text())["images"] == 2
 
