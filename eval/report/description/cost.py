@@ -10,6 +10,7 @@ from eval.measure.cost import dominated, shown_measure
 from eval.measure.metrics import Metrics
 from eval.quality import CLIP, LPIPS, METRICS, extractors_of
 from eval.quality.settings import AUTO
+from eval.report.description.features import feature_notes
 from eval.report.format import COST_NAMES, cost_share, share
 from eval.report.report import Report
 from eval.store.manifest import Manifest
@@ -62,8 +63,9 @@ def cost_reading(metrics: Sequence[Metrics]) -> str:
 
 
 def cost_notes(report: Report) -> Iterator[str]:
-    """Yield what a reader should know of the cost beside what it is: how many pictures are not in it."""
+    """Yield what a reader should know of the cost beside what it is: which pictures and words are not in it."""
     yield from map(one_line, _lacking(report))
+    yield from map(one_line, feature_notes(report.stored, report.quality.settings))
 
 
 def _unsurpassed(report: Report) -> Iterator[str]:
