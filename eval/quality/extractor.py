@@ -43,6 +43,14 @@ class Extractor:
         return []
 
     @classmethod
+    def fetch(cls, settings: QualitySettings) -> None:
+        """Download weights that are not there, so that a run has them before it starts.
+
+        Raises:
+            InputError: they can't be downloaded.
+        """
+
+    @classmethod
     def load(cls, settings: QualitySettings, device: str) -> Extractor:
         """Return the extractor, loaded onto a device such as `cpu` or `cuda:1`.
 
