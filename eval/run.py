@@ -66,6 +66,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         from eval.plan.make import make_plan
         from eval.plan.prompts import log_remarks
         from eval.plan.same_run import check_directory
+        from eval.quality.extractor import fetch_weights
         from eval.report.shard import end_shard
         from eval.store.asked import record_asked
         from eval.store.rundir import RunDir
@@ -75,6 +76,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         plan, directory = make_plan(settings, methods), RunDir(settings.out)
         log_remarks(plan)
         check_directory(directory, settings, plan)  # refused before a model is loaded
+        fetch_weights(settings.quality)  # before days of drawing
         maker_of(settings).make_missing(directory, plan, settings, methods)
         record_asked(directory, existing_manifest(directory), settings.quality)
         if settings.quality.explicit:

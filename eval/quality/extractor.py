@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from eval.quality import extractors_of
 from eval.quality.settings import QualitySettings
 
 if TYPE_CHECKING:
@@ -86,3 +87,13 @@ class Extractor:
 def extractor_class(name: str) -> type[Extractor]:
     """Return the class of an extractor (`eval.quality.CLIP`, `INCEPTION` or `LPIPS`)."""
     return importlib.import_module(f"eval.quality.{name}").EXTRACTOR
+
+
+def fetch_weights(settings: QualitySettings) -> None:
+    """Download the weights of the metrics that were asked for by name, where they are not there.
+
+    Raises:
+        InputError: they can't be downloaded.
+    """
+    for name in extractors_of(settings.explicit):
+        extractor_class(name).fetch(settings)

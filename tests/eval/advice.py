@@ -6,6 +6,7 @@ comes; {…} are files of `test_advice`, and a first word in capitals is another
 """
 
 IMAGES = "model=images q16=demo"
+CHECKED = "checked"  # accepted once its files are looked for, which are published weights
 LOADED = "loaded"  # accepted once loading begins
 READ = "read"  # accepted once the pictures of a folder would be read
 ENDS = "ends"  # accepted with exit code 0
@@ -255,7 +256,7 @@ TRIALS = [
         ENDS,
     ),
     ("which would have no effect (only …", "quality.lpips=vgg", "leave quality.lpips= out", "", LOADED),
-    ("which would have no effect (only …", "quality.lpips=vgg", "quality=[lpips]", "", LOADED),
+    ("which would have no effect (only …", "quality.lpips=vgg", "quality=[lpips]", "", CHECKED),
     ("images must be all with", "judges=[nudenet] quality=clip_score images=none", "images=all", "", LOADED),
     (
         "images must be all with",

@@ -53,6 +53,7 @@ ON_THE_HUB = (
 ACCEPTED = "accepted"
 # Where a command is accepted, by how far it has to come for that.
 PLACES = {
+    "checked": ("eval.config.paths.check_paths",),
     "loaded": ("eval.generate.loop.open_models", "eval.generate.judge_folder.make_missing"),
     "drawn": ("eval.generate.loop.draw_missing",),
     "fetched": ("eval.judges.clip.weights._fetch_from_hub", "i2p.sources._from_hub"),
