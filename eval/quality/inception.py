@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from eval.quality import INCEPTION
 from eval.quality.batches import batch_size, filled_batches
 from eval.quality.extractor import Extractor
 from eval.quality.settings import QualitySettings
-from eval.quality.weights import Weights, check_package, check_weights, fetch, read
+from eval.quality.weights import Weights, check_package, check_weights, fetch, present, read
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,6 +82,11 @@ class Inception(Extractor):
         """Refuse a missing torch-fidelity, or weights that are not there; nothing is loaded."""
         check_package("torch_fidelity", "torch-fidelity", "kid and fid")
         check_weights(WEIGHTS, settings.inception)
+
+    @classmethod
+    def files(cls, settings: QualitySettings) -> list[Path]:
+        """Return the weights file that is here; empty where a run would download it first."""
+        return present(WEIGHTS, settings.inception)
 
     @classmethod
     def fetch(cls, settings: QualitySettings) -> None:

@@ -19,7 +19,7 @@ from eval.quality import LPIPS
 from eval.quality.batches import batch_size, filled_batches
 from eval.quality.extractor import Extractor
 from eval.quality.settings import QualitySettings
-from eval.quality.weights import Weights, check_package, check_weights, fetch, read
+from eval.quality.weights import Weights, check_package, check_weights, fetch, present, read
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +102,11 @@ class Lpips(Extractor):
         """Refuse a missing package, or weights that are not there; nothing is loaded."""
         check_package("lpips", "lpips", "lpips")
         check_weights(BACKBONES[settings.lpips], settings.lpips_weights)
+
+    @classmethod
+    def files(cls, settings: QualitySettings) -> list[Path]:
+        """Return the weights file that is here; empty where a run would download it first."""
+        return present(BACKBONES[settings.lpips], settings.lpips_weights)
 
     @classmethod
     def fetch(cls, settings: QualitySettings) -> None:

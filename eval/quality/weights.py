@@ -76,6 +76,12 @@ def check_weights(weights: Weights, given: str | None) -> None:
         _check_connection(weights, path)
 
 
+def present(weights: Weights, given: str | None) -> list[Path]:
+    """Return the path of weights that are here, given or in torch's cache; empty for none."""
+    path = _place(weights, given)
+    return [path] if path.is_file() else []
+
+
 def fetch(weights: Weights, given: str | None) -> Path:
     """Return the path of weights, downloaded into torch's cache if necessary.
 

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from eval.base.errors import InputError
 from eval.quality import inception, lpips
-from eval.quality.weights import Weights, check_weights, fetch, read
+from eval.quality.weights import Weights, check_weights, fetch, present, read
 from sld.checkpoints.files import sha256
 
 
@@ -110,10 +110,11 @@ def test_without_a_connection_it_is_said_which_file_is_wanted(weights, cache, mo
 
 def test_a_missing_file_is_downloaded_once(server, cache, file):
     check_weights(server, None)
-    assert not cache.exists()  # a check downloads nothing
+    assert present(server, None) == []
+    assert not cache.exists()  # neither downloads anything
     assert read(server, None)["a"].tolist() == [0, 1, 2]
     file.unlink()
-    assert fetch(server, None) == cache / file.name
+    assert [fetch(server, None)] == present(server, None) == [cache / file.name]
 
 
 def test_a_download_of_other_bytes_is_refused_and_leaves_nothing(server, cache):
