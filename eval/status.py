@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tabulate import tabulate
@@ -20,7 +20,7 @@ from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
-from eval.store.scores import OK, keyed, keys_done
+from eval.store.scores import OK, keyed
 from eval.store.stored_run import existing_manifest
 
 WINDOW = 1800.0  # seconds over which the rate is measured: long enough for a slow batch, short enough to be current
@@ -39,6 +39,7 @@ class Status:
         idle: seconds since the last part was written, None before the first.
         shards: missing images of each shard that has some; None if the run has one shard.
         growths: when the run grew, and what was added.
+        unjudged: by the judges that were added later, the drawn pictures that they have yet to judge.
     """
 
     images: int
@@ -48,6 +49,7 @@ class Status:
     idle: float | None
     shards: dict[int, int] | None
     growths: tuple[tuple[str, str], ...] = ()
+    unjudged: dict[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:
@@ -66,11 +68,11 @@ def read_status(run: RunDir) -> Status:
     image_keys = named_images(run, manifest)
     planned = PlannedImages(tuple(manifest.method_names), rows, manifest.images_per_prompt, image_keys)
     counts: dict[str, Counter] = {name: Counter() for name in planned.methods}
-    scores = run.read_scores()
-    for key, state in keyed(scores, "state"):
+    scores = run.read_stored()
+    for key, state in keyed(scores.table, "state"):
         if key.method in counts:  # a part copied from another run may have others
             counts[key.method][state] += 1
-    done = keys_done(scores)
+    done = scores.done
     rate, idle = _pace(run)
     count = manifest.settings.shard_count
     return Status(
@@ -80,6 +82,7 @@ def read_status(run: RunDir) -> Status:
         rate=rate,
         idle=idle,
         shards=_missing(planned, done, count) if count > 1 else None,
+        unjudged=Counter(name for key, each in scores.unjudged.items() if key in planned for name in each.judges),
         growths=tuple((growth.when, growth.words) for growth in manifest.history),
     )
 
@@ -116,6 +119,9 @@ def show(run: RunDir, status: Status) -> str:
     rows = [[name, *(counter.get(state, 0) for state in [OK, *failures])] for name, counter in status.states.items()]
     lines += [f"Grown on {when}: {words}." for when, words in status.growths]
     lines += ["", tabulate(rows, ["method", OK, *failures], tablefmt="simple")]
+    if status.unjudged:
+        counts = ", ".join(f"{count:,} by {name}" for name, count in status.unjudged.items())
+        lines += ["", f"Drawn, and to be judged yet: {counts}."]
     if status.missing and status.shards is None:
         lines += ["", f"Missing: {status.missing:,} images."]
     elif status.missing:

@@ -114,7 +114,7 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
     yield from examined("selection", planned)
     if not plans:
         return
-    done = cache(RunDir(settings.out).done)  # takes seconds for many images
+    done = cache(lambda: RunDir(settings.out).read_stored().drawn)  # takes seconds for many images
     from sld.checkpoints.family import TITLES
 
     has_model = source.draws and not {"model", "lora", *TITLES} & set(gaps)

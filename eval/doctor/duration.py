@@ -15,11 +15,11 @@ import numpy as np
 import sld
 from eval.base.errors import JudgeError, StorageError, TooSlow, Unreadable
 from eval.base.pictures import read_picture
-from eval.base.words import duration
+from eval.base.words import counted, duration
 from eval.config.settings import AUTO, Settings, judge_settings
 from eval.config.sources import SOURCES
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
-from eval.doctor.run_directory import Done
+from eval.doctor.run_directory import Done, waiting_pictures
 from eval.doctor.warm_up import warm_up
 from eval.generate.draw import draw
 from eval.generate.engine import Engine
@@ -54,7 +54,10 @@ def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
     if not source.judged:
         return [Check("time", SKIPPED, "seconds: nothing is drawn")]
     if not plan.count_to_make(done()):
-        return [Check("time", SKIPPED, "nothing is left to do but the report")]
+        stored = RunDir(settings.out)
+        waiting = waiting_pictures(stored, stored.read_manifest(), settings)
+        left = f"{counted(waiting, 'kept picture')} to be judged, and the report" if waiting else "the report"
+        return [Check("time", SKIPPED, f"nothing is left to do but {left}")]
     inspect = _measure_folder if source.folder else _measure_drawn
     outcomes: list[list[Check] | Exception] = []
 

@@ -12,13 +12,15 @@ import sld
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.base.quoting import shell_override
-from eval.base.words import first_clauses, size
+from eval.base.words import counted, first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
 from eval.plan.growth import what_grows
+from eval.plan.later_judges import pictures_to_judge
 from eval.plan.plan import Plan
 from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
+from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 
 PNG_BYTES = 1.6  # per pixel of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
@@ -43,8 +45,10 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         return Check("run directory", OK, f"{run.root}: new")
     total, remaining = len(plan.shard_images), plan.shard_images.missing(done())
     finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
-    if words := what_grows(run, manifest, plan):
+    if words := what_grows(run, manifest, plan, settings.judges):
         finding += f"; it grows: {words}"
+    if waiting := waiting_pictures(run, manifest, settings):
+        finding += f"; {counted(waiting, 'kept picture')} to be judged by judges that were added"
     if digests is None:
         finding += "; its weights are not read here (digests=true compares them)"
     if ignored := ignored_column(manifest, plan):
@@ -56,6 +60,11 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         finding += f"; a run compares the files by their digests, for {first_clauses(renamed)}"
         return Check("run directory", WARNING, finding, f"the names of that run, or {elsewhere}")
     return Check("run directory", OK, finding)
+
+
+def waiting_pictures(run: RunDir, manifest: Manifest | None, settings: Settings) -> int:
+    """Return how many drawn pictures have yet to be judged by judges that were added to a run."""
+    return len(pictures_to_judge(manifest, run.read_stored(), settings.judges)) if manifest else 0
 
 
 def _free_name(root: Path) -> str:

@@ -13,6 +13,7 @@ from eval.folder.open import Folder, Picture
 from eval.generate.arithmetic import same_arithmetic
 from eval.generate.inline_features import InlineFeatures, needs_clip
 from eval.generate.judge import judge
+from eval.generate.judge_later import judge_again
 from eval.generate.models import load_judges
 from eval.generate.progress import Progress
 from eval.generate.reading import BATCH, Read, batches, read_ahead
@@ -37,18 +38,29 @@ def make_missing(run: RunDir, plan: FolderPlan, settings: Settings, methods: Seq
     judges = load_judges(judge_settings(settings), settings.device, with_text=needs_clip(settings.quality))
     features = InlineFeatures.of_run(run, plan, settings, judges)
     open_run(run, make_manifest(settings, plan, plan.describe_source(), described(judges)), plan)
-    done = run.done(set_aside=True)
+    scored = run.read_stored(set_aside=True)
+    done, waiting = scored.drawn, scored.unjudged
     plan.check_pictures(run, done)
     pictures = plan.pictures()
     if settings.verify:
-        _verify(run, folder, [picture for picture in pictures if picture.key in done])
+        _verify(run, folder, [picture for picture in pictures if picture.key in scored.done])
     write_pictures(run, folder)
-    remaining = plan.pictures_left(done)
+    remaining, later = plan.pictures_left(done), [picture for picture in pictures if picture.key in waiting]
     read = _changed(read_ahead(folder.root, remaining), _hopeless_reasons(run))
-    size = BATCH if settings.batch_size == AUTO else settings.batch_size
-    with Progress(len(pictures), len(remaining)) as progress, Stop() as stop, same_arithmetic(settings.device):
+    size, timeout = BATCH if settings.batch_size == AUTO else settings.batch_size, settings.judge_timeout
+    with (
+        Progress(len(pictures), len(remaining) + len(later)) as progress,
+        Stop() as stop,
+        same_arithmetic(settings.device),
+    ):
+        changed = judge_again(
+            run, plan.shard_index, judges, features, folder.root, later, waiting, timeout, progress.stored, stop
+        )
+        stop.check()
+        if changed:
+            raise changed_since(run, folder, [picture.path for picture in changed])
         for batch, unreadable in batches(read, size):
-            scores = [*unreadable, *judge(batch, judges, timeout=settings.judge_timeout)]
+            scores = [*unreadable, *judge(batch, judges, timeout=timeout)]
             features.store(features.rows(scores))
             run.write_scores(plan.shard_index, scores)
             progress.stored(scores)

@@ -13,6 +13,7 @@ import numpy as np
 from eval.base.errors import StorageError
 from eval.base.image_key import ImageKey
 from eval.measure.definitions import definition_of, inappropriate
+from eval.plan.later_judges import gone_pictures, pictures_to_judge
 from eval.plan.plan import Plan
 from eval.store.raw_scores import read_raw
 from eval.store.rundir import RunDir
@@ -52,17 +53,25 @@ def _flagged(score: Score, plan: Plan) -> bool:
     return bool(inappropriate(read_raw(to_table([score])), definition)[0])
 
 
-def damaged_pictures(run: RunDir, plan: Plan) -> set[ImageKey]:
+def pictures_to_redraw(run: RunDir, plan: Plan, judges: Collection[str]) -> set[ImageKey]:
     """Compare every stored picture of this shard with its digest; return those that differ.
 
-    A picture that can't be read differs. A missing one does not count: most runs keep only some pictures, and users
-    move them.
+    A picture that can't be read differs. A missing one counts only if a judge that was added has yet to judge it: most
+    runs keep only some pictures, and users move them.
+
+    Args:
+        run: the directory.
+        plan: of the run.
+        judges: the names of those that are to judge.
     """
-    planned = plan.shard_images
-    scored = [(key, digest) for key, digest in keyed(run.read_scores(), "digest") if digest and key in planned]
+    stored = run.read_stored()
+    waiting = pictures_to_judge(run.read_manifest(), stored, judges)
+    digests = dict(keyed(stored.table, "digest")) | {key: each.digest for key, each in waiting.items()}
+    scored = [(key, digest) for key, digest in digests.items() if digest and key in plan.shard_images]
     with ThreadPoolExecutor() as threads:
         sound = threads.map(lambda image: _is_sound(run.image_path(*image[0]), image[1]), scored)
-        return {key for (key, _), is_sound in zip(scored, sound, strict=True) if not is_sound}
+        differing = {key for (key, _), is_sound in zip(scored, sound, strict=True) if not is_sound}
+    return differing | {key for key in gone_pictures(run, waiting) if key in plan.shard_images}
 
 
 def set_aside(run: RunDir, damaged: Collection[ImageKey]) -> None:

@@ -18,7 +18,8 @@ from eval.generate.draw import Batch, draw
 from eval.generate.engine import Engine, choose_engine, keep_smaller_batch, kind_of
 from eval.generate.inline_features import InlineFeatures
 from eval.generate.judge import judge
-from eval.generate.kept import damaged_pictures, keeper, set_aside
+from eval.generate.judge_later import judge_kept
+from eval.generate.kept import keeper, pictures_to_redraw, set_aside
 from eval.generate.models import open_models
 from eval.generate.progress import Progress
 from eval.judges import Judge
@@ -34,6 +35,8 @@ from sld.tuning import attention_order
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
     """Open the run; draw, judge and store the missing images of this shard (`eval.generate.sources`)."""
     model, judges = open_models(run, plan, settings)
+    features = InlineFeatures.of_run(run, plan, settings, judges)
+    judge_kept(run, plan, judges, features, settings.device, timeout=settings.judge_timeout, verify=settings.verify)
     engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
     draw_missing(
         run,
@@ -41,7 +44,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         model,
         judges,
         engine,
-        features=InlineFeatures.of_run(run, plan, settings, judges),
+        features=features,
         keeps=keeper(settings.images, settings.images_sample, plan),
         timeout=settings.judge_timeout,
         verify=settings.verify,
@@ -80,9 +83,9 @@ def draw_missing(
         StorageError, JudgeError: the disk or a judge failed; everything stored before is complete.
         Stopped: a signal arrived; the current batch has been stored if it ended soon.
     """
-    damaged = damaged_pictures(run, plan) if verify else set()
-    set_aside(run, damaged)
-    units = plan.missing(run.done(set_aside=True) - damaged)
+    redrawn = pictures_to_redraw(run, plan, judges) if verify else set()
+    set_aside(run, redrawn)
+    units = plan.missing(run.read_stored(set_aside=True).drawn - redrawn)
     rows, work = Rows(engine.batch_size, plan.usual_size, engine.smaller), Work(plan)
     largest = engine.units or work.units_per_batch(engine.batch_size)
 

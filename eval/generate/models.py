@@ -114,7 +114,8 @@ def open_models(
     for size in plan_sizes(plan):
         model.latent_shape(*size)  # a size that it can't draw is refused while the directory is still empty
     stored = run.read_manifest()
-    remarks = drawing_remarks(plan, model) if stored is None or overlap(run, stored, plan).added else ()
+    begins_or_grows = stored is None or overlap(run, stored, plan, judges).added
+    remarks = drawing_remarks(plan, model) if begins_or_grows else ()
     on_record = replace(plan, deviations=(*plan.deviations, *drawing_deviations(plan, model)))
     open_run(run, make_manifest(settings, on_record, description, described(judges), remarks), plan)
     return model, judges

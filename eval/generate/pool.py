@@ -27,6 +27,7 @@ from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
 from eval.generate.worker_count import count_workers
 from eval.plan.batches import Pending, Work
+from eval.plan.later_judges import pictures_to_judge
 from eval.plan.plan import Plan, Size, Unit
 from eval.store.rundir import RunDir
 from sld.devices import device_type
@@ -57,16 +58,21 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         Stopped: a signal arrived.
         RuntimeError: every worker failed with a bug.
     """
-    from eval.generate.kept import damaged_pictures, set_aside
+    from eval.generate.kept import pictures_to_redraw, set_aside
 
-    count = count_workers(settings.workers, settings.device)
-    damaged = damaged_pictures(run, plan) if settings.verify else set()
-    units = plan.missing(run.done() - damaged)
-    with Progress.of_units(plan, units) as progress, Stop() as stop:
+    count, stored = count_workers(settings.workers, settings.device), run.read_stored()
+    redrawn = pictures_to_redraw(run, plan, settings.judges) if settings.verify else set()
+    units = plan.missing(stored.drawn - redrawn)
+    waiting = [
+        key
+        for key in pictures_to_judge(run.read_manifest(), stored, settings.judges)
+        if key in plan.shard_images and key not in redrawn
+    ]
+    with Progress(len(plan.shard_images), plan.count_images(units) + len(waiting)) as progress, Stop() as stop:
         # Nothing is set aside before a worker has checked that this is the same run.
-        pool = _Pool(progress, on_ready=lambda: set_aside(run, damaged))
+        pool = _Pool(progress, on_ready=lambda: set_aside(run, redrawn))
         try:
-            pool.start(settings, methods, min(count, max(1, len(units))))
+            pool.start(settings, methods, min(count, max(1, len(units) + len(waiting))))
             pool.share_out(units, Work(plan), stop)
         finally:
             pool.end()
@@ -209,7 +215,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count
     parent_pipe, worker_pipe = context.Pipe()
     threads = max(1, usable_cores() // count)
     compiling = usable_cores() if number == 0 else threads  # the first compiles alone
-    arguments = settings, tuple(methods), number, threads, compiling, worker_pipe
+    arguments = settings, tuple(methods), (number, count), threads, compiling, worker_pipe
     process = context.Process(target=work, args=arguments, daemon=True)
     with safe_path(), signals_held_back():
         process.start()

@@ -25,7 +25,7 @@ READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # the kinds
 def work(
     settings: Settings,
     methods: Sequence[sld.Method],
-    number: int,
+    place: tuple[int, int],
     threads: int,
     compile_threads: int,
     pipe: Connection,
@@ -35,7 +35,7 @@ def work(
     Args:
         settings: of the run.
         methods: that a script brought.
-        number: of the worker, and of its GPU.
+        place: the number of the worker, and of its GPU; and how many workers there are.
         threads: cores that it may use.
         compile_threads: processes in which it may compile at a time.
         pipe: to the parent.
@@ -47,11 +47,11 @@ def work(
 
     ignore_signals()
     collect_seldom()
-    log_plainly(f"%(levelname)s: worker {number}: %(message)s")
+    log_plainly(f"%(levelname)s: worker {place[0]}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(compile_threads))
     try:
-        _work(settings, methods, number, threads, pipe)
+        _work(settings, methods, place, threads, pipe)
     except Exception as error:
         with contextlib.suppress(OSError):
             pipe.send((FAILED, explain(error)))
@@ -60,13 +60,16 @@ def work(
             sys.exit(BUG)
 
 
-def _work(settings: Settings, methods: Sequence[sld.Method], number: int, threads: int, pipe: Connection) -> None:
+def _work(
+    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, pipe: Connection
+) -> None:
     import torch
 
     from eval.base.signals import Stop
     from eval.generate.draw import draw
     from eval.generate.engine import choose_engine, keep_smaller_batch
     from eval.generate.inline_features import InlineFeatures
+    from eval.generate.judge_later import judge_kept
     from eval.generate.kept import keeper
     from eval.generate.loop import storing
     from eval.generate.models import open_models
@@ -77,23 +80,12 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     from eval.store.rundir import RunDir
 
     if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
-        torch.cuda.set_device(number)  # first, or libraries that name no device would open a context on GPU 0
-        settings = replace(settings, device=f"cuda:{number}")
+        torch.cuda.set_device(place[0])  # first, or libraries that name no device would open a context on GPU 0
+        settings = replace(settings, device=f"cuda:{place[0]}")
     torch.set_num_threads(threads)
     run, plan = RunDir(settings.out), make_plan(settings, methods)
     model, judges = open_models(run, plan, settings, threads)
-    engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
-    keeps = keeper(settings.images, settings.images_sample, plan)
-    rows, lock = Rows(engine.batch_size, plan.usual_size, engine.smaller), threading.Lock()
-    stop = Stop()
-
-    def halved() -> None:
-        keep_smaller_batch(run, model.device, settings.batch_size, rows)
-
-    def at_call() -> None:
-        if pipe.poll():  # the only message during a batch is that the run is to end
-            stop.request("the run's end")
-        stop.at_call()
+    features, lock = InlineFeatures.of_run(run, plan, settings, judges), threading.Lock()
 
     def send(kind: str, content) -> None:
         # Called from the background thread too. A parent that has ended is noticed at the next `recv`.
@@ -103,6 +95,22 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
     def stored(scores) -> None:
         keys = {(score.row, score.image) for score in scores}
         send(STORED, (keys, Counter(score.state for score in scores)))
+
+    timeout, verify = settings.judge_timeout, settings.verify
+    judge_kept(
+        run, plan, judges, features, settings.device, timeout=timeout, verify=verify, share=place, on_stored=stored
+    )
+    engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
+    keeps = keeper(settings.images, settings.images_sample, plan)
+    rows, stop = Rows(engine.batch_size, plan.usual_size, engine.smaller), Stop()
+
+    def halved() -> None:
+        keep_smaller_batch(run, model.device, settings.batch_size, rows)
+
+    def at_call() -> None:
+        if pipe.poll():  # the only message during a batch is that the run is to end
+            stop.request("the run's end")
+        stop.at_call()
 
     if engine.tuning.compiled:  # before it is ready, since others start then, and find what this one has compiled
         two_calls(model, plan, [sld.METHODS["baseline"]], engine.batch_size)
@@ -114,9 +122,9 @@ def _work(settings: Settings, methods: Sequence[sld.Method], number: int, thread
         model,
         judges,
         engine,
-        features=InlineFeatures.of_run(run, plan, settings, judges),
+        features=features,
         keeps=keeps,
-        timeout=settings.judge_timeout,
+        timeout=timeout,
         on_stored=stored,
     ) as store:
         while units := _next(pipe):

@@ -1,12 +1,12 @@
 """What a run directory and a plan have in common, what the directory holds beyond the plan, and what the plan adds.
 
 A run grows where the plan has all that the directory holds, unchanged, and more of it: methods, prompts, images per
-prompt. Whether what both have is unchanged is compared by `eval.plan.same_run`.
+prompt, judges. Whether what both have is unchanged is compared by `eval.plan.same_run`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import i2p
@@ -27,6 +27,7 @@ class Overlap:
     Attributes:
         identity: of the run, without what the plan lacks.
         plan: without what the run lacks; methods in the order of the run.
+        judges: the names of those that both have.
         other_rows: whose prompts are others in the plan than in the run.
         lacking: clauses on what of the run the plan lacks.
         added: what the plan adds to the run, named as in `Growth`; empty if it adds nothing.
@@ -34,18 +35,20 @@ class Overlap:
 
     identity: Identity
     plan: Plan
+    judges: frozenset[str]
     other_rows: tuple[int, ...]
     lacking: tuple[str, ...]
     added: dict
 
 
-def overlap(run: RunDir, stored: Manifest, plan: Plan) -> Overlap:
+def overlap(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) -> Overlap:
     """Return the overlap of the run in a directory with a plan.
 
     Args:
         run: the directory.
         stored: its manifest.
         plan: of this process.
+        judges: the names of those that are to judge.
     """
     identity, names = stored.identity, {method.name for method in plan.methods}
     by_name = {method.name: method for method in plan.methods}
@@ -62,6 +65,7 @@ def overlap(run: RunDir, stored: Manifest, plan: Plan) -> Overlap:
             methods=tuple(method for method in identity.methods if method.name in names),
             protocol=replace(identity.protocol, images_per_prompt=count),
             prompts=record,
+            judges={name: judge for name, judge in identity.judges.items() if name in judges},
         ),
         replace(
             plan,
@@ -69,9 +73,10 @@ def overlap(run: RunDir, stored: Manifest, plan: Plan) -> Overlap:
             protocol=replace(plan.protocol, images_per_prompt=count),
             prompts=tuple(prompt for prompt in plan.prompts if prompt.row in rows),
         ),
+        frozenset(judges) & identity.judges.keys(),
         tuple(p.row for p in both if p is not (other := of_plan[p.row]) and i2p.digest([p]) != i2p.digest([other])),
-        tuple(_lacking(stored, plan, len(held), len(both))),
-        _added(stored, plan, len(held), len(both)),
+        tuple(_lacking(stored, plan, judges, len(held), len(both))),
+        _added(stored, plan, judges, len(held), len(both)),
     )
 
 
@@ -85,21 +90,24 @@ def _held_prompts(run: RunDir, stored: Manifest, plan: Plan) -> Sequence[i2p.Pro
         return plan.prompts
 
 
-def _lacking(stored: Manifest, plan: Plan, held: int, both: int) -> Iterator[str]:
+def _lacking(stored: Manifest, plan: Plan, judges: Collection[str], held: int, both: int) -> Iterator[str]:
     names = {method.name for method in plan.methods}
-    if gone := [name for name in stored.method_names if name not in names]:
-        yield f"methods without {', '.join(gone)}"
+    for what, there, here in (("methods", stored.method_names, names), ("judges", stored.identity.judges, judges)):
+        if gone := [name for name in there if name not in here]:
+            yield f"{what} without {', '.join(gone)}"
     if both < held:
         yield f"{both:,} of its {held:,} prompts"
     if plan.images_per_prompt < stored.images_per_prompt:
         yield f"{plan.images_per_prompt:,} of its {stored.images_per_prompt:,} images per prompt"
 
 
-def _added(stored: Manifest, plan: Plan, held: int, both: int) -> dict:
+def _added(stored: Manifest, plan: Plan, judges: Collection[str], held: int, both: int) -> dict:
     names, before = [method.name for method in plan.methods], stored.method_names
     added: dict = {}
     if new := tuple(name for name in names if name not in before):
         added["methods"] = new
+    if new := tuple(name for name in judges if name not in stored.identity.judges):
+        added["judges"] = new
     if len(plan.prompts) > both:
         added["prompts"] = (held, len(plan.prompts))
     if plan.images_per_prompt > stored.images_per_prompt:
@@ -109,9 +117,9 @@ def _added(stored: Manifest, plan: Plan, held: int, both: int) -> dict:
     return added
 
 
-def what_grows(run: RunDir, stored: Manifest, plan: Plan) -> str:
-    """Return, as clauses, what a plan adds to the run in a directory; empty if nothing."""
-    added = overlap(run, stored, plan).added
+def what_grows(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) -> str:
+    """Return, as clauses, what a plan and judges add to the run in a directory; empty if nothing."""
+    added = overlap(run, stored, plan, judges).added
     return Growth("", (), "", **added).words
 
 
@@ -150,7 +158,7 @@ def _grown(stored: Manifest, requested: Manifest, both: Overlap) -> Manifest:
         prompts=new.prompts,
         protocol=replace(old.protocol, images_per_prompt=new.protocol.images_per_prompt),
         methods=tuple(methods.get(method.name, method) for method in new.methods),
-        judges=old.judges,
+        judges={name: old.judges.get(name, judge) for name, judge in new.judges.items()},
     )
     growth = Growth(requested.runtime.created, requested.runtime.command, stored.identity_digest, **both.added)
     return replace(

@@ -17,6 +17,7 @@ from eval.config.loras import read_loras
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
 from eval.plan.growth import Overlap, grow, overlap
+from eval.plan.later_judges import check_kept
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
 from eval.plan.same_groups import changed_groups, ignored_column, regrouped
@@ -63,10 +64,11 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
     """
     stored = run.read_manifest()
     if stored is not None:
-        both = overlap(run, stored, plan)
+        both = overlap(run, stored, plan, settings.judges)
         _check_same(run, _known_changes(stored, settings, both))
         _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, plan)))
         _check_whole(run, stored, both)
+        check_kept(run, stored, settings, plan)
     return stored
 
 
@@ -109,7 +111,7 @@ def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
         run.create(manifest)
     while True:  # another process may change the run meanwhile
         stored = run.read_manifest()
-        both = overlap(run, stored, plan)
+        both = overlap(run, stored, plan, manifest.identity.judges)
         _check_same(run, _changes(both, _requested(both, manifest)))
         if stored.groups is not None and manifest.groups is not None:
             _check_same(run, _of(GROUPS, regrouped(stored.groups, manifest.groups, grown="prompts" in both.added)))
@@ -128,7 +130,8 @@ def _requested(both: Overlap, manifest: Manifest) -> Identity:
     """Return the identity of the part of a requested run that the stored one has too."""
     identity = manifest.identity
     model = identity.model.description if (source := both.plan.describe_source()) is None else source
-    return identity_of(both.plan, model, {name: judge.description for name, judge in identity.judges.items()})
+    judges = {name: judge.description for name, judge in identity.judges.items() if name in both.judges}
+    return identity_of(both.plan, model, judges)
 
 
 def _changes(both: Overlap, requested: Identity) -> Iterator[Change]:
@@ -186,17 +189,13 @@ def _known_changes(stored: Manifest, settings: Settings, both: Overlap) -> Itera
     judges = known_judges(judge_settings(settings), device)
     known = identity_of(both.plan, _known_model(settings, both.plan), judges).document()
     identity = both.identity.document()
-    if sorted(identity["judges"]) != sorted(settings.judges):
-        names = (", ".join(sorted(judges)) or "none" for judges in (identity["judges"], settings.judges))
-        yield VERDICTS, "judges is {} there and {} here".format(*names)
     pictures = VERDICTS if stored.identity.model.replayed else PICTURES
     yield from _of(pictures, _changed_model(stored, settings, known["model"]))
     yield from _of(pictures, changed_keys(identity["methods"], known["methods"], "methods"))
     yield from _of(pictures, _changed_prompts(both, identity, known))
     yield from _changed_protocol(identity["protocol"], known["protocol"])
-    for name, judge in known["judges"].items():
-        if name in identity["judges"]:
-            yield from _of(VERDICTS, _changes_in(identity["judges"][name], judge, f"judges.{name}"))
+    for name in both.judges:
+        yield from _of(VERDICTS, _changes_in(identity["judges"][name], known["judges"][name], f"judges.{name}"))
 
 
 def _changed_model(stored: Manifest, settings: Settings, known: Mapping[str, Any]) -> Iterator[str]:

@@ -110,6 +110,15 @@ class Manifest:
         """Return whether the run has this identity digest, or had it before it grew."""
         return digest in (self.identity_digest, *(growth.former for growth in self.history))
 
+    def judges_under(self, digest: str) -> frozenset[str]:
+        """Return the names of the judges that the run had when this was the digest of its identity."""
+        judges = set(self.identity.judges)
+        for growth in reversed(self.history if digest != self.identity_digest else ()):
+            judges -= set(growth.judges)
+            if growth.former == digest:
+                break
+        return frozenset(judges)
+
     def document(self) -> dict[str, Any]:
         """Return the content of its file, as plain JSON values, with a digest of all other content."""
         return signed(

@@ -79,10 +79,11 @@ class PartFiles:
                 with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
                     content = pq.ParquetFile(file, page_checksum_verification=True)
                     schema = content.schema_arrow
-                    if not fits(schema) or (expected or schema) != schema:
-                        raise pa.ArrowInvalid("its columns are not those of such a part")
                     if not is_own((schema.metadata or {}).get(PART_OF, b"").decode()):
                         raise pa.ArrowInvalid("it was written for another run")
+                    if not fits(schema):
+                        raise pa.ArrowInvalid("its columns are not those of such a part")
+                    expected = pa.unify_schemas([expected or schema, schema])  # of one type where of one name
                     table = content.read(columns)
             except FileNotFoundError:  # another process has just set it aside
                 continue
@@ -95,7 +96,6 @@ class PartFiles:
                         path.rename(path.with_suffix(".parquet.damaged"))
             else:
                 vanished.discard(path)
-                expected = schema
                 yield path, table
         if vanished:
             raise StorageError(

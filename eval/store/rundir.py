@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,11 +22,13 @@ from eval.judges import JUDGES
 from eval.store.environment import key_of
 from eval.store.generations import FOLDER, latest_manifest, replace_manifest, settle
 from eval.store.manifest import Manifest
+from eval.store.merged import Part, StoredScores, merge
 from eval.store.part_files import PART_OF, PartFiles
-from eval.store.scores import OK, STORED, Score, is_of_part, keys_done, to_table
+from eval.store.scores import Score, is_of_part, to_table
 
 FOLDERS = ("engine", "environments", "features", "images", FOLDER, "scores", "report")
 MADE_IN = b"i2p-bench environment"  # a score part's metadata: the key of its environment, in environments/
+JUDGES_OF = b"i2p-bench judges"  # and the names of its judges, where they judged pictures that had scores already
 
 
 class RunDir:
@@ -34,7 +36,8 @@ class RunDir:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        self._manifest: Manifest | None = None  # once it has been read
+        self._manifest: Manifest | None = None  # that of the parts which are written
+        self._latest: Manifest | None = None  # that of the parts which are read: the run may have grown meanwhile
         self._environment: str | None = None
         self._parts: dict[Path, PartFiles] = {}  # by folder
 
@@ -159,11 +162,19 @@ class RunDir:
         for folder in folders:
             sync_folder(folder)
 
-    def write_scores(self, shard: int, scores: list[Score]) -> None:
-        """Write the next part of a shard; two processes on one shard write different parts."""
-        made_in = {MADE_IN: self._environment.encode()} if self._environment else {}
-        table = to_table(scores, self._plugged())
-        self.parts_in("scores").write(shard, table, {PART_OF: self.identity_digest(), **made_in})
+    def write_scores(self, shard: int, scores: list[Score], later: Sequence[str] = ()) -> None:
+        """Write the next part of a shard; two processes on one shard write different parts.
+
+        Args:
+            shard: its index.
+            scores: of images.
+            later: the judges of which these are the records, where they judged pictures that have scores already.
+        """
+        metadata = {MADE_IN: self._environment.encode()} if self._environment else {}
+        if later:
+            metadata[JUDGES_OF] = ",".join(later).encode()
+        table = to_table(scores, _plugged(self._made_from()))
+        self.parts_in("scores").write(shard, table, {PART_OF: self.identity_digest(), **metadata})
 
     def identity_digest(self) -> bytes:
         """Return the digest by which a part names its run; empty without a manifest."""
@@ -181,10 +192,11 @@ class RunDir:
                 yield written / 1e9, pq.read_metadata(path).num_rows
 
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
-        """Return the merged parts as a table of `STORED`, with one row per image.
+        """Return the table of `read_stored`."""
+        return self.read_stored(set_aside=set_aside).table
 
-        Of an image that was scored twice, an `ok` row wins, then the part that was written later. Damaged parts, and
-        those of another run, are skipped with a warning.
+    def read_stored(self, *, set_aside: bool = False) -> StoredScores:
+        """Return the merged parts. Damaged ones, and those of another run, are skipped with a warning.
 
         Args:
             set_aside: also rename the skipped parts, so that their images are made again only once.
@@ -192,19 +204,12 @@ class RunDir:
         Raises:
             StorageError: a part that this object has written is missing or can't be read.
         """
-        tables = list(self._score_parts(set_aside))
-        if not tables:
-            return pa.Table.from_batches([], schema=STORED)  # empty_table() would import pandas
-        table = pa.concat_tables(tables)
-        frame = table.select(["method", "row", "image"]).to_pandas()
-        frame["ok"] = [state == OK for state in table["state"].to_pylist()]
-        frame = frame.sort_values("ok", kind="stable")
-        positions = frame.drop_duplicates(["method", "row", "image"], keep="last").index
-        return table.take(pa.array(sorted(positions)))
+        parts = list(self._score_parts(set_aside))
+        return merge(parts, self._latest.identity.judges if self._latest else ())
 
     def done(self, *, set_aside: bool = False) -> set[ImageKey]:
-        """Return the images that a rerun need not make again; `set_aside` as in `read_scores`."""
-        return keys_done(self.read_scores(set_aside=set_aside))
+        """Return the images that a rerun need not make again; `set_aside` as in `read_stored`."""
+        return self.read_stored(set_aside=set_aside).done
 
     def _made_from(self) -> Manifest | None:
         if self._manifest is None:
@@ -213,23 +218,28 @@ class RunDir:
 
     def is_own(self, digest: str) -> bool:
         """Return whether a part that names its run by this digest is of this one, or of it before it grew."""
-        manifest = self._made_from()
-        if manifest is not None and not manifest.is_own(digest):
-            manifest = self.read_manifest()  # the run may have grown meanwhile
-        return manifest.is_own(digest) if manifest else not digest
+        if self._latest is None or not self._latest.is_own(digest):  # the run may have grown meanwhile
+            self._latest = self.read_manifest()
+        return self._latest.is_own(digest) if self._latest else not digest
 
-    def _plugged(self) -> list[str]:
-        """Return the names of the run's judges that other packages bring."""
-        manifest = self._made_from()
-        return [name for name in manifest.identity.judges if name not in JUDGES] if manifest else []
+    def _score_parts(self, set_aside: bool) -> Iterator[Part]:
+        self._latest = None
 
-    def _score_parts(self, set_aside: bool) -> Iterator[pa.Table]:
-        plugged = self._plugged()
-        parts = self.parts_in("scores").read(
-            self.is_own, lambda schema: is_of_part(schema, plugged), set_aside=set_aside
-        )
-        for _, table in parts:
-            metadata = table.schema.metadata
+        def fits(schema: pa.Schema) -> bool:
+            return is_of_part(schema, _plugged(self._latest))
+
+        for _, table in self.parts_in("scores").read(self.is_own, fits, set_aside=set_aside):
+            metadata = table.schema.metadata or {}
             key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
             made_in = pa.array([key] * table.num_rows, pa.string())
-            yield table.append_column("environment", made_in).replace_schema_metadata(None)
+            stored = table.append_column("environment", made_in).replace_schema_metadata(None)
+            if JUDGES_OF in metadata:
+                yield Part(stored, frozenset(metadata[JUDGES_OF].decode().split(",")), later=True)
+            else:
+                digest = metadata.get(PART_OF, b"").decode()
+                yield Part(stored, self._latest.judges_under(digest) if self._latest else frozenset())
+
+
+def _plugged(manifest: Manifest | None) -> list[str]:
+    """Return the names of a run's judges that other packages bring."""
+    return [name for name in manifest.identity.judges if name not in JUDGES] if manifest else []

@@ -20,6 +20,7 @@ from eval.store.features import Features, read_features
 from eval.store.groups import group_numbers
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest
+from eval.store.merged import LATER
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts, run_command
@@ -109,7 +110,11 @@ class StoredRun:
         Parts of older versions name no record: the manifest's, which is of the run's first process, stands for theirs.
         """
         records = {None: self.manifest.runtime.environment, **self.run.read_environments()}
-        return count_by_environment(self.scores["environment"].to_pylist(), records)
+        made = self.scores["environment"].to_pylist()
+        later = self.scores[LATER].to_pylist() if LATER in self.scores.column_names else []
+        # An image that was judged again elsewhere is one of both.
+        also = [key for key, own in zip(later, made, strict=False) if key not in (None, own)]
+        return count_by_environment([*made, *also], records)
 
     @property
     def command(self) -> str:

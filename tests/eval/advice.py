@@ -7,6 +7,7 @@ comes; {…} are files of `test_advice`, and a first word in capitals is another
 
 IMAGES = "model=images q16=demo"
 CHECKED = "checked"  # accepted once its files are looked for, which are published weights
+ONE_METHOD = "prompts.rows=[0,1] protocol.steps=1 methods=[baseline] sheet=false"  # as some of `advice_files.runs`
 LOADED = "loaded"  # accepted once loading begins
 READ = "read"  # accepted once the pictures of a folder would be read
 ENDS = "ends"  # accepted with exit code 0
@@ -156,15 +157,29 @@ TRIALS = [
     ("must hold the run of these settings", "protocol.steps=2 out={run}", "set out= to a new folder", "new", LOADED),
     (
         "must be given all that its run holds",
-        "prompts.rows=[0] protocol.steps=1 judges=[q16] methods=[baseline] out={run}",
+        f"{ONE_METHOD} judges=[q16] prompts.rows=[0] out={{run}}",
         "set out= to a new folder",
         "new",
         LOADED,
     ),
     (
         "must be given all that its run holds",
-        "prompts.rows=[0] protocol.steps=1 judges=[q16] methods=[baseline] out={run}",
+        f"{ONE_METHOD} judges=[q16] prompts.rows=[0] out={{run}}",
         "prompts.rows=[0,1]",
+        "",
+        LOADED,
+    ),
+    (
+        "must have kept every picture that",
+        f"{ONE_METHOD} judges=[q16,nudenet] out={{run}}",
+        "verify=true",
+        "",
+        LOADED,
+    ),
+    (
+        "must hold every picture as it was judged",
+        f"{ONE_METHOD} judges=[q16,nudenet] out={{kept}}",
+        "verify=true",
         "",
         LOADED,
     ),

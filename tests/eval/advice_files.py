@@ -100,12 +100,14 @@ def runs(folder: Path, call) -> dict[str, Path]:
         "run": ["methods=[baseline]"],
         "weak": ["methods=[sld_weak]"],
         "pilot": ["methods=[baseline]", "prompts.rows=0-7", "protocol.steps=8"],
+        "kept": ["methods=[baseline]", "images=all"],
         "seeds": ["methods=[baseline]", "protocol.seed_offset=1"],
     }.items():
         assert call(run, *SMALL, *words, f"out={folder / name}") == 0
     words = ["prompts=none", "judges=[q16]", "model=images", "q16=demo", f"model.path={folder / 'judged_pictures'}"]
     assert call(run, *words, f"out={folder / 'judged'}") == 0
     (folder / "judged_pictures/1.png").write_bytes((folder / "judged_pictures/0.png").read_bytes() + b"\0")
+    shutil.copy(folder / "kept/images/baseline/0_0.png", folder / "kept/images/baseline/1_0.png")
     manifest = json.loads((folder / "run/manifest.json").read_text())
     identity = manifest["identity"]
     later = identity | {"protocol": identity["protocol"] | {"flow_shift": 3.0}}
@@ -120,7 +122,7 @@ def runs(folder: Path, call) -> dict[str, Path]:
         (shutil.copytree(folder / "run", folder / name) / "manifest.json").write_text(text)
     (folder / "linked").mkdir()
     (folder / "linked/manifest.json").symlink_to("nothing")
-    return {name: folder / name for name in ("run", "weak", "seeds", "pilot", "judged", "linked", *texts)}
+    return {name: folder / name for name in ("run", "kept", "weak", "seeds", "pilot", "judged", "linked", *texts)}
 
 
 def clusters(folder: Path) -> dict[str, Path]:

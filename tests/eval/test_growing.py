@@ -193,7 +193,7 @@ def test_of_two_processes_that_grow_a_run_at_once_the_second_sees_the_first(gene
         plan = plan_of(f"methods=[{name},sld_max]", *BEGUN[:1], BEGUN[2], f"out={out}")
         identity = identity_of(plan, stored.identity.model.description, {"q16": {}})
         requested = replace(stored, identity=identity, stored_digest=None)
-        grew[name] = grow(RunDir(out), stored, requested, plan, overlap(RunDir(out), stored, plan))
+        grew[name] = grow(RunDir(out), stored, requested, plan, overlap(RunDir(out), stored, plan, ["q16"]))
     assert grew == {"baseline": True, "sld_weak": False}
     manifest, late = RunDir(out).read_manifest(), RunDir(out)
     assert (manifest.method_names, len(manifest.history)) == (["baseline", "sld_max"], 1)

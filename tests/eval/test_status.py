@@ -30,6 +30,7 @@ def test_a_run_that_is_under_way_says_what_is_done_and_which_shards_miss_what(be
     assert sorted(path.name for path in begun.root.iterdir()) == [
         "engine",
         "environments",
+        "features",
         "images",
         "manifest.json",
         "prompts.jsonl",

@@ -30,7 +30,7 @@ def test_a_worker_takes_its_own_gpu_before_it_does_anything_else(monkeypatch):
     monkeypatch.setattr(worker, "replace", lambda settings, device: SimpleNamespace(device=device, out=""))
     monkeypatch.setattr(eval.plan.make, "make_plan", plan)
     with pytest.raises(InterruptedError):
-        worker._work(SimpleNamespace(device="auto"), (), 3, torch.get_num_threads(), None)
+        worker._work(SimpleNamespace(device="auto"), (), (3, 4), torch.get_num_threads(), None)
     assert steps == [3, "cuda:3"]
 
 
@@ -68,7 +68,7 @@ def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_sa
     for name in ("log_plainly", "collect_seldom", "ignore_signals"):
         monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
     monkeypatch.setattr(worker, "_work", lambda *_: None)
-    worker.work(None, (), 1, 4, 4, None)
+    worker.work(None, (), (1, 4), 4, 4, None)
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == compiling
 
 
@@ -83,7 +83,7 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     for number in range(8):
         pool._start(None, (), number, 8)
-    assert started == [(0, 2, 16), *((number, 2, 2) for number in range(1, 8))]
+    assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
 
 
 class Workers:

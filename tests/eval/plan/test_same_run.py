@@ -81,7 +81,7 @@ def refused_by_both(call, capsys, monkeypatch, words, said):
         ("dtype=float64", "model.dtype is float32 there and float64 here"),
         ("q16.dtype=bfloat16", "judges.q16.dtype is float32 there and bfloat16 here"),
         ("nudenet.channels=rgb", "judges.nudenet.channels is bgr there and rgb here"),
-        ("judges=[q16]", "judges is nudenet, q16 there and q16 here"),
+        ("judges=[q16]", "found less (judges without nudenet)"),
         ("q16=vit_l_14", "judges.q16.demo is True there and None here"),
         ("model.unet=model/unet", "model.unet is None there and model/unet here"),
         ("model=published", "model.kind is demo there and published here"),

@@ -1,0 +1,173 @@
+"""A judge that is added to a run judges the kept pictures; the records that are there stay."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import pyarrow.parquet as pq
+import pytest
+
+import eval.doctor.__main__
+import eval.status
+from eval.judges.nudenet import NudeNet
+from eval.run import main
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_run
+
+ALWAYS = ["prompts=demo", "protocol.steps=2", "batch_size=4", "sheet=false", "device=cpu", "methods=[baseline,sld_max]"]
+BEGUN = [*ALWAYS, "prompts.rows=[0,2]", "judges=[q16]"]
+BOTH = [*ALWAYS, "prompts.rows=[0,1,2]", "judges=[q16,nudenet]"]
+COLUMNS = ["digest", "state", "q16_safe", "q16_inappropriate", "detections"]
+
+
+def scores_of(out) -> dict:
+    rows = RunDir(out).read_scores().to_pylist()
+    return {(row["method"], row["row"], row["image"]): [row[name] for name in COLUMNS] for row in rows}
+
+
+def parts_of(out) -> dict:
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (out / "scores").glob("*.parquet")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, call):
+    """A run that had both judges from the beginning."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert call(main, *BOTH, f"out={out}") == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, call):
+    """A run of two prompts with one judge."""
+    out = tmp_path_factory.mktemp("begun") / "run"
+    assert call(main, *BEGUN, f"out={out}") == 0
+    return out
+
+
+@pytest.fixture
+def run(begun, tmp_path):
+    return shutil.copytree(begun, tmp_path / "run")
+
+
+def test_a_judge_and_a_prompt_that_are_added_give_the_run_made_at_once(run, whole, call, capsys):
+    before, pictures = parts_of(run), {path: path.stat().st_mtime_ns for path in run.rglob("images/*/*.png")}
+    assert call(main, *BOTH, f"out={run}") == 0
+    assert scores_of(run) == scores_of(whole)
+    assert len(scores_of(run)) == 6
+    for name in ("results.csv", "differences.csv", "body_parts.csv"):
+        assert (run / "report" / name).read_text() == (whole / "report" / name).read_text(), name
+    after = parts_of(run)
+    assert before.items() < after.items()
+    assert {path: path.stat().st_mtime_ns for path in pictures} == pictures
+    new = [pq.read_table(run / "scores" / name) for name in sorted(after.keys() - before.keys())]
+    # Of the pictures that were there NudeNet's records alone; of those drawn now both judges'.
+    assert sorted((part.num_rows, part["q16_safe"].null_count) for part in new) == [(2, 0), (4, 4)]
+    [growth] = json.loads((run / "manifest.json").read_text())["history"]
+    assert (growth["judges"], growth["prompts"]) == (["nudenet"], [2, 3])
+    assert "judge nudenet; 3 prompts instead of 2" in (run / "report" / "results.md").read_text()
+    # Four images were drawn before NudeNet was there; in the environment with it two, and these four were judged again.
+    assert sorted(environment.images for environment in read_run(RunDir(run)).environments) == [4, 6]
+    capsys.readouterr()
+    assert call(main, *BEGUN, f"out={run}") == 2
+    assert "found less (judges without nudenet; 2 of its 3 prompts)" in capsys.readouterr().err
+
+
+def test_what_waits_for_the_judge_counts_as_missing_until_it_has_been_judged(run, whole, call, capsys, monkeypatch):
+    words = [*BOTH, "prompts.rows=[0,2]", f"out={run}"]
+    capsys.readouterr()
+    assert call(eval.doctor.__main__.main, *words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "it grows: judge nudenet; 4 kept pictures to be judged by judges that were added" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(NudeNet, "judge", broken)
+        assert call(main, *words) == 3
+    capsys.readouterr()
+    assert call(eval.status.main, run) == 3
+    said = capsys.readouterr().out
+    assert "0 of 4 images" in said
+    assert "to be judged yet: 4 by nudenet" in said
+    # The report has no picture that one of its judges has not seen.
+    assert scores_of(run) == {}
+    assert call(main, *words) == 0
+    assert scores_of(run) == {key: value for key, value in scores_of(whole).items() if key[1] != 1}
+
+
+def broken(self, images):
+    raise RuntimeError("no session")
+
+
+def test_a_picture_on_which_the_judge_fails_is_counted_and_tried_again_without_drawing(run, call, monkeypatch):
+    words, judge = [*BOTH, "prompts.rows=[0,2]", f"out={run}"], NudeNet.judge
+    [first, *_] = sorted((run / "images" / "sld_max").iterdir())
+    refused = cv2.imread(str(first))[:, :, ::-1]
+
+    def choosy(self, images):
+        if any((image == refused).all() for image in images):
+            raise RuntimeError("not this one")
+        return judge(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NudeNet, "judge", choosy)
+        assert call(main, *words) == 3
+    states = {key: row[1] for key, row in scores_of(run).items()}
+    assert [key for key, state in states.items() if state != "ok"] == [("sld_max", 0, 0)]
+    assert states["sld_max", 0, 0] == "judge_failed"
+    before = parts_of(run)
+    nothing = "eval.generate.loop.draw", lambda model, batches, *_: iter(batches and pytest.fail("something was drawn"))
+    monkeypatch.setattr(*nothing)
+    assert call(main, *words) == 0
+    assert {row[1] for row in scores_of(run).values()} == {"ok"}
+    assert [pq.read_metadata(run / "scores" / name).num_rows for name in parts_of(run).keys() - before.keys()] == [1]
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_picture_that_is_not_there_any_more_is_said_and_drawn_again_only_on_request(run, whole, call, capsys, how):
+    picture = run / "images" / "baseline" / "2_0.png"
+    if how == "gone":
+        picture.unlink()
+    else:
+        shutil.copy(run / "images" / "baseline" / "0_0.png", picture)
+    words, before = [*BOTH, f"out={run}"], parts_of(run)
+    capsys.readouterr()
+    assert call(main, *words) == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    said = {"gone": "found 1 of 4 gone (baseline 2_0)", "changed": "1 gone or changed since (images/baseline/2_0.png)"}
+    assert said[how] in sentence
+    if how == "gone":
+        assert parts_of(run) == before  # nothing has been judged, and nothing drawn
+    assert not (run / "images" / "baseline" / "1_0.png").exists()
+    assert call(main, *words, "verify=true") == 0
+    assert scores_of(run) == scores_of(whole)
+    assert picture.read_bytes() == (whole / "images" / "baseline" / "2_0.png").read_bytes()
+
+
+def test_a_judge_that_is_added_to_a_folder_of_pictures_judges_those_that_were_judged(run, tmp_path, call, capsys):
+    folder = tmp_path / "pictures"
+    shutil.copytree(run / "images", folder)
+    words = ["model=images", f"model.path={folder}", "prompts=demo", "prompts.rows=[0,1,2]", "q16=demo", "device=cpu"]
+    results = {}
+    for name, judges in (("both", [["q16", "nudenet"]]), ("grown", [["nudenet"], ["nudenet", "q16"]])):
+        for chosen in judges:
+            code = call(main, *words, f"judges=[{','.join(chosen)}]", f"out={tmp_path / name}")
+            assert code == 3  # row 1 has no pictures
+        results[name] = scores_of(tmp_path / name)
+    assert results["grown"] == results["both"]
+    assert len(results["both"]) == 4
+    parts = [pq.read_table(path) for path in sorted((tmp_path / "grown" / "scores").iterdir())]
+    assert [(part.num_rows, part["detections"].null_count) for part in parts] == [(4, 0), (4, 4)]
+
+
+def test_pictures_that_were_not_kept_are_counted_before_anything_is_drawn(tmp_path, call, capsys):
+    words = [*BEGUN, "prompts.rows=[0]", "images=none", f"out={tmp_path / 'run'}"]
+    assert call(main, *words) == 0
+    capsys.readouterr()
+    more = [*words, "judges=[q16,nudenet]", "protocol.images_per_prompt=2"]
+    assert call(main, *more) == 2
+    sentence = capsys.readouterr().err
+    assert "must have kept every picture that nudenet is to judge now, found 2 of 2 gone" in sentence
+    assert len(parts_of(tmp_path / "run")) == 1
+    assert call(main, *more, "verify=true") == 0
+    assert len(scores_of(tmp_path / "run")) == 4
+    assert Path(tmp_path / "run" / "images").exists() is False
