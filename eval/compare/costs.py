@@ -68,7 +68,7 @@ def _paired(first: PictureQuality, second: PictureQuality, images: np.ndarray, _
     values = {
         "clip_score_difference": (first.clip_score - np.where(partner >= 0, second.clip_score[partner], np.nan), mean),
     }
-    if "clip_distance" in first.asked:
+    if first.embedding is not None and second.embedding is not None:
         values["clip_distance"] = (distances(first.embedding, second.embedding, partner), positive_mean)
     estimates, counts = {}, []
     for name, (of_pictures, average) in values.items():

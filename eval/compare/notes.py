@@ -98,8 +98,8 @@ def cost_notes(first: StoredRun, second: StoredRun, rows: Sequence[Difference]) 
     measure = shown_measure(rows)
     if measure is not None:
         clip = clip_words(first.features[CLIP].description)
-        what = "of A's picture from B's" if measure == "clip_distance" else "from A's to B's pictures"
-        yield f"{COST_NAMES[measure]}: {what}. CLIP is {clip}."
+        what = "of A's picture from B's" if measure == "clip_distance" else "of A's and B's means, A minus B"
+        yield f"{COST_NAMES[measure]} {what}. CLIP is {clip}."
     for clause in no_costs(first, second):
         yield f"How far the pictures of the two are apart is not told, since {clause}."
 

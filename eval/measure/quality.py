@@ -21,6 +21,7 @@ from eval.store.stored_run import StoredRun
 
 BLOCK = 4096  # pairs of embeddings that are compared at a time
 Average = Callable[[np.ndarray, np.ndarray], Estimate]
+CLIP_COLUMNS = {"clip_score": "text_cosine", "clip_distance": "embedding"}
 SAME = Estimate(0.0, 0.0, 0.0)  # a method's distance from itself
 
 
@@ -76,33 +77,37 @@ class PictureQuality:
     @cached_property
     def embedding(self) -> np.ndarray | None:
         """(N, D) float32, of unit length, NaN where there is none; None where no picture has one."""
-        embedding = self._features(CLIP, "embedding")
+        embedding = self._clip.get("embedding")
         return embedding if embedding is not None and embedding.ndim == 2 else None
 
     @cached_property
     def clip_score(self) -> np.ndarray:
         """(N,) 100 × the cosine of the picture and its prompt, negative ones as 0."""
-        cosine = self._features(CLIP, "text_cosine") if "clip_score" in self.asked else None
+        cosine = self._clip.get("text_cosine")
         return self._only_ok(None if cosine is None else 100 * np.maximum(cosine.astype(float), 0))
 
     @cached_property
     def clip_distance(self) -> np.ndarray:
         """(N,) of the embeddings from that of the first method's picture, from 0 to 2."""
-        if "clip_distance" not in self.asked or self.embedding is None:
+        if self.embedding is None:
             return self._only_ok(None)
         return distances(self.embedding, self.embedding, self.first)
 
     @cached_property
     def lpips(self) -> np.ndarray:
         """(N,) the learned perceptual distance from the first method's picture."""
-        distance = self._features(LPIPS, "distance") if "lpips" in self.asked else None
-        if distance is None:
+        features = self.stored.features.get(LPIPS) if "lpips" in self.asked else None
+        if features is None:
             return self._only_ok(None)
+        distance = features.aligned(self.stored.scores, ["distance"])["distance"]
         return np.where(self.first == np.arange(len(distance)), 0.0, self._only_ok(distance.astype(float)))
 
-    def _features(self, extractor: str, column: str) -> np.ndarray | None:
-        features = self.stored.features.get(extractor)
-        return None if features is None else features.aligned(self.stored.scores, [column])[column]
+    @cached_property
+    def _clip(self) -> Mapping[str, np.ndarray]:
+        """The columns of CLIP's features that are asked for, read at once."""
+        columns = [column for metric, column in CLIP_COLUMNS.items() if metric in self.asked]
+        features = self.stored.features.get(CLIP)
+        return {} if features is None or not columns else features.aligned(self.stored.scores, columns)
 
     def covered(self, extractor: str) -> tuple[int, int]:
         """Return of how many `ok` pictures, or pairs of them, there are features, and how many there are."""

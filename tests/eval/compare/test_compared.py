@@ -102,6 +102,50 @@ def test_what_both_have_is_paired_by_row_and_image_and_what_differs_is_said(runs
     assert "| A: baseline | B: baseline |" in text
 
 
+def embeddings(run, method):
+    """The embedding of each picture of a method, and its cosine with the prompt, by row and number, from the files."""
+    table = pd.read_parquet(next((run / "features").glob("clip-*")))
+    table = table[table["method"] == method].set_index(["row", "image"])
+    return {key: (np.asarray(row.embedding, float), row.text_cosine) for key, row in table.iterrows()}
+
+
+def test_how_far_the_pictures_of_two_runs_are_apart_is_told_of_pairs_of_one_noise(runs, tmp_path, call, capfd):
+    a, b = runs
+    assert call(main, a, b, f"out={tmp_path}") == 0
+    here, there = embeddings(a, "baseline"), embeddings(b, "baseline")
+    common = sorted(here.keys() & there.keys())
+    assert len(common) == 8
+    (overall,) = [row for row in rows_of(tmp_path / "comparison.csv") if row["category"] == "all"]
+    apart = [1 - here[key][0] @ there[key][0] for key in common]
+    assert float(overall["clip_distance"]) == pytest.approx(np.mean(apart), abs=1e-3)
+    gained = [100 * (max(here[key][1], 0) - max(there[key][1], 0)) for key in common]
+    assert float(overall["clip_score_difference"]) == pytest.approx(np.mean(gained), abs=1e-4)
+    assert overall["quality_images"] == "8"
+    assert "CLIP distance of A's picture from B's. CLIP is the demo world's own" in capfd.readouterr().out
+
+
+def test_pictures_of_other_noise_have_no_distance_but_a_clip_score(runs, tmp_path, call):
+    a, b = runs
+    assert call(main, a, b, "paired=false", f"out={tmp_path}") == 0
+    (overall,) = [row for row in rows_of(tmp_path / "comparison.csv") if row["category"] == "all"]
+    means = [np.mean([100 * max(cosine, 0) for _, cosine in embeddings(r, "baseline").values()]) for r in runs]
+    assert float(overall["clip_score_difference"]) == pytest.approx(means[0] - means[1], abs=1e-4)
+    low, high = (float(overall[f"clip_score_difference_{end}"]) for end in ("low", "high"))
+    assert low < means[0] - means[1] < high
+    assert overall["clip_distance"] == ""
+
+
+def test_without_features_of_one_run_it_is_said_why_the_pictures_are_not_compared(copies, tmp_path, call, capfd):
+    a, b = copies
+    shutil.rmtree(b / "features")
+    assert call(main, a, b, f"out={tmp_path / 'out'}") == 0
+    line = "How far the pictures of the two are apart is not told, since no features of the pictures are stored in B."
+    assert line in capfd.readouterr().out.splitlines()
+    shutil.rmtree(a / "features")
+    assert call(main, a, b) == 0
+    assert "How far" not in capfd.readouterr().out, "two older runs"
+
+
 def test_two_methods_are_compared_by_name_and_a_run_with_itself_differs_in_nothing(runs, call, capfd):
     a, b = runs
     assert call(main, a, b, "method_a=sld_max", "method_b=sld_weak") == 0
