@@ -156,7 +156,7 @@ def positive_mean(values: np.ndarray, images: np.ndarray, confidence: float = 0.
 
     Its upper end is further away than its lower one, as the mean's distribution is skewed: where a fifth of the
     pictures differ at all, Student's interval of 25 clusters lies below the truth in up to 16 % of samples, this one in
-    2 to 5 %.
+    1 to 5 %.
     """
     value, error, t = _mean(values, images, confidence)
     if not error:
