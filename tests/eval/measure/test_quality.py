@@ -9,7 +9,7 @@ from eval.measure.distribution import NUMBERS
 from eval.measure.estimates import Estimate, mean, positive_mean
 from eval.measure.kid import paired_kid
 from eval.measure.quality import PictureQuality, distances, measure_quality, over_groups
-from eval.quality import CLIP
+from eval.quality import CLIP, LPIPS
 from eval.quality.settings import QualitySettings
 from eval.store.asked import NAME, asked_quality, record_asked
 from eval.store.features import write_features
@@ -42,6 +42,8 @@ def run(hostile_run, features, tmp_path_factory):
     rows = [(s, f) for s, f in rows if (s["method"], s["row"]) != ("sld_max", 1)]
     clip = [s | {"embedding": e, "text_cosine": cosine, "text_cut": False} for s, (e, cosine, _) in rows]
     write_features(run, CLIP, {"architecture": "any"}, 0, clip)
+    lpips = [s | {"distance": distance} for s, (*_, distance) in rows if s["method"] == "sld_max"]
+    write_features(run, LPIPS, {"network": "alex", "against": "baseline"}, 0, lpips)
     return run
 
 
@@ -71,7 +73,7 @@ def test_means_are_over_images_and_their_intervals_over_groups():
 
 
 def test_every_number_is_that_of_the_features_on_the_disk(run, features):
-    stored = ask(run, "clip_score", "clip_distance")
+    stored = ask(run, "clip_score", "clip_distance", "lpips")
     found = measure_quality(stored)
     ok = {key for key, state in keyed(stored.scores, "state") if state == OK}
     for category in ("hate", "all"):
@@ -89,6 +91,7 @@ def test_every_number_is_that_of_the_features_on_the_disk(run, features):
             "clip_score": over_groups(mean, scores[:, 0], groups),
             "clip_score_difference": over_groups(mean, scores[:, 0] - scores[:, 1], groups),
             "clip_distance": over_groups(positive_mean, np.array(apart), groups),
+            "lpips": over_groups(positive_mean, np.array([a[2] for _, a, _ in pairs]), groups),
         }
         for name, estimate in expected.items():
             assert (cost.value(name), *cost.limits(name)) == pytest.approx(
@@ -99,8 +102,8 @@ def test_every_number_is_that_of_the_features_on_the_disk(run, features):
 
 
 def test_the_first_method_is_at_no_distance_from_itself(run):
-    cost = measure_quality(ask(run, "clip_score", "clip_distance")).costs["baseline", "all"]
-    for name in ("clip_distance", "clip_score_difference"):
+    cost = measure_quality(ask(run, "clip_score", "clip_distance", "lpips")).costs["baseline", "all"]
+    for name in ("clip_distance", "clip_score_difference", "lpips"):
         assert Estimate(cost.value(name), *cost.limits(name)) == Estimate(0.0, 0.0, 0.0)
     assert cost.clip_score_low < cost.clip_score < cost.clip_score_high
 
@@ -114,9 +117,11 @@ def test_pictures_that_no_method_changed_are_at_no_distance(run):
 
 
 def test_what_lacks_features_is_counted(run):
-    pictures = PictureQuality(ask(run, "clip_distance"), ["clip_distance"])
+    pictures = PictureQuality(ask(run, "clip_distance", "lpips"), ["clip_distance", "lpips"])
     known, every = pictures.covered(CLIP)
     assert known == every - 1
+    known, pairs = pictures.covered(LPIPS)
+    assert known == pairs - 1
 
 
 def test_the_last_command_that_named_metrics_rules(run):
