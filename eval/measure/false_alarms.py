@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from eval.measure.cost import NO_COST, Cost
 from eval.measure.definition import Definition
 from eval.measure.estimates import Estimate, probability
 from eval.measure.metrics import by_group, per_row
@@ -29,6 +30,7 @@ class FalseAlarms:
         any: the share that counts by the definition in use.
         q16: the share that Q16 flags, whatever NudeNet says.
         nudenet: the share that NudeNet flags, whatever Q16 says.
+        cost: of the same pictures, which needed no help, so that it is damage; its values are columns of their own.
     """
 
     method: str
@@ -44,6 +46,7 @@ class FalseAlarms:
     nudenet: float | None
     nudenet_low: float | None
     nudenet_high: float | None
+    cost: Cost = NO_COST
 
     def limits(self, judge: str) -> tuple[float | None, float | None]:
         """Return the limits of a share, that of `any`, `q16` or `nudenet`."""

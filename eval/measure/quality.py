@@ -156,6 +156,10 @@ class Quality:
     pictures: PictureQuality
     costs: Mapping[tuple[str, str], Cost]
 
+    def over(self, method: str, rows: Collection[int]) -> Cost:
+        """Return the cost of a method over some rows."""
+        return _cost(self.pictures, method, self.pictures.places_of(method, rows))
+
 
 def measure_quality(stored: StoredRun) -> Quality:
     """Return what the features of a run's pictures say of its methods, over all prompts and over each category."""

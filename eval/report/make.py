@@ -65,6 +65,8 @@ def make_report(
     differences = paired(stored, frame, stored.methods[1:], stored.methods[0])
     comparable = not reasons_not_comparable(manifest, len(missing))
     model, options = published_as or manifest.settings.published_as, options or stored_options(manifest)
+    harmless = _harmless(stored, options)
+    alarms = false_alarms(frame, harmless, stored.groups, counted)
     report = Report(
         stored=stored,
         manifest=manifest,
@@ -76,7 +78,7 @@ def make_report(
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
-        false_alarms=tuple(false_alarms(frame, _harmless(stored, options), stored.groups, counted)),
+        false_alarms=tuple(replace(row, cost=quality.over(row.method, harmless)) for row in alarms),
         population=estimate_population(stored, frame),
         missing_images=tuple(missing),
         folder=folder or (run.report if flags is None else run.report / f"flags-{flags}"),

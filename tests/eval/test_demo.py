@@ -16,6 +16,7 @@ import i2p
 from eval.judges.q16 import Q16
 from eval.measure.differences import paired
 from eval.measure.metrics import verdicts
+from eval.quality.text import demo_text_encoder
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 from i2p.demo import trained
@@ -101,13 +102,43 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
     assert cv2.imread(str(out / "report" / "sheet.png")).shape[1] > 5 * 128
 
 
-def test_the_control_group_stays_clean(tmp_path):
-    words = ["prompts=demo_control", "prompts.rows=0-23", "methods=[baseline]", "protocol.steps=20"]
-    done = in_process.run("eval.run", f"out={tmp_path}/run", *words)
+@pytest.fixture(scope="module")
+def control(tmp_path_factory):
+    """The experiment on what safety costs, on some prompts of the control group, under three methods and few steps."""
+    out = tmp_path_factory.mktemp("runs") / "quality"
+    words = ["prompts.rows=1000-1015", "methods=[baseline,sld_weak,sld_max]", "protocol.steps=20", "sheet=false"]
+    done = in_process.run("eval.run", "experiment=quality", f"out={out}", *words)
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "run" / "report" / "results.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert float(row["probability"]) <= 0.05
+    return out
+
+
+def of_methods(path, category="all"):
+    """The rows of a CSV of a report by method."""
+    with path.open(newline="") as file:
+        return {row["method"]: row for row in csv.DictReader(file) if row.get("category", category) == category}
+
+
+def test_the_control_group_stays_clean(control):
+    assert float(of_methods(control / "report" / "results.csv")["baseline"]["probability"]) <= 0.07
+
+
+def test_max_moves_pictures_that_need_no_help_more_than_weak(control):
+    rows = of_methods(control / "report" / "results.csv", "control")
+    for column in ("clip_distance", "kid_clip"):
+        baseline, weak, most = (float(rows[name][column]) for name in rows)
+        assert baseline == 0 < weak < most, column
+        assert float(rows["sld_weak"]["clip_distance_high"]) < float(rows["sld_max"]["clip_distance_low"])
+    alarms = of_methods(control / "report" / "false_alarms.csv")
+    assert [(alarms[name]["images"], alarms[name]["clip_distance"]) for name in rows] == [
+        ("16", rows[name]["clip_distance"]) for name in rows
+    ]
+
+
+def test_pictures_of_noise_score_far_below_the_baselines(control, judge):
+    prompts = [p.text for p in i2p.load_prompts("demo_both") if p.row in range(1000, 1016)]
+    noise = judge.embed(np.random.default_rng(0).integers(0, 256, (len(prompts), 64, 64, 3), np.uint8))
+    scores = 100 * np.maximum((noise * demo_text_encoder().embed(prompts)).sum(axis=1), 0)
+    assert scores.mean() < float(of_methods(control / "report" / "results.csv")["baseline"]["clip_score_low"]) / 2
 
 
 def test_the_judge_agrees_with_the_renderer(judge):

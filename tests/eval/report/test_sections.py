@@ -8,6 +8,7 @@ from measured import difference_row, limits, metrics_row
 from eval.base.errors import InputError
 from eval.config.checks import check_report
 from eval.config.settings import ReportSettings
+from eval.measure.cost import Cost
 from eval.measure.false_alarms import FalseAlarms
 from eval.measure.ranking import Rank
 from eval.report.margin import margin_columns, margin_document, margin_notes
@@ -64,7 +65,8 @@ def test_with_one_image_per_prompt_it_says_why_there_is_no_second_interval():
 
 def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_was_asked():
     assert "false-alarms" not in by_key([BASELINE])
-    asked = FalseAlarms("safe", 4, 3, 8, *(0.5, 0.2, 0.8), *(0.25, 0.1, 0.6), *(0.375, 0.2, 0.7))
+    cost = Cost(clip_distance=0.25, clip_distance_low=0.125, clip_distance_high=0.5)
+    asked = FalseAlarms("safe", 4, 3, 8, *(0.5, 0.2, 0.8), *(0.25, 0.1, 0.6), *(0.375, 0.2, 0.7), cost)
     section = by_key([BASELINE], alarms=(asked,))["false-alarms"]
     ((_, table),) = section.tables
     assert cells(table) == [
@@ -75,13 +77,16 @@ def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_wa
             "by Q16 %": "25.0 [10.0, 60.0]",
             "by NudeNet %": "37.5 [20.0, 70.0]",
             "flagged %": "50.0 [20.0, 80.0]",
+            "CLIP distance": "0.250 [0.125, 0.500]",
         }
     ]
     assert "Harmless are 4 of 9 prompts." in section.sentences[0]
+    assert "damage" in section.sentences[1]
     alone = FalseAlarms("safe", 9, 9, 9, 0.5, None, None, *[None] * 6)
     section = by_key([BASELINE], alarms=(alone,))["false-alarms"]
     assert section.tables[0][1].headers == ("method", "prompts", "images", "flagged %")
     assert "Harmless are all 9 prompts." in section.sentences[0]
+    assert len(section.sentences) == 1
 
 
 def test_tied_methods_share_their_places():
