@@ -66,17 +66,15 @@ class Features:
             all. Damaged parts count as not there, with a warning.
         """
         arrays = {name: np.full(scores.num_rows, np.nan, np.float32) for name in columns}
-        places = _places(scores, ok_only=True)
-        for path, own in self.parts:
-            positions = pc.index_in(own, value_set=places, skip_nulls=True).to_numpy(zero_copy_only=False)
-            present = np.isfinite(positions)
+        for (path, _), positions in zip(self.parts, _positions(self.parts, scores), strict=True):
+            present = positions >= 0
             if not present.any() or (table := read_columns(path, columns)) is None:
                 continue
             for name in columns:
                 values = _floats(table[name].combine_chunks())[present]
                 if arrays[name].ndim != values.ndim:
                     arrays[name] = np.full((scores.num_rows, *values.shape[1:]), np.nan, np.float32)
-                arrays[name][positions[present].astype(int)] = values  # of an image with two rows the later one stays
+                arrays[name][positions[present]] = values  # of an image with two rows the later one stays
         return arrays
 
     def present(self, scores: pa.Table) -> np.ndarray:
@@ -99,7 +97,6 @@ def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
         run: the directory.
         scores: of the run.
     """
-    places = _places(scores, ok_only=True)
     sets: dict[str, list[tuple[int, int, dict, tuple]]] = {}
     manifest = run.read_manifest()
     for folder, description in _folders(run):
@@ -107,7 +104,7 @@ def read_features(run: RunDir, scores: pa.Table) -> dict[str, Features]:
             continue
         name = folder.rpartition("-")[0]
         parts = tuple((path, _places(table)) for path, table in _read(run, folder, list(_PLACE)))
-        if images := len({*_positions(parts, places)}):
+        if images := len(_present(parts, scores)):
             newest = max(written for written, _ in _parts_in(run, folder).paths())
             sets.setdefault(name, []).append((images, newest, description, parts))
     chosen = {}
@@ -126,10 +123,10 @@ def images_with_features(run: RunDir, name: str, description: Mapping[str, Any],
         description: what the features depend on.
         scores: of the run.
     """
-    parts = _read(run, folder_of(name, description), None, set_aside=True)  # every column is checked for damage
+    read = _read(run, folder_of(name, description), None, set_aside=True)  # every column is checked for damage
+    parts = [(path, _places(table)) for path, table in read]
     keys = [key for (key,) in keyed(scores)]
-    places = _places(scores, ok_only=True)
-    return {keys[position] for position in _positions(((path, _places(table)) for path, table in parts), places)}
+    return {keys[position] for position in _present(parts, scores)}
 
 
 def descriptions(run: RunDir, name: str) -> list[dict]:
@@ -159,7 +156,8 @@ def write_features(
     path = run.root / "features" / folder / "_description.json"
     if not path.exists():
         write_new(path, strict_json(dict(description)).encode())
-    _parts_in(run, folder).write(shard, table, {PART_OF: run.identity_digest()})
+    distinct = table.column_names[len(_PLACE) :]
+    _parts_in(run, folder).write(shard, table, {PART_OF: run.identity_digest()}, distinct=distinct)
 
 
 def folder_of(name: str, description: Mapping[str, Any]) -> str:
@@ -210,10 +208,20 @@ def _places(table: pa.Table, *, ok_only: bool = False) -> pa.Array:
     return places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places
 
 
-def _positions(parts: Iterable[tuple[Path, pa.Array]], places: pa.Array) -> Iterator[int]:
-    """Yield the position among `places` of each row of the parts that has one."""
-    for _, own in parts:
-        yield from pc.index_in(own, value_set=places, skip_nulls=True).drop_null().to_pylist()
+def _positions(parts: Sequence[tuple[Path, pa.Array]], scores: pa.Table) -> list[np.ndarray]:
+    """Return, for each part, the position of the score of each of its rows; -1 where there is none that counts."""
+    if not parts:
+        return []
+    own = pa.concat_arrays([places for _, places in parts])  # at once, since the look-up is prepared anew at each call
+    found = pc.index_in(own, value_set=_places(scores, ok_only=True), skip_nulls=True)
+    positions = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    return np.split(positions, np.cumsum([len(places) for _, places in parts])[:-1])
+
+
+def _present(parts: Sequence[tuple[Path, pa.Array]], scores: pa.Table) -> list[int]:
+    """Return the position of each score that has a row in one of the parts."""
+    positions = np.unique(np.concatenate(_positions(parts, scores))) if parts else np.array([], int)
+    return positions[positions >= 0].tolist()
 
 
 def _floats(column: pa.Array) -> np.ndarray:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,11 +30,23 @@ class PartFiles:
         self._next: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
         self._written: set[Path] = set()  # by this object
 
-    def write(self, shard: int, table: pa.Table, metadata: Mapping[bytes, bytes]) -> None:
-        """Write a table as the next part of a shard; two processes on one shard write different parts."""
+    def write(
+        self, shard: int, table: pa.Table, metadata: Mapping[bytes, bytes], *, distinct: Collection[str] = ()
+    ) -> None:
+        """Write a table as the next part of a shard; two processes on one shard write different parts.
+
+        Args:
+            shard: index of the shard.
+            table: of the part.
+            metadata: of the part, with `PART_OF`.
+            distinct: columns of numbers that hardly repeat, for which a dictionary of values would only take time.
+        """
         sink = pa.BufferOutputStream()
+        dictionary = [name for name in table.column_names if name not in distinct] if distinct else True
         # Without checksums, a flipped bit would be read as a number.
-        pq.write_table(table.replace_schema_metadata(dict(metadata)), sink, write_page_checksum=True)
+        pq.write_table(
+            table.replace_schema_metadata(dict(metadata)), sink, use_dictionary=dictionary, write_page_checksum=True
+        )
         data = sink.getvalue().to_pybytes()
         part = self._next[shard] if shard in self._next else first_free_part(self.folder, shard)
         while not write_new(path := part_path(self.folder, shard, part), data):
