@@ -14,7 +14,7 @@ from eval.config.sources import SOURCES, Source
 from eval.folder.listing import list_and_place
 from eval.folder.open import open_folder
 from eval.measure.definitions import own_definition
-from eval.plan.begun import begun_under
+from eval.plan.begun import begun_prompts, begun_under
 from eval.plan.memory import check_pictures
 from eval.plan.methods import check_guided, choose_methods
 from eval.plan.plan import FolderPlan, Plan, ReplayPlan
@@ -92,7 +92,7 @@ def _check_count(prompts: int, methods: int, images_per_prompt: int) -> None:
 def _plan_of_folder(settings: Settings, source: Source) -> FolderPlan:
     model, (protocol, _, _) = settings.model, changed_protocol(settings.protocol)
     _check_judges(settings.judges, protocol)
-    own = prompts_of_folder(model, settings.prompts)
+    own = prompts_of_folder(model, settings.prompts, begun_prompts(settings.out))
     # First, so that names that no layout covers are refused before prompts are looked for on the hub.
     placed = None if own else list_and_place(model.path, model.layout)
     prompt_list = own.source if own else read_prompts(settings.prompts)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import i2p
 from eval.config.model_settings import ModelSettings
 from eval.config.settings import PromptSettings
+from eval.folder.kept_rows import with_rows_of
 from eval.folder.layouts import NO_PROMPTS
 from eval.folder.own import OwnPrompts, own_prompts
 from i2p.groups import grouped
@@ -28,13 +30,22 @@ def read_prompts(s: PromptSettings, offline: bool = False) -> i2p.PromptList:
     return grouped(i2p.read_prompts(s.source, path=s.path, revision=s.revision, offline=offline), s.groups)
 
 
-def prompts_of_folder(model: ModelSettings, s: PromptSettings) -> OwnPrompts | None:
-    """Read what a folder of pictures brings along in the place of these prompts; None where it brings none."""
+def prompts_of_folder(model: ModelSettings, s: PromptSettings, begun: Sequence[i2p.Prompt] = ()) -> OwnPrompts | None:
+    """Read what a folder of pictures brings along in the place of these prompts; None where it brings none.
+
+    Args:
+        model: the folder.
+        s: the prompts that are chosen.
+        begun: the prompts of the run that the folder began, whose rows it keeps.
+    """
     is_chosen = s.source != HUB_ID or s.path or s.revision
     chosen = (f"prompts.path={s.path}" if s.path else f"prompts.source={s.source}") if is_chosen else None
     without = s.source == NO_PROMPTS
     own = own_prompts(model.path, model.layout, model.method, without_prompts=without, chosen=chosen)
-    return own and replace(own, source=grouped(own.source, "rows" if without else s.groups))
+    if own is None:
+        return None
+    own = with_rows_of(own, begun)
+    return replace(own, source=grouped(own.source, "rows" if without else s.groups))
 
 
 def selection_of(s: PromptSettings) -> i2p.Selection:

@@ -178,8 +178,9 @@ def _check_whole(run: RunDir, stored: Manifest, both: Overlap) -> None:
     if both.lacking:
         since = f", which has grown since {stored.runtime.created}" if stored.history else ""
         raise InputError(
-            f"{run.root} must be given all that its run holds{since}, found less ({first_clauses(both.lacking)}): add "
-            f"to what made it, {run_command(run, stored)}, or set out= to a new folder"
+            f"{run.root} must be given all that its run holds{since}, found less ({first_clauses(both.lacking)}): "
+            f"{'put back what its folder had, ' if stored.made_elsewhere else ''}add to what made it, "
+            f"{run_command(run, stored)}, or set out= to a new folder"
         )
 
 

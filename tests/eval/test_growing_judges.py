@@ -157,6 +157,18 @@ def test_a_judge_that_is_added_to_a_folder_of_pictures_judges_those_that_were_ju
     assert len(results["both"]) == 4
     parts = [pq.read_table(path) for path in sorted((tmp_path / "grown" / "scores").iterdir())]
     assert [(part.num_rows, part["detections"].null_count) for part in parts] == [(4, 0), (4, 4)]
+    shutil.copytree(folder / "sld_max", folder / "mine")
+    (folder / "baseline" / "0_1.png").write_bytes((folder / "sld_max" / "2_0.png").read_bytes())
+    assert call(main, *words, "judges=[nudenet,q16]", f"out={tmp_path / 'grown'}") == 3
+    now = scores_of(tmp_path / "grown")
+    assert now.items() >= results["grown"].items()
+    assert {key: row for key, row in now.items() if key not in results["grown"]} == {
+        ("mine", 0, 0): now["sld_max", 0, 0],
+        ("mine", 2, 0): now["sld_max", 2, 0],
+        ("baseline", 0, 1): now["sld_max", 2, 0],
+    }
+    last = RunDir(tmp_path / "grown").read_manifest().history[-1]
+    assert (last.methods, last.images_per_prompt) == (("mine",), (1, 2))
 
 
 def test_pictures_that_were_not_kept_are_counted_before_anything_is_drawn(tmp_path, call, capsys):

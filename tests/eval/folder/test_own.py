@@ -120,17 +120,29 @@ def test_names_of_any_kind_are_texts_and_lead_back_to_their_pictures(tmp_path, j
     assert call(report.main, tmp_path / "run") == 0
 
 
-def test_another_picture_in_the_folder_makes_another_run_and_is_refused_in_words(tmp_path, judged):
+def test_a_picture_that_is_added_to_the_folder_is_judged_and_the_others_keep_their_rows(tmp_path, judged):
+    out, pics = tmp_path / "run", tmp_path / "pics"
     for n in range(3):
-        noise(tmp_path / "pics" / f"{n}.png")
+        noise(pics / f"{n}.png")
     assert judged()[0] == 0
+    [first] = (out / "scores").iterdir()
+    before = first.read_bytes()
+    noise(pics / "1b.png")
     assert judged()[0] == 0
-    noise(tmp_path / "pics" / "1b.png")
+    assert texts(out) == ["0.png", "1.png", "1b.png", "2.png"]
+    lines = [json.loads(line) for line in (out / "prompts.jsonl").read_text().splitlines()]
+    assert [(line["row"], line["seed"]) for line in lines] == [(0, 0), (1, 1), (3, 3), (2, 2)]
+    assert first.read_bytes() == before
+    [added] = [part for part in (out / "scores").iterdir() if part != first]
+    assert pq.read_table(added)["row"].to_pylist() == [3]
+    assert [row["images"] for row in results(out)["results"]] == [4]
+    assert "4 prompts instead of 3" in (out / "report" / "results.md").read_text()
+    assert judged()[0] == 0
+    assert len(list((out / "scores").iterdir())) == 2
+    (pics / "1b.png").unlink()
     code, err = judged()
     assert code == 2
-    assert "its folder held other prompts or pictures (3 prompts then, 4 now)" in err
-    (tmp_path / "pics" / "1b.png").unlink()
-    assert judged()[0] == 0
+    assert "found less (3 of its 4 prompts): put back what its folder had, add to what made it" in err
 
 
 def test_subfolders_with_the_same_names_are_methods_paired_by_name(tmp_path, judged):
