@@ -16,6 +16,7 @@ from eval.config.sources import SOURCES
 from eval.judges import judge_class
 from eval.quality import CLIP, extractors_of
 from eval.quality.extractor import extractor_class
+from eval.quality.reference import check_reference
 
 
 def check_paths(settings: Settings) -> None:
@@ -35,7 +36,8 @@ def check_paths(settings: Settings) -> None:
 
 
 def _check_quality(settings: Settings) -> None:
-    """Refuse a missing library or weights file of a metric that was asked for by name."""
+    """Refuse a missing library, weights file or reference of a metric that was asked for by name."""
+    check_reference(settings.quality)
     for name in extractors_of(settings.quality.explicit):
         if name != CLIP:
             extractor_class(name).check_files(settings.quality)

@@ -23,15 +23,17 @@ from eval.base.words import counted
 from eval.config.keys import as_keys
 from eval.config.settings import Settings
 from eval.generate.arithmetic import same_arithmetic
+from eval.generate.features import rows_of
 from eval.generate.inline_features import Q16, prompts_of
-from eval.generate.judge import release_memory
 from eval.generate.progress import Progress
 from eval.generate.reading import BATCH, by_size, read_all, read_in_threads
+from eval.generate.reference import make_reference
 from eval.judges import judge_class
 from eval.plan.plan import Plan
 from eval.quality import CLIP, METRICS, extractors_of
 from eval.quality.clip import Clip
 from eval.quality.extractor import Extractor, extractor_class
+from eval.quality.reference import needs_reference
 from eval.store.features import AGAINST, descriptions, images_with_features, write_features
 from eval.store.manifest import Manifest
 from eval.store.pictures import picture_path
@@ -39,7 +41,6 @@ from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed, pixel_digest
 from eval.store.stored_run import existing_manifest
 from sld.devices import device_of
-from sld.tuning import out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +88,18 @@ def make_features(run: RunDir, plan: Plan, settings: Settings) -> None:
     """
     for name in extractors_of(settings.quality.explicit):
         digests = {key: digest for key, digest in _judged(run).items() if key in plan.shard_images}
-        if name == CLIP and _all_inline(run, digests, settings):
+        done = name == CLIP and _all_inline(run, digests, settings)
+        compared = plan.shard_index == 0 and needs_reference(settings.quality, name)  # one shard looks at the reference
+        if done and not compared:
             continue
         with same_arithmetic(settings.device), Stop() as stop:
-            _make(run, plan, settings, load_extractor(name, settings), digests, stop)
-            stop.check()
+            extractor = load_extractor(name, settings)
+            if not done:
+                _make(run, plan, settings, extractor, digests, stop)
+                stop.check()
+            if compared:
+                make_reference(run, settings.quality.reference, extractor, stop)
+                stop.check()
 
 
 def load_extractor(name: str, settings: Settings) -> Extractor:
@@ -140,7 +148,9 @@ def _make(
     rows: list[dict[str, Any]] = []
     with Progress(len(digests), images, extractor.name) as progress:
         for batch in by_size(_read(looks, lacking), BATCH, lambda seen: seen.pixels):
-            for seen, values in zip(batch, _rows(extractor, batch), strict=True):
+            pixels, prompts = [seen.pixels for seen in batch], [seen.look.prompt for seen in batch]
+            references = [seen.reference for seen in batch if seen.reference is not None] if extractor.paired else None
+            for seen, values in zip(batch, rows_of(extractor, pixels, prompts, references), strict=True):
                 rows += [key._asdict() | {"digest": seen.look.digest} | values for key in seen.look.keys]
             progress.count({OK: sum(len(seen.look.keys) for seen in batch)})
             if len(rows) >= PART or stop.reason:
@@ -214,17 +224,3 @@ def _read(looks: Sequence[_Look], lacking: Counter[str]) -> Iterator[_Seen]:
             lacking[OTHER_SIZE] += len(look.keys)
         else:
             yield _Seen(look, *(read if look.reference else [*read, None]))
-
-
-def _rows(extractor: Extractor, batch: Sequence[_Seen]) -> list[dict[str, Any]]:
-    """Return the features of pictures of one size; where the memory does not suffice, half of them at a time."""
-    pixels, prompts = [seen.pixels for seen in batch], [seen.look.prompt for seen in batch]
-    references = [seen.reference for seen in batch if seen.reference is not None] if extractor.paired else None
-    try:
-        return extractor.rows(pixels, prompts, references)
-    except Exception as error:
-        if not out_of_memory(error) or len(batch) == 1:
-            raise
-    release_memory()
-    half = len(batch) // 2
-    return [row for part in (batch[:half], batch[half:]) for row in _rows(extractor, part)]

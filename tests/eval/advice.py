@@ -272,6 +272,14 @@ TRIALS = [
     ),
     ("which would have no effect (only …", "quality.lpips=vgg", "leave quality.lpips= out", "", LOADED),
     ("which would have no effect (only …", "quality.lpips=vgg", "quality=[lpips]", "", CHECKED),
+    *(
+        (sentence, f"quality=kid_clip quality.reference={{{path}}}", advice, "{judged_pictures}", LOADED)
+        for sentence, path, advice in (
+            ("an .npz file, found nothing at", "none", "quality.reference=PATH"),
+            ("of two pictures or more, found", "flat", "quality.reference=PATH"),
+            ("found the run directory", "kept", "quality.reference=FOLDER"),
+        )
+    ),
     ("images must be all with", "judges=[nudenet] quality=clip_score images=none", "images=all", "", LOADED),
     (
         "images must be all with",
