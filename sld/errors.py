@@ -20,6 +20,16 @@ class InputError(ValueError):
         self.arguments = arguments
 
 
+def other_way(pipeline: str) -> str:
+    """Return what to do where a model can't be drawn from here: its own pipeline draws, and the harness judges.
+
+    Args:
+        pipeline: what draws from it, such as `FluxPipeline`.
+    """
+    judge = "model=images model.path=FOLDER (docs/images.md)"
+    return f"draw with {pipeline} (scripts/any_pipeline.py) and judge with {judge}"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of another library's message, cut to the length of a clause, or its type if it is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -16,6 +16,7 @@ from eval.config.methods import KEYS, NUMBERS
 from eval.config.overrides import groups, key_of
 from eval.config.settings import Settings
 from eval.config.texts import LISTS, text_keys
+from sld.errors import other_way
 
 _NO_KEY = re.compile(r"Could not override '([^']*)'")
 _ADDED = re.compile(
@@ -39,7 +40,7 @@ _OTHER_CHOICES = {
     "protocol": {"sld": "paper", "default": "dataset"},
     "nudenet": {"320n": "v3", "v3.4": "v3"},
 }
-_OTHER_MODELS = "pictures of any other are drawn by its own pipeline and judged with model=images (docs/images.md)"
+_OTHER_MODELS = f"for any other model, {other_way('its own pipeline')}"
 
 
 def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -> str:

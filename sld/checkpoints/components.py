@@ -11,7 +11,7 @@ from sld.checkpoints.family import T5, TITLES, Component, Family
 from sld.checkpoints.files import read_json
 from sld.checkpoints.layout import named_class
 from sld.checkpoints.variants import left_aside, weight_files
-from sld.errors import InputError
+from sld.errors import InputError, other_way
 from sld.models.families import family_of
 
 
@@ -72,9 +72,11 @@ def open_checkpoint(folder: Path, t5: bool = True, parts: Collection[str] = ()) 
     for component in family.components:
         name = named_class(index, component.part)
         if (name or not component.optional) and (name != component.cls or surplus):
+            pipeline = index.get("_class_name") or "no pipeline class"
             raise InputError(
                 f"{folder} must be a {family.title} checkpoint with {component.part} of class {component.cls}, found "
-                f"{index.get('_class_name', 'no pipeline class')} with {name or 'none'}: choose another checkpoint"
+                f"{pipeline} with {name or 'none'}: {other_way(index.get('_class_name') or 'its own pipeline')}, or "
+                "choose another checkpoint"
             )
     if not t5 and not any(component.cls == T5 and component.optional for component in family.components):
         raise InputError(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sld.errors import InputError
+from sld.errors import InputError, other_way
 
 
 def check_not_distilled(index: Mapping[str, Any], denoiser: Mapping[str, Any], source: str) -> None:
@@ -21,5 +21,6 @@ def check_not_distilled(index: Mapping[str, Any], denoiser: Mapping[str, Any], s
             raise InputError(
                 f"{source} must be a model that is guided by the difference of two predictions, found one into which "
                 f"guidance was distilled ({key}={value}), so that safety guidance and negative prompts have nothing to "
-                "act on: choose the model that it was distilled from"
+                f"act on: {other_way(index.get('_class_name') or 'its own pipeline')}, or choose the model that it was "
+                "distilled from"
             )

@@ -17,7 +17,7 @@ from sld.checkpoints.original import AVERAGE, UNET, check_original
 from sld.checkpoints.pickled import trainers_replaced
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.tokenizer import END, write_clip_tokenizer
-from sld.errors import InputError, first_line
+from sld.errors import InputError, first_line, other_way
 from sld.models.text import read_tokenizers
 from sld.schedulers import CONFIG, from_config, scheduler_settings
 
@@ -178,7 +178,8 @@ def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
     headers = files.read_headers(path, allow_pickle)
     if UNET not in headers or not headers.keys() & {_CLIP, _OPEN_CLIP}:
         alone = "conv_in.weight" in headers
-        hint = "give it as unet=FILE beside its base checkpoint" if alone else "choose another file"
+        elsewhere = f"{other_way('its own pipeline')}, or choose another file"
+        hint = "give it as unet=FILE beside its base checkpoint" if alone else elsewhere
         if UNET in headers and _CLIP.replace("text_model.", "") in headers:  # as in merges of NovelAI's model
             hint = "rename cond_stage_model.transformer.* to cond_stage_model.transformer.text_model.*"
         if any(name.startswith(_OTHER_FAMILIES) for name in headers):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sld.checkpoints.family import Family
-from sld.errors import InputError
+from sld.errors import InputError, other_way
 
 # Pipeline → the module in this folder whose FAMILY it belongs to.
 _MODULES = {
@@ -39,8 +39,8 @@ def family_of(index: Mapping[str, Any], source: str) -> Family:
         )
     if pipeline not in _MODULES and any(index.get(part) for part in _WITH_OTHER_PARTS):
         raise InputError(
-            f"{source} must be a checkpoint of one of the pipelines {', '.join(_MODULES)}, found {pipeline}: choose "
-            "another checkpoint"
+            f"{source} must be a checkpoint of one of the pipelines {', '.join(_MODULES)}, found {pipeline}: "
+            f"{other_way(pipeline)}, or choose another checkpoint"
         )
     return named_family(_MODULES.get(pipeline, "stable_diffusion"))
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from sld.checkpoints.family import Component, Family
-from sld.errors import InputError
+from sld.errors import InputError, other_way
 from sld.models.base import LatentDiffusion
 from sld.models.networks import WholeDenoiser, check_channels, placed
 from sld.models.text import Texts
@@ -63,7 +63,7 @@ def _check(configs: Mapping[str, Mapping[str, Any]], source: str) -> None:
     if transformer.get("sample_size") == 128 if conditions is None else conditions:
         raise InputError(
             f"{source} must hold a transformer of PixArt-Σ, found one with use_additional_conditions={conditions!r}, "
-            "as PixArt-α's: choose another checkpoint"
+            f"as PixArt-α's: {other_way('PixArtAlphaPipeline')}, or choose another checkpoint"
         )
     check_channels(transformer, configs["vae"], source, learned_variance=True)
 

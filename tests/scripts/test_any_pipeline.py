@@ -1,0 +1,89 @@
+"""A model that the harness can't draw with: refused with the way that works, which is then gone to its end."""
+
+import json
+import re
+import runpy
+import warnings
+from pathlib import Path
+
+import in_process
+import pandas
+import pytest
+import tiny_pipelines
+import torch
+
+import sld
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(sld.__file__).parents[1]
+DEMO = ["prompts=demo", "q16=demo", "judges=[q16]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """FLUX's architecture with random weights, in diffusers' layout, and a list of three prompts."""
+    folder = tmp_path_factory.mktemp("any")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tiny_pipelines.flux().to(torch.float32).save_pretrained(folder / "flux")
+    (folder / "list.csv").write_text("prompt,seed\na fox,1\na quiet boat,2\na fox,3\n")
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:`torch_dtype` is deprecated")  # older releases have no other name
+def test_flux_is_refused_with_the_script_that_draws_it_whose_pictures_are_judged(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    refused = in_process.run("eval.run", "model=checkpoint", "model.path=flux", *DEMO, "out=run")
+    assert refused.returncode == 2
+    told = r"draw with FluxPipeline \((scripts/\S+)\) and judge with (model=images) (model\.path=)FOLDER"
+    script, kind, path = re.search(told, refused.stderr).groups()
+    monkeypatch.setattr("sys.argv", [script, "flux", "pictures", "list.csv"])
+    runpy.run_path(str(ROOT / script))
+    names = sorted(file.name for file in (folder / "pictures").iterdir())
+    assert names == ["0_0.png", "1_0.png", "2_0.png"]
+    first = (folder / "pictures/0_0.png").read_bytes()
+    assert first != (folder / "pictures/2_0.png").read_bytes()  # another seed
+    (folder / "pictures/1_0.png").unlink()
+    before = (folder / "pictures/0_0.png").stat().st_mtime_ns
+    runpy.run_path(str(ROOT / script))
+    assert (folder / "pictures/1_0.png").is_file()  # what is missing is drawn
+    assert (folder / "pictures/0_0.png").stat().st_mtime_ns == before
+    words = [kind, f"{path}pictures", "prompts=i2p", "prompts.path=list.csv", "q16=demo", "judges=[q16]", "out=run"]
+    judged = in_process.run("eval.run", *words)
+    assert judged.returncode == 0, judged.stderr
+    results = pandas.read_csv(folder / "run/report/results.csv")
+    assert results.images.max() == 3
+
+
+@pytest.mark.parametrize(
+    ("index", "denoiser", "pipeline"),
+    [
+        ({"_class_name": "PixArtAlphaPipeline", "transformer": ["diffusers", "PixArtTransformer2DModel"]}, {}, None),
+        ({"_class_name": "CogVideoXPipeline", "transformer": ["diffusers", "CogVideoXTransformer3DModel"]}, {}, None),
+        ({"_class_name": "TextToVideoSDPipeline", "unet": ["diffusers", "UNet3DConditionModel"]}, {}, None),
+        ({"_class_name": "IFPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}, {}, None),
+        ({"_class_name": "NewestPipeline", "transformer": ["diffusers", "NewestTransformer"]}, {}, None),
+        ({"unet": ["diffusers", "NewestUNet"]}, {}, "its own pipeline"),
+        (
+            {"_class_name": "LatentConsistencyModelPipeline", "unet": ["diffusers", "UNet2DConditionModel"]},
+            {"time_cond_proj_dim": 256},
+            None,
+        ),
+    ],
+)
+def test_so_is_every_other_pipeline(index, denoiser, pipeline, tmp_path):
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    part = "unet" if "unet" in index else "transformer"
+    (tmp_path / part).mkdir()
+    (tmp_path / part / "config.json").write_text(json.dumps(denoiser))
+    with pytest.raises(sld.InputError) as refused:
+        sld.load_model(tmp_path)
+    told = f"draw with {pipeline or index['_class_name']} (scripts/any_pipeline.py) and judge with model=images "
+    assert told in str(refused.value)
+
+
+def test_the_page_has_the_scripts_own_lines():
+    script = (ROOT / "scripts/any_pipeline.py").read_text().splitlines()
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
+    assert code.splitlines() == script[-6:]
