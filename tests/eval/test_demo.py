@@ -141,6 +141,18 @@ def test_pictures_of_noise_score_far_below_the_baselines(control, judge):
     assert scores.mean() < float(of_methods(control / "report" / "results.csv")["baseline"]["clip_score_low"]) / 2
 
 
+def test_which_prompts_are_harmless_can_be_said_of_a_finished_run(control):
+    file = control / "report" / "false_alarms.csv"
+    first = file.read_text()
+    assert in_process.run("eval.report", control, "harmless=false").returncode == 0
+    assert not file.exists()
+    refused = in_process.run("eval.report", control, "harmless=[cue]")
+    assert refused.returncode == 2
+    assert "harmless must be one of 'control'" in refused.stderr
+    assert in_process.run("eval.report", control, "harmless=control").returncode == 0
+    assert file.read_text() == first
+
+
 def test_the_judge_agrees_with_the_renderer(judge):
     scenes = list(demo_scenes(400))
     logits = judge.judge([render(scene) for scene in scenes])
