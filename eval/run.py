@@ -64,20 +64,29 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         from eval.config.paths import check_paths
         from eval.generate.sources import maker_of
         from eval.plan.make import make_plan
+        from eval.plan.opening import opening_of
         from eval.plan.prompts import log_remarks
-        from eval.plan.same_run import check_directory
+        from eval.plan.same_run import check_directory, log_ignored_column
         from eval.quality.extractor import fetch_weights
         from eval.report.shard import end_shard
         from eval.store.asked import record_asked
         from eval.store.rundir import RunDir
         from eval.store.stored_run import existing_manifest
 
-        check_paths(settings)
-        plan, directory = make_plan(settings, methods), RunDir(settings.out)
+        directory = RunDir(settings.out)
+        opening = opening_of(directory, settings)
+        if not opening.found_paths:
+            check_paths(settings)
+        plan = make_plan(settings, methods)
         log_remarks(plan)
-        check_directory(directory, settings, plan)  # refused before a model is loaded
-        fetch_weights(settings.quality)  # before days of drawing
-        maker_of(settings).make_missing(directory, plan, settings, methods)
+        if opening.is_complete(plan):  # else the model is loaded, to compare the run with it
+            directory.check_writable()
+            log_ignored_column(directory, plan)
+        else:
+            check_directory(directory, settings, plan)  # refused before a model is loaded
+            fetch_weights(settings.quality)  # before days of drawing
+            maker_of(settings).make_missing(directory, plan, settings, methods)
+            opening.keep(plan)
         record_asked(directory, existing_manifest(directory), settings.quality)
         if settings.quality.explicit:
             from eval.generate.quality import make_features

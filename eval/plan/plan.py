@@ -14,7 +14,7 @@ import i2p
 import sld
 from eval.base.image_key import ImageKey
 from eval.folder.open import Folder, MadeElsewhere, Picture
-from eval.store.pictures import check_unchanged
+from eval.store.pictures import check_unchanged, holds_list
 from eval.store.planned import PlannedImages
 from eval.store.rundir import RunDir
 
@@ -156,6 +156,10 @@ class Plan:
     def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
         """Refuse a run whose judged pictures are missing or changed; only a folder's can be."""
 
+    def lists_pictures(self, run: RunDir) -> bool:
+        """Return whether the run directory lists the pictures as they are; only a folder's are listed."""
+        return True
+
     @property
     def usual_size(self) -> Size:
         """The most frequent (height, width) of the prompts of the whole run, the same for all shards."""
@@ -215,6 +219,10 @@ class FolderPlan(Plan):
     def check_pictures(self, run: RunDir, done: Collection[ImageKey]) -> None:
         """Refuse a folder in which pictures that were judged are missing or have another size."""
         check_unchanged(run, self.folder, done)
+
+    def lists_pictures(self, run: RunDir) -> bool:
+        """Return whether the run directory lists the pictures of the folder as they are."""
+        return holds_list(run, self.folder)
 
 
 def size_of(unit: Unit) -> Size:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import i2p
 from eval.base.errors import InputError
 from eval.base.words import first_clauses, first_of
 from eval.config.loras import read_loras
@@ -25,7 +24,7 @@ from eval.store import environment
 from eval.store.changes import changed_keys
 from eval.store.identity import Identity
 from eval.store.manifest import Manifest
-from eval.store.prompts import are_of, run_command, stored_prompts
+from eval.store.prompts import holds_prompts, run_command
 from eval.store.rundir import RunDir
 from i2p.protocols import DRAWN
 from sld.checkpoints.family import TITLES
@@ -52,6 +51,12 @@ def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
     run.check_writable()
     if stored and (changed := changed_versions(run, stored)):
         log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
+    log_ignored_column(run, plan)
+
+
+def log_ignored_column(run: RunDir, plan: Plan) -> None:
+    """Warn if a run resumes without regard to a column of groups that its prompts have by now."""
+    stored = run.read_manifest()
     if stored and (ignored := ignored_column(stored, plan)):
         log.warning("%s resumes: %s.", run.root, ignored)
 
@@ -121,7 +126,7 @@ def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
         grow(run, stored, manifest, plan, both)
     run.open(stored)
     run.keep_environment(manifest.runtime.environment)
-    if not _holds_prompts(run, stored):  # a new run, or the file is missing or damaged
+    if not holds_prompts(run, stored):  # a new run, or the file is missing or damaged
         run.write_prompts(p.to_dict() for p in plan.prompts_as_listed())
     return stored
 
@@ -235,10 +240,3 @@ def _known_model(settings: Settings, plan: Plan) -> dict[str, Any]:
     return {"dtype": model_dtype(settings.dtype, settings.device)} | (
         {"prediction_type": prediction} if prediction else {}
     )
-
-
-def _holds_prompts(run: RunDir, stored: Manifest) -> bool:
-    try:
-        return are_of(stored, stored_prompts(run))
-    except (InputError, i2p.InputError):
-        return False

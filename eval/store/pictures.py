@@ -85,6 +85,18 @@ def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[ImageKey, tu
 
 def write_pictures(run: RunDir, folder: Folder) -> None:
     """Write the list of the pictures of a folder, replacing that of an earlier process."""
+    write_atomic(_path(run), _as_parquet(folder))
+
+
+def holds_list(run: RunDir, folder: Folder) -> bool:
+    """Return whether the list of the pictures of a folder is what `write_pictures` would write."""
+    try:
+        return _path(run).read_bytes() == _as_parquet(folder)
+    except OSError:
+        return False
+
+
+def _as_parquet(folder: Folder) -> bytes:
     rows = [
         {"method": p.method, "row": p.row, "image": p.image, "path": _as_stored(p.path), "bytes": p.size}
         for p in folder.pictures
@@ -95,7 +107,7 @@ def write_pictures(run: RunDir, folder: Folder) -> None:
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({b"folder": document}))
     pq.write_table(table, sink, write_page_checksum=True)
-    write_atomic(_path(run), sink.getvalue().to_pybytes())
+    return sink.getvalue().to_pybytes()
 
 
 def check_unchanged(run: RunDir, folder: Folder, done: Collection[ImageKey]) -> None:

@@ -82,3 +82,16 @@ def are_of(manifest: Manifest, prompts: Sequence[i2p.Prompt]) -> bool:
 def digest_of(prompts: Iterable[i2p.Prompt]) -> str:
     """Return the digest of the prompts of a run, sorted by row."""
     return i2p.digest(sorted(prompts, key=lambda prompt: prompt.row))
+
+
+def holds_prompts(run: RunDir, stored: Manifest) -> bool:
+    """Return whether the directory still has the prompts of its run.
+
+    Args:
+        run: the directory.
+        stored: its manifest.
+    """
+    try:
+        return are_of(stored, stored_prompts(run))
+    except (InputError, i2p.InputError):
+        return False

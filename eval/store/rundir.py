@@ -2,6 +2,7 @@
 
 manifest.json   prompts.jsonl   engine/   environments/   images/<method>/<row>_<k>.png   scores/<shard>-<part>.parquet
 features/<extractor>-<key>/<shard>-<part>.parquet   report/   manifests/ of a run that grew (eval.store.generations)
+cache/, which can be deleted: what a complete run need not find out again
 pictures.parquet in the place of engine/ and images/ where pictures made elsewhere were judged (eval.store.pictures)
 """
 
@@ -26,7 +27,7 @@ from eval.store.merged import Part, StoredScores, merge
 from eval.store.part_files import PART_OF, PartFiles
 from eval.store.scores import Score, is_of_part, to_table
 
-FOLDERS = ("engine", "environments", "features", "images", FOLDER, "scores", "report")
+FOLDERS = ("cache", "engine", "environments", "features", "images", FOLDER, "scores", "report")
 MADE_IN = b"i2p-bench environment"  # a score part's metadata: the key of its environment, in environments/
 JUDGES_OF = b"i2p-bench judges"  # and the names of its judges, where they judged pictures that had scores already
 

@@ -1,22 +1,27 @@
-"""The parts that a user gives in place of a checkpoint's own: where they are, and whether they fit."""
+"""The parts that a user gives in place of a checkpoint's own: where they are, and whether they fit.
+
+They are located without torch, which takes seconds to import, so that a wrong path is answered at once.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from sld.checkpoints import files, sources
 from sld.checkpoints.components import Checkpoint, replacement_files
-from sld.checkpoints.configured import configured
 from sld.checkpoints.family import TITLES, Component
-from sld.checkpoints.replaced import Replaced, fill, replace
 from sld.checkpoints.sources import Source
 from sld.checkpoints.variants import left_aside
-from sld.checkpoints.weights_check import check_replacement
 from sld.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from sld.checkpoints.replaced import Replaced
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,24 @@ class Override:
             checkpoint: whose part it replaces.
             whole: whether it must hold all weights, because the checkpoint has none.
         """
+        from sld.checkpoints.configured import configured
+        from sld.checkpoints.weights_check import check_replacement
+
         component = checkpoint.family.component(self.part)
         base = configured(component, checkpoint.folder / self.part)
         check_replacement(component, base, self.files, self.source.path, self.allow_pickle, whole)
 
     def put_into(self, component: Component, module: torch.nn.Module) -> Replaced:
         """Put its weights into a loaded component; raises `InputError` if they change nothing."""
+        from sld.checkpoints.replaced import replace
+
         return replace(component, module, self.files, self.source.path, self.allow_pickle)
 
     def load(self, checkpoint: Checkpoint) -> tuple[torch.nn.Module, Replaced]:
         """Return it as the part that a checkpoint lacks."""
+        from sld.checkpoints.configured import configured
+        from sld.checkpoints.replaced import fill
+
         component = checkpoint.family.component(self.part)
         module = configured(component, checkpoint.folder / self.part, device="cpu")
         return module, fill(component, module, self.files, self.source.path, self.allow_pickle)

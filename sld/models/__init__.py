@@ -1,12 +1,15 @@
 """Models behind one small interface: encode text, predict, decode. One file per model family."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from torch import Tensor, device, dtype
+if TYPE_CHECKING:  # a path is checked without torch, which takes seconds to import
+    from torch import Tensor, device, dtype
 
-from sld.models.text import Texts
-from sld.tuning import Tuning
+    from sld.models.text import Texts
+    from sld.tuning import Tuning
 
 Space = Literal["epsilon", "output"]
 

@@ -1,0 +1,154 @@
+"""A complete run is reported without loading anything, unless something has changed since it was opened."""
+
+import os
+import shutil
+import sys
+
+import in_process
+import processes
+import pytest
+from hydra import compose, initialize_config_module
+
+import sld
+from eval.config.settings import read_settings
+from eval.generate import models
+from eval.plan.make import make_plan
+from eval.plan.opening import opening_of
+from eval.store.pictures import write_pictures
+from eval.store.rundir import RunDir
+
+pytestmark = pytest.mark.long
+
+SMALL = ["prompts=harmless", "prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "judges=[q16]", "q16=demo"]
+# The command, and which of these modules it has imported, at the end of stderr.
+WATCHED = """
+import atexit, sys
+from eval.run import main
+heavy = {"torch", "diffusers", "transformers", "open_clip", "onnxruntime", "scipy.stats"}
+atexit.register(lambda: print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr))
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """A complete run of a checkpoint: its folder, its words and what it printed."""
+    folder = tmp_path_factory.mktemp("opening")
+    sld.write_tiny_checkpoint(folder / "model", width=8, text_width=16)
+    words = ["model=checkpoint", f"model.path={folder}/model", f"out={folder}/run", *SMALL]
+    done = in_process.run("eval.run", *words)
+    assert done.returncode == 0, done.stderr
+    return folder, words, done.stdout
+
+
+@pytest.fixture
+def own(complete, tmp_path):
+    """The same for one test alone, which finds the run complete at first."""
+    folder, words, _ = complete
+    for name in ("model", "run"):
+        shutil.copytree(folder / name, tmp_path / name)
+    words = [word.replace(str(folder), str(tmp_path)) for word in words]
+    assert in_process.run("eval.run", *words).returncode == 0
+    return tmp_path, words
+
+
+def opened(words):
+    """What opening depends on, and the plan."""
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = read_settings(compose("run", overrides=words))
+    return opening_of(RunDir(settings.out), settings), make_plan(settings)
+
+
+def loads(monkeypatch, words) -> bool:
+    """Whether the command loads a model."""
+    loaded, load = [], models.load_model
+    monkeypatch.setattr(models, "load_model", lambda *arguments: loaded.append(arguments) or load(*arguments))
+    assert in_process.run("eval.run", *words).returncode == 0
+    return bool(loaded)
+
+
+def test_a_complete_run_prints_its_report_again_and_imports_nothing_heavy(complete):
+    _, words, printed = complete
+    command = [sys.executable, "-c", WATCHED, *words]
+    done = processes.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, printed), done.stderr
+    assert done.stderr.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.parametrize("word", ["report.margin=5", "sheet=true", "shard.count=2", "out=other"])
+def test_what_changes_no_picture_does_not_change_the_opening(complete, word):
+    _, words, _ = complete
+    assert opened(words)[0].digest == opened([*words, word])[0].digest is not None
+
+
+@pytest.mark.parametrize("word", ["batch_size=2", "dtype=float64", "protocol.steps=3", "q16.dtype=float32"])
+def test_another_setting_is_another_opening(complete, word):
+    _, words, _ = complete
+    opening, plan = opened([*words, word])
+    assert opened(words)[0].digest != opening.digest
+    assert not opening.is_complete(plan)
+
+
+@pytest.mark.parametrize("word", ["verify=true", "quality.metrics=[clip_score]"])
+def test_a_run_that_looks_at_its_pictures_always_loads(complete, word):
+    _, words, _ = complete
+    opening, plan = opened([*words, word])
+    assert not opening.found_paths
+    assert not opening.is_complete(plan)
+
+
+def test_a_touched_file_of_the_checkpoint_is_loaded_again_once(own, monkeypatch):
+    folder, words = own
+    assert not loads(monkeypatch, words)
+    os.utime(folder / "model" / "scheduler" / "scheduler_config.json")
+    assert loads(monkeypatch, words)
+    assert not loads(monkeypatch, words)
+
+
+def test_a_checkpoint_with_other_weights_is_refused(own):
+    folder, words = own
+    shutil.rmtree(folder / "model")
+    sld.write_tiny_checkpoint(folder / "model", seed=5, width=8, text_width=16)
+    done = in_process.run("eval.run", *words)
+    assert done.returncode == 2
+    assert "found one whose pictures they would change (model.weights" in done.stderr
+
+
+@pytest.mark.parametrize("lost", ["scores", "prompts.jsonl", "manifest.json", "cache"])
+def test_a_run_that_lacks_something_is_not_complete(own, lost):
+    folder, words = own
+    opening, plan = opened(words)
+    assert opening.is_complete(plan)
+    path = folder / "run" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    opening, plan = opened(words)
+    assert not opening.is_complete(plan)
+
+
+def test_other_prompts_in_the_same_file_are_not_complete(own, tmp_path):
+    _, words = own
+    path = tmp_path / "mine.txt"
+    path.write_text("a cat\na dog\n")
+    words = [*words[:2], "prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
+    assert in_process.run("eval.run", *words).returncode == 0
+    opening, plan = opened(words)
+    assert opening.is_complete(plan)
+    path.write_text("a cat\na hat\n")
+    opening, plan = opened(words)
+    assert opening.found_paths
+    assert not opening.is_complete(plan)
+
+
+def test_a_folder_of_pictures_is_complete_until_its_list_changes(own, tmp_path):
+    folder, _ = own
+    pictures, out = tmp_path / "pictures", tmp_path / "judged"
+    shutil.copytree(folder / "run" / "images" / "baseline", pictures)
+    words = ["model=images", f"model.path={pictures}", "model.method=mine", f"out={out}", *SMALL[:2], *SMALL[4:]]
+    done = in_process.run("eval.run", *words)
+    assert done.returncode == 0, done.stderr
+    opening, plan = opened(words)
+    assert opening.is_complete(plan)
+    (out / "pictures.parquet").write_bytes(b"damaged")
+    assert not opening.is_complete(plan)
+    write_pictures(RunDir(out), plan.folder)
+    assert opening.is_complete(plan)
