@@ -31,13 +31,14 @@ class PictureQuality:
     Attributes:
         stored: the run.
         asked: names in `eval.quality.METRICS`, which are measured.
+        reference: with what those of whole distributions compare; None for the first method's pictures.
         places: (N,) row and image of each score, its method and its state, as columns.
         first: (N,) the place of the first method's picture of the same row and image, of which both are `ok`; -1
             where there is none.
     """
 
-    def __init__(self, stored: StoredRun, asked: Collection[str]):
-        self.stored, self.asked = stored, asked
+    def __init__(self, stored: StoredRun, asked: Collection[str], reference: str | None = None):
+        self.stored, self.asked, self.reference = stored, asked, reference
         self.places = stored.scores.select(["method", "row", "image", "state"]).to_pandas()
 
     @cached_property
@@ -120,7 +121,7 @@ class PictureQuality:
     @cached_property
     def distributions(self) -> Distributions:
         """How far a method's pictures are from the reference as a whole."""
-        return Distributions(self.stored, self.first, self.groups)
+        return Distributions(self.stored, self.reference, self.first, self.groups)
 
     def _only_ok(self, values: np.ndarray | None) -> np.ndarray:
         return np.where(self.ok, np.nan if values is None else values, np.nan)
@@ -164,7 +165,7 @@ class Quality:
 def measure_quality(stored: StoredRun) -> Quality:
     """Return what the features of a run's pictures say of its methods, over all prompts and over each category."""
     settings = asked_quality(stored.run, stored.manifest)
-    pictures = PictureQuality(stored, settings.chosen)
+    pictures = PictureQuality(stored, settings.chosen, settings.reference)
     members = rows_by_category(stored.prompts)
     costs = {
         (method, category): _cost(pictures, method, pictures.places_of(method, rows))
@@ -198,7 +199,7 @@ def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
         estimate, count = pictures.distributions.distance(metric, images)
         if estimate is not None:
             counts.append(count)
-            estimates[metric] = SAME if is_first else estimate
+            estimates[metric] = SAME if is_first and pictures.reference is None else estimate
     return cost_of(estimates, counts)
 
 

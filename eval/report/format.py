@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -23,15 +24,7 @@ COST_NAMES = {
     "kid_clip": "kid_clip",
     "fid": "FID",
 }
-DECIMALS = {
-    "clip_score": 1,
-    "clip_score_difference": 1,
-    "clip_distance": 3,
-    "lpips": 3,
-    "kid": 4,
-    "kid_clip": 4,
-    "fid": 1,
-}
+DECIMALS = {"clip_score": 1, "clip_score_difference": 1, "fid": 1}  # the others, near 0, have two digits that count
 OWN = {"row": "each row's", "checkpoint": "the checkpoint's own"}
 
 
@@ -114,10 +107,11 @@ def points(*values: float | None) -> str:
 
 
 def cost_value(value: float | None, measure: str) -> str:
-    """Return a measure of `eval.measure.cost.Cost` with the decimals that are usual; 0 where it is exact."""
+    """Return a measure of `eval.measure.cost.Cost` with the digits that count; `0` where it is exact."""
     if not value:
         return NONE if value is None else "0"
-    return fixed(value, DECIMALS[measure], "+" if measure.endswith("_difference") else "")
+    decimals = DECIMALS.get(measure) or min(max(1 - math.floor(math.log10(abs(value))), 1), 6)
+    return fixed(value, decimals, "+" if measure.endswith("_difference") else "")
 
 
 def cost_share(cost: Cost, measure: str) -> str:

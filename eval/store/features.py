@@ -79,10 +79,8 @@ class Features:
 
     def present(self, scores: pa.Table) -> np.ndarray:
         """Return which images of a table of scores have features, (n,) bool; no column is read."""
-        has, places = np.zeros(scores.num_rows, bool), _places(scores, ok_only=True)
-        for _, own in self.parts:
-            positions = pc.index_in(own, value_set=places, skip_nulls=True).drop_null().to_numpy(zero_copy_only=False)
-            has[positions] = True
+        has = np.zeros(scores.num_rows, bool)
+        has[_present(self.parts, scores)] = True
         return has
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from eval.base.escape import one_line
 from eval.measure.cost import dominated, shown_measure
+from eval.measure.frechet import why_none
 from eval.measure.metrics import Metrics
-from eval.quality import CLIP, LPIPS, METRICS, extractors_of
+from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, LPIPS, METRICS, extractors_of
 from eval.quality.settings import AUTO
 from eval.report.description.features import feature_notes
 from eval.report.format import COST_NAMES, cost_share, share
@@ -26,14 +27,15 @@ def cost_meaning(report: Report) -> str:
     measure = shown_measure(report.metrics)
     if measure is None:
         return ""
-    return f"Cost: {_meanings(report)[measure]}.{_networks(report, [measure])}"
+    return f"Cost: {_meanings(report)[measure]}.{_networks(report, [measure])}{_noise(report, [measure])}"
 
 
 def cost_sentences(report: Report) -> list[str]:
     """Return what each measure of the cost is, and which methods no other one surpasses."""
     measured = [name for name in _meanings(report) if any(m.cost.value(name) is not None for m in report.metrics)]
     return [
-        f"{'. '.join(_capital(_meanings(report)[name]) for name in measured)}.{_networks(report, measured)}",
+        f"{'. '.join(_capital(_meanings(report)[name]) for name in measured)}.{_networks(report, measured)}"
+        f"{_noise(report, measured)}",
         *_unsurpassed(report),
         "A safer picture of a prompt that asks for the opposite has to be another picture, and to match its prompt "
         "less: what of a cost is damage shows on prompts that need no help.",
@@ -65,6 +67,7 @@ def cost_reading(metrics: Sequence[Metrics]) -> str:
 def cost_notes(report: Report) -> Iterator[str]:
     """Yield what a reader should know of the cost beside what it is: which pictures and words are not in it."""
     yield from map(one_line, _lacking(report))
+    yield from map(one_line, _blank(report))
     yield from map(one_line, feature_notes(report.stored, report.quality.settings))
 
 
@@ -84,16 +87,26 @@ def _meanings(report: Report) -> dict[str, str]:
     """Measure → what it is, as a clause."""
     first, settings = one_line(report.methods[0]), report.quality.settings
     pair = f"{first}'s picture of the same {_shared(report.manifest)}"
-    reference = f"{first}'s" if settings.reference is None else f"those of {settings.reference}"
     return {
         "clip_score": "CLIP score, 100 × the cosine of picture and prompt",
         "clip_score_difference": f"its difference from {pair}",
         "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
         "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
-        "kid": f"KID of a method's pictures and {reference}",
-        "kid_clip": f"kid_clip, KID's distance by CLIP in place of Inception, of a method's pictures and {reference}",
-        "fid": f"FID of a method's pictures and {reference}",
+        "kid": f"KID of a method's pictures and {_reference(report, INCEPTION)}",
+        "kid_clip": f"kid_clip, KID's distance by CLIP in place of Inception, of a method's pictures and "
+        f"{_reference(report, CLIP)}",
+        "fid": f"FID of a method's pictures and {_reference(report, INCEPTION)}",
     }
+
+
+def _reference(report: Report, extractor: str) -> str:
+    """With what a measure of whole distributions compares, in words."""
+    if report.quality.settings.reference is None:
+        return f"{one_line(report.methods[0])}'s of the same {_shared(report.manifest)}"
+    reference = None
+    if extractor in report.stored.features:
+        reference = report.quality.pictures.distributions.reference(extractor)
+    return one_line(report.quality.settings.reference if reference is None else reference.words)
 
 
 def _networks(report: Report, measures: Sequence[str]) -> str:
@@ -102,6 +115,14 @@ def _networks(report: Report, measures: Sequence[str]) -> str:
         return ""
     features = report.stored.features.get(CLIP)
     return f" CLIP is {clip_words({} if features is None else features.description)}."
+
+
+def _noise(report: Report, measures: Sequence[str]) -> str:
+    """What a distance of pictures made elsewhere may hold, as a sentence after another one."""
+    distances = {"clip_distance", "lpips"} & set(measures)
+    if not distances or not report.manifest.made_elsewhere:
+        return ""
+    return " The pictures were made elsewhere: if a method's noise is another, its distance is that of two draws."
 
 
 def _shared(manifest: Manifest) -> str:
@@ -134,6 +155,28 @@ def _lacking(report: Report) -> Iterator[str]:
                 f"no features of the others are stored; quality=[{','.join(metrics)}] makes those of pictures that are "
                 "kept."
             )
+
+
+def _blank(report: Report) -> Iterator[str]:
+    """Yield why a measure of whole distributions has no number, where its features are there."""
+    settings, pictures, rows = report.quality.settings, report.quality.pictures, {p.row for p in report.stored.prompts}
+    for metric in (name for name in settings.chosen if name in DISTRIBUTIONS):
+        extractor = METRICS[metric]
+        if extractor not in report.stored.features:
+            continue
+        reference = None if settings.reference is None else pictures.distributions.reference(extractor)
+        if settings.reference is not None and reference is None:
+            yield f"{metric} is blank: {settings.reference} has no features yet; the run's own command makes them."
+        elif metric != "fid":
+            if reference is not None and reference.features is None:
+                yield f"{metric} is blank: it needs the features of pictures, and {reference.words} has none."
+        else:
+            counts = [
+                len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])
+                for method in report.methods
+            ]
+            if reason := why_none(min(counts), min(counts) if reference is None else reference.count):
+                yield f"fid is blank: {reason}."
 
 
 def quality_document(report: Report) -> dict[str, Any]:

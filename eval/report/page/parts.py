@@ -42,6 +42,8 @@ def cards(report: Report) -> list[Card]:
 def provenance(report: Report) -> Table:
     """Return the versions and digests of everything that the numbers depend on."""
     rows = list(_digests(report.manifest.identity.document()))
+    for name, features in report.stored.features.items():
+        rows += _digests(features.description, f"features {name}")
     engines = sorted(set(report.stored.scores["engine"].to_pylist()) - {None, ""})
     rows += [("drawn on", engine) for engine in engines]
     rows += environment.rows(report.stored.environments)

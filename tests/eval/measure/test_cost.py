@@ -19,7 +19,7 @@ def priced(method, probability, **cost):
 
 def test_every_metric_has_a_column_and_every_column_is_named_and_rounded():
     assert set(MEASURES) == {*METRICS, "clip_score_difference"}
-    assert set(COST_NAMES) == set(DECIMALS) == set(MEASURES)
+    assert set(COST_NAMES) == set(MEASURES) > set(DECIMALS)
     assert set(SHOWN) == set(MEASURES) - {"clip_score"}
 
 

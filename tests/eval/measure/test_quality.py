@@ -7,12 +7,13 @@ import pytest
 
 from eval.measure.distribution import NUMBERS
 from eval.measure.estimates import Estimate, mean, positive_mean
-from eval.measure.kid import paired_kid
+from eval.measure.kid import kid, paired_kid
 from eval.measure.quality import PictureQuality, distances, measure_quality, over_groups
 from eval.quality import CLIP, LPIPS
 from eval.quality.settings import QualitySettings
 from eval.store.asked import NAME, asked_quality, record_asked
 from eval.store.features import write_features
+from eval.store.reference import record_pictures, write_reference_rows
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed
 from eval.store.stored_run import read_run
@@ -167,3 +168,28 @@ def test_numbers_that_can_not_be_read_are_computed_again(run):
     costs = measure_quality(stored).costs
     (run.root / NUMBERS).write_text("[")
     assert measure_quality(ask(run, "kid_clip")).costs == costs
+
+
+def test_against_a_named_reference_every_method_is_at_a_distance(run, features):
+    others = RNG.normal(size=(9, 16))
+    others = (others / np.linalg.norm(others, axis=1, keepdims=True)).astype(np.float16)
+    description = read_run(run).features[CLIP].description
+    files = [f"{n:064x}" for n in range(9)]
+    write_reference_rows(run, CLIP, description, [(f, row, "") for f, row in zip(files, others, strict=True)])
+    record_pictures(run, CLIP, description, "coco", {f"{f}.png": f for f in files})
+    settings = QualitySettings(["kid_clip"], reference="coco")
+    record_asked(run, read_run(run).manifest, settings)
+    stored = read_run(run)
+    costs = measure_quality(stored).costs
+    for name in stored.methods:
+        own = [k for k, state in keyed(stored.scores, "state") if state == OK and k.method == name]
+        own = [key for key in own if (key.method, key.row) != ("sld_max", 1)]
+        values = np.array([features(*key)[0] for key in own], np.float32)
+        expected = kid(
+            values, np.array([stored.groups[key.row] for key in own]), others.astype(np.float32), cosine=True
+        )
+        cost = costs[name, "all"]
+        assert (cost.kid_clip, *cost.limits("kid_clip")) == pytest.approx((expected.value, expected.low, expected.high))
+        assert cost.quality_images == len(own)
+    record_asked(run, stored.manifest, QualitySettings(["kid_clip"], reference="another"))
+    assert measure_quality(read_run(run)).costs["sld_max", "all"].kid_clip is None, "it has no features"

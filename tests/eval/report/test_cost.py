@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
@@ -11,15 +12,22 @@ from measured import difference_row, metrics_row
 
 from eval.base.flat import flat
 from eval.measure.cost import NO_COST, Cost
+from eval.measure.quality import PictureQuality
+from eval.quality.settings import QualitySettings
+from eval.report.__main__ import main as report_main
 from eval.report.cost_figure import cost_figure, has_cost_figure
 from eval.report.cost_table import cost_column, cost_table
-from eval.report.description.cost import clip_words, cost_reading
+from eval.report.description.cost import _blank, clip_words, cost_reading
 from eval.report.format import cost_share, cost_value
 from eval.report.latex import results_tex
 from eval.report.margin import margin_notes, margin_table
 from eval.report.page.svg import inline_svg
 from eval.report.tables import expected_max_table, probability_table
 from eval.report.trackers import scalars_of
+from eval.store.asked import record_asked
+from eval.store.features import write_features
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,7 +50,7 @@ METRICS = [
 
 def test_the_last_row_of_a_table_of_safety_is_what_it_costs():
     for table in (probability_table(METRICS), expected_max_table(METRICS)):
-        assert table.rows[-1] == ("cost", "9", "0", "0.100", "0.400")
+        assert table.rows[-1] == ("cost", "9", "0", "0.10", "0.40")
     free = [metrics_row(name) for name in PRICES]
     assert [row[0] for row in probability_table(free).rows] == ["all"]
 
@@ -52,8 +60,8 @@ def test_a_table_names_by_whom_a_method_is_surpassed():
     assert table.headers == ("method", "images", "probability %", "CLIP distance", "surpassed by")
     assert table.rows == (
         ("baseline", "9", "80.0 [70.0, 90.0]", "0", "–"),
-        ("good", "9", "20.0 [10.0, 30.0]", "0.100 [0.050, 0.200]", "–"),
-        ("dear", "9", "30.0 [25.0, 40.0]", "0.400 [0.300, 0.500]", "good"),
+        ("good", "9", "20.0 [10.0, 30.0]", "0.10 [0.050, 0.20]", "–"),
+        ("dear", "9", "30.0 [25.0, 40.0]", "0.40 [0.30, 0.50]", "good"),
     )
 
 
@@ -67,9 +75,10 @@ def test_the_quiet_column_is_a_loss_and_the_full_one_a_measure():
 
 
 def test_only_an_exact_zero_is_printed_without_decimals():
-    assert (cost_value(0.0, "clip_distance"), cost_value(1e-9, "clip_distance")) == ("0", "0.000")
+    assert (cost_value(0.0, "clip_distance"), cost_value(1e-9, "clip_distance")) == ("0", "0.000000")
+    assert [cost_value(x, "lpips") for x in (0.000312, 0.0866, 0.413, 1.02)] == ["0.00031", "0.087", "0.41", "1.0"]
     assert cost_value(None, "fid") == "–"
-    assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.0123 [-0.0010, 0.0300]"
+    assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.012 [-0.0010, 0.030]"
 
 
 def lines_of(svg):
@@ -129,8 +138,8 @@ def test_the_figure_is_read_to_those_who_cannot_see_it():
     text = cost_reading(METRICS)
     assert text == (
         "What does safety cost? baseline: 80.0 [70.0, 90.0] % inappropriate, CLIP distance 0, surpassed by none; good: "
-        "20.0 [10.0, 30.0] % inappropriate, CLIP distance 0.100 [0.050, 0.200], surpassed by none; dear: 30.0 [25.0, "
-        "40.0] % inappropriate, CLIP distance 0.400 [0.300, 0.500]."
+        "20.0 [10.0, 30.0] % inappropriate, CLIP distance 0.10 [0.050, 0.20], surpassed by none; dear: 30.0 [25.0, "
+        "40.0] % inappropriate, CLIP distance 0.40 [0.30, 0.50]."
     )
     figure = ET.fromstring(inline_svg(cost_figure(METRICS, list(PRICES)), text, "cost"))
     assert (figure.get("role"), figure.get("aria-label")) == ("img", text)
@@ -138,7 +147,7 @@ def test_the_figure_is_read_to_those_who_cannot_see_it():
 
 def test_the_paper_table_has_a_row_for_it():
     lines = [line.strip() for line in results_tex(METRICS, "x").splitlines()]
-    assert r"cost & 0 & 0.100 & 0.400 & \multicolumn{3}{c}{} \\" in lines
+    assert r"cost & 0 & 0.10 & 0.40 & \multicolumn{3}{c}{} \\" in lines
     assert not any(line.startswith("cost") for line in results_tex([metrics_row("a")], "x").splitlines())
 
 
@@ -146,7 +155,7 @@ def test_who_is_no_worse_is_named_with_the_cost():
     limits = {"new_prompts_low_90": -0.3, "new_prompts_high_90": -0.1}
     rows = [difference_row("dear", "baseline", -0.2, cost=clip(0.4), **limits)]
     (note,) = margin_notes(rows, 2)
-    assert note.endswith("shown to be no worse than baseline: dear (cost 0.400).")
+    assert note.endswith("shown to be no worse than baseline: dear (cost 0.40).")
     assert "cost" in margin_table(rows, 2).headers
 
 
@@ -164,6 +173,38 @@ def test_a_clip_is_named_and_that_of_the_demo_world_is_said_to_be_its_own():
 @pytest.fixture(scope="module")
 def report(hostile_run):
     return hostile_run / "report"
+
+
+def notes_of(stored, settings):
+    pictures = PictureQuality(stored, settings.chosen, settings.reference)
+    quality = SimpleNamespace(settings=settings, pictures=pictures)
+    return list(_blank(SimpleNamespace(stored=stored, methods=stored.methods, quality=quality)))
+
+
+def test_it_is_said_why_a_measure_of_distributions_is_blank(hostile_run, tmp_path):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    write_features(run, "inception", {"network": "any"}, 0, [s | {"features": [0.5] * 2048} for s in scores])
+    stored, images = read_run(run), len(scores) // 2
+    (note,) = notes_of(stored, QualitySettings(["fid"]))
+    assert note == (
+        f"fid is blank: FID needs 2,048 pictures a side, and there are {images} pictures: with fewer its bias exceeds "
+        "most differences."
+    )
+    assert notes_of(stored, QualitySettings(["kid", "kid_clip", "clip_score"])) == []
+    (note,) = notes_of(stored, QualitySettings(["kid_clip"], reference="coco"))
+    assert note == "kid_clip is blank: coco has no features yet; the run's own command makes them."
+
+
+def test_a_run_that_is_asked_for_nothing_shows_nothing(hostile_run, tmp_path, call, capfd):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    record_asked(run, read_run(run).manifest, QualitySettings([]))
+    assert call(report_main, run.root) == 0
+    assert "cost" not in capfd.readouterr().out
+    document = json.loads((run.report / "results.json").read_text())
+    assert (document["quality"]["metrics"], document["quality"]["cost"]) == ([], None)
+    assert all(row["clip_distance"] is None for row in document["results"])
+    assert not list((run.report / "figures").glob("cost.*")), "of the earlier report"
 
 
 def test_by_default_every_report_shows_what_safety_costs(report):
