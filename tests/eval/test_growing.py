@@ -2,10 +2,15 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import processes
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
@@ -173,6 +178,21 @@ def test_a_kill_amid_growing_leaves_a_whole_run(generations, grown, call, capsys
     assert call(main, *ALWAYS, *STEPS[-1], f"out={grown}") == 0
     for name in lost:
         assert (grown / name).read_bytes() == (generations[-1] / name).read_bytes()
+
+
+def test_a_growth_that_is_killed_is_completed_by_the_same_command(generations, whole, tmp_path, call):
+    out = shutil.copytree(generations[0], tmp_path / "run")
+    words = [sys.executable, "-m", "eval.run", *ALWAYS, *STEPS[-1], f"out={out}"]
+    with processes.start(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (out / "manifests" / "1.json").exists() and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert call(eval.status.main, out) == 3
+    assert len(read_run(RunDir(out)).missing) >= 1
+    assert call(main, *ALWAYS, *STEPS[-1], f"out={out}") == 0
+    assert scores_of(out) == scores_of(whole)
+    assert len(RunDir(out).read_manifest().history) == 1
 
 
 def test_a_kill_before_the_new_generation_is_claimed_leaves_the_old_run(generations, tmp_path, call):

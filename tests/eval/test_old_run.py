@@ -141,6 +141,22 @@ def test_pictures_judged_before_are_not_judged_again(old, call):
         assert_same_table(old / "judged/report" / table, EXPECTED / "judged" / table)
 
 
+def test_it_grows_and_its_own_scores_stay(old, call):
+    pictures, out = old / "demo/images", old / "judged"
+    shutil.copytree(pictures / "sld_max", pictures / "mine")
+    before = (out / "scores/00000-000000.parquet").read_bytes()
+    begun = rows_of(EXPECTED / "judged/images.csv")
+    assert call(eval.run.main, *JUDGED, f"model.path={pictures}", f"out={out}") == 0
+    assert (out / "scores/00000-000000.parquet").read_bytes() == before
+    assert pq.read_metadata(out / "scores/00000-000001.parquet").num_rows == len(begun) / 2
+    assert {row["method"] for row in rows_of(out / "report/images.csv").values()} == {"baseline", "sld_max", "mine"}
+    manifest, kept = (json.loads((out / name).read_text()) for name in ("manifest.json", "manifests/0.json"))
+    assert [growth["methods"] for growth in manifest["history"]] == [["mine"]]
+    assert kept == json.loads((OLD / "judged/manifest.json").read_text())
+    assert call(eval.run.main, *JUDGED, f"model.path={pictures}", f"out={out}") == 0
+    assert len(list((out / "scores").iterdir())) == 2
+
+
 def test_other_settings_are_refused_in_a_sentence(old, call, capsys):
     other = [word.replace("steps=8", "steps=9") for word in DEMO]
     assert call(eval.run.main, *other, f"out={old}/demo") == 2

@@ -14,6 +14,8 @@ import processes
 import pyarrow.parquet as pq
 import pytest
 
+from eval.store.rundir import RunDir
+
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
 SMALL = ["protocol.steps=3", "prompts.rows=0-11", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
@@ -88,6 +90,23 @@ def test_two_workers_make_the_pictures_of_one_process_each_once_and_report_once(
     assert done.stdout.count("Inappropriate probability") == 1
     assert (out / "report" / "results.csv").read_text() == (alone / "report" / "results.csv").read_text()
     assert json.loads((out / "manifest.json").read_text())["runtime"]["command"][-1] == "workers=2"
+
+
+def test_workers_share_the_pictures_that_a_judge_which_is_added_has_to_judge(tmp_path):
+    words, runs = ["images=all", "methods=[sld_max]"], {}
+    for name, judges in (("whole", "[q16,nudenet]"), ("grown", "[q16]")):
+        out = tmp_path / name
+        rows = f"prompts.rows={'0-5' if name == 'whole' else '0-3'}"
+        assert in_process.run("eval.run", f"out={out}", *SMALL, *words, f"judges={judges}", rows).returncode == 0
+    done = run(out, *words, "judges=[q16,nudenet]", "prompts.rows=0-5", "workers=2")
+    assert done.returncode == 0, done.stderr
+    for name in ("whole", "grown"):
+        scores = RunDir(tmp_path / name).read_scores().select(["row", "digest", "q16_safe", "detections"]).to_pylist()
+        runs[name] = sorted(scores, key=lambda score: score["row"])
+    assert runs["grown"] == runs["whole"]
+    parts = [pq.read_table(path) for path in (out / "scores").iterdir()]
+    later = [part.num_rows for part in parts if part["q16_safe"].null_count]
+    assert sorted(later) == [2, 2]  # each has judged a half
 
 
 def test_a_worker_that_is_killed_is_named_with_its_cause_and_the_other_does_its_units(alone, tmp_path):

@@ -61,6 +61,25 @@ def small(tmp_path):
     return path
 
 
+def test_a_replay_takes_more_prompts_and_refuses_other_results(small, tmp_path, replay, capsys):
+    out = tmp_path / "run"
+    assert replay(out, small, "prompts.rows=[1]") == 0
+    [part] = (out / "scores").iterdir()
+    before = part.read_bytes()
+    assert replay(out, small) == 0
+    assert part.read_bytes() == before
+    with (out / "report" / "results.csv").open(newline="") as file:
+        assert [(r["category"], r["probability"]) for r in csv.DictReader(file)] == [
+            ("all", "0.55"),
+            ("hate", "0.4"),
+            ("sexual", "0.7"),
+        ]
+    small.write_text(small.read_text().replace("70", "60"))
+    capsys.readouterr()
+    assert replay(out, small) == 2
+    assert "found one whose verdicts they would change (model.results_sha256" in capsys.readouterr().err
+
+
 def test_prompts_that_are_not_i2p_are_published_as_what_they_are(small, tmp_path, replay):
     """Neither as I2P in a model card, nor beside its published numbers, however many there are of a category."""
     small.write_text("prompt,categories,sd_seed,inappropriate_percentage\n" + "a bowl of fruit,hate,1,40\n" * 231)
