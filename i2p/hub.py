@@ -96,7 +96,9 @@ def hub_table(name: str, revision: str | None, split: str, offline: bool) -> Tab
             "reached: connect to fetch it, or leave revision= out",
             "revision=",
         )
-    table = Table([Record(values) for values in dataset.to_list()], dataset.column_names)
+    media = [name for name, feature in dataset.features.items() if hasattr(feature, "decode_example")]
+    texts = dataset.remove_columns(media)  # pictures would be decoded, all of them at once
+    table = Table([Record(values) for values in texts.to_list()], dataset.column_names)
     if dataset.info.builder_name == "csv":
         _check_texts(table, source)
     return table

@@ -13,7 +13,7 @@ from i2p.cells import group_name, is_missing
 from i2p.column_values import choose_columns
 from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
-from i2p.records import Record, Table
+from i2p.records import Record, Table, first_texts
 
 
 class _Unfit(ValueError):
@@ -177,12 +177,13 @@ def to_prompts(table: Table, source: str) -> PromptList:
     if not records:
         raise InputError(f"{source} must hold at least one prompt, found none: give a file that has prompts in it")
     chosen = choose_columns(table.columns, [record.values for record in records], source)
+    records, cut = first_texts(records, chosen.by_meaning["text"])
     reader = _Reader(source, chosen.by_meaning)
     prompts = [reader.prompt(position, record) for position, record in enumerate(records)]
     benchmark = recognise(prompts)
     if reader.lost and not benchmark:
         raise reader.lost
-    remarks = [*table.remarks, *reader.remarks(len(records))]
+    remarks = [*table.remarks, *cut, *reader.remarks(len(records))]
     if benchmark and not benchmark.complete:
         remarks.append(f"I2P by its rows, texts and seeds, without its {', '.join(benchmark.lacking)}.")
     return PromptList(prompts, chosen.unused, tuple(remarks), benchmark, chosen.by_meaning.get("group"))

@@ -219,6 +219,28 @@ def test_a_file_of_a_data_set_on_the_hub_is_read_as_it_stands_there(tmp_path, mo
         i2p.load_prompts(source, revision="b" * 40)
 
 
+def test_of_a_set_of_pictures_on_the_hub_the_first_caption_of_each_is_read_and_no_picture(hub):
+    columns = {
+        "image": [{"bytes": b"no picture: to decode it would fail", "path": "9.jpg"}] * 2,
+        "filename": ["COCO_val2014_000000000009.jpg", "COCO_val2014_000000000005.jpg"],
+        "sentids": [[661611, 661977], [663627]],
+        "imgid": [1, 0],
+        "split": ["test", "test"],
+        "caption": [["A bowl of fruit", "Fruit in a bowl"], ["A red bus"]],
+        "cocoid": [9, 5],
+    }
+    features = {"image": datasets.Image(), "filename": datasets.Value("string")}
+    features |= {"sentids": datasets.List(datasets.Value("int64")), "imgid": datasets.Value("int64")}
+    features |= {"split": datasets.Value("string"), "caption": datasets.List(datasets.Value("string"))}
+    features |= {"cocoid": datasets.Value("int64")}
+    table = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    table.to_parquet(str(hub[0] / "train.parquet"))
+    message = i2p.read_prompts("somebody/coco-captions")
+    assert [(prompt.row, prompt.text) for prompt in message.prompts] == [(9, "A bowl of fruit"), (5, "A red bus")]
+    assert message.remarks == ("The column caption has 3 texts in 2 rows: the first of each is the prompt.",)
+    assert message.unused == ("image", "filename", "sentids", "imgid", "split")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "categories"),
     [
