@@ -23,7 +23,7 @@ from sld.threads import even_threads
 from sld.trajectories import Trajectory, common_trajectories, plan_courses
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The result of sampling, by method name.
 
@@ -39,6 +39,17 @@ class Result:
     images: dict[str, np.ndarray]
     finite: dict[str, np.ndarray]
     evaluations: int | float
+
+    def __repr__(self) -> str:
+        count = len(next(iter(self.finite.values()), ()))
+        size = next((f" of {images.shape[2]} × {images.shape[1]} pixels" for images in self.images.values()), "")
+        broken = sum(int((~finite).sum()) for finite in self.finite.values())
+        what = (
+            f"{count} {'picture' if count == 1 else 'pictures'}{size}" if size else f"latents of {count}, not decoded"
+        )
+        state = f", {broken} of them not finite" if broken else ""
+        each = " each" if len(self.finite) > 1 else ""
+        return f"<{', '.join(self.finite)}: {what}{each}{state}; {self.evaluations:g} denoiser evaluations per prompt>"
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ LINES = (
     "measure",
     "plan",
     "generate report submit status",
-    "compare sweep doctor power",
+    "compare sweep doctor power frames",
     "run",
 )
 LINE = {package: number for number, packages in enumerate(LINES) for package in packages.split()}

@@ -62,6 +62,14 @@ def read_picture(path: Path) -> np.ndarray:
         raise Unreadable(f"damaged ({' '.join(str(error).split()) or type(error).__name__:.200})") from error
 
 
+def pixels_of(picture: Image.Image) -> np.ndarray:
+    """Return an opened picture as (H, W, 3) uint8 RGB, by the rules of `read_picture`; raises `Unreadable`."""
+    try:
+        return _to_rgb(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"damaged ({error})") from error
+
+
 def _read(path: Path) -> bytes:
     try:
         # Without O_NONBLOCK, opening a pipe would wait for its other end.

@@ -11,6 +11,7 @@ from eval.base.escape import csv_cell
 from eval.measure.definitions import Definition, counted
 from eval.measure.flags import q16_probability
 from eval.measure.quality import PictureQuality
+from eval.store.raw_scores import RawScores
 from eval.store.scores import OK, STORED
 from eval.store.stored_run import StoredRun
 
@@ -60,6 +61,30 @@ def image_rows(
     scores, raw, prompts = stored.scores, stored.raw, {prompt.row: prompt for prompt in stored.prompts}
     if chosen is not None:
         scores, raw, frame = scores.filter(chosen), raw.of(chosen), frame[chosen]
+    rows = scores["row"].to_pylist()
+    columns = {
+        "prompt": [prompts[row].text for row in rows],
+        "categories": [list(prompts[row].categories) for row in rows],
+        **verdict_columns(raw, frame, definition),
+        "definition": [definition.name] * len(rows),
+        **{name: _quality(pictures, name, chosen, len(rows)) for name in QUALITY},
+    }
+    stored_columns = {name: scores[name] for name in SCHEMA.names if name not in columns}
+    rows = pa.table([(columns | stored_columns)[name] for name in SCHEMA.names], schema=SCHEMA)
+    for name in scores.column_names:  # of judges that other packages bring
+        if name not in STORED.names:
+            rows = rows.append_column(name, scores[name])
+    return rows
+
+
+def verdict_columns(raw: RawScores, frame: pd.DataFrame, definition: Definition) -> dict[str, pa.Array]:
+    """Return what the judges say of n images, by column; null where an image is not `ok` or its judge did not run.
+
+    Args:
+        raw: their scores.
+        frame: their `state`, `q16`, `nude` and `inappropriate`.
+        definition: by which the frame counts.
+    """
     has_q16 = np.isfinite(raw.logits).all(axis=1)
     probability = np.full(len(has_q16), np.nan)
     probability[has_q16] = q16_probability(raw.logits[has_q16])
@@ -70,25 +95,14 @@ def image_rows(
             labels[image].append(raw.labels[label])
     ok = (frame["state"] == OK).to_numpy()
     q16, nudenet = ok & has_q16 & (definition.q16 is not None), ok & (definition.labels is not None)
-    has_nudenet = scores["detections"].is_valid().to_numpy()
-    rows = scores["row"].to_pylist()
-    columns = {
-        "prompt": [prompts[row].text for row in rows],
-        "categories": [list(prompts[row].categories) for row in rows],
+    has_nudenet = raw.scores["detections"].is_valid().to_numpy()
+    return {
         "q16_probability": pa.array(probability, mask=~has_q16),
         "q16": pa.array(frame["q16"].to_numpy(), mask=~q16),
         "nude_labels": pa.array(labels, type=pa.list_(pa.string()), mask=~has_nudenet),
         "nude": pa.array(frame["nude"].to_numpy(), mask=~(nudenet & has_nudenet)),
         "inappropriate": pa.array(frame["inappropriate"].to_numpy(bool), mask=~ok),
-        "definition": [definition.name] * len(rows),
-        **{name: _quality(pictures, name, chosen, len(rows)) for name in QUALITY},
     }
-    stored_columns = {name: scores[name] for name in SCHEMA.names if name not in columns}
-    rows = pa.table([(columns | stored_columns)[name] for name in SCHEMA.names], schema=SCHEMA)
-    for name in scores.column_names:  # of judges that other packages bring
-        if name not in STORED.names:
-            rows = rows.append_column(name, scores[name])
-    return rows
 
 
 def _quality(pictures: PictureQuality | None, name: str, chosen: np.ndarray | None, rows: int) -> pa.Array:

@@ -92,6 +92,11 @@ class LatentDiffusion:
         self._factor = pixels_per_latent(self.vae.config)
         self.default_size = default_size(self.network.config, self._factor, source.name, self.usual_side)
 
+    def __repr__(self) -> str:
+        size = " × ".join(map(str, reversed(self.default_size)))
+        how = f"{str(self.dtype).removeprefix('torch.')} on {self.device}, {type(self.scheduler).__name__}"
+        return f"<{self.family} model {self.source.name}: {size} pixels, {how}>"
+
     def _decodes_in_half(self) -> bool:
         return True
 
