@@ -33,6 +33,7 @@ from eval.store.scores import OK, keyed
 log = logging.getLogger(__name__)
 
 EXTRACTORS = (CLIP, INCEPTION, LPIPS)
+FILE_NAMES = ("architecture", "weights")  # of a description
 AGAINST = "against"  # of a description: the method with whose pictures the extractor compares
 _PLACE = {"method": pa.string(), "row": pa.int64(), "image": pa.int32(), "digest": pa.string()}
 _FOLDER = re.compile(rf"({'|'.join(EXTRACTORS)})-[0-9a-f]{{12}}")
@@ -161,9 +162,10 @@ def write_features(
 def folder_of(name: str, description: Mapping[str, Any]) -> str:
     """Return the name of the folder of these features in `features/`.
 
-    What changes at most the rounding of last bits does not count: devices, versions of libraries.
+    What changes at most the rounding of last bits does not count (devices, versions of libraries), nor do the names of
+    files, which their digests identify.
     """
-    compared = {key: value for key, value in description.items() if key not in FREE}
+    compared = {key: value for key, value in description.items() if key not in (*FREE, *FILE_NAMES)}
     return f"{name}-{json_digest(compared)[:12]}"
 
 

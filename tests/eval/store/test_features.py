@@ -86,7 +86,7 @@ def test_of_an_image_with_features_twice_the_later_count(run):
 
 def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run):
     write_features(run, "clip", DESCRIPTION, 0, [row(0), row(1)])
-    write_features(run, "clip", DESCRIPTION | {"device": "cuda:1"}, 0, [row(2)])
+    write_features(run, "clip", DESCRIPTION | {"device": "cuda:1", "weights": "a copy.safetensors"}, 0, [row(2)])
     write_features(run, "clip", OTHER, 0, [row(0, value=0.75)])
     assert folder_of("clip", DESCRIPTION) != folder_of("clip", OTHER)
     features = read_features(run, run.read_scores())["clip"]
