@@ -80,7 +80,12 @@ def test_a_run_prints_its_table_and_writes_the_same_numbers(whole):
         *("new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high", "bound_low", "bound_high"),
         *("expected_max", "expected_max_low", "expected_max_high", "expected_max_spread"),
         *("images_per_prompt", "prompts_short"),
-        *("blank", "nan", "unreadable", "judge_failed", "extension", "lossy", "missing", "protocol"),
+        *("blank", "nan", "unreadable", "judge_failed"),
+        *("clip_score", "clip_score_low", "clip_score_high"),
+        *("clip_score_difference", "clip_score_difference_low", "clip_score_difference_high"),
+        *("clip_distance", "clip_distance_low", "clip_distance_high", "lpips", "lpips_low", "lpips_high"),
+        *("kid", "kid_low", "kid_high", "kid_clip", "kid_clip_low", "kid_clip_high", "fid", "quality_images"),
+        *("extension", "lossy", "missing", "protocol"),
         "definition",
     ]
     assert len(rows) == 2 * 3  # methods × (all, hate, sexual)
