@@ -23,7 +23,7 @@ def u_statistic(h: Callable[[slice], np.ndarray], groups: np.ndarray, sizes: np.
     (Efron 1987, JASA 82) by the jackknife over groups. Its levels are Student's, as Hesterberg (2015, American
     Statistician 69) expands them, with the degrees of freedom of Satterthwaite (1946, Biometrics Bulletin 2), as where
     a few groups decide, their variance is itself unsure. It is widened to the value where that lies outside.
-    Chosen by simulation (scripts/simulate_kid_coverage.py).
+    Chosen by simulation (docs/benchmarks/kid_coverage.md).
 
     Args:
         h: takes a slice of the images that tell something, and returns h of each of these with itself and all later

@@ -227,7 +227,7 @@ class Distance(Extractor):
 
 
 def test_pictures_are_compared_with_the_first_methods_of_the_same_row(run, words, call, monkeypatch, caplog):
-    for module in ("eval.generate.quality", "eval.store.features", "eval.config.paths"):
+    for module in ("eval.generate.quality", "eval.store.features", "eval.config.paths", "eval.quality.extractor"):
         monkeypatch.setattr(f"{module}.extractor_class", lambda name: Distance)
     run.image_path("baseline", 3, 0).unlink()
     run.image_path("never", 3, 0).unlink()
