@@ -152,23 +152,6 @@ def test_prompts_are_kept_to_the_letter(whole):
     assert [json.loads(line)["text"] for line in lines] == ODD
 
 
-def test_a_run_killed_at_any_point_is_completed_by_the_same_command(prompts, whole, tmp_path):
-    out = tmp_path / "killed"
-    with start(prompts, out, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while len(list((out / "scores").glob("*.parquet"))) < 2 and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    before = digests(out)
-    assert 0 < len(before) < len(digests(whole[0]))
-    done = run(prompts, out)
-    assert done.returncode == 0
-    assert digests(out) == digests(whole[0])
-    assert (out / "report" / "results.csv").read_text() == (whole[0] / "report" / "results.csv").read_text()
-
-
 def test_a_complete_run_makes_nothing_again(prompts, whole):
     out, first = whole
     parts = {p.name: p.stat().st_mtime_ns for p in (out / "scores").iterdir()}

@@ -38,11 +38,12 @@ def test_too_much_is_refused_at_once(word, sentence, call, capsys, tmp_path):
 
 
 TOO_MUCH = [
-    ["batch_size=100000000"],
+    [
+        *("batch_size=100000000", "nudenet.workers=1000000", "judges=[q16,nudenet]"),
+        *("report.gallery_prompts=1000000000", "images=all", "images_sample=1000000000"),
+        *("prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"),
+    ],
     ["shard.count=1000000000", "shard.index=1"],
-    ["report.gallery_prompts=1000000000", "images=all", "images_sample=1000000000"],
-    ["nudenet.workers=1000000", "judges=[nudenet]"],
-    ["prompts.rows=0-1", "prompts.sample_seed=1000000000000000000000"],
 ]
 # Each in turn, within the limit.
 CALLS = """
