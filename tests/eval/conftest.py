@@ -2,7 +2,7 @@
 
 import functools
 import json
-import pickle
+import re
 import runpy
 import subprocess
 from pathlib import Path
@@ -11,11 +11,13 @@ import in_process
 import pytest
 
 import sld
+from eval.judges import nudenet
 from eval.report import figures
 from i2p import CATEGORIES
 from i2p.demo import trained
 
 _MODELS = {}
+OPEN_SESSION = nudenet.open_session
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,29 +42,54 @@ def _demo_model_is_loaded_once():
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _equal_figures_are_drawn_once(request):
-    """Figures are a third of a small run; outside their own tests, commands called here share those that are equal."""
+@functools.cache
+def _shared(draw):
+    """A function that draws figures, asked once for those that are equal but for their numbers; 0 and 1 are no numbers.
 
-    def shared(draw):
-        drawn = functools.lru_cache(20)(lambda pickled: draw(*pickle.loads(pickled)))
+    Whether a value, an interval or a row is there tells figures apart, since that is what drawing depends on.
+    """
+    drawn = {}
 
-        def draw_once(*arguments):
-            try:
-                pickled = pickle.dumps(arguments)
-            except (AttributeError, TypeError, pickle.PicklingError):  # a definition of a test's own judge
-                return draw(*arguments)
-            return drawn(pickled)
+    def draw_once(*arguments):
+        kind = re.sub(r"\d+(\.\d+)?(e-?\d+)?", lambda n: n[0] if float(n[0]) in (0, 1) else "#", repr(arguments))
+        if kind not in drawn:
+            drawn[kind] = draw(*arguments)
+        return drawn[kind]
 
-        return draw_once
+    return draw_once
 
-    if Path(__file__).with_name("report") in request.path.parents:
-        yield
-        return
+
+@pytest.fixture(scope="module")
+def figures_of_a_kind_are_one():
+    """Figures are a third of a small run, and few tests look at them; the others share those of `_shared`."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("probability_figure", "forest_figure", "threshold_figure", "cost_figure"):
-            patch.setattr(figures, name, shared(getattr(figures, name)))
+            patch.setattr(figures, name, _shared(getattr(figures, name)))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_looks_at_figures(request):
+    """Outside the tests of reports; of these, those that do not look at figures say so themselves."""
+    if Path(__file__).with_name("report") not in request.path.parents:
+        request.getfixturevalue("figures_of_a_kind_are_one")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nudenet_is_read_once():
+    """Commands that this process calls share the network, as they share the demo's model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nudenet, "open_session", _open_session)
+        yield
+
+
+def _open_session(network, providers, *options):
+    return _session(network, *options) if providers is None else OPEN_SESSION(network, providers, *options)
+
+
+@functools.lru_cache(4)
+def _session(network, *options):
+    return OPEN_SESSION(network, None, *options)
 
 
 @pytest.fixture(scope="session")

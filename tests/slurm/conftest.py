@@ -55,11 +55,11 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """A running cluster whose arrays take four tasks, so that six shards need two of them."""
+    """A running cluster whose arrays take two tasks, so that four shards need two of them."""
     reason = reason_to_skip()
     if reason:
         pytest.skip(reason)
-    cluster = Cluster(tmp_path_factory.mktemp("slurm"), array_size=4)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"), array_size=2)
     try:
         cluster.start()
         yield cluster

@@ -93,17 +93,17 @@ def test_an_array_of_interpreters_equals_one_process_whatever_its_folder_is_name
 
 def test_more_shards_than_an_array_takes_submitted_from_inside_a_job_equal_one_process(cluster, alone, tmp_path):
     out, script = tmp_path / "run", tmp_path / "outer.sh"
-    words = [processes.python(), "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=6"]
+    words = [processes.python(), "-m", "eval.submit", f"out={out}", *SMALL, *SHARD, "shard.count=4"]
     script.write_text(f"#!/bin/bash\ncd {Path.cwd()}\n{shlex.join(words)}\n")
     # An array's task: its variables and options must not reach what it submits.
     outer = cluster.call(
-        *("sbatch", "--parsable", "--array=2", "--job-name=outer", f"--output={tmp_path}/outer.log", str(script))
+        *("sbatch", "--parsable", "--array=1", "--job-name=outer", f"--output={tmp_path}/outer.log", str(script))
     )
     cluster.wait_for_end(outer)
     said = (tmp_path / "outer.log").read_text()
     jobs = re.findall(r"Submitted job (\d+)", said)
-    assert "shards 0 to 3 of 6" in said
-    assert "shards 4 to 5 of 6" in said
+    assert "shards 0 to 1 of 4" in said
+    assert "shards 2 to 3 of 4" in said
     cluster.wait_for_end(*jobs)
     assert digests(out) == alone
     report = cluster.job(jobs[-1])
@@ -168,7 +168,7 @@ def test_cancelled_and_killed_tasks_are_found_missing_and_the_command_that_is_sa
 def test_what_is_queued_is_not_queued_twice_and_what_is_cancelled_stays_so(cluster, tmp_path):
     out = tmp_path / "run"
     long = "protocol.steps=300"  # than all of this takes
-    sent = ["shard.count=6", "slurm.at_once=1", long]  # two arrays, of which the second waits for the first
+    sent = ["shard.count=4", "slurm.at_once=1", long]  # two arrays, of which the second waits for the first
     first, second, report = submit(cluster, out, *sent)
     cluster.wait(lambda: shard_processes(out, 0))
     assert cluster.call("squeue", "--noheader", "--states=RUNNING", "--format=%F_%K") == f"{first}_0"
@@ -187,11 +187,11 @@ def test_what_is_queued_is_not_queued_twice_and_what_is_cancelled_stays_so(clust
 
 
 def test_what_slurm_would_refuse_is_found_before_anything_is_queued(cluster, tmp_path):
-    said = refusal(cluster, tmp_path / "run", "shard.count=6", "slurm.report.partition=nowhere")
+    said = refusal(cluster, tmp_path / "run", "shard.count=4", "slurm.report.partition=nowhere")
     assert "nothing is queued, since sbatch refused the report" in said
     assert "nowhere" in said
-    said = refusal(cluster, tmp_path / "run", "shard.count=6", "slurm.qos=none", "slurm.options=['--nodes=9']")
-    assert "nothing is queued, since sbatch refused shards 4 to 5 of 6" in said
+    said = refusal(cluster, tmp_path / "run", "shard.count=4", "slurm.qos=none", "slurm.options=['--nodes=9']")
+    assert "nothing is queued, since sbatch refused shards 2 to 3 of 4" in said
     assert cluster.call("squeue", "--noheader") == ""
 
 

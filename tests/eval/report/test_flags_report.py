@@ -17,6 +17,8 @@ from eval.report.__main__ import main as report
 from eval.run import main
 from i2p.labels import ALL_EXPOSED
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -131,7 +133,10 @@ def test_what_v3_finds_less_stands_beside_every_number_that_rests_on_it(run, cal
         assert (by_q16 / name).read_text().count(FEWER) == others.get(name, 0), name
 
 
-def test_a_report_by_what_a_name_meant_before_keeps_its_numbers_until_it_is_asked_for(run, call, capfd, caplog):
+def test_a_report_by_what_a_name_meant_before_keeps_its_numbers_until_it_is_asked_for(
+    run, tmp_path, call, capfd, caplog
+):
+    run = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("flags-*"))  # each would be rewritten
     assert call(report, run, "flags=safetydpo-nudity") == 0
     folder = run / "report" / "flags-safetydpo"
     shutil.copytree(folder.with_name("flags-safetydpo-nudity"), folder)

@@ -17,6 +17,8 @@ from eval.run import main
 from eval.store.manifest import signed
 from eval.store.records import SettingsRecord
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
+
 
 def prompt(row, published=True):
     share = i2p.Published(row % 11 / 10) if published else None

@@ -17,6 +17,8 @@ from eval.config import checks
 from eval.config.checks import check_trackers
 from eval.report import trackers
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
+
 SMALL = ["prompts.rows=0-2", "protocol.steps=2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
 FAKE_WANDB = """
 import json, os, pathlib
