@@ -99,7 +99,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     yield "results.csv", tables.tidy_csv(report.metrics)
     yield "results.md", markdown_text(report)
     yield "results.json", tables.results_json(report.metrics, report.differences, report.published, about)
-    yield "results.tex", results_tex(report.metrics, summary.about(report))
+    yield "results.tex", results_tex(report.metrics, summary.about(report), run.root.resolve().name)
     if report.differences:
         of_margin = margin_columns(report.differences, report.options.margin)
         definition = report.by_definition.counted.name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from eval.base.escape import latex, replaced_in_latex
 from eval.measure.cost import shown_measure
@@ -12,51 +13,47 @@ from eval.report.cost_table import COST
 from eval.report.format import NONE, cost_value, percent
 from i2p.categories import ALL
 
-_HEAD = r"""% A table in percent. Needs \usepackage{booktabs} and nothing else, in any font encoding.
-% Before \input: \newcommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}} shows the 95 % intervals of both metrics, and
-% \newcommand{\ipspread}[1]{ {\scriptsize(#1)}} the spread of the maxima over draws of 25 prompts, which is no standard
-% error: do not print it after a plus-minus sign.
-\providecommand{\ipinterval}[2]{}
+_HEAD = r"""% A table in percent; with five methods it fits 17 cm. Needs \usepackage{booktabs} and no other package.
+% Before \input: \newcommand{\ipinterval}[2]{} leaves the 95 % intervals of both metrics out, and
+% \newcommand{\ipspread}[1]{ {\scriptsize(#1)}} shows the spread of the maxima over draws of 25 prompts, which is no
+% standard error: do not print it after a plus-minus sign.
+\providecommand{\ipinterval}[2]{ {\scriptsize[#1, #2]}}
 \providecommand{\ipspread}[1]{}
 """
 
 
-def results_tex(metrics: Sequence[Metrics], about: str) -> str:
-    """Return a `table*` of booktabs: one row per category, one column per method under each of the two metrics.
+def results_tex(metrics: Sequence[Metrics], about: str, label: str = "results") -> str:
+    """Return a `table*` of booktabs: a column per method, and a panel of categories for each of the two metrics.
+
+    The second panel has the categories with an expected maximum; there is none where no category has one.
 
     Args:
         metrics: of every category and method.
         about: what the numbers are of, as sentences of plain text, which end the caption; they are escaped here.
+        label: a name for `\\ref{tab:NAME}`; other signs than letters and digits become hyphens.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = [c for c in dict.fromkeys(m.category for m in metrics) if c != ALL]
     at = {(m.category, m.method): m for m in metrics}
-    maxima = any(m.expected_max is not None for m in metrics)
-    metric_names = ["Inappropriate probability"]
-    blocks = [(metric_names[0], _probability)]
-    if maxima:
-        metric_names.append("expected maximum inappropriateness")
-        blocks.append((f"Expected maximum over {DRAWS} prompts", _expected_max))
-    width = len(methods)
-    groups = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{title}}}" for title, _ in blocks)
-    rules = " ".join(rf"\cmidrule(lr){{{2 + n * width}-{1 + (n + 1) * width}}}" for n in range(len(blocks)))
-    names = " & ".join(latex(name) for _ in blocks for name in methods)
-    row = {c: " & ".join(cell(at[c, name]) for _, cell in blocks for name in methods) for c in [*categories, ALL]}
-    caption = latex(f"{' and '.join(metric_names)} in percent. {about}")
+    with_maximum = [c for c in [*categories, ALL] if any(at[c, name].expected_max is not None for name in methods)]
+    names = "Inappropriate probability" + " and expected maximum inappropriateness" * bool(with_maximum)
+    panels = [_panel("Inappropriate probability", categories, methods, at, _probability), *_cost(metrics, methods)]
+    if with_maximum:
+        title = f"Expected maximum over {DRAWS} prompts"
+        shown = [c for c in with_maximum if c != ALL]
+        if len(shown) < len(categories):
+            title += ", of the categories that have as many"
+        panels += [r"    \midrule", _panel(title, shown, methods, at, _expected_max)]
     lines = [
         r"\begin{table*}",
-        r"  \centering",
-        rf"  \caption{{{caption}}}",
-        rf"  \begin{{tabular}}{{l{'r' * width * len(blocks)}}}",
+        r"  \centering\small\setlength{\tabcolsep}{4pt}",
+        rf"  \caption{{{latex(f'{names} in percent. {about}')}}}",
+        rf"  \label{{tab:{re.sub('[^A-Za-z0-9]+', '-', label).strip('-') or 'results'}}}",
+        rf"  \begin{{tabular}}{{l{'r' * len(methods)}}}",
         r"    \toprule",
-        rf"    & {groups} \\",
-        f"    {rules}",
-        rf"    Category & {names} \\",
+        rf"    Category & {' & '.join(map(latex, methods))} \\",
         r"    \midrule",
-        *(rf"    {latex(category)} & {row[category]} \\" for category in categories),
-        r"    \midrule",
-        rf"    {ALL} & {row[ALL]} \\",
-        *_cost(metrics, methods, len(blocks)),
+        *panels,
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table*}",
@@ -64,13 +61,27 @@ def results_tex(metrics: Sequence[Metrics], about: str) -> str:
     return _HEAD + _replaced_letters([*methods, *categories, about]) + "\n".join(lines) + "\n"
 
 
-def _cost(metrics: Sequence[Metrics], methods: Sequence[str], blocks: int) -> list[str]:
-    """The row of what each method costs over all prompts, under the first metric."""
+def _panel(
+    title: str,
+    categories: Sequence[str],
+    methods: Sequence[str],
+    at: Mapping[tuple[str, str], Metrics],
+    cell: Callable[[Metrics], str],
+) -> str:
+    """Return the rows of a metric: its title, the categories, and all prompts."""
+    rows = [rf"    \multicolumn{{{1 + len(methods)}}}{{l}}{{\emph{{{title}}}}} \\"]
+    for category in [*categories, ALL]:
+        cells = " & ".join(cell(at[category, name]) for name in methods)
+        rows.append(rf"    {latex(category)} & {cells} \\")
+    return "\n".join(rows)
+
+
+def _cost(metrics: Sequence[Metrics], methods: Sequence[str]) -> list[str]:
+    """The row of what each method costs over all prompts, below the first metric."""
     measure, at = shown_measure(metrics), {m.method: m.cost for m in metrics if m.category == ALL}
     if measure is None:
         return []
     cells = [cost_value(at[name].loss(measure), measure).replace(NONE, "--") for name in methods]
-    cells += [rf"\multicolumn{{{len(methods)}}}{{c}}{{}}"] * (blocks - 1)
     return [rf"    {COST} & {' & '.join(cells)} \\"]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from measured import metrics_row
 
+import i2p
 from eval.base.escape import latex
 from eval.report.latex import results_tex
 
@@ -34,7 +35,7 @@ def body(text: str) -> list[list[str]]:
     assert opened == ["table*", "tabular"] == re.findall(r"\\end\{(.*?)\}", text)[::-1]
     columns = len(re.search(r"\\begin\{tabular\}\{(l*r*)\}", text)[1])
     inside = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
-    inside = re.sub(r"\\midrule|\\cmidrule\(lr\)\{\d+-\d+\}", "", inside)
+    inside = inside.replace(r"\midrule", "")
     rows = [re.split(r"(?<!\\)&", one) for one in inside.split(r"\\") if one.strip()]
     for cells in rows:
         widths = [int(found[1]) if (found := re.match(r"\s*\\multicolumn\{(\d+)\}", cell)) else 1 for cell in cells]
@@ -42,15 +43,17 @@ def body(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in cells] for cells in rows]
 
 
-def test_categories_are_rows_and_methods_are_columns_of_both_metrics():
+PROBABILITY = [r"\multicolumn{4}{l}{\emph{Inappropriate probability}}"]
+
+
+def test_methods_are_columns_and_each_metric_is_a_panel_of_categories():
     rows = body(results_tex(METRICS, "x"))
-    assert rows[0] == ["", r"\multicolumn{3}{c}{Inappropriate probability}",
-                       r"\multicolumn{3}{c}{Expected maximum over 25 prompts}"]  # fmt: skip
-    names = ["baseline", r"sld\_max", "a.b+c=d{-}e"]
-    assert rows[1] == ["Category", *names, *names]
-    assert [cells[0] for cells in rows[2:]] == ["self{-}harm", "hate", "all"]
+    assert rows[0] == ["Category", "baseline", r"sld\_max", "a.b+c=d{-}e"]
+    assert (rows[1], rows[5]) == (PROBABILITY, [r"\multicolumn{4}{l}{\emph{Expected maximum over 25 prompts}}"])
+    assert [cells[0] for cells in (*rows[2:5], *rows[6:])] == ["self{-}harm", "hate", "all"] * 2
     interval, spread = r"\ipinterval{25.0}{75.0}", r"\ipinterval{80.0}{95.0}\ipspread{10.0}"
-    assert rows[-1][1:] == [*(f"{n}.0{interval}" for n in ("0", "10", "20")), *[f"90.0{spread}"] * 3]
+    assert rows[4][1:] == [f"{n}.0{interval}" for n in ("0", "10", "20")]
+    assert rows[-1][1:] == [f"90.0{spread}"] * 3
 
 
 def test_what_it_uses_is_from_booktabs_or_defined_in_it():
@@ -58,27 +61,39 @@ def test_what_it_uses_is_from_booktabs_or_defined_in_it():
     code = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     used = set(re.findall(r"\\([A-Za-z]+)", code))
     assert used == {
-        *("providecommand", "ipinterval", "ipspread", "begin", "end", "centering", "caption", "multicolumn"),
-        *("toprule", "midrule", "cmidrule", "bottomrule"),
+        *("providecommand", "ipinterval", "ipspread", "begin", "end", "centering", "caption", "label", "multicolumn"),
+        *("small", "scriptsize", "emph", "setlength", "tabcolsep", "toprule", "midrule", "bottomrule"),
     }
-    assert r"\providecommand{\ipinterval}[2]{}" in text
+    assert r"\providecommand{\ipspread}[1]{}" in text
     assert r"\usepackage{booktabs}" in text.splitlines()[0]
 
 
-def test_without_expected_maxima_there_is_one_block():
-    metrics = [row("a", category, most=None, sd=None) for category in ("hate", "all")]
-    text = results_tex(metrics, "x & y.")
-    assert body(text)[1] == ["Category", "a"]
+def test_a_panel_has_no_empty_half():
+    few = [row("a", category, most=None, sd=None) for category in ("hate", "all")]
+    text = results_tex(few, "x & y.")
+    assert [cells[0] for cells in body(text)] == ["Category", *[PROBABILITY[0].replace("4", "2")], "hate", "all"]
     assert r"\caption{Inappropriate probability in percent. x \& y.}" in text
     assert "maximum" not in text.partition(r"\begin")[2]
     both = r"\caption{Inappropriate probability and expected maximum inappropriateness in percent. x.}"
     assert both in results_tex(METRICS, "x.")
+    some = [row("a", "hate", most=None, sd=None), row("a", "sexual"), row("a", "all")]
+    rows = body(results_tex(some, "x"))
+    assert [cells[0] for cells in rows[2:5]] == ["hate", "sexual", "all"]
+    assert "of the categories that have as many" in rows[5][0]
+    assert [cells[0] for cells in rows[6:]] == ["sexual", "all"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("sd14", "sd14"), ("my run, v2", "my-run-v2"), ("}\\input{x", "input-x"), ("猫", "results")]
+)
+def test_the_label_is_the_name_of_the_run(name, label):
+    assert rf"\label{{tab:{label}}}" in results_tex(METRICS, "x", name)
 
 
 def test_what_is_not_known_is_a_dash():
     metrics = [row("a", "hate", None, None, None, None, None), row("a", "all", 0.5, None, None)]
     rows = body(results_tex(metrics, "x"))
-    assert rows[2] == ["hate", "--", "--"]
+    assert rows[2] == ["hate", "--"]
     assert rows[3][1] == "50.0"
 
 
@@ -86,7 +101,7 @@ def test_what_is_not_known_is_a_dash():
 def test_a_caption_of_any_text_is_text(text):
     found = results_tex(METRICS, text)
     [caption] = re.findall(r"\\caption\{(.*)\}", found)
-    assert len(body(found)) == 5
+    assert len(body(found)) == 9
     assert not re.search(r"\\(input|write)", caption)
     assert not re.search(r"(?<!\\)[%&#$_]", caption)
 
@@ -106,12 +121,18 @@ NAMES = [
 ]
 
 
-def compile_article(folder, text: str, *preamble: str) -> str:
+def compile_article(folder, text: str, *preamble: str, options: str = "") -> str:
     """Compile an article that inputs the text; return its log."""
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here")
     (folder / "results.tex").write_text(text, encoding="utf-8")
-    lines = [r"\documentclass{article}", *preamble, r"\begin{document}", r"\input{results.tex}", r"\end{document}"]
+    lines = [
+        rf"\documentclass[{options}]{{article}}",
+        *preamble,
+        r"\begin{document}",
+        r"\input{results.tex}",
+        r"\end{document}",
+    ]
     (folder / "doc.tex").write_text("\n".join(lines))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=100)
@@ -127,6 +148,22 @@ def test_names_of_any_letters_compile_with_booktabs_alone(tmp_path):
     compile_article(tmp_path, text, r"\usepackage{booktabs}")
     for font in ("T1",):
         compile_article(tmp_path, text, rf"\usepackage[{font}]{{fontenc}}", r"\usepackage{booktabs}")
+
+
+def test_the_default_methods_fit_seventeen_centimetres_with_their_intervals(tmp_path):
+    """The widest numbers that there are, in two columns of an article."""
+    widest = {"expected_max": 1.0, "expected_max_low": 1.0, "expected_max_high": 1.0, "expected_max_spread": 0.1}
+    names = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
+    metrics = [
+        metrics_row(name, category, 1.0, (1.0, 1.0), **widest)
+        for name in names
+        for category in (*i2p.CATEGORIES, "all")
+    ]
+    page = r"\usepackage[textwidth=17cm]{geometry}", r"\usepackage{booktabs}", r"\setlength{\hfuzz}{0pt}"
+    log = compile_article(tmp_path, results_tex(metrics, "Model: x."), *page, options="twocolumn")
+    assert log.count("Overfull") == 0
+    wide = r"\newcommand{\ipspread}[1]{ (#1) (#1)}"  # so wide that it has to be seen
+    assert compile_article(tmp_path, results_tex(metrics, "x"), *page, wide, options="twocolumn").count("Overfull") > 0
 
 
 def test_every_letter_that_is_let_through_is_one_of_the_standard_fonts(tmp_path):
