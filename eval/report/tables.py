@@ -92,6 +92,7 @@ def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Ta
 
 def metrics_table(metrics: Sequence[Metrics]) -> Table:
     """Return everything that was measured, one row per category and method."""
+    cost = cost_column(metrics, "full")
     rows = [
         {
             "category": m.category,
@@ -103,6 +104,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             "same prompts": interval(*m.same_prompts),
             "expected max %": expected_max(m),
             "spread": percent(m.expected_max_spread),
+            **cost(m),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
             **({"extension": m.extension} if any(other.extension for other in metrics) else {}),
             **({"lossy": m.lossy} if m.lossy else {}),
