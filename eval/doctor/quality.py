@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.base.words import counted
 from eval.config.quality import Q16, needs_pictures
 from eval.config.settings import Settings
 from eval.doctor.check import OK, WARNING, Check
@@ -9,6 +10,7 @@ from eval.doctor.files import described
 from eval.doctor.judges import judge_checks
 from eval.quality import CLIP, INCEPTION, LPIPS, METRICS, extractors_of
 from eval.quality.extractor import extractor_class
+from eval.quality.reference import PictureFolder, open_reference
 
 # Bytes of features per picture: those of ViT-L/14 in half precision, and Inception's, with the names of the image.
 FEATURE_BYTES = {CLIP: 1_700, INCEPTION: 8_400, LPIPS: 150}
@@ -42,6 +44,8 @@ def quality_checks(settings: Settings, digests: bool) -> list[Check]:
             checks.append(Check("quality", found.state, finding, found.remedy, found.pending))
         else:
             checks.append(_of_extractor(extractor, names, settings, digests))
+    if quality.reference is not None:
+        checks.append(_of_reference(quality.reference))
     return checks
 
 
@@ -52,6 +56,15 @@ def _of_extractor(name: str, metrics: str, settings: Settings, digests: bool) ->
     found = described(files, digests) if files else "a run downloads its weights first"
     finding = f"{metrics} by {name}, which looks at the kept pictures again: {found}"
     return Check("quality", OK if files else WARNING, finding, pending=not files)
+
+
+def _of_reference(path: str) -> Check:
+    reference = open_reference(path)
+    if isinstance(reference, PictureFolder):
+        found = f"{counted(len(reference.paths), 'picture')} in {path}"
+    else:
+        found = f"{' and '.join(reference.arrays)} in {path}"
+    return Check("quality reference", OK, found)
 
 
 def feature_bytes(settings: Settings) -> int:

@@ -140,7 +140,7 @@ def _of_numbers(run: RunDir, record: Mapping[str, str], source: str) -> Referenc
         features = arrays[FEATURES]
         words = f"the {counted(len(features), 'picture')} whose features are in {source}"
         return Reference(len(features), record["sha256"], words, features)
-    words = f"the statistics in {source}, whose pictures another program may have resized in another way"
+    words = f"the statistics in {source}"
     return Reference(None, record["sha256"], words, None, arrays["mu"], arrays["sigma"])
 
 

@@ -166,10 +166,12 @@ def _blank(report: Report) -> Iterator[str]:
             continue
         reference = None if settings.reference is None else pictures.distributions.reference(extractor)
         if settings.reference is not None and reference is None:
-            yield f"{metric} is blank: {settings.reference} has no features yet; the run's own command makes them."
+            source = one_line(settings.reference)
+            yield f"{metric} is blank: {source} has no features yet; the run's own command makes them."
         elif metric != "fid":
             if reference is not None and reference.features is None:
-                yield f"{metric} is blank: it needs the features of pictures, and {reference.words} has none."
+                words = one_line(reference.words)
+                yield f"{metric} is blank: it needs the features of pictures, and {words} have none."
         else:
             counts = [
                 len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])
@@ -177,6 +179,11 @@ def _blank(report: Report) -> Iterator[str]:
             ]
             if reason := why_none(min(counts), min(counts) if reference is None else reference.count):
                 yield f"fid is blank: {reason}."
+            elif reference is not None and reference.features is None:
+                yield (
+                    f"fid compares with {one_line(reference.words)}: the program that wrote them may have resized its "
+                    "pictures in another way, which FID counts as a difference."
+                )
 
 
 def quality_document(report: Report) -> dict[str, Any]:

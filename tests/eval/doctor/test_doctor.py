@@ -111,6 +111,18 @@ def test_quality_metrics_are_named_with_the_network_that_gives_them(tmp_path):
     assert "found no file at" in table["quality"][1]
 
 
+def test_what_pictures_are_compared_with_is_counted(tmp_path):
+    asked = [*QUICK, *SMALL, "quality=[kid_clip]", f"quality.reference={tmp_path}/coco"]
+    table, done = doctor(tmp_path, *asked)
+    assert (done.returncode, table["quality"][0]) == (2, "missing")
+    assert "found nothing at" in table["quality"][1]
+    (tmp_path / "coco").mkdir()
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / "coco" / name).touch()
+    table, done = doctor(tmp_path, *asked)
+    assert table["quality reference"][:2] == ("ok", f"2 pictures in {tmp_path}/coco")
+
+
 def test_a_batch_that_takes_too_long_is_broken_off_and_the_steps_that_it_has_done_are_scaled(tmp_path, monkeypatch):
     from eval.doctor import duration
 

@@ -13,6 +13,7 @@ from measured import difference_row, metrics_row
 from eval.base.flat import flat
 from eval.measure.cost import NO_COST, Cost
 from eval.measure.quality import PictureQuality
+from eval.quality.reference import Numbers
 from eval.quality.settings import QualitySettings
 from eval.report.__main__ import main as report_main
 from eval.report.cost_figure import cost_figure, has_cost_figure
@@ -26,6 +27,7 @@ from eval.report.tables import expected_max_table, probability_table
 from eval.report.trackers import scalars_of
 from eval.store.asked import record_asked
 from eval.store.features import write_features
+from eval.store.reference import record_numbers
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
@@ -194,6 +196,21 @@ def test_it_is_said_why_a_measure_of_distributions_is_blank(hostile_run, tmp_pat
     assert notes_of(stored, QualitySettings(["kid", "kid_clip", "clip_score"])) == []
     (note,) = notes_of(stored, QualitySettings(["kid_clip"], reference="coco"))
     assert note == "kid_clip is blank: coco has no features yet; the run's own command makes them."
+
+
+def test_of_stored_statistics_it_is_said_what_they_leave_open(hostile_run, tmp_path, monkeypatch):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    write_features(run, "inception", {"network": "any"}, 0, [s | {"features": [0.5] * 2048} for s in scores])
+    statistics = Numbers(tmp_path / "s.npz", {"mu": np.zeros(2048), "sigma": np.eye(2048)})
+    record_numbers(run, "inception", "s.npz", statistics)
+    stored = read_run(run)
+    blank, few = notes_of(stored, QualitySettings(["kid", "fid"], reference="s.npz"))
+    assert blank == "kid is blank: it needs the features of pictures, and the statistics in s.npz have none."
+    assert few.startswith("fid is blank: FID needs 2,048 pictures a side")
+    monkeypatch.setattr("eval.measure.frechet.FEWEST", 1)
+    (note,) = notes_of(stored, QualitySettings(["fid"], reference="s.npz"))
+    assert note.startswith("fid compares with the statistics in s.npz: the program that wrote them may have resized")
 
 
 def test_a_run_that_is_asked_for_nothing_shows_nothing(hostile_run, tmp_path, call, capfd):
