@@ -21,6 +21,7 @@ from eval.config.sources import SOURCES
 from eval.judges import JUDGES
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
+from eval.store.generations import is_settled
 from eval.store.prompts import holds_prompts
 from eval.store.rundir import RunDir
 
@@ -58,7 +59,9 @@ class Opening:
             record, stored = self._record(plan), self.run.read_manifest()
         except InputError:  # the long way says what is wrong
             return False
-        if not self.found_paths or self._kept() != record or not holds_prompts(self.run, stored):
+        if not self.found_paths or self._kept() != record:
+            return False
+        if not is_settled(self.run.root) or not holds_prompts(self.run, stored):  # which the long way restores
             return False
         done = self.run.done()
         if plan.count_to_make(done):

@@ -7,15 +7,17 @@ weights and versions, once they are loaded. Both compare `eval.plan.record.ident
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.base.errors import InputError
+from eval.base.printing import say
 from eval.base.words import first_clauses, first_of
 from eval.config.loras import read_loras
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
-from eval.plan.growth import Overlap, grow, overlap
+from eval.plan.growth import Overlap, grow, overlap, what_grows
 from eval.plan.later_judges import check_kept
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
@@ -42,13 +44,15 @@ FILES = (*WEIGHTS, "model.config", "model.prediction_type")
 
 
 def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
-    """Check the run directory before anything is loaded; warn if a run resumes with other versions.
+    """Check the run directory before anything is loaded; say if the run grows, warn of other versions.
 
     Raises:
         InputError: it holds another run, or can't be read or written.
     """
     stored = check_rerun(run, settings, plan)
     run.check_writable()
+    if stored and (words := what_grows(run, stored, plan, settings.judges)):
+        say(f"{run.root} grows: {words}.", sys.stderr)
     if stored and (changed := changed_versions(run, stored)):
         log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
     log_ignored_column(run, plan)

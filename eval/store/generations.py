@@ -46,9 +46,15 @@ def replace_manifest(root: Path, grown: Manifest) -> bool:
 
 def settle(root: Path) -> None:
     """Put the manifest of the last generation into its place, where a process was killed before it did so."""
-    current, latest = read_manifest(root / "manifest.json"), latest_manifest(root)
-    if current is not None and latest is not None and len(current.history) < len(latest.history):
+    latest = latest_manifest(root)
+    if latest is not None and not is_settled(root):
         write_atomic(root / "manifest.json", _path(root, len(latest.history)).read_bytes())
+
+
+def is_settled(root: Path) -> bool:
+    """Return whether `manifest.json` is the manifest of the last generation."""
+    manifest = read_manifest(root / "manifest.json")
+    return manifest is None or not _is_written(_path(root, len(manifest.history) + 1))
 
 
 def _path(root: Path, number: int) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
@@ -34,6 +35,7 @@ STEPS = [
     ["prompts.rows=[0,2]", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2"],
     ["prompts.rows=[0,1,2]", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2"],
 ]
+ADDED = ["method baseline", "images per prompt 2 instead of 1", "3 prompts instead of 2"]
 
 
 def scores_of(out) -> dict:
@@ -65,9 +67,11 @@ def generations(tmp_path_factory, call):
     folder = tmp_path_factory.mktemp("grown")
     out, copies = folder / "run", []
     assert call(main, *ALWAYS, *BEGUN, f"out={out}") == 0
-    for words in STEPS:
+    for words, said in zip(STEPS, ADDED, strict=True):
         copies.append(shutil.copytree(out, folder / f"before{len(copies)}"))
-        assert call(main, *ALWAYS, *words, f"out={out}") == 0
+        done = in_process.run("eval.run", *ALWAYS, *words, f"out={out}")
+        assert done.returncode == 0
+        assert f"{out} grows: {said}.\n" in done.stderr
     return [*copies, out]
 
 
