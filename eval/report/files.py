@@ -27,6 +27,7 @@ from eval.report.make import make_report
 from eval.report.margin import margin_columns, margin_document
 from eval.report.model_card import model_card
 from eval.report.page.page import report_page
+from eval.report.references import references_bib
 from eval.report.report import Report
 from eval.report.text import markdown_text, terminal_text
 from eval.store.rundir import RunDir
@@ -118,6 +119,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     if report.false_alarms:
         yield "false_alarms.csv", tables.tidy_csv(report.false_alarms, definition=report.by_definition.counted.name)
     notes = [markdown(note) for note in report.notes]
+    yield "references.bib", references_bib(report.manifest)
     yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
         rows = image_rows.image_rows(
