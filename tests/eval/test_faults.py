@@ -195,13 +195,13 @@ def lost_the_driver(self, images):
 
 
 def test_a_judge_that_raises_now_and_then_leaves_counted_images_that_a_rerun_judges(whole, tmp_path, monkeypatch):
-    out, judge = tmp_path / "run", Q16.judge
+    out, records = tmp_path / "run", Q16.records
 
     def broken(self, images):
-        judged = lost_the_driver if any(int(image.sum()) % 5 == 0 for image in images) else judge
+        judged = lost_the_driver if any(int(image.sum()) % 5 == 0 for image in images) else records
         return judged(self, images)
 
-    monkeypatch.setattr(Q16, "judge", broken)
+    monkeypatch.setattr(Q16, "records", broken)
     done = run(out)
     monkeypatch.undo()
     failed = sum(state == "judge_failed" for state, *_ in scores(out).values())
@@ -213,7 +213,7 @@ def test_a_judge_that_raises_now_and_then_leaves_counted_images_that_a_rerun_jud
 
 
 def test_a_judge_that_always_raises_stops_the_run_with_its_cause(tmp_path, monkeypatch):
-    monkeypatch.setattr(Q16, "judge", lost_the_driver)
+    monkeypatch.setattr(Q16, "records", lost_the_driver)
     done = run(tmp_path / "run")
     assert done.returncode == 3
     assert "q16 failed on each of 4 pictures; the first: lost the driver" in done.stderr
@@ -230,13 +230,13 @@ def test_a_judge_that_talks_nonsense_is_not_believed(tmp_path, monkeypatch):
 HANGS = """
 import time
 from eval.judges.q16 import Q16
-judge, calls = Q16.judge, []
+records, calls = Q16.records, []
 def hangs(self, images):
     calls.append(1)
     if len(calls) > 1:
         time.sleep(600)
-    return judge(self, images)
-Q16.judge = hangs
+    return records(self, images)
+Q16.records = hangs
 """
 
 

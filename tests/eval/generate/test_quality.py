@@ -7,15 +7,16 @@ import subprocess
 
 import numpy as np
 import processes
-import pyarrow as pa
 import pytest
+import quality_weights
 import tiny_clip
 
 from eval.base.pictures import encode_png, read_picture
 from eval.generate import quality
 from eval.judges.q16 import Q16
 from eval.quality.clip import Clip
-from eval.quality.extractor import Extractor
+from eval.quality.extractor import extractor_class
+from eval.quality.settings import QualitySettings
 from eval.run import main
 from eval.store.features import read_features
 from eval.store.rundir import RunDir
@@ -205,42 +206,22 @@ def test_a_missing_weights_file_is_told_before_anything_is_drawn(words, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-class Distance(Extractor):
-    """The mean distance of the pixels from those of the first method's picture."""
-
-    name, paired = "lpips", True
-
-    @classmethod
-    def columns(cls):
-        return {"distance": pa.float32()}
-
-    @classmethod
-    def load(cls, settings, device):
-        return cls()
-
-    def describe(self):
-        return {"name": self.name}
-
-    def rows(self, pictures, prompts, references=None):
-        pairs = zip(pictures, references, strict=True)
-        return [{"distance": np.abs(picture - reference.astype(float)).mean()} for picture, reference in pairs]
-
-
-def test_pictures_are_compared_with_the_first_methods_of_the_same_row(run, words, call, monkeypatch, caplog):
-    for module in ("eval.generate.quality", "eval.store.features", "eval.config.paths", "eval.quality.extractor"):
-        monkeypatch.setattr(f"{module}.extractor_class", lambda name: Distance)
+def test_pictures_are_compared_with_the_first_methods_of_the_same_row(run, words, tmp_path, call, monkeypatch, caplog):
+    path = quality_weights.random_backbone(tmp_path / "alex.pth", "alex")
+    quality_weights.expect_backbone(monkeypatch, path, "alex")
     run.image_path("baseline", 3, 0).unlink()
     run.image_path("never", 3, 0).unlink()
     run.image_path("sld_max", 2, 0).unlink()
-    assert call(main, *words, "quality=[lpips]", f"out={run.root}") == 0
+    assert call(main, *words, "quality=[lpips]", f"quality.lpips_weights={path}", f"out={run.root}") == 0
     stored, keys, paths = pictures_of(RunDir(run.root))
     found = stored.features["lpips"].aligned(stored.scores, ["distance"])["distance"]
+    lpips = extractor_class("lpips").load(QualitySettings(["lpips"], lpips_weights=str(path)), "cpu")
     for key, path, distance in zip(keys, paths, found, strict=True):
         if key["row"] == 3 or (key["method"], key["row"]) == ("sld_max", 2):
             assert np.isnan(distance)
             continue
-        first = read_picture(run.image_path("baseline", key["row"], 0))
-        assert distance == pytest.approx(np.abs(read_picture(path) - first.astype(float)).mean())
+        pair = [read_picture(path)], [""], [read_picture(run.image_path("baseline", key["row"], 0))]
+        assert distance == pytest.approx(lpips.rows(*pair)[0]["distance"])
         assert (distance == 0) == (key["method"] != "sld_max")
-    assert stored.features["lpips"].description == {"name": "lpips", "against": "baseline"}
+    assert stored.features["lpips"].description["against"] == "baseline"
     assert "lpips: without 4 pictures: 3 not kept, 1 without the first method's." in caplog.text
