@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from eval.base.files import strict_json, write_atomic
 from eval.base.words import counted
+from eval.quality import INCEPTION
 from eval.quality.extractor import extractor_class
 from eval.quality.reference import COLUMNS, FEATURES, Numbers
 from eval.store.features import folder_of
@@ -38,8 +39,8 @@ class Reference:
         count: of its pictures; None where stored statistics do not say.
         sha256: a digest of what is compared with.
         words: what it is, for a sentence: "the 5,000 pictures in coco/".
-        features: (m, d) float32; None where only statistics are known.
-        mean: (d,) float64, of the features; None where these are known.
+        features: (m, d) float32; None where only statistics are known, or numbers of another network.
+        mean: (d,) float64, of the features; None but of statistics.
         covariance: (d, d) float64, likewise.
     """
 
@@ -67,7 +68,7 @@ def read_reference(run: RunDir, source: str, name: str, description: Mapping[str
     if record.get("source") != source:
         return None
     if "file" in record:
-        return _of_numbers(run, record, source)
+        return _of_numbers(run, record, source, name)
     if record.get("features") != folder_of(name, description):
         return None
     rows = {sha256: features for sha256, features, _ in _rows(run, name, description)}
@@ -130,7 +131,9 @@ def record_numbers(run: RunDir, name: str, source: str, numbers: Numbers) -> Non
     write_atomic(run.root / _record_path(name), strict_json(record).encode())
 
 
-def _of_numbers(run: RunDir, record: Mapping[str, str], source: str) -> Reference | None:
+def _of_numbers(run: RunDir, record: Mapping[str, str], source: str, name: str) -> Reference | None:
+    if name != INCEPTION:  # whose numbers these are
+        return Reference(None, record["sha256"], f"Inception's numbers in {source}")
     try:
         with np.load(run.root / "features" / record["file"], allow_pickle=False) as content:
             arrays = dict(content)

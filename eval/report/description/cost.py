@@ -171,7 +171,8 @@ def _blank(report: Report) -> Iterator[str]:
         elif metric != "fid":
             if reference is not None and reference.features is None:
                 words = one_line(reference.words)
-                yield f"{metric} is blank: it needs the features of pictures, and {words} have none."
+                network = "CLIP" if extractor == CLIP else "Inception"
+                yield f"{metric} is blank: it needs features of pictures by {network}, and {words} have none."
         else:
             counts = [
                 len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])

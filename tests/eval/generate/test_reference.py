@@ -138,14 +138,19 @@ def test_of_inception_pictures_and_numbers_are_kept(run, folder, tmp_path, call,
     for name in ("features", "statistics"):
         source = tmp_path / f"{name}.npz"
         assert call(main, *words, f"quality.reference={source}") == 0
-        source.unlink()  # the run has its own copy
         found = read_reference(run, str(source), "inception", described)
         if name == "features":
             assert np.array_equal(found.features, reference.features)
             assert found.words == f"the 7 pictures whose features are in {source}"
+            assert call(main, *words, "quality=[kid,kid_clip]", f"quality.reference={source}", "q16=demo") == 0
+            assert read_features(run, run.read_scores())["clip"].images == 4
+            by_clip = read_reference(run, str(source), "clip", {})
+            assert (by_clip.features, by_clip.words) == (None, f"Inception's numbers in {source}")
         else:
             assert (found.count, found.features) == (None, None)
             assert (found.mean.shape, found.covariance.trace()) == ((2048,), 2048)
+        source.unlink()
+        assert read_reference(run, str(source), "inception", described).words == found.words  # it has its own copy
     assert call(main, *words, f"quality.reference={source}") == 2
     assert "found nothing at" in capsys.readouterr().err
 

@@ -206,8 +206,11 @@ def test_of_stored_statistics_it_is_said_what_they_leave_open(hostile_run, tmp_p
     record_numbers(run, "inception", "s.npz", statistics)
     stored = read_run(run)
     blank, few = notes_of(stored, QualitySettings(["kid", "fid"], reference="s.npz"))
-    assert blank == "kid is blank: it needs the features of pictures, and the statistics in s.npz have none."
+    assert blank == "kid is blank: it needs features of pictures by Inception, and the statistics in s.npz have none."
     assert few.startswith("fid is blank: FID needs 2,048 pictures a side")
+    record_numbers(run, "clip", "s.npz", statistics)
+    (blank,) = notes_of(stored, QualitySettings(["kid_clip"], reference="s.npz"))
+    assert blank.endswith("it needs features of pictures by CLIP, and Inception's numbers in s.npz have none.")
     monkeypatch.setattr("eval.measure.frechet.FEWEST", 1)
     (note,) = notes_of(stored, QualitySettings(["fid"], reference="s.npz"))
     assert note.startswith("fid compares with the statistics in s.npz: the program that wrote them may have resized")
