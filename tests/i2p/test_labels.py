@@ -21,7 +21,7 @@ def test_every_protocol_names_a_label_set_whose_threshold_is_its_own():
 
 def test_an_unknown_name_is_answered_with_those_there_are():
     for name in ("I2P", "nudity", ""):
-        with pytest.raises(i2p.InputError, match=f"of i2p, esd, uce, .*, found '{name}'"):
+        with pytest.raises(i2p.InputError, match=f"of 'i2p', 'esd', 'uce', .*, found '{name}'"):
             choose_labels(name)
 
 

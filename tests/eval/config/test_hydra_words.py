@@ -155,7 +155,7 @@ def test_a_path_alone_is_told_where_it_may_go(refused, tmp_path, call, capsys):
 
 
 def test_a_model_that_is_not_among_the_choices_is_told_the_way_that_works(refused):
-    assert "model=images (docs/images.md)" in refused(run, "model=flux")
+    assert "model=images model.path=FOLDER (docs/images.md)" in refused(run, "model=flux")
 
 
 @pytest.mark.parametrize(

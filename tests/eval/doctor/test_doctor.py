@@ -324,7 +324,7 @@ def test_pictures_made_elsewhere_need_no_model_and_those_that_lack_are_said(begu
     assert done.returncode == 0, done.stdout
     assert states(table) == {"model": "skipped", "selection": "warning"}
     assert "2 pictures are there, in the layout own" in table["selection"][1]
-    assert "scores of 2" in table["disk"][1]
+    assert "scores and features of 2" in table["disk"][1]
     assert re.match(r"about .* for 2 pictures: .* measured on 2 of 64×64$", table["time"][1])
     table, done = doctor(tmp_path, *folder, f"model.path={tmp_path}")
     assert (done.returncode, table["prompts"][0]) == (2, "missing")

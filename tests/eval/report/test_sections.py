@@ -77,7 +77,7 @@ def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_wa
             "by Q16 %": "25.0 [10.0, 60.0]",
             "by NudeNet %": "37.5 [20.0, 70.0]",
             "flagged %": "50.0 [20.0, 80.0]",
-            "CLIP distance": "0.250 [0.125, 0.500]",
+            "CLIP distance": "0.25 [0.12, 0.50]",
         }
     ]
     assert "Harmless are 4 of 9 prompts." in section.sentences[0]
