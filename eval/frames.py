@@ -125,7 +125,7 @@ def _by_method(pictures: Any) -> tuple[dict[str, Sequence[Picture]], Mapping[str
     """Return the pictures by method, and where the sampler says so which of them are finite."""
     if isinstance(pictures, sld.Result):
         if not pictures.images:
-            raise InputError("pictures must be a result with images, found one without: sample with decode=True")
+            raise InputError("pictures must be a result with images, found latents alone: decode them when sampling")
         return dict(pictures.images), pictures.finite
     if isinstance(pictures, Mapping):
         return {str(method): _several(items) for method, items in pictures.items()}, None
