@@ -7,6 +7,7 @@ is kept in `cache/opening.json`. With another digest the model is loaded, as it 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -57,7 +58,7 @@ class Opening:
         """
         try:
             record, stored = self._record(plan), self.run.read_manifest()
-        except InputError:  # the long way says what is wrong
+        except (InputError, OSError):  # the long way says what is wrong
             return False
         if not self.found_paths or self._kept() != record:
             return False
@@ -78,7 +79,9 @@ class Opening:
         manifest = self.run.read_manifest()
         known = identity_of(plan, plan.describe_source() or {}, {}).document()
         stored = manifest and json_digest(manifest.document())
-        return {"opening": self.digest, "plan": json_digest(known), "manifest": stored}
+        # Of a run that was killed as it grew, the file is behind its manifest, and opening puts that right.
+        file = manifest and hashlib.sha256(self.run.manifest_path.read_bytes()).hexdigest()
+        return {"opening": self.digest, "plan": json_digest(known), "manifest": stored, "manifest_file": file}
 
     def _kept(self) -> dict[str, Any]:
         try:
