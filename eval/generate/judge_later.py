@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from eval.base.errors import InputError, Unreadable
@@ -48,7 +48,7 @@ def judge_kept(
         timeout: seconds that a judge may spend on one batch; None for no limit.
         verify: whether pictures that have changed will be drawn again.
         share: the index and number of the processes that share the work.
-        on_stored: called with the scores of a batch, in place of showing the progress.
+        on_stored: called with the scores of a batch, in a worker.
 
     Raises:
         InputError: pictures are no longer those that were judged; the others have been judged.
@@ -56,14 +56,17 @@ def judge_kept(
         Stopped: a signal arrived; the current batch has been stored.
     """
     waiting = pictures_to_judge(run.read_manifest(), run.read_stored(), judges)
-    waiting = {key: waiting[key] for key in sorted(waiting)[share[0] :: share[1]] if key in plan.shard_images}
+    # Shared out by all images of the shard, because others may already have judged some that were waiting.
+    own = islice(plan.shard_images, share[0], None, share[1])
+    waiting = {key: waiting[key] for key in own if key in waiting}
     if not waiting:
         return
     pictures = [Picture(*key, run.image_path(*key).relative_to(run.root).as_posix(), 0) for key in waiting]
+    stop = Stop()
     with contextlib.ExitStack() as stack:
-        if on_stored is None:
+        if on_stored is None:  # else this is a worker, whose parent shows the progress and handles the signals
             on_stored = stack.enter_context(Progress(len(plan.shard_images), len(waiting))).stored
-        stop = stack.enter_context(Stop())
+            stack.enter_context(stop)
         with same_arithmetic(device):
             changed = judge_again(
                 run, plan.shard_index, judges, features, run.root, pictures, waiting, timeout, on_stored, stop

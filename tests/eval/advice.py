@@ -181,7 +181,7 @@ TRIALS = [
         f"{ONE_METHOD} judges=[q16,nudenet] out={{kept}}",
         "verify=true",
         "",
-        LOADED,
+        "drawn",
     ),
     ("found a link to nothing", "out={linked}", "or set out=", "new", LOADED),
     ("must be a readable manifest", "out={unread}", "set out= to a new folder", "new", LOADED),
