@@ -69,7 +69,8 @@ def meant(key: str, command: str, groups: Collection[str]) -> list[str]:
         groups: names that are chosen as keys are.
     """
     known = known_keys(command)
-    if key in (*known, *groups):
+    parts = {full.partition(".")[0] for full in known}  # quality=[kid] is short for quality.metrics=[kid]
+    if key in {*known, *groups, *parts}:
         return [key]
     if key in RENAMED:
         return [RENAMED[key]]
@@ -83,7 +84,7 @@ def meant(key: str, command: str, groups: Collection[str]) -> list[str]:
         siblings = {full.rpartition(".")[2]: full for full in known if full.rpartition(".")[0] == part}
         name = siblings.get(nearest(last, siblings) or "") if siblings else nearest(key, known)
         return [name] if name else []
-    if name := nearest(key, [*groups, *(full for full in known if "." not in full)]):
+    if name := nearest(key, [*groups, *parts]):
         return [name]
     name = nearest(key, {full.rpartition(".")[2] for full in known})
     return [full for full in known if full.rpartition(".")[2] == name]

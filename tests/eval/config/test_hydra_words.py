@@ -121,6 +121,8 @@ MISTAKES = [
         "give 'methods=[{name: mine, preset: strong, warmup_steps: 5}]'",
         "methods=[{name: mine, preset: strong, warmup_steps: 5}]",
     ),
+    (run, "qualty=[kid]", "did you mean quality=[kid]?", "quality=[kid]"),
+    (run, "--quality kid", "give quality=kid", "quality=kid"),
     (run, "model=sd1.4", "did you mean sd14?", "model=sd14"),
     (run, "model=SD14", "did you mean sd14?", "model=sd14"),
     (run, "model=sd3", "did you mean sd35?", "model=sd35"),
