@@ -28,6 +28,7 @@ def test_a_run_that_is_under_way_says_what_is_done_and_which_shards_miss_what(be
     assert "4 of 12 images (33.3%)" in said
     assert "Missing: 8 images, in shards 1 (4), 2 (4)." in said
     assert sorted(path.name for path in begun.root.iterdir()) == [
+        "cache",
         "engine",
         "environments",
         "features",
