@@ -178,7 +178,7 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kit,2\n")
     done = in_process.run(*words)
     assert done.returncode == 2
-    assert re.search(r"prompts.digest is \w+… there and \w+… here", done.stderr)
+    assert "pictures they would change (other prompts here in rows 1)" in done.stderr
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
     weights = model / "unet" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
@@ -268,7 +268,7 @@ def test_a_clock_that_was_set_back_changes_nothing(whole, tmp_path):
     assert same(out, whole)
 
 
-def test_a_read_only_place_is_said_and_what_is_there_can_be_read(disk, whole):
+def test_a_read_only_place_is_said_and_what_is_there_can_be_read(disk, whole, tmp_path):
     subprocess.run(["mount", "-o", "remount,size=100M", disk], check=True)
     shutil.copytree(whole, disk / "run")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -277,10 +277,13 @@ def test_a_read_only_place_is_said_and_what_is_there_can_be_read(disk, whole):
     assert "out must be a folder that can be written" in done.stderr
     assert run(disk / "new").returncode == 2
     assert in_process.run("eval.status", disk / "run").returncode == 0
-    report = in_process.run("eval.report", disk / "run")
-    assert report.returncode == 3
-    assert "results.csv could not be written (Read-only file system" in report.stderr
+    refused = in_process.run("eval.report", disk / "run")
+    assert refused.returncode == 2
+    assert "(Read-only file system): give out=FOLDER" in refused.stderr
+    report = in_process.run("eval.report", disk / "run", f"out={tmp_path}/elsewhere")
+    assert report.returncode == 0
     assert "Inappropriate probability, %" in report.stdout
+    assert (tmp_path / "elsewhere" / "results.csv").read_bytes() == (whole / "report" / "results.csv").read_bytes()
 
 
 @pytest.fixture(scope="module")
