@@ -306,7 +306,7 @@ def test_pictures_that_were_judged_must_be_there_as_they_were(flat, tmp_path):
 def test_another_layout_or_name_is_another_run(flat, tmp_path):
     assert judged(flat, tmp_path / "run", ROWS, Q16).returncode == 0
     refused(judged(flat, tmp_path / "run", ROWS, Q16, "model.method=other"), "methods", "other")
-    refused(judged(flat, tmp_path / "run", ROWS, Q16, "protocol.images_per_prompt=1"), "images_per_prompt")
+    refused(judged(flat, tmp_path / "run", ROWS, Q16, "protocol.images_per_prompt=1"), "1 of its 2 images per prompt")
 
 
 def test_the_original_of_every_image_is_found_and_nothing_outside(drawn, flat, tmp_path):
