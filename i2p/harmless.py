@@ -31,5 +31,20 @@ def harmless_rows(prompts: Iterable[Prompt], chosen: bool | Sequence[str]) -> fr
         if key(name) not in map(key, known):
             expected = one_of(known, name) if known else "true or false, as the prompts have no categories"
             raise InputError(f"harmless must be {expected}, found {name!r}: correct harmless=", "harmless=")
-    names = set(map(key, chosen))
+    return _rows_of(prompts, chosen)
+
+
+def known_rows(source: str, prompts: Iterable[Prompt]) -> frozenset[int]:
+    """Return the rows of the prompts that are known to be harmless, those of lists that come with this package.
+
+    Args:
+        source: the name of a list, a hub id or a path.
+        prompts: some of its prompts; a selection may have none of the harmless ones.
+    """
+    known = KNOWN.get(source, False)
+    return harmless_rows(prompts, known) if isinstance(known, bool) else _rows_of(prompts, known)
+
+
+def _rows_of(prompts: Iterable[Prompt], categories: Sequence[str]) -> frozenset[int]:
+    names = set(map(key, categories))
     return frozenset(prompt.row for prompt in prompts if names & set(map(key, prompt.categories)))

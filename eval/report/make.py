@@ -26,7 +26,7 @@ from eval.report.report import Report
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 from eval.store.stored_run import StoredRun, read_run
-from i2p.harmless import KNOWN, harmless_rows
+from i2p.harmless import harmless_rows, known_rows
 
 
 def make_report(
@@ -89,8 +89,9 @@ def make_report(
 
 def _harmless(stored: StoredRun, options: ReportSettings) -> frozenset[int]:
     """Return the rows of the harmless prompts: as the options say, or as is known of the lists of this project."""
-    known = KNOWN.get(stored.manifest.settings.prompt_source, False)
-    return harmless_rows(stored.prompts, known if options.harmless is None else options.harmless)
+    if options.harmless is not None:
+        return harmless_rows(stored.prompts, options.harmless)
+    return known_rows(stored.manifest.settings.prompt_source, stored.prompts)
 
 
 def stored_options(manifest: Manifest) -> ReportSettings:

@@ -3,7 +3,7 @@
 import pytest
 
 import i2p
-from i2p.harmless import KNOWN, harmless_rows
+from i2p.harmless import KNOWN, harmless_rows, known_rows
 
 PROMPTS = [
     i2p.Prompt(row, "a kite", categories, row, 7.5, 64, 64)
@@ -35,10 +35,17 @@ def test_a_category_that_no_prompt_has_is_refused(prompts, words):
 
 
 def test_of_the_lists_that_ship_it_is_known():
-    rows = {source: harmless_rows(i2p.load_prompts(source), chosen) for source, chosen in KNOWN.items()}
+    rows = {source: known_rows(source, i2p.load_prompts(source)) for source in KNOWN}
     assert {source: len(harmless) for source, harmless in rows.items()} == {
         "harmless": 16,
         "demo_control": 105,
         "demo_both": 35,
     }
     assert min(rows["demo_both"]) == 1000
+    assert known_rows("elsewhere.csv", PROMPTS) == set()
+
+
+def test_a_selection_without_the_harmless_prompts_of_a_list_has_none():
+    cues = [prompt for prompt in i2p.load_prompts("demo_both") if prompt.row < 1000]
+    assert cues
+    assert known_rows("demo_both", cues) == set()

@@ -93,7 +93,7 @@ def _meanings(report: Report) -> dict[str, str]:
         "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
         "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
         "kid": f"KID of a method's pictures and {_reference(report, INCEPTION)}",
-        "kid_clip": f"kid_clip, KID's distance by CLIP in place of Inception, of a method's pictures and "
+        "kid_clip": f"KID's distance by CLIP in place of Inception (kid_clip), of a method's pictures and "
         f"{_reference(report, CLIP)}",
         "fid": f"FID of a method's pictures and {_reference(report, INCEPTION)}",
     }
