@@ -7,14 +7,15 @@ pytorch-fid and clean-fid write them, or the `features` themselves.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from eval.base.errors import InputError
+from eval.base.errors import InputError, Unreadable
+from eval.base.pictures import read_picture
 from eval.folder.layouts import is_picture
 from eval.folder.listing import walk
 from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, METRICS
@@ -55,6 +56,11 @@ class Numbers:
         """Whether these are mean and covariance, which only `fid` can be computed from."""
         return FEATURES not in self.arrays
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that can be computed from them."""
+        return ("fid",) if self.is_statistics else ("kid", "fid")
+
 
 def needs_reference(settings: QualitySettings, extractor: str) -> bool:
     """Return whether a metric that was asked for compares an extractor's features with those of a named reference."""
@@ -63,13 +69,46 @@ def needs_reference(settings: QualitySettings, extractor: str) -> bool:
 
 
 def check_reference(settings: QualitySettings) -> None:
-    """Refuse a reference that is not there, or can't be compared with; no picture is read.
+    """Refuse a reference that is not there, or can't be compared with; of a folder two pictures are read.
 
     Raises:
-        InputError: a folder with fewer than two pictures, or a file of other numbers.
+        InputError: a folder with fewer than two pictures that can be read, a file of other numbers, or one that a
+            metric can't be computed from.
     """
-    if settings.reference is not None:
-        open_reference(settings.reference)
+    if settings.reference is None:
+        return
+    reference = open_reference(settings.reference)
+    if isinstance(reference, PictureFolder):
+        _check_readable(reference, settings.reference)
+    else:
+        _check_use(reference, settings.explicit)
+
+
+def _check_readable(reference: PictureFolder, given: str) -> None:
+    """Refuse a folder in which not two pictures can be read; the first two that can be are enough."""
+    readable, fault = 0, ""
+    for path in reference.paths:
+        try:
+            read_picture(reference.root / path)
+            readable += 1
+        except Unreadable as error:
+            fault = fault or f", {path} being unreadable ({error})"
+        if readable == 2:
+            return
+    raise InputError(
+        f"quality.reference must be a folder of two readable pictures or more, found {readable} in {given}{fault}: "
+        "give another"
+    )
+
+
+def _check_use(reference: Numbers, metrics: Collection[str]) -> None:
+    """Refuse numbers with a metric that would stay blank."""
+    for metric in (name for name in metrics if name in DISTRIBUTIONS and name not in reference.metrics):
+        held = "mu and sigma" if reference.is_statistics else "Inception's features"
+        raise InputError(
+            f"quality.reference must be a folder of pictures for {metric}, found {held} in {reference.path}: give a "
+            f"folder, or leave {metric} out of quality="
+        )
 
 
 def open_reference(given: str) -> PictureFolder | Numbers:
@@ -79,13 +118,13 @@ def open_reference(given: str) -> PictureFolder | Numbers:
         InputError: as `check_reference`.
     """
     path = Path(given)
-    if path.is_dir():
+    if given and path.is_dir():
         return _open_folder(path)
     if path.is_file():
         return Numbers(path, _checked(path, _read(path)))
+    found = f"nothing at {path}" if given else "no path"
     raise InputError(
-        f"quality.reference must be a folder of pictures or an .npz file, found nothing at {path}: correct "
-        "quality.reference=PATH"
+        f"quality.reference must be a folder of pictures or an .npz file, found {found}: correct quality.reference=PATH"
     )
 
 

@@ -26,9 +26,9 @@ def saved(tmp_path, **arrays):
     return str(tmp_path / "numbers.npz")
 
 
-def refusal(path) -> str:
+def refusal(path, metrics=("kid",)) -> str:
     with pytest.raises(InputError) as error:
-        check_reference(QualitySettings(metrics=["kid"], reference=str(path)))
+        check_reference(QualitySettings(metrics=list(metrics), reference=str(path)))
     return str(error.value)
 
 
@@ -43,6 +43,22 @@ def test_a_folder_with_fewer_than_two_pictures_is_refused(tmp_path):
     write_pictures(tmp_path, ["a.png"])
     assert "must be a folder of two pictures or more, found 1 in" in refusal(tmp_path)
     assert "found nothing at" in refusal(tmp_path / "absent")
+    assert "found no path: correct" in refusal("")  # not the current folder
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).write_text("no picture")
+    assert "two readable pictures or more, found 1 in" in refusal(tmp_path)
+    assert "b.png being unreadable (no PNG, JPEG, WEBP picture)" in refusal(tmp_path)
+    write_pictures(tmp_path, ["d.png"])
+    check_reference(QualitySettings(metrics=["kid"], reference=str(tmp_path)))
+
+
+def test_numbers_that_a_metric_cannot_be_computed_from_are_refused(tmp_path):
+    features = saved(tmp_path, features=np.ones((3, 2048)))
+    check_reference(QualitySettings(metrics=["kid", "fid", "clip_score"], reference=features))
+    assert "a folder of pictures for kid_clip, found Inception's features in" in refusal(features, ["kid", "kid_clip"])
+    statistics = saved(tmp_path, mu=MU, sigma=SIGMA)
+    check_reference(QualitySettings(metrics=["fid"], reference=statistics))
+    assert refusal(statistics, ["fid", "kid"]).endswith("give a folder, or leave kid out of quality=")
 
 
 def test_of_a_run_directory_one_methods_folder_is_asked_for(tmp_path):
