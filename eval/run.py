@@ -71,7 +71,6 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
         from eval.report.shard import end_shard
         from eval.store.asked import record_asked
         from eval.store.rundir import RunDir
-        from eval.store.stored_run import existing_manifest
 
         directory = RunDir(settings.out)
         opening = opening_of(directory, settings)
@@ -87,7 +86,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
             fetch_weights(settings.quality)  # before days of drawing
             maker_of(settings).make_missing(directory, plan, settings, methods)
             opening.keep(plan)
-        record_asked(directory, existing_manifest(directory), settings.quality)
+        record_asked(directory, settings.quality)
         if settings.quality.explicit:
             from eval.generate.quality import make_features
 

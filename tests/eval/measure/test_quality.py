@@ -1,6 +1,7 @@
 """What safety costs, from features that lie in a run directory, against brute force over the files."""
 
 import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def run(hostile_run, features, tmp_path_factory):
 def ask(run, *metrics):
     (run.root / NAME).unlink(missing_ok=True)
     stored = read_run(run)
-    record_asked(run, stored.manifest, QualitySettings(list(metrics)))
+    record_asked(run, QualitySettings(list(metrics)))
     return stored
 
 
@@ -71,6 +72,27 @@ def test_a_distance_is_one_minus_the_cosine_and_exactly_0_of_equal_pictures():
 def test_means_are_over_images_and_their_intervals_over_groups():
     values, groups = np.array([1.0, 2.0, 4.0, 8.0]), np.array([9, 5, 9, 7])
     assert over_groups(mean, values, groups) == mean(np.array([2.0, 8.0, 5.0]), np.array([1, 1, 2]))
+
+
+def test_intervals_end_where_scores_and_distances_do(tmp_path, hostile_run):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    shutil.rmtree(run.root / "features", ignore_errors=True)
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    far = lambda s: s["row"] == 2 and s["method"] == "sld_max"  # noqa: E731
+    write_features(
+        run,
+        CLIP,
+        {"architecture": "any"},
+        0,
+        [
+            s
+            | {"embedding": np.eye(16, dtype=np.float16)[int(far(s))], "text_cosine": float(far(s)), "text_cut": False}
+            for s in scores
+        ],
+    )
+    cost = measure_quality(ask(run, "clip_score", "clip_distance")).costs["sld_max", "all"]
+    assert cost.clip_score_low == 0 < cost.clip_score < cost.clip_score_high <= 100
+    assert 0 < cost.clip_distance_low < cost.clip_distance < cost.clip_distance_high <= 2
 
 
 def test_every_number_is_that_of_the_features_on_the_disk(run, features):
@@ -129,12 +151,22 @@ def test_the_last_command_that_named_metrics_rules(run):
     manifest = read_run(run).manifest
     (run.root / NAME).unlink(missing_ok=True)
     assert asked_quality(run, manifest) == QualitySettings()
-    record_asked(run, manifest, QualitySettings())
+    record_asked(run, QualitySettings())
     assert not (run.root / NAME).exists()
     for metrics in (["kid_clip"], ["auto"], [], ["auto"]):
-        record_asked(run, manifest, QualitySettings(metrics))
+        record_asked(run, QualitySettings(metrics))
     assert asked_quality(run, manifest) == QualitySettings([])
     assert measure_quality(read_run(run)).costs["sld_max", "all"].clip_distance is None
+
+
+def test_what_was_asked_at_first_stays_asked_when_the_manifest_is_of_a_later_command(run):
+    manifest = read_run(run).manifest
+    kid_clip = QualitySettings(["kid_clip"])
+    own = replace(manifest, settings=replace(manifest.settings, document={"quality": asdict(kid_clip)}))
+    (run.root / NAME).unlink(missing_ok=True)
+    assert asked_quality(run, own) == kid_clip
+    record_asked(run, kid_clip)
+    assert asked_quality(run, manifest) == kid_clip
 
 
 def test_a_damaged_record_of_what_was_asked_is_said_and_the_manifests_counts(run, caplog):
@@ -178,7 +210,7 @@ def test_against_a_named_reference_every_method_is_at_a_distance(run, features):
     write_reference_rows(run, CLIP, description, [(f, row, "") for f, row in zip(files, others, strict=True)])
     record_pictures(run, CLIP, description, "coco", {f"{f}.png": f for f in files})
     settings = QualitySettings(["kid_clip"], reference="coco")
-    record_asked(run, read_run(run).manifest, settings)
+    record_asked(run, settings)
     stored = read_run(run)
     costs = measure_quality(stored).costs
     for name in stored.methods:
@@ -191,5 +223,5 @@ def test_against_a_named_reference_every_method_is_at_a_distance(run, features):
         cost = costs[name, "all"]
         assert (cost.kid_clip, *cost.limits("kid_clip")) == pytest.approx((expected.value, expected.low, expected.high))
         assert cost.quality_images == len(own)
-    record_asked(run, stored.manifest, QualitySettings(["kid_clip"], reference="another"))
+    record_asked(run, QualitySettings(["kid_clip"], reference="another"))
     assert measure_quality(read_run(run)).costs["sld_max", "all"].kid_clip is None, "it has no features"

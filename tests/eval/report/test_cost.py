@@ -218,7 +218,7 @@ def test_of_stored_statistics_it_is_said_what_they_leave_open(hostile_run, tmp_p
 
 def test_a_run_that_is_asked_for_nothing_shows_nothing(hostile_run, tmp_path, call, capfd):
     run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
-    record_asked(run, read_run(run).manifest, QualitySettings([]))
+    record_asked(run, QualitySettings([]))
     assert call(report_main, run.root) == 0
     assert "cost" not in capfd.readouterr().out
     document = json.loads((run.report / "results.json").read_text())
