@@ -19,7 +19,7 @@ from eval.report.description.cost import quality_document
 from eval.report.description.population import population_sentences
 from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.unjudged import nothing_judged
-from eval.report.description.written import written_beside, written_to
+from eval.report.description.written import page_to_open, written_to
 from eval.report.earlier import former_meaning
 from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
@@ -134,7 +134,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
-    """Write a report to its folder, print it, and print where its files are.
+    """Write a report to its folder, print it, and print where its files are and, last, the page to open.
 
     With the run's own report, reports under other definitions in its folder are rewritten.
 
@@ -154,12 +154,13 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         names = write(report, run)
     finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
         say(terminal_text(report))
-    say(f"\n{written_to(report.folder, names)}")
     if former:
-        say(f"They replace a report that counted by what is called {former} today.")
+        say(f"\nThe files replace a report that counted by what is called {former} today.")
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
-    for sentence in written_beside(report, rewritten, sheet):
-        say(sentence)
+    names += [sheet.name] if sheet else []
+    others = f"; rewritten under other definitions: {', '.join(rewritten)}" if rewritten else ""
+    say(f"\n{written_to(report.folder, names)}{others}")
+    say(page_to_open(report.folder))
     faults = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
     for sentence in faults:
         say(sentence, sys.stderr)

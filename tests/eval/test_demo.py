@@ -98,7 +98,10 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
     out, printed = run
     assert "sld_max" in printed
     assert "harmless symbols" in printed
-    assert printed.rstrip().endswith(f"{out}/report/sheet.png")
+    written, page = printed.splitlines()[-2:]
+    assert written.startswith(f"Written to {out}/report: ")
+    assert written.endswith(", sheet.png")
+    assert page == f"Open {out}/report/report.html"
     assert cv2.imread(str(out / "report" / "sheet.png")).shape[1] > 5 * 128
 
 

@@ -92,7 +92,7 @@ def test_when_a_run_goes_on_nothing_in_its_report_keeps_earlier_numbers(half, ca
 
     said = run(half, *HALF)
     assert said.returncode == 0, said.stderr
-    assert "Rewritten under other definitions, in the same folder: flags-spm\n" in said.stdout
+    assert "; rewritten under other definitions: flags-spm\n" in said.stdout
     assert re.search(r"WARNING: .*flags-nonesuch keeps its earlier numbers, .*found 'nonesuch'", said.stderr)
     assert (other / "results.csv").read_text() == "of another version\n"
     assert "flags-note" not in said.stdout + said.stderr

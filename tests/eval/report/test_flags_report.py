@@ -27,7 +27,10 @@ def run(tmp_path_factory):
     options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
     done = in_process.run("eval.run", f"out={out}", *options)
     assert done.returncode == 0, done.stderr
-    assert f"The same pictures under 18 definitions: {out}/report/definitions.csv, and in results.md" in done.stdout
+    written, page = done.stdout.splitlines()[-2:]
+    assert written.startswith(f"Written to {out}/report: results.csv, ")
+    assert {"definitions.csv", "figures/"} <= set(written.split(", "))
+    assert page == f"Open {out}/report/report.html"
     assert "moonshot" not in done.stdout
     shutil.rmtree(out / "images")
     return out
@@ -144,14 +147,14 @@ def test_a_report_by_what_a_name_meant_before_keeps_its_numbers_until_it_is_aske
     capfd.readouterr()
     assert call(report, run) == 0
     printed = capfd.readouterr()
-    rewritten = next(line for line in printed.out.splitlines() if line.startswith("Rewritten under other"))
-    assert "flags-safetydpo-nudity" in rewritten.split(": ")[1].split(", ")
-    assert "flags-safetydpo" not in rewritten.split(": ")[1].split(", ")
+    rewritten = next(line for line in printed.out.splitlines() if "; rewritten under other" in line)
+    assert "flags-safetydpo-nudity" in rewritten.split(": ")[-1].split(", ")
+    assert "flags-safetydpo" not in rewritten.split(": ")[-1].split(", ")
     assert {path: path.read_bytes() for path in earlier} == earlier
     sentence = "the same numbers are written by flags=safetydpo-nudity, and flags=safetydpo replaces them"
     assert sentence in printed.err + caplog.text
     assert call(report, run, "flags=safetydpo") == 0
-    assert "They replace a report that counted by what is called safetydpo-nudity today." in capfd.readouterr().out
+    assert "The files replace a report that counted by what is called safetydpo-nudity today." in capfd.readouterr().out
     assert json.loads((folder / "results.json").read_text())["definition"]["counts"].startswith("Q16 (")
     assert call(report, run) == 0
     printed = capfd.readouterr()
