@@ -152,7 +152,7 @@ def _seconds_of(
     calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)  # some schedulers make two per step
     began, steps = time.perf_counter(), 0
 
-    def at_step() -> None:
+    def at_step(drawn: float) -> None:
         nonlocal steps
         steps += 1
         if (seconds := time.perf_counter() - began) > LONGEST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def draw(
     plan: Plan,
     rows: Rows,
     on_halved: Callable[[], None] = lambda: None,
-    at_call: Callable[[], None] = lambda: None,
+    at_call: Callable[[float], None] = lambda drawn: None,
 ) -> Iterator[Batch]:
     """Draw every unit with each of its methods.
 
@@ -70,18 +71,20 @@ def draw(
         plan: of the run. The methods of a batch share the common parts of their trajectories.
         rows: samples per denoiser call; halved, at a size and from then on, where the device has too little memory.
         on_halved: called after that.
-        at_call: called after each denoiser call; an error that it raises ends the batch.
+        at_call: called after each denoiser call with how many pictures are drawn, of which those at work count by
+            their share of calls; an error that it raises ends the batch.
 
     Raises:
         InputError: a single sample per call needs more memory than is free.
     """
+    drawn = 0
     for batch in batches:
         left, size = list(batch), size_of(batch[0])
         while left:
             batch_size = rows.at(size)
             part = left[: most_units(batch_size)]
             try:
-                pictures = _generate(model, part, plan, batch_size, at_call)
+                pictures = _generate(model, part, plan, batch_size, partial(_count, at_call, drawn))
             except Exception as error:
                 if not out_of_memory(error):
                     raise
@@ -93,7 +96,12 @@ def draw(
                 on_halved()
                 continue
             left = left[len(part) :]
+            drawn += len(pictures.images)
             yield pictures
+
+
+def _count(at_call: Callable[[float], None], drawn: int, more: float) -> None:
+    at_call(drawn + more)
 
 
 def _halve(rows: Rows, size: Size, device: torch.device) -> None:
@@ -105,7 +113,9 @@ def _halve(rows: Rows, size: Size, device: torch.device) -> None:
 
 
 @as_keys(MODEL)
-def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[], None]) -> Batch:
+def _generate(
+    model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, at_call: Callable[[float], None]
+) -> Batch:
     first, methods = units[0].prompt, plan.methods_of(kind_of(units[0]))
     result = sld.sample(
         model,
@@ -120,7 +130,7 @@ def _generate(model: Model, units: Sequence[Unit], plan: Plan, batch_size: int, 
         indices=[u.image for u in units],
         batch_size=batch_size,
         decode=False,
-        on_step=lambda done, calls: at_call(),
+        on_step=lambda done, calls: at_call(len(units) * len(methods) * done / calls),
     )
     # Methods with identical trajectories share their latents, which are decoded once.
     distinct = {id(latents): latents for latents in result.latents.values()}

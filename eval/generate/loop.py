@@ -94,6 +94,11 @@ def draw_missing(
 
     batches = cut(units, 1, most_of, work.counter(engine.batch_size))
     with Progress.of_units(plan, units) as progress, Stop() as stop:
+
+        def at_call(drawn: float) -> None:
+            progress.drawn(drawn)
+            stop.at_call()
+
         with storing(
             run,
             plan,
@@ -105,7 +110,7 @@ def draw_missing(
             timeout=timeout,
             on_stored=progress.stored,
         ) as store:
-            for batch in draw(model, batches, plan, rows, partial(on_halved, rows), stop.at_call):
+            for batch in draw(model, batches, plan, rows, partial(on_halved, rows), at_call):
                 store(batch)
                 if stop.reason:
                     break

@@ -24,7 +24,7 @@ from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
 from eval.base.signals import Stop, signals_held_back
 from eval.config.settings import Settings
 from eval.generate.progress import Progress
-from eval.generate.worker import DRAWN, FAILED, READY, STORED, work
+from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED, work
 from eval.generate.worker_count import count_workers
 from eval.plan.batches import Pending, Work
 from eval.plan.later_judges import pictures_to_judge
@@ -172,12 +172,14 @@ class _Pool:
             if self._on_ready:
                 self._on_ready()
                 self._on_ready = None
+        elif kind == AT_WORK:
+            self._progress.drawn(content, worker.name)
         elif kind == DRAWN:
             worker.waiting = True
         elif kind == STORED:
             keys, states = content
             worker.units = [unit for unit in worker.units if _key(unit) not in keys]
-            self._progress.count(states)
+            self._progress.count(states, worker.name)
         elif kind == FAILED:
             worker.failure = content
         return True
@@ -191,6 +193,7 @@ class _Pool:
         code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
+        self._progress.drawn(0, worker.name)
         log.warning("%s died (%s) with %d prompts × images left to do.", worker.name, sentence, len(worker.units))
         self._cause = sentence
         self._bugs_only &= worker.failure is not None

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,9 @@ from multiprocessing.connection import Connection
 import sld
 from eval.config.settings import AUTO, Settings
 
-READY, DRAWN, STORED, FAILED = "ready", "drawn", "stored", "failed"  # the kinds of messages of a worker
+# The kinds of messages of a worker.
+READY, AT_WORK, DRAWN, STORED, FAILED = "ready", "at work", "drawn", "stored", "failed"
+INTERVAL = 0.2  # seconds between two messages that tell how much of a batch is drawn
 
 
 def work(
@@ -96,9 +99,16 @@ def _work(
         keys = {(score.row, score.image) for score in scores}
         send(STORED, (keys, Counter(score.state for score in scores)))
 
+    finished = 0  # pictures that this worker has judged later, or drawn
+
+    def judged(scores) -> None:
+        nonlocal finished
+        finished += len(scores)
+        stored(scores)
+
     timeout, verify = settings.judge_timeout, settings.verify
     judge_kept(
-        run, plan, judges, features, settings.device, timeout=timeout, verify=verify, share=place, on_stored=stored
+        run, plan, judges, features, settings.device, timeout=timeout, verify=verify, share=place, on_stored=judged
     )
     engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
     keeps = keeper(settings.images, settings.images_sample, plan)
@@ -107,7 +117,13 @@ def _work(
     def halved() -> None:
         keep_smaller_batch(run, model.device, settings.batch_size, rows)
 
-    def at_call() -> None:
+    told = 0.0
+
+    def at_call(drawn: float) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told > INTERVAL:
+            told = now
+            send(AT_WORK, finished + drawn)
         if pipe.poll():  # the only message during a batch is that the run is to end
             stop.request("the run's end")
         stop.at_call()
@@ -128,10 +144,13 @@ def _work(
         on_stored=stored,
     ) as store:
         while units := _next(pipe):
+            pictures = 0
             for batch in draw(model, [units], plan, rows, halved, at_call):
+                pictures += len(batch.images)
                 store(batch)
                 if stop.reason:
                     break
+            finished += pictures
             send(DRAWN, None)
     run.read_scores()  # checks that everything written is there
 

@@ -48,9 +48,11 @@ def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch,
 
     model, rows = sld.load_model(trained.model_folder()), Rows(8, (64, 64))
     monkeypatch.setattr(sld, "sample", fits_two)
-    batches = list(draw(model, [PLAN.units()], PLAN, rows, lambda: told.append(rows.usual)))
+    at_calls = []
+    batches = list(draw(model, [PLAN.units()], PLAN, rows, lambda: told.append(rows.usual), at_calls.append))
     assert asked == [8, 4, 2, 2, 2, 2, 2]
     assert told == [4, 2]
+    assert at_calls == [half / 2 for half in range(1, 11)]  # of each picture, two calls
     assert [image.image for batch in batches for image in batch.images] == [0, 1, 2, 3, 4]
     assert {batch.batch_size for batch in batches} == {2}
 

@@ -14,6 +14,7 @@ import eval.plan.make
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import models, pool, worker
+from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, READY, STORED
 from eval.judges import nudenet
 
@@ -116,7 +117,7 @@ class Workers:
 def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
     monkeypatch.setattr(pool, "_start", workers.start)
     settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
-    progress = SimpleNamespace(count=lambda states: None)
+    progress = Progress(300, 300)
     processes = pool._Pool(progress, on_ready=lambda: None)
     with Stop() as stop:
         processes.start(settings, (), 4)

@@ -1,0 +1,58 @@
+"""The bar of a run: it moves with every denoiser call, and a log file is not flooded by it."""
+
+import io
+import sys
+
+from eval.generate import progress as module
+from eval.generate.progress import Progress
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def log_of(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(module, "LOG_INTERVAL", 0)
+    return sys.stderr
+
+
+def test_it_moves_by_fractions_and_counts_what_is_stored(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress(10, 8) as progress:
+        for call in range(1, 5):
+            progress.drawn(call)
+            progress.drawn(call / 2, "another")
+        assert progress._bar.n == 2 + 4 + 2
+        progress.count({"ok": 2, "nan": 1})
+        assert progress._bar.n == 2 + 4 + 2  # what is stored had been drawn
+        assert " 80%|" in str(progress._bar)
+        assert " 5/10 images [" in str(progress._bar)
+        assert " left, nan=1]" in str(progress._bar)
+        progress.drawn(0, "another")  # it died
+        assert progress._bar.n == 2 + 4
+    assert sys.stderr.getvalue().count("\r") >= 2
+
+
+def test_in_a_log_it_is_a_line_per_percent_at_most(monkeypatch):
+    log = log_of(monkeypatch)
+    with Progress(50, 50) as progress:
+        for call in range(1, 5001):
+            progress.drawn(call / 100)
+        progress.count({"ok": 50})
+    lines = log.getvalue().splitlines()
+    assert "\r" not in log.getvalue()
+    assert lines[0].startswith("0%|")
+    assert " 0/50 images [00:00, ? left]" in lines[0]
+    assert 50 <= len(lines) <= 103
+    assert "100%|##########| 50/50 images [" in lines[-1]
+
+
+def test_nothing_is_shown_where_nothing_is_missing(monkeypatch):
+    log = log_of(monkeypatch)
+    with Progress(3, 0) as progress:
+        progress.drawn(0)
+    assert log.getvalue() == ""
