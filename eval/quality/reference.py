@@ -72,8 +72,8 @@ def check_reference(settings: QualitySettings) -> None:
     """Refuse a reference that is not there, or can't be compared with; of a folder two pictures are read.
 
     Raises:
-        InputError: a folder with fewer than two pictures that can be read, a file of other numbers, or one that a
-            metric can't be computed from.
+        InputError: a folder with fewer than two pictures that can be read, a file of other numbers, or one from
+            which none of the metrics can be computed.
     """
     if settings.reference is None:
         return
@@ -102,12 +102,13 @@ def _check_readable(reference: PictureFolder, given: str) -> None:
 
 
 def _check_use(reference: Numbers, metrics: Collection[str]) -> None:
-    """Refuse numbers with a metric that would stay blank."""
-    for metric in (name for name in metrics if name in DISTRIBUTIONS and name not in reference.metrics):
+    """Refuse numbers from which none of the metrics can be computed; of some, the report says why they are blank."""
+    blank = [name for name in metrics if name in DISTRIBUTIONS]
+    if blank and not set(blank) & set(reference.metrics):
         held = "mu and sigma" if reference.is_statistics else "Inception's features"
         raise InputError(
-            f"quality.reference must be a folder of pictures for {metric}, found {held} in {reference.path}: give a "
-            f"folder, or leave {metric} out of quality="
+            f"quality.reference must be a folder of pictures for {' and '.join(blank)}, found {held} in "
+            f"{reference.path}: give a folder, or ask for {' and '.join(reference.metrics)}"
         )
 
 
@@ -122,9 +123,9 @@ def open_reference(given: str) -> PictureFolder | Numbers:
         return _open_folder(path)
     if path.is_file():
         return Numbers(path, _checked(path, _read(path)))
-    found = f"nothing at {path}" if given else "no path"
     raise InputError(
-        f"quality.reference must be a folder of pictures or an .npz file, found {found}: correct quality.reference=PATH"
+        f"quality.reference must be a folder of pictures or an .npz file, found nothing at {given or repr(given)}: "
+        "correct quality.reference=PATH"
     )
 
 

@@ -43,7 +43,7 @@ def test_a_folder_with_fewer_than_two_pictures_is_refused(tmp_path):
     write_pictures(tmp_path, ["a.png"])
     assert "must be a folder of two pictures or more, found 1 in" in refusal(tmp_path)
     assert "found nothing at" in refusal(tmp_path / "absent")
-    assert "found no path: correct" in refusal("")  # not the current folder
+    assert "found nothing at '': correct" in refusal("")  # not the current folder
     for name in ("b.png", "c.png"):
         (tmp_path / name).write_text("no picture")
     assert "two readable pictures or more, found 1 in" in refusal(tmp_path)
@@ -52,13 +52,13 @@ def test_a_folder_with_fewer_than_two_pictures_is_refused(tmp_path):
     check_reference(QualitySettings(metrics=["kid"], reference=str(tmp_path)))
 
 
-def test_numbers_that_a_metric_cannot_be_computed_from_are_refused(tmp_path):
+def test_numbers_from_which_no_metric_can_be_computed_are_refused(tmp_path):
     features = saved(tmp_path, features=np.ones((3, 2048)))
-    check_reference(QualitySettings(metrics=["kid", "fid", "clip_score"], reference=features))
-    assert "a folder of pictures for kid_clip, found Inception's features in" in refusal(features, ["kid", "kid_clip"])
+    check_reference(QualitySettings(metrics=["kid", "kid_clip", "clip_score"], reference=features))
+    assert "a folder of pictures for kid_clip, found Inception's features in" in refusal(features, ["kid_clip"])
     statistics = saved(tmp_path, mu=MU, sigma=SIGMA)
-    check_reference(QualitySettings(metrics=["fid"], reference=statistics))
-    assert refusal(statistics, ["fid", "kid"]).endswith("give a folder, or leave kid out of quality=")
+    check_reference(QualitySettings(metrics=["fid", "kid"], reference=statistics))
+    assert refusal(statistics, ["kid", "clip_score"]).endswith("give a folder, or ask for fid")
 
 
 def test_of_a_run_directory_one_methods_folder_is_asked_for(tmp_path):
