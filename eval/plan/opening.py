@@ -20,9 +20,11 @@ from eval.base.files import json_digest, strict_json, write_atomic
 from eval.config.settings import Settings
 from eval.config.sources import SOURCES
 from eval.judges import JUDGES
+from eval.plan.growth import overlap
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
 from eval.store.generations import is_settled
+from eval.store.groups import record_of
 from eval.store.prompts import holds_prompts
 from eval.store.rundir import RunDir
 
@@ -37,10 +39,12 @@ class Opening:
     Attributes:
         run: the directory.
         digest: of settings, files, program and machine; None where loading alone can tell.
+        judges: the names of those that are to judge.
     """
 
     run: RunDir
     digest: str | None
+    judges: tuple[str, ...] = ()
 
     @property
     def found_paths(self) -> bool:
@@ -71,8 +75,12 @@ class Opening:
         return plan.lists_pictures(self.run)
 
     def keep(self, plan: Plan) -> None:
-        """Keep it in the run directory, once the run has been opened and made."""
-        if self.digest is not None:
+        """Keep it in the run directory, once the run has been opened and made, unless another process let it grow."""
+        stored = self.run.read_manifest()
+        if self.digest is None or stored is None:
+            return
+        both = overlap(self.run, stored, plan, self.judges)
+        if not both.lacking and not both.added:
             write_atomic(self._path, strict_json(self._record(plan)).encode())
 
     def _record(self, plan: Plan) -> dict[str, str | None]:
@@ -81,7 +89,9 @@ class Opening:
         stored = manifest and json_digest(manifest.document())
         # Of a run that was killed as it grew, the file is behind its manifest, and opening puts that right.
         file = manifest and hashlib.sha256(self.run.manifest_path.read_bytes()).hexdigest()
-        return {"opening": self.digest, "plan": json_digest(known), "manifest": stored, "manifest_file": file}
+        groups = json_digest(record_of(plan.prompts, plan.grouped_by, plan.group_column).document())
+        plan_digest = json_digest({"identity": known, "groups": groups})
+        return {"opening": self.digest, "plan": plan_digest, "manifest": stored, "manifest_file": file}
 
     def _kept(self) -> dict[str, Any]:
         try:
@@ -115,7 +125,8 @@ def opening_of(run: RunDir, settings: Settings) -> Opening:
             if (found := fingerprints.of_place(place)) is None:
                 return Opening(run, None)
             files |= found
-    return Opening(run, json_digest({"settings": document, "files": files, "program": fingerprints.of_program()}))
+    digest = json_digest({"settings": document, "files": files, "program": fingerprints.of_program()})
+    return Opening(run, digest, tuple(settings.judges))
 
 
 def _texts(value: Any) -> Iterator[str]:

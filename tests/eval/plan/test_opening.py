@@ -152,3 +152,27 @@ def test_a_folder_of_pictures_is_complete_until_its_list_changes(own, tmp_path):
     assert not opening.is_complete(plan)
     write_pictures(RunDir(out), plan.folder)
     assert opening.is_complete(plan)
+
+
+def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(own, tmp_path):
+    _, words = own
+    path = tmp_path / "mine.csv"
+    path.write_text("prompt,group\na cat,a\na dog,b\n")
+    words = [*words[:2], "prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
+    assert in_process.run("eval.run", *words).returncode == 0
+    path.write_text("prompt,group\na cat,a\na dog,a\n")
+    done = in_process.run("eval.run", *words)
+    assert done.returncode == 2
+    assert "its prompts are in other groups by the column 'group' (2 then, 1 now)" in done.stderr
+
+
+def test_a_run_that_another_process_let_grow_is_not_complete_for_the_earlier_command(own):
+    folder, words = own
+    opening, plan = opened(words)
+    more = [word.replace("rows=[0,1]", "rows=[0,1,2]") for word in words]
+    assert in_process.run("eval.run", *more).returncode == 0
+    opening.keep(plan)  # of a process that began earlier and ends now
+    assert not opening.is_complete(plan)
+    done = in_process.run("eval.run", *words)
+    assert done.returncode == 2
+    assert "found less (2 of its 3 prompts)" in done.stderr
