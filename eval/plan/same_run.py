@@ -156,7 +156,8 @@ def _changes(both: Overlap, requested: Identity) -> Iterator[Change]:
 
 def _changed_prompts(both: Overlap, stored: Mapping[str, Any], requested: Mapping[str, Any]) -> Iterator[str]:
     if both.other_rows:
-        yield f"other prompts here in rows {first_of(map(str, both.other_rows))}"
+        rows = "row" if len(both.other_rows) == 1 else "rows"
+        yield f"other prompts here in {rows} {first_of(map(str, both.other_rows))}"
     else:
         yield from changed_keys(stored["prompts"], requested["prompts"], "prompts")
 

@@ -178,7 +178,7 @@ def test_other_weights_and_other_data_are_refused_with_the_difference(tmp_path):
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kit,2\n")
     done = in_process.run(*words)
     assert done.returncode == 2
-    assert "pictures they would change (other prompts here in rows 1)" in done.stderr
+    assert "pictures they would change (other prompts here in row 1)" in done.stderr
     prompts.write_text("prompt,sd_seed\na red kite,1\na blue kite,2\n")
     weights = model / "unet" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
