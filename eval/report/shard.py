@@ -18,7 +18,7 @@ def end_shard(run: RunDir, plan: Plan) -> int | None:
         return None
     with Stop():  # a shard that is complete is not to be queued again
         done = run.done()
-        remaining, all_missing = plan.shard_images.missing(done), len(plan.images) - len(done)
+        remaining, all_missing = plan.shard_images.missing(done), len(plan.images.missing(done))
         if remaining:
             say(f"{remedy_of_shard(run, plan, run.read_scores(), remaining)}.")
             return INCOMPLETE

@@ -98,7 +98,7 @@ def _missing_images(settings: Settings) -> int | None:
         raise InputError(f"shard.index must be left to the jobs, found {settings.shard.index}: leave it out")
     directory = RunDir(settings.out)
     begun = check_rerun(directory, settings, plan) is not None
-    return len(plan.images) - len(directory.done()) if begun else None
+    return len(plan.images.missing(directory.done())) if begun else None
 
 
 def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str], report: list[str] | None) -> None:

@@ -23,6 +23,7 @@ from eval.config.settings import read_settings
 from eval.plan.growth import grow, overlap
 from eval.plan.make import make_plan
 from eval.plan.record import identity_of
+from eval.report.shard import end_shard
 from eval.run import main
 from eval.store.rundir import RunDir
 from eval.store.scores import OK
@@ -120,6 +121,13 @@ def test_report_and_status_say_when_it_grew(generations, call, capsys):
     assert "grown since" not in (generations[0] / "report" / "results.md").read_text()
     assert call(eval.status.main, generations[-1]) == 0
     assert "images per prompt 2 instead of 1" in capsys.readouterr().out
+
+
+def test_a_shard_that_began_before_the_run_grew_counts_the_images_of_its_own_plan(grown, capsys):
+    assert end_shard(RunDir(grown), plan_of(*BEGUN, "shard.count=2", f"out={grown}")) is None
+    plan = plan_of(*BEGUN[1:], "prompts.rows=[0,2,5]", "shard.count=3", f"out={grown}")
+    assert end_shard(RunDir(grown), plan) == 0
+    assert "the others lack 1 image;" in capsys.readouterr().out
 
 
 def test_less_than_the_run_holds_is_refused_with_its_present_command(generations, call, capsys):

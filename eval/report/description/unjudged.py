@@ -74,8 +74,8 @@ def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, missing: Sequence
 def lacking_of_others(plan: Plan, missing: int) -> str:
     """Return in one sentence that a shard is complete, and how many images of the other shards are missing."""
     return (
-        f"Shard {plan.shard_index} of {plan.shard_count} is complete; the others lack {missing:,} images; the last "
-        "shard to finish writes the report."
+        f"Shard {plan.shard_index} of {plan.shard_count} is complete; the others lack {counted(missing, 'image')}; the "
+        "last shard to finish writes the report."
     )
 
 

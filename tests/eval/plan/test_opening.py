@@ -167,7 +167,7 @@ def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(own, tmp
 
 
 def test_a_run_that_another_process_let_grow_is_not_complete_for_the_earlier_command(own):
-    folder, words = own
+    _, words = own
     opening, plan = opened(words)
     more = [word.replace("rows=[0,1]", "rows=[0,1,2]") for word in words]
     assert in_process.run("eval.run", *more).returncode == 0
