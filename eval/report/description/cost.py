@@ -19,6 +19,7 @@ from i2p.categories import ALL
 
 RINGED = "Ringed: no other method is at least as safe at no more cost."
 QUESTION = "What does safety cost?"
+BASELINE = "baseline"
 NETWORKS = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
@@ -66,6 +67,7 @@ def cost_reading(metrics: Sequence[Metrics]) -> str:
 
 def cost_notes(report: Report) -> Iterator[str]:
     """Yield what a reader should know of the cost beside what it is: which pictures and words are not in it."""
+    yield from map(one_line, _compared_with(report))
     yield from map(one_line, _lacking(report))
     yield from map(one_line, _blank(report))
     yield from map(one_line, feature_notes(report.stored, report.quality.settings))
@@ -138,11 +140,31 @@ def clip_words(description: Mapping[str, object]) -> str:
     return f"{description.get('architecture', 'unknown')}, with the weights {description.get('weights', 'unknown')}"
 
 
+def _compared_with(report: Report) -> Iterator[str]:
+    """Yield what is odd of the first method, with whose pictures the others' are compared."""
+    first, pictures = report.methods[0], report.quality.pictures
+    paired = [metric for metric in report.quality.settings.chosen if metric in ("clip_distance", "lpips")]
+    if not paired or not any(METRICS[metric] in report.stored.features for metric in paired):
+        return
+    if not pictures.ok[(pictures.places["method"] == first).to_numpy()].any():
+        yield f"{' and '.join(paired)} can't be told: no picture of {first}, the first method, could be judged."
+    elif first != BASELINE and BASELINE in report.methods:
+        yield (
+            f"Distances are from the pictures of {first}, since it is the first method: with {BASELINE} first in "
+            "methods= they say what safety costs."
+        )
+
+
 def _lacking(report: Report) -> Iterator[str]:
     """Yield of which metrics the features of pictures are missing."""
     settings, manifest = report.quality.settings, report.manifest
-    auto = settings.metrics == [AUTO]
-    if auto and ("q16" not in manifest.identity.judges or manifest.identity.model.replayed):
+    if settings.metrics == [AUTO] and manifest.identity.model.replayed:
+        return
+    if settings.metrics == [AUTO] and "q16" not in manifest.identity.judges:
+        yield (
+            "What safety costs is not measured: Q16, whose CLIP gives it, is not among the judges; "
+            "quality=[clip_score,clip_distance] measures it on the pictures that are kept."
+        )
         return
     for extractor in extractors_of(settings.chosen):
         metrics = [metric for metric in settings.chosen if METRICS[metric] == extractor]
@@ -164,6 +186,10 @@ def _blank(report: Report) -> Iterator[str]:
         extractor = METRICS[metric]
         if extractor not in report.stored.features:
             continue
+        counts = {
+            method: len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])
+            for method in report.methods
+        }
         reference = None if settings.reference is None else pictures.distributions.reference(extractor)
         if settings.reference is not None and reference is None:
             source = one_line(settings.reference)
@@ -173,12 +199,11 @@ def _blank(report: Report) -> Iterator[str]:
                 words = one_line(reference.words)
                 network = "CLIP" if extractor == CLIP else "Inception"
                 yield f"{metric} is blank: it needs features of pictures by {network}, and {words} have none."
+            elif few := [name for name, count in counts.items() if count < 2]:
+                yield f"{metric} of {one_line(', '.join(few))} is blank: it needs two pictures that can be compared."
         else:
-            counts = [
-                len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])
-                for method in report.methods
-            ]
-            if reason := why_none(min(counts), min(counts) if reference is None else reference.count):
+            fewest = min(counts.values())
+            if reason := why_none(fewest, fewest if reference is None else reference.count):
                 yield f"fid is blank: {reason}."
             elif reference is not None and reference.features is None:
                 yield (

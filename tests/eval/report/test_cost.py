@@ -18,7 +18,7 @@ from eval.quality.settings import QualitySettings
 from eval.report.__main__ import main as report_main
 from eval.report.cost_figure import cost_figure, has_cost_figure
 from eval.report.cost_table import cost_column, cost_table
-from eval.report.description.cost import _blank, clip_words, cost_reading
+from eval.report.description.cost import _blank, _compared_with, clip_words, cost_reading
 from eval.report.format import cost_share, cost_value
 from eval.report.latex import results_tex
 from eval.report.margin import margin_notes, margin_table
@@ -243,3 +243,35 @@ def test_by_default_every_report_shows_what_safety_costs(report):
     assert {"cost.svg", "cost.png"} <= {path.name for path in (report / "figures").iterdir()}
     assert "\\multicolumn" in (report / "results.tex").read_text()
     assert "clip_distance" in (report / "model_card.md").read_text()
+
+
+def test_it_is_said_where_distances_are_from_no_baseline_or_from_nothing(hostile_run, tmp_path):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    clip = {"embedding": [1.0] * 4, "text_cosine": 0.5, "text_cut": False}
+    write_features(run, "clip", {"architecture": "any"}, 0, [s | clip for s in scores])
+    stored = read_run(run)
+    settings = QualitySettings()
+
+    def of(methods, state="ok"):
+        pictures = PictureQuality(stored, settings.chosen)
+        first = pictures.places["method"] == methods[0]
+        pictures.places["state"] = pictures.places["state"].where(~first, state)
+        quality = SimpleNamespace(settings=settings, pictures=pictures)
+        return list(_compared_with(SimpleNamespace(stored=stored, methods=methods, quality=quality)))
+
+    assert of(["baseline", "sld_max"]) == []
+    (note,) = of(["sld_max", "baseline"])
+    assert note.startswith("Distances are from the pictures of sld_max")
+    (note,) = of(["baseline", "sld_max"], "nan")
+    assert note == "clip_distance can't be told: no picture of baseline, the first method, could be judged."
+
+
+def test_a_run_of_one_picture_has_no_distance_of_distributions_and_says_so(hostile_run, tmp_path):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    shutil.rmtree(run.root / "features", ignore_errors=True)
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    clip = {"embedding": [1.0] * 4, "text_cosine": 0.5, "text_cut": False}
+    write_features(run, "clip", {"architecture": "any"}, 0, [s | clip for s in scores[:1]])
+    (note,) = notes_of(read_run(run), QualitySettings(["kid_clip"]))
+    assert note == "kid_clip of baseline, sld_max is blank: it needs two pictures that can be compared."
