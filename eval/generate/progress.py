@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -48,7 +49,6 @@ class Progress:
                 dynamic_ncols=terminal,
                 mininterval=0.2 if terminal else LOG_INTERVAL,
                 miniters=0 if terminal else total / 100,  # a log file gets a line per percent at most
-                smoothing=0,  # the mean of the whole time, because drawing and decoding take turns
                 delay=1e-9,  # so that only `_try` shows it
             )
         except OSError:  # stderr still holds an earlier warning, which can't be written
@@ -93,6 +93,8 @@ class Progress:
         processes = self._stored.keys() | self._drawn.keys()
         ahead = sum(max(self._drawn.get(process, 0.0), self._stored[process]) for process in processes)
         place = min(self._initial + ahead, self._bar.total or 0)
+        if self._bar.first is None and place > self._initial:
+            self._bar.first = time.monotonic(), place
         self._try(lambda: self._bar.update(place - self._bar.n))
 
     def _try(self, show: Callable[[], object]) -> None:
@@ -104,15 +106,21 @@ class Progress:
 
 
 class _Bar(tqdm):
-    """A bar that also shows how many images are stored."""
+    """A bar that also shows how many images are stored, and whose pace leaves out what came before its first move."""
 
     monitor_interval = 0  # its thread would print between the lines of a log file
     stored = 0
+    first: tuple[float, float] | None = None  # when it first moved, and to where
 
     @property
     def format_dict(self) -> dict:
         """The fields of `LAYOUT`."""
-        return super().format_dict | {"stored": self.stored}
+        fields = super().format_dict | {"stored": self.stored}
+        if self.n < (self.total or 0):  # workers load and compile before it moves, for minutes on a GPU
+            began, place = self.first or (time.monotonic(), self.n)
+            seconds = time.monotonic() - began
+            fields["rate"] = (self.n - place) / seconds if seconds > 0 else 0.0  # 0 is shown as unknown
+        return fields
 
 
 class _Lines:

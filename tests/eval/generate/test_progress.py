@@ -2,6 +2,7 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 from eval.generate import progress as module
 from eval.generate.progress import Progress
@@ -49,6 +50,19 @@ def test_in_a_log_it_is_a_line_per_percent_at_most(monkeypatch):
     assert " 0/50 images [00:00, ? left]" in lines[0]
     assert 50 <= len(lines) <= 103
     assert "100%|##########| 50/50 images [" in lines[-1]
+
+
+def test_the_time_left_leaves_out_what_came_before_the_first_call(monkeypatch):
+    log_of(monkeypatch)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    clock = [0.0]
+    with Progress(10, 10) as progress:
+        clock[0] = 600.0  # loaded and compiled
+        progress.drawn(1)
+        assert "? left]" in str(progress._bar)
+        clock[0] = 610.0
+        progress.drawn(2)
+        assert " 01:20 left]" in str(progress._bar)
 
 
 def test_nothing_is_shown_where_nothing_is_missing(monkeypatch):
