@@ -10,7 +10,8 @@ def duration(seconds: float) -> str:
     for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {name}"
-    return f"{seconds:.0f} seconds"
+    whole = round(seconds)
+    return counted(whole, "second") if whole else "less than a second"
 
 
 def size(count: float) -> str:

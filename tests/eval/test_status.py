@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import in_process
 import pytest
@@ -56,7 +57,11 @@ def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
         begun.write_scores(1, [Score("baseline", 1000 + minute, image, OK) for image in (0, 1)])
         newest = max((begun.root / "scores").glob("00001-*"))
         os.utime(newest, (start + 60 * minute,) * 2)
-    assert read_status(begun).rate == pytest.approx(12)
+    status = read_status(begun)
+    assert status.rate == pytest.approx(12)
+    assert "Recently 12 images per hour, 40.0 minutes left; " in show(begun, status)
+    assert "Recently 0.25 images per hour, 32.0 hours left; " in show(begun, replace(status, rate=0.25))
+    assert "Recently 28,800 images per hour, 1 second left; " in show(begun, replace(status, rate=28_800.0))
 
 
 def test_a_folder_that_holds_no_run_is_said_to_be_none(tmp_path):

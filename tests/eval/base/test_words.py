@@ -8,7 +8,9 @@ from eval.base.words import counted, duration, either, first_clauses, first_of, 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 seconds"),
+        (0, "less than a second"),
+        (0.3, "less than a second"),
+        (0.6, "1 second"),
         (119.4, "119 seconds"),
         (120, "2.0 minutes"),
         (7199, "120.0 minutes"),
