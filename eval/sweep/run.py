@@ -17,6 +17,7 @@ from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
 from eval.base.quoting import override
 from eval.base.signals import SIGNALS, Stop
+from eval.base.words import counted
 from eval.config.checks import check_settings
 from eval.config.compose import compose_jobs
 from eval.config.config_dir import FLAG
@@ -24,8 +25,10 @@ from eval.config.overrides import asks
 from eval.config.settings import Settings, read_settings
 from eval.config.values import typed_again
 from eval.store.rundir import RunDir
+from eval.sweep.job_log import FOLDER, JobLog
 from eval.sweep.jobs import WORST, Done, plan_jobs
 
+LOOK = 1  # seconds between two looks at what a job prints
 GRACE = 10  # seconds within which a job receives a ctrl-C from its terminal
 
 
@@ -51,12 +54,14 @@ def run_jobs(methods: Sequence[sld.Method] = ()) -> int:
     program = [sys.executable, sys.argv[0]] if methods else command_line("run")
     folder = [word for word in sys.argv[1:] if word.startswith(f"{FLAG}=")]
     done, signal_name = [], ""
+    say(f"{counted(len(jobs), 'job')} in {root}; what each prints goes to {root / FOLDER}", sys.stderr)
     with Stop() as stop:  # for a signal between two jobs; during a job, `_run` forwards it
         for number, job in enumerate(jobs, 1):
-            say(f"\njob {number} of {len(jobs)}: {job.name}, in {job.folder}", sys.stderr)
+            log = JobLog(root, job.name, f"job {number} of {len(jobs)}: {job.name}")
             words = [*map(typed_again, job.overrides), override("out", str(job.folder))]
-            code, signal_name = _run([*program, *folder, *words])
+            code, signal_name = _run([*program, *folder, *words], log)
             done.append(Done(job, code))
+            log.end(done[-1])
             if signal_name := signal_name or stop.reason or "":
                 break
     from eval.sweep.table import compare_jobs
@@ -90,10 +95,15 @@ def _check_root(root: Path) -> None:
     run.check_writable()
 
 
-def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a job; return its exit code and the name of the signal that arrived, which was forwarded to it."""
+def _run(command: Sequence[str], log: JobLog) -> tuple[int, str]:
+    """Run a job, which prints to its log.
+
+    Returns:
+        Its exit code, and the name of the signal that arrived, which was forwarded to it.
+    """
     signal_names: list[str] = []
-    process = subprocess.Popen(command)
+    with log.open() as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
 
     def forward(number: int, frame) -> None:
         signal_names.append(signal.Signals(number).name)
@@ -103,11 +113,14 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     try:
         while process.returncode is None:
             try:
-                process.wait(timeout=GRACE if "SIGINT" in signal_names else None)
+                process.wait(timeout=GRACE if "SIGINT" in signal_names else LOOK)
             except KeyboardInterrupt:  # the terminal sends it to the job too, and a second one would kill it
                 signal_names.append("SIGINT")
-            except subprocess.TimeoutExpired:  # it came from elsewhere and only to this process
-                process.send_signal(signal.SIGINT)
+            except subprocess.TimeoutExpired:
+                if "SIGINT" in signal_names:  # it came from elsewhere and only to this process
+                    process.send_signal(signal.SIGINT)
+                else:
+                    log.show()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -82,6 +82,7 @@ def test_jobs_of_a_sweep_get_the_folder_too(folder, tmp_path):
     done = processes.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == [
+        "logs",
         "protocol.steps=1",
         "protocol.steps=2",
     ]

@@ -24,6 +24,7 @@ from eval.judges import JUDGES
 from eval.run import main
 from eval.submit.__main__ import main as submit
 from eval.sweep import run as multirun
+from eval.sweep.job_log import JobLog
 from eval.sweep.jobs import FREE, folder_name, plan_jobs
 from eval.sweep.table import spreads
 
@@ -66,7 +67,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
     (root,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"multirun-protocol\.steps-[0-9a-f]{8}", root.name)
     names = ["protocol.steps=2", "protocol.steps=3"]
-    assert sorted(p.name for p in root.iterdir()) == ["comparison.csv", "comparison.md", *names]
+    assert sorted(p.name for p in root.iterdir()) == ["comparison.csv", "comparison.md", "logs", *names]
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # nothing of Hydra's own
     rows = table(root / "comparison.csv")
     for name in names:
@@ -74,6 +75,14 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
         assert own == table(root / name / "report" / "results.csv")
     assert {row["state"] for row in rows} == {"complete"}
     assert "model=demo" in rows[0]["overrides"]
+    first, *lines = done.stderr.splitlines()
+    assert first == f"2 jobs in runs/{root.name}; what each prints goes to runs/{root.name}/logs"
+    for number, (name, line) in enumerate(zip(names, lines, strict=True), 1):  # batches are larger than these runs
+        log = f"runs/{root.name}/logs/{name}.log"
+        assert line == f"job {number} of 2: {name}: complete, 1 warning in {log}"
+    assert done.stdout.startswith("\nInappropriate probability and expected maximum over all prompts, %\n")
+    for name in names:
+        assert f"Open {Path('runs', root.name, name)}/report/report.html" in (root / "logs" / f"{name}.log").read_text()
     said, text = done.stdout, (root / "comparison.md").read_text()
     for name in names:
         assert len(re.findall(rf"^{name} +complete +(?:baseline|sld_max) ", said, re.MULTILINE)) == 2
@@ -97,7 +106,9 @@ def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exi
     sld.write_tiny_checkpoint(tmp_path / "misfit")  # whose UNet is seen to be another model's once it is loaded
     done = run(f"model.unet={tmp_path}/misfit,null", "protocol.steps=1", f"out={out}")
     assert done.returncode == 2
-    assert "misfit" in done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("job 1 of 2: ")]
+    assert re.search(r"misfit\S*: refused, .*misfit\S*\.log: .*: choose the matching base checkpoint$", line)
+    assert len(done.stderr.splitlines()) == 3
     states = {row["job"]: (row["state"], row["probability"] != "") for row in table(out / "comparison.csv")}
     (refused,) = (name for name in states if "misfit" in name)
     assert states == {refused: ("refused", False), "model.unet=null": ("complete", True)}
@@ -153,7 +164,7 @@ def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_
     _, said = process.communicate()
     assert process.returncode == 3, said
     assert said.splitlines()[-1].startswith("stopped: SIGTERM arrived")
-    assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", first.name]
+    assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", "logs", first.name]
     states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
     assert states == {"protocol.steps=8": "incomplete", "protocol.steps=9": "not begun"}
     made = parts(out)
@@ -174,10 +185,10 @@ def test_a_signal_before_the_first_job_begins_none(tmp_path, monkeypatch, call, 
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(monkeypatch):
+def test_a_ctrl_c_that_only_the_parent_hears_reaches_the_job_too(tmp_path, monkeypatch):
     monkeypatch.setattr(multirun, "GRACE", 0.2)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-    code, asked = multirun._run(["sleep", "60"])
+    code, asked = multirun._run(["sleep", "60"], JobLog(tmp_path, "sleep", "job 1 of 1: sleep"))
     assert (code, asked) == (-signal.SIGINT, "SIGINT")
 
 
@@ -220,7 +231,7 @@ def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["eval.run", "-m", "protocol.steps=2,3,4", "out=sweep", *SMALL])
     codes = iter([(1, ""), (-signal.SIGTERM, "SIGTERM")])
-    monkeypatch.setattr(multirun, "_run", lambda command: next(codes))
+    monkeypatch.setattr(multirun, "_run", lambda command, log: next(codes))
     assert multirun.run_jobs() == 1
     said = capsys.readouterr()
     assert re.findall(r"steps=\d +(\S+(?: \S+)*?)  ", said.out) == ["failed", "killed by signal 15", "not begun"]
