@@ -75,7 +75,8 @@ def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
     if stored is not None:
         both = overlap(run, stored, plan, settings.judges)
         _check_same(run, _known_changes(stored, settings, both))
-        _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, plan)))
+        grown = "prompts" in both.added
+        _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, both.plan, grown=grown)))
         _check_whole(run, stored, both)
         check_kept(run, stored, settings, plan)
     return stored
@@ -122,8 +123,7 @@ def open_run(run: RunDir, manifest: Manifest, plan: Plan) -> Manifest:
         stored = run.read_manifest()
         both = overlap(run, stored, plan, manifest.identity.judges)
         _check_same(run, _changes(both, _requested(both, manifest)))
-        if stored.groups is not None and manifest.groups is not None:
-            _check_same(run, _of(GROUPS, regrouped(stored.groups, manifest.groups, grown="prompts" in both.added)))
+        _check_same(run, _of(GROUPS, regrouped(stored, both.plan, grown="prompts" in both.added)))
         _check_whole(run, stored, both)
         if not both.added:
             break

@@ -172,6 +172,17 @@ def test_a_run_resumes_where_groups_have_only_other_names(run, call, tmp_path):
     assert call(main, *SMALL, f"prompts.path={path}", f"out={run[0]}") == 0
 
 
+def test_prompts_may_join_a_columns_groups_and_the_others_stay_in_theirs(run, tmp_path):
+    path = listed(tmp_path, ["x", 7, "x", "", "x"])
+    path.write_text(path.read_text() + "a dog,x\n")
+    words = [*SMALL, f"prompts.path={path}", f"out={run[0]}"]
+    assert check_rerun(RunDir(run[0]), settings(*words), planned(*words)).groups.count == 3
+    path.write_text(path.read_text().replace("a fox in the red snow,", "a fox in the red snow,x"))
+    with pytest.raises(InputError) as refused:
+        check_rerun(RunDir(run[0]), settings(*words), planned(*words))
+    assert "in other groups by the column 'cluster' (3 then, 2 now)" in str(refused.value)
+
+
 def test_other_prompts_are_refused_as_before_without_a_word_on_groups(run, tmp_path):
     plan = planned(f"prompts.path={run[1]}", "prompts.rows=[0,1]")
     with pytest.raises(InputError) as refused:
