@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -83,6 +84,16 @@ def say(text: str, stream: TextIO | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if stream is not sys.stderr and not isinstance(error, BrokenPipeError):  # that reader ended on purpose
             say(f"warning: stdout can't be written ({error}): what is printed is lost", sys.stderr)
+
+
+def say_in_place(text: str) -> None:
+    """Replace the line on stderr, if that is a terminal; a line that is wider than the terminal is cut."""
+    if not sys.stderr.isatty():
+        return
+    width = shutil.get_terminal_size().columns - 1
+    with contextlib.suppress(OSError):  # the next line tells more
+        sys.stderr.write(f"\r{terminal(text)[:width]:<{width}}\r")
+        sys.stderr.flush()
 
 
 def _print_traceback(kind, error, trace) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tqdm import tqdm
 
+from eval.base.printing import say
 from eval.plan.plan import Plan, Unit
 from eval.store.scores import OK, Score
 
@@ -128,7 +129,7 @@ class _Lines:
 
     def write(self, text: str) -> None:
         if line := text.strip():
-            sys.stderr.write(f"{line}\n")
+            say(line, sys.stderr)
 
     def flush(self) -> None:
         sys.stderr.flush()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from eval.base.errors import COMPLETE
-from eval.base.escape import terminal
-from eval.base.printing import say
+from eval.base.printing import say, say_in_place
 from eval.base.words import counted
 from eval.sweep.jobs import Done
 
@@ -44,11 +41,11 @@ class JobLog:
 
     def show(self) -> None:
         """Show the job's last line in place, if stderr is a terminal."""
-        self._in_place(f"{self._title}: {(self._lines() or ['starting'])[-1].strip()}")
+        say_in_place(f"{self._title}: {(self._lines() or ['starting'])[-1].strip()}")
 
     def end(self, done: Done) -> None:
         """Print the job's line: its outcome, and where it did not complete, the sentence with which it ended."""
-        self._in_place("")
+        say_in_place("")
         lines = self._lines()
         warnings = sum(line.startswith("WARNING: ") for line in lines)
         outcome = f"{self._title}: {done.state}"
@@ -72,11 +69,3 @@ class JobLog:
         except OSError:  # removed meanwhile
             return []
         return [line for line in text.splitlines() if line.strip()]
-
-    def _in_place(self, text: str) -> None:
-        if not sys.stderr.isatty():
-            return
-        width = shutil.get_terminal_size().columns - 1
-        with contextlib.suppress(OSError):  # the line is of no consequence
-            sys.stderr.write(f"\r{terminal(text)[:width]:<{width}}\r")
-            sys.stderr.flush()
