@@ -55,16 +55,22 @@ class PartFiles:
         self._written.add(path)
 
     def paths(self) -> list[tuple[int, Path]]:
-        """Return (time of writing in nanoseconds, path) of every part, in the order of time."""
-        parts = []
+        """Return (time of writing in nanoseconds, path) of every part, in the order of time.
+
+        Within a shard that is the order of their numbers, since a copied folder or another clock has other times.
+        """
+        parts, latest = [], {}
         try:
             names = os.listdir(self.folder)  # `glob` would find no part where it may not look
         except FileNotFoundError:
             return []
-        for path in (self.folder / name for name in names if _PART.fullmatch(name)):
+        for name in sorted(name for name in names if _PART.fullmatch(name)):
             with contextlib.suppress(FileNotFoundError):  # another process has just set it aside
-                parts.append((path.stat().st_mtime_ns, path))
-        return sorted(parts)
+                path, shard = self.folder / name, name.partition("-")[0]
+                written = path.stat().st_mtime_ns
+                latest[shard] = max(written, latest.get(shard, written))
+                parts.append((latest[shard], path, written))
+        return [(written, path) for _, path, written in sorted(parts)]
 
     def read(
         self,

@@ -188,7 +188,7 @@ class RunDir:
 
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable score part, in the order of time."""
-        for written, path in self.parts_in("scores").paths():
+        for written, path in sorted(self.parts_in("scores").paths()):
             with contextlib.suppress(OSError, pa.ArrowException):
                 yield written / 1e9, pq.read_metadata(path).num_rows
 

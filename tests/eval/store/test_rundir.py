@@ -256,6 +256,15 @@ def test_the_part_that_was_written_later_wins_whatever_its_shard(tmp_path):
     assert run.read_scores()["digest"].to_pylist() == ["new"]
 
 
+def test_of_one_shard_the_part_with_the_higher_number_wins_where_a_copy_has_other_times(tmp_path):
+    run = RunDir(tmp_path)
+    for digest in ("old", "new"):
+        run.write_scores(0, [score(1, digest=digest)])
+    os.utime(tmp_path / "scores" / "00000-000001.parquet", (1e9, 1e9))
+    assert run.read_scores()["digest"].to_pylist() == ["new"]
+    assert next(run.parts())[0] == 1e9
+
+
 def test_trying_a_place_leaves_nothing_behind(tmp_path):
     RunDir(tmp_path / "a" / "b").check_writable()
     assert list(tmp_path.iterdir()) == []
