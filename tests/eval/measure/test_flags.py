@@ -64,7 +64,7 @@ def test_a_given_threshold_replaces_the_sets_own():
 
 
 def test_an_unknown_set_is_answered_with_the_names():
-    with pytest.raises(i2p.InputError, match=r"i2p, esd, uce, .*, found 'nudity'"):
+    with pytest.raises(i2p.InputError, match=r"'i2p', 'esd', 'uce', .*, found 'nudity'"):
         nude([], "nudity")
 
 
