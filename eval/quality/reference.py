@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from eval.base.errors import InputError, Unreadable
-from eval.base.pictures import read_picture
 from eval.folder.layouts import is_picture
 from eval.folder.listing import walk
 from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, METRICS
@@ -86,6 +85,8 @@ def check_reference(settings: QualitySettings) -> None:
 
 def _check_readable(reference: PictureFolder, given: str) -> None:
     """Refuse a folder in which not two pictures can be read; the first two that can be are enough."""
+    from eval.base.pictures import read_picture  # OpenCV, which a report does without
+
     readable, fault = 0, ""
     for path in reference.paths:
         try:

@@ -60,7 +60,6 @@ def test_a_method_that_changes_nothing_is_refused(method, words):
 @pytest.mark.parametrize(
     "method",
     [
-        {"name": "sld_max"},
         {"name": "sld_max", "preset": "weak"},
         {"name": "sld_max", "preset": "max", "concept": "blood"},
         {"name": "sld_max", "preset": "max", "negative_prompt": "blood"},
@@ -110,7 +109,12 @@ def test_names_that_are_one_folder_on_many_disks_are_refused():
 
 def test_a_name_of_ours_with_its_own_definition_is_ours():
     assert choose_methods([{"name": "sld_weak", "preset": WEAK}]) == (sld.METHODS["sld_weak"],)
-    assert choose_methods([{"name": "baseline"}]) == (sld.METHODS["baseline"],)
+    assert choose_methods([{"name": "baseline"}, {"name": "sld_max"}]) == (
+        sld.METHODS["baseline"],
+        sld.METHODS["sld_max"],
+    )
+    with pytest.raises(sld.InputError, match="another definition of it: give it another name"):
+        sld.resolve_methods([sld.Method("sld_max")])  # which has no preset
     assert choose_methods(["sld_max"], [sld.Method("sld_max", "max")]) == (sld.METHODS["sld_max"],)
 
 

@@ -50,7 +50,9 @@ def test_a_run_writes_its_sheet_where_it_says(tmp_path):
     words = ["sheet=true", "prompts.rows=[0,1]", "protocol.steps=2"]
     words += ["protocol.images_per_prompt=1", "methods=[baseline,sld_max]", "batch_size=2"]
     done = in_process.run("eval.run", *words, f"out={tmp_path}/run")
-    assert f"{tmp_path}/run/report/sheet.png" in done.stdout
+    written = next(line for line in done.stdout.splitlines() if line.startswith("Written to"))
+    assert f"{tmp_path}/run/report" in written
+    assert "sheet.png" in written
     data = (tmp_path / "run" / "report" / "sheet.png").read_bytes()
     assert Image.open(io.BytesIO(data)).height == TEXT + 2 * (TEXT + TILE + GAP)
     none = in_process.run("eval.run", *words, f"out={tmp_path}/none", "images=none")
