@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from eval.base.errors import Unreadable
 from eval.base.image_key import ImageKey
@@ -87,15 +88,16 @@ def make_features(run: RunDir, plan: Plan, settings: Settings) -> None:
         Stopped: a signal arrived; what was computed until then has been stored.
     """
     for name in extractors_of(settings.quality.explicit):
-        digests = {key: digest for key, digest in _judged(run).items() if key in plan.shard_images}
-        done = name == CLIP and _all_inline(run, digests, settings)
+        scores = run.read_scores()
+        digests = {key: digest for key, digest in _judged(scores).items() if key in plan.shard_images}
+        done = name == CLIP and _all_inline(run, scores, digests, settings)
         compared = plan.shard_index == 0 and needs_reference(settings.quality, name)  # one shard looks at the reference
         if done and not compared:
             continue
         with same_arithmetic(settings.device), Stop() as stop:
             extractor = load_extractor(name, settings)
             if not done:
-                _make(run, plan, settings, extractor, digests, stop)
+                _make(run, plan, settings, extractor, scores, digests, stop)
                 stop.check()
             if compared:
                 make_reference(run, settings.quality.reference, extractor, stop)
@@ -113,17 +115,16 @@ def load_extractor(name: str, settings: Settings) -> Extractor:
     return Clip(judge, scores="clip_score" in settings.quality.explicit)
 
 
-def _judged(run: RunDir) -> dict[ImageKey, str]:
+def _judged(scores: pa.Table) -> dict[ImageKey, str]:
     """Return the digest of each judged picture."""
-    scores = keyed(run.read_scores(), "state", "digest")
-    return {key: digest for key, state, digest in scores if state == OK and digest}
+    return {key: digest for key, state, digest in keyed(scores, "state", "digest") if state == OK and digest}
 
 
-def _all_inline(run: RunDir, digests: Mapping[ImageKey, str], settings: Settings) -> bool:
+def _all_inline(run: RunDir, scores: pa.Table, digests: Mapping[ImageKey, str], settings: Settings) -> bool:
     """Return whether Q16, which has judged the run, has left the features of all pictures."""
     if Q16 not in settings.judges:
         return False
-    judge, scores = existing_manifest(run).identity.judges[Q16].description, run.read_scores()
+    judge = existing_manifest(run).identity.judges[Q16].description
     return any(
         all(stored.get(key) == judge.get(key) for key in ("weights_sha256", "dtype"))
         and digests.keys() <= images_with_features(run, CLIP, stored, scores)
@@ -136,14 +137,17 @@ def _make(
     plan: Plan,
     settings: Settings,
     extractor: Extractor,
+    scores: pa.Table,
     digests: Mapping[ImageKey, str],
     stop: Stop,
 ) -> None:
-    first = existing_manifest(run).method_names[0] if extractor.paired else None
+    manifest = existing_manifest(run)
+    first = manifest.method_names[0] if extractor.paired else None
     description = extractor.describe() | ({} if first is None else {AGAINST: first})
-    done = images_with_features(run, extractor.name, description, run.read_scores())
+    done = images_with_features(run, extractor.name, description, scores)
     lacking: Counter[str] = Counter()
-    looks = list(_looks(run, digests, done, first, prompts_of(plan, settings), lacking))
+    judged = {} if first is None else _judged(scores)
+    looks = list(_looks(run, manifest, digests, done, first, judged, prompts_of(plan, settings), lacking))
     images = sum(len(look.keys) for look in looks)
     rows: list[dict[str, Any]] = []
     with Progress(len(digests), images, extractor.name) as progress:
@@ -167,9 +171,11 @@ def _make(
 
 def _looks(
     run: RunDir,
+    manifest: Manifest,
     digests: Mapping[ImageKey, str],
     done: set[ImageKey],
     first: str | None,
+    judged: Mapping[ImageKey, str],
     prompts: Mapping[int, str],
     lacking: Counter[str],
 ) -> Iterator[_Look]:
@@ -177,13 +183,14 @@ def _looks(
 
     Args:
         run: the directory.
-        digests: of the judged pictures.
+        manifest: of the run.
+        digests: of the shard's judged pictures.
         done: images that have features.
         first: the method with whose pictures those of all methods are compared, None for no comparison.
+        judged: the digests of all judged pictures, for the comparison.
         prompts: by row.
         lacking: counts the images whose picture, or that of `first`, is not there, by the reason.
     """
-    manifest, judged = existing_manifest(run), {} if first is None else _judged(run)
     groups: dict[tuple, list[ImageKey]] = {}
     for key, digest in sorted(digests.items(), key=lambda item: item[0][1:]):  # the methods of a row together
         if key not in done:
