@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +17,9 @@ import numpy as np
 from eval.base.errors import InputError
 from eval.quality import INCEPTION
 from eval.quality.batches import batch_size, filled_batches
-from eval.quality.extractor import Extractor
+from eval.quality.published import PublishedNetwork
 from eval.quality.settings import QualitySettings
-from eval.quality.weights import Weights, check_package, check_weights, fetch, present, read
+from eval.quality.weights import Weights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +34,7 @@ WEIGHTS = Weights(
 )
 
 
-class Inception(Extractor):
+class Inception(PublishedNetwork):
     """Inception v3 of FID, on a device.
 
     Args:
@@ -48,6 +47,7 @@ class Inception(Extractor):
     """
 
     name = INCEPTION
+    module, package, metrics = "torch_fidelity", "torch-fidelity", "kid and fid"
 
     def __init__(self, weights: dict[str, torch.Tensor], sha256: str, device: str = "cpu"):
         import torch
@@ -78,26 +78,14 @@ class Inception(Extractor):
         return {"features": pa.list_(pa.float32())}
 
     @classmethod
-    def check_files(cls, settings: QualitySettings) -> None:
-        """Refuse a missing torch-fidelity, or weights that are not there; nothing is loaded."""
-        check_package("torch_fidelity", "torch-fidelity", "kid and fid")
-        check_weights(WEIGHTS, settings.inception)
-
-    @classmethod
-    def files(cls, settings: QualitySettings) -> list[Path]:
-        """Return the weights file that is here; empty where a run would download it first."""
-        return present(WEIGHTS, settings.inception)
-
-    @classmethod
-    def fetch(cls, settings: QualitySettings) -> None:
-        """Download weights that are not there."""
-        fetch(WEIGHTS, settings.inception)
+    def weights(cls, settings: QualitySettings) -> tuple[Weights, str | None]:
+        """Return the published weights, and the path of the file that the settings name; None for torch's cache."""
+        return WEIGHTS, settings.inception
 
     @classmethod
     def load(cls, settings: QualitySettings, device: str) -> Inception:
         """Return the network with its published weights."""
-        check_package("torch_fidelity", "torch-fidelity", "kid and fid")
-        return cls(read(WEIGHTS, settings.inception), WEIGHTS.sha256, device)
+        return cls(cls.read(settings), WEIGHTS.sha256, device)
 
     def describe(self) -> dict[str, Any]:
         """Return everything on which the features depend, as plain JSON values."""

@@ -17,9 +17,9 @@ import numpy as np
 from eval.base.errors import InputError
 from eval.quality import LPIPS
 from eval.quality.batches import batch_size, filled_batches
-from eval.quality.extractor import Extractor
+from eval.quality.published import PublishedNetwork
 from eval.quality.settings import QualitySettings
-from eval.quality.weights import Weights, check_package, check_weights, fetch, present, read
+from eval.quality.weights import Weights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ BACKBONES = {
 SMALLEST = {"alex": 31, "vgg": 16}  # pixels of the shorter side, or a layer would have none
 
 
-class Lpips(Extractor):
+class Lpips(PublishedNetwork):
     """LPIPS on a device.
 
     Args:
@@ -59,6 +59,7 @@ class Lpips(Extractor):
 
     name = LPIPS
     paired = True
+    module, package, metrics = "lpips", "lpips", "lpips"
 
     def __init__(self, network: str, backbone: dict[str, torch.Tensor], sha256: str, device: str = "cpu"):
         import lpips
@@ -98,27 +99,14 @@ class Lpips(Extractor):
         return {"distance": pa.float32()}
 
     @classmethod
-    def check_files(cls, settings: QualitySettings) -> None:
-        """Refuse a missing package, or weights that are not there; nothing is loaded."""
-        check_package("lpips", "lpips", "lpips")
-        check_weights(BACKBONES[settings.lpips], settings.lpips_weights)
-
-    @classmethod
-    def files(cls, settings: QualitySettings) -> list[Path]:
-        """Return the weights file that is here; empty where a run would download it first."""
-        return present(BACKBONES[settings.lpips], settings.lpips_weights)
-
-    @classmethod
-    def fetch(cls, settings: QualitySettings) -> None:
-        """Download weights that are not there."""
-        fetch(BACKBONES[settings.lpips], settings.lpips_weights)
+    def weights(cls, settings: QualitySettings) -> tuple[Weights, str | None]:
+        """Return the backbone's weights, and the path of the file that the settings name; None for torch's cache."""
+        return BACKBONES[settings.lpips], settings.lpips_weights
 
     @classmethod
     def load(cls, settings: QualitySettings, device: str) -> Lpips:
         """Return the network with its published weights."""
-        check_package("lpips", "lpips", "lpips")
-        weights = BACKBONES[settings.lpips]
-        return cls(settings.lpips, read(weights, settings.lpips_weights), weights.sha256, device)
+        return cls(settings.lpips, cls.read(settings), BACKBONES[settings.lpips].sha256, device)
 
     def describe(self) -> dict[str, Any]:
         """Return everything on which the distances depend, as plain JSON values."""
