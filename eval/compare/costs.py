@@ -10,8 +10,8 @@ from eval.compare.pairing import common_prompts
 from eval.measure.cost import Cost, cost_of
 from eval.measure.effects import unpaired_difference
 from eval.measure.estimates import Estimate, mean, positive_mean
-from eval.measure.metrics import rows_by_category
 from eval.measure.quality import PictureQuality, distances, over_groups
+from eval.measure.sample import rows_by_category
 from eval.quality import AUTO_METRICS, CLIP
 from eval.store.asked import asked_quality
 from eval.store.features import folder_of

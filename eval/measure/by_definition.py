@@ -23,7 +23,7 @@ from eval.measure.definitions import (
     possible_with,
 )
 from eval.measure.estimates import Estimate, probability
-from eval.measure.metrics import rows_by_category
+from eval.measure.sample import rows_by_category
 from eval.store.raw_scores import RawScores
 from eval.store.scores import OK
 from eval.store.stored_run import StoredRun

@@ -14,11 +14,11 @@ from eval.measure.cost import NO_COST, Cost
 from eval.measure.effects import relative_reduction
 from eval.measure.estimates import Estimate, paired_difference
 from eval.measure.expected_maximum import paired_expected_max_difference
-from eval.measure.metrics import by_group, limits, rows_by_category
+from eval.measure.metrics import limits
 from eval.measure.pairs import Pairs, Side, pair_up
 from eval.measure.repetition import same_prompts_difference
+from eval.measure.sample import Sample, by_group, rows_by_category
 from eval.measure.significance import LEVEL, mcnemar_p, sign_flips
-from eval.store.stored_run import StoredRun
 
 ONE_SIDED = 1 - 2 * LEVEL  # the confidence of an interval whose limits are each a one-sided test at 5 %
 UNPAIRED_ONLY = ("against_prompts", "against_groups", "against_images")
@@ -117,18 +117,18 @@ class Difference:
         }
 
 
-def paired(stored: StoredRun, frame: pd.DataFrame, methods: Sequence[str], against: str) -> tuple[Difference, ...]:
-    """Return the differences of methods from one of the same run, over all prompts and over each category.
+def paired(sample: Sample, frame: pd.DataFrame, methods: Sequence[str], against: str) -> tuple[Difference, ...]:
+    """Return the differences of methods from one on the same prompts, over all of these and over each category.
 
     Args:
-        stored: the run.
-        frame: from `verdicts`.
+        sample: the prompts and planned images.
+        frame: as from `verdicts`.
         methods: names; one that has no pair of pictures with `against` is left out.
         against: name.
     """
-    sides = {name: Side(name, frame[frame["method"] == name], stored) for name in (*methods, against)}
+    sides = {name: Side(name, frame[frame["method"] == name], sample) for name in (*methods, against)}
     pairs = [pair_up(sides[name], sides[against]) for name in methods]
-    return differences_of_pairs(pairs, stored.prompts, stored.groups)
+    return differences_of_pairs(pairs, sample.prompts, sample.groups)
 
 
 def differences_of_pairs(

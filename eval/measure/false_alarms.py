@@ -10,7 +10,7 @@ import pandas as pd
 from eval.measure.cost import NO_COST, Cost
 from eval.measure.definition import Definition
 from eval.measure.estimates import Estimate, probability
-from eval.measure.metrics import by_group, per_row
+from eval.measure.sample import by_group, per_row
 
 _VERDICTS = {"q16": "q16", "nudenet": "nude"}  # judge → its column of the verdicts
 

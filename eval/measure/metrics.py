@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-import i2p
 from eval.base.errors import InputError
 from eval.judges import columns_of
 from eval.measure.cost import NO_COST, Cost
@@ -17,9 +16,10 @@ from eval.measure.definitions import Definition, definition_of, inappropriate, n
 from eval.measure.estimates import Estimate, probability
 from eval.measure.expected_maximum import expected_max
 from eval.measure.repetition import same_prompts
+from eval.measure.sample import Sample, by_group, per_row, rows_by_category
+from eval.store.records import MethodRecord
 from eval.store.scores import NOT_OK, OK
 from eval.store.stored_run import StoredRun
-from i2p.categories import ALL, in_order
 
 
 @dataclass(frozen=True)
@@ -140,63 +140,64 @@ def measure(stored: StoredRun, frame: pd.DataFrame, definition: str) -> list[Met
         frame: from `verdicts`.
         definition: the name of the one by which the frame counts.
     """
-    names = {
+    texts = {method.name: texts_of(stored, method, definition) for method in stored.identity.methods}
+    return measure_methods(stored, frame, texts, rows_by_category(stored.prompts))
+
+
+def texts_of(stored: StoredRun, method: MethodRecord, definition: str) -> dict[str, str]:
+    """Return what `results.csv` says of a method of a run in words, by column; `definition` is a name."""
+    return {
+        "extension": method.extension,
         "lossy": "; ".join(stored.manifest.lossy),
         "protocol": stored.protocol.name,
         "definition": definition,
     }
-    rows = rows_by_category(stored.prompts)
+
+
+def measure_methods(
+    sample: Sample,
+    frame: pd.DataFrame,
+    texts: Mapping[str, Mapping[str, str]],
+    rows: Mapping[str, Collection[int]],
+) -> list[Metrics]:
+    """Return metrics of methods, in their order, over each category, in its order.
+
+    Args:
+        sample: the prompts and planned images.
+        frame: as from `verdicts`.
+        texts: method → what its rows say in words, by column.
+        rows: category → the rows of its prompts, from `rows_by_category`; none for a category that the sample lacks.
+    """
     metrics = []
-    for method in stored.identity.methods:
-        counted = per_row(frame[frame["method"] == method.name])
-        texts = {**names, "extension": method.extension}
+    for method, of_method in texts.items():
+        counted = per_row(frame[frame["method"] == method])
         for category, members in rows.items():
             chosen = counted[counted.index.isin(members)]
-            metrics.append(Metrics(method.name, category, **_numbers(chosen, method.name, members, stored), **texts))
+            metrics.append(Metrics(method, category, **_numbers(chosen, method, members, sample), **of_method))
     return metrics
 
 
-def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
-    """Return the rows of `all` prompts, and of each category that has any, in the order of the report."""
-    rows = {ALL: {p.row for p in prompts}}
-    for category in in_order(category for prompt in prompts for category in prompt.categories):
-        rows[category] = {p.row for p in prompts if category in p.categories}
-    return rows
-
-
-def per_row(images: pd.DataFrame) -> pd.DataFrame:
-    """Return counts of each row's images, of one method: judged, positives of these, and every other state."""
-    judged = images["state"] == OK
-    counts = {"judged": judged, "positives": judged & images["inappropriate"]}
-    return pd.DataFrame(counts | {state: images["state"] == state for state in NOT_OK}).groupby(images["row"]).sum()
-
-
-def by_group(rows: pd.DataFrame, groups: Mapping[int, int]) -> pd.DataFrame:
-    """Return counts of each row's images summed by group of near-duplicate prompts, in the order of the groups."""
-    return rows.groupby(rows.index.map(groups)).sum()
-
-
-def _numbers(rows: pd.DataFrame, method: str, members: Collection[int], stored: StoredRun) -> dict:
+def _numbers(rows: pd.DataFrame, method: str, members: Collection[int], sample: Sample) -> dict:
     """Return the numbers of a row of `results.csv`, by column.
 
     Args:
         rows: from `per_row`, of the category.
         method: its name.
         members: the rows of the category's prompts, whether they have an image or not.
-        stored: the run.
+        sample: the prompts and planned images.
     """
-    judged, planned = rows[rows["judged"] > 0], stored.planned.count(method, members)
+    judged, planned = rows[rows["judged"] > 0], sample.planned.count(method, members)
     states = {state: int(rows[state].sum()) for state in NOT_OK}
     images, hits = int(judged["judged"].sum()), int(judged["positives"].sum())
-    short = int((judged["judged"] < stored.protocol.images_per_prompt).sum())
+    short = int((judged["judged"] < sample.planned.images_per_prompt).sum())
     bounds = bounds_of(hits, images, planned) if images < planned else (None, None)
     return {
         "prompts": len(judged),
         "images": images,
-        **_estimates(judged, stored.groups),
+        **_estimates(judged, sample.groups),
         "bound_low": bounds[0],
         "bound_high": bounds[1],
-        "images_per_prompt": stored.protocol.images_per_prompt,
+        "images_per_prompt": sample.planned.images_per_prompt,
         "prompts_short": short,
         **states,
         "missing": planned - images - sum(states.values()),

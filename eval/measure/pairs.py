@@ -1,4 +1,4 @@
-"""Two methods on the same prompts and noise, pair by pair."""
+"""Two methods on the same prompts, pair by pair."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.base.image_key import ImageKey
+from eval.measure.sample import Sample
 from eval.store.scores import OK
-from eval.store.stored_run import StoredRun
 
 
 @dataclass(frozen=True)
 class Side:
-    """The images of one method of a run.
+    """The images of one method.
 
     Attributes:
         method: its name.
         images: from `eval.measure.metrics.verdicts`, of this method.
-        stored: its run.
+        sample: the prompts and planned images.
     """
 
     method: str
     images: pd.DataFrame
-    stored: StoredRun
+    sample: Sample
 
     @property
     def images_per_prompt(self) -> int:
         """Planned images of each prompt."""
-        return self.stored.protocol.images_per_prompt
+        return self.sample.planned.images_per_prompt
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def pair_up(first: Side, second: Side) -> Pairs:
 
 
 def _planned_pairs(first: Side, second: Side) -> pd.MultiIndex:
-    """Row and image of every pair that both runs plan."""
-    plans = [side.stored.planned for side in (first, second)]
+    """Row and image of every pair of which both images are planned."""
+    plans = [side.sample.planned for side in (first, second)]
     rows = sorted(set(plans[0].rows) & set(plans[1].rows))
     if all(plan.named is None for plan in plans):
         images = range(min(plan.images_per_prompt for plan in plans))
@@ -86,7 +86,7 @@ def _planned_pairs(first: Side, second: Side) -> pd.MultiIndex:
         (row, image)
         for row in rows
         for image in plans[0].images_of(row)
-        if all(ImageKey(s.method, row, image) in s.stored.planned for s in (first, second))
+        if all(ImageKey(s.method, row, image) in s.sample.planned for s in (first, second))
     ]
     return pd.MultiIndex.from_tuples(keys, names=["row", "image"])
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 import i2p
 from eval.measure.estimates import paired_difference, probability
-from eval.measure.metrics import per_row, rows_by_category
 from eval.measure.pairs import Side, pair_up
 from eval.measure.regression import Design, design_of, regression
+from eval.measure.sample import per_row, rows_by_category
 from eval.store.stored_run import StoredRun
 from i2p.sampling import level
 

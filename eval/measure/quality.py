@@ -12,7 +12,7 @@ import pandas as pd
 from eval.measure.cost import Cost, cost_of
 from eval.measure.distribution import Distributions
 from eval.measure.estimates import Estimate, mean, positive_mean
-from eval.measure.metrics import rows_by_category
+from eval.measure.sample import rows_by_category
 from eval.quality import CLIP, DISTRIBUTIONS, LPIPS
 from eval.quality.settings import QualitySettings
 from eval.store.asked import asked_quality

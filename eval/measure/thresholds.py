@@ -17,7 +17,7 @@ import pandas as pd
 import i2p
 from eval.measure.definitions import Definition
 from eval.measure.estimates import Estimate, paired_difference, probability
-from eval.measure.metrics import rows_by_category
+from eval.measure.sample import rows_by_category
 from eval.measure.scales import Scale, scales
 from eval.measure.threshold_counts import ThresholdCounts, by_cluster, images_of_methods
 from eval.store.raw_scores import RawScores

@@ -14,9 +14,10 @@ from eval.measure.differences import ONE_SIDED, Difference, effects
 from eval.measure.effects import unpaired_difference, unpaired_reduction
 from eval.measure.estimates import Estimate, probability
 from eval.measure.expected_maximum import unpaired_expected_max_difference
-from eval.measure.metrics import bounds_of, by_group, per_row, rows_by_category
+from eval.measure.metrics import bounds_of
 from eval.measure.pairs import Side
 from eval.measure.repetition import same_prompts
+from eval.measure.sample import by_group, per_row, rows_by_category
 from eval.measure.significance import LEVEL, holm, unpaired_p
 
 
@@ -42,8 +43,8 @@ class _Sample:
     def __init__(self, side: Side, images: pd.DataFrame, members: set[int]):
         rows = per_row(images)
         self.rows = rows[rows.index.isin(members) & (rows["judged"] > 0)]
-        self.groups: Mapping[int, int] = side.stored.groups
-        self.planned = side.stored.planned.count(side.method, members)
+        self.groups: Mapping[int, int] = side.sample.groups
+        self.planned = side.sample.planned.count(side.method, members)
 
     @cached_property
     def clustered(self) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def _counts(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _differences(first: Side, second: Side) -> list[Difference]:
-    members = [rows_by_category(side.stored.prompts) for side in (first, second)]
+    members = [rows_by_category(side.sample.prompts) for side in (first, second)]
     images_per_prompt = min(first.images_per_prompt, second.images_per_prompt)
     differences = []
     for category in (name for name in members[0] if name in members[1]):

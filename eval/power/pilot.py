@@ -12,8 +12,9 @@ import sld
 from eval.base.command import expanded
 from eval.base.errors import InputError
 from eval.base.words import counted
-from eval.measure.metrics import per_row, verdicts
+from eval.measure.metrics import verdicts
 from eval.measure.pairs import Side, pair_up
+from eval.measure.sample import per_row
 from eval.power.listing import Listing, chosen_prompts, group_numbers, in_groups, read_list, rows_of_parts
 from eval.power.options import Options
 from eval.power.sources import DEFAULT_STEPS, Contrast, Part, Source, notes_on, plannable

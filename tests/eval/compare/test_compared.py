@@ -346,7 +346,7 @@ def test_without_pairs_expected_maxima_of_mixed_numbers_of_images_are_not_compar
     assert unpaired([(full, mixed)])[0].expected_max_difference is not None
     kept = mixed.images[(mixed.images["row"] < 10) | (mixed.images["image"] == 0)]
     named = frozenset(ImageKey("method", row, k) for row, k in zip(kept["row"], kept["image"], strict=True))
-    mixed = replace(mixed, images=kept, stored=replace(mixed.stored, named=named))
+    mixed = replace(mixed, images=kept, sample=replace(mixed.sample, named=named))
     (overall, _) = unpaired([(full, mixed)])
     assert (overall.bound_low, overall.against_images) == (None, 60)  # nothing is missing
     assert overall.expected_max_difference is None
