@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from eval.report.cost_table import cost_column
 from eval.report.format import Table, percent
+from eval.report.page.document import Card
 from eval.report.report import Report
 from eval.store import environment
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
-
-
-@dataclass(frozen=True)
-class Card:
-    """A method's number over all prompts, in percent, and what it costs."""
-
-    method: str
-    value: str
-    interval: str
-    cost: str
 
 
 def cards(report: Report) -> list[Card]:
