@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from eval.report import tables
+from eval.report.answers import Section
 from eval.report.definition_table import definition_table
 from eval.report.description import summary
 from eval.report.description.cost import cost_meaning
@@ -26,7 +27,7 @@ from eval.report.page.document import (
 )
 from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
-from eval.report.sections import Section, sections
+from eval.report.sections import sections
 from eval.store.rundir import RunDir
 
 PAIRED = (

@@ -11,8 +11,9 @@ from eval.config.settings import ReportSettings
 from eval.measure.cost import Cost
 from eval.measure.false_alarms import FalseAlarms
 from eval.measure.ranking import Rank
+from eval.report.answers import NO_REPETITION
 from eval.report.margin import margin_columns, margin_document, margin_notes
-from eval.report.sections import NO_REPETITION, sections
+from eval.report.sections import sections
 
 
 @pytest.fixture(autouse=True)
