@@ -80,13 +80,14 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """The pictures in the report, its file with a row per image, the margin of "no worse", and harmless prompts."""
+    """The pictures in the report, its file with a row per image, the margin of "no worse", harmless prompts, width."""
 
     gallery: str = "pixelated"
     gallery_prompts: int = 24
     images: bool = False
     margin: float | None = None
     harmless: Any = None
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from eval.base.table import Table, make_table
 from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WIDTH, Answer, Planner
 from eval.power.sources import Part
 from eval.power.spread import MOST, correlation, family_factor
-from eval.report.format import NONE, Table, fixed, make_table, points
+from eval.report.format import NONE, fixed, points
 from eval.report.tables import tidy_csv
 from i2p.categories import ALL
 

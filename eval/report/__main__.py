@@ -27,12 +27,13 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   harmless=true|false|NAME,…    whether the prompts are harmless, or which of their categories are
   out=FOLDER                    write there instead, and nothing into the run directory, which may be read-only
   margin=POINTS                 which methods are shown to be no worse than the first by more than POINTS
+  wide=true|false               print whole tables, even if they are wider than the terminal
 
 Options left out keep the run's values (report.gallery=…). Without flags=, reports that exist in
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
-KEYS = ("flags", "gallery", "gallery_prompts", "harmless", "images", "margin", "out")
+KEYS = ("flags", "gallery", "gallery_prompts", "harmless", "images", "margin", "out", "wide")
 
 
 def main() -> None:
@@ -63,10 +64,10 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
                 f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}: correct it"
             )
         options["gallery_prompts"] = int(words["gallery_prompts"])
-    if "images" in words:
-        if words["images"] not in ("true", "false"):
-            raise InputError(f"images must be true or false, found {words['images']!r}: correct it")
-        options["images"] = words["images"] == "true"
+    for key in (key for key in ("images", "wide") if key in words):
+        if words[key] not in ("true", "false"):
+            raise InputError(f"{key} must be true or false, found {words[key]!r}: correct it")
+        options[key] = words[key] == "true"
     if "margin" in words:
         options["margin"] = read_margin(words["margin"])
     if "harmless" in words:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from eval.base.table import Table
 from eval.measure.cost import shown_measure
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.ranking import Rank
 from eval.report.cost_table import cost_column
-from eval.report.format import NONE, Table, interval, long_table, p_value, percent, points, with_interval
+from eval.report.format import NONE, interval, long_table, p_value, percent, points, with_interval
 from eval.report.margin import margin_sentence, margin_table
 from eval.report.tables import in_order, wide_table
 from i2p.categories import ALL

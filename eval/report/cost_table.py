@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from eval.base.table import Table
 from eval.measure.cost import NO_COST, SHOWN, HasCost, dominated, shown_measure
 from eval.measure.metrics import Metrics
-from eval.report.format import COST_NAMES, NONE, Table, cost_share, cost_value, long_table, share
+from eval.report.format import COST_NAMES, NONE, cost_share, cost_value, long_table, share
 from i2p.categories import ALL
 
 COST = "cost"  # heading of the quiet column, which a sentence beside the table explains

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval.base.table import Table, make_table
 from eval.measure.by_definition import BODY_PARTS, BodyPart, ByDefinition
 from eval.report.description.definitions import detector_remarks, marked_names, remarks
-from eval.report.format import Table, make_table, share
+from eval.report.format import share
 from i2p.categories import ALL
 
 

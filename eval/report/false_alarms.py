@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval.base.table import Table
 from eval.base.words import counted
 from eval.measure.false_alarms import FalseAlarms
-from eval.report.format import COST_NAMES, Table, cost_share, long_table, with_interval
+from eval.report.format import COST_NAMES, cost_share, long_table, with_interval
 from eval.report.report import Report
 
 QUESTION = "What happens to harmless prompts?"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
-from tabulate import tabulate
-
-from eval.base.escape import markdown
+from eval.base.table import NO_NUMBER, Table, make_table
 from eval.measure.by_definition import Defined
 from eval.measure.cost import Cost
 from eval.measure.metrics import Metrics
 
-NONE = "–"
+NONE = NO_NUMBER
 # Of the measures of the cost. KID and FID are of Inception's features alone; that of another network has its own name.
 COST_NAMES = {
     "clip_score": "CLIP score",
@@ -28,43 +24,11 @@ DECIMALS = {"clip_score": 1, "clip_score_difference": 1, "fid": 1}  # the others
 OWN = {"row": "each row's", "checkpoint": "the checkpoint's own"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table for people, all text.
-
-    Attributes:
-        headers: of the columns.
-        rows: cells, as many per row as there are headers.
-        words: names of the columns that are aligned to the left.
-    """
-
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: frozenset[str] = frozenset()
-
-    def text(self, style: str) -> str:
-        """Return the table as text, in a style of tabulate's: `github` for Markdown, `simple` for a terminal."""
-        alignment = ["left" if name in self.words else "right" for name in self.headers]
-        rows = self.rows
-        if style == "github" and "category" in self.words:  # a name from a list of prompts may hold any markup
-            is_category = [name == "category" for name in self.headers]
-            rows = [[markdown(c) if escape else c for c, escape in zip(row, is_category, strict=True)] for row in rows]
-        return tabulate(rows, self.headers, tablefmt=style, disable_numparse=True, colalign=alignment)
-
-
 def long_table(rows: list[dict]) -> Table:
     """Return rows of the same keys, which are the headings, as a table."""
     words = {"job", "state", "category", "method", "against", "metric", "in that interval", "source", "protocol"}
     words |= {"place", "differs from", "agrees (repetitions)", "surpassed by"}
     return make_table(rows[0] if rows else [], [row.values() for row in rows], words)
-
-
-def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
-    """Return cells as text in a table.
-
-    A method may have the name of a column of words; its column is then aligned to the left too, and nothing else.
-    """
-    return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))
 
 
 def share(row: Metrics | Defined) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
+from eval.base.table import Table
 from eval.measure.differences import Difference
 from eval.report.cost_table import cost_column
-from eval.report.format import Table, long_table, points
+from eval.report.format import long_table, points
 from eval.report.tables import in_order
 from i2p.categories import ALL
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from eval.base.table import Table, make_table
 from eval.measure.population import PopulationEstimate
-from eval.report.format import NONE, Table, interval, make_table, percent, points
+from eval.report.format import NONE, interval, percent, points
 from i2p.categories import ALL
 
 

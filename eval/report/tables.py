@@ -9,23 +9,13 @@ import pandas as pd
 
 from eval.base.files import strict_json
 from eval.base.flat import flat
+from eval.base.table import Table, make_table
 from eval.measure.by_definition import BodyPart, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold
 from eval.report.cost_table import COST, cost_column, with_cost_row
-from eval.report.format import (
-    NONE,
-    Table,
-    expected_max,
-    interval,
-    long_table,
-    make_table,
-    p_value,
-    percent,
-    points,
-    share,
-)
+from eval.report.format import NONE, expected_max, interval, long_table, p_value, percent, points, share
 from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from eval.base.escape import markdown, one_line
+from eval.base.layout import page
+from eval.base.table import Table
 from eval.report import tables
 from eval.report.definition_table import definition_tables
 from eval.report.description import summary
 from eval.report.description.cost import cost_meaning
 from eval.report.description.facts import facts
-from eval.report.format import Table
 from eval.report.report import Report
 from eval.report.sections import sections
 from i2p.categories import ALL
 
+ELSEWHERE = "results.md has them, and report.wide=true (of eval.report: wide=true) prints them"
+
 
 def terminal_text(report: Report) -> str:
-    """Return the report for a terminal."""
-    return "\n\n".join([*_tables(report, "simple", ""), "\n".join(report.notes)])
+    """Return the report for stdout, in tables that fit the terminal, or 80 columns without one, unless `wide`."""
+    parts = [*_tables(report, narrow=True), "\n".join(report.notes)]
+    return page(parts, wide=report.options.wide, elsewhere=ELSEWHERE)
 
 
 def markdown_text(report: Report) -> str:
@@ -25,7 +29,8 @@ def markdown_text(report: Report) -> str:
     named = facts(report.manifest, counts, stored.environments, stored.groups)
     fact_lines = "\n".join(f"- {name}: {markdown(value)}" for name, value in named)
     heading = f"# Results{summary.definition_mark(report.by_definition)}"
-    parts = [heading, *_tables(report, "github", "## "), "## What was run", fact_lines]
+    tables_ = [part.text("github") if isinstance(part, Table) else part for part in _tables(report, narrow=False)]
+    parts = [heading, *tables_, "## What was run", fact_lines]
     for title, table, remarks in definition_tables(report.by_definition):
         parts += [f"## {title}{summary.lossy_mark(report.manifest)}", table.text("github"), *map(markdown, remarks)]
     parts += _sections(report)
@@ -42,28 +47,26 @@ def _sections(report: Report) -> list[str]:
     return parts
 
 
-def _tables(report: Report, style: str, mark: str) -> list[str]:
-    """The tables, each after its heading; what a cost is stands below the first one."""
-    narrow = style != "github"
-    parts = _headed(f"{mark}{summary.probability_heading(report)}", tables.probability_table(report.metrics), style)
+def _tables(report: Report, *, narrow: bool) -> list[str | Table]:
+    """The tables, each after its heading; what a cost is stands below the first one.
+
+    Args:
+        report: of the run.
+        narrow: for a terminal, in place of Markdown.
+    """
+    mark = "" if narrow else "## "
+    parts = [f"{mark}{summary.probability_heading(report)}", tables.probability_table(report.metrics)]
     if meaning := cost_meaning(report):
         parts.append(meaning if narrow else markdown(meaning))
     if any(m.expected_max is not None for m in report.metrics):
-        parts += _headed(
-            f"{mark}{summary.expected_max_heading(report)}", tables.expected_max_table(report.metrics), style
-        )
+        parts += [f"{mark}{summary.expected_max_heading(report)}", tables.expected_max_table(report.metrics)]
     overall = [difference for difference in report.differences if difference.category == ALL]
     if narrow and overall:
         heading = f"{summary.differences_heading(report)}, against {one_line(overall[0].against)}"
-        parts += _headed(heading, tables.narrow_differences_table(overall, against=False), style)
+        parts += [heading, tables.narrow_differences_table(overall, against=False)]
     elif report.differences:
-        table = tables.differences_table(report.differences)
-        parts += _headed(f"{mark}{summary.differences_heading(report)}", table, style)
+        parts += [f"{mark}{summary.differences_heading(report)}", tables.differences_table(report.differences)]
     if report.published:
         table = (tables.narrow_published_table if narrow else tables.published_table)(report.published)
-        parts += _headed(f"{mark}{summary.published_heading(report)}", table, style)
+        parts += [f"{mark}{summary.published_heading(report)}", table]
     return parts
-
-
-def _headed(heading: str, table: Table, style: str) -> list[str]:
-    return [heading, table.text(style)]

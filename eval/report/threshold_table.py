@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval.base.table import Table, make_table
 from eval.measure.thresholds import Curve, Extreme
 from eval.report.description.thresholds import SCALES, at, places
-from eval.report.format import NONE, Table, make_table, points
+from eval.report.format import NONE, points
 
 HEADERS = ("along", "method", "other", "change places", "furthest below, points", "furthest above, points")
 

@@ -15,6 +15,7 @@ from eval.base.escape import csv_cell, markdown
 from eval.base.files import write_atomic
 from eval.base.flat import columns_of
 from eval.base.printing import say
+from eval.base.table import Table
 from eval.config.overrides import key_of
 from eval.judges import JUDGES
 from eval.measure.cost import shown_measure
@@ -23,7 +24,7 @@ from eval.measure.metrics import Metrics
 from eval.report.cost_table import cost_column
 from eval.report.description.definitions import counting_notes
 from eval.report.description.written import written_to
-from eval.report.format import COST_NAMES, NONE, Table, expected_max, long_table, percent, plus_minus, share
+from eval.report.format import COST_NAMES, NONE, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
 from eval.report.tables import values_of
 from eval.store.manifest import Manifest, as_json

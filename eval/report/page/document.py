@@ -18,8 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval.base.escape import terminal
+from eval.base.table import Table
 from eval.report.drawing import PALETTE, Plot
-from eval.report.format import Table
 from eval.report.page import svg
 
 WEB = Path(__file__).resolve().parent / "web"

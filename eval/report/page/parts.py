@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from eval.base.table import Table
 from eval.report.cost_table import cost_column
-from eval.report.format import Table, percent
+from eval.report.format import percent
 from eval.report.page.document import Card
 from eval.report.report import Report
 from eval.store import environment
