@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 from pathlib import Path
 
 import in_process
@@ -23,6 +24,15 @@ DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2]
 def pytest_xdist_auto_num_workers(config):
     """One more than the cores: tests of a cluster, of signals and of kills spend most of their time waiting."""
     return usable_cores() + 1
+
+
+def pytest_xdist_setupnodes(config, specs):
+    """Workers are forks of a process that has imported and collected everything, which takes half a minute."""
+    import processes  # which keeps the environment of now, this file's variables included
+
+    if python := processes.workers(config.invocation_params.args):
+        for spec in specs:
+            spec.python = shlex.quote(python)
 
 
 def pytest_collection_modifyitems(items):

@@ -2,7 +2,8 @@
 
 A request is what `launching.ask` makes of a command. It is answered with the process id of a child, 0 where a fork is
 no good, and then with the child's exit code, negative for a signal. A child is killed when its connection ends, and the
-server ends when nobody is connected any more.
+server ends when nobody is connected any more. One of the children may be a server itself, of the tests' workers
+(`collecting.py`).
 """
 
 import atexit
@@ -27,7 +28,7 @@ import threading
 import traceback
 import types
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +63,8 @@ class Child:
     connection: socket.socket
 
 
-def serve(folder: Path) -> dict:
-    """Fork a child for each request until nobody is connected any more; return the request in the child."""
-    environment = dict(os.environ)
+def import_all() -> None:
+    """Import what commands import, and have libraries ready."""
     gc.disable()  # what is imported stays
     for library in " ".join(LIBRARIES).split():
         importlib.import_module(library)
@@ -72,14 +72,25 @@ def serve(folder: Path) -> dict:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
     _prepare()
-    multiprocessing.set_executable(str(folder / "python"))
+
+
+def serve(folder: Path, can_fork: Callable[[dict, dict], bool], stdin: bool) -> dict:
+    """Fork a child for each request; return the request in the child.
+
+    Args:
+        folder: of the socket and of the launcher, `python`.
+        can_fork: whether a fork does what is asked for: of a request and this environment.
+        stdin: whether this process ends when its input and all connections have ended, rather than when it is killed.
+    """
+    environment = dict(os.environ)
     listening = _listen(folder)
     gc.freeze()  # or a child's first collection would copy every page
     gc.enable()
     selector = selectors.DefaultSelector()
     selector.register(listening, selectors.EVENT_READ)
-    selector.register(0, selectors.EVENT_READ)  # whose end comes when the one that started the server has gone
-    while len(selector.get_map()) > 1:
+    if stdin:
+        selector.register(0, selectors.EVENT_READ)  # whose end comes when the one that started the server has gone
+    while not stdin or len(selector.get_map()) > 1:
         (key, _), *_ = selector.select()
         if key.fileobj is listening:
             selector.register(listening.accept()[0], selectors.EVENT_READ)
@@ -90,7 +101,7 @@ def serve(folder: Path) -> dict:
         elif (request := _receive(key.fileobj)) is None:
             selector.unregister(key.fileobj)
             key.fileobj.close()
-        elif not _can_fork(request, environment):
+        elif not can_fork(request, environment):
             _close(request["received"])
             _answer(key.fileobj, 0)
         elif pid := os.fork():
@@ -148,7 +159,7 @@ def _receive(connection: socket.socket) -> dict | None:
     return request
 
 
-def _can_fork(request: dict, environment: dict) -> bool:
+def can_fork(request: dict, environment: dict) -> bool:
     """Whether a fork does what the interpreter would: our code, no options of Python's, no variables that it reads."""
     _, first, second, *_ = [*request["words"], "", ""]
     ours = first.endswith(".py") or (first == "-m" and second.startswith(OURS))
@@ -183,8 +194,23 @@ def _close(descriptors: Iterable[int]) -> None:
         os.close(descriptor)
 
 
-def become(request: dict) -> None:
-    """Turn a child into the command that was asked for."""
+def follow(request: dict) -> None:
+    """Turn a child into the command that was asked for, and end as it ends."""
+    code = None
+    try:
+        _become(request)
+    except SystemExit as stopped:
+        code = stopped.code
+    except BaseException as error:
+        traceback.print_exc()
+        code = 1
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+    _end_process(code)
+
+
+def _become(request: dict) -> None:
     _take_over(request)
     sys.executable, *words = request["words"]
     sys.orig_argv = [sys.executable, *words]
@@ -226,7 +252,7 @@ def _take_over(request: dict) -> None:
     os.chdir(request["cwd"])
 
 
-def end(code: object) -> None:
+def _end_process(code: object) -> None:
     """End a child as Python would, but for taking apart what was imported, which takes a second."""
     threading._shutdown()
     atexit._run_exitfuncs()
@@ -241,16 +267,7 @@ def end(code: object) -> None:
 
 
 if __name__ == "__main__":
-    request = serve(Path(sys.argv[1]))
-    try:
-        become(request)
-        code = None
-    except SystemExit as stopped:
-        code = stopped.code
-    except BaseException as error:
-        traceback.print_exc()
-        code = 1
-        if isinstance(error, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
-    end(code)
+    folder = Path(sys.argv[1])
+    import_all()
+    multiprocessing.set_executable(str(folder / "python"))
+    follow(serve(folder, can_fork, stdin=True))

@@ -6,9 +6,10 @@ it forks a child, which gets the caller's streams, folder and environment and be
 become, with options of Python's or other variables of libraries, is started in the usual way.
 
 A command's workers are forks too. So is whatever it starts as `sys.executable`, where its own first word is `python()`.
+
+The workers that xdist runs tests in are forks of that server's own fork, which has collected the tests (`workers`).
 """
 
-import fcntl
 import functools
 import io
 import os
@@ -23,10 +24,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import launching
+import pytest
 
 SERVER = Path(__file__).with_name("forking.py")
+COLLECTING = SERVER.with_name("collecting.py")
+SHARED = "PYTEST_PROCESSES"  # the variable that names the server's folder to the tests' workers
 ENVIRONMENT = dict(os.environ)  # before any test has changed it
-_kept: list[int] = []  # descriptors that keep the server while this process lives
+_kept: list[object] = []  # what keeps the servers while this process lives
 
 
 class Process:
@@ -124,6 +128,33 @@ def python() -> str:
     return str(_server() / "python")
 
 
+def workers(words: Sequence[str]) -> str | None:
+    """Start what forks xdist's workers.
+
+    Args:
+        words: of pytest's command line, by which tests are collected.
+
+    Returns:
+        The path of the workers' interpreter; None where there can be none: a test's file can't be imported, or this is
+        no Linux.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return None
+    os.environ[SHARED] = str(_server())
+    folder = _server() / "workers"
+    folder.mkdir()
+    command = [sys.executable, COLLECTING, folder, *words]
+    process = start(command, stdout=subprocess.DEVNULL)
+    _kept.append(process)
+    while not (folder / "socket").exists():
+        if (code := process.poll()) == pytest.ExitCode.INTERRUPTED:
+            return None
+        if code is not None:
+            raise RuntimeError("the server of the tests' workers does not start")
+        time.sleep(0.02)
+    return str(folder / "python")
+
+
 def _fork(words: list[str], stdout, stderr, text: bool, cwd, env: Mapping[str, str] | None) -> Process | None:
     ours, theirs = [], {0: os.open(os.devnull, os.O_RDONLY)}
     for number, wanted in ((1, stdout), (2, stderr)):
@@ -149,17 +180,13 @@ def _fork(words: list[str], stdout, stderr, text: bool, cwd, env: Mapping[str, s
 
 @functools.cache
 def _server() -> Path:
-    """The folder of the server, which all processes of one run of the tests share, and the first of them starts."""
-    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
-        folder = Path(tempfile.gettempdir(), f"processes-{run}")
-        folder.mkdir(mode=0o700, exist_ok=True)
+    """The folder of the server, which all workers of one run of the tests share with the process that started them."""
+    if shared := ENVIRONMENT.get(SHARED):
+        folder = Path(shared)
     else:
         folder = Path(tempfile.mkdtemp(prefix="processes-"))
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "socket").exists():
-            _start_server(folder)
-    _kept.append(_connect(folder).detach())
+        _start_server(folder)
+    _kept.append(_connect(folder))
     return folder
 
 
