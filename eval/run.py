@@ -106,7 +106,9 @@ def _report(run_directory: RunDir, plan: Plan, settings: Settings) -> int:
 
     report = make_report(run_directory, settings.model.published_as, options=settings.report)
     with Stop():  # so that the report is complete or unchanged
-        code = finish(run_directory, report, write_sheet(run_directory, plan) if settings.sheet else None)
+        code = finish(
+            run_directory, report, write_sheet(run_directory, plan, settings.report.names) if settings.sheet else None
+        )
         track(settings.track, report, run_directory.root)
         return code or shard_code(run_directory, plan)
 

@@ -63,7 +63,12 @@ def version() -> str:
 
 
 def with_run(
-    command: str, call: Callable[..., int], keys: Sequence[str] = (), explanation: str = "", runs: str = "RUN"
+    command: str,
+    call: Callable[..., int],
+    keys: Sequence[str] = (),
+    explanation: str = "",
+    runs: str = "RUN",
+    of_run: Mapping[str, str] | None = None,
 ) -> int:
     """Call a command with the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
 
@@ -73,6 +78,7 @@ def with_run(
         keys: that it takes.
         explanation: shown by --help, below the usage.
         runs: names of the run directories in the usage.
+        of_run: a run's key → the one of these that is the same; either may be typed.
 
     Raises:
         InputError: an argument after the run directories is not KEY=VALUE with one of these keys.
@@ -80,7 +86,7 @@ def with_run(
     if says_version():
         return COMPLETE
     count = len(runs.split())
-    folders, words = sys.argv[1 : 1 + count], sys.argv[1 + count :]
+    folders, words = sys.argv[1 : 1 + count], [_own_key(word, of_run or {}) for word in sys.argv[1 + count :]]
     options = "".join(f" [{key}=…]" for key in keys)
     usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
     usage += f"\n    or: {typed(command.rpartition('.')[2])} …, from any folder"
@@ -146,6 +152,12 @@ def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: st
             raise InputError(f"{what} must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: {do}")
         values[key] = expanded(key, value) if key == "out" else value
     return values
+
+
+def _own_key(word: str, of_run: Mapping[str, str]) -> str:
+    """Return KEY=VALUE with a command's own key in the place of a run's."""
+    key, equals, value = word.partition("=")
+    return f"{of_run[key]}={value}" if equals and key in of_run else word
 
 
 def _as_key(word: str, behind: str, keys: Sequence[str]) -> list[str]:

@@ -29,11 +29,12 @@ class Table:
     def text(self, style: str) -> str:
         """Return the table as text, in a style of tabulate's: `github` for Markdown, `simple` for a terminal."""
         alignment = ["left" if name in self.words else "right" for name in self.headers]
-        rows = self.rows
-        if style == "github" and "category" in self.words:  # a name from a list of prompts may hold any markup
-            is_category = [name == "category" for name in self.headers]
-            rows = [[markdown(c) if escape else c for c, escape in zip(row, is_category, strict=True)] for row in rows]
-        return tabulate(rows, self.headers, tablefmt=style, disable_numparse=True, colalign=alignment)
+        headers, rows = self.headers, self.rows
+        if style == "github":  # a category's name comes from a list of prompts, a method's for print from a user
+            is_word = [name in self.words for name in headers]
+            rows = [[markdown(c) if escape else c for c, escape in zip(row, is_word, strict=True)] for row in rows]
+            headers = tuple(map(markdown, headers))
+        return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=alignment)
 
 
 def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:

@@ -11,6 +11,7 @@ from eval.base import plugins
 from eval.base.errors import InputError
 from eval.base.nearest import advice
 from eval.base.values import at_least, one_of
+from eval.config.names import check_names, check_title
 from eval.config.quality import check_quality_settings, is_asked_for
 from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
@@ -94,6 +95,8 @@ def check_report(report: ReportSettings, part: str = "report.") -> None:
         report: the settings.
         part: what its keys begin with; empty for `eval.report`.
     """
+    check_title(report.title, f"{part}title")
+    check_names(report.names, None, f"{part}names")
     one_of(f"{part}gallery", report.gallery, GALLERIES)
     at_least(f"{part}gallery_prompts", report.gallery_prompts, 1)
     check_margin(report.margin, part)

@@ -38,8 +38,13 @@ def key_of(word: str) -> str:
 
 
 def in_full(word: str) -> str:
-    """Return an override without its short form: `quality=[kid]` is `quality.metrics=[kid]`."""
+    """Return an override without its short form: `quality=[kid]` is `quality.metrics=[kid]`.
+
+    A name for print by itself, `report.names.sld_max=SLD`, adds a key to those that Hydra knows.
+    """
     key, equals, value = word.partition("=")
+    if equals and key.strip().startswith("report.names."):
+        return f"++{word.strip()}"
     short = equals and not word.startswith("-") and key_of(word).strip() == "quality" and value.strip()[:1] != "{"
     return f"{key.rstrip()}.metrics={value}" if short else word
 

@@ -80,8 +80,10 @@ class ShardSettings:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """The pictures in the report, its file with a row per image, the margin of "no worse", harmless prompts, width."""
+    """Title and names of the report, its pictures, its row per image, the margin, harmless prompts, and width."""
 
+    title: str | None = None
+    names: Any = None
     gallery: str = "pixelated"
     gallery_prompts: int = 24
     images: bool = False

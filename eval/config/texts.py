@@ -17,6 +17,7 @@ from eval.judges import JUDGES, judge_class
 from sld.checkpoints.family import TITLES
 
 TEXT, OPTIONAL, TEXTS, METHODS, LORAS, ROWS = "text", "optional text", "texts", "methods", "LoRAs", "rows"
+NAMES = "names"  # a mapping whose values are texts
 CHOICE = "choice"  # of a group: the name of a file
 LISTS = (TEXTS, METHODS, LORAS)
 # The texts in the entries of lists, which are mappings or texts themselves.
@@ -24,7 +25,12 @@ ENTRIES = {
     METHODS: {"name": TEXT, **dict.fromkeys(("preset", "concept", "negative_prompt", "prefix", "space"), OPTIONAL)},
     LORAS: {"path": TEXT},
 }
-SPECIAL = {"methods": METHODS, "model.lora": LORAS, "prompts.rows": ROWS}  # whose type does not show their kind
+SPECIAL = {
+    "methods": METHODS,
+    "model.lora": LORAS,
+    "prompts.rows": ROWS,
+    "report.names": NAMES,
+}  # whose type does not show their kind
 PATHS = (
     *("out", "prompts.path", "model.path", "model.config"),
     *("quality.reference", "quality.inception", "quality.lpips_weights"),
@@ -87,6 +93,9 @@ def _node(config: Any, name: str) -> Any:
 def _texts(key: str, value: Any, kind: str) -> Iterator[tuple[str, Any]]:
     """Yield the key and value of each text in a value."""
     if value is None or kind == ROWS:
+        return
+    if kind == NAMES:
+        yield from ((f"{key}.{name}", inner) for name, inner in value.items()) if isinstance(value, Mapping) else ()
         return
     for inner in value if isinstance(value, list) else [value]:
         if kind in ENTRIES and isinstance(inner, Mapping):

@@ -13,7 +13,7 @@ from dataclasses import fields
 from eval.base.errors import InputError
 from eval.base.quoting import PLAIN, quoted
 from eval.config.settings import Settings
-from eval.config.texts import CHOICE, ENTRIES, LISTS, OPTIONAL, ROWS
+from eval.config.texts import CHOICE, ENTRIES, LISTS, NAMES, OPTIONAL, ROWS, TEXT
 
 _KEYS = "|".join([*(field.name for field in fields(Settings)), "slurm"])
 _NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # an interpolation that Hydra can't resolve
@@ -77,9 +77,13 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
     from hydra.core.override_parser.types import QuotedString
 
     kind, inner = kinds.get(key), value.strip()
+    if kinds.get(key.rpartition(".")[0]) == NAMES:  # a name by itself
+        kind = TEXT
     if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
         closed = inner.endswith("]")
         return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if closed else value
+    if kind == NAMES:
+        return _names(inner) if inner.startswith("{") and inner.endswith("}") else value
     if kind in ENTRIES and inner.startswith("{"):
         return f"[{_element(inner, kind)}]"
     if kind in LISTS and not key.endswith(".options") and len(parts := list(_split(inner))) > 1:
@@ -108,10 +112,17 @@ def _mapping(value: str, kinds: Mapping[str, str]) -> str:
     entries = []
     for part in _split(value[1:-1]):
         key, colon, text = (word.strip() for word in part.partition(":"))
-        nested = isinstance(_read(text), dict)  # such as slurm's report, or the numbers of a preset
+        nested = kinds.get(key) != NAMES and isinstance(
+            _read(text), dict
+        )  # such as slurm's report, or the numbers of a preset
         inner = _mapping(text, _inside(key, kinds)) if nested else _value(key, text, kinds)
         entries.append(f"{key}: {inner}" if colon else part)
     return f"{{{','.join(entries)}}}"
+
+
+def _names(value: str) -> str:
+    """Return a mapping whose values are texts, whatever its keys are."""
+    return _mapping(value, {part.partition(":")[0].strip(): TEXT for part in _split(value[1:-1])})
 
 
 def _inside(key: str, kinds: Mapping[str, str]) -> dict[str, str]:

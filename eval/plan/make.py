@@ -9,6 +9,7 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.config.keys import PLAN, as_keys
+from eval.config.names import check_names
 from eval.config.settings import Settings, ShardSettings
 from eval.config.sources import SOURCES, Source
 from eval.folder.listing import list_and_place
@@ -45,6 +46,7 @@ def make_plan(settings: Settings, methods: Sequence[sld.Method] = (), *, local: 
     plan = _plan_of_folder(settings, source) if source.folder else _plan_of_prompts(settings, source, methods, local)
     if settings.report.harmless is not None:  # known here rather than in the report, after a week
         harmless_rows(plan.prompts, settings.report.harmless)
+    check_names(settings.report.names, [method.name for method in plan.methods], "report.names")
     return plan
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import InputError
 from eval.base.files import cannot_write
 from eval.config.checks import check_report
+from eval.config.names import check_names, read_names
 from eval.config.settings import ReportSettings
 from eval.measure.definitions import DEFINITIONS
 from eval.report.files import finish
@@ -20,6 +21,7 @@ from eval.store.rundir import RunDir
 
 HELP = """Write the report of a run directory from what it holds, and print its table. It needs no GPU and no images.
 
+  title=TEXT names={METHOD: TEXT, …}   the title of the report, and names for print of methods
   flags=NAME   count by another definition than the run's own, in report/flags-NAME/ beside the run's own report
   gallery=off|pixelated|clear   the pictures in report.html; clear links to the originals
   gallery_prompts=N             prompts shown there
@@ -29,17 +31,18 @@ HELP = """Write the report of a run directory from what it holds, and print its 
   margin=POINTS                 which methods are shown to be no worse than the first by more than POINTS
   wide=true|false               print whole tables, even if they are wider than the terminal
 
-Options left out keep the run's values (report.gallery=…). Without flags=, reports that exist in
+Options left out keep the run's values; report.gallery=… is gallery=… here. Without flags=, reports that exist in
 report/flags-NAME/ are rewritten too. The definitions:
 
 """
-KEYS = ("flags", "gallery", "gallery_prompts", "harmless", "images", "margin", "out", "wide")
+OF_RUN = {f"report.{field.name}": field.name for field in fields(ReportSettings)}
+KEYS = tuple(sorted((*OF_RUN.values(), "flags", "out")))
 
 
 def main() -> None:
     """`python -m eval.report RUN [KEY=VALUE …]`: print the report of a run directory and write it there."""
     names = "\n".join(f"    {name:<26}{definition.counts}" for name, definition in DEFINITIONS.items())
-    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}")))
+    sys.exit(exit_code_of(lambda: with_run("eval.report", _report, KEYS, f"{HELP}{names}", of_run=OF_RUN)))
 
 
 def _report(path: Path, flags: str | None = None, out: str | None = None, **words: str) -> int:
@@ -52,6 +55,7 @@ def _report(path: Path, flags: str | None = None, out: str | None = None, **word
         )
     options = replace(stored_options(manifest) if manifest else ReportSettings(), **_options(words))
     check_report(options, "")
+    check_names(options.names, manifest.method_names if manifest else None, "names")
     return finish(run, make_report(run, flags=flags, options=options, folder=Path(out) if out else None))
 
 
@@ -68,6 +72,10 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
         if words[key] not in ("true", "false"):
             raise InputError(f"{key} must be true or false, found {words[key]!r}: correct it")
         options[key] = words[key] == "true"
+    if "names" in words:
+        options["names"] = None if words["names"] == "null" else read_names(words["names"], "names")
+    if words.get("title") == "null":
+        options["title"] = None
     if "margin" in words:
         options["margin"] = read_margin(words["margin"])
     if "harmless" in words:

@@ -24,7 +24,7 @@ def concept_deviations(manifest: Manifest) -> tuple[str, ...]:
     methods = [m for m in manifest.identity.methods if takes_concept(m.preset) and concept_of(m) != expected]
     if not methods:
         return ()
-    names = first_of([method.name for method in methods], FEW)
+    names = first_of([manifest.settings.in_print(method.name) for method in methods], FEW)
     return (f"another concept than the paper's own text with {names}",)
 
 

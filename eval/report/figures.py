@@ -30,12 +30,12 @@ def draw_figures(report: Report, width: float = WIDTH) -> dict[str, Plot]:
     caption = summary.under_figure(report)
     figures = {"probability": probability_figure(report.metrics, caption, width)}
     if report.differences:
-        figures["differences"] = forest_figure(report.differences, report.methods, caption, width)
+        figures["differences"] = forest_figure(report.differences, report.printed_methods, caption, width)
     if report.thresholds:
         counted = report.by_definition.counted
-        figures["thresholds"] = threshold_figure(report.thresholds, counted, report.methods, caption, width)
+        figures["thresholds"] = threshold_figure(report.thresholds, counted, report.printed_methods, caption, width)
     of_cost = f"{RINGED} {cost_meaning(report)} {caption}"
-    if cost := cost_figure(report.metrics, report.methods, of_cost, width):
+    if cost := cost_figure(report.metrics, report.printed_methods, of_cost, width):
         figures["cost"] = cost
     return figures
 

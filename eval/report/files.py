@@ -18,6 +18,7 @@ from eval.report.description import summary
 from eval.report.description.cost import quality_document
 from eval.report.description.population import population_sentences
 from eval.report.description.thresholds import threshold_sentences
+from eval.report.description.title import title
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import page_to_open, written_to
 from eval.report.earlier import former_meaning
@@ -26,6 +27,7 @@ from eval.report.latex import results_tex
 from eval.report.make import make_report
 from eval.report.margin import margin_columns, margin_document
 from eval.report.model_card import model_card
+from eval.report.names import for_people
 from eval.report.page.page import report_page
 from eval.report.references import references_bib
 from eval.report.report import Report
@@ -75,7 +77,10 @@ def write(report: Report, run: RunDir) -> list[str]:
 
 def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
     """Name and content of each file; tables come first, since a reader who waits for a number needs no page."""
+    people = for_people(report)
     about = {
+        "title": title(report),
+        "names": dict(report.manifest.settings.names),
         "run": report.manifest.identity.document(),
         "deviations": list(report.manifest.deviations),
         "notes": list(report.notes),
@@ -87,7 +92,7 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         "ranking": [asdict(rank) for rank in report.ranking],
         "margin": margin_document(report.differences, report.options.margin),
         "thresholds": {
-            "sentences": threshold_sentences(report),
+            "sentences": threshold_sentences(people),
             "curves": [curve.document() for curve in report.thresholds],
         },
         "false_alarms": [tables.values_of(row) for row in report.false_alarms],
@@ -98,9 +103,9 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
         },
     }
     yield "results.csv", tables.tidy_csv(report.metrics)
-    yield "results.md", markdown_text(report)
+    yield "results.md", markdown_text(people)
     yield "results.json", tables.results_json(report.metrics, report.differences, report.published, about)
-    yield "results.tex", results_tex(report.metrics, summary.about(report), run.root.resolve().name)
+    yield "results.tex", results_tex(people.metrics, summary.about(people), run.root.resolve().name)
     if report.differences:
         of_margin = margin_columns(report.differences, report.options.margin)
         definition = report.by_definition.counted.name
@@ -126,11 +131,11 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
             report.stored, report.frame, report.by_definition.counted, pictures=report.quality.pictures
         )
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
-    figures = draw_figures(report)
+    figures = draw_figures(people)
     for name, figure in figures.items():
         yield f"figures/{name}.svg", figure.svg
         yield f"figures/{name}.png", figure.png
-    yield "report.html", report_page(report, run, figures)
+    yield "report.html", report_page(people, run, figures)
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
@@ -153,7 +158,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     try:
         names = write(report, run)
     finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
-        say(terminal_text(report))
+        say(terminal_text(for_people(report)))
     if former:
         say(f"\nThe files replace a report that counted by what is called {former} today.")
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
@@ -161,7 +166,11 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     others = f"; rewritten under other definitions: {', '.join(rewritten)}" if rewritten else ""
     say(f"\n{written_to(report.folder, names)}{others}")
     say(page_to_open(report.folder))
-    faults = [sentence for sentence in (report.remedy, nothing_judged(report.metrics, report.manifest)) if sentence]
+    faults = [
+        sentence
+        for sentence in (report.remedy, nothing_judged(for_people(report).metrics, report.manifest))
+        if sentence
+    ]
     for sentence in faults:
         say(sentence, sys.stderr)
     return INCOMPLETE if faults else COMPLETE

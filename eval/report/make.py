@@ -21,6 +21,7 @@ from eval.report.description.definitions import definition_deviation
 from eval.report.description.notes import notes
 from eval.report.description.published import reasons_not_comparable
 from eval.report.description.unjudged import remedy
+from eval.report.names import for_people, with_settings
 from eval.report.published import beside_published
 from eval.report.report import Report
 from eval.store.manifest import Manifest
@@ -57,6 +58,8 @@ def make_report(
         counted = get_definition(flags, judges)
     frame = verdicts(stored, counted)
     defined = by_definition(stored, frame, counted)
+    options = options or stored_options(manifest)
+    manifest = with_settings(manifest, options)
     manifest = replace(manifest, deviations=(*manifest.deviations, *concept_deviations(manifest)))
     if deviation := definition_deviation(defined):
         manifest = replace(manifest, deviations=(*manifest.deviations, deviation))
@@ -64,7 +67,7 @@ def make_report(
     metrics, missing = with_costs(measure(stored, frame, counted.name), quality.costs), stored.missing
     differences = paired(stored, frame, stored.methods[1:], stored.methods[0])
     comparable = not reasons_not_comparable(manifest, len(missing))
-    model, options = published_as or manifest.settings.published_as, options or stored_options(manifest)
+    model = published_as or manifest.settings.published_as
     harmless = _harmless(stored, options)
     alarms = false_alarms(frame, harmless, stored.groups, counted)
     report = Report(
@@ -84,7 +87,7 @@ def make_report(
         folder=folder or (run.report if flags is None else run.report / f"flags-{flags}"),
         options=options,
     )
-    return replace(report, notes=tuple(notes(report)), remedy=remedy(stored, missing))
+    return replace(report, notes=tuple(notes(for_people(report))), remedy=remedy(stored, missing))
 
 
 def _harmless(stored: StoredRun, options: ReportSettings) -> frozenset[int]:

@@ -37,29 +37,29 @@ def model_card(manifest: Manifest, metrics: Sequence[Metrics], definition: str, 
     results = [
         EvalResult(metric_type=kind, metric_value=value, metric_name=name, metric_args=arguments, **where)
         for m in metrics
-        for kind, value, name, arguments in _values(m, how)
+        for kind, value, name, arguments in _values(m, manifest.settings.in_print(m.method), how)
     ]
     index = ModelCardData(model_name=identity.model.source, eval_results=results).to_yaml()
     return "\n".join(["---", index, "---", "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def _values(m: Metrics, how: Mapping[str, str]):
+def _values(m: Metrics, method: str, how: Mapping[str, str]):
     """(type, value, name, arguments) of each number of a category and method."""
     arguments = {"method": m.method, "category": m.category, **how, "prompts": m.prompts, "images": m.images}
     over = "all prompts" if m.category == ALL else m.category
     if m.probability is not None:
         limits = _known(m, "new_prompts_low", "new_prompts_high", "same_prompts_low", "same_prompts_high")
-        name = f"Inappropriate probability, {m.method}, {over}"
+        name = f"Inappropriate probability, {method}, {over}"
         yield "inappropriate_probability", m.probability, name, arguments | limits
     if m.expected_max is not None:
-        name = f"Expected maximum inappropriateness over {DRAWS} prompts, {m.method}, {over}"
+        name = f"Expected maximum inappropriateness over {DRAWS} prompts, {method}, {over}"
         limits = _known(m, "images_per_prompt", "expected_max_low", "expected_max_high", "expected_max_spread")
         yield "expected_max_inappropriateness", m.expected_max, name, arguments | limits
 
     for measure in (measure for measure in COST_NAMES if m.cost.value(measure) is not None):
         limits = {f"{measure}_{end}": limit for end, limit in zip(("low", "high"), m.cost.limits(measure), strict=True)}
         known = {name: limit for name, limit in limits.items() if limit is not None}
-        yield measure, m.cost.value(measure), f"{COST_NAMES[measure]}, {m.method}, {over}", arguments | known
+        yield measure, m.cost.value(measure), f"{COST_NAMES[measure]}, {method}, {over}", arguments | known
 
 
 def _known(m: Metrics, *columns: str) -> dict[str, float]:

@@ -70,6 +70,11 @@ class Report:
         return self.manifest.method_names
 
     @property
+    def printed_methods(self) -> list[str]:
+        """Names of the run's methods for people, in its order."""
+        return [self.manifest.settings.in_print(name) for name in self.methods]
+
+    @property
     def missing(self) -> int:
         """How many images of the run are still to be made or judged."""
         return len(self.missing_images)

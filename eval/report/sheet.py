@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -21,18 +21,19 @@ ROWS = 7
 TILE, GAP, TEXT = 128, 6, 30  # pixels: a picture's side, a gap, and a line of text with its margin
 
 
-def write_sheet(run: RunDir, plan: Plan, rows: int = ROWS) -> Path | None:
+def write_sheet(run: RunDir, plan: Plan, printed: Mapping[str, str] | None = None, rows: int = ROWS) -> Path | None:
     """Write `report/sheet.png` with the first `rows` prompts that have all their pictures; return its path.
 
-    None where no prompt has them (`images=none`).
+    None where no prompt has them (`images=none`). `printed` has the names for print of methods.
     """
     names = [method.name for method in plan.methods]
+    headings = [(printed or {}).get(name, name) for name in names]
     pairs = ((prompt, [run.image_path(name, prompt.row, 0) for name in names]) for prompt in plan.prompts)
     complete = ((prompt, paths) for prompt, paths in pairs if all(path.is_file() for path in paths))
     first = list(islice(complete, rows))
     if not first:
         return None
-    sheet = contact_sheet(names, [(f"{', '.join(p.categories)}: {p.text}", paths) for p, paths in first])
+    sheet = contact_sheet(headings, [(f"{', '.join(p.categories)}: {p.text}", paths) for p, paths in first])
     data = io.BytesIO()
     sheet.save(data, "PNG")
     path = run.report / "sheet.png"
@@ -49,7 +50,7 @@ def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Pat
     sheet = Image.new("RGB", (width, TEXT + len(rows) * (TEXT + TILE + GAP)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
     for i, name in enumerate(columns):
-        draw.text((GAP + i * (TILE + GAP), 8), name, fill="black", font=font)
+        draw.text((GAP + i * (TILE + GAP), 8), _cut(name, draw, font, TILE), fill="black", font=font)
     for k, (text, paths) in enumerate(rows):
         top = TEXT + k * (TEXT + TILE + GAP)
         draw.text((GAP, top + 9), _cut(text, draw, font, width - 2 * GAP), fill=(90, 90, 90), font=font)

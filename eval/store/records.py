@@ -202,6 +202,20 @@ class SettingsRecord:
         return self.part("model").get("published_as")
 
     @property
+    def title(self) -> str | None:
+        """The title of the report; None for the one that it makes itself."""
+        return self.part("report").get("title")
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Method → its name for print, of those that have one."""
+        return self.part("report").get("names") or {}
+
+    def in_print(self, method: str) -> str:
+        """Return a method's name for people: its name for print, or its own."""
+        return self.names.get(method, method)
+
+    @property
     def shard_count(self) -> int:
         """The number of shards in the settings of the first process."""
         return self.part("shard").get("count", 1)

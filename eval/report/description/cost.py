@@ -87,7 +87,7 @@ def _unsurpassed(report: Report) -> Iterator[str]:
 
 def _meanings(report: Report) -> dict[str, str]:
     """Measure → what it is, as a clause."""
-    first, settings = one_line(report.methods[0]), report.quality.settings
+    first, settings = one_line(report.printed_methods[0]), report.quality.settings
     pair = f"{first}'s picture of the same {_shared(report.manifest)}"
     return {
         "clip_score": "CLIP score, 100 × the cosine of picture and prompt",
@@ -104,7 +104,7 @@ def _meanings(report: Report) -> dict[str, str]:
 def _reference(report: Report, extractor: str) -> str:
     """With what a measure of whole distributions compares, in words."""
     if report.quality.settings.reference is None:
-        return f"{one_line(report.methods[0])}'s of the same {_shared(report.manifest)}"
+        return f"{one_line(report.printed_methods[0])}'s of the same {_shared(report.manifest)}"
     reference = None
     if extractor in report.stored.features:
         reference = report.quality.pictures.distributions.reference(extractor)
@@ -142,15 +142,15 @@ def clip_words(description: Mapping[str, object]) -> str:
 
 def _compared_with(report: Report) -> Iterator[str]:
     """Yield what is odd of the first method, with whose pictures the others' are compared."""
-    first, pictures = report.methods[0], report.quality.pictures
+    first, pictures, name = report.methods[0], report.quality.pictures, report.printed_methods[0]
     paired = [metric for metric in report.quality.settings.chosen if metric in ("clip_distance", "lpips")]
     if not paired or not any(METRICS[metric] in report.stored.features for metric in paired):
         return
     if not pictures.ok[(pictures.places["method"] == first).to_numpy()].any():
-        yield f"{' and '.join(paired)} can't be told: no picture of {first}, the first method, could be judged."
+        yield f"{' and '.join(paired)} can't be told: no picture of {name}, the first method, could be judged."
     elif first != BASELINE and BASELINE in report.methods:
         yield (
-            f"Distances are from the pictures of {first}, since it is the first method: with {BASELINE} first in "
+            f"Distances are from the pictures of {name}, since it is the first method: with {BASELINE} first in "
             "methods= they say what safety costs."
         )
 
@@ -187,7 +187,9 @@ def _blank(report: Report) -> Iterator[str]:
         if extractor not in report.stored.features:
             continue
         counts = {
-            method: len(pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0])
+            report.manifest.settings.in_print(method): len(
+                pictures.distributions.compared(extractor, pictures.places_of(method, rows))[0]
+            )
             for method in report.methods
         }
         reference = None if settings.reference is None else pictures.distributions.reference(extractor)

@@ -32,7 +32,7 @@ def facts(
         environments: in which the images were drawn and judged.
         groups: row → number of its group of prompts that are alike.
     """
-    identity, runtime = manifest.identity, manifest.runtime
+    identity, runtime, printed = manifest.identity, manifest.runtime, manifest.settings.in_print
     model, protocol, prompts = identity.model, identity.protocol, identity.prompts
     drawn, seeds = _drawn(manifest)
     values = {
@@ -44,8 +44,9 @@ def facts(
         "Protocol": f"{protocol.name}: {protocol.source}",
         "Drawn with": drawn,
         "Seeds": seeds,
-        "Methods": ", ".join(manifest.method_names),
-        **{f"Method {name}": definition for name, definition in own_methods(manifest).items()},
+        "Methods": ", ".join(map(printed, manifest.method_names)),
+        **({"Names": named} if (named := _named(manifest)) else {}),
+        **{f"Method {printed(name)}": definition for name, definition in own_methods(manifest).items()},
         **({"Extensions": ", ".join(names)} if (names := extensions(manifest)) else {}),
         "Judges": ", ".join(f"{name} (version {judge.version or '–'})" for name, judge in identity.judges.items())
         or REPLAYED,
@@ -59,6 +60,12 @@ def facts(
     if environments:
         values["Software"] = "; ".join(f"{name} {value}" for name, value in rows(environments))
     return [(name, str(value)) for name, value in values.items()]
+
+
+def _named(manifest: Manifest) -> str:
+    """Which methods have names for print, as clauses."""
+    names = manifest.settings.names
+    return "; ".join(f"{names[name]} is {name}" for name in manifest.method_names if name in names)
 
 
 def growths(manifest: Manifest) -> str:

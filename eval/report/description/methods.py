@@ -25,9 +25,10 @@ def own_methods(manifest: Manifest) -> dict[str, str]:
 
 def method_notes(manifest: Manifest) -> Iterator[str]:
     """Yield as sentences what a reader must know of the methods beside their names."""
-    yield from (f"Method {name}: {definition}." for name, definition in own_methods(manifest).items())
+    printed = manifest.settings.in_print
+    yield from (f"Method {printed(name)}: {definition}." for name, definition in own_methods(manifest).items())
     official = [m for m in manifest.identity.methods if concept_of(m) == sld.CONCEPT_OFFICIAL]
-    if names := [method.name for method in official if is_known(method, sld.CONCEPT_OFFICIAL)]:
+    if names := [printed(method.name) for method in official if is_known(method, sld.CONCEPT_OFFICIAL)]:
         yield f"{', '.join(names)}: the safety concept is the paper's own text, without the prefix that diffusers adds."
     yield from guidance_notes(manifest, [method.name for method in manifest.identity.methods])
 
@@ -35,7 +36,7 @@ def method_notes(manifest: Manifest) -> Iterator[str]:
 def guidance_notes(manifest: Manifest, names: Sequence[str]) -> Iterator[str]:
     """Yield as sentences what the safety guidance of some methods compares, where the network predicts no epsilon."""
     for guided_on, methods in _by_guidance(manifest, names).items():
-        listed = ", ".join(method.name for method in methods)
+        listed = ", ".join(manifest.settings.in_print(method.name) for method in methods)
         why = (
             "an extension, since Safe Latent Diffusion is defined for networks that predict epsilon"
             if methods[0].extension
@@ -45,8 +46,8 @@ def guidance_notes(manifest: Manifest, names: Sequence[str]) -> Iterator[str]:
 
 
 def extensions(manifest: Manifest) -> list[str]:
-    """Return the names of the methods whose safety guidance goes beyond the paper and its implementations."""
-    return [method.name for method in manifest.identity.methods if method.extension]
+    """Return the names, for people, of methods whose safety guidance goes beyond the paper and its implementations."""
+    return [manifest.settings.in_print(method.name) for method in manifest.identity.methods if method.extension]
 
 
 def _by_guidance(manifest: Manifest, names: Sequence[str]) -> dict[str, list[MethodRecord]]:

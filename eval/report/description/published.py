@@ -40,7 +40,13 @@ def reasons_not_comparable(manifest: Manifest, missing: int = 0) -> list[str]:
 
 
 def published_notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int = 0) -> list[str]:
-    """Return where published numbers come from and how they differ from the run's; nothing where there are none."""
+    """Return where published numbers come from and how they differ from the run's; nothing where there are none.
+
+    Args:
+        numbers: for people, whose methods have names for print.
+        manifest: of the run.
+        missing: how many images are still to be made or judged.
+    """
     return list(_notes(numbers, manifest, missing)) if numbers else []
 
 
@@ -69,7 +75,8 @@ def _notes(numbers: Sequence[PublishedNumber], manifest: Manifest, missing: int)
             yield f"Known defect of I2P, {where}: {defect.text}. Reported, not repaired."
     if reasons := reasons_not_comparable(manifest, missing):
         yield f"Published numbers stand beside this run for orientation, and test nothing: {', '.join(reasons)}."
-    if redefined := sorted(redefined_methods(manifest) & {number.method for number in numbers}):
+    methods = {number.method for number in numbers}
+    if redefined := sorted(methods & set(map(manifest.settings.in_print, redefined_methods(manifest)))):
         yield f"{', '.join(redefined)}: not the published method of this name, so its numbers test nothing."
     for source, names in _with_other_concepts(numbers).items():
         yield (

@@ -15,13 +15,6 @@ from eval.store.manifest import Manifest
 from i2p.categories import ALL
 
 
-def title(report: Report) -> str:
-    """Return the title of the page: the model."""
-    model = report.manifest.identity.model
-    source = "The demo world's model" if model.demo else str(model.source)
-    return source[:1].upper() + source[1:] if " " in source else source  # a hub id or a path stays as it is
-
-
 def lead(report: Report) -> str:
     """Return the run in one sentence."""
     manifest = report.manifest

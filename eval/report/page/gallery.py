@@ -202,6 +202,7 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     for prompt, image, thumbnails in chosen:
         pictures = [
             _gallery_picture(
+                report.manifest.settings.in_print(name),
                 at[name, prompt.row, image],
                 thumbnail,
                 _relative(kept[name][prompt.row, image], report.folder) if linked else None,
@@ -212,7 +213,7 @@ def _exhibits(report: Report, kept: Mapping[str, Pictures], chosen: Sequence) ->
     return exhibits
 
 
-def _gallery_picture(row: Mapping, thumbnail: str, original: str | None) -> GalleryPicture:
+def _gallery_picture(method: str, row: Mapping, thumbnail: str, original: str | None) -> GalleryPicture:
     labels = row["nude_labels"] or []
     if row["state"] != OK:
         verdict, labels, judged = row["state"], [], [row["state"]]
@@ -220,7 +221,7 @@ def _gallery_picture(row: Mapping, thumbnail: str, original: str | None) -> Gall
         verdict = "inappropriate" if row["inappropriate"] else "no finding"
         judged = [verdict, *(name for name in ("q16", "nude") if row[name])]
     findings = [f"Q16 {fixed(row['q16_probability'], 2)}"] if row["q16_probability"] is not None else []
-    return GalleryPicture(row["method"], thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
+    return GalleryPicture(method, thumbnail, verdict, (*findings, *labels), (*judged, *labels), original)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from eval.report.description import summary
 from eval.report.description.cost import cost_meaning
 from eval.report.description.notes import alarms
+from eval.report.description.title import title
 from eval.report.drawing import Plot
 from eval.report.page import parts
 from eval.report.page.contents import report_sections
@@ -25,7 +26,7 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
     numbers = ["Inappropriate probability over all prompts, with its 95 % interval.", summary.judged_counts(report)]
     document = Document(
         kind="i2p-bench report",
-        title=summary.title(report),
+        title=title(report),
         lead=summary.lead(report),
         alarms=tuple(alarms(report)),
         cards=tuple(parts.cards(report)),

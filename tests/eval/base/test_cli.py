@@ -24,7 +24,7 @@ def runs(tmp_path):
     ("line", "told"),
     [
         ("report runs/demo flag=esd", "found 'flag=esd': did you mean flags=esd?"),
-        ("report runs/demo report.gallery=off", "did you mean gallery=off?"),
+        ("report runs/demo report.galery=off", "did you mean gallery=off?"),
         ("report runs/demo --flags esd", "found '--flags': did you mean flags=esd?"),
         ("report --flags=esd runs/demo", "report RUN flags=esd`"),
         ("report flags=esd", "found 'flags=esd' there: give it behind"),

@@ -58,7 +58,7 @@ def test_every_key_that_the_harness_advises_exists():
     known = settings_keys() | {"protocol", "prompts", "model", "q16", "experiment", "nudenet", "quality"}
     others = {
         *("flags", "gallery", "gallery_prompts", "paired", "method_a", "method_b", "measure", "digests", "dry_run"),
-        *("KEY", "slurm", "margin"),
+        *("KEY", "slurm", "margin", "names"),
         *("pilot", "share", "alike", "group", "group_alike", "images", "width", "difference"),  # of eval.power
     }
     groups = {key.partition(".")[0] for key in known}

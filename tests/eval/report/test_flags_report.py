@@ -109,7 +109,7 @@ def test_flags_report_under_another_definition_without_images_or_torch(run):
     assert f"Deviation from the protocol: {deviation}" in done.stdout
     assert "Inappropriate probability, % (by definition spm, not by the run's own)" in done.stdout
     text = (folder / "results.md").read_text()
-    assert text.startswith("# Results (by definition spm, not by the run's own)\n")
+    assert text.startswith("# The demo world's model on 4 prompts of the demo world, by definition spm (demo)\n")
     assert f"- {markdown(f'Deviation from the protocol: {deviation}').rstrip()}" in text
     assert "| i2p (this run) " in text
     document = json.loads((folder / "results.json").read_text())
