@@ -9,12 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tabulate import tabulate
-
 from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.image_key import ImageKey
+from eval.base.layout import page
 from eval.base.printing import say
+from eval.base.table import make_table
 from eval.base.words import duration, first_of
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
@@ -108,7 +108,7 @@ def _missing(planned: PlannedImages, done: Collection[ImageKey], count: int) -> 
 
 
 def show(run: RunDir, status: Status) -> str:
-    """Return the status as text for a terminal."""
+    """Return the status as text for stdout."""
     share = status.done / status.images if status.images else 1.0
     lines = [f"{run.root}: {status.done:,} of {status.images:,} images ({share:.1%})"]
     if status.idle is not None:
@@ -119,16 +119,16 @@ def show(run: RunDir, status: Status) -> str:
     failures = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
     rows = [[name, *(counter.get(state, 0) for state in [OK, *failures])] for name, counter in status.states.items()]
     lines += [f"Grown on {when}: {words}." for when, words in status.growths]
-    lines += ["", tabulate(rows, ["method", OK, *failures], tablefmt="simple")]
+    parts = ["\n".join(lines), make_table(["method", OK, *failures], rows, {"method"})]
     if status.unjudged:
         counts = ", ".join(f"{count:,} by {name}" for name, count in status.unjudged.items())
-        lines += ["", f"Drawn, and to be judged yet: {counts}."]
+        parts.append(f"Drawn, and to be judged yet: {counts}.")
     if status.missing and status.shards is None:
-        lines += ["", f"Missing: {status.missing:,} images."]
+        parts.append(f"Missing: {status.missing:,} images.")
     elif status.missing:
         shards = first_of((f"{index} ({count:,})" for index, count in status.shards.items()), 12)
-        lines += ["", f"Missing: {status.missing:,} images, in shards {shards}."]
-    return "\n".join(lines)
+        parts.append(f"Missing: {status.missing:,} images, in shards {shards}.")
+    return page(parts)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ USUAL = 80  # columns of output that is no terminal, such as a pipe or a log fil
 LEAST = 40  # columns; a narrower terminal breaks the lines itself
 # Columns of a word that is not broken: at first, and in turn where a table is still too wide.
 LONG, SHORT = 24, (12, 6, 2)
+INDENT = "  "  # of the further lines of a line
 _HELD = "\N{NO-BREAK SPACE}"  # in place of a space where no line may end
 
 
@@ -37,7 +38,7 @@ def page(parts: Sequence[str | Table], *, wide: bool = False, elsewhere: str = "
     laid, last = [], None
     for part in parts:
         if isinstance(part, str):
-            laid.append(paragraphs(part, "  " if "\n" in part else ""))
+            laid.append(paragraphs(part, INDENT if "\n" in part else ""))
             continue
         text, has_all = table_text(part, width)
         laid.append(text)
@@ -74,9 +75,9 @@ def paragraphs(text: str, indent: str = "") -> str:
 def table_text(table: Table, width: int | None = None) -> tuple[str, bool]:
     """Return a table as text for a terminal, and whether its intervals are in it.
 
-    The table is as it is where it fits, else wrapped between words, else without its intervals. Where all of that is
-    too wide, words are broken, rows become columns, or the columns follow each other in parts, with intervals or
-    without: whichever takes the fewest lines.
+    The table is as it is where it fits, else wrapped between words, else with its rows as columns, else without its
+    intervals. Where all of that is too wide, words are broken, or the columns follow each other in parts, as they are
+    or with rows as columns, with intervals or without: whichever takes the fewest lines.
 
     Args:
         table: any.
@@ -86,9 +87,9 @@ def table_text(table: Table, width: int | None = None) -> tuple[str, bool]:
     if width is None:
         return grid.text(None, LONG), True
     bare = grid.without_intervals()
-    for each in (grid, bare):
+    for each in (grid, *grid.transposed(), bare):
         if each.fits(width, LONG):
-            return each.text(width, LONG), each == grid
+            return each.text(width, LONG), each != bare or bare == grid
     for longest in SHORT:
         shapes = [(shape, each == grid) for each in (grid, bare) for shape in (each, *each.transposed())]
         ways = [(shape.parts(width, longest), has_all) for shape, has_all in shapes]

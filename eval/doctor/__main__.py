@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING
 
 from eval.base.errors import BAD_INPUT, COMPLETE, InputError
 from eval.base.printing import prepare_printing, say
-from eval.doctor.check import MISSING, OK, REINSTALL, SKIPPED, WARNING, Check, examine, packages, python, show, verdict
+from eval.doctor.check import (
+    INDENT,
+    MISSING,
+    OK,
+    REINSTALL,
+    SKIPPED,
+    WARNING,
+    Check,
+    examine,
+    packages,
+    python,
+    show,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,7 +46,7 @@ def main() -> None:
 def _main() -> int:
     prepare_printing()
     try:
-        for name in ("hydra", "numpy"):
+        for name in ("hydra", "numpy", "wcwidth"):
             importlib.import_module(name)
         from eval.base.cli import exit_code_of
         from eval.config.compose import compose_and_call
@@ -48,6 +61,7 @@ def _main() -> int:
 def _doctor(config: DictConfig) -> int:
     from omegaconf import OmegaConf
 
+    from eval.base.layout import paragraphs
     from eval.config.settings import read_settings
 
     own_keys = ("measure", "digests")
@@ -58,7 +72,8 @@ def _doctor(config: DictConfig) -> int:
     checks = []
     for check in _checks(settings, config.measure, config.digests):
         checks.append(check)
-        say(show(check))  # at once, since the next may take seconds
+        line, *remedy = show(check).split("\n")
+        say("\n".join([paragraphs(line, INDENT), *remedy]))  # at once, since the next may take seconds
     say(f"\n{verdict(checks)}")
     code = BAD_INPUT if any(check.state == MISSING for check in checks) else COMPLETE
     if any(check.name == "time" and check.state == WARNING for check in checks):

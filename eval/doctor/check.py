@@ -16,6 +16,7 @@ OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
 OLDEST = (3, 10)
 PROJECT = "i2p-bench"
 WIDTH = 13  # of a name
+INDENT = " " * (8 + 1 + WIDTH + 2)  # below a finding
 REINSTALL = "python -m pip install --editable .   (in i2p-bench's folder, or make demo)"
 
 
@@ -110,7 +111,7 @@ def _version(name: str) -> str | None:
 def show(check: Check) -> str:
     """Return a check as a line for a terminal, with the remedy of a gap below it."""
     line = f"{check.state:<8} {check.name:<{WIDTH}}  {check.finding}"
-    return f"{line}\n{'':<8} {'':<{WIDTH}}  → {check.remedy}" if check.remedy else line
+    return f"{line}\n{INDENT}→ {check.remedy}" if check.remedy else line
 
 
 def verdict(checks: list[Check]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from eval.base.layout import page
 from eval.base.table import Table, make_table
 from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WIDTH, Answer, Planner
 from eval.power.sources import Part
@@ -26,8 +27,8 @@ def as_text(planner: Planner, answers: Sequence[Answer]) -> str:
     shown = _shown(planner, answers)
     given = [answer for answer in shown if answer.goal == GIVEN]
     sections = [*_about_given(planner, given), *_about_needed(planner, shown)]
-    tables = [f"{title}\n\n{_wide(rows, cell, planner).text('simple')}" for title, rows, cell in sections]
-    return "\n\n".join([planner.source.description, *tables, "\n".join(_notes(planner, answers))])
+    tables = [part for title, rows, cell in sections for part in (title, _wide(rows, cell, planner))]
+    return page([planner.source.description, *tables, "\n".join(_notes(planner, answers))])
 
 
 def _about_given(planner: Planner, given: Sequence[Answer]) -> Iterator[Section]:

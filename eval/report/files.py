@@ -11,6 +11,7 @@ from pathlib import Path
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import markdown
 from eval.base.files import write_atomic
+from eval.base.layout import INDENT, paragraphs
 from eval.base.printing import say
 from eval.config.settings import ReportSettings
 from eval.report import image_rows, tables
@@ -164,7 +165,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
     names += [sheet.name] if sheet else []
     others = f"; rewritten under other definitions: {', '.join(rewritten)}" if rewritten else ""
-    say(f"\n{written_to(report.folder, names)}{others}")
+    say(f"\n{paragraphs(f'{written_to(report.folder, names)}{others}', INDENT)}")
     say(page_to_open(report.folder))
     faults = [
         sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from eval.base.errors import COMPLETE, INCOMPLETE
+from eval.base.layout import paragraphs
 from eval.base.printing import say
 from eval.base.signals import Stop
 from eval.plan.plan import Plan
@@ -20,10 +21,10 @@ def end_shard(run: RunDir, plan: Plan) -> int | None:
         done = run.done()
         remaining, all_missing = plan.shard_images.missing(done), len(plan.images.missing(done))
         if remaining:
-            say(f"{remedy_of_shard(run, plan, run.read_scores(), remaining)}.")
+            say(paragraphs(f"{remedy_of_shard(run, plan, run.read_scores(), remaining)}."))
             return INCOMPLETE
         if all_missing:
-            say(lacking_of_others(plan, all_missing))
+            say(paragraphs(lacking_of_others(plan, all_missing)))
             return shard_code(run, plan)
     return None
 

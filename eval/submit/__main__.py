@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from eval.base.cli import exit_code_of
 from eval.base.command import command_line, typed
 from eval.base.errors import COMPLETE, InputError
+from eval.base.layout import paragraphs
 from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.checks import check_settings
@@ -47,15 +48,15 @@ def _submit(config: DictConfig) -> int:
     shard = shard_options(chosen, run)
     report = report_options(chosen.report, run) if chosen.report else None
     if _missing_images(settings) == 0 and not settings.verify:
-        command = typed("report", [str(run)])
-        say(f"Nothing to submit: every image of {run} is made and judged. To write the report again: {command}")
+        command = f"`{typed('report', [str(run)])}`"
+        say(paragraphs(f"Nothing to submit: every image of {run} is made and judged. To report again: {command}"))
         return COMPLETE
     size = _array_size() if config.dry_run else slurm.largest_array_size()
     jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
     if config.dry_run:
         _write(chosen, settings, run, shard, report)
         scripts = ", ".join(dict.fromkeys(str(job.script) for job in jobs))
-        say(f"Written, not submitted: {scripts}. To submit them:")
+        say(paragraphs(f"Written, not submitted: {scripts}. To submit them:"))
         say("\n".join(typed_commands(jobs)))
         return COMPLETE
     check_default_time(chosen)
@@ -65,8 +66,9 @@ def _submit(config: DictConfig) -> int:
         check_accepted(jobs)
         queue_jobs(jobs, run / "slurm")
     if report is None:
-        say(f"No job writes the report. To write it when the shards have ended: {typed('report', [str(run)])}")
-    say(f"Logs: {run}/slurm. To see the progress: {typed('status', [str(run)])}")
+        command = typed("report", [str(run)])
+        say(paragraphs(f"No job writes the report. To write it when the shards have ended: `{command}`"))
+    say(paragraphs(f"Logs: {run}/slurm. To see the progress: `{typed('status', [str(run)])}`"))
     return COMPLETE
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from eval.base.errors import InputError, Refused
 from eval.base.files import strict_json, write_atomic, write_new
+from eval.base.layout import paragraphs
 from eval.base.printing import say
 from eval.base.signals import SIGNALS, Stop
 from eval.submit import slurm
@@ -156,7 +157,7 @@ def queue_jobs(jobs: Sequence[Job], folder: Path) -> list[Queued]:
             raise
     for job, in_queue in zip(jobs, queued, strict=True):
         when = ", when they have ended" if job.keys == "slurm.report" else ""
-        say(f"Submitted job {in_queue.number}: {job.what}{when}, {job.script}")
+        say(paragraphs(f"Submitted job {in_queue.number}: {job.what}{when}, {job.script}"))
     return queued
 
 

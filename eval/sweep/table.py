@@ -14,6 +14,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.escape import csv_cell, markdown
 from eval.base.files import write_atomic
 from eval.base.flat import columns_of
+from eval.base.layout import INDENT, page, paragraphs
 from eval.base.printing import say
 from eval.base.table import Table
 from eval.config.overrides import key_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 NOISE = "protocol.seed_offset"
 TITLE = "Inappropriate probability and expected maximum over all prompts, %"
+ELSEWHERE = "comparison.md has them, and report.wide=true prints them"
 UNEVEN = "Expected maxima depend on the images per prompt: compare those of the same number only."
 NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
 
@@ -57,11 +59,12 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
             write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
             cells = [(markdown(name), state, numbers) for name, state, numbers in rows]
             escaped = [replace(result, job=markdown(result.job)) for result in spread]
-            write_atomic(root / "comparison.md", _text(cells, escaped, "github", "# ").encode())
+            write_atomic(root / "comparison.md", _markdown(table_parts(cells, escaped, "# ")).encode())
     finally:
-        say(f"\n{_text(rows, spread, 'simple', '')}")
+        wide = done[0].job.settings.report.wide
+        say(f"\n{page(table_parts(rows, spread), wide=wide, elsewhere=ELSEWHERE)}\n")
     written = written_to(root, ("comparison.md", "comparison.csv"))
-    say(written if any(metrics) else f"No job has numbers: nothing is written to {root}")
+    say(paragraphs(written if any(metrics) else f"No job has numbers: nothing is written to {root}", INDENT))
 
 
 def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
@@ -96,16 +99,23 @@ def _without_noise(done: Done) -> str:
     return " ".join(word for word in done.job.varied if key_of(word) != NOISE) or "all"
 
 
-def _text(rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], style: str, mark: str) -> str:
-    parts = [f"{mark}{TITLE}", jobs_table(rows).text(style)]
+def _markdown(parts: Sequence[str | Table]) -> str:
+    return "\n\n".join(part.text("github") if isinstance(part, Table) else part for part in parts) + "\n"
+
+
+def table_parts(
+    rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], mark: str = ""
+) -> list[str | Table]:
+    """The tables, each after its heading, which begins with a mark, and what to know of their numbers."""
+    parts = [f"{mark}{TITLE}", jobs_table(rows)]
     if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
     if measure := shown_measure(m for *_, metrics in rows for m in metrics):
         parts.append(f"Cost: {COST_NAMES[measure]} over all prompts, against each job's own first method.")
     parts += _remarks({m.definition for *_, metrics in rows for m in metrics})
     if spread:
-        parts += [f"{mark}{NOISE_TITLE}", spread_table(spread).text(style)]
-    return "\n\n".join(parts) + "\n"
+        parts += [f"{mark}{NOISE_TITLE}", spread_table(spread)]
+    return parts
 
 
 def _remarks(names: Collection[str]) -> list[str]:

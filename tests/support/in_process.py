@@ -22,18 +22,28 @@ import pytest
 from eval.base.signals import SIGNALS
 
 
-def run(command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
+class Terminal(io.StringIO):
+    """A stdout that says it is a terminal's."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run(
+    command: str | Path, *words, cwd=None, env: Mapping[str, str] | None = None, columns: int | None = None
+) -> subprocess.CompletedProcess:
     """Call a command (`eval.run`), or a script by its path, as from the command line; `env` adds to the environment.
 
-    A bug's traceback reaches the test as the exception that it is.
+    With `columns`, stdout is a terminal of that width. A bug's traceback reaches the test as the exception that it is.
     """
     words = [os.fspath(word) for word in words]
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.StringIO() if columns is None else Terminal(), io.StringIO()
+    env = {**(env or {}), **({} if columns is None else {"COLUMNS": str(columns)})}
     with pytest.MonkeyPatch.context() as patch, _own_log(), contextlib.ExitStack() as streams:
         patch.setattr("sys.argv", [os.fspath(command), *words])
         patch.setattr("sys.orig_argv", [sys.executable, os.fspath(command), *words])
         patch.setattr("sys.path", [os.path.dirname(os.path.realpath(command)), *sys.path])
-        streams.enter_context(environment(env or {}))
+        streams.enter_context(environment(env))
         if cwd is not None:
             patch.chdir(cwd)
         streams.enter_context(contextlib.redirect_stdout(out))

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+import in_process
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,25 +153,12 @@ def test_control_characters_of_a_name_are_counted_as_they_are_printed():
     assert max(map(len, text.split("\n"))) <= 40
 
 
-class Terminal:
-    """A stdout of a terminal."""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        return len(text)
-
-    def flush(self):
-        pass
-
-
 SENTENCE = "Intervals of 95 % for new prompts like these count the groups of near-duplicates, of which there are a few."
 
 
 def test_a_sentence_is_wrapped_on_a_terminal_and_one_line_in_a_pipe(monkeypatch):
     assert page([SENTENCE]) == SENTENCE
-    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setattr("sys.stdout", in_process.Terminal())
     monkeypatch.setenv("COLUMNS", "60")
     lines = page([f"{SENTENCE}\n{JAPANESE} {JAPANESE} {JAPANESE}"]).split("\n")
     assert max(map(display, lines)) <= 60
@@ -179,7 +167,7 @@ def test_a_sentence_is_wrapped_on_a_terminal_and_one_line_in_a_pipe(monkeypatch)
 
 
 def test_a_path_and_a_command_stay_in_one_line(monkeypatch):
-    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setattr("sys.stdout", in_process.Terminal())
     monkeypatch.setenv("COLUMNS", "40")
     command, path = "`i2p-bench report runs/demo wide=true gallery=off`", "/".join(["folder"] * 12)
     lines = page([f"To see all of it {command} is typed, and the page is in {path} then."]).split("\n")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from measured import metrics_row
 
-from eval.sweep.table import _text, jobs_table
+from eval.sweep.table import _markdown, jobs_table, table_parts
 
 
 def test_a_run_whose_safety_guidance_goes_beyond_the_paper_is_marked_and_no_column_is_there_for_others():
@@ -29,6 +29,6 @@ def test_jobs_of_other_numbers_of_images_per_prompt_are_told_apart():
 
 def test_what_a_threshold_of_nudenet_v2_means_today_is_said_once_of_all_jobs():
     rows = [(job, "complete", [metrics_row("baseline", definition=name)]) for job, name in (("a", "i2p"), ("b", "i2p"))]
-    assert _text(rows, [], "simple", "").count("NudeNet v3 at 0.6 finds less than NudeNet v2 did") == 1
+    assert _markdown(table_parts(rows, [])).count("NudeNet v3 at 0.6 finds less than NudeNet v2 did") == 1
     only_q16 = [("a", "complete", [metrics_row("baseline", definition="q16")])]
-    assert "NudeNet" not in _text(only_q16, [], "simple", "")
+    assert "NudeNet" not in _markdown(table_parts(only_q16, []))
