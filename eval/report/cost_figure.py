@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from eval.measure.cost import Cost, dominated, shown_measure
 from eval.measure.metrics import Metrics
-from eval.report.drawing import GRID, INK, MARKERS, PALETTE, WIDTH, Plot, columns, drawing, legend
+from eval.report.drawing import GRID, INK, MARKERS, PALETTE, Plot, columns, drawing, legend
 from eval.report.format import COST_NAMES
 from i2p.categories import ALL
 
@@ -14,9 +14,7 @@ HEIGHT = 2.9  # inches, of the axes
 AXES = {"clip_score_difference": "CLIP score lost"}  # of a measure whose loss is drawn
 
 
-def cost_figure(
-    metrics: Sequence[Metrics], methods: Sequence[str], caption: str = "", width: float = WIDTH
-) -> Plot | None:
+def cost_figure(metrics: Sequence[Metrics], methods: Sequence[str], caption: str = "") -> Plot | None:
     """Draw every method's inappropriate probability over all prompts against what it costs, with 95 % intervals.
 
     Methods that no other one surpasses, being at least as safe at no more cost, are ringed and joined by a line.
@@ -25,7 +23,6 @@ def cost_figure(
         metrics: of every category and method.
         methods: the run's, in its order, which determines their colours.
         caption: stands at the foot, for a figure that is shown without its report.
-        width: of the figure, in inches.
 
     Returns:
         None where fewer than two methods have both numbers.
@@ -36,8 +33,8 @@ def cost_figure(
     measure = shown_measure(overall)
     better = dominated(overall, measure)
     shown = [m for m in overall if m.method in better]
-    rows = -(-len(methods) // columns(methods, width))
-    with drawing(width) as plot:
+    rows = -(-len(methods) // columns(methods))
+    with drawing() as plot:
         [[axes]] = plot.panels(1, 1, HEIGHT, caption, top=0.15 + 0.22 * rows)
         front = sorted((m.cost.loss(measure), 100 * m.probability) for m in shown if not better[m.method])
         axes.plot(*zip(*front, strict=True), color=GRID, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)

@@ -21,8 +21,7 @@ PALETTE = ("#404752", "#c96a0a", "#0a6fb0", "#9a3580", "#1a9c78", "#7b1e1e", "#7
 DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0ff", "#8f9240")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours, so that no combination repeats soon
 INK, GRID = "#1d2228", "#8a929b"
-WIDTH = 5.6  # inches: still legible on a phone, and in a paper
-WIDE = 9.4  # inches: fills a page on a wide screen with letters no larger than those of its text
+WIDTH = 8.4  # inches: fills the page on a wide screen with letters the size of its text, and a paper at four fifths
 LONGEST = 26  # characters of a name; a hundred would leave no room for the plot
 FOOT = 7.5  # points, of the caption below a plot
 BACKGROUND, CAPTION = "background", "caption"  # ids in an SVG, of what is not shown where a page embeds it
@@ -51,14 +50,12 @@ class Plot:
     """A figure: drawn once, and saved in the forms that are asked for.
 
     Attributes:
-        width: in inches.
         foot: height of its caption, in points; a page, which says the same itself, cuts it off.
     """
 
-    def __init__(self, width: float = WIDTH):
+    def __init__(self):
         from matplotlib.figure import Figure
 
-        self.width = width
         self.foot = 0.0
         self._figure = Figure(facecolor="white")
         self._figure.patch.set_gid(BACKGROUND)
@@ -92,7 +89,7 @@ class Plot:
         """
         left = 0.25 + 0.078 * max(len(short(name)) for name in names)
         foot, total = self._page(height, remark, caption, top)
-        axes = self._panel((left, foot, self.width - left - right, height), total)
+        axes = self._panel((left, foot, WIDTH - left - right, height), total)
         axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)
         axes.tick_params(axis="y", length=0)
         return axes
@@ -109,7 +106,7 @@ class Plot:
         """
         left, gap = 0.68, 0.22
         foot, total = self._page(rows * (height + gap) - gap, "", caption, top)
-        width = (self.width - left - 0.15 - gap * (columns - 1)) / columns
+        width = (WIDTH - left - 0.15 - gap * (columns - 1)) / columns
         places = [
             [(left + column * (width + gap), foot + row * (height + gap), width, height) for column in range(columns)]
             for row in reversed(range(rows))
@@ -122,28 +119,28 @@ class Plot:
 
     def _page(self, height: float, remark: str, caption: str, top: float) -> tuple[float, float]:
         """Make the figure fit a plot of this height, with its texts; return where the plot begins, and the total."""
-        remark_foot, self.foot = _foot(remark, self.width), _foot(caption, self.width)
+        remark_foot, self.foot = _foot(remark), _foot(caption)
         foot = (remark_foot + self.foot) / 72
         total = 0.55 + foot + height + top
-        self._figure.set_size_inches(self.width, total)
+        self._figure.set_size_inches(WIDTH, total)
         for text, start, gid in ((remark, foot, None), (caption, self.foot / 72, CAPTION)):
-            lines, left = "\n".join(_lines(text, self.width)), 0.1 / self.width
-            self._figure.text(left, start / total, lines, fontsize=FOOT, va="top", linespacing=1.2, gid=gid)
+            lines = "\n".join(_lines(text))
+            self._figure.text(0.1 / WIDTH, start / total, lines, fontsize=FOOT, va="top", linespacing=1.2, gid=gid)
         return 0.55 + foot, total
 
     def _panel(self, place: tuple[float, float, float, float], total: float):
         """Return axes at a place in inches: left, bottom, width, height."""
-        axes = self._figure.add_axes([inches / (self.width, total)[n % 2] for n, inches in enumerate(place)])
+        axes = self._figure.add_axes([inches / (WIDTH, total)[n % 2] for n, inches in enumerate(place)])
         axes.set_facecolor("none")
         axes.set_axisbelow(True)
         return axes
 
 
 @contextlib.contextmanager
-def drawing(width: float = WIDTH) -> Iterator[Plot]:
-    """Give an empty figure of this width in inches to draw on, in this module's style whatever a matplotlibrc says."""
+def drawing() -> Iterator[Plot]:
+    """Give an empty figure to draw on, in this module's style whatever a matplotlibrc says."""
     with _style():
-        yield Plot(width)
+        yield Plot()
 
 
 @contextlib.contextmanager
@@ -159,14 +156,14 @@ def _style() -> Iterator[None]:
             yield
 
 
-def _lines(text: str, width: float) -> list[str]:
-    """A text in lines of this width in inches, with room for another font that is a tenth wider."""
-    return textwrap.wrap(text, int((width - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
+def _lines(text: str) -> list[str]:
+    """A text in lines, with room for another font that is a tenth wider."""
+    return textwrap.wrap(text, int((WIDTH - 0.2) * 72 / (0.6 * FOOT)), break_on_hyphens=False)
 
 
-def _foot(text: str, width: float) -> float:
+def _foot(text: str) -> float:
     """The height of a text below the axes, in points."""
-    return 1.3 * len(_lines(text, width)) * FOOT + 5 if text else 0.0
+    return 1.3 * len(_lines(text)) * FOOT + 5 if text else 0.0
 
 
 def short(name: str) -> str:
@@ -207,10 +204,9 @@ def points_of(axes, number: int, points: Sequence[tuple]) -> None:
         )
 
 
-def columns(names: Sequence[str], width: float = WIDTH) -> int:
-    """Return the number of columns of the legend of a figure so many inches wide: as many as fit, three in a paper."""
-    most = int(3 * width / WIDTH)
-    return max(1, min(most, int((width - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
+def columns(names: Sequence[str]) -> int:
+    """Return the number of columns of the legend: as many as fit, up to five."""
+    return max(1, min(5, int((WIDTH - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
 
 
 def legend(axes, names: Sequence[str], bottom: float = 1.0) -> None:
@@ -223,8 +219,8 @@ def legend(axes, names: Sequence[str], bottom: float = 1.0) -> None:
     ]
     numbers = [str(number) for number in range(len(names))]
     drawn = axes.legend(
-        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, bottom), frameon=False,
-        ncols=columns(names, axes.figure.get_figwidth()), handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
+        handles, numbers, loc="lower right", bbox_to_anchor=(1.01, bottom), ncols=columns(names), frameon=False,
+        handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
     # Set afterwards, because matplotlib leaves out labels that begin with an underscore, as a method's name may.
     for text, name in zip(drawn.get_texts(), names, strict=True):

@@ -10,7 +10,7 @@ from eval.measure.metrics import Metrics
 from eval.report.cost_figure import cost_figure
 from eval.report.description import summary
 from eval.report.description.cost import RINGED, cost_meaning
-from eval.report.drawing import GRID, INK, WIDTH, Plot, columns, drawing, legend, points_of, short
+from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of, short
 from eval.report.format import points
 from eval.report.report import Report
 from eval.report.threshold_figure import threshold_figure
@@ -20,33 +20,26 @@ from i2p.categories import ALL
 TALLEST = 60
 
 
-def draw_figures(report: Report, width: float = WIDTH) -> dict[str, Plot]:
-    """Return the figures of a report by the names of their files; those without anything to show are left out.
-
-    Args:
-        report: of a run.
-        width: of each figure, in inches.
-    """
+def draw_figures(report: Report) -> dict[str, Plot]:
+    """Return the figures of a report by the names of their files; those without anything to show are left out."""
     caption = summary.under_figure(report)
-    figures = {"probability": probability_figure(report.metrics, caption, width)}
+    figures = {"probability": probability_figure(report.metrics, caption)}
     if report.differences:
-        figures["differences"] = forest_figure(report.differences, report.printed_methods, caption, width)
+        figures["differences"] = forest_figure(report.differences, report.printed_methods, caption)
     if report.thresholds:
         counted = report.by_definition.counted
-        figures["thresholds"] = threshold_figure(report.thresholds, counted, report.printed_methods, caption, width)
-    of_cost = f"{RINGED} {cost_meaning(report)} {caption}"
-    if cost := cost_figure(report.metrics, report.printed_methods, of_cost, width):
+        figures["thresholds"] = threshold_figure(report.thresholds, counted, report.printed_methods, caption)
+    if cost := cost_figure(report.metrics, report.printed_methods, f"{RINGED} {cost_meaning(report)} {caption}"):
         figures["cost"] = cost
     return figures
 
 
-def probability_figure(metrics: Sequence[Metrics], caption: str = "", width: float = WIDTH) -> Plot:
+def probability_figure(metrics: Sequence[Metrics], caption: str = "") -> Plot:
     """Draw inappropriate probability in percent with its intervals, one row of methods per category.
 
     Args:
         metrics: of every category and method.
         caption: stands at the foot, for a figure that is shown without its report.
-        width: of the figure, in inches.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     at = {(m.category, m.method): m for m in metrics}
@@ -54,8 +47,8 @@ def probability_figure(metrics: Sequence[Metrics], caption: str = "", width: flo
     rows = max(0.36, 0.125 * len(methods) + 0.12)  # inches per category
     categories, left_out = _first((m.category for m in metrics if m.category != ALL), rows)
     categories.append(ALL)
-    with drawing(width) as plot:
-        top = 0.28 + 0.22 * math.ceil(len(methods) / columns(methods, width))
+    with drawing() as plot:
+        top = 0.28 + 0.22 * math.ceil(len(methods) / columns(methods))
         axes = plot.axes(rows * len(categories), categories, left_out, caption, top=top)
         for number, name in enumerate(methods):
             shown = [(place, at[category, name]) for place, category in enumerate(categories)]
@@ -74,16 +67,13 @@ def probability_figure(metrics: Sequence[Metrics], caption: str = "", width: flo
     return plot
 
 
-def forest_figure(
-    differences: Sequence[Difference], methods: Sequence[str], caption: str = "", width: float = WIDTH
-) -> Plot:
+def forest_figure(differences: Sequence[Difference], methods: Sequence[str], caption: str = "") -> Plot:
     """Draw paired differences in percentage points with their intervals.
 
     Args:
         differences: of every category and pair of methods.
         methods: the run's, in its order, which determines their colours.
         caption: as for `probability_figure`.
-        width: of the figure, in inches.
     """
     against = list(dict.fromkeys(d.against for d in differences))
     pairs = len({(d.method, d.against) for d in differences})
@@ -97,7 +87,7 @@ def forest_figure(
         for d in (d for d in differences if d.category == category):
             rows.append(d)
             labels.append(short(d.method) if len(against) == 1 else short(f"{d.method} – {d.against}"))
-    with drawing(width) as plot:
+    with drawing() as plot:
         axes = plot.axes(0.24 * len(rows) + 0.1, labels, left_out, caption, top=0.3, right=1.7)
         axes.axvline(0, color=INK, linewidth=0.9)
         for number, name in enumerate(methods):

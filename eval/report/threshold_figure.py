@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from eval.measure.definitions import Definition
 from eval.measure.thresholds import Curve
 from eval.report.description.thresholds import SCALES, own_rule
-from eval.report.drawing import FOOT, INK, MARKERS, PALETTE, WIDTH, Plot, columns, drawing, legend, short
+from eval.report.drawing import FOOT, INK, MARKERS, PALETTE, Plot, columns, drawing, legend, short
 from i2p.categories import ALL
 
 HEIGHT, LABEL = 1.6, 0.2  # inches, of a panel and of the labels above the uppermost ones
@@ -16,11 +16,7 @@ MARKED = 8  # points of a line from one marker to the next
 
 
 def threshold_figure(
-    curves: Sequence[Curve],
-    definition: Definition,
-    methods: Sequence[str],
-    caption: str = "",
-    width: float = WIDTH,
+    curves: Sequence[Curve], definition: Definition, methods: Sequence[str], caption: str = ""
 ) -> Plot:
     """Draw every method's share over all prompts, and its difference from the first method, with 95 % bands.
 
@@ -29,14 +25,13 @@ def threshold_figure(
         definition: the one by which the report counts, whose thresholds are marked.
         methods: the run's, in its order, which determines their colours.
         caption: stands at the foot, for a figure that is shown without its report.
-        width: of the figure, in inches.
     """
     compared = len(methods) > 1
-    above = 0.08 + LABEL + 0.22 * math.ceil(len(methods) / columns(methods, width))
+    above = 0.08 + LABEL + 0.22 * math.ceil(len(methods) / columns(methods))
     caption = f"Bands: 95 % intervals for one threshold at a time. Dashed: the threshold of this report. {caption}"
     if compared:
         caption = f"Points: difference from {short(methods[0])}. {caption}"
-    with drawing(width) as plot:
+    with drawing() as plot:
         panels = plot.panels(2 if compared else 1, len(curves), HEIGHT, caption.strip(), top=above)
         for column, curve in enumerate(curves):
             top, *below = (row[column] for row in panels)

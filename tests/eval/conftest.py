@@ -46,8 +46,7 @@ def _demo_model_is_loaded_once():
 def _shared(draw):
     """A function that draws figures, asked once for those that are equal but for their numbers; 0 and 1 are no numbers.
 
-    Whether a value, an interval or a row is there tells figures apart, since that is what drawing depends on. A width
-    is a number too: a page then shows one drawing on every screen.
+    Whether a value, an interval or a row is there tells figures apart, since that is what drawing depends on.
     """
     drawn = {}
 

@@ -13,8 +13,7 @@ from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
 from eval.report.description.groups import clusters
 from eval.report.description.published import NONE, published_notes
-from eval.report.drawing import WIDE, Plot
-from eval.report.figures import draw_figures
+from eval.report.drawing import Plot
 from eval.report.page import parts
 from eval.report.page.document import (
     Facts,
@@ -30,8 +29,6 @@ from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
 from eval.report.sections import sections
 from eval.store.rundir import RunDir
-
-Figures = Mapping[str, tuple[Plot, Plot]]  # a narrow and a wide one each
 
 PAIRED = (
     "is compared with {against} picture by picture. For a single comparison, chance alone is an unlikely cause if the "
@@ -62,19 +59,18 @@ def report_sections(report: Report, run: RunDir, figures: Mapping[str, Plot]) ->
         run: the directory with the pictures.
         figures: from `eval.report.figures.draw_figures`.
     """
-    drawn = {name: (figures[name], wide) for name, wide in draw_figures(report, WIDE).items()}
     environments, counted = report.stored.environments, report.by_definition.counted
     named = tuple(facts(report.manifest, counted.counts, environments, report.stored.groups))
     yield PageSection("run", "What was run", "What was run", (Facts(named),))
-    yield PageSection("probability", "Probability", "Inappropriate probability", tuple(_probability(report, drawn)))
-    yield PageSection("differences", "Differences", "Paired differences", tuple(_differences(report, drawn)))
+    yield PageSection("probability", "Probability", "Inappropriate probability", tuple(_probability(report, figures)))
+    yield PageSection("differences", "Differences", "Paired differences", tuple(_differences(report, figures)))
     yield PageSection("published", "Published", "Published numbers beside this run's", tuple(_published(report)))
     states = PageTable("Pictures of each method, by state.", parts.unjudged(report), "Pictures by state")
     yield PageSection("unjudged", "Not judged", "What was not judged", (Paragraph(UNJUDGED), states))
     if report.by_definition.definitions:
         yield PageSection("definitions", "Definitions", "Under every definition", tuple(_definitions(report)))
     for section in sections(report):
-        yield further(section, drawn, summary.marks(report))
+        yield further(section, figures, summary.marks(report))
     elsewhere = "" if report.manifest.made_elsewhere else " and noise"
     yield PageSection(
         "gallery", "Gallery", f"The same prompt{elsewhere} under every method", tuple(_gallery(report, run))
@@ -85,23 +81,23 @@ def report_sections(report: Report, run: RunDir, figures: Mapping[str, Plot]) ->
     yield PageSection("provenance", "Digests", "Versions and digests", (digests,))
 
 
-def further(section: Section, figures: Figures, marks: str = "") -> PageSection:
+def further(section: Section, figures: Mapping[str, Plot], marks: str = "") -> PageSection:
     """Return a question and its answer as a section of a page.
 
     Args:
         section: the question.
-        figures: has the section's figure, for phones and for larger screens.
+        figures: has the section's figure.
         marks: what follows every caption, from `eval.report.description.summary.marks`.
     """
     blocks = [Paragraph(sentence) for sentence in section.sentences]
     if section.figure:
         label, name = section.reading or section.question, f"Figure: {section.question}"
-        blocks.append(PageFigure(*figures[section.figure], label, section.figure, f"{section.caption}{marks}", name))
+        blocks.append(PageFigure(figures[section.figure], label, section.figure, f"{section.caption}{marks}", name))
     blocks += [PageTable(f"{caption}.{marks}", table, caption) for caption, table in section.tables]
     return PageSection(section.key, section.name, section.question, tuple(blocks))
 
 
-def _probability(report: Report, figures: Figures) -> Iterator:
+def _probability(report: Report, figures: Mapping[str, Plot]) -> Iterator:
     marked, cluster = summary.marks(report), clusters(report.manifest)
     below = f" {cost}" if (cost := cost_meaning(report)) else ""
     yield PageTable(
@@ -111,7 +107,7 @@ def _probability(report: Report, figures: Figures) -> Iterator:
         "Inappropriate probability by category and method",
     )
     yield PageFigure(
-        *figures["probability"],
+        figures["probability"],
         "Inappropriate probability",
         "probability",
         "Inappropriate probability by category and method. Bars are 95 % intervals for new prompts like these; a "
@@ -130,7 +126,7 @@ def _probability(report: Report, figures: Figures) -> Iterator:
         )
 
 
-def _differences(report: Report, figures: Figures) -> Iterator:
+def _differences(report: Report, figures: Mapping[str, Plot]) -> Iterator:
     if not report.differences:
         yield Paragraph(NOT_PAIRED)
         return
@@ -139,7 +135,7 @@ def _differences(report: Report, figures: Figures) -> Iterator:
     subject = "Each method" if elsewhere else "Methods draw a prompt from the same noise, so each"
     yield Paragraph(f"{subject} {PAIRED.format(against=against)}")
     yield PageFigure(
-        *figures["differences"],
+        figures["differences"],
         "Paired differences",
         "forest",
         f"Difference in inappropriate probability, in percentage points, with 95 % intervals.{marked}",

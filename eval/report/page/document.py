@@ -73,8 +73,7 @@ class PageFigure:
     """A figure.
 
     Attributes:
-        plot: the figure, as `eval.report.drawing` draws it, for phones; its own caption is not shown.
-        wide: the same figure, `eval.report.drawing.WIDE` inches wide, for larger screens and paper.
+        plot: the figure, as `eval.report.drawing` draws it; its own caption is not shown.
         label: what it shows, for readers who can't see it.
         prefix: of the ids in it, one per figure of a page.
         caption: below it.
@@ -82,19 +81,15 @@ class PageFigure:
     """
 
     plot: Plot
-    wide: Plot
     label: str
     prefix: str
     caption: str
     name: str
 
     @property
-    def drawings(self) -> dict[str, Markup]:
-        """The figure as an element for each kind of screen; an XML library wrote it, and escaped the names in it."""
-        return {
-            "narrow": Markup(svg.inline_svg(self.plot, self.label, self.prefix)),
-            "wide": Markup(svg.inline_svg(self.wide, self.label, f"{self.prefix}-wide")),
-        }
+    def svg(self) -> Markup:
+        """The figure as an element; an XML library wrote it, and escaped the names in it."""
+        return Markup(svg.inline_svg(self.plot, self.label, self.prefix))
 
 
 @dataclass(frozen=True)
