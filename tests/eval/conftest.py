@@ -1,12 +1,14 @@
 """Shared by the tests of the harness."""
 
 import functools
+import hashlib
 import json
 import re
 import runpy
 import subprocess
 from pathlib import Path
 
+import composing
 import in_process
 import pytest
 
@@ -20,6 +22,13 @@ _MODELS = {}
 OPEN_SESSION = nudenet.open_session
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _configurations_are_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        composing.read_once(patch)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _demo_model_is_loaded_once():
     """Loading the demo's model is a quarter of a small run; commands that this process calls share one, untuned."""
@@ -28,8 +37,9 @@ def _demo_model_is_loaded_once():
         from sld.checkpoints.loading import load_model
         from sld.tuning import Tuning
 
-        chosen = {name: option for name, option in options.items() if option}
-        if source != trained.FOLDER / "model" or chosen.keys() - {"device", "dtype", "scheduler", "steps"}:
+        chosen = {name: option for name, option in options.items() if option and name != "t5"}
+        others = chosen.keys() - {"device", "dtype", "scheduler", "steps"} or not options.get("t5", True)
+        if others or Path(source) != trained.FOLDER / "model":
             return load_model(source, **options)
         key = repr(sorted(chosen.items()))
         if key not in _MODELS:
@@ -75,21 +85,47 @@ def _nobody_looks_at_figures(request):
         request.getfixturevalue("figures_of_a_kind_are_one")
 
 
+class _Session:
+    """A session of onnxruntime that keeps what it computed: the runs of a file judge the same few pictures."""
+
+    def __init__(self, session):
+        self._session, self._computed = session, {}
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run(self, names, inputs):
+        key = hashlib.blake2b(b"".join(array.tobytes() for array in inputs.values())).digest()
+        if (outputs := self._computed.get(key)) is None:
+            outputs = self._session.run(names, inputs)
+            if len(self._computed) > 200:  # of 185 kB a picture
+                self._computed.clear()
+            self._computed[key] = outputs
+        return outputs
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _nudenet_is_read_once():
-    """Commands that this process calls share the network, as they share the demo's model."""
+def _nudenet_is_read_once(request):
+    """Commands that this process calls share the network, and outside the judges' own tests what it computed."""
+    judges = Path(__file__).with_name("judges") in request.path.parents
+
+    def open_session(network, providers, *options):
+        if providers is not None:
+            return OPEN_SESSION(network, providers, *options)
+        session = _session(network, *options)
+        return session if judges else _keeping(session)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nudenet, "open_session", _open_session)
+        patch.setattr(nudenet, "open_session", open_session)
         yield
-
-
-def _open_session(network, providers, *options):
-    return _session(network, *options) if providers is None else OPEN_SESSION(network, providers, *options)
 
 
 @functools.lru_cache(4)
 def _session(network, *options):
     return OPEN_SESSION(network, None, *options)
+
+
+_keeping = functools.lru_cache(4)(_Session)
 
 
 @pytest.fixture(scope="session")
