@@ -1,5 +1,6 @@
 """Rows of tables: dataclasses, in which another may be nested whose values are columns too."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -14,12 +15,17 @@ def flat(row: object) -> dict:
 
 
 def _items(row: Any) -> Iterator[tuple[str, object]]:
-    for field in fields(row):
-        value = getattr(row, field.name)
+    for name in _names(type(row)):
+        value = getattr(row, name)
         if is_dataclass(value):
             yield from _items(value)
         else:
-            yield field.name, value
+            yield name, value
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def columns_of(kind: type) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Sequence
@@ -187,6 +188,7 @@ def read_settings(config: DictConfig) -> Settings:
     return with_paths(settings)
 
 
+@functools.cache
 def _schema(kind: type[Settings]) -> DictConfig:
     """Return the types of `Settings`, writable at each level, because OmegaConf makes frozen dataclasses read-only."""
     schema = OmegaConf.structured(kind)

@@ -5,8 +5,10 @@ A number in the place of a text comes from a file, where it is not known what wa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -39,7 +41,8 @@ PATHS = (
 )
 
 
-def text_keys(settings: type, prefix: str = "") -> dict[str, str]:
+@functools.cache
+def text_keys(settings: type, prefix: str = "") -> Mapping[str, str]:
     """Return key → kind of the keys that hold texts, of a dataclass of settings and its parts."""
     keys = {}
     for name, hint in get_type_hints(settings).items():
@@ -52,7 +55,7 @@ def text_keys(settings: type, prefix: str = "") -> dict[str, str]:
             keys[key] = TEXTS
         elif str in kinds:
             keys[key] = OPTIONAL if type(None) in get_args(hint) else TEXT
-    return keys
+    return MappingProxyType(keys)
 
 
 def with_texts(config: DictConfig, settings: type, prefix: str = "") -> DictConfig:

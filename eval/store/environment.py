@@ -7,6 +7,7 @@ once, in plain JSON, and every score part names its own by the key in its metada
 from __future__ import annotations
 
 import contextlib
+import functools
 import platform
 import subprocess
 from collections import Counter
@@ -78,6 +79,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(package)

@@ -1,6 +1,7 @@
 """Values arrive as they were typed, whatever Hydra would have made of them: read back through its real composition."""
 
 import sys
+from operator import attrgetter
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -21,6 +22,14 @@ ODD = [
     *("{a: b}", "a=b", "a#b", "50%", "$x", "$HOME/x", "${x}", "${foo.bar}/x", "a\\${x}", "ü/日本", "str(1)", "x(y)"),
     *("line\nbreak", "?*", "<a>", "a;b|c&d", "!", "@", "^", "choice(a,b)", "`x`", "'half", '"half', "a ' b ' c"),
 ]
+# Five of each kind, so that one composition reads five texts.
+KEYS = [
+    ("prompts.revision", "+model.path", "out"),
+    ("prompts.strata", "+model.unet", "images"),
+    ("prompts.groups", "+model.vae", "device"),
+    ("protocol.scheduler", "+model.config", "dtype"),
+    ("protocol.label_set", "+model.text_encoder", "engine.attention"),
+]
 
 
 def composed(*words, name="run"):
@@ -35,15 +44,19 @@ def read(key, *words):
     return value
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_a_text_is_what_was_typed_and_an_override_is_read_back_as_it_was(text):
-    keys = ("prompts.revision", "+model.path", "out")
-    revision, *words = (as_typed(f"{key}={text}", KINDS, sweep=False) for key in keys)
-    assert revision.partition("=")[2] == words[-1].partition("=")[2]
-    word = override("prompts.revision", text)
-    assert as_typed(word, KINDS, sweep=False) == word
-    settings = read_settings(composed(*words, word))
-    assert (settings.prompts.revision, settings.model.path, settings.out) == (text, text, text)
+@pytest.mark.parametrize("first", range(0, len(ODD), len(KEYS)))
+def test_a_text_is_what_was_typed_and_an_override_is_read_back_as_it_was(first):
+    """Each in a key that may be null, a path and a text; the first by way of `override`."""
+    words, expected = [], {}
+    for text, (optional, path, required) in zip(ODD[first:], KEYS, strict=False):
+        typed, *more = (as_typed(f"{key}={text}", KINDS, sweep=False) for key in (optional, path, required))
+        assert typed.partition("=")[2] == more[-1].partition("=")[2]
+        word = override(optional, text)
+        assert as_typed(word, KINDS, sweep=False) == word
+        words += [word, *more]
+        expected |= dict.fromkeys((optional, path.removeprefix("+"), required), text)
+    settings = read_settings(composed(*words))
+    assert {key: attrgetter(key)(settings) for key in expected} == expected
 
 
 @pytest.mark.parametrize("text", ["null", "~/x", "\\${out}", "${out}"])
