@@ -18,7 +18,7 @@ OURS = ("eval", "i2p", "sld")
 COMMANDS = {
     "run": "draw, judge, measure and report; the same command again resumes",
     "report": "the tables of a run directory again, from what it holds",
-    "compare": "how two runs differ, and whether the difference is real",
+    "compare": "any number of runs in one table, and which differences are real",
     "submit": "a run as SLURM jobs",
     "status": "how far a run is",
     "doctor": "before a run: what is here, what is missing, how long it takes",

@@ -67,45 +67,85 @@ def with_run(
     call: Callable[..., int],
     keys: Sequence[str] = (),
     explanation: str = "",
-    runs: str = "RUN",
     of_run: Mapping[str, str] | None = None,
 ) -> int:
-    """Call a command with the run directories, its first arguments, and KEY=VALUE for its keys; return the exit code.
+    """Call a command with a run directory, its first argument, and KEY=VALUE for its keys; return the exit code.
+
+    Args:
+        command: the module, for the usage.
+        call: takes the path of the run directory, and the keys as keyword arguments.
+        keys: that it takes.
+        explanation: shown by --help, below the usage.
+        of_run: a run's key → the one of these that is the same; either may be typed.
+
+    Raises:
+        InputError: an argument after the run directory is not KEY=VALUE with one of these keys.
+    """
+    if says_version():
+        return COMPLETE
+    folder = next(iter(sys.argv[1:]), "")
+    words = [_own_key(word, of_run or {}) for word in sys.argv[2:]]
+    usage = _usage(command, "RUN", keys, "   (a run directory, such as runs/demo)")
+    if {"-h", "--help"} & {folder, *(words if len(words) == 1 else ())}:
+        say(f"{usage}\n\n{explanation}".rstrip())
+        return COMPLETE
+    if folder.startswith("-") or (folder.partition("=")[0] in keys and not Path(folder).exists()):
+        raise InputError(
+            f"a command must have RUN first, found {folder!r} there: give it behind, as in "
+            f"`{typed(command.rpartition('.')[2], ['RUN', *_as_key(folder, '', keys)])}`"
+        )
+    if not folder:
+        say(usage, sys.stderr)
+        return BAD_INPUT
+    if words and not keys:
+        raise InputError(f"a command must have RUN and no more, found {' '.join(words)}: leave it out")
+    values = key_values(command, words, keys, "arguments after the run directory")
+    return call(Path(expanded("the run directory", folder)), **values)
+
+
+def _usage(command: str, runs: str, keys: Sequence[str], remark: str = "") -> str:
+    options = "".join(f" [{key}=…]" for key in keys)
+    return (
+        f"usage: python -m {command} {runs}{options}{remark}\n"
+        f"    or: {typed(command.rpartition('.')[2])} …, from any folder"
+    )
+
+
+def with_runs(command: str, call: Callable[..., int], keys: Sequence[str], explanation: str) -> int:
+    """Call a command with run directories, one or more, and KEY=VALUE for its keys; return the exit code.
+
+    Words that hold no `=` are run directories, and so are those that name something that exists.
 
     Args:
         command: the module, for the usage.
         call: takes the paths of the run directories, and the keys as keyword arguments.
         keys: that it takes.
         explanation: shown by --help, below the usage.
-        runs: names of the run directories in the usage.
-        of_run: a run's key → the one of these that is the same; either may be typed.
 
     Raises:
-        InputError: an argument after the run directories is not KEY=VALUE with one of these keys.
+        InputError: another argument is not KEY=VALUE with one of these keys.
     """
     if says_version():
         return COMPLETE
-    count = len(runs.split())
-    folders, words = sys.argv[1 : 1 + count], [_own_key(word, of_run or {}) for word in sys.argv[1 + count :]]
-    options = "".join(f" [{key}=…]" for key in keys)
-    usage = f"usage: python -m {command} {runs}{options}   (a run directory, such as runs/demo)"
-    usage += f"\n    or: {typed(command.rpartition('.')[2])} …, from any folder"
-    if {"-h", "--help"} & {*folders, *(words if len(words) == 1 else ())}:
+    words = sys.argv[1:]
+    usage = _usage(command, "RUN [RUN …]", keys)
+    if {"-h", "--help"} & set(words):
         say(f"{usage}\n\n{explanation}".rstrip())
         return COMPLETE
-    for folder in folders:
-        if folder.startswith("-") or (folder.partition("=")[0] in keys and not Path(folder).exists()):
-            raise InputError(
-                f"a command must have {runs} first, found {folder!r} there: give it behind, as in "
-                f"`{typed(command.rpartition('.')[2], [*runs.split(), *_as_key(folder, '', keys)])}`"
-            )
-    if len(folders) < count or not all(folders):
+    folders, options = [], []
+    for word, before in zip(words, ["", *words], strict=False):
+        is_value = before.startswith("-") and "=" not in before  # of `--out x`, which is refused with its value
+        (folders if _is_folder(word, keys) and not is_value else options).append(word)
+    values = key_values(command, options, keys, "arguments beside run directories")
+    if not folders:
         say(usage, sys.stderr)
         return BAD_INPUT
-    if words and not keys:
-        raise InputError(f"a command must have {runs} and no more, found {' '.join(words)}: leave it out")
-    values = key_values(command, words, keys, "arguments after the run directory")
     return call(*(Path(expanded("the run directory", folder)) for folder in folders), **values)
+
+
+def _is_folder(word: str, keys: Sequence[str]) -> bool:
+    key, equals, _ = word.partition("=")
+    return bool(word) and not word.startswith("-") and (not equals or (key not in keys and Path(word).exists()))
 
 
 def with_keys(command: str, call: Callable[[Mapping[str, str]], int], keys: Sequence[str], explanation: str) -> int:

@@ -1,162 +1,240 @@
-"""Two runs side by side: how their settings and their numbers differ."""
+"""Runs in one table: the numbers of every column, their differences from a reference, and their places."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eval.base.errors import InputError
-from eval.base.escape import csv_cell, markdown
-from eval.base.nearest import advice
-from eval.base.words import first_clauses
-from eval.compare.costs import costs_between
-from eval.compare.notes import comparison_notes, cost_notes
-from eval.compare.pairing import common_prompts, no_pairs, settings_apart
+from eval.compare.costs import Costs, Features, comparable_features, paired_costs, single_costs, unpaired_costs
+from eval.compare.joint import Joint, alone, join
+from eval.compare.members import Column, Member, Reference, columns_of, default_titles, find_reference
+from eval.compare.pairing import counted_apart, noise_apart
+from eval.compare.prompts import Common, common_prompts
 from eval.measure.cost import with_costs
-from eval.measure.definitions import own_definition
+from eval.measure.definitions import get_definition, own_definition
 from eval.measure.differences import Difference, differences_of_pairs
-from eval.measure.metrics import verdicts
+from eval.measure.metrics import Metrics, measure_methods, texts_of
 from eval.measure.pairs import Side, pair_up
+from eval.measure.ranking import Rank, ranking
+from eval.measure.sample import rows_by_category
 from eval.measure.unpaired import unpaired
-from eval.report import tables
-from eval.report.margin import margin_columns, margin_sentence, margin_table
 from eval.store.stored_run import StoredRun
-from i2p.categories import ALL
+from i2p.categories import in_order
+
+MARK = "‡"  # behind the heading of a column that counts otherwise than the reference
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a comparison shows, and how.
+
+    Attributes:
+        titles: of the runs, in their order; None for those of `eval.compare.members.default_titles`.
+        names: method → its name for print.
+        methods: which columns; None for all.
+        against: with what they are compared; None for the first column.
+        flags: the definition by which all runs count; None for each run's own.
+        paired: whether to compare pairs of the same prompt and number, or independent samples.
+        margin: in points, by more than which a column is perhaps shown to be no worse; None for no such question.
+    """
+
+    titles: Sequence[str] | None = None
+    names: Mapping[str, str] | None = None
+    methods: Sequence[str] | None = None
+    against: str | None = None
+    flags: str | None = None
+    paired: bool = True
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
 class Compared:
-    """How two runs differ.
+    """Runs in one table. The methods of its rows are the headings of columns.
 
     Attributes:
-        first: A.
-        second: B.
-        differences: A's numbers minus B's.
-        settings: in which settings they differ, as sentences.
-        notes: what a reader should know beside the numbers, as sentences.
-        missing: how many images of A and of B are still to be made or judged.
-        margin: in points, by more than which A is perhaps shown to be no worse; None for no such question.
+        members: the runs.
+        columns: of the table.
+        reference: with what they are compared.
+        common: the prompts of pairs; None where the runs are independent samples.
+        metrics: of every column and category.
+        differences: of the columns from the reference, as one family.
+        ranking: the places of the columns over all prompts; empty where there are no pairs.
+        counted_apart: heading → why the column does not count as the reference does, as clauses.
+        noise_apart: heading → why the column's noise is not known to be the reference's, as clauses.
+        features: of the pictures, for what the columns cost.
+        options: as asked for.
     """
 
-    first: StoredRun
-    second: StoredRun
+    members: tuple[Member, ...]
+    columns: tuple[Column, ...]
+    reference: Reference
+    common: Common | None
+    metrics: tuple[Metrics, ...]
     differences: tuple[Difference, ...]
-    settings: tuple[str, ...]
-    notes: tuple[str, ...]
-    missing: tuple[int, int]
-    margin: float | None = None
+    ranking: tuple[Rank, ...]
+    counted_apart: Mapping[str, tuple[str, ...]]
+    noise_apart: Mapping[str, tuple[str, ...]]
+    features: Features
+    options: Options
 
-    def terminal(self) -> str:
-        """Return the comparison for a terminal: every category of a single method, or all prompts of several."""
-        rows, notes = self._labelled(), self.notes
-        if len({(row.method, row.against) for row in rows}) > 1:
-            rows = [row for row in rows if row.category == ALL]
-            notes = (
-                *notes,
-                "By category: out=FOLDER writes all rows, method_a=… method_b=… shows those of two methods.",
-            )
-        table = tables.narrow_differences_table(rows).text("simple")
-        margin = self._no_worse(rows, "simple")
-        return "\n\n".join([self._headline(), "\n".join(self.settings), table, *margin, "\n".join(notes)])
-
-    def markdown(self) -> str:
-        """Return the comparison as Markdown."""
-        listed = ["\n".join(f"- {markdown(line)}" for line in lines) for lines in (self.settings, self.notes)]
-        table = tables.differences_table(self._labelled()).text("github")
-        head = ["# Two runs compared", markdown(self._headline()), "## Settings", listed[0]]
-        margin = self._no_worse(self._labelled(), "github")
-        margin = ["## Is A no worse than B?", *margin] if margin else []
-        return "\n\n".join([*head, "## A minus B", table, *margin, "## Notes", listed[1]]) + "\n"
-
-    def csv(self) -> str:
-        """Return the differences as a tidy table, fractions in [0, 1]."""
-        runs = {"run": self.first, "against_run": self.second}
-        names = {key: csv_cell(str(stored.run.root)) for key, stored in runs.items()}
-        return tables.tidy_csv(self.differences, **margin_columns(self.differences, self.margin), **names)
-
-    def _no_worse(self, rows: list[Difference], style: str) -> list[str]:
-        if self.margin is None:
-            return []
-        return [margin_sentence(self.margin, "B's"), margin_table(rows, self.margin).text(style)]
-
-    def _headline(self) -> str:
-        first, second = (f"{s.run.root} ({s.identity.model.source})" for s in (self.first, self.second))
-        return f"A is {first}, B is {second}."
-
-    def _labelled(self) -> list:
-        return [replace(d, method=f"A: {d.method}", against=f"B: {d.against}") for d in self.differences]
+    @property
+    def missing(self) -> dict[int, int]:
+        """The place of each run → how many images of its columns are still to be made or judged."""
+        shown = {place: {c.method for c in self.columns if c.member == place} for place in range(len(self.members))}
+        return {
+            place: sum(key.method in methods for key in self.members[place].stored.missing)
+            for place, methods in shown.items()
+        }
 
 
-def compare_runs(
-    first: StoredRun, second: StoredRun, methods: tuple[str, str] | None = None, *, paired: bool = True
-) -> Compared:
-    """Return what differs between two runs.
-
-    Args:
-        first: A; a difference is its number minus B's.
-        second: B.
-        methods: one of A and one of B; None for every method that both have.
-        paired: whether to compare pairs of the same prompt and noise, or two independent samples.
+def compare_runs(runs: Sequence[StoredRun], options: Options) -> Compared:
+    """Return runs in one table.
 
     Raises:
-        InputError: a method is unknown, there is no method or picture to compare, or, if `paired`, the pictures are
-            not pairs of the same prompt, noise and definition.
+        InputError: a title, method or definition is none, there is nothing to compare or, of pairs, the runs have no
+            prompts in common or other categories of these.
     """
-    names = _names(first, second, methods)
-    for stored in (first, second):
-        own_definition(stored.protocol, stored.judges, f"choose a run other than {stored.run.root}")
-    if paired and (obstacles := list(no_pairs(first, second))):
+    titles = default_titles(runs) if options.titles is None else options.titles
+    members = tuple(_member(run, title, options.flags) for run, title in zip(runs, titles, strict=True))
+    columns = columns_of(members, options.methods, options.names or {})
+    if len(columns) < 2:
         raise InputError(
-            f"{first.run.root} (A) and {second.run.root} (B) must have the same prompts, noise, judges and definition "
-            f"to be compared pair by pair, found that {first_clauses(obstacles)}: choose other runs, or compare "
-            "without pairs, paired=false"
+            f"a comparison must have two columns or more, found {columns[0].heading} alone: name another run, or more "
+            "methods"
         )
-    frames = [verdicts(s) for s in (first, second)]
-    sides = [
-        tuple(
-            Side(name, frame[frame["method"] == name], stored)
-            for name, frame, stored in zip(both, frames, (first, second), strict=True)
-        )
-        for both in names
-    ]
-    if paired:
-        pairs = [pair_up(*both) for both in sides]
-        rows = differences_of_pairs(pairs, common_prompts(first, second), first.groups)
-    else:
-        rows = unpaired(sides)
-    rows = with_costs(rows, costs_between(first, second, names, paired=paired))
-    if not rows:
-        raise InputError(
-            f"{first.run.root} and {second.run.root} must both have pictures in state ok"
-            f"{' for the same row and image' if paired else ''} to be compared, found none: complete them first"
-        )
-    missing = tuple(
-        sum(key.method in {both[side] for both in names} for key in stored.missing)
-        for side, stored in enumerate((first, second))
+    reference = find_reference(columns, options.against)
+    if not options.paired:
+        return _independent(members, columns, reference, options)
+    return _pair_by_pair(members, columns, reference, options)
+
+
+def _member(run: StoredRun, title: str, flags: str | None) -> Member:
+    root = run.run.root
+    if flags is None:
+        return Member(run, title, own_definition(run.protocol, run.judges, f"leave {root} out, or count by flags=q16"))
+    try:
+        return Member(run, title, get_definition(flags, run.judges))
+    except InputError as error:
+        raise InputError(f"{root}: {error}") from error
+
+
+def _pair_by_pair(
+    members: tuple[Member, ...], columns: tuple[Column, ...], reference: Reference, options: Options
+) -> Compared:
+    common = common_prompts(members)
+    plain = {column.heading: column for column in columns}
+    first = plain[next(iter(reference.headings))].member
+    apart = {c.heading: tuple(counted_apart(members[first], members[c.member])) for c in columns}
+    marks = {heading: f"{heading} {MARK}" for heading, clauses in apart.items() if clauses}
+    columns = tuple(replace(c, heading=marks.get(c.heading, c.heading)) for c in columns)
+    reference = replace(reference, of={marks.get(heading, heading): other for heading, other in reference.of.items()})
+    counted = {marks.get(heading, heading): clauses for heading, clauses in apart.items() if clauses}
+    noise = _noise_apart(members, columns, reference, common)
+    joint = join(members, columns, common)
+    features = comparable_features(members, first)
+    costs = paired_costs(
+        members, columns, joint, features.usable, reference.of, _of_other_noise(members, noise, columns)
     )
-    settings = settings_apart(first, second)
+    pairs = [(heading, other) for heading, other in reference.of.items() if heading not in counted]
+    differences = _differences(joint, pairs)
+    if not differences and pairs:
+        raise InputError(
+            f"{reference.word} and another column must have pictures in state ok of the same prompt and number to be "
+            "compared, found none: complete the runs first"
+        )
+    ranked = [column.heading for column in columns if column.heading not in counted]
     return Compared(
-        first,
-        second,
-        rows,
-        tuple(f"{clause}." for clause in settings) or ("Both have the same settings.",),
-        (*comparison_notes(first, second, names, frames, missing, paired=paired), *cost_notes(first, second, rows)),
-        missing,
+        members,
+        columns,
+        reference,
+        common,
+        with_costs(_metrics(members, columns, [joint]), costs),
+        with_costs(differences, costs),
+        ranking(joint.frame, ranked, joint.groups),
+        counted,
+        noise,
+        features,
+        options,
     )
 
 
-def _names(first: StoredRun, second: StoredRun, methods: tuple[str, str] | None) -> list[tuple[str, str]]:
-    if methods is None:
-        common = [(name, name) for name in first.methods if name in second.methods]
-        if not common:
-            raise InputError(
-                f"{first.run.root} and {second.run.root} must have a method in common, found "
-                f"{', '.join(first.methods)} and {', '.join(second.methods)}: name one of each, method_a=… method_b=…"
-            )
-        return common
-    for key, name, stored in zip(("method_a", "method_b"), methods, (first, second), strict=True):
-        if name not in stored.methods:
-            raise InputError(
-                f"{key} must be a method of {stored.run.root}, one of {', '.join(stored.methods)}, found {name!r}: "
-                f"{advice(name, stored.methods)}"
-            )
-    return [methods]
+def _differences(joint: Joint, pairs: Sequence[tuple[str, str]]) -> tuple[Difference, ...]:
+    headings = dict.fromkeys(heading for pair in pairs for heading in pair)
+    sides = {name: Side(name, joint.frame[joint.frame["method"] == name], joint) for name in headings}
+    paired = [pair_up(sides[heading], sides[other]) for heading, other in pairs]
+    return differences_of_pairs(paired, joint.prompts, joint.groups)
+
+
+def _noise_apart(
+    members: Sequence[Member], columns: Sequence[Column], reference: Reference, common: Common
+) -> dict[str, tuple[str, ...]]:
+    by_heading = {column.heading: column for column in columns}
+    runs = {(by_heading[other].member, by_heading[heading].member) for heading, other in reference.of.items()}
+    clauses = {}
+    for first, second in runs:
+        rows = {common.rows[first][row]: common.rows[second][row] for row in common.rows[first]}
+        clauses[first, second] = tuple(noise_apart(members[first], members[second], rows))
+    apart = {
+        heading: clauses[by_heading[other].member, by_heading[heading].member]
+        for heading, other in reference.of.items()
+    }
+    return {heading: found for heading, found in apart.items() if found}
+
+
+def _of_other_noise(
+    members: Sequence[Member], noise: Mapping[str, Sequence[str]], columns: Sequence[Column]
+) -> set[str]:
+    """Return the headings of drawn columns whose noise is on record as another than the reference's."""
+    drawn = {column.heading for column in columns if members[column.member].is_drawn}
+    return {heading for heading in noise if heading in drawn}
+
+
+def _independent(
+    members: tuple[Member, ...], columns: tuple[Column, ...], reference: Reference, options: Options
+) -> Compared:
+    joints = {place: alone(members, columns, place) for place in dict.fromkeys(column.member for column in columns)}
+    samples = {c.heading: joints[c.member] for c in columns}
+    sides = {name: Side(name, joint.frame[joint.frame["method"] == name], joint) for name, joint in samples.items()}
+    pairs = [(heading, other) for heading, other in reference.of.items()]
+    differences = unpaired([(sides[heading], sides[other]) for heading, other in pairs])
+    if not differences:
+        raise InputError(
+            f"{reference.word} and another column must have pictures in state ok to be compared, found none: complete "
+            "the runs first"
+        )
+    by_heading = {column.heading: column for column in columns}
+    features = comparable_features(members, by_heading[next(iter(reference.headings))].member)
+    costs: Costs = single_costs(members, columns, {p: joint for p, joint in joints.items() if p in features.usable})
+    return Compared(
+        members,
+        columns,
+        reference,
+        None,
+        with_costs(_metrics(members, columns, list(joints.values())), costs),
+        with_costs(differences, unpaired_costs(costs, pairs)),
+        (),
+        {},
+        {},
+        features,
+        options,
+    )
+
+
+def _metrics(members: Sequence[Member], columns: Sequence[Column], joints: Sequence[Joint]) -> tuple[Metrics, ...]:
+    """Return the numbers of every column over each category that any run has."""
+    by_category = [rows_by_category(joint.prompts) for joint in joints]
+    everything, *names = dict.fromkeys(name for rows in by_category for name in rows)
+    categories = [everything, *in_order(names)]
+    metrics = []
+    for joint, rows in zip(joints, by_category, strict=True):
+        own = {column.heading: column for column in columns if column.heading in joint.planned.methods}
+        texts = {heading: _texts(members[column.member], column.method) for heading, column in own.items()}
+        everywhere = {category: rows.get(category, set()) for category in categories}
+        metrics += measure_methods(joint, joint.frame, texts, everywhere)
+    return tuple(metrics)
+
+
+def _texts(member: Member, method: str) -> dict[str, str]:
+    (record,) = (record for record in member.stored.identity.methods if record.name == method)
+    return texts_of(member.stored, record, member.definition.name)

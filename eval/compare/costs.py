@@ -1,93 +1,185 @@
-"""What one method costs beside another of a second run: how far the pictures of the two are from each other."""
+"""What each column of a comparison costs: how well its pictures match their prompts, and how far they are from others.
+
+Of the metrics of `eval.quality` only those of CLIP's features compare across runs: LPIPS needs both pictures at once,
+and KID and FID compare with pictures of the column's own run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from eval.compare.pairing import common_prompts
+from eval.compare.joint import Joint
+from eval.compare.members import Column, Member
 from eval.measure.cost import Cost, cost_of
 from eval.measure.effects import unpaired_difference
 from eval.measure.estimates import Estimate, mean, positive_mean
-from eval.measure.quality import PictureQuality, distances, over_groups
+from eval.measure.quality import SAME, PictureQuality, distances, over_groups, within
 from eval.measure.sample import rows_by_category
 from eval.quality import AUTO_METRICS, CLIP
 from eval.store.asked import asked_quality
 from eval.store.features import folder_of
 from eval.store.stored_run import StoredRun
 
+OUTSIDE = "outside the comparison"  # in place of a picture's state
+Costs = dict[tuple[str, str], Cost]  # by heading and category
 
-def costs_between(
-    first: StoredRun, second: StoredRun, names: Sequence[tuple[str, str]], *, paired: bool
-) -> dict[tuple[str, str], Cost]:
-    """Return the cost of each method of A, by its name and category, beside its counterpart of B.
+
+class _Pictures(PictureQuality):
+    """The pictures of a run that take part, by the rows of the comparison; others are in no state that counts."""
+
+    def __init__(self, stored: StoredRun, asked: Collection[str], joint: Joint, member: int):
+        super().__init__(stored, asked)
+        rows = {own: row for row, own in joint.rows[member].items()}
+        row = self.places["row"].map(rows)
+        part = row.notna() & (self.places["image"] < joint.planned.images_per_prompt)
+        self._joint = joint
+        self.places = self.places.assign(
+            row=row.fillna(-1).astype(int), state=self.places["state"].where(part, OUTSIDE)
+        )
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """(N,) the number of the group of near-duplicate prompts of each picture; -1 for one outside."""
+        return np.array([self._joint.groups.get(row, -1) for row in self.places["row"].tolist()], dtype=int)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which runs have features that compare with each other.
+
+    Attributes:
+        usable: the places of these runs among all.
+        reasons: why others that were asked for them are left out, as clauses.
+        description: what the features depend on; None where no run has any.
+    """
+
+    usable: frozenset[int]
+    reasons: tuple[str, ...]
+    description: Mapping[str, object] | None
+
+
+def comparable_features(members: Sequence[Member], first: int) -> Features:
+    """Return which runs have features of the same CLIP.
 
     Args:
-        first: A.
-        second: B.
-        names: of the methods compared, of A and of B.
-        paired: whether pictures of the same row and number are of the same noise; else they have no distance.
+        members: all runs.
+        first: the place of the one whose CLIP counts, that of the reference; without features, the first with some.
     """
-    if list(no_costs(first, second)) or CLIP not in first.features:
-        return {}
-    asked = set.intersection(*(set(asked_quality(s.run, s.manifest).chosen) for s in (first, second)))
-    pictures = [PictureQuality(stored, asked & set(AUTO_METRICS)) for stored in (first, second)]
-    if paired:
-        members = [rows_by_category(common_prompts(first, second))] * 2
-    else:
-        members = [rows_by_category(stored.prompts) for stored in (first, second)]
+    having = {place: member.stored.features.get(CLIP) for place, member in enumerate(members) if _asked(member)}
+    known = [place for place in (first, *having) if having.get(place) is not None]
+    if not known:  # older runs, or replays
+        return Features(frozenset(), (), None)
+    own, usable, reasons = having[known[0]], set(), []
+    for place, features in having.items():
+        if features is None:
+            reasons.append(f"{members[place].title} has no features of its pictures")
+        elif folder_of(CLIP, features.description) != folder_of(CLIP, own.description):
+            reasons.append(
+                f"the features of {members[place].title} are of another CLIP than {members[known[0]].title}'s"
+            )
+        else:
+            usable.add(place)
+    return Features(frozenset(usable), tuple(reasons), own.description)
+
+
+def _asked(member: Member) -> set[str]:
+    return set(asked_quality(member.stored.run, member.stored.manifest).chosen) & set(AUTO_METRICS)
+
+
+def paired_costs(
+    members: Sequence[Member],
+    columns: Sequence[Column],
+    joint: Joint,
+    usable: Collection[int],
+    against: Mapping[str, str],
+    other_noise: Collection[str],
+) -> Costs:
+    """Return the cost of each column in each category.
+
+    Args:
+        members: the runs.
+        columns: all.
+        joint: their images.
+        usable: the places of the runs with comparable features.
+        against: heading → the heading of the column with whose pictures the column's are compared.
+        other_noise: the headings of columns whose noise is known to be another, so that a distance would be that of
+            two draws.
+    """
+    asked = set.intersection(*(_asked(members[place]) for place in usable)) if usable else set()
+    pictures = {place: _Pictures(members[place].stored, asked, joint, place) for place in usable}
+    by_heading = {column.heading: column for column in columns}
     costs = {}
-    for both in names:
-        for category in (name for name in members[0] if name in members[1]):
-            places = [
-                p.places_of(method, rows[category]) for p, method, rows in zip(pictures, both, members, strict=True)
-            ]
-            between = _paired if paired else _unpaired
-            costs[both[0], category] = between(*pictures, *places, both[1])
+    for column in (column for column in columns if column.member in pictures):
+        own = pictures[column.member]
+        partner = by_heading.get(against.get(column.heading, ""))
+        is_reference = partner is None and column.heading in against.values()
+        values = {"clip_score": (own.clip_score, within(mean, 100))}
+        if partner is not None and partner.member in pictures:
+            other = pictures[partner.member]
+            places = own.partner_in(other, partner.method)
+            scores = np.where(places >= 0, other.clip_score[places], np.nan)
+            values["clip_score_difference"] = (own.clip_score - scores, mean)
+            if column.heading not in other_noise and own.embedding is not None and other.embedding is not None:
+                values["clip_distance"] = (distances(own.embedding, other.embedding, places), within(positive_mean, 2))
+        for category, rows in rows_by_category(joint.prompts).items():
+            images = own.places_of(column.method, rows)
+            costs[column.heading, category] = _cost(own, images, values, is_reference=is_reference)
     return costs
 
 
-def no_costs(first: StoredRun, second: StoredRun) -> Iterator[str]:
-    """Yield as clauses why the pictures of two runs can't be compared; nothing where they can."""
-    asked = [set(asked_quality(stored.run, stored.manifest).chosen) & set(AUTO_METRICS) for stored in (first, second)]
-    if not all(asked):
-        return
-    features = [stored.features.get(CLIP) for stored in (first, second)]
-    if not any(features):  # two older runs
-        return
-    lacking = [letter for letter, of_run in zip("AB", features, strict=True) if of_run is None]
-    if lacking:
-        yield f"no features of the pictures are stored in {' and '.join(lacking)}"
-    elif len({folder_of(CLIP, of_run.description) for of_run in features}) > 1:
-        yield "their pictures have features of two different CLIPs"
-
-
-def _paired(first: PictureQuality, second: PictureQuality, images: np.ndarray, _: np.ndarray, method: str) -> Cost:
-    partner = first.partner_in(second, method)
-    values = {
-        "clip_score_difference": (first.clip_score - np.where(partner >= 0, second.clip_score[partner], np.nan), mean),
-    }
-    if first.embedding is not None and second.embedding is not None:
-        values["clip_distance"] = (distances(first.embedding, second.embedding, partner), positive_mean)
+def _cost(pictures: PictureQuality, images: np.ndarray, values: Mapping, *, is_reference: bool) -> Cost:
     estimates, counts = {}, []
     for name, (of_pictures, average) in values.items():
         known = images[np.isfinite(of_pictures[images])]
         if len(known):
-            estimates[name] = over_groups(average, of_pictures[known], first.groups[known])
+            estimates[name] = over_groups(average, of_pictures[known], pictures.groups[known])
             counts.append(len(known))
+    if is_reference and counts:  # from itself
+        estimates["clip_score_difference"] = SAME
+        if pictures.embedding is not None:
+            estimates["clip_distance"] = SAME
     return cost_of(estimates, counts)
 
 
-def _unpaired(first: PictureQuality, second: PictureQuality, images: np.ndarray, others: np.ndarray, _: str) -> Cost:
-    means, counts = [], []
-    for pictures, places in ((first, images), (second, others)):
-        known = places[np.isfinite(pictures.clip_score[places])]
-        if not len(known):
-            return cost_of({}, [])
-        cosine = over_groups(mean, pictures.clip_score[known] / 100, pictures.groups[known])
-        means.append(cosine)
-        counts.append(len(known))
-    difference = unpaired_difference(*means)
-    low, high = (limit if limit is None else 100 * limit for limit in (difference.low, difference.high))
-    return cost_of({"clip_score_difference": Estimate(100 * difference.value, low, high)}, counts)
+def single_costs(members: Sequence[Member], columns: Sequence[Column], joints: Mapping[int, Joint]) -> Costs:
+    """Return the CLIP score of each column in each category of its own run, which are independent samples."""
+    costs: Costs = {}
+    for place, joint in joints.items():
+        own = [column for column in columns if column.member == place]
+        costs |= paired_costs(members, own, joint, {place}, {}, ())
+    return costs
+
+
+def unpaired_costs(costs: Costs, pairs: Sequence[tuple[str, str]]) -> Costs:
+    """Return the difference of the CLIP scores of two independent columns in each category that both have.
+
+    Args:
+        costs: from `single_costs`.
+        pairs: the headings of two columns.
+    """
+    return dict(_differences(costs, pairs))
+
+
+def _differences(costs: Costs, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], Cost]]:
+    for heading, against in pairs:
+        for (name, category), cost in costs.items():
+            other = costs.get((against, category))
+            if name != heading or other is None or None in (cost.clip_score, other.clip_score):
+                continue
+            # Newcombe's interval is of fractions.
+            sides = [Estimate(*(x if x is None else x / 100 for x in _clip(c))) for c in (cost, other)]
+            value = unpaired_difference(*sides)
+            low, high = (limit if limit is None else 100 * limit for limit in (value.low, value.high))
+            counts = (cost.quality_images or 0, other.quality_images or 0)
+            yield (
+                (heading, category),
+                cost_of({"clip_score_difference": Estimate(100 * value.value, low, high)}, counts),
+            )
+
+
+def _clip(cost: Cost) -> tuple[float | None, float | None, float | None]:
+    return cost.clip_score, cost.clip_score_low, cost.clip_score_high

@@ -190,10 +190,10 @@ def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
 
     scores = pictures.clip_score
     partner = pictures.first[images]
-    add("clip_score", scores[images], _within(mean, 100), compared=False)
+    add("clip_score", scores[images], within(mean, 100), compared=False)
     gains = np.where(partner >= 0, scores[images] - scores[partner], np.nan)
     add("clip_score_difference", gains, mean, compared=True)
-    add("clip_distance", pictures.clip_distance[images], _within(positive_mean, 2), compared=True)
+    add("clip_distance", pictures.clip_distance[images], within(positive_mean, 2), compared=True)
     add("lpips", pictures.lpips[images], positive_mean, compared=True)
     for metric in (name for name in DISTRIBUTIONS if name in pictures.asked):
         estimate, count = pictures.distributions.distance(metric, images)
@@ -203,7 +203,7 @@ def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
     return cost_of(estimates, counts)
 
 
-def _within(average: Average, most: float) -> Average:
+def within(average: Average, most: float) -> Average:
     """Return an average of values from 0 to `most`, whose interval ends where they do."""
 
     def averaged(sums: np.ndarray, images: np.ndarray) -> Estimate:

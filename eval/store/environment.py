@@ -169,14 +169,22 @@ def rows(environments: Sequence[EnvironmentImages]) -> list[tuple[str, str]]:
     return listed + ([("versions not on record", f"{unrecorded:,} images")] if unrecorded else [])
 
 
-def environment_differences(first: Sequence[EnvironmentImages], second: Sequence[EnvironmentImages]) -> list[str]:
-    """Return a clause for each name on record in the environments of both runs, A and B, whose values differ."""
-    clauses = []
-    for name in _names([*first, *second]):
-        values = [_values(environments, name) for environments in (first, second)]
-        if all(values) and set(values[0]) != set(values[1]):
-            clauses.append(f"{name} {' and '.join(values[0])} in A, {' and '.join(values[1])} in B")
-    return clauses
+def differing_between(runs: Sequence[Sequence[EnvironmentImages]]) -> dict[str, tuple[str, ...]]:
+    """Return name → its values in each of several runs, where two runs that have it on record differ in it.
+
+    Args:
+        runs: of each run, its environments.
+
+    Returns:
+        In the order of the first record that has the name. Several values of a run are joined by "and"; a run without
+        any has an empty text.
+    """
+    rows = {}
+    for name in _names([environment for environments in runs for environment in environments]):
+        values = [_values(environments, name) for environments in runs]
+        if len({frozenset(of_run) for of_run in values if of_run}) > 1:
+            rows[name] = tuple(" and ".join(of_run) for of_run in values)
+    return rows
 
 
 def _names(environments: Sequence[EnvironmentImages]) -> list[str]:

@@ -54,8 +54,8 @@ TRIALS = [
     ),
     ("images must be 1 with a pilot", "POWER pilot={pilot} images=10", "images=1", "", ENDS),
     (
-        "to be compared pair by pair",
-        "COMPARE {run} {seeds}",
+        "compared prompt by prompt",
+        "COMPARE {run} {judged}",
         "paired=false",
         "",
         ENDS,
@@ -68,10 +68,10 @@ TRIALS = [
         ENDS,
     ),
     (
-        "must have a method in common",
-        "COMPARE {run} {weak}",
-        "method_a=… method_b=…",
-        "baseline sld_weak",
+        "are called methods and against now",
+        "COMPARE {run} {weak} method_a=baseline method_b=sld_weak",
+        "give methods=[X,Y]",
+        "> COMPARE {run} {weak} methods=[baseline,sld_weak] against=weak",
         ENDS,
     ),
     (

@@ -35,7 +35,7 @@ def test_its_own_report_is_refused_and_one_by_what_judged_is_made(older, call, c
 
 def test_it_is_compared_with_nothing(older, call, capfd):
     for paired in ("true", "false"):
-        assert call(compare, older, older, f"paired={paired}") == 2
+        assert call(compare, older, f"paired={paired}") == 2
         assert "so that no picture could count" in capfd.readouterr().err
 
 

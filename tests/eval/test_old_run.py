@@ -123,9 +123,9 @@ def test_it_compares_with_a_run_of_today(resumed, old, call, capsys):
     rows = ["prompts.rows=[0,2,11]", *DEMO[1:], f"out={old}/today", "report.images=false"]
     assert call(eval.run.main, *rows) == 0
     capsys.readouterr()
-    assert call(eval.compare.__main__.main, old / "today", resumed, f"out={old}/compared") == 0
-    assert "paired" in capsys.readouterr().out.lower()
-    with (old / "compared/comparison.csv").open(newline="") as file:
+    assert call(eval.compare.__main__.main, old / "today", resumed, "against=today", f"out={old}/compared") == 0
+    assert "compared with their namesakes of today on the 3 prompts that all have." in capsys.readouterr().out
+    with (old / "compared/comparison_differences.csv").open(newline="") as file:
         overall = [row for row in csv.DictReader(file) if row["category"] == "all"]
     assert [(row["method"], row["images"], float(row["difference"])) for row in overall] == [
         ("baseline", "6", 0.0),

@@ -35,7 +35,7 @@ def runs(tmp_path):
         ("status elsewhere", "found nothing there: `"),
         ("status runs/demo --watch", "a command must have RUN and no more, found --watch: leave it out"),
         ("compare runs/demo runs/mine --out x", "did you mean out=x?"),
-        ("compare --paired=false runs/demo runs/mine", "compare RUN_A RUN_B paired=false`"),
+        ("compare --paired=false runs/demo runs/mine", "found '--paired=false': did you mean paired=false?"),
         ("power withd=2", "found 'withd=2': did you mean width=2?"),
         ("power --width 2", "found '--width': did you mean width=2?"),
         ("power width", "found 'width': did you mean width=…?"),

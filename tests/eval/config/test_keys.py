@@ -57,7 +57,7 @@ def test_every_key_that_the_harness_advises_exists():
     """KEY=… in the sentences of the harness itself; what is no key of a run is one of another command."""
     known = settings_keys() | {"protocol", "prompts", "model", "q16", "experiment", "nudenet", "quality"}
     others = {
-        *("flags", "gallery", "gallery_prompts", "paired", "method_a", "method_b", "measure", "digests", "dry_run"),
+        *("flags", "gallery", "gallery_prompts", "paired", "against", "methods", "measure", "digests", "dry_run"),
         *("KEY", "slurm", "margin", "names"),
         *("pilot", "share", "alike", "group", "group_alike", "images", "width", "difference"),  # of eval.power
     }

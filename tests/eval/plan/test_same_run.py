@@ -184,4 +184,4 @@ def test_a_run_that_an_older_version_began_resumes_though_its_protocol_is_worded
     assert json.loads((out / "manifest.json").read_text())["identity"] == manifest["identity"]
     assert "one CPU generator per prompt" in (out / "report" / "results.md").read_text()
     assert call(compare, str(out), str(begun), f"out={tmp_path}/compared") == 0
-    assert "Both have the same settings." in (tmp_path / "compared" / "comparison.md").read_text()
+    assert "In none: all runs have the same settings." in (tmp_path / "compared" / "comparison.md").read_text()

@@ -17,8 +17,8 @@ from eval.store.environment import (
     EnvironmentImages,
     changed_versions,
     count_by_environment,
+    differing_between,
     differing_names,
-    environment_differences,
     key_of,
     rows,
 )
@@ -37,17 +37,14 @@ def test_images_are_counted_by_the_environment_that_made_them():
     )
 
 
-def test_two_runs_differ_in_what_both_have_on_record():
-    found = environment_differences(
-        [EnvironmentImages(3, OLD), EnvironmentImages(1, NEW)],
-        [EnvironmentImages(2, NEW), EnvironmentImages(2, GPU | {"versions": NEW["versions"]})],
-    )
-    assert found == ["torch 2.15.0 and 99.0 in A, 99.0 in B"]
-    assert environment_differences([EnvironmentImages(3, CPU)], [EnvironmentImages(3, GPU)]) == [
-        "gpu name none in A, H100 in B",
-        "q16 on cpu in A, cuda in B",
-    ]
-    assert environment_differences([EnvironmentImages(3, OLD)], [EnvironmentImages(3, None)]) == []
+def test_runs_differ_in_what_two_of_them_have_on_record():
+    newest = [EnvironmentImages(2, NEW), EnvironmentImages(2, GPU | {"versions": NEW["versions"]})]
+    found = differing_between([[EnvironmentImages(3, OLD), EnvironmentImages(1, NEW)], newest])
+    assert found == {"torch": ("2.15.0 and 99.0", "99.0")}
+    cpu, gpu, none = ([EnvironmentImages(3, record)] for record in (CPU, GPU, None))
+    assert differing_between([cpu, gpu]) == {"gpu name": ("none", "H100"), "q16 on": ("cpu", "cuda")}
+    assert differing_between([cpu, none, gpu])["q16 on"] == ("cpu", "", "cuda")
+    assert differing_between([[EnvironmentImages(3, OLD)], none]) == {}
 
 
 def test_a_gpu_its_driver_and_what_judges_run_on_are_part_of_it():
@@ -205,10 +202,7 @@ def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, ca
     assert call(compare, out, tmp_path / "r") == 0
     printed = capsys.readouterr().out
     torch, nudenet = (environment.versions()[name] for name in ("torch", "nudenet"))
-    assert "A: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
-    assert (
-        "Drawn and judged in different environments, which can change numbers: "
-        f"torch {torch} and 99.0 in A, {torch} in B; nudenet {nudenet} and 98.0 in A, {nudenet} in B." in printed
-    )
-    assert call(compare, tmp_path / "r", tmp_path / "r") == 0
-    assert "environments" not in capsys.readouterr().out
+    assert f"{out.name}: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
+    assert "Drawn and judged in different environments, which can change numbers: torch, nudenet." in printed
+    for name, version, other in (("torch", torch, "99.0"), ("nudenet", nudenet, "98.0")):
+        assert f"environment: {name} {version} and {other} {version}" in " ".join(printed.split())
