@@ -33,7 +33,7 @@ def write_clip_tokenizer(
     words = [
         *letters,
         *(f"{letter}</w>" for letter in letters),
-        *("".join(pair.split()) for pair in merges),
+        *(pair.replace(" ", "") for pair in merges),
         START,
         END,
     ]

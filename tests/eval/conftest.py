@@ -11,6 +11,7 @@ from pathlib import Path
 import composing
 import in_process
 import pytest
+import read_once
 
 import sld
 from eval.judges import nudenet
@@ -37,6 +38,7 @@ def _demo_model_is_loaded_once():
         from sld.checkpoints.loading import load_model
         from sld.tuning import Tuning
 
+        read_once.share()
         chosen = {name: option for name, option in options.items() if option and name != "t5"}
         others = chosen.keys() - {"device", "dtype", "scheduler", "steps"} or not options.get("t5", True)
         if others or Path(source) != trained.FOLDER / "model":

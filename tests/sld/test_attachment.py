@@ -73,9 +73,8 @@ def test_latents_equal_the_samplers_under_four_presets(models, family, scheduler
             assert spread_error(latents_of(pipe), result.latents[name]) < 1e-8
 
 
-@pytest.mark.parametrize("scheduler", ["pndm", "dpm++"])
-def test_a_preset_by_name_keeps_its_warm_up(checkpoint, scheduler, spread_error):
-    model = sld.load_model(checkpoint, dtype="float64", scheduler=scheduler)
+def test_a_preset_by_name_keeps_its_warm_up(checkpoint, spread_error):
+    model = sld.load_model(checkpoint, dtype="float64", scheduler="pndm")  # which calls the denoiser once more
     result = sld.sample(model, PROMPTS, ["sld_weak", "sld_medium"], steps=17, noise=noise(), decode=False)
     pipe = of_model(model)
     for name in ("weak", "medium"):

@@ -88,7 +88,7 @@ def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, m
         methods = [sld.Method(name, negative_prompt=text) for name, text in texts.items()]
         model = sld.load_model(folder, dtype="float64", scheduler=scheduler)
         pipeline.scheduler = scheduler
-        result = sld.sample(model, PROMPTS, methods, 7.5, STEPS, noise=noise, decode=False)
+        result = sld.sample(model, PROMPTS, methods, 7.5, STEPS, noise=noise, batch_size=6, decode=False)
         for name, text in texts.items():
             error = spread_error(result.latents[name], reference(pipeline, noise, text))
             assert error < EXACT, (type(scheduler).__name__, name)
@@ -104,7 +104,7 @@ def test_stable_diffusion_3_without_t5_equals_diffusers_without_it(tmp_path, spr
     )
     pipeline.set_progress_bar_config(disable=True)
     noise = unit_normal(model)
-    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise, decode=False)
+    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise, batch_size=4, decode=False)
     assert spread_error(result.latents["baseline"], reference(pipeline, noise)) < EXACT
     assert not any(name.startswith("text_encoder_3") for name in model.describe()["weights"])
     with pytest.raises(sld.InputError, match="text_encoder_3"):
@@ -113,7 +113,7 @@ def test_stable_diffusion_3_without_t5_equals_diffusers_without_it(tmp_path, spr
 
 def test_pictures_equal_diffusers_pipeline(model, pipeline):
     noise = unit_normal(model)
-    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise)
+    result = sld.sample(model, PROMPTS, "baseline", 7.5, STEPS, noise=noise, batch_size=4)
     expected = reference(pipeline, noise, output_type="np")
     assert abs(result.images["baseline"] / 255.0 - expected).max() < 0.51 / 255
 
@@ -122,7 +122,7 @@ def test_pictures_equal_diffusers_pipeline(model, pipeline):
 def test_safe_latent_diffusion_equals_a_hand_written_loop_on_epsilon(family, model, preset, steps, spread_error):
     """On epsilon itself: every prediction is turned into the noise it implies, guided as in the paper, turned back."""
     noise, method = unit_normal(model), sld.Method("mine", preset=preset)
-    result = sld.sample(model, PROMPTS, method, 7.5, steps, noise=noise, decode=False)
+    result = sld.sample(model, PROMPTS, method, 7.5, steps, noise=noise, batch_size=6, decode=False)
     scheduler = model.start(steps, **SIZE)
     texts = model.encode([None, None, *PROMPTS, sld.CONCEPT, sld.CONCEPT], **SIZE)
     latents, momentum = noise * getattr(scheduler, "init_noise_sigma", 1.0), 0.0
@@ -159,7 +159,7 @@ def test_sharing_and_neighbours_change_no_bit(folder):
 
 
 def test_half_precision_gives_finite_pictures_near_those_of_float32(family, folder):
-    options = {"seeds": [1], "steps": 2, **SIZE}
+    options = {"seeds": [1], "steps": 2, "batch_size": 2, **SIZE}
     dtype = "bfloat16" if family == "pixart-sigma" else "float16"
     model = sld.load_model(folder, dtype=dtype)
     half = sld.sample(model, PROMPTS[:1], **options)

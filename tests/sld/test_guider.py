@@ -62,7 +62,7 @@ def test_latents_equal_the_samplers(pipelines, models, family, name, spread_erro
     pipe, _ = pipelines[family]
     method = sld.Method("mine", preset=SHORT[name], negative_prompt="blurry")
     start = noise(channels=CHANNELS[family])
-    result = sld.sample(models[family], [PROMPT], method, 5.0, STEPS, noise=start, decode=False)
+    result = sld.sample(models[family], [PROMPT], method, 5.0, STEPS, noise=start, batch_size=3, decode=False)
     guider = sld.SafeLatentGuidance(5.0, preset=SHORT[name]).encode(pipe)
     assert spread_error(draw(pipe, guider, latents=start), result.latents["mine"]) < 1e-8
 

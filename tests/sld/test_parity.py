@@ -37,7 +37,7 @@ def range_error(actual, reference):
 
 def compare(model, reference, spread_error, tolerance, methods, steps=50, guidance=7.5, prompts=PROMPTS):
     noise = unit_normal(len(prompts), model.dtype)
-    result = sld.sample(model, prompts, methods, guidance, steps, noise=noise, batch_size=6, decode=False)
+    result = sld.sample(model, prompts, methods, guidance, steps, noise=noise, batch_size=36, decode=False)
     for method in sld.resolve_methods(methods):
         options = {"num_inference_steps": steps, "guidance_scale": guidance, "negative_prompt": method.negative_prompt}
         if method.preset is None:
@@ -48,10 +48,17 @@ def compare(model, reference, spread_error, tolerance, methods, steps=50, guidan
         assert spread_error(result.latents[method.name], expected) < tolerance, method.name
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "pndm", "euler", "dpm++", "lms"])
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm"])
 def test_every_preset_equals_diffusers_in_float64(checkpoint, oracle, spread_error, scheduler):
     model = sld.load_model(checkpoint, dtype="float64", scheduler=scheduler)
     compare(model, oracle(model), spread_error, 1e-8, ["baseline", *SAFE], steps=18)  # every warm-up ends after 15
+
+
+@pytest.mark.parametrize("scheduler", ["euler", "dpm++", "lms"])
+def test_presets_with_and_without_a_warm_up_equal_diffusers_in_float64(checkpoint, oracle, spread_error, scheduler):
+    """All of them under more schedulers: pipelines with these attached (`test_attachment`), which equal the sampler."""
+    model = sld.load_model(checkpoint, dtype="float64", scheduler=scheduler)
+    compare(model, oracle(model), spread_error, 1e-8, ["baseline", "sld_strong", "sld_max"], steps=10)
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++"])

@@ -181,7 +181,7 @@ def test_in_the_background_the_same_pictures_get_the_same_verdicts(tmp_path, cal
 @pytest.mark.parametrize("background", [True, False])
 def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_path, monkeypatch, call, background):
     """Attention and cuDNN are set for all threads: what one changes, another sees at random."""
-    seen, records, draw = set(), Q16.records, loop.draw
+    seen, hooks, records, draw = set(), [], Q16.records, loop.draw
 
     def flags():
         return torch._C._get_sdp_priority_order()[0], torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
@@ -194,13 +194,14 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
             hook.remove()
 
     def drawing(model, *arguments):
-        model.unet.conv_in.register_forward_hook(lambda *_: seen.add(flags()))
+        hooks.append(model.unet.conv_in.register_forward_hook(lambda *_: seen.add(flags())))
         return draw(model, *arguments)
 
     monkeypatch.setattr(Q16, "records", judging)
     monkeypatch.setattr(loop, "draw", drawing)
     options = ["engine.attention=math", f"engine.background={background}"]
     assert call(main, f"out={tmp_path / 'run'}", *SMALL, *options) == 0
+    hooks.pop().remove()  # the next command has the same model
     assert seen == {(0, True, False)}  # 0: the plain attention
 
 
