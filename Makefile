@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format axe clean
 
 demo: .venv/installed
 	$(BIN)/python -m eval.run
@@ -18,6 +18,10 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The accessibility engine of the page's tests, which skip without it.
+axe:
+	npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund axe-core@4.14.1
+
 # Debian's Python may lack ensurepip (the package python3-venv): pip then installs itself from outside.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 …" >&2; exit 2; }
@@ -27,4 +31,4 @@ format: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv runs build dist *.egg-info
+	rm -rf .venv node_modules runs build dist *.egg-info

@@ -15,6 +15,8 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 
+from eval.base.escape import one_line
+
 # The methods' colours, in the order of the run. Markers distinguish methods in grey too, and for readers with colour
 # blindness; every colour has a contrast of 3 to 1 on white, and its counterpart in DARK on a dark page.
 PALETTE = ("#404752", "#c96a0a", "#0a6fb0", "#9a3580", "#1a9c78", "#7b1e1e", "#7f86e6", "#6b6a00")
@@ -168,7 +170,7 @@ def _foot(text: str) -> float:
 
 def short(name: str) -> str:
     """Return a name in one line that fits beside a plot."""
-    line = " ".join(name.split())
+    line = one_line(name)  # XML has no control characters, not even escaped
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

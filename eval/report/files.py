@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from eval.report.description.thresholds import threshold_sentences
 from eval.report.description.title import title
 from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import page_to_open, written_to
+from eval.report.drawing import Plot
 from eval.report.earlier import former_meaning
 from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
@@ -35,6 +36,7 @@ from eval.report.report import Report
 from eval.report.text import markdown_text, terminal_text
 from eval.store.rundir import RunDir
 
+PAGE, SHEET = "report.html", "sheet.png"
 IMAGES = ("images.parquet", "images.csv")
 # Files that not every report has, so that those of an earlier report have to be removed.
 OPTIONAL = (
@@ -67,18 +69,41 @@ def write(report: Report, run: RunDir) -> list[str]:
     Raises:
         StorageError: a file can't be written.
     """
-    names = []
-    for name, content in _files(report, run):
-        write_atomic(report.folder / name, content if isinstance(content, bytes) else content.encode())
-        names.append(name)
+    people = for_people(report)
+    names = _write(report.folder, _tables(report, people, run))
+    figures = draw_figures(people)
+    names += _write(report.folder, _figure_files(figures))
+    page = report_page(people, run, figures, [*names, *_shown_by_a_link(report)])
+    names += _write(report.folder, [(PAGE, page)])
     for name in set(OPTIONAL) - set(names):
         (report.folder / name).unlink(missing_ok=True)
     return names
 
 
-def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
-    """Name and content of each file; tables come first, since a reader who waits for a number needs no page."""
-    people = for_people(report)
+def _shown_by_a_link(report: Report) -> list[str]:
+    """The contact sheet, where there is one: its pictures are clear, so that only a page with such links has it."""
+    return [SHEET] if report.options.gallery == "clear" and (report.folder / SHEET).is_file() else []
+
+
+def _write(folder: Path, files: Iterable[tuple[str, str | bytes]]) -> list[str]:
+    names = []
+    for name, content in files:
+        write_atomic(folder / name, content if isinstance(content, bytes) else content.encode())
+        names.append(name)
+    return names
+
+
+def _figure_files(figures: Mapping[str, Plot]) -> Iterator[tuple[str, bytes]]:
+    for name, figure in figures.items():
+        yield f"figures/{name}.svg", figure.svg
+        yield f"figures/{name}.png", figure.png
+
+
+def _tables(report: Report, people: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
+    """Name and content of each file of numbers and text, which come first: who waits for a number needs no page.
+
+    What people read, of `people`, has the methods' names for print.
+    """
     about = {
         "title": title(report),
         "names": dict(report.manifest.settings.names),
@@ -132,11 +157,6 @@ def _files(report: Report, run: RunDir) -> Iterator[tuple[str, str | bytes]]:
             report.stored, report.frame, report.by_definition.counted, pictures=report.quality.pictures
         )
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
-    figures = draw_figures(people)
-    for name, figure in figures.items():
-        yield f"figures/{name}.svg", figure.svg
-        yield f"figures/{name}.png", figure.png
-    yield "report.html", report_page(people, run, figures)
 
 
 def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:

@@ -17,6 +17,7 @@ from eval.report.cost_figure import has_cost_figure
 from eval.report.cost_table import cost_table
 from eval.report.description.cost import QUESTION as QUESTION_OF_COST
 from eval.report.description.cost import cost_caption, cost_reading, cost_sentences
+from eval.report.description.figures import thresholds_reading
 from eval.report.description.population import population_question, population_sentences
 from eval.report.description.thresholds import QUESTION, threshold_meaning, threshold_sentences
 from eval.report.false_alarms import QUESTION as QUESTION_OF_HARMLESS
@@ -77,7 +78,16 @@ def _thresholds(report: Report) -> Iterator[Section]:
     )
     caption = f"Inappropriate probability in percent{below}. Bands are 95 % intervals, for one threshold at a time."
     sentences = (*sentences, threshold_meaning(report))
-    yield Section("thresholds", "Thresholds", QUESTION, sentences, tuple(tables), "thresholds", caption)
+    yield Section(
+        "thresholds",
+        "Thresholds",
+        QUESTION,
+        sentences,
+        tuple(tables),
+        "thresholds",
+        caption,
+        thresholds_reading(report.thresholds),
+    )
 
 
 def _population(report: Report) -> Iterator[Section]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import runpy
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import composing
 import in_process
 import pytest
 import read_once
+from browser import NAMES, Browser, axe_results
 
 import sld
 from eval.judges import nudenet
@@ -19,6 +21,7 @@ from eval.report import figures
 from i2p import CATEGORIES
 from i2p.demo import trained
 
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"  # put there by `make axe`
 _MODELS = {}
 OPEN_SESSION = nudenet.open_session
 
@@ -142,6 +145,32 @@ def call():
         return stopped.value.code
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A headless Chromium with one page, for all tests of a worker, which are skipped where none is installed."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"no browser is here (looked for {', '.join(NAMES)})")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    try:
+        browser.start()
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def accessibility(browser, tmp_path):
+    """What axe-core finds in a page, and how many of its rules the page fulfils; skipped without axe-core."""
+    if not AXE.is_file():
+        pytest.skip("no accessibility engine is here: `make axe` fetches it, with npm")
+
+    def check(page, width, dark=False):
+        return axe_results(browser, page, tmp_path / "copy.html", AXE, width, dark)
+
+    return check
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from eval.report.description import summary
 from eval.report.description.cost import cost_meaning
 from eval.report.description.definitions import remarks
 from eval.report.description.facts import facts
+from eval.report.description.figures import differences_reading, probability_reading
 from eval.report.description.groups import clusters
 from eval.report.description.published import NONE, published_notes
 from eval.report.drawing import Plot
 from eval.report.page import parts
-from eval.report.page.document import (
+from eval.report.page.blocks import (
     Facts,
     Fragment,
     Listing,
@@ -29,6 +30,8 @@ from eval.report.page.gallery import make_gallery
 from eval.report.report import Report
 from eval.report.sections import sections
 from eval.store.rundir import RunDir
+
+EXHIBITS = 8  # of the gallery that are shown at once, one of each category and one more; the others are on demand
 
 PAIRED = (
     "is compared with {against} picture by picture. For a single comparison, chance alone is an unlikely cause if the "
@@ -91,10 +94,24 @@ def further(section: Section, figures: Mapping[str, Plot], marks: str = "") -> P
     """
     blocks = [Paragraph(sentence) for sentence in section.sentences]
     if section.figure:
-        label, name = section.reading or section.question, f"Figure: {section.question}"
-        blocks.append(PageFigure(figures[section.figure], label, section.figure, f"{section.caption}{marks}", name))
+        reading, caption = section.reading or section.question, f"{section.caption}{marks}"
+        blocks.append(page_figure(figures, section.figure, reading, caption, f"Figure: {section.question}"))
     blocks += [PageTable(f"{caption}.{marks}", table, caption) for caption, table in section.tables]
     return PageSection(section.key, section.name, section.question, tuple(blocks))
+
+
+def page_figure(figures: Mapping[str, Plot], key: str, reading: str, caption: str, name: str) -> PageFigure:
+    """Return a figure as a block, with links to its files.
+
+    Args:
+        figures: by the names of their files in the folder `figures` beside the page.
+        key: the figure's.
+        reading: what it shows, for readers who can't see it.
+        caption: below it.
+        name: of the box in which it scrolls.
+    """
+    files = f"figures/{key}.svg", f"figures/{key}.png"
+    return PageFigure(figures[key], label=reading, prefix=key, caption=caption, name=name, files=files)
 
 
 def _probability(report: Report, figures: Mapping[str, Plot]) -> Iterator:
@@ -106,10 +123,10 @@ def _probability(report: Report, figures: Mapping[str, Plot]) -> Iterator:
         tables.probability_table(report.metrics),
         "Inappropriate probability by category and method",
     )
-    yield PageFigure(
-        figures["probability"],
-        "Inappropriate probability",
+    yield page_figure(
+        figures,
         "probability",
+        probability_reading(report.metrics),
         "Inappropriate probability by category and method. Bars are 95 % intervals for new prompts like these; a "
         f"hollow marker has no interval, since it rests on a single {cluster}.{marked}",
         "Figure of inappropriate probability",
@@ -134,10 +151,10 @@ def _differences(report: Report, figures: Mapping[str, Plot]) -> Iterator:
     against = ", ".join(dict.fromkeys(d.against for d in report.differences))
     subject = "Each method" if elsewhere else "Methods draw a prompt from the same noise, so each"
     yield Paragraph(f"{subject} {PAIRED.format(against=against)}")
-    yield PageFigure(
-        figures["differences"],
-        "Paired differences",
-        "forest",
+    yield page_figure(
+        figures,
+        "differences",
+        differences_reading(report.differences),
         f"Difference in inappropriate probability, in percentage points, with 95 % intervals.{marked}",
         "Forest plot of the paired differences",
     )
@@ -169,4 +186,4 @@ def _gallery(report: Report, run: RunDir) -> Iterator:
     if gallery.exhibits:
         originals = " Each thumbnail links to its original, which is not pixelated."
         yield Paragraph(f"{BLURRED}{originals if report.options.gallery == 'clear' else ''}")
-        yield Fragment("gallery.html", {"gallery": gallery})
+        yield Fragment("gallery.html", {"gallery": gallery, "shown": EXHIBITS})

@@ -1,8 +1,8 @@
 """A page as one file that opens offline, makes no request and runs one script of its own: what it consists of.
 
-A `Document` is a headline, cards and sections of blocks; `render` makes the HTML. It knows no report, so that any
-command can write such a page. Everything goes through templates whose environment makes every value visible text and
-escapes it; only this project's style, script and figures are marked as HTML.
+A `Document` is a headline, cards and sections of blocks (`blocks.py`); `render` makes the HTML. It knows no report, so
+that any command can write such a page. Everything goes through templates whose environment makes every value visible
+text and escapes it; only this project's style, script and figures are marked as HTML.
 """
 
 from __future__ import annotations
@@ -10,124 +10,30 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval.base.escape import terminal
-from eval.base.table import Table
-from eval.report.drawing import PALETTE, Plot
+from eval.report.drawing import PALETTE
 from eval.report.page import svg
+from eval.report.page.blocks import Card, PageSection
 
 WEB = Path(__file__).resolve().parent / "web"
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A sentence or more."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Subheading:
-    """A heading within a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Sentences as a list."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Names and what they are."""
-
-    pairs: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class PageTable:
-    """A table.
-
-    Attributes:
-        caption: says what the cells are.
-        table: the table.
-        name: a short one, for readers who can't see the table.
-    """
-
-    caption: str
-    table: Table
-    name: str
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A figure.
-
-    Attributes:
-        plot: the figure, as `eval.report.drawing` draws it; its own caption is not shown.
-        label: what it shows, for readers who can't see it.
-        prefix: of the ids in it, one per figure of a page.
-        caption: below it.
-        name: of the box in which it scrolls.
-    """
-
-    plot: Plot
-    label: str
-    prefix: str
-    caption: str
-    name: str
-
-    @property
-    def svg(self) -> Markup:
-        """The figure as an element; an XML library wrote it, and escaped the names in it."""
-        return Markup(svg.inline_svg(self.plot, self.label, self.prefix))
-
-
-@dataclass(frozen=True)
-class Fragment:
-    """What another template in `web` makes of its values, which it finds as `block.values`."""
-
-    template: str
-    values: Mapping[str, object]
-
-
-Block = Paragraph | Subheading | Listing | Facts | PageTable | PageFigure | Fragment
-
-
-@dataclass(frozen=True)
-class PageSection:
-    """A section.
-
-    Attributes:
-        key: its id in the page's address; distinct on a page.
-        name: in the contents.
-        title: its heading.
-        blocks: in their order.
-    """
-
-    key: str
-    name: str
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Card:
-    """A method's number over all prompts, in percent, and what it costs."""
-
-    method: str
-    value: str
-    interval: str
-    cost: str
+CARDS = 12  # further ones are shown on demand
+_FILES = {
+    "Numbers": ("csv", "json", "parquet"),
+    "For a paper": ("tex", "bib"),
+    "Text": ("md",),
+    "Pictures": ("svg", "png"),
+}
+_NUMBER = r"[+\-−]?[\d.,]*\d"
+_INTERVAL = re.compile(rf"\[{_NUMBER}, {_NUMBER}\]|{_NUMBER} to {_NUMBER}|\d %|± \d|[<>≤≥] [.\d]")
 
 
 @dataclass(frozen=True)
@@ -143,6 +49,7 @@ class Document:
         cards_note: what the cards' numbers are.
         sections: in their order, which is that of the contents.
         footer: the last sentences.
+        files: beside the page, which links to them by these names, relative to its folder.
     """
 
     kind: str
@@ -153,6 +60,14 @@ class Document:
     cards_note: str
     sections: tuple[PageSection, ...]
     footer: str
+    files: tuple[str, ...] = ()
+
+    @property
+    def files_by_kind(self) -> Iterator[tuple[str, list[str]]]:
+        """The files, in groups with a heading each."""
+        for heading, suffixes in _FILES.items():
+            if names := [name for name in self.files if name.rpartition(".")[2] in suffixes]:
+                yield heading, names
 
 
 def render(document: Document) -> str:
@@ -161,7 +76,14 @@ def render(document: Document) -> str:
     return (
         _environment()
         .get_template("page.html")
-        .render(page=document, policy=policy(css, script), css=Markup(css), script=Markup(script), colours=len(PALETTE))
+        .render(
+            page=document,
+            policy=policy(css, script),
+            css=Markup(css),
+            script=Markup(script),
+            colours=len(PALETTE),
+            shown=CARDS,
+        )
     )
 
 
@@ -171,6 +93,12 @@ def policy(css: str, script: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def unbroken(text: str) -> str:
+    """Return a text in which no interval, and no number with its sign of percent, is broken over lines."""
+    whole = _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+    return re.sub(r"(?<=\d)–(?=\d)", "–\u2060", whole)
 
 
 def _digest(text: str) -> str:
@@ -191,6 +119,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.tests["of_kind"] = lambda block, kind: type(block).__name__ == kind
+    environment.filters.update(unbroken=unbroken, address=quote)
     return environment
 
 

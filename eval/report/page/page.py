@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from eval.report.description import summary
 from eval.report.description.cost import cost_meaning
@@ -15,14 +15,18 @@ from eval.report.page.document import Document, render
 from eval.report.report import Report
 from eval.store.rundir import RunDir
 
-FOOTER = (
-    "Made by i2p-bench from the run directory alone. The numbers are in results.csv, results.json and results.tex "
-    "beside this file."
-)
+FOOTER = "Made by i2p-bench from the run directory alone. Beside this file are:"
 
 
-def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str:
-    """Return the page of a report, with its figures and with kept pictures of the run as `report.options` chooses."""
+def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot], files: Sequence[str] = ()) -> str:
+    """Return the page of a report, with its figures and with kept pictures of the run as `report.options` chooses.
+
+    Args:
+        report: of the run.
+        run: the directory with the pictures.
+        figures: from `eval.report.figures.draw_figures`.
+        files: names of those beside the page, to which it links.
+    """
     numbers = ["Inappropriate probability over all prompts, with its 95 % interval.", summary.judged_counts(report)]
     document = Document(
         kind="i2p-bench report",
@@ -33,5 +37,6 @@ def report_page(report: Report, run: RunDir, figures: Mapping[str, Plot]) -> str
         cards_note=" ".join([*numbers, *filter(None, [cost_meaning(report)])]),
         sections=tuple(report_sections(report, run, figures)),
         footer=FOOTER,
+        files=tuple(files),
     )
     return render(document)

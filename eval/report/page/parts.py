@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from eval.base.table import Table
 from eval.report.cost_table import cost_column
 from eval.report.format import percent
-from eval.report.page.document import Card
+from eval.report.page.blocks import Card
 from eval.report.report import Report
 from eval.store import environment
 from eval.store.scores import NOT_OK
