@@ -7,9 +7,9 @@ import copy
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -20,7 +20,6 @@ from eval.base.cli import exit_code_of, says_version
 from eval.base.command import typed
 from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
-from eval.base.quoting import override
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error, explain_word
 from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full
@@ -82,11 +81,9 @@ def compose_jobs(name: str, read: Callable[[DictConfig], T]) -> list[tuple[tuple
             words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
             naming_files(lambda: jobs.append((tuple(words), read(_check_packages(config)))), sys.argv[1:])
         except (InputError, i2p.InputError, sld.InputError) as error:
-            errors.append(error)  # raised later, because Hydra would print it in its own way
+            errors.append(error)  # raised later: another job may be one that Hydra refuses
 
-    # Hydra's sweeper writes a file into its folder, so it gets another than that of this sweep.
-    with tempfile.TemporaryDirectory() as folder:
-        _compose(name, task, override("hydra.sweep.dir", folder))
+    _compose(name, task)
     if errors:
         raise errors[0]
     return jobs
@@ -111,7 +108,7 @@ def _check_packages(config: DictConfig) -> DictConfig:
     return config
 
 
-def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
+def _compose(name: str, task: Callable[[DictConfig], None]) -> None:
     if says_version():
         raise SystemExit(COMPLETE)
     # From here on the folder of the user's configurations is one word with its absolute path, for other processes too.
@@ -131,10 +128,12 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     words = _for_hydra(arguments)
-    sys.argv = [command_line[0], *_ordered(words, more)]
+    sys.argv = [command_line[0], *words]
     try:
-        with _hydra_output(asks(arguments)):
-            _call_hydra(name, sys.argv[1:], run_task)
+        if asks(arguments):
+            _answer(name, run_task)
+        else:
+            _call_with_each(name, words, run_task)
     except OverrideParseException as error:
         word = dict(zip(words, arguments, strict=True)).get(error.override, error.override)
         raise InputError(explain_word(word, name, arguments)) from error
@@ -153,26 +152,72 @@ def _compose(name: str, task: Callable[[DictConfig], None], *more: str) -> None:
         sys.argv = command_line
 
 
-def _call_hydra(name: str, words: Sequence[str], task: Callable[[DictConfig], None]) -> None:
-    """Compose a configuration and call a task with it, or answer a flag, which may call the task several times."""
+def _answer(name: str, task: Callable[[DictConfig], None]) -> None:
+    """Have Hydra answer a question such as `--help`, printed as all other output is; some call the task."""
     import hydra
 
-    if any(word.startswith("-") for word in words):
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
-        return
-    # As hydra.main calls it, which would compose twice: half of the time to refuse a key.
+    words = [*completed_config_dir(sys.argv[1:]), *sys.argv[1:]]
+    if set(words) & set(MULTIRUN):  # help shows the settings of a single run
+        words = [word for word in words if word.startswith("-") and word not in MULTIRUN]
+    sys.argv = [sys.argv[0], *words]
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+    finally:
+        if text := printed.getvalue():
+            say(text.removesuffix("\n"))
+
+
+def _call_with_each(name: str, words: Sequence[str], task: Callable[[DictConfig], None]) -> None:
+    """Call a task with the configuration of each run of a command line; `hydra.main` would compose each twice."""
+    import hydra
     from hydra.core.hydra_config import HydraConfig
 
+    flags = {word for word in words if word.startswith("-")}
+    overrides = [word for word in words if word not in flags]
+    jobs = [overrides]
+    if flags & set(MULTIRUN):
+        with _sources(config_dir(words)):
+            jobs = _jobs(overrides)
+    for job in jobs:
+        with _sources(config_dir(words)):
+            config = hydra.compose(name, overrides=job, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        own = copy.deepcopy(config)
+        with open_dict(own):
+            del own["hydra"]
+        try:
+            task(own)
+        finally:
+            HydraConfig.instance().cfg = None
+
+
+@contextlib.contextmanager
+def _sources(folder: Path | None) -> Iterator[None]:
+    """Have Hydra compose from `conf` and from the user's folder, as `hydra.main` has with `--config-dir`."""
+    import hydra
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra.compose(name, overrides=[*words], return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    own = copy.deepcopy(config)
-    with open_dict(own):
-        del own["hydra"]
-    try:
-        task(own)
-    finally:
-        HydraConfig.instance().cfg = None
+        if folder:
+            loader = GlobalHydra.instance().config_loader()
+            schema = SearchPathQuery(provider="schema")
+            loader.get_search_path().prepend("command-line", f"file://{folder}", anchor=schema)
+            loader.repository.initialize_sources(loader.get_search_path())
+        yield
+
+
+def _jobs(overrides: Sequence[str]) -> Sequence[list[str]]:
+    """Return the overrides of each job of a sweep, as Hydra's sweeper combines them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    [jobs] = BasicSweeper.split_arguments(parser.parse_overrides([*overrides]), max_batch_size=None)
+    return jobs
 
 
 def _print_more_help(command_line: Sequence[str]) -> None:
@@ -182,21 +227,6 @@ def _print_more_help(command_line: Sequence[str]) -> None:
         say(f"\nIn {folder}\n{lines}")
     if lines := help_lines(command_line):
         say(f"\n{lines}")
-
-
-@contextlib.contextmanager
-def _hydra_output(expected: bool) -> Iterator[None]:
-    """Print Hydra's output for `--help`, `--cfg`, … as all other output is printed."""
-    if not expected:
-        yield
-        return
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            yield
-    finally:
-        if text := printed.getvalue():
-            say(text.removesuffix("\n"))
 
 
 def _for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -210,15 +240,3 @@ def _for_hydra(arguments: Sequence[str]) -> list[str]:
     for name in plugged:
         kinds |= text_keys(judge_class(name).settings, f"{name}.")
     return [as_typed(word, kinds, sweep=sweep) for word in arguments]
-
-
-def _ordered(words: Sequence[str], more: Sequence[str]) -> Sequence[str]:
-    """Return the words in an order that Hydra accepts, with `more` overrides behind the user's."""
-    words = [*completed_config_dir(words), *words]
-    if not more:
-        return words
-    # Hydra accepts overrides in one block only, so flags go to the front.
-    flags, overrides = [word for word in words if word.startswith("-")], [word for word in words if word[:1] != "-"]
-    if set(flags) & set(HELP):  # help shows the settings of a single run
-        return [flag for flag in flags if flag not in MULTIRUN]
-    return [*flags, *overrides, *more]
