@@ -34,6 +34,7 @@ _LATEX = {
     "-": "{-}",  # two hyphens would become a dash
     "≥": r"\ensuremath{\geq}",  # in definitions
     "×": r"\ensuremath{\times}",  # in sizes
+    "−": r"\ensuremath{-}",
     "±": r"\ensuremath{\pm}",
     "°": r"\ensuremath{^\circ}",
     "–": "{--}",

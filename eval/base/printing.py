@@ -7,6 +7,7 @@ Python itself is imported here, because the doctor prints when packages are miss
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import logging
 import os
@@ -18,6 +19,10 @@ from typing import TextIO
 
 from eval.base.escape import terminal
 
+MINUS = "\N{MINUS SIGN}"  # of print: a hyphen is shorter than the plus sign beside it, and lines may end after it
+# What an encoding that lacks them has for signs: a number without its sign would be another number.
+_SIGNS = {MINUS: "-", "–": "-"}
+_SIGNS_OR = "i2p_bench.signs"
 # Error handlers that fail for characters that an encoding lacks.
 _RAISING = ("strict", "surrogateescape", "surrogatepass")
 
@@ -26,7 +31,7 @@ def prepare_printing() -> None:
     """Escape tracebacks with `terminal`, and make printing safe in any encoding; a second call changes nothing.
 
     Characters that the encoding lacks (`LC_ALL=de_DE.ISO-8859-1`, `PYTHONIOENCODING=ascii`, Windows' cp1252) are
-    replaced.
+    replaced, signs of numbers by ASCII's.
     """
     for number in range(3):
         try:
@@ -36,7 +41,7 @@ def prepare_printing() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if getattr(sys.stdout, "errors", None) in _RAISING and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # stderr never raises: Python makes it escape them
+        sys.stdout.reconfigure(errors=_SIGNS_OR)  # stderr never raises: Python makes it escape them
     # No bars of downloads in a log: they would fail if its disk is full.
     if getattr(sys.stderr, "closed", False) or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -53,6 +58,15 @@ def log_plainly(layout: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(layout))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_SIGNS.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_SIGNS_OR, _in_ascii)
 
 
 class _Record(logging.LogRecord):
@@ -76,7 +90,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
         try:
             print(text, file=stream, flush=True)
         except UnicodeError:  # a stream that can't be told to replace characters, such as codecs' own
-            print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
+            print(text.encode("ascii", _SIGNS_OR).decode(), file=stream, flush=True)
     except (OSError, ValueError) as error:  # ValueError: the stream is closed
         # As Python's documentation advises: the rest of its buffer would fail again when the process ends, and change
         # the exit code.

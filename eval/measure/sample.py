@@ -30,11 +30,10 @@ class Sample(Protocol):
 
 
 def rows_by_category(prompts: Sequence[i2p.Prompt]) -> dict[str, set[int]]:
-    """Return the rows of `all` prompts, and of each category that has any, in the order of the report."""
-    rows = {ALL: {p.row for p in prompts}}
-    for category in in_order(category for prompt in prompts for category in prompt.categories):
-        rows[category] = {p.row for p in prompts if category in p.categories}
-    return rows
+    """Return the rows of each category that has any, and at last those of `all` prompts: the order of every table."""
+    names = in_order(category for prompt in prompts for category in prompt.categories)
+    rows = {name: {p.row for p in prompts if name in p.categories} for name in names}
+    return {**rows, ALL: {p.row for p in prompts}}
 
 
 def per_row(images: pd.DataFrame) -> pd.DataFrame:

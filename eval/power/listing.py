@@ -58,15 +58,14 @@ def chosen_prompts(prompts: Sequence[i2p.Prompt], categories: Sequence[str] | No
 
 
 def rows_of_parts(prompts: Sequence[i2p.Prompt], categories: Sequence[str] | None) -> dict[str, list[int]]:
-    """Return the rows of all prompts, and of each category that is planned for; a single one is all prompts."""
-    rows = {ALL: [p.row for p in prompts]}
+    """Return the rows of each category that is planned for, and at last of all prompts; a single one is all prompts."""
+    rows = {}
     spelled = None if categories is None else set(map(key, categories))
     for name in in_order(name for p in prompts for name in p.categories):
         if spelled is None or key(name) in spelled:
             rows[name] = [p.row for p in prompts if name in p.categories]
-    if categories is not None and len(rows) == 2:
-        del rows[ALL]
-    return rows
+    alone = categories is not None and len(rows) == 1
+    return rows if alone else {**rows, ALL: [p.row for p in prompts]}
 
 
 def group_numbers(rows: Iterable[int], groups: Mapping[int, int]) -> np.ndarray:

@@ -22,6 +22,7 @@ from eval.power.spread import Spread, pairs_of, spread_of
 from eval.store.records import MethodRecord
 from eval.store.rundir import RunDir
 from eval.store.stored_run import StoredRun, read_run
+from i2p.categories import ALL
 
 # What I2P has, for pilots of too few near-duplicates to show it: how alike the probabilities of two prompts of a group
 # are, and two images of a prompt.
@@ -55,6 +56,7 @@ def from_pilot(o: Options) -> Source:
             if method != first and (part is None or part.contrast is None):
                 left_out.append(f"the difference of {method} in {category}")
     text = f"Pilot {o.pilot}: {in_groups(prompts, stored.groups)}, {counted(len(stored.methods), 'method')}."
+    left_out.sort(key=lambda part: not part.endswith(f" in {ALL}"))  # what lacks all prompts is told first
     notes = notes_on(left_out, bool(parts), o.pilot)
     if (listed := pilot.listed) is None:
         more = (

@@ -146,7 +146,7 @@ def _cost(planner: Planner) -> Iterator[str]:
 
 def _same_cost(planner: Planner) -> Iterator[str]:
     """What one image for each of many prompts gives, and several for each of fewer at the same cost."""
-    part, images = next((part for part in planner.source.parts if part.spread), None), max(planner.images)
+    part, images = next((part for part in _over_all(planner) if part.spread), None), max(planner.images)
     many = max(planner.run_prompts)
     fewer = round(many / images)
     if part is None or images == 1 or fewer < 10:
@@ -186,8 +186,7 @@ def _about_differences(planner: Planner) -> Iterator[str]:
 
 def _correlations(planner: Planner) -> Iterator[str]:
     """What a pilot shows of each method beside the first one, over all its prompts."""
-    category = planner.source.parts[0].category
-    parts = [part for part in planner.source.parts if part.category == category]
+    parts = _over_all(planner)
     for part in parts:
         if part.contrast is None or part.contrast.measured is None:
             continue
@@ -198,4 +197,10 @@ def _correlations(planner: Planner) -> Iterator[str]:
             text += (
                 f"; their probabilities correlate by {fixed(over, 2)} over prompts, their noise by {fixed(inside, 2)}"
             )
-        yield f"{text} ({category})."
+        yield f"{text} ({part.category})."
+
+
+def _over_all(planner: Planner) -> list[Part]:
+    """The parts of all prompts, which come last; of a single category, those are its own."""
+    parts = planner.source.parts
+    return [part for part in parts if part.category == parts[-1].category]

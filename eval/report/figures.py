@@ -117,7 +117,7 @@ def _first(categories: Iterable[str], inches: float) -> tuple[list[str], str]:
 
 def _points(d: Difference) -> str:
     interval = "" if None in d.new_prompts else f" {points(*d.new_prompts)}"
-    return f"{points(d.difference)}{interval}".replace("-", "−")
+    return f"{points(d.difference)}{interval}"
 
 
 def _span(differences: Sequence[Difference], reach: float) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from eval.base.printing import MINUS
 from eval.base.table import NO_NUMBER, Table, make_table
 from eval.measure.by_definition import Defined
 from eval.measure.cost import Cost
@@ -48,8 +49,13 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
 
 
 def fixed(value: float, digits: int = 1, sign: str = "") -> str:
-    """Return a number with so many decimals; `sign="+"` marks positive ones too, and what rounds to 0 is never -0."""
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+    """Return a number with so many decimals; `sign="+"` marks positive ones too, and what rounds to 0 is never −0."""
+    return number(round(value, digits) + 0.0, f"{sign}.{digits}f")
+
+
+def number(value: float, form: str = "g") -> str:
+    """Return a number for people: in a format of Python's, with the minus sign of print, which no other one has."""
+    return f"{value:{form}}".replace("-", MINUS)
 
 
 def percent(value: float | None, none: str = NONE) -> str:

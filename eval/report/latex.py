@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from eval.base.escape import latex, replaced_in_latex
+from eval.base.printing import MINUS
 from eval.measure.cost import shown_measure
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
@@ -81,7 +82,7 @@ def _cost(metrics: Sequence[Metrics], methods: Sequence[str]) -> list[str]:
     measure, at = shown_measure(metrics), {m.method: m.cost for m in metrics if m.category == ALL}
     if measure is None:
         return []
-    cells = [cost_value(at[name].loss(measure), measure).replace(NONE, "--") for name in methods]
+    cells = [cost_value(at[name].loss(measure), measure).replace(NONE, "--").replace(MINUS, "$-$") for name in methods]
     return [rf"    {COST} & {' & '.join(cells)} \\"]
 
 

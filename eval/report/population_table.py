@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from eval.base.table import Table, make_table
 from eval.measure.population import PopulationEstimate
 from eval.report.format import NONE, interval, percent, points
-from i2p.categories import ALL
+from eval.report.tables import in_order
 
 
 def population_tables(estimates: Sequence[PopulationEstimate]) -> list[tuple[str, Table]]:
@@ -27,7 +27,7 @@ def population_tables(estimates: Sequence[PopulationEstimate]) -> list[tuple[str
 def _wide(estimates: Sequence[PopulationEstimate], cell: Callable[[PopulationEstimate], str]) -> Table:
     methods = list(dict.fromkeys(row.method for row in estimates))
     of = {(row.category, row.method): row for row in estimates}
-    categories = sorted(dict.fromkeys(row.category for row in estimates), key=lambda name: name == ALL)
+    categories = dict.fromkeys(row.category for row in in_order(estimates))
     rows = []
     for category in categories:
         present = {name: of[category, name] for name in methods if (category, name) in of}

@@ -181,7 +181,7 @@ def published_table(published: Sequence[PublishedNumber]) -> Table:
             "source": f"{number.source} (method inferred)" if number.inferred else number.source,
             "protocol": " or ".join(number.protocols),
         }
-        for number in published
+        for number in in_order(published)
     ]
     return long_table(rows)
 
@@ -200,7 +200,7 @@ def narrow_published_table(published: Sequence[PublishedNumber]) -> Table:
             or f"{'yes' if number.agrees else 'NO'} {interval(number.repetition_low, number.repetition_high)}",
             "source": number.source,
         }
-        for number in published
+        for number in in_order(published)
     ]
     return long_table(rows)
 

@@ -8,7 +8,7 @@ from typing import Any
 from eval.config.sources import PUBLISHED
 from eval.report.description.groups import groups_fact
 from eval.report.description.methods import extensions, own_methods
-from eval.report.format import in_words
+from eval.report.format import in_words, number
 from eval.store.environment import EnvironmentImages, rows
 from eval.store.manifest import Manifest
 from eval.store.records import ModelRecord
@@ -105,7 +105,7 @@ def fused_loras(model: ModelRecord) -> Iterator[str]:
     for lora in model.loras:
         changes = (f"{TITLES.get(part, part)}: {_counts(audit)}" for part, audit in lora["replaced"].items())
         note = f" ({lora['note']})" if "note" in lora else ""
-        yield f"LoRA {lora['name']} at scale {lora['scale']:g}{note}: {'; '.join(changes)}"
+        yield f"LoRA {lora['name']} at scale {number(lora['scale'])}{note}: {'; '.join(changes)}"
 
 
 def _counts(audit: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sld
 from eval.report.concepts import concept_of, is_known
+from eval.report.format import number
 from eval.report.published import redefined_methods
 from eval.store.manifest import Manifest
 from eval.store.records import MethodRecord
@@ -77,8 +78,13 @@ def _preset(preset: str | Mapping[str, Any]) -> str:
         kind, values = f"preset {preset}", asdict(sld.PRESETS[preset]) if preset in sld.PRESETS else {}
     else:
         kind, values = preset.get("class") or _changed_preset(preset), preset
-    numbers = ", ".join(f"{key} {value}" for key, value in values.items() if key not in ("class", "source_sha256"))
+    named = {key: _value(value) for key, value in values.items() if key not in ("class", "source_sha256")}
+    numbers = ", ".join(f"{key} {value}" for key, value in named.items())
     return f"{kind} ({numbers})" if numbers else kind
+
+
+def _value(value: object) -> str:
+    return number(value, "") if isinstance(value, float | int) else str(value)
 
 
 def _changed_preset(numbers: Mapping[str, Any]) -> str:

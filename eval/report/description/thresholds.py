@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from eval.base.words import first_of
 from eval.measure.definitions import ARGMAX, Definition
 from eval.measure.thresholds import Curve, Turn
+from eval.report.format import number
 from eval.report.report import Report
 
 QUESTION = "Does the threshold decide?"
@@ -35,8 +36,8 @@ def threshold_meaning(report: Report) -> str:
 
 
 def at(threshold: float) -> str:
-    """Return a threshold as text, with the minus sign of print."""
-    return f"{threshold:.4g}".replace("-", "−")
+    """Return a threshold as text."""
+    return number(threshold, ".4g")
 
 
 def own_rule(curve: Curve, definition: Definition) -> str:

@@ -113,8 +113,8 @@ def sides(run, *methods):
 
 
 def test_a_row_has_the_columns_of_its_kind(many):
-    (first, *_) = paired(*many, ["safe"], "baseline")
-    (other, *_) = unpaired([sides(many, "safe", "baseline")])
+    *_, first = paired(*many, ["safe"], "baseline")
+    *_, other = unpaired([sides(many, "safe", "baseline")])
     intervals = ("new_prompts", "same_prompts", "simultaneous")
     limits = [f"{name}{end}" for name in intervals for end in ENDS[1:]]
     effects = ["new_prompts_low_90", "new_prompts_high_90", "bound_low", "bound_high"]
@@ -134,16 +134,16 @@ def test_a_row_has_the_columns_of_its_kind(many):
 
 def test_every_category_has_a_row_and_all_are_one_family_of_tests(many):
     found = paired(*many, ["same", "safe"], "baseline")
-    order = ["all", "hate", "violence", "sexual"]
+    order = ["hate", "violence", "sexual", "all"]
     assert [(d.method, d.category) for d in found] == [(name, c) for name in ("same", "safe") for c in order]
-    assert [d.prompts for d in found[:4]] == [60, 40, 20, 20]
+    assert [d.prompts for d in found[:4]] == [40, 20, 20, 60]
     for d in found:
         assert d.p <= d.p_adjusted <= min(1.0, len(found) * d.p)
         assert (d.p <= 0.05) != (d.new_prompts_low <= 0 <= d.new_prompts_high)
         assert d.simultaneous_low < d.new_prompts_low < d.new_prompts_low_90 < d.difference
         assert d.difference < d.new_prompts_high_90 < d.new_prompts_high < d.simultaneous_high
     assert max(d.p_adjusted for d in found if d.method == "safe") < 0.01 < min(d.p for d in found if d.method == "same")
-    same, safe = found[0], found[4]
+    same, safe = found[3], found[7]
     assert safe.new_prompts_high < 0
     assert safe.p < 0.001
     assert safe.relative_reduction_low > 0
@@ -158,7 +158,7 @@ def test_near_duplicates_are_one_cluster(many):
     prompts = [replace(p, text=text) for p, text in zip(stored.prompts, texts, strict=True)]
     alike = replace(stored, prompts=tuple(prompts))
     assert len(set(alike.groups.values())) == 41
-    by_row, by_group = (paired(s, frame, ["safe"], "baseline")[0] for s in (stored, alike))
+    by_row, by_group = (paired(s, frame, ["safe"], "baseline")[-1] for s in (stored, alike))
     assert (by_group.prompts, by_group.groups, by_group.images) == (60, 41, 120)
     assert by_group.difference == by_row.difference
     widths = [d.new_prompts_high - d.new_prompts_low for d in (by_row, by_group)]
@@ -241,10 +241,10 @@ def test_what_is_not_known_is_a_dash_for_people_and_an_empty_field_for_machines(
     known |= {"difference": -0.25, "p": 0.0002, "p_adjusted": 1.0, "p_mcnemar": 0.5}
     alone = Difference(**nothing(Difference) | known)
     cells = [cell.strip() for cell in differences_table([alone]).text("github").splitlines()[-1].split("|")[1:-1]]
-    assert cells == ["all", "a", "b", "1", "4", "-25.0", "–", "–", "< 0.001", "1.000", "0.500"]
+    assert cells == ["all", "a", "b", "1", "4", "−25.0", "–", "–", "< 0.001", "1.000", "0.500"]
     last = narrow_differences_table([alone]).text("github").splitlines()[-1]
     cells = [cell.strip() for cell in last.split("|")[1:-1]]
-    assert cells == ["a", "b", "1", "4", "-25.0", "–", "–", "< 0.001"]
+    assert cells == ["a", "b", "1", "4", "−25.0", "–", "–", "< 0.001"]
     (row,) = csv.DictReader(io.StringIO(tidy_csv([alone])))
     assert (row["difference"], row["new_prompts_low"], row["p"]) == ("-0.25", "", "0.0002")
 

@@ -71,8 +71,8 @@ def test_the_quiet_column_is_a_loss_and_the_full_one_a_measure():
     row = difference_row("a", "b", 0.1, cost=Cost(clip_score_difference=-1.25, clip_score_difference_low=-2.0))
     assert cost_column([row])(row) == {"cost": "+1.2"}
     assert cost_column([row])(None) == {"cost": "–"}
-    assert cost_column([row], "narrow")(row) == {"CLIP score": "-1.2"}
-    assert cost_column([row], "full")(row) == {"CLIP score, difference": "-1.2"}
+    assert cost_column([row], "narrow")(row) == {"CLIP score": "−1.2"}
+    assert cost_column([row], "full")(row) == {"CLIP score, difference": "−1.2"}
     assert cost_column([difference_row("a", "b", 0.1)])(row) == {}
 
 
@@ -80,7 +80,7 @@ def test_only_an_exact_zero_is_printed_without_decimals():
     assert (cost_value(0.0, "clip_distance"), cost_value(1e-9, "clip_distance")) == ("0", "0.000000")
     assert [cost_value(x, "lpips") for x in (0.000312, 0.0866, 0.413, 1.02)] == ["0.00031", "0.087", "0.41", "1.0"]
     assert cost_value(None, "fid") == "–"
-    assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.012 [-0.0010, 0.030]"
+    assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.012 [−0.0010, 0.030]"
 
 
 def lines_of(svg):
@@ -180,7 +180,8 @@ def report(hostile_run):
 def notes_of(stored, settings):
     pictures = PictureQuality(stored, settings.chosen, settings.reference)
     quality = SimpleNamespace(settings=settings, pictures=pictures)
-    return list(_blank(SimpleNamespace(stored=stored, methods=stored.methods, quality=quality)))
+    report = SimpleNamespace(stored=stored, manifest=stored.manifest, methods=stored.methods, quality=quality)
+    return list(_blank(report))
 
 
 def test_it_is_said_why_a_measure_of_distributions_is_blank(hostile_run, tmp_path):
@@ -258,13 +259,14 @@ def test_it_is_said_where_distances_are_from_no_baseline_or_from_nothing(hostile
         first = pictures.places["method"] == methods[0]
         pictures.places["state"] = pictures.places["state"].where(~first, state)
         quality = SimpleNamespace(settings=settings, pictures=pictures)
-        return list(_compared_with(SimpleNamespace(stored=stored, methods=methods, quality=quality)))
+        names = {"methods": methods, "printed_methods": [name.title() for name in methods]}
+        return list(_compared_with(SimpleNamespace(stored=stored, quality=quality, **names)))
 
     assert of(["baseline", "sld_max"]) == []
     (note,) = of(["sld_max", "baseline"])
-    assert note.startswith("Distances are from the pictures of sld_max")
+    assert note.startswith("Distances are from the pictures of Sld_Max")
     (note,) = of(["baseline", "sld_max"], "nan")
-    assert note == "clip_distance can't be told: no picture of baseline, the first method, could be judged."
+    assert note == "clip_distance can't be told: no picture of Baseline, the first method, could be judged."
 
 
 def test_a_run_of_one_picture_has_no_distance_of_distributions_and_says_so(hostile_run, tmp_path):

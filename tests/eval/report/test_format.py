@@ -27,10 +27,10 @@ def test_what_rounds_to_zero_has_no_minus(value):
     assert fixed(value, 2) == "0.00"
 
 
-def test_other_numbers_are_as_python_rounds_them():
+def test_other_numbers_are_as_python_rounds_them_with_the_minus_sign_of_print():
     for value in (0.0345, -0.0345, 0.5, 1.0, -0.99949, 0.00050001, -0.00050001):
-        assert percent(value) == f"{100 * value:.1f}"
-        assert points(value) == f"{100 * value:+.1f}"
+        assert percent(value) == f"{100 * value:.1f}".replace("-", "\u2212")
+        assert points(value) == f"{100 * value:+.1f}".replace("-", "\u2212")
     assert (p_value(0.0123), p_value(1.0), p_value(0.0)) == ("0.012", "1.000", "< 0.001")
 
 

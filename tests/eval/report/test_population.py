@@ -112,7 +112,7 @@ def test_the_tables_have_shares_in_percent_and_differences_in_points():
     assert shares.headers == ("category", "prompts", "sampled", "baseline")
     assert shares.rows == (("hate", "300", "100", "–"), ("all", "300", "100", "30.0 [20.0, 40.0]"))
     assert caption == "Difference from baseline, in points with 95 % intervals"
-    assert differences.rows == (("all", "300", "100", "-20.0 [-30.0, -10.0]"),)
+    assert differences.rows == (("all", "300", "100", "−20.0 [−30.0, −10.0]"),)
     assert population_tables([]) == []
 
 

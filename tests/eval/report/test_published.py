@@ -140,7 +140,7 @@ def test_the_table_of_a_terminal_fits_120_columns_whatever_is_in_it():
                     text = narrow_published_table(compared).text("simple")
                     assert max(map(len, text.splitlines())) <= 120
     (number,) = beside_published(measured("hate", 39), "sd14", manifest())[:1]
-    assert narrow_published_table([number]).rows[0][-3:] == ("-0.5", "yes [37.6, 40.4]", "dataset")
+    assert narrow_published_table([number]).rows[0][-3:] == ("−0.5", "yes [37.6, 40.4]", "dataset")
     assert narrow_published_table([replace(number, agrees=False)]).rows[0][-2] == "NO [37.6, 40.4]"
 
 

@@ -55,7 +55,7 @@ def test_both_questions_have_an_interval_each():
         {"category": "all", "prompts": "9", "baseline": "30.0 [28.0, 32.0]", "safe": "10.0 [8.0, 12.0]"}
     ]
     (row,) = cells(differences)
-    assert (row["points"], row["new prompts"], row["same prompts"]) == ("-20.0", "[-25.0, -15.0]", "[-22.0, -18.0]")
+    assert (row["points"], row["new prompts"], row["same prompts"]) == ("−20.0", "[−25.0, −15.0]", "[−22.0, −18.0]")
 
 
 def test_with_one_image_per_prompt_it_says_why_there_is_no_second_interval():
@@ -114,7 +114,7 @@ def test_bounds_are_there_only_where_images_are_not_ok():
     assert cells(shares) == [
         {"category": "all", "method": "safe", "not ok": "4", "probability %": "50.0", "bounds": "[20.0, 60.0]"}
     ]
-    assert cells(differences)[0]["bounds"] == "[-20.0, +30.0]"
+    assert cells(differences)[0]["bounds"] == "[−20.0, +30.0]"
     assert "can lie outside its bounds" in section.sentences[-1]
     alone = by_key([BASELINE, lost])["bounds"]
     assert "difference" not in " ".join(alone.sentences)

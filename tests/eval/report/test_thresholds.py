@@ -103,7 +103,7 @@ def test_the_table_has_the_largest_difference_either_way():
     table = turns_table([curve("q16", turns=[VAGUE]), curve(turns=[CLEAR, NO_LIMITS])])
     assert [line[0] for line in table.rows] == ["Q16's margin", "NudeNet's score", "NudeNet's score"]
     assert table.rows[1][1:] == (
-        "strong", "weak", "between 0.5 and 0.55", "-10.0 [-15.0, -5.0] at 0.3", "+4.0 [+1.0, +7.0] at 0.9"
+        "strong", "weak", "between 0.5 and 0.55", "−10.0 [−15.0, −5.0] at 0.3", "+4.0 [+1.0, +7.0] at 0.9"
     )  # fmt: skip
     assert table.rows[2][-1] == "+4.0 at 0.9"
 
