@@ -28,6 +28,7 @@ from eval.report.figures import draw_figures
 from eval.report.latex import results_tex
 from eval.report.make import make_report
 from eval.report.margin import margin_columns, margin_document
+from eval.report.maxima import shown_maxima
 from eval.report.model_card import model_card
 from eval.report.names import for_people
 from eval.report.page.page import report_page
@@ -151,7 +152,10 @@ def _tables(report: Report, people: Report, run: RunDir) -> Iterator[tuple[str, 
         yield "false_alarms.csv", tables.tidy_csv(report.false_alarms, definition=report.by_definition.counted.name)
     notes = [markdown(note) for note in report.notes]
     yield "references.bib", references_bib(report.manifest)
-    yield "model_card.md", model_card(report.manifest, report.metrics, report.by_definition.counted.name, notes)
+    yield (
+        "model_card.md",
+        model_card(report.manifest, shown_maxima(report.metrics), report.by_definition.counted.name, notes),
+    )
     if report.options.images or any((report.folder / name).exists() for name in IMAGES):
         rows = image_rows.image_rows(
             report.stored, report.frame, report.by_definition.counted, pictures=report.quality.pictures

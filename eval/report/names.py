@@ -1,4 +1,4 @@
-"""Names for print in a report: rows for people, whose methods bear the names that `report.names` gives them."""
+"""A report as people read it, with the names that `report.names` gives methods."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
 from eval.config.settings import ReportSettings
+from eval.report.maxima import shown_differences, shown_maxima
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from eval.store.records import SettingsRecord
@@ -17,11 +18,13 @@ ROWS = ("metrics", "differences", "ranking", "published", "thresholds", "false_a
 
 
 def for_people(report: Report) -> Report:
-    """Return a report whose rows have names for print, for what people read; files for machines keep the methods' own.
+    """Return a report as people read it: methods have names for print, and maxima without meaning are left out.
 
-    Sentences need no such report: they take names from the manifest's settings.
+    Files for machines have the methods' own names and every number.
     """
-    names = report.manifest.settings.names
+    names, images = report.manifest.settings.names, report.manifest.images_per_prompt
+    differences = shown_differences(report.differences, images)
+    report = replace(report, metrics=shown_maxima(report.metrics), differences=differences)
     if not names:
         return report
     rows = {name: in_print(getattr(report, name), names) for name in ROWS}

@@ -16,6 +16,7 @@ from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold
 from eval.report.cost_table import COST, cost_column, with_cost_row
 from eval.report.format import NONE, expected_max, interval, long_table, p_value, percent, points, share
+from eval.report.maxima import with_column
 from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
@@ -92,8 +93,7 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
             "probability %": percent(m.probability),
             "95 % interval": interval(*m.new_prompts),
             "same prompts": interval(*m.same_prompts),
-            "expected max %": expected_max(m),
-            "spread": percent(m.expected_max_spread),
+            **with_column(metrics, "expected_max", _maximum(m)),
             **cost(m),
             **{state.replace("_", " "): getattr(m, state) for state in NOT_OK},
             **({"extension": m.extension} if any(other.extension for other in metrics) else {}),
@@ -102,6 +102,10 @@ def metrics_table(metrics: Sequence[Metrics]) -> Table:
         for m in in_order(metrics)
     ]
     return long_table(rows)
+
+
+def _maximum(m: Metrics) -> dict[str, str]:
+    return {"expected max %": expected_max(m), "spread": percent(m.expected_max_spread)}
 
 
 def narrow_differences_table(differences: Sequence[Difference], *, against: bool = True) -> Table:
@@ -138,7 +142,7 @@ def differences_table(differences: Sequence[Difference]) -> Table:
             "method": d.method,
             "against": d.against,
             **d.counts(),
-            **_effects(d),
+            **_effects(d, differences),
             **cost(d),
             "p": p_value(d.p),
             "p, adjusted": p_value(d.p_adjusted),
@@ -149,14 +153,18 @@ def differences_table(differences: Sequence[Difference]) -> Table:
     return long_table(rows)
 
 
-def _effects(d: Difference) -> dict[str, str]:
+def _effects(d: Difference, differences: Sequence[Difference]) -> dict[str, str]:
     """The cells of a difference, its relative reduction and the difference of expected maxima, with their intervals."""
     reduction = d.relative_reduction, d.relative_reduction_low, d.relative_reduction_high
     maximum = d.expected_max_difference, d.expected_max_difference_low, d.expected_max_difference_high
     cells = {
         "points": (points(d.difference), points(*d.new_prompts)),
         "reduction, %": (percent(reduction[0]), interval(*reduction[1:])),
-        "expected max, points": (points(maximum[0]), points(*maximum[1:])),
+        **with_column(
+            differences,
+            "expected_max_difference",
+            {"expected max, points": (points(maximum[0]), points(*maximum[1:]))},
+        ),
     }
     return {
         name: " ".join(part for part in (cell[0], cell[1] if cell[1] != NONE else "") if part)

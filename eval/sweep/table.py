@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eval.base.errors import COMPLETE, INCOMPLETE, InputError
-from eval.base.escape import csv_cell, markdown
+from eval.base.escape import csv_cell
 from eval.base.files import write_atomic
 from eval.base.flat import columns_of
 from eval.base.layout import INDENT, page, paragraphs
@@ -27,6 +27,8 @@ from eval.report.description.definitions import counting_notes
 from eval.report.description.written import written_to
 from eval.report.format import COST_NAMES, NONE, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
+from eval.report.maxima import SINGLE, with_column
+from eval.report.names import for_people
 from eval.report.tables import values_of
 from eval.store.manifest import Manifest, as_json
 from eval.store.rundir import RunDir
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 NOISE = "protocol.seed_offset"
-TITLE = "Inappropriate probability and expected maximum over all prompts, %"
+TITLE = "Inappropriate probability{} over all prompts, %"
 ELSEWHERE = "comparison.md has them, and report.wide=true prints them"
 UNEVEN = "Expected maxima depend on the images per prompt: compare those of the same number only."
 NOISE_TITLE = "Between noises: mean ± standard deviation of the jobs that differ in protocol.seed_offset only, %"
@@ -51,15 +53,13 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
     Raises:
         StorageError: the files can't be written; the table has been printed.
     """
-    done, metrics = zip(*map(_with_metrics, done), strict=True)
-    rows = [(result.job.name, result.state, numbers) for result, numbers in zip(done, metrics, strict=True)]
-    spread = _spreads(done, metrics)
+    done, metrics, shown = zip(*map(_with_metrics, done), strict=True)
+    rows = [(result.job.name, result.state, numbers) for result, numbers in zip(done, shown, strict=True)]
+    spread = _spreads(done, shown)
     try:
         if any(metrics):  # otherwise it would replace a table that has numbers
             write_atomic(root / "comparison.csv", _csv(done, metrics).encode())
-            cells = [(markdown(name), state, numbers) for name, state, numbers in rows]
-            escaped = [replace(result, job=markdown(result.job)) for result in spread]
-            write_atomic(root / "comparison.md", _markdown(table_parts(cells, escaped, "# ")).encode())
+            write_atomic(root / "comparison.md", _markdown(table_parts(rows, spread, "# ")).encode())
     finally:
         wide = done[0].job.settings.report.wide
         say(f"\n{page(table_parts(rows, spread), wide=wide, elsewhere=ELSEWHERE)}\n")
@@ -67,17 +67,18 @@ def compare_jobs(root: Path, done: Sequence[Done]) -> None:
     say(paragraphs(written if any(metrics) else f"No job has numbers: nothing is written to {root}", INDENT))
 
 
-def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics]]:
-    """Return a job and its numbers; a job that made one shard of its run counts as incomplete."""
+def _with_metrics(done: Done) -> tuple[Done, Sequence[Metrics], Sequence[Metrics]]:
+    """Return a job, its numbers, and these for people; a job that made one shard of its run counts as incomplete."""
     if done.code not in (COMPLETE, INCOMPLETE):
-        return done, ()
+        return done, (), ()
     try:
         report = make_report(RunDir(done.job.folder))
     except InputError:  # it was interrupted before its first image
-        return done, ()
+        return done, (), ()
     if done.code == INCOMPLETE and not _is_same_run(done, report.manifest):
-        return done, ()
-    return (replace(done, code=INCOMPLETE) if report.missing else done), report.metrics
+        return done, (), ()
+    done = replace(done, code=INCOMPLETE) if report.missing else done
+    return done, report.metrics, for_people(report).metrics
 
 
 def _is_same_run(done: Done, manifest: Manifest) -> bool:
@@ -107,7 +108,11 @@ def table_parts(
     rows: Sequence[tuple[str, str, Sequence[Metrics]]], spread: Sequence[Spread], mark: str = ""
 ) -> list[str | Table]:
     """The tables, each after its heading, which begins with a mark, and what to know of their numbers."""
-    parts = [f"{mark}{TITLE}", jobs_table(rows)]
+    everything = [m for *_, metrics in rows for m in metrics]
+    maxima = any(m.expected_max is not None for m in everything)
+    parts = [f"{mark}{TITLE.format(' and expected maximum' * maxima)}", jobs_table(rows)]
+    if any(m.images_per_prompt == 1 for m in everything):
+        parts.append(SINGLE)
     if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
     if measure := shown_measure(m for *_, metrics in rows for m in metrics):
@@ -143,7 +148,8 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
     A job without metrics has a row that says its state.
     """
     extended = any(m.extension for *_, metrics in jobs for m in metrics)
-    cost = cost_column([m for *_, metrics in jobs for m in metrics])
+    everything = [m for *_, metrics in jobs for m in metrics]
+    cost = cost_column(everything)
     uneven = len({m.images_per_prompt for *_, metrics in jobs for m in metrics}) > 1
     rows = [
         {
@@ -153,7 +159,7 @@ def jobs_table(jobs: Sequence[tuple[str, str, Sequence[Metrics]]]) -> Table:
             "images": f"{m.images:,}" if m else NONE,
             **({"per prompt": f"{m.images_per_prompt:,}" if m else NONE} if uneven else {}),
             "probability %": share(m) if m else NONE,
-            "expected max %": expected_max(m) if m else NONE,
+            **with_column(everything, "expected_max", {"expected max %": expected_max(m) if m else NONE}),
             **cost(m),
             **({"extension": m.extension if m else ""} if extended else {}),
         }

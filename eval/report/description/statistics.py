@@ -9,6 +9,7 @@ from eval.base.words import first_of
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
 from eval.report.description.groups import clusters
+from eval.report.maxima import SINGLE
 from eval.store.manifest import Manifest
 
 FEW = 10  # categories that a sentence names
@@ -36,7 +37,9 @@ def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator
             f"p: sign-flip test that swaps the two methods for one {one_line(clusters(manifest))} at a time; adjusted: "
             "step-down max-T over all methods and categories."
         )
-    if few := sorted({m.category for m in metrics if m.expected_max is None}):
+    if manifest.images_per_prompt == 1:
+        yield SINGLE
+    elif few := sorted({m.category for m in metrics if m.expected_max is None}):
         yield f"Expected maximum: over {DRAWS} prompts; too few in {first_of(few, FEW)}."
     if exact := sorted({m.category for m in metrics if m.expected_max is not None and m.prompts == DRAWS}):
         yield (

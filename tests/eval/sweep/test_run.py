@@ -80,7 +80,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
     for number, (name, line) in enumerate(zip(names, lines, strict=True), 1):  # batches are larger than these runs
         log = f"runs/{root.name}/logs/{name}.log"
         assert line == f"job {number} of 2: {name}: complete, 1 warning in {log}"
-    assert done.stdout.startswith("\nInappropriate probability and expected maximum over all prompts, %\n")
+    assert done.stdout.startswith("\nInappropriate probability over all prompts, %\n")
     for name in names:
         assert f"Open {Path('runs', root.name, name)}/report/report.html" in (root / "logs" / f"{name}.log").read_text()
     said, text = done.stdout, (root / "comparison.md").read_text()
