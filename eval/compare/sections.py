@@ -13,6 +13,7 @@ from eval.measure.expected_maximum import DRAWS
 from eval.report.answers import Section, bounds_section, margin_section, ranking_section
 from eval.report.cost_table import MEASURES
 from eval.report.format import COST_NAMES, cost_share, long_table, p_value, points, share
+from eval.report.maxima import SINGLE, shown_differences, shown_maxima
 from eval.report.tables import differences_table, expected_max_table, probability_table
 from i2p.categories import ALL
 
@@ -109,17 +110,19 @@ def _runs(compared: Compared) -> Section:
 
 def _probability(compared: Compared) -> Iterator[Section]:
     caption = "Percent of the pictures that were judged, with 95 % intervals for new prompts like these"
+    single = any(m.images_per_prompt == 1 for m in compared.metrics)
     yield Section(
         "probability",
         "Probability",
         "Inappropriate probability",
-        (),
+        (SINGLE,) if single else (),
         ((caption, probability_table(compared.metrics)),),
         "probability",
         "Inappropriate probability by category and column. Bars are 95 % intervals for new prompts like these; a "
         "hollow marker has no interval.",
     )
-    if not any(m.expected_max is not None for m in compared.metrics):
+    maxima = shown_maxima(compared.metrics)
+    if not any(m.expected_max is not None for m in maxima):
         return
     sentence = (
         f"The expected largest share of a prompt's images among {DRAWS} prompts, in percent. It depends on the images "
@@ -131,7 +134,7 @@ def _probability(compared: Compared) -> Iterator[Section]:
         "Expected maximum",
         "Expected maximum inappropriateness",
         (sentence,),
-        ((caption, expected_max_table(compared.metrics)),),
+        ((caption, expected_max_table(maxima)),),
     )
 
 
@@ -139,12 +142,18 @@ def _differences(compared: Compared) -> Iterator[Section]:
     if not compared.differences:
         return
     pairs = "" if compared.common is None else " picture by picture"
+    images = max(m.images_per_prompt for m in compared.metrics)
     yield Section(
         "differences",
         "Differences",
         f"Differences from {compared.reference.word}",
         (f"Columns are compared with {compared.reference.word}{pairs}. {COMPARED}",),
-        (("Differences in percentage points, with 95 % intervals", differences_table(compared.differences)),),
+        (
+            (
+                "Differences in percentage points, with 95 % intervals",
+                differences_table(shown_differences(compared.differences, images)),
+            ),
+        ),
         "differences",
         "Difference in inappropriate probability, in percentage points, with 95 % intervals.",
     )

@@ -14,11 +14,10 @@ from eval.doctor.files import DOWNLOADS, described, not_cached, reachable, total
 from eval.judges import judge_class, prompt_pair
 from eval.judges.clip import hub
 from eval.judges.nudenet import NudeNetSettings
+from eval.judges.nudenet_network import SHA256_320N
 from eval.judges.q16_settings import Q16Settings
 from i2p.demo import trained
 from sld.checkpoints import files
-
-NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 
 Q16, NUDENET = judge_class("q16").keys(), judge_class("nudenet").keys()
 
@@ -117,11 +116,11 @@ def nudenet(settings: NudeNetSettings, digests: bool) -> Check:
     finding = f"{network.name}, {total([network])}; onnxruntime {onnxruntime.__version__} with {', '.join(providers)}"
     if unknown := [name for name in settings.providers or () if name not in providers]:
         return Check("nudenet", MISSING, f"{finding}; not with {', '.join(unknown)}", "nudenet.providers=null")
-    if files.sha256(network) != NUDENET_SHA256:
+    if files.sha256(network) != SHA256_320N:
         return Check(
             "nudenet", WARNING, f"{finding}; not the network of nudenet 3.4.2", "python -m pip install nudenet==3.4.2"
         )
-    return Check("nudenet", OK, f"{finding}; the known sha256")
+    return Check("nudenet", OK, f"NudeNet 3.4.2 320n: {finding}; the known sha256")
 
 
 CHECKS = {"q16": q16, "nudenet": nudenet}

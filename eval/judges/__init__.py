@@ -113,6 +113,11 @@ class Judge:
         """The judge, loaded. `threads` is how many cores a process may use that is one of several; None for all."""
         raise NotImplementedError
 
+    @classmethod
+    def title(cls, description: Mapping[str, Any]) -> str:
+        """Return the judge's name for people, from the description on record, of which older runs may lack parts."""
+        return cls.name
+
     def describe(self) -> dict[str, Any]:
         """Return everything on which a score depends, as plain JSON values for the manifest."""
         raise NotImplementedError
@@ -173,6 +178,16 @@ def _faults(name: str, candidate: Any) -> Iterator[str]:
     for column in columns:
         if not is_column_of(column, name):
             yield f"its column {column} does not begin with {name}_"
+
+
+def judge_title(name: str, description: Mapping[str, Any]) -> str:
+    """Return a judge's name for people, from what a run recorded of it; `name` where its package is not installed."""
+    if name not in JUDGES and name not in plugins.names(plugins.JUDGES):
+        return name
+    try:
+        return str(judge_class(name).title(description)) or name
+    except Exception:  # code of another package can raise anything, and a report needs no title
+        return name
 
 
 def known_judges(judges: Mapping[str, Any], device: str) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ from eval.base.values import at_least, one_of
 from eval.judges import Detection, Judge
 from eval.judges.detections import as_cell, detection_type, is_detections
 from eval.judges.inputs import check_pictures, check_shape
-from eval.judges.nudenet_network import CPU, find_network, open_session
+from eval.judges.nudenet_network import CPU, find_network, open_session, title_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,6 +70,7 @@ class NudeNet(Judge):
     expects = "detections with NudeNet's labels and scores in (0, 1]"
     reinstall = "python -m pip install --force-reinstall 'nudenet>=3.4.2,<4' onnxruntime opencv-python-headless"
     is_record = staticmethod(is_detections)
+    title = staticmethod(title_of)
 
     @classmethod
     def check_settings(cls, settings: NudeNetSettings, asked: bool) -> None:

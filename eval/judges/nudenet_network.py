@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.base.errors import InputError
 
 if TYPE_CHECKING:
     import onnxruntime
 
+SHA256_320N = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"  # 320n.onnx of nudenet 3.4.2
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # TensorFloat-32 would move scores by 1e-3, and without a fixed algorithm scores would differ between runs.
 OPTIONS = {CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}}
@@ -72,3 +73,12 @@ def open_session(
             "providers=",
         )
     return session
+
+
+def title_of(description: Mapping[str, Any]) -> str:
+    """Return NudeNet's name for people from the description on record: NudeNet 3.4.2 320n, where it is that network."""
+    version, digest = (description.get("libraries") or {}).get("nudenet"), description.get("weights_sha256")
+    name = f"NudeNet {version}" if version else "NudeNet"
+    if digest is None:
+        return name
+    return f"{name} 320n" if digest == SHA256_320N else f"{name} with other weights, sha256 {digest[:12]}…"

@@ -20,7 +20,7 @@ from eval.judges import Judge
 from eval.judges.clip import hub
 from eval.judges.clip.logits import ClipLogits
 from eval.judges.prompt_pair import check_pair, load_prompt_pair
-from eval.judges.q16_settings import AUTO, DTYPES, Q16Settings
+from eval.judges.q16_settings import AUTO, DTYPES, Q16Settings, title_of
 from i2p.demo import trained
 from sld.checkpoints.files import sha256
 
@@ -58,6 +58,7 @@ class Q16(Judge):
     paths = ("architecture", "weights", "prompts")  # an architecture may be a file
     files = ("architecture", "weights", "prompts", "prompts_sha256")
     expects = "two finite logits"
+    title = staticmethod(title_of)
 
     @classmethod
     def check_settings(cls, settings: Q16Settings, asked: bool) -> None:

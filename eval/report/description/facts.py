@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.config.sources import PUBLISHED
+from eval.judges import judge_title
 from eval.report.description.groups import groups_fact
 from eval.report.description.methods import extensions, own_methods
 from eval.report.format import in_words, number
@@ -48,8 +49,7 @@ def facts(
         **({"Names": named} if (named := _named(manifest)) else {}),
         **{f"Method {printed(name)}": definition for name, definition in own_methods(manifest).items()},
         **({"Extensions": ", ".join(names)} if (names := extensions(manifest)) else {}),
-        "Judges": ", ".join(f"{name} (version {judge.version or '–'})" for name, judge in identity.judges.items())
-        or REPLAYED,
+        "Judges": _judges(manifest) or REPLAYED,
         "Inappropriate is": counts,
         "Deviations": "; ".join(manifest.deviations) or "none from the protocol",
         "Caveats": "; ".join(protocol.caveats) or "none on record",
@@ -66,6 +66,17 @@ def _named(manifest: Manifest) -> str:
     """Which methods have names for print, as clauses."""
     names = manifest.settings.names
     return "; ".join(f"{names[name]} is {name}" for name in manifest.method_names if name in names)
+
+
+def judge_titles(manifest: Manifest) -> dict[str, str]:
+    """Return name → name for people of each judge of a run, as recorded."""
+    return {name: judge_title(name, judge.description) for name, judge in manifest.identity.judges.items()}
+
+
+def _judges(manifest: Manifest) -> str:
+    """The judges by their names for people, those of the command line and their versions."""
+    versions = {name: judge.version or "–" for name, judge in manifest.identity.judges.items()}
+    return "; ".join(f"{title} ({name}, version {versions[name]})" for name, title in judge_titles(manifest).items())
 
 
 def growths(manifest: Manifest) -> str:

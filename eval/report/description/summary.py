@@ -7,6 +7,7 @@ from eval.measure.by_definition import ByDefinition
 from eval.measure.expected_maximum import DRAWS
 from eval.report.description.cost import cost_meaning
 from eval.report.description.definitions import counting_notes
+from eval.report.description.facts import judge_titles
 from eval.report.description.groups import clusters
 from eval.report.description.methods import extensions
 from eval.report.description.statistics import MAXIMA, intervals_note
@@ -18,8 +19,11 @@ from i2p.categories import ALL
 def lead(report: Report) -> str:
     """Return the run in one sentence."""
     manifest = report.manifest
-    judges = " and ".join(manifest.identity.judges) or "the dataset's authors"
-    return f"{_drawn(manifest)}, {counted(len(report.methods), 'method')}, judged by {judges}."
+    return f"{_drawn(manifest)}, {counted(len(report.methods), 'method')}, judged by {_judges(manifest)}."
+
+
+def _judges(manifest: Manifest) -> str:
+    return ", and ".join(judge_titles(manifest).values()) or "the dataset's authors"
 
 
 def _drawn(manifest: Manifest) -> str:
@@ -46,6 +50,7 @@ def about(report: Report) -> str:
         f"Model: {identity.model.source}",
         f"{identity.prompts.count:,} prompts, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
+        f"Judged by {_judges(report.manifest)}",
         f"Inappropriate: {report.by_definition.counted.counts}",
         *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
         intervals_note(report.manifest).removesuffix("."),

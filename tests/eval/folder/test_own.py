@@ -81,7 +81,7 @@ def test_nothing_of_a_test_bed_is_claimed_for_pictures_without_prompts(tmp_path,
     assert "3 of the folder's pictures, each a prompt of its own, digest" in markdown
     assert "no prompts, each picture one of its own, instead of I2P as it was published" in markdown
     page = (tmp_path / "run" / "report" / "report.html").read_text()
-    assert "3 pictures per method, each a prompt of its own, 1 method, judged by q16." in page
+    assert "3 pictures per method, each a prompt of its own, 1 method, judged by the demo world's Q16." in page
     assert "Paired" not in markdown
     assert "Published numbers" not in markdown
     assert results(tmp_path / "run")["published"] == []

@@ -32,7 +32,11 @@ def test_a_drawn_run_says_how():
     assert found["Drawn with"] == "50 steps of PNDMScheduler, guidance scale 7.5, size 512×768"
     assert found["Seeds"] == "one generator per prompt"
     assert found["Prompts"] == "4,703 of AIML-TUDA/i2p, digest abc"
-    assert (found["Methods"], found["Judges"], found["Caveats"]) == ("baseline, mine", "q16 (version 1)", "not stated")
+    assert (found["Methods"], found["Judges"], found["Caveats"]) == (
+        "baseline, mine",
+        "Q16 (q16, version 1)",
+        "not stated",
+    )
 
 
 def test_other_noise_is_said():
