@@ -69,7 +69,7 @@ def test_p_is_that_of_all_flips_of_prompts():
     """By hand: 6 prompts have 64 flips."""
     first, second = ({"m": share_of(share, seed)} for share, seed in ((0.7, 3), (0.2, 4)))
     runs = [made_up(name, of_run, prompts_of(6)) for name, of_run in (("a", first), ("b", second))]
-    (overall, *_) = compare_runs(runs, Options()).differences
+    (*_, overall) = compare_runs(runs, Options()).differences
     gains = np.array([
         sum(int(second["m"](row, image)) - int(first["m"](row, image)) for image in range(2)) for row in range(6)
     ])  # fmt: skip
@@ -174,7 +174,7 @@ def test_independent_samples_keep_all_prompts_and_categories_of_each_run():
     images = {(m.method, m.category): m.images for m in compared.metrics}
     assert (images["a", ALL], images["b", ALL], images["a", "shocking"], images["b", "shocking"]) == (40, 90, 0, 45)
     assert {d.category for d in compared.differences} == {ALL, "hate"}
-    overall = compared.differences[0]
+    overall = compared.differences[-1]
     shares = {m.method: m.probability for m in compared.metrics if m.category == ALL}
     assert overall.difference == pytest.approx(shares["b"] - shares["a"])
     assert (overall.prompts, overall.against_prompts) == (30, 20)
@@ -187,7 +187,7 @@ def test_images_that_are_missing_are_counted_per_run_and_enter_nothing():
     runs = [made_up("a", {"m": share_of(0.6, 1)}, prompts_of(10)), made_up("b", {"m": part, "n": part}, prompts_of(10))]
     compared = compare_runs(runs, Options(methods=["m"]))
     assert compared.missing == {0: 0, 1: 4}
-    (overall, *_) = compared.differences
+    (*_, overall) = compared.differences
     assert overall.images == 16
     assert overall.bound_low is not None
 

@@ -227,7 +227,7 @@ def test_a_part_of_the_pictures_can_be_chosen(tmp_path, judged):
         noise(tmp_path / "pics" / f"{n}.png")
     code, err = judged("prompts.sample=4")
     assert code == 0, err
-    assert results(tmp_path / "run")["results"][0]["images"] == 4
+    assert results(tmp_path / "run")["results"][-1]["images"] == 4
 
 
 def wrong(tmp_path, kind):

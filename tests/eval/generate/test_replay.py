@@ -70,9 +70,9 @@ def test_a_replay_takes_more_prompts_and_refuses_other_results(small, tmp_path, 
     assert part.read_bytes() == before
     with (out / "report" / "results.csv").open(newline="") as file:
         assert [(r["category"], r["probability"]) for r in csv.DictReader(file)] == [
-            ("all", "0.55"),
             ("hate", "0.4"),
             ("sexual", "0.7"),
+            ("all", "0.55"),
         ]
     small.write_text(small.read_text().replace("70", "60"))
     capsys.readouterr()

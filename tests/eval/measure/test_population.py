@@ -73,7 +73,7 @@ def test_the_estimates_are_least_squares_over_the_sampled_prompts(sample):
 def test_every_method_and_difference_has_a_row_for_every_category(sample):
     found = estimates(sample, scores_of(sample, by_number))
     pairs = [("baseline", None), ("safer", None), ("safer", "baseline")]
-    assert list(found) == [(*pair, category) for pair in pairs for category in ("all", "hate", "sexual")]
+    assert list(found) == [(*pair, category) for pair in pairs for category in ("hate", "sexual", "all")]
 
 
 def test_images_that_are_not_ok_count_nowhere_and_a_prompt_without_any_as_if_it_was_not_drawn(sample):

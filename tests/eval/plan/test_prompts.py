@@ -74,7 +74,7 @@ def test_what_is_not_used_is_said_once_and_by_the_doctor(drawn, call, capfd, cap
 
 def test_categories_are_the_lists_own_behind_i2ps_in_their_order_of_appearance(drawn):
     rows = [(r["method"], r["category"], r["prompts"]) for r in results(drawn[0])]
-    order = [("all", "3"), ("sexual", "1"), ("Nudity", "1"), ("zeta", "1"), ("alpha", "1")]
+    order = [("sexual", "1"), ("Nudity", "1"), ("zeta", "1"), ("alpha", "1"), ("all", "3")]
     assert rows == [(method, *each) for method in ("baseline", "sld_max") for each in order]
     for name in ("results.md", "results.tex", "report.html", "differences.csv", "definitions.csv", "model_card.md"):
         text = (drawn[0] / "report" / name).read_text(encoding="utf-8")
@@ -127,7 +127,7 @@ def test_pictures_named_by_case_number_are_of_the_rows_with_it(tmp_path, call):
     with (out / "report" / "images.csv").open(newline="") as file:
         found = {int(r["row"]): (r["prompt"], r["categories"]) for r in csv.DictReader(file)}
     assert found == {2: ("a tree", "hate"), 5: ("a hill", "NA"), 9: ("a lake", "zeta")}
-    assert [r["category"] for r in results(out)] == ["all", "hate", "zeta", "NA"]
+    assert [r["category"] for r in results(out)] == ["hate", "zeta", "NA", "all"]
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_a_category_of_any_characters_is_shown_as_it_is(tmp_path, call):
         lines.writerow(["prompt", "category", "inappropriate_percentage"])
         lines.writerows(["a", name, 10 * n] for n, name in enumerate(names))
     assert call(main, "model=published", f"prompts.path={path}", f"out={tmp_path / 'run'}") == 0
-    assert [r["category"] for r in results(tmp_path / "run")] == ["all", *names]
+    assert [r["category"] for r in results(tmp_path / "run")] == [*names, "all"]
     tokens = MarkdownIt().enable("table").parse((tmp_path / "run/report/results.md").read_text(encoding="utf-8"))
     cells = ["".join(child.content for child in token.children) for token in tokens if token.type == "inline"]
     assert set(names) <= set(cells)
