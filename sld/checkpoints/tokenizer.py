@@ -1,5 +1,6 @@
 """CLIP's tokenizer without a download: its vocabulary ships in the open_clip wheel."""
 
+import functools
 import gzip
 import importlib.util
 import json
@@ -28,15 +29,7 @@ def write_clip_tokenizer(
     Raises:
         InputError: CLIP's merges are needed and open_clip is not installed.
     """
-    merges = _clip_merges() if merges is None else list(merges)
-    letters = _byte_letters()
-    words = [
-        *letters,
-        *(f"{letter}</w>" for letter in letters),
-        *(pair.replace(" ", "") for pair in merges),
-        START,
-        END,
-    ]
+    vocabulary, pairs = _vocabulary(merges if merges is None else tuple(merges))
     config = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": length,
@@ -47,10 +40,25 @@ def write_clip_tokenizer(
         "do_lower_case": True,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = {word: number for number, word in enumerate(words)}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    (folder / "vocab.json").write_text(vocabulary, encoding="utf-8")
+    (folder / "merges.txt").write_text(pairs, encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=1)  # a checkpoint may have the same words in two tokenizers
+def _vocabulary(merges: tuple[str, ...] | None) -> tuple[str, str]:
+    """Return the texts of `vocab.json` and `merges.txt`."""
+    merges = _clip_merges() if merges is None else merges
+    letters = _byte_letters()
+    words = [
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+        *(pair.replace(" ", "") for pair in merges),
+        START,
+        END,
+    ]
+    numbers = {word: number for number, word in enumerate(words)}
+    return json.dumps(numbers, ensure_ascii=False), "\n".join(["#version: 0.2", *merges, ""])
 
 
 def _clip_merges() -> list[str]:

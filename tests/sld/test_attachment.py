@@ -28,13 +28,14 @@ SIZE = {"height": 64, "width": 32}
 # The paper's, but with warm-ups that end within a few steps.
 SHORT = {name: replace(PRESETS[name], warmup_steps=PRESETS[name].warmup_steps // 4) for name in sld.PRESETS}
 FOUR = ("weak", "medium", "strong", "max")
+STEPS = 5
 
 
 def noise(rows=2, seed=5):
     return torch.randn(rows, 4, 8, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def latents_of(pipe, prompts=PROMPTS, steps=6, **options):
+def latents_of(pipe, prompts=PROMPTS, steps=STEPS, **options):
     options = {"latents": noise(), "guidance_scale": 7.5, **SIZE} | options
     return pipe(prompts, num_inference_steps=steps, output_type="latent", **options).images
 
@@ -66,7 +67,7 @@ def with_scheduler(model, scheduler):
 def test_latents_equal_the_samplers_under_four_presets(models, family, scheduler, spread_error):
     model = with_scheduler(models[family], scheduler)
     methods = [sld.Method(name, preset=SHORT[name]) for name in FOUR]
-    result = sld.sample(model, PROMPTS, methods, steps=6, noise=noise(), decode=False)
+    result = sld.sample(model, PROMPTS, methods, steps=STEPS, noise=noise(), decode=False)
     pipe = of_model(model)
     for name in FOUR:
         with sld.attach(pipe, preset=SHORT[name], space="output"):
@@ -92,7 +93,7 @@ def test_epsilon_space_is_the_papers_formula_on_the_noise_that_v_implies(models,
         for text, prompts in {"negative": ["", ""], "prompt": PROMPTS, "concept": [sld.CONCEPT] * 2}.items()
     }
     scheduler = DDIMScheduler.from_config(model.scheduler.config)
-    scheduler.set_timesteps(6)
+    scheduler.set_timesteps(STEPS)
     expected = sld_loop(
         lambda latents, t, text: model.unet(latents, t, texts[text]).sample,
         *(scheduler, noise(), 7.5, SHORT[name]),
@@ -107,7 +108,7 @@ def test_epsilon_space_is_the_papers_formula_on_the_noise_that_v_implies(models,
 
 def test_a_negative_prompt_and_an_own_concept_combine(models, pipe, spread_error):
     method = sld.Method("mine", preset=SHORT["strong"], concept="weapons", negative_prompt="blurry")
-    expected = sld.sample(models["sd1"], PROMPTS, method, steps=6, noise=noise(), decode=False).latents["mine"]
+    expected = sld.sample(models["sd1"], PROMPTS, method, steps=STEPS, noise=noise(), decode=False).latents["mine"]
     with sld.attach(pipe, SHORT["strong"], concept="weapons"):
         assert spread_error(latents_of(pipe, negative_prompt=["blurry", "blurry"]), expected) < 1e-8
 
@@ -129,7 +130,7 @@ def test_every_call_in_a_context_starts_anew(pipe):
 def test_where_guidance_is_nothing_the_bits_are_the_pipelines(pipe):
     plain = latents_of(pipe)
     no_masks = sld.SafetyPreset(0, 5000, -1e9, 0.0, 0.0)  # every element is far enough from the concept
-    for preset in (no_masks, replace(PRESETS["max"], warmup_steps=6), replace(PRESETS["max"], guidance_scale=1)):
+    for preset in (no_masks, replace(PRESETS["max"], warmup_steps=STEPS), replace(PRESETS["max"], guidance_scale=1)):
         with sld.attach(pipe, preset):
             assert torch.equal(latents_of(pipe), plain)
 

@@ -35,7 +35,7 @@ pytestmark = [
 
 PROMPTS = ["a cat", "a portrait of somebody who reads by a window"]
 SIZE = {"height": 64, "width": 64}
-STEPS, TOKENS = 5, 24
+STEPS, TOKENS = 4, 24
 SHORT = {name: replace(PRESETS[name], warmup_steps=PRESETS[name].warmup_steps // 5) for name in PRESETS}
 
 

@@ -192,7 +192,7 @@ def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(checkpoint,
         assert unguided.abs().max() == 0
     naive = sld.sample(model, ["a cat", "fog"], FIVE, reuse=2, share=False, **options)
     assert bits(naive) == bits(two)
-    for name in FIVE:  # whatever methods are beside it
+    for name in ("baseline", "sld_weak", "sld_max"):  # whatever methods are beside it
         assert bits(sld.sample(model, ["a cat", "fog"], [name], reuse=2, **options))[name] == bits(two)[name]
 
 

@@ -14,6 +14,7 @@ from eval.run import main
 
 SMALL = ["images=none", "protocol.steps=2"]
 HALF = ["prompts.rows=0-4", "methods=[baseline]", "protocol.images_per_prompt=1"]
+looks_at_no_figure = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 
 
 def run(out, *more):
@@ -73,6 +74,7 @@ def test_a_caption_and_a_figure_say_what_counts_what_deviates_and_that_images_ar
     )
 
 
+@looks_at_no_figure
 def test_of_a_whole_run_by_the_protocol_no_caption_says_otherwise(i2p_csv, tmp_path, call):
     out = tmp_path / "run"
     assert call(main, "model=published", f"prompts.path={i2p_csv}", "prompts.sample=30", f"out={out}") == 0
@@ -80,6 +82,7 @@ def test_of_a_whole_run_by_the_protocol_no_caption_says_otherwise(i2p_csv, tmp_p
     assert "Deviations" not in caption(out / "report")
 
 
+@looks_at_no_figure
 def test_when_a_run_goes_on_nothing_in_its_report_keeps_earlier_numbers(half, call):
     assert call(report, half, "images=true") == 3
     assert call(report, half, "flags=spm", "images=true") == 3
@@ -107,6 +110,7 @@ def test_when_a_run_goes_on_nothing_in_its_report_keeps_earlier_numbers(half, ca
     assert before == {path: path.read_bytes() for path in folders[1].rglob("*.csv")}
 
 
+@looks_at_no_figure
 def test_a_report_under_another_definition_leaves_the_others_as_they_are(half, call, capfd):
     assert call(report, half, "flags=spm") == 3
     before = (half / "report" / "flags-spm" / "results.csv").stat().st_mtime_ns
@@ -115,6 +119,7 @@ def test_a_report_under_another_definition_leaves_the_others_as_they_are(half, c
     assert (half / "report" / "flags-spm" / "results.csv").stat().st_mtime_ns == before
 
 
+@looks_at_no_figure
 def test_a_table_that_a_report_has_no_longer_does_not_stay_beside_it(half, call):
     assert call(report, half) == 3
     stale = [

@@ -9,6 +9,8 @@ from PIL import Image
 
 from eval.report.sheet import GAP, TEXT, TILE, contact_sheet
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
+
 
 @pytest.fixture
 def picture(tmp_path):

@@ -12,6 +12,7 @@ from eval.store.manifest import Manifest, signed
 from eval.store.records import ModelRecord
 from i2p.demo import trained
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 SMALL = ["prompts.rows=0-1", "protocol.steps=1", "methods=[baseline]", "sheet=false", "judges=[q16]"]
 AUDIT = {"given": 4, "used": 4, "different": 3, "of": 686, "relative_change": 0.01234}
 

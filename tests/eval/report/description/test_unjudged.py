@@ -11,6 +11,7 @@ from PIL import Image
 from eval import run
 from eval.report import __main__ as report
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 RNG = np.random.default_rng(0)
 DEMO = ("model=images", "q16=demo", "judges=[q16]", "report.gallery=off")
 
