@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from measured import metrics_row
+from measured import difference_row, metrics_row
 
 import i2p
 from eval.base.escape import latex
@@ -17,6 +17,7 @@ def row(method, category, probability=0.5, low=0.25, high=0.75, most=0.9, sd=0.1
     return metrics_row(method, category, probability, (low, high), **maximum)
 
 
+NARROW = r"\usepackage[textwidth=17cm]{geometry}", r"\usepackage{booktabs}", r"\setlength{\hfuzz}{0pt}"
 METHODS = ["baseline", "sld_max", "a.b+c=d-e"]
 METRICS = [row(name, category, n / 10) for n, name in enumerate(METHODS) for category in ("self-harm", "hate", "all")]
 
@@ -191,3 +192,30 @@ def test_words_with_replaced_letters_are_named_in_the_file():
     [line] = [line for line in text.splitlines() if line.startswith("% ?")]
     assert line.endswith(": đồ 猫.txt")
     assert "% ?" not in results_tex(METRICS, "café?")
+
+
+def test_methods_that_fit_no_table_stand_in_further_ones_of_the_same_rows(tmp_path):
+    names = [f"method_{number}" for number in range(12)]
+    metrics = [row(name, category) for name in names for category in ("hate", "all")]
+    text = results_tex(metrics, "x.", "run")
+    parts = [part + r"\end{table*}" for part in text.split(r"\end{table*}")[:-1]]
+    assert [len(body(part)[0]) - 1 for part in parts] == [5, 5, 2]
+    assert [cell for part in parts for cell in body(part)[0][1:]] == [latex(name) for name in names]
+    assert re.findall(r"\\label\{tab:(.*?)\}", text) == ["run", "run-2", "run-3"]
+    assert compile_article(tmp_path, text, *NARROW, options="twocolumn").count("Overfull") == 0
+
+
+def test_long_names_and_categories_stand_in_lines_and_runs_head_their_methods(tmp_path):
+    heads = {
+        "a": ("SD 1.4 with *every* safety [measure] of a long title", "baseline"),
+        "b": ("SD 1.4 with *every* safety [measure] of a long title", "sld_max_of_a_long_name_without_a_blank"),
+        "c": ("[ESD] *u* and more of it", ""),
+        "d": ("Mine", "*best* [of] all methods"),
+    }
+    category = "* a category [of prompts] whose name is longer than most"
+    metrics = [row(name, of, 1.0, 1.0, 1.0) for name in heads for of in (category, "all")]
+    differences = [difference_row("c", "a", -1.0, (-1.0, -1.0), of) for of in (category, "all")]
+    text = results_tex(metrics, "x.", heads=heads, differences=differences)
+    assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-4} \cmidrule(lr){5-5}" in text
+    assert "$-$100.0" in text
+    assert compile_article(tmp_path, text, *NARROW, options="twocolumn").count("Overfull") == 0
