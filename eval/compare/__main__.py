@@ -9,10 +9,11 @@ from eval.base.cli import exit_code_of, with_runs
 from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.printing import say
 from eval.compare.compared import compare_runs
-from eval.compare.files import write
+from eval.compare.files import PAGE, write
 from eval.compare.options import KEYS, check_runs, read_flag, read_options, refuse_former_keys
+from eval.compare.summary import for_people
 from eval.compare.text import terminal_text
-from eval.report.description.written import written_to
+from eval.report.description.written import page_to_open, written_to
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
@@ -30,7 +31,7 @@ method by method.
   paired=false              columns as independent samples: runs on other prompts, by other judges or definitions
   margin=POINTS             which columns are shown to be no worse than the reference by more than POINTS
   wide=true                 tables with all that they have, however wide
-  out=FOLDER                also write comparison.md, .csv and others there
+  out=FOLDER                also write comparison.html, .md, .tex, .csv and others there
 
 Exit codes: 0 compared, 2 can't be compared, 3 compared, but images are missing."""
 
@@ -55,9 +56,9 @@ def _compare(*folders: Path, out: str | None = None, **words: str) -> int:
         if out is not None:
             names = write(compared, Path(out))
     finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
-        say(terminal_text(compared, wide=wide))
+        say(terminal_text(for_people(compared), wide=wide))
     if out is not None:
-        say(f"\n{written_to(out, names)}")
+        say(f"\n{written_to(out, names)}\n{page_to_open(Path(out), PAGE)}")
     for place, count in compared.missing.items():
         if count:
             stored = compared.members[place].stored

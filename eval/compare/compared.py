@@ -127,7 +127,7 @@ def _pair_by_pair(
     first = plain[next(iter(reference.headings))].member
     apart = {c.heading: tuple(counted_apart(members[first], members[c.member])) for c in columns}
     marks = {heading: f"{heading} {MARK}" for heading, clauses in apart.items() if clauses}
-    columns = tuple(replace(c, heading=marks.get(c.heading, c.heading)) for c in columns)
+    columns = tuple(replace(c, heading=marks[c.heading], mark=f" {MARK}") if c.heading in marks else c for c in columns)
     reference = replace(reference, of={marks.get(heading, heading): other for heading, other in reference.of.items()})
     counted = {marks.get(heading, heading): clauses for heading, clauses in apart.items() if clauses}
     noise = _noise_apart(members, columns, reference, common)

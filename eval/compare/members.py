@@ -55,6 +55,7 @@ class Column:
         method: the method's name.
         printed: its name for print.
         heading: of the column; that of no other one.
+        mark: the end of the heading of a column that counts otherwise than the reference; empty for any other.
     """
 
     member: int
@@ -62,6 +63,7 @@ class Column:
     method: str
     printed: str
     heading: str
+    mark: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -72,20 +74,20 @@ class Column:
 def default_titles(runs: Sequence[StoredRun]) -> list[str]:
     """Return a title of each run: that of its report, its model, or its folder, distinct from the others'.
 
-    A model names its run only if no other run has it, and none of its parts was replaced.
+    A model names its run only if no other run has it and none of its parts was replaced; a folder is named with as many
+    of those around it as tell it apart.
     """
     titles = [run.manifest.settings.title or _model(run) for run in runs]
-    folders = [name_in_line(run.run.root.resolve().name) for run in runs]
     alike = Counter(titles)
-    titles = [
-        folder if title is None or alike[title] > 1 else title for title, folder in zip(titles, folders, strict=True)
-    ]
-    repeated, seen = Counter(titles), Counter()
-    for place, title in enumerate(titles):
-        if repeated[title] > 1:
-            seen[title] += 1
-            titles[place] = f"{title} ({seen[title]})"
-    return titles
+    named = [title if alike[title] == 1 else None for title in titles]
+    parts = [run.run.root.resolve().parts for run in runs]
+    length = 1  # of the ends of paths that tell the folders apart
+    while True:
+        ends = [name_in_line("/".join(path[-length:])) for path in parts]
+        titles = [title or end for title, end in zip(named, ends, strict=True)]
+        if len(set(titles)) == len(titles) or length > max(map(len, parts)):
+            return titles
+        length += 1
 
 
 def _model(run: StoredRun) -> str | None:

@@ -8,30 +8,18 @@ from eval.base.words import counted, first_of
 from eval.compare.compared import MARK, Compared
 from eval.compare.members import Member
 from eval.compare.prompts import Common
-from eval.measure.cost import shown_measure
+from eval.compare.summary import alarms, cost_meaning
 from eval.quality import METRICS
 from eval.report.concepts import concept_deviations
-from eval.report.description.cost import clip_words
 from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
 from eval.report.description.statistics import intervals_note
-from eval.report.format import COST_NAMES
 from eval.store.asked import asked_quality
 from eval.store.environment import differing_between
 from eval.store.scores import NOT_OK
 
 FEW = 8  # titles and headings that a sentence names
-
-
-def alarms(compared: Compared) -> list[str]:
-    """Return what a reader must know before any number."""
-    return [
-        f"INCOMPLETE: {counted(count, 'image')} of {compared.members[place].title} "
-        f"{'is' if count == 1 else 'are'} missing or unjudged; no number includes {'it' if count == 1 else 'them'}."
-        for place, count in compared.missing.items()
-        if count
-    ]
 
 
 def comparison_notes(compared: Compared) -> list[str]:
@@ -72,7 +60,7 @@ def _sample(compared: Compared) -> Iterator[str]:
         if left:
             yield f"Left out: {left:,} of {counted(len(member.stored.prompts), 'prompt')} of {member.title}."
     if len(set(planned)) > 1:
-        yield f"Images per prompt: {_of_each(members, planned)}; the first {min(planned)} count."
+        yield f"Images per prompt: {_of_each(members, planned)}; numbers are of the first {min(planned)}."
     if by_text := [member.title for member, as_text in zip(members, common.by_text, strict=True) if as_text]:
         yield (
             f"{first_of(by_text, FEW)}: prompts are matched with those of {members[0].title} by their texts, since "
@@ -123,14 +111,14 @@ def _counting(compared: Compared) -> Iterator[str]:
 
 def _cost(compared: Compared) -> Iterator[str]:
     """Yield what the cost is, and what of it is not told."""
-    measure = shown_measure(compared.metrics) or shown_measure(compared.differences)
-    if measure is not None and compared.features.description is not None:
-        clip = clip_words(compared.features.description)
-        what = "of a column's picture from the reference's" if measure == "clip_distance" else "minus the reference's"
-        yield f"{COST_NAMES[measure]} {what}. CLIP is {clip}."
-        unknown = [heading for heading in compared.noise_apart if heading in _with_distance(compared)]
-        if unknown:
-            yield f"If the noise is another, the distance of two draws is in that of {first_of(unknown, FEW)}."
+    if meaning := cost_meaning(compared):
+        yield meaning
+    if unknown := [heading for heading in compared.noise_apart if heading in _with_distance(compared)]:
+        yield f"If the noise of {first_of(unknown, FEW)} is another, CLIP distances there are those of two draws."
+    if other := [
+        heading for heading in compared.noise_apart if heading in _scored(compared) - _with_distance(compared)
+    ]:
+        yield f"Without a CLIP distance, which would be that of two draws: {first_of(other, FEW)}."
     if compared.features.reasons:
         yield f"What pictures cost is not told of all columns, since {first_of(compared.features.reasons, 4, '; ')}."
     if asked := sorted(
@@ -143,6 +131,10 @@ def _cost(compared: Compared) -> Iterator[str]:
     ):
         names = ", ".join(asked)
         yield f"Left out: {names}, which compare pictures with those of their own run; each run's report has them."
+
+
+def _scored(compared: Compared) -> set[str]:
+    return {m.method for m in compared.metrics if m.cost.clip_score is not None}
 
 
 def _with_distance(compared: Compared) -> set[str]:

@@ -5,44 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.base.table import Table
-from eval.base.words import counted, first_of
 from eval.compare.compared import Compared
 from eval.compare.settings import settings_table
+from eval.compare.summary import lead
 from eval.measure.cost import shown_measure
 from eval.measure.expected_maximum import DRAWS
 from eval.report.answers import Section, bounds_section, margin_section, ranking_section
 from eval.report.cost_table import MEASURES
+from eval.report.description.figures import differences_reading, probability_reading
 from eval.report.format import COST_NAMES, cost_share, long_table, p_value, points, share
-from eval.report.maxima import SINGLE, shown_differences, shown_maxima
+from eval.report.maxima import SINGLE
 from eval.report.tables import differences_table, expected_max_table, probability_table
 from i2p.categories import ALL
 
+FIGURE = "comparison"  # what the names of figures begin with: a report may lie in the same folder
 COMPARED = (
     "For a single comparison, chance alone is an unlikely cause if the interval excludes 0; among several columns and "
     "categories, if the adjusted p, which takes all of them for one family of tests, is at most 0.05."
 )
 
 
-def title(compared: Compared) -> str:
-    """Return the title of a comparison: what it compares."""
-    return f"{first_of((member.title for member in compared.members), 6)} compared"
-
-
-def lead(compared: Compared) -> str:
-    """Return what a comparison is of, in a sentence."""
-    kind = (
-        "as independent samples"
-        if compared.common is None
-        else f"on the {counted(len(compared.common.prompts), 'prompt')} that all have"
-    )
-    return (
-        f"{counted(len(compared.members), 'run')}, {counted(len(compared.columns), 'column')}, compared with "
-        f"{compared.reference.word} {kind}."
-    )
-
-
 def sections(compared: Compared) -> list[Section]:
-    """Return the sections of a comparison; those whose question does not arise are left out."""
+    """Return the sections of a comparison for people; those whose question does not arise are left out."""
     return [
         _runs(compared),
         *_probability(compared),
@@ -117,12 +101,12 @@ def _probability(compared: Compared) -> Iterator[Section]:
         "Inappropriate probability",
         (SINGLE,) if single else (),
         ((caption, probability_table(compared.metrics)),),
-        "probability",
+        f"{FIGURE}-probability",
         "Inappropriate probability by category and column. Bars are 95 % intervals for new prompts like these; a "
         "hollow marker has no interval.",
+        probability_reading(compared.metrics),
     )
-    maxima = shown_maxima(compared.metrics)
-    if not any(m.expected_max is not None for m in maxima):
+    if not any(m.expected_max is not None for m in compared.metrics):
         return
     sentence = (
         f"The expected largest share of a prompt's images among {DRAWS} prompts, in percent. It depends on the images "
@@ -134,7 +118,7 @@ def _probability(compared: Compared) -> Iterator[Section]:
         "Expected maximum",
         "Expected maximum inappropriateness",
         (sentence,),
-        ((caption, expected_max_table(maxima)),),
+        ((caption, expected_max_table(compared.metrics)),),
     )
 
 
@@ -142,20 +126,15 @@ def _differences(compared: Compared) -> Iterator[Section]:
     if not compared.differences:
         return
     pairs = "" if compared.common is None else " picture by picture"
-    images = max(m.images_per_prompt for m in compared.metrics)
     yield Section(
         "differences",
         "Differences",
         f"Differences from {compared.reference.word}",
         (f"Columns are compared with {compared.reference.word}{pairs}. {COMPARED}",),
-        (
-            (
-                "Differences in percentage points, with 95 % intervals",
-                differences_table(shown_differences(compared.differences, images)),
-            ),
-        ),
-        "differences",
+        (("Differences in percentage points, with 95 % intervals", differences_table(compared.differences)),),
+        f"{FIGURE}-differences",
         "Difference in inappropriate probability, in percentage points, with 95 % intervals.",
+        differences_reading(compared.differences),
     )
 
 

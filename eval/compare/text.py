@@ -6,7 +6,8 @@ from eval.base.escape import markdown
 from eval.base.layout import page
 from eval.compare.compared import Compared
 from eval.compare.notes import comparison_notes
-from eval.compare.sections import lead, overview_table, sections
+from eval.compare.sections import overview_table, sections
+from eval.compare.summary import lead, title
 from eval.report.tables import narrow_differences_table, probability_table
 
 ELSEWHERE = "out=FOLDER writes them, and wide=true prints them"
@@ -31,7 +32,7 @@ def terminal_text(compared: Compared, *, wide: bool = False) -> str:
 
 def markdown_text(compared: Compared) -> str:
     """Return the comparison as Markdown."""
-    parts = ["# Runs compared"]
+    parts = [f"# {markdown(title(compared))}"]
     for section in sections(compared):
         parts.append(f"## {markdown(section.question)}")
         parts += [markdown(sentence) for sentence in section.sentences]

@@ -176,4 +176,4 @@ def _points(d: Difference | None) -> str:
         return "--"
     low, high = d.new_prompts
     limits = "" if low is None or high is None else rf"\ipinterval{{{points(low)}}}{{{points(high)}}}"
-    return f"{points(d.difference)}{limits}".replace("-", "$-$").replace("−", "$-$")
+    return f"{points(d.difference)}{limits}".replace(MINUS, "$-$")

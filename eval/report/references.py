@@ -66,9 +66,10 @@ MODELS = {
 }
 
 
-def references_bib(manifest: Manifest) -> str:
-    """Return the entries of what a run used: its prompts, methods, judges and model, and this version."""
-    return "\n\n".join(dict.fromkeys(_entries(manifest))) + "\n"
+def references_bib(*manifests: Manifest) -> str:
+    """Return the entries of what runs used: their prompts, methods, judges and models, and this version."""
+    entries = dict.fromkeys(entry for manifest in manifests for entry in _entries(manifest))
+    return "\n\n".join([*entries, _own()]) + "\n"
 
 
 def _entries(manifest: Manifest) -> Iterator[str]:
@@ -85,7 +86,10 @@ def _entries(manifest: Manifest) -> Iterator[str]:
         yield STABLE_DIFFUSION
     elif not model.demo and model.family in MODELS:
         yield MODELS[model.family]
-    yield (
+
+
+def _own() -> str:
+    return (
         "@misc{i2p-bench,\n"
         "  title  = {i2p-bench: how often text-to-image models make inappropriate images on {I2P}},\n"
         "  author = {{The i2p-bench developers}},\n"

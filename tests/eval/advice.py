@@ -243,7 +243,7 @@ TRIALS = [
     ),
     ("slurm must be a mapping", "SUBMIT slurm=1", "submit --help`", "> SUBMIT --help", ENDS),
     (
-        "a command must have … first",
+        "a command must have RUN first",
         "REPORT margin=2 {run}",
         "report RUN margin=2`",
         "> REPORT {run} margin=2",

@@ -12,6 +12,6 @@ def written_to(folder: Path | str, names: Sequence[str]) -> str:
     return f"Written to {folder}: {', '.join(shown)}"
 
 
-def page_to_open(folder: Path) -> str:
-    """Return which page shows all of a report, the last line of a command that reports."""
-    return f"Open {folder / 'report.html'}"
+def page_to_open(folder: Path, page: str = "report.html") -> str:
+    """Return which page shows all of a report or comparison, the last line of a command that makes one."""
+    return f"Open {folder / page}"

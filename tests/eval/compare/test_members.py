@@ -25,7 +25,14 @@ def test_a_run_is_titled_by_its_model_where_that_tells_it_apart_else_by_its_fold
         run("r5", model=FOLDER),
         run("x/r5", model={**DRAWN, "demo": True}),
     ]
-    assert default_titles(runs) == ["stable-diffusion-v1-4", "r2", "r3", "r4", "r5 (1)", "r5 (2)"]
+    assert default_titles(runs) == [
+        "stable-diffusion-v1-4",
+        "made-up/r2",
+        "made-up/r3",
+        "made-up/r4",
+        "made-up/r5",
+        "x/r5",
+    ]
 
 
 RUNS = [run("a", "baseline", "sld_max"), run("b", "baseline", "mine"), run("c", "only")]

@@ -202,7 +202,7 @@ def test_two_runs_by_other_versions_are_compared_with_a_word_on_it(two, call, ca
     assert call(compare, out, tmp_path / "r") == 0
     printed = capsys.readouterr().out
     torch, nudenet = (environment.versions()[name] for name in ("torch", "nudenet"))
-    assert f"{out.name}: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
+    assert f"{out.parent.name}/r: Drawn and judged in 2 environments, which can change numbers: 4 images by " in printed
     assert "Drawn and judged in different environments, which can change numbers: torch, nudenet." in printed
     for name, version, other in (("torch", torch, "99.0"), ("nudenet", nudenet, "98.0")):
         assert f"environment: {name} {version} and {other} {version}" in " ".join(printed.split())

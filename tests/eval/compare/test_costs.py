@@ -1,0 +1,93 @@
+"""What columns cost, from features in run directories, against brute force over the features."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.compare.compared import Options, compare_runs
+from eval.compare.notes import comparison_notes
+from eval.quality import CLIP
+from eval.store.features import write_features
+from eval.store.rundir import RunDir
+from eval.store.stored_run import read_run
+from i2p.categories import ALL
+
+OLD = Path(__file__).resolve().parents[1] / "old_run" / "judged"
+
+
+def feature(seed, method, row, image):
+    """An embedding of length one, and its cosine with the prompt."""
+    rng = np.random.default_rng([seed, row, image, method == "sld_max"])
+    vector = rng.normal(size=8)
+    return (vector / np.linalg.norm(vector)).astype(np.float16), float(rng.uniform(-0.2, 0.5))
+
+
+def with_features(folder, seed, architecture="any"):
+    run = RunDir(Path(shutil.copytree(OLD, folder)))
+    scores = read_run(run).scores.select(["method", "row", "image", "digest"]).to_pylist()
+    rows = [(score, feature(seed, score["method"], score["row"], score["image"])) for score in scores]
+    clip = [s | {"embedding": vector, "text_cosine": cosine, "text_cut": False} for s, (vector, cosine) in rows]
+    if seed:
+        write_features(run, CLIP, {"architecture": "any", "dtype": architecture}, 0, clip)
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("costs")
+    return [with_features(root / name, seed) for seed, name in enumerate("ab", 1)]
+
+
+def keys(run):
+    scores = run.scores.to_pylist()
+    return sorted({(score["row"], score["image"]) for score in scores})
+
+
+def overall(rows):
+    return {row.method: row.cost for row in rows if row.category == ALL}
+
+
+def test_pictures_are_compared_with_the_references_of_the_same_prompt_and_number(runs):
+    stored = [read_run(run) for run in runs]
+    compared = compare_runs(stored, Options(against="a"))
+    costs, differences = overall(compared.metrics), overall(compared.differences)
+    for method in stored[0].methods:
+        pairs = [[feature(seed, method, *key) for seed in (1, 2)] for key in keys(stored[0])]
+        apart = [1 - float(a[0].astype(float) @ b[0].astype(float)) for a, b in pairs]
+        gains = [100 * (max(b[1], 0) - max(a[1], 0)) for a, b in pairs]
+        cost = costs[f"b: {method}"]
+        assert cost.clip_distance == pytest.approx(np.mean(apart), abs=2e-3)  # of half precision
+        assert cost.clip_score_difference == pytest.approx(np.mean(gains), abs=1e-3)
+        assert cost.clip_score == pytest.approx(np.mean([100 * max(b[1], 0) for _, b in pairs]), abs=1e-3)
+        assert (cost.quality_images, differences[f"b: {method}"]) == (len(pairs), cost)
+        assert costs[f"a: {method}"].clip_distance == 0
+    notes = " ".join(comparison_notes(compared))
+    assert "is another, CLIP distances there are those of two draws." in notes
+
+
+def test_independent_samples_have_scores_and_their_differences_and_no_distance(runs):
+    stored = [read_run(run) for run in runs]
+    compared = compare_runs(stored, Options(paired=False, methods=["baseline"]))
+    costs = overall(compared.metrics)
+    means = [np.mean([100 * max(feature(seed, "baseline", *key)[1], 0) for key in keys(stored[0])]) for seed in (1, 2)]
+    assert [costs[name].clip_score for name in "ab"] == pytest.approx(means, abs=1e-3)
+    difference = overall(compared.differences)["b"]
+    assert difference.clip_score_difference == pytest.approx(means[1] - means[0], abs=1e-3)
+    assert difference.clip_score_difference_low < means[1] - means[0] < difference.clip_score_difference_high
+    assert difference.clip_distance is None
+
+
+def test_of_other_features_and_of_none_it_is_said_that_nothing_is_told(runs, tmp_path):
+    other = with_features(tmp_path / "other", 3, "another")
+    bare = with_features(tmp_path / "bare", 0)
+    compared = compare_runs([read_run(run) for run in (*runs, other, bare)], Options(methods=["baseline"]))
+    costs = overall(compared.metrics)
+    assert {name for name, cost in costs.items() if cost.clip_score is not None} == {"a", "b"}
+    [note] = [note for note in comparison_notes(compared) if note.startswith("What pictures cost is not told")]
+    assert "the features of other are of another CLIP than a's" in note
+    assert "bare has no features of its pictures" in note
+    compared = compare_runs([read_run(run) for run in (bare, *runs)], Options(methods=["baseline"]))
+    assert overall(compared.metrics)["b"].clip_score is not None
+    assert overall(compared.metrics)["b"].clip_distance is None
