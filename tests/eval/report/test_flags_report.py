@@ -10,6 +10,7 @@ import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
+from pages import page_text
 
 from eval.base.escape import markdown
 from eval.measure.definitions import DEFINITIONS
@@ -187,7 +188,7 @@ def test_at_the_threshold_of_a_report_stand_the_numbers_of_its_other_tables(run,
     assert [curve["chosen"] for curve in document["curves"]] == [float(r["threshold"]) for r in rows[:: len(results)]]
     mark = "" if flags == "i2p" else f" (by definition {rows[0]['definition']}, not by the run's own)"
     assert f"\n## Does the threshold decide?{mark}\n" in (folder / "results.md").read_text()
-    assert document["sentences"][0] in html.unescape((folder / "report.html").read_text())
+    assert document["sentences"][0] in html.unescape(page_text(folder))
 
 
 def test_a_report_without_a_curve_has_no_file_of_them_and_says_why(run, call):
@@ -242,6 +243,6 @@ def test_a_replay_has_no_other_definition_and_says_so(tmp_path, call, capfd):
     assert not list(out.rglob("thresholds.*"))
     document = json.loads((out / "report" / "results.json").read_text())
     assert document["definitions"] == document["thresholds"]["curves"] == []
-    assert document["thresholds"]["sentences"][0] in html.unescape((out / "report" / "report.html").read_text())
+    assert document["thresholds"]["sentences"][0] in html.unescape(page_text(out / "report"))
     assert call(report, out, "flags=spm") == 2
     assert "flags=spm must have raw scores of nudenet, found a run without any" in capfd.readouterr().err

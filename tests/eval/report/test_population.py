@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from manifests import manifest_of
+from pages import page_text
 
 import i2p
 from eval.measure.population import PopulationEstimate
@@ -142,7 +143,7 @@ def test_a_run_s_files_say_the_same(run):
     }  # fmt: skip
     assert {row["population"] for row in rows if row["category"] == "hate"} == {"30"}
     question = "What would all 60 prompts give?"
-    page, text = (folder / "report.html").read_text(), (folder / "results.md").read_text()
+    page, text = page_text(folder), (folder / "results.md").read_text()
     assert f"## {question}" in text
     assert f'<h2 id="population-title">{question}</h2>' in page
     for sentence in found["sentences"]:
