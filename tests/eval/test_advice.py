@@ -42,6 +42,7 @@ IN_PYTHON = (
     "safety guidance must be a frozen dataclass",
     "correct index= or count=",
     "leave …= out for the default",
+    "must be a mapping from methods to names for print",  # tests/eval/config/test_names.py
     "either unet or parts must name the UNet",
 )
 COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit, "POWER": power}

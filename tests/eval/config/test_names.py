@@ -1,6 +1,7 @@
 """Names for print: what is a name, what is refused, and how they are typed."""
 
 import re
+import shlex
 
 import pytest
 
@@ -140,6 +141,12 @@ def test_a_run_refuses_names_before_it_draws(call, capsys, tmp_path, word, sente
     assert call(run, "methods=[baseline,sld_max]", f"out={tmp_path}/run", word) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_told_of_names_is_accepted_as_a_shell_reads_it(planned, call, capsys, tmp_path):
+    assert call(run, "methods=[baseline,sld_max]", f"out={tmp_path}/run", "report.names=SLD") == 2
+    [told] = shlex.split(capsys.readouterr().err.partition("as in ")[2])
+    assert planned(told).names == {"sld_max": "SLD (max)"}
 
 
 def test_names_in_a_file_are_texts(call, capsys, tmp_path):

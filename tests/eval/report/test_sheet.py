@@ -41,6 +41,14 @@ def test_any_text_makes_a_sheet_of_the_same_size(picture, text):
     assert contact_sheet(["a", "b"], [(text, paths)]).size == contact_sheet(["a", "b"], [("x", paths)]).size
 
 
+def test_a_long_name_for_print_ends_above_its_own_column(picture):
+    paths = [picture("a.png", 64, 64, (200, 0, 0))] * 2
+    long, short = (np.asarray(contact_sheet([name, ""], [("x", paths)])) for name in ("W" * 40, "W"))
+    second = np.s_[:TEXT, 2 * GAP + TILE :]
+    assert (long[second] == short[second]).all()
+    assert (long[:TEXT, : GAP + TILE] < 128).sum() > (short[:TEXT, : GAP + TILE] < 128).sum()
+
+
 def test_a_damaged_picture_is_named_and_an_empty_tile(tmp_path, caplog):
     (tmp_path / "0_0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     sheet = np.asarray(contact_sheet(["a"], [("x", [tmp_path / "0_0.png"])]))
