@@ -11,7 +11,7 @@ from eval.base.nearest import advice
 from eval.base.quoting import shell_override
 from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.config_dir import CONF, FLAG, choices, config_dir
-from eval.config.known_keys import known_keys, meant, place
+from eval.config.known_keys import OTHER_WORDS, known_keys, meant, place
 from eval.config.methods import KEYS, NUMBERS
 from eval.config.overrides import groups, key_of
 from eval.config.settings import Settings
@@ -103,9 +103,12 @@ def explain_word(word: str, name: str, arguments: Sequence[str]) -> str:
         return f"{what}, found the path {word!r}: give {' or '.join(shell_override(key, word) for key in keys)}"
     if where := [group for group, names in _all_choices(arguments).items() if word in names]:
         return f"{what}, found {word!r}: give {' or '.join(f'{group}={word}' for group in where)}"
-    if close := meant(word, name, groups(arguments)):
-        return f"{what}, found {word!r} without a value: give {_keys_to_give(close, '')}"
     before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
+    close = meant(word, name, groups(arguments))
+    # Behind an override, what only resembles a key is rather the rest of the override's value.
+    named = word in OTHER_WORDS or any(word in key.split(".") for key in close)
+    if close and (named or "=" not in before):
+        return f"{what}, found {word!r} without a value: give {_keys_to_give(close, '')}"
     if "=" in before:
         return f"{what}, found {word!r}: put what belongs together in quotes, as in '{before} {word}'"
     return f"{what}, found {word!r}: see `{typed(name)} --help`"
