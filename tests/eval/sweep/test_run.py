@@ -36,6 +36,14 @@ SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sl
 NOISES = ["protocol.seed_offset=0,1000", "protocol.steps=1"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _wide_terminal():
+    """On which a table's lines are its rows; how it fits a narrow one is tested with the tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "240")
+        yield
+
+
 def run(*arguments, cwd=ROOT, program=("-m", "eval.run")):
     command = [processes.python(), *program, "-m", *arguments, *SMALL]
     done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd)
