@@ -82,5 +82,5 @@ def test_a_sweep_fits_with_a_job_named_by_all_that_varies(monkeypatch):
     text = page(table_parts([(job, "complete", metrics), (f"{job}2", "failed", [])], [spread]), elsewhere="see above")
     assert_it_fits(text)
     letters = re.sub(r"\s", "", text)
-    assert letters.count("checkpoints_") == 3
+    assert letters.count("checkpoints_") == 4
     assert "90.0" in letters
