@@ -24,7 +24,7 @@ from eval.report.description.unjudged import nothing_judged
 from eval.report.description.written import page_to_open, written_to
 from eval.report.drawing import Plot
 from eval.report.earlier import former_meaning
-from eval.report.figures import draw_figures
+from eval.report.kept_figures import figures_of
 from eval.report.latex import results_tex
 from eval.report.make import make_report
 from eval.report.margin import margin_columns, margin_document
@@ -72,7 +72,7 @@ def write(report: Report, run: RunDir) -> list[str]:
     """
     people = for_people(report)
     names = _write(report.folder, _tables(report, people, run))
-    figures = draw_figures(people)
+    figures = figures_of(people, run)
     names += _write(report.folder, _figure_files(figures))
     page = report_page(people, run, figures, [*names, *_shown_by_a_link(report)])
     names += _write(report.folder, [(PAGE, page)])
