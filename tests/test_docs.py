@@ -48,6 +48,7 @@ def test_a_change_of_each_kind_touches_at_most_three_files():
         "a configuration key",
         "a sentence about a run",
         "a section of the page",
+        "a number of a comparison of runs",
     }
     for name, files in rows:
         assert 0 < len(links(files.partition("; or ")[0])) <= 3, name

@@ -60,7 +60,8 @@ def _sample(compared: Compared) -> Iterator[str]:
         if left:
             yield f"Left out: {left:,} of {counted(len(member.stored.prompts), 'prompt')} of {member.title}."
     if len(set(planned)) > 1:
-        yield f"Images per prompt: {_of_each(members, planned)}; numbers are of the first {min(planned)}."
+        first = "the first one" if min(planned) == 1 else f"the first {min(planned)}"
+        yield f"Images per prompt: {_of_each(members, planned)}; numbers are of {first}."
     if by_text := [member.title for member, as_text in zip(members, common.by_text, strict=True) if as_text]:
         yield (
             f"{first_of(by_text, FEW)}: prompts are matched with those of {members[0].title} by their texts, since "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eval.base.escape import markdown
 from eval.base.layout import page
 from eval.compare.compared import Compared
@@ -9,6 +11,7 @@ from eval.compare.notes import comparison_notes
 from eval.compare.sections import overview_table, sections
 from eval.compare.summary import lead, title
 from eval.report.tables import narrow_differences_table, probability_table
+from i2p.categories import ALL
 
 ELSEWHERE = "out=FOLDER writes them, and wide=true prints them"
 FEW = 8  # columns of which a terminal shows every category
@@ -24,9 +27,11 @@ def terminal_text(compared: Compared, *, wide: bool = False) -> str:
             parts.append(f"By category, with more than {FEW} columns: out=FOLDER writes these tables.")
     if len(compared.reference.of) == 1 and len(compared.differences) > 1:
         parts += ["Differences", narrow_differences_table(compared.differences, against=False)]
-    by_key = {section.key: section for section in sections(compared)}
-    for section in (by_key[key] for key in ("margin", "settings") if key in by_key):
-        parts += [section.question, *section.sentences, *(table for _, table in section.tables)]
+    overall = replace(compared, differences=tuple(d for d in compared.differences if d.category == ALL))
+    shown = compared if len(compared.reference.of) == 1 else overall
+    for section in sections(shown):
+        if section.key in ("margin", "settings"):
+            parts += [section.question, *section.sentences, *(table for _, table in section.tables)]
     return page([*parts, "\n".join(comparison_notes(compared))], wide=wide, elsewhere=ELSEWHERE)
 
 
