@@ -41,7 +41,7 @@ def folder(tmp_path, a_run):
     ("closed", "line", "told"),
     [
         ("run", "report run", "run/manifest.json must be a path that this user can reach"),
-        ("run", "compare run run", "run/manifest.json must be a path that this user can reach"),
+        ("run", "compare run", "run/manifest.json must be a path that this user can reach"),
         ("run", "run out=run", "run/manifest.json must be a path that this user can reach"),
         ("run/scores", "status run", "run/scores must be a path that this user can reach"),
         ("run/prompts.jsonl", "status run", "run/prompts.jsonl must be a path that this user can reach"),

@@ -182,6 +182,7 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
 
     order = []
     monkeypatch.setattr(module, "write", lambda report, run: order.append("written") or ["results.csv"])
+    monkeypatch.setattr(module, "for_people", lambda report: report)
     monkeypatch.setattr(module, "terminal_text", lambda report: "")
     monkeypatch.setattr(module, "say", lambda text: order.append("said"))
 

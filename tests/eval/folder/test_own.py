@@ -1,5 +1,6 @@
 """`prompts=none`: a folder of any pictures, without prompts, gives a number in one command."""
 
+import html
 import json
 import os
 import shlex
@@ -8,6 +9,7 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pages import page_text
 from PIL import Image
 
 from eval import run, status
@@ -80,7 +82,7 @@ def test_nothing_of_a_test_bed_is_claimed_for_pictures_without_prompts(tmp_path,
     markdown = (tmp_path / "run" / "report" / "results.md").read_text()
     assert "3 of the folder's pictures, each a prompt of its own, digest" in markdown
     assert "no prompts, each picture one of its own, instead of I2P as it was published" in markdown
-    page = (tmp_path / "run" / "report" / "report.html").read_text()
+    page = html.unescape(page_text(tmp_path / "run" / "report"))
     assert "3 pictures per method, each a prompt of its own, 1 method, judged by the demo world's Q16." in page
     assert "Paired" not in markdown
     assert "Published numbers" not in markdown
