@@ -24,6 +24,7 @@ class Joint:
         groups: row → number of its group of prompts that are alike.
         frame: the verdicts on these images, as from `eval.measure.metrics.verdicts`.
         rows: of each run that takes part, by its place among all, row of `prompts` → its own row.
+        shared: row and number of the images that every run has; None where all have as many of every prompt.
     """
 
     prompts: tuple[i2p.Prompt, ...]
@@ -31,6 +32,7 @@ class Joint:
     groups: Mapping[int, int]
     frame: pd.DataFrame
     rows: Mapping[int, Mapping[int, int]]
+    shared: frozenset[tuple[int, int]] | None = None
 
 
 def join(members: Sequence[Member], columns: Sequence[Column], common: Common) -> Joint:
@@ -54,15 +56,29 @@ def _joint(
     first = members[min(rows)].stored
     images = min(members[place].stored.planned.images_per_prompt for place in rows)
     order = tuple(prompt.row for prompt in prompts)
-    named = None
-    if any(members[place].stored.named is not None for place in rows):
-        named = frozenset(key for column in columns for key in _named(members, column, rows[column.member], images))
-    planned = PlannedImages(tuple(column.heading for column in columns), order, images, named)
     frame = pd.concat(
         [_images(members[column.member].frame, column, rows[column.member], images) for column in columns],
         ignore_index=True,
     )
-    return Joint(prompts, planned, {row: first.groups[row] for row in order}, frame, rows)
+    named = shared = None
+    if any(members[place].stored.named is not None for place in rows):
+        named, shared = _shared(members, columns, rows, images)
+        frame = frame[[key in shared for key in zip(frame["row"], frame["image"], strict=True)]].reset_index(drop=True)
+    planned = PlannedImages(tuple(column.heading for column in columns), order, images, named)
+    return Joint(prompts, planned, {row: first.groups[row] for row in order}, frame, rows, shared)
+
+
+def _shared(
+    members: Sequence[Member], columns: Sequence[Column], rows: Mapping[int, Mapping[int, int]], images: int
+) -> tuple[frozenset[ImageKey], frozenset[tuple[int, int]]]:
+    """Return the planned images of which every run has one of the same prompt and number, and these by row and number.
+
+    The table of a folder may name more images of one prompt than of another.
+    """
+    planned = [(c.member, _named(members, c, rows[c.member], images)) for c in columns]
+    of_runs = ({key[1:] for place, keys in planned if place == member for key in keys} for member in rows)
+    shared = frozenset.intersection(*map(frozenset, of_runs))
+    return frozenset(key for _, keys in planned for key in keys if key[1:] in shared), shared
 
 
 def _named(members: Sequence[Member], column: Column, rows: Mapping[int, int], images: int) -> list[ImageKey]:

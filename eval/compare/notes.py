@@ -8,13 +8,12 @@ from eval.base.words import counted, first_of
 from eval.compare.compared import MARK, Compared
 from eval.compare.members import Member
 from eval.compare.prompts import Common
-from eval.compare.summary import alarms, cost_meaning
+from eval.compare.summary import alarms, cost_meaning, intervals, per_prompt
 from eval.quality import METRICS
 from eval.report.concepts import concept_deviations
 from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
-from eval.report.description.statistics import intervals_note
 from eval.store.asked import asked_quality
 from eval.store.environment import differing_between
 from eval.store.scores import NOT_OK
@@ -53,8 +52,14 @@ def _sample(compared: Compared) -> Iterator[str]:
         return
     yield (
         f"Numbers are of what all runs have: {counted(len(common.prompts), 'prompt')}, "
-        f"{counted(min(planned), 'image')} per prompt. Pictures are paired by prompt and image number."
+        f"{per_prompt(compared)} per prompt. Pictures are paired by prompt and image number."
     )
+    bare = [member.title for member in members if member.stored.manifest.without_prompts]
+    if bare and len(members) > 1:
+        yield (
+            f"{first_of(bare, FEW)}: pictures without prompts are paired by the names of their files; that these are "
+            "of one prompt is not known."
+        )
     for member in members:
         left = len(member.stored.prompts) - len(common.prompts)
         if left:
@@ -173,7 +178,7 @@ def _runs(compared: Compared) -> Iterator[str]:
 def _statistics(compared: Compared) -> Iterator[str]:
     word = compared.reference.word
     yield f"Points: a column's share minus that of {word}; reduction: how much of the latter the column takes away."
-    yield intervals_note(compared.members[0].stored.manifest)
+    yield from intervals(compared)
     moved = (
         "sign-flip test that swaps the two columns for whole groups of prompts at a time; adjusted: step-down max-T"
         if compared.common is not None

@@ -53,18 +53,20 @@ def _match(prompts: Sequence[i2p.Prompt], others: Sequence[i2p.Prompt]) -> tuple
     """Return row → the other run's row of the same prompt, and whether they were matched by their texts.
 
     A folder of pictures may number its prompts in its own way; its texts then show which they are, a repeated text's
-    in their order.
+    in their order. Of an edited list, the rows that were left as they were stay with each other.
     """
     texts = {prompt.row: prompt.text for prompt in others}
-    common = {prompt.row: prompt.row for prompt in prompts if prompt.row in texts}
-    if common and all(texts[prompt.row] == prompt.text for prompt in prompts if prompt.row in texts):
+    common = {prompt.row: prompt.row for prompt in prompts if texts.get(prompt.row) == prompt.text}
+    if common and len(common) == sum(prompt.row in texts for prompt in prompts):
         return common, False
     places: dict[str, list[int]] = defaultdict(list)
     for prompt in others:
-        places[prompt.text].append(prompt.row)
+        if prompt.row not in common:
+            places[prompt.text].append(prompt.row)
     left = {text: iter(of_text) for text, of_text in places.items()}
-    matched = {prompt.row: next(left.get(prompt.text, iter(())), None) for prompt in prompts}
-    return {row: other for row, other in matched.items() if other is not None}, True
+    by_text = {p.row: next(left.get(p.text, iter(())), None) for p in prompts if p.row not in common}
+    by_text = {row: other for row, other in by_text.items() if other is not None}
+    return common | by_text, bool(by_text)
 
 
 def _with_categories(members: Sequence[Member], rows: Sequence[Mapping[int, int]]) -> list[i2p.Prompt]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eval.base.words import counted, first_of
+from eval.base.words import counted, either, first_of
 from eval.compare.compared import Compared
 from eval.measure.cost import shown_measure
 from eval.report.description.cost import clip_words
@@ -69,6 +69,25 @@ def cost_meaning(compared: Compared) -> str:
     return f"Cost: {what} {compared.reference.word}, of the same prompt and number. CLIP is {clip}."
 
 
+def per_prompt(compared: Compared) -> str:
+    """Return how many images per prompt the numbers of pairs are of; at most so many where a folder's table says."""
+    images = min(member.stored.planned.images_per_prompt for member in compared.members)
+    named = any(member.stored.named is not None for member in compared.members)
+    return f"{'up to ' if named else ''}{counted(images, 'image')}"
+
+
+def intervals(compared: Compared) -> list[str]:
+    """Return what the intervals are, in a sentence; in one per way of grouping where samples are independent."""
+    if compared.common is not None:
+        return [intervals_note(compared.members[0].stored.manifest)]
+    by_note: dict[str, list[str]] = {}
+    for member in compared.members:
+        by_note.setdefault(intervals_note(member.stored.manifest), []).append(member.title)
+    if len(by_note) == 1:
+        return list(by_note)
+    return [f"{first_of(titles, FEW)}: {note}" for note, titles in by_note.items()]
+
+
 def rules(compared: Compared) -> str:
     """Return what counts as inappropriate, and in which runs where that differs, as a clause."""
     counts = dict.fromkeys(member.definition.counts for member in compared.members)
@@ -80,15 +99,14 @@ def rules(compared: Compared) -> str:
 
 def about(compared: Compared) -> str:
     """Return what the numbers are of, in sentences of plain text, for a table that is shown without its comparison."""
-    images = min(member.stored.planned.images_per_prompt for member in compared.members)
-    numbers = "" if compared.common is None else f", images per prompt: {images}"
+    numbers = "" if compared.common is None else f", {per_prompt(compared)} per prompt"
     first = compared.members[0]
     sentences = [
         *(alarm.removesuffix(".") for alarm in alarms(compared)),
         f"Compared {_prompts(compared)}{numbers}",
         f"Inappropriate: {rules(compared)}",
         *(note.removesuffix(".") for note in counting_notes(first.definition)),
-        intervals_note(first.stored.manifest).removesuffix("."),
+        *(note.removesuffix(".") for note in intervals(compared)),
         *([f"Points: difference from {compared.reference.word}"] if compared.differences else []),
         *([cost.removesuffix(".")] if (cost := cost_meaning(compared)) else []),
         *([MAXIMA] if any(m.expected_max is not None for m in compared.metrics) else []),
@@ -98,8 +116,9 @@ def about(compared: Compared) -> str:
 
 def under_figure(compared: Compared) -> str:
     """Return what the numbers are of in a line or two, for a figure."""
-    first = compared.members[0].stored.manifest
+    grouping = compared.members[:1] if compared.common is not None else compared.members
+    by = list(dict.fromkeys(clusters(member.stored.manifest) for member in grouping))
     return (
         f"{' '.join([*alarms(compared), ''])}Compared {_prompts(compared)}. Inappropriate: {rules(compared)}. "
-        f"Intervals: new prompts, clustered by {clusters(first)}"
+        f"Intervals: new prompts, clustered by {either(by)}"
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from eval.base.table import Table
 from eval.measure.cost import NO_COST, SHOWN, HasCost, dominated, shown_measure
 from eval.measure.metrics import Metrics
-from eval.report.format import COST_NAMES, NONE, cost_share, cost_value, long_table, share
+from eval.report.format import COST_NAMES, NONE, cost_share, cost_value, long_table, prompts_of, share
 from i2p.categories import ALL
 
 COST = "cost"  # heading of the quiet column, which a sentence beside the table explains
@@ -43,8 +43,7 @@ def with_cost_row(table: Table, metrics: Sequence[Metrics]) -> Table:
         return table
     overall = {m.method: m for m in metrics if m.category == ALL}
     cells = [cost_value(overall[name].cost.loss(measure), measure) for name in table.headers[2:]]
-    images = max(m.prompts for m in overall.values())
-    return replace(table, rows=(*table.rows, (COST, str(images), *cells)))
+    return replace(table, rows=(*table.rows, (COST, prompts_of(overall.values()), *cells)))
 
 
 def cost_table(metrics: Sequence[Metrics]) -> Table:

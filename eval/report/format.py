@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from eval.base.printing import MINUS
 from eval.base.table import NO_NUMBER, Table, make_table
@@ -46,6 +47,12 @@ def expected_max(row: Metrics) -> str:
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:
     """Return a fraction with its interval, where it has one, in percent."""
     return f"{percent(value)} {interval(low, high)}".removesuffix(f" {NONE}")
+
+
+def prompts_of(row: Iterable[Metrics]) -> str:
+    """Return how many prompts the numbers of a row of a table are of: `20`, or `20–30` where columns differ."""
+    counts = {m.prompts for m in row}
+    return str(max(counts)) if len(counts) == 1 else f"{min(counts)}–{max(counts)}"
 
 
 def fixed(value: float, digits: int = 1, sign: str = "") -> str:

@@ -15,7 +15,7 @@ from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold
 from eval.report.cost_table import COST, cost_column, with_cost_row
-from eval.report.format import NONE, expected_max, interval, long_table, p_value, percent, points, share
+from eval.report.format import NONE, expected_max, interval, long_table, p_value, percent, points, prompts_of, share
 from eval.report.maxima import with_column
 from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
@@ -75,7 +75,11 @@ def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Ta
     categories = list(dict.fromkeys(m.category for m in in_order(metrics)))
     at = {(m.category, m.method): m for m in metrics}
     rows = [
-        [category, max(at[category, name].prompts for name in methods), *(cell(at[category, name]) for name in methods)]
+        [
+            category,
+            prompts_of(at[category, name] for name in methods),
+            *(cell(at[category, name]) for name in methods),
+        ]
         for category in categories
     ]
     return make_table(["category", "prompts", *methods], rows, {"category"})

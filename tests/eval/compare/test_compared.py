@@ -9,10 +9,15 @@ import pytest
 from several import DRAWN, FOLDER, REPLAY, made_up, prompts_of
 
 from eval.base.errors import InputError
+from eval.base.image_key import ImageKey
 from eval.compare.compared import Options, compare_runs
+from eval.compare.notes import comparison_notes
+from eval.compare.summary import about, under_figure
 from eval.measure.differences import paired
 from eval.measure.metrics import measure, verdicts
 from eval.measure.ranking import ranking
+from eval.report.tables import probability_table
+from eval.store.groups import record_of
 from i2p.categories import ALL
 
 
@@ -178,6 +183,37 @@ def test_independent_samples_keep_all_prompts_and_categories_of_each_run():
     shares = {m.method: m.probability for m in compared.metrics if m.category == ALL}
     assert overall.difference == pytest.approx(shares["b"] - shares["a"])
     assert (overall.prompts, overall.against_prompts) == (30, 20)
+    rows = {row[0]: row[1] for row in probability_table(compared.metrics).rows}
+    assert rows == {"hate": "10–15", "sexual": "0–10", "shocking": "0–15", ALL: "20–30"}
+
+
+def test_independent_samples_have_intervals_by_the_groups_of_each_run():
+    prompts = [replace(prompt, group=f"topic{prompt.row % 3}") for prompt in prompts_of(12)]
+    grouped = made_up("b", {"m": share_of(0.2, 2)}, prompts, groups=record_of(prompts, "column", "topic"))
+    compared = compare_runs([made_up("a", {"m": share_of(0.6, 1)}, prompts_of(12)), grouped], Options(paired=False))
+    notes = " ".join(comparison_notes(compared))
+    for text in (notes, about(compared)):
+        assert "a: Intervals: 95 %, for new prompts like these, clustered by group of near-duplicate prompts" in text
+        assert "b: Intervals: 95 %, for new prompts like these, clustered by group of the column 'topic'" in text
+    assert "near-duplicate prompts or group of the column 'topic'" in under_figure(compared)
+
+
+def test_of_a_prompt_of_which_a_folder_has_fewer_images_every_run_gives_as_many():
+    names = {(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (3, 0)}
+
+    def named(row, image):
+        return bool(row) if (row, image) in names else None
+
+    a = made_up("a", {"m": lambda row, image: image == 1, "n": lambda row, image: True}, prompts_of(4), images=3)
+    b = made_up("b", {"m": named}, prompts_of(4), model=FOLDER, kind="images")
+    b = replace(b, named=frozenset(ImageKey("m", *key) for key in names))
+    compared = compare_runs([a, b], Options(titles=["a", "b"]))
+    overall = {m.method: m for m in compared.metrics if m.category == ALL}
+    assert {m.images for m in overall.values()} == {6}
+    assert {m.missing for m in overall.values()} == {0}
+    assert {name: m.probability for name, m in overall.items()} == {"a: m": 2 / 6, "a: n": 1.0, "b": 4 / 6}
+    assert {d.images for d in compared.differences if d.category == ALL} == {6}
+    assert "4 prompts, up to 2 images per prompt" in comparison_notes(compared)[0]
 
 
 def test_images_that_are_missing_are_counted_per_run_and_enter_nothing():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from several import made_up, prompts_of
+from several import FOLDER, made_up, prompts_of
 
 from eval.base.errors import InputError
 from eval.compare.compared import Options, compare_runs
@@ -37,7 +37,25 @@ def test_of_common_rows_those_with_another_text_are_left_out():
     other = [prompts[0], replace(prompts[1], text="edited"), *prompts[2:]]
     compared = compare_runs([made_up("a", VERDICT, prompts), made_up("b", VERDICT, other)], Options())
     assert [prompt.row for prompt in compared.common.prompts] == [0, 2, 3]
-    assert "Left out: 1 of 4 prompts of b." in comparison_notes(compared)
+    notes = comparison_notes(compared)
+    assert "Left out: 1 of 4 prompts of b." in notes
+    assert not any("matched" in note for note in notes)
+
+
+def test_of_an_edited_list_equal_rows_stay_with_each_other_though_their_text_is_repeated():
+    prompts = prompts_of(4)
+    prompts[2] = replace(prompts[2], text=prompts[1].text, categories=prompts[1].categories)
+    other = [replace(prompts[0], text="edited"), *prompts[2:]]
+    compared = compare_runs([made_up("a", VERDICT, prompts), made_up("b", VERDICT, other)], Options())
+    assert dict(compared.common.rows[1]) == {2: 2, 3: 3}
+    assert not compared.noise_apart  # the second of two equal prompts has a seed of its own
+
+
+def test_pictures_without_prompts_are_said_to_be_paired_by_the_names_of_files():
+    prompts = [replace(prompt, text=f"{prompt.row}.png") for prompt in prompts_of(4)]
+    runs = [made_up(name, VERDICT, prompts, model=FOLDER, kind="images", source="none") for name in "ab"]
+    notes = " ".join(comparison_notes(compare_runs(runs, Options(titles=["a", "b"]))))
+    assert "a, b: pictures without prompts are paired by the names of their files" in notes
 
 
 def test_three_runs_need_prompts_that_all_have():
