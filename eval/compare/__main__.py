@@ -10,7 +10,7 @@ from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.printing import say
 from eval.compare.compared import compare_runs
 from eval.compare.files import PAGE, write
-from eval.compare.options import KEYS, check_runs, read_flag, read_options, refuse_former_keys
+from eval.compare.options import KEYS, check_out, check_runs, read_flag, read_options, refuse_former_keys
 from eval.compare.summary import for_people
 from eval.compare.text import terminal_text
 from eval.report.description.written import page_to_open, written_to
@@ -50,6 +50,8 @@ def _compare(*folders: Path, out: str | None = None, **words: str) -> int:
     check_runs(folders)
     wide = read_flag("wide", words.pop("wide", "false"))
     options = read_options(words, len(folders))
+    if out is not None:
+        check_out(Path(out))
     compared = compare_runs([read_run(RunDir(folder)) for folder in folders], options)
     names = []
     try:

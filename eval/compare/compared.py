@@ -103,7 +103,7 @@ def compare_runs(runs: Sequence[StoredRun], options: Options) -> Compared:
             f"a comparison must have two columns or more, found {columns[0].heading} alone: name another run, or more "
             "methods"
         )
-    reference = find_reference(columns, options.against)
+    reference = find_reference(columns, options.against, members)
     if not options.paired:
         return _independent(members, columns, reference, options)
     return _pair_by_pair(members, columns, reference, options)

@@ -14,7 +14,7 @@ from eval.base.errors import InputError
 from eval.base.escape import name_in_line
 from eval.base.nearest import nearest
 from eval.base.words import first_of
-from eval.config.names import check_names
+from eval.config.names import check_names, look
 from eval.measure.definition import Definition
 from eval.measure.metrics import verdicts
 from eval.store.stored_run import StoredRun
@@ -127,11 +127,15 @@ def columns_of(members: Sequence[Member], chosen: Sequence[str] | None, names: M
             kept |= set(matching)
         every = [column for column in every if column in kept]
     counts = Counter(column.member for column in every)
+    if bare := [member.title for place, member in enumerate(members) if place not in counts]:
+        raise InputError(
+            f"methods must choose a column of every run, found none of {first_of(bare)}: add one, or leave the run out"
+        )
     columns = tuple(
         Column(c.member, c.title, c.method, c.printed, c.title if counts[c.member] == 1 else f"{c.title}: {c.printed}")
         for c in every
     )
-    for heading, count in Counter(column.heading for column in columns).items():
+    for heading, count in Counter(look(column.heading) for column in columns).items():
         if count > 1:
             raise InputError(
                 f"every column must have a heading of its own, found {heading!r} twice: change titles or names"
@@ -163,13 +167,14 @@ class Reference:
         return set(self.of.values())
 
 
-def find_reference(columns: Sequence[Column], against: str | None) -> Reference:
+def find_reference(columns: Sequence[Column], against: str | None, members: Sequence[Member]) -> Reference:
     """Return with what the columns are compared.
 
     Args:
-        columns: all.
+        columns: of the table.
         against: the heading of a column, TITLE:METHOD, a method that only one column has, or the title of a run, with
             whose methods their namesakes are then compared; None for the first column.
+        members: the runs, which may have methods that are no columns of the table.
 
     Raises:
         InputError: it names none of these, or several columns.
@@ -177,7 +182,7 @@ def find_reference(columns: Sequence[Column], against: str | None) -> Reference:
     if against is None:
         return _one(columns, columns[0])
     word = _spaceless(against)
-    if exact := [c for c in columns if word in map(_spaceless, c.words)]:
+    if exact := _meant(columns, against):
         return _one(columns, exact[0])
     if run := [c for c in columns if word == _spaceless(c.title)]:
         namesakes = {c.method: c.heading for c in run}
@@ -191,9 +196,28 @@ def find_reference(columns: Sequence[Column], against: str | None) -> Reference:
             f"against must name one column, found {against!r}, which {first_of(c.heading for c in bearers)} are: "
             f"give one of these"
         )
+    if not bearers and any(word in map(_spaceless, _names(member)) for member in members):
+        raise InputError(
+            f"against must name a column of the table, found {against!r}, which methods= leaves out: add it to methods"
+        )
     if not bearers:
         raise _unknown("against", against, [*(c.heading for c in columns), *dict.fromkeys(c.title for c in columns)])
     return _one(columns, bearers[0])
+
+
+def _meant(columns: Sequence[Column], against: str) -> list[Column]:
+    """Return the columns that these words name alone: as written, else whatever the blanks."""
+    word = _spaceless(against)
+    ways = (
+        [c for c in columns if c.heading == against],
+        [c for c in columns if against in c.words],
+        [c for c in columns if word in map(_spaceless, c.words)],
+    )
+    return next(filter(None, ways), [])
+
+
+def _names(member: Member) -> list[str]:
+    return [name for method in member.stored.methods for name in (method, f"{member.title}:{method}")]
 
 
 def _one(columns: Sequence[Column], reference: Column) -> Reference:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.base.errors import InputError
+from eval.base.files import cannot_write
 from eval.base.words import counted
 from eval.compare.compared import Options
 from eval.config.checks import check_margin
-from eval.config.names import check_names, check_title, read_names
+from eval.config.names import check_names, check_title, look, read_names
 from eval.report.margin import read_margin
 
 KEYS = ("against", "methods", "titles", "names", "flags", "paired", "margin", "wide", "out")
@@ -36,6 +37,14 @@ def check_runs(folders: Sequence[Path]) -> None:
             same = f"{folder} twice" if seen[place] == folder else f"{seen[place]} and {folder}, which are one"
             raise InputError(f"every run must be named once, found {same}: leave one out")
         seen[place] = folder
+
+
+def check_out(folder: Path) -> None:
+    """Refuse a folder that can't be written, before anything is measured."""
+    if hindered := cannot_write(folder):
+        raise InputError(
+            f"out must be a folder that can be written, found {hindered[0]}, which can't ({hindered[1]}): give another"
+        )
 
 
 def read_options(words: Mapping[str, str], runs: int) -> Options:
@@ -77,14 +86,17 @@ def _listed(key: str, text: str) -> list[str]:
     """Return the entries of a list as typed, `[SD 1.4, "A, B"]` or a single one."""
     import yaml
 
-    if not text.strip().startswith("["):
+    if not text.strip().startswith("[") and "," not in text:
         return [text.strip()]
     try:
         node = yaml.compose(text, yaml.BaseLoader)
     except yaml.YAMLError:
         node = None
     if not isinstance(node, yaml.SequenceNode) or not node.value:
-        raise InputError(f"{key} must be a list in brackets, found {text!r}: give names and commas in them, [A, B]")
+        raise InputError(
+            f"{key} must be a list in brackets, found {text!r}: give names and commas in them, [A, B], and quotes "
+            "around a name with other signs"
+        )
     # As written, since "A: B" would be a mapping to YAML.
     return [
         entry.value
@@ -100,7 +112,8 @@ def _check_titles(titles: Sequence[str], runs: int) -> None:
             f"titles must be one per run, found {counted(len(titles), 'title')} of {counted(runs, 'run')}: give as "
             "many, in the order of the runs"
         )
-    for title, count in Counter(titles).items():
+    for title in titles:
         check_title(title, "titles")
+    for title, count in Counter(map(look, titles)).items():
         if count > 1:
             raise InputError(f"titles must differ, found {title!r} {count} times: change all but one")

@@ -65,7 +65,7 @@ def check_names(names: object, methods: Collection[str] | None, key: str) -> Non
     for method, name in names.items():
         for other in dict.fromkeys((*names, *(methods or ()))):
             # Nor another method's own name, even if that has one for print: files for machines would mean the other.
-            if other != method and _look(name) in (_look(names.get(other, other)), other):
+            if other != method and look(name) in (look(names.get(other, other)), other):
                 raise InputError(
                     f"{key} must give each method a name of its own, found {name!r} for {method}, which is also that "
                     f"of {other}: change one of them"
@@ -88,7 +88,7 @@ def _no_names(value: object, key: str) -> InputError:
 def _check_text(key: str, text: object, longest: int) -> None:
     if not isinstance(text, str):
         raise InputError(f"{key} must be a text, found {text!r}: put it in quotes")
-    if not _look(text) or text != one_line(text):
+    if not look(text) or text != one_line(text):
         raise InputError(
             f"{key} must be visible characters in one line, without blanks at its ends or two in a row, found "
             f"{text!r}: correct it"
@@ -97,7 +97,7 @@ def _check_text(key: str, text: object, longest: int) -> None:
         raise InputError(f"{key} must have at most {longest} characters, found {len(text)}: shorten it")
 
 
-def _look(name: str) -> str:
+def look(name: str) -> str:
     """Return what a reader can tell apart: letters of another width look alike, and some characters are not seen."""
     plain = unicodedata.normalize("NFKC", name)
     return "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Zs", "Mn") or c == " ").strip()

@@ -79,6 +79,8 @@ def test_names_are_printed_and_not_written_for_machines(runs, tmp_path, call, ca
         (["--against", "copy"], "found '--against': did you mean against="),
         (["titles=[A]"], "titles must be one per run, found 1 title of 2 runs"),
         (["titles=[A, A]"], "titles must differ, found 'A' 2 times"),
+        (["titles=[A, \u200bA]"], "titles must differ, found 'A' 2 times"),
+        (["titles=A, B"], "titles must be a list in brackets, found 'A, B': give names and commas in them, [A, B]"),
         (["titles=[A, '']"], "titles must be visible characters in one line"),
         (["titles=[A, B"], "titles must be a list in brackets, found '[A, B'"),
         (["methods=[]"], "methods must be a list in brackets, found '[]'"),
@@ -107,6 +109,11 @@ def test_folders_that_are_no_runs_or_one_run_are_refused(runs, call, capfd, tmp_
     link.symlink_to(runs[1])
     assert call(main, runs[1], link) == 2
     assert "which are one: leave one out" in capfd.readouterr().err
+    (tmp_path / "file").touch()
+    assert call(main, *runs[1:], f"out={tmp_path}/file/out") == 2
+    captured = capfd.readouterr()
+    assert f"out must be a folder that can be written, found {tmp_path / 'file'}, which can't" in captured.err
+    assert captured.out == ""
     assert call(main) == 2
     assert "usage: python -m eval.compare RUN [RUN …]" in capfd.readouterr().err
     assert call(main, "--help") == 0

@@ -1,5 +1,7 @@
 """Runs have titles that tell them apart, and words on the command line name the columns that were meant."""
 
+from dataclasses import replace
+
 import pytest
 from several import DRAWN, FOLDER, made_up, prompts_of
 
@@ -45,16 +47,17 @@ def headings(**options):
 def test_columns_are_chosen_by_method_title_or_both():
     every = ["a: baseline", "a: sld_max", "b: baseline", "b: mine", "c"]
     assert headings() == every
-    assert headings(methods=["baseline"]) == ["a", "b"]
-    assert headings(methods=["b:mine", "a"]) == ["a: baseline", "a: sld_max", "b"]
-    assert headings(methods=["c", "a: sld_max"]) == ["a", "c"]
-    assert headings(titles=["SD", "Own", "Third"], methods=["Own"]) == ["Own: baseline", "Own: mine"]
+    assert headings(methods=["baseline", "c"]) == ["a", "b", "c"]
+    assert headings(methods=["b:mine", "a", "only"]) == ["a: baseline", "a: sld_max", "b", "c"]
+    assert headings(methods=["c", "b:mine", "a: sld_max"]) == ["a", "b", "c"]
+    named = headings(titles=["SD", "Own", "Third"], methods=["Own", "SD:baseline", "Third"])
+    assert named == ["SD", "Own: baseline", "Own: mine", "Third"]
 
 
 def test_names_for_print_head_columns_and_choose_them():
     names = {"sld_max": "SLD (max)"}
     assert headings(names=names)[1] == "a: SLD (max)"
-    assert headings(names=names, methods=["SLD (max)", "only"]) == ["a", "c"]
+    assert headings(names=names, methods=["SLD (max)", "mine", "only"]) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -82,13 +85,25 @@ def test_a_reference_is_named_by_its_heading_or_by_what_only_it_has(against, ref
             "methods must be one of baseline, a, a:baseline, .* found 'sld_mx': did you mean sld_max?",
         ),
         ({"methods": ["zzz"]}, "found 'zzz': choose one of these"),
-        ({"against": "a", "methods": ["a", "only"]}, "must be a run with a method that another has"),
+        ({"against": "a", "methods": ["a", "b:mine", "only"]}, "must be a run with a method that another has"),
         ({"titles": ["x", "x: baseline", "y"], "methods": ["x", "mine", "only"]}, "found 'x: baseline' twice"),
+        ({"titles": ["x", "\u200bx: baseline", "y"], "methods": ["x", "mine", "only"]}, "found 'x: baseline' twice"),
+        ({"methods": ["a", "mine"]}, "methods must choose a column of every run, found none of c: add one, or leave"),
+        (
+            {"methods": ["sld_max", "mine", "only"], "against": "a:baseline"},
+            "found 'a:baseline', which methods= leaves out: add it to methods",
+        ),
     ],
 )
 def test_what_names_no_column_or_several_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence.replace("?", r"\?").replace(".* ", ".*")):
         compare_runs(RUNS, Options(**options))
+
+
+def test_titles_that_differ_in_a_blank_name_their_own_columns():
+    options = Options(titles=["SD 1", "SD1", "x"], methods=["baseline", "only"])
+    for title in options.titles:
+        assert compare_runs(RUNS, replace(options, against=title)).reference.headings == {title}
 
 
 def test_the_title_of_the_only_run_is_no_reference():
