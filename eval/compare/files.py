@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 from eval.base.escape import csv_cell
@@ -61,7 +62,10 @@ def _files(compared: Compared, written: Sequence[str]) -> Iterator[tuple[str, st
         yield "comparison_differences.csv", tidy_csv(differences, **of_margin, **place, **against)
     people = for_people(compared)
     yield "comparison.md", markdown_text(people)
-    yield "comparison.tex", results_tex(people.metrics, about(people), "comparison", _heads(people), differences)
+    yield (
+        "comparison.tex",
+        results_tex(people.metrics, about(people), "comparison", _heads(people), differences, people.reference.word),
+    )
     yield "comparison.bib", references_bib(*(member.stored.manifest for member in compared.members))
     figures = _figures(people)
     for name, figure in figures.items():
@@ -99,12 +103,12 @@ def labels_of(columns: Sequence[Column]) -> dict[str, str]:
     Of a long heading the title gives way first, then the name of the method; numbers tell apart what then is the same.
     """
     labels = {column.heading: _label(column) for column in columns}
-    repeated, seen = Counter(labels.values()), Counter()
+    repeated, taken = Counter(labels.values()), set(labels.values())
     for heading, label in labels.items():
         if repeated[label] > 1:
-            seen[label] += 1
-            number = f" ({seen[label]})"
-            labels[heading] = f"{label[: LONGEST - len(number)]}{number}"
+            numbered = (f"{label[: LONGEST - len(number)]}{number}" for number in map(" ({})".format, count(1)))
+            labels[heading] = next(name for name in numbered if name not in taken)
+            taken.add(labels[heading])
     return labels
 
 

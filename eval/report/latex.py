@@ -19,7 +19,7 @@ from i2p.categories import ALL
 
 Panel = tuple[str, Sequence[str], Callable[[str, str], str]]  # title, categories, and the cell of one and a method
 MOST, MOST_WITH_DIFFERENCES = 5, 4  # columns of a table, whose widest numbers then fit 17 cm
-LONGEST, LONGEST_CATEGORY = 14, 22  # letters of a line in a heading
+LONGEST, LONGEST_CATEGORY, LONGEST_TITLE = 14, 22, 72  # letters of a line in a heading, and in a panel's title
 _HEAD = r"""% Tables in percent, of as many columns as fit 17 cm. Needs \usepackage{booktabs} and no other package.
 % Before \input: \newcommand{\ipinterval}[2]{} leaves the 95 % intervals out, and
 % \newcommand{\ipspread}[1]{ {\scriptsize(#1)}} shows the spread of the maxima over draws of 25 prompts, which is no
@@ -35,6 +35,7 @@ def results_tex(
     label: str = "results",
     heads: Mapping[str, tuple[str, str]] | None = None,
     differences: Sequence[Difference] = (),
+    against: str = "",
 ) -> str:
     """Return `table*`s of booktabs: a column per method, and a panel of categories for each of the two metrics.
 
@@ -48,6 +49,7 @@ def results_tex(
         heads: method → the heading that it shares with its neighbours, and its own, empty for none; without it, methods
             are headed by their names.
         differences: for a third panel; empty for none.
+        against: with what the methods are compared there, as the panel's title names it.
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = list(dict.fromkeys(m.category for m in metrics if m.category != ALL))
@@ -67,9 +69,8 @@ def results_tex(
         panels.append((title, [*shown, ALL], lambda c, name: _expected_max(at[c, name])))
     if differences:
         apart = {(d.category, d.method): d for d in differences}
-        against = " and ".join(dict.fromkeys(d.against for d in differences))
         shown = [c for c in [*categories, ALL] if any(c == category for category, _ in apart)]
-        panels.append((latex(f"Points against {against}"), shown, lambda c, name: _points(apart.get((c, name)))))
+        panels.append((f"Points against {against}", shown, lambda c, name: _points(apart.get((c, name)))))
     tables = []
     for number, part in enumerate(parts, 1):
         caption = f"{names} in percent. {about}" if number == 1 else f"{names} in percent, continued ({number})."
@@ -133,7 +134,9 @@ def _stacked(text: str, width: int = LONGEST, side: str = "r", place: str = "b")
 
 def _panel(title: str, categories: Sequence[str], methods: Sequence[str], cell: Callable[[str, str], str]) -> str:
     """Return the rows of a metric: its title, and the categories."""
-    rows = [rf"    \multicolumn{{{1 + len(methods)}}}{{l}}{{\emph{{{title}}}}} \\"]
+    # In as many lines as fit 17 cm: a title may name a column, whose heading may be long.
+    lines = textwrap.wrap(title, LONGEST_TITLE, break_on_hyphens=False)
+    rows = [rf"    \multicolumn{{{1 + len(methods)}}}{{l}}{{\emph{{{latex(line)}}}}} \\" for line in lines]
     for category in categories:
         cells = " & ".join(cell(category, name) for name in methods)
         rows.append(rf"    {_stacked(category, LONGEST_CATEGORY, 'l', 't')} & {cells} \\")

@@ -10,7 +10,7 @@ import pytest
 from several import made_up, prompts_of
 
 from eval.compare.compared import Options, compare_runs
-from eval.compare.files import labels_of, write
+from eval.compare.files import _files, labels_of, write
 from eval.compare.members import Column
 
 HOSTILE = ["<script>alert(1)</script>", "a_b & 100 % $x$ \\input{y} [z]", "=SUM(A1) a title without an end 猫"]
@@ -108,3 +108,22 @@ def test_columns_have_labels_in_figures_by_which_they_are_told_apart():
     assert len(set(labels.values())) == len(columns)
     assert max(map(len, labels.values())) <= 26
     assert labels[f"{long}: sld_max"].endswith(": sld_max")
+    columns = [column("x" * 23 + place + end * 9, "m", alone=True) for place in "ab" for end in "12"]
+    assert len(set(labels_of(columns).values())) == 4
+
+
+def test_the_points_of_a_table_name_the_run_of_namesakes_and_break_a_long_reference(compared):
+    runs = [member.stored for member in compared.members]
+    titles = ["A", "B", "C"]
+
+    def tex_of(**options):
+        files = _files(compare_runs(runs, Options(titles=titles, **options)), [])
+        return next(text for name, text in files if name == "comparison.tex")
+
+    tex = tex_of(against="A")
+    assert r"\emph{Points against their namesakes of A}} \\" in tex
+    titles[0] = "word " * 20 + "end"
+    tex = tex_of()
+    lines = re.findall(r"\\emph\{((?:Points|word).*)\}\} \\\\$", tex, re.MULTILINE)
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 72
