@@ -37,7 +37,7 @@ class _Pictures(PictureQuality):
         row = self.places["row"].map(rows)
         part = row.notna() & (self.places["image"] < joint.planned.images_per_prompt)
         if joint.shared is not None:
-            part &= [key in joint.shared for key in zip(row, self.places["image"], strict=True)]
+            part &= np.array([key in joint.shared for key in zip(row, self.places["image"], strict=True)], dtype=bool)
         self._joint = joint
         self.places = self.places.assign(
             row=row.fillna(-1).astype(int), state=self.places["state"].where(part, OUTSIDE)

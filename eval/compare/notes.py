@@ -50,8 +50,9 @@ def _sample(compared: Compared) -> Iterator[str]:
                 "expected maxima, which depend on that number, are not compared."
             )
         return
+    what = "" if len(members) == 1 else "what all runs have: "
     yield (
-        f"Numbers are of what all runs have: {counted(len(common.prompts), 'prompt')}, "
+        f"Numbers are of {what}{counted(len(common.prompts), 'prompt')}, "
         f"{per_prompt(compared)} per prompt. Pictures are paired by prompt and image number."
     )
     bare = [member.title for member in members if member.stored.manifest.without_prompts]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.base.table import Table
+from eval.base.words import first_of
 from eval.compare.compared import Compared
 from eval.compare.settings import settings_table
-from eval.compare.summary import lead
+from eval.compare.summary import FEW, lead
 from eval.measure.cost import shown_measure
 from eval.measure.expected_maximum import DRAWS
 from eval.report.answers import Section, bounds_section, margin_section, ranking_section
@@ -18,6 +19,7 @@ from eval.report.maxima import SINGLE
 from eval.report.tables import differences_table, expected_max_table, probability_table
 from i2p.categories import ALL
 
+NO_SETTINGS = "In none: all runs have the same settings."
 FIGURE = "comparison"  # what the names of figures begin with: a report may lie in the same folder
 COMPARED = (
     "For a single comparison, chance alone is an unlikely cause if the interval excludes 0; among several columns and "
@@ -35,7 +37,7 @@ def sections(compared: Compared) -> list[Section]:
         *ranking_section(compared),
         *bounds_section(compared),
         *margin_section(compared, compared.options.margin),
-        _settings(compared),
+        *_settings(compared),
     ]
 
 
@@ -167,9 +169,13 @@ def _cost(compared: Compared) -> Iterator[Section]:
     )
 
 
-def _settings(compared: Compared) -> Section:
+def _settings(compared: Compared) -> Iterator[Section]:
+    if len(compared.members) == 1:
+        return
     table = settings_table(compared.members)
-    question = "In which settings do the runs differ?"
-    if not table.rows:
-        return Section("settings", "Settings", question, ("In none: all runs have the same settings.",))
-    return Section("settings", "Settings", question, (), (("Settings that differ", table),))
+    unknown = [member.title for member in compared.members if not member.is_drawn]
+    sentences = () if table.rows else ("In none that is known." if unknown else NO_SETTINGS,)
+    if unknown:
+        sentences += (f"How the pictures of {first_of(unknown, FEW)} were drawn is not known, and not compared.",)
+    tables = (("Settings that differ", table),) if table.rows else ()
+    yield Section("settings", "Settings", "In which settings do the runs differ?", sentences, tables)

@@ -30,7 +30,7 @@ def test_runs_are_printed_and_every_number_is_written(runs, tmp_path, call, capf
     assert call(main, judged, copy, "titles=[First, <b>Second|]", "margin=50", f"out={tmp_path / 'out'}") == 0
     printed = capfd.readouterr().out
     assert "2 runs, 4 columns, compared with First: baseline on the 3 prompts that all have." in printed
-    assert "In none: all runs have the same settings." in printed
+    assert "In none that is known." in printed
     assert max(len(line) for line in printed.splitlines() if "  " in line) <= 80  # of tables
     rows = rows_of(tmp_path / "out" / "comparison.csv")
     assert {(r["title"], r["method"], r["run"]) for r in rows} == {

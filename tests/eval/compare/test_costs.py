@@ -1,11 +1,13 @@
 """What columns cost, from features in run directories, against brute force over the features."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eval.base.image_key import ImageKey
 from eval.compare.compared import Options, compare_runs
 from eval.compare.notes import comparison_notes
 from eval.quality import CLIP
@@ -77,6 +79,19 @@ def test_independent_samples_have_scores_and_their_differences_and_no_distance(r
     assert difference.clip_score_difference == pytest.approx(means[1] - means[0], abs=1e-3)
     assert difference.clip_score_difference_low < means[1] - means[0] < difference.clip_score_difference_high
     assert difference.clip_distance is None
+
+
+def test_pictures_that_not_every_run_has_cost_nothing(runs):
+    first, second = (read_run(run) for run in runs)
+    shared = {(row, 0) for row, _ in keys(first)}
+    named = replace(second, named=frozenset(ImageKey(m, *key) for m in second.methods for key in shared))
+    compared = compare_runs([first, named], Options(methods=["baseline"]))
+    apart = [
+        1 - float(np.dot(*(feature(seed, "baseline", *key)[0].astype(float) for seed in (1, 2)))) for key in shared
+    ]
+    cost = overall(compared.metrics)["b"]
+    assert cost.quality_images == len(shared) < len(keys(first))
+    assert cost.clip_distance == pytest.approx(np.mean(apart), abs=2e-3)
 
 
 def test_of_other_features_and_of_none_it_is_said_that_nothing_is_told(runs, tmp_path):

@@ -5,7 +5,9 @@ from manifests import manifest_of
 from several import DRAWN, FOLDER, REPLAY, made_up, prompts_of
 
 import sld
+from eval.compare.compared import Options, compare_runs
 from eval.compare.members import Member
+from eval.compare.sections import sections
 from eval.compare.settings import settings_table
 from eval.measure.definitions import DEFINITIONS
 
@@ -79,3 +81,22 @@ def test_how_pictures_were_drawn_that_were_made_elsewhere_is_not_known():
         assert not any(key.startswith(("model.", "methods.")) for key in found)
         assert table(*drawn, other)["protocol.steps"] == ("50", "8", "not known")
     assert table({"model": FOLDER, "kind": "images"}, {"model": FOLDER, "kind": "images"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("models", "sentences"),
+    [
+        ([DRAWN, DRAWN], ("In none: all runs have the same settings.",)),
+        (
+            [DRAWN, FOLDER],
+            ("In none that is known.", "How the pictures of b were drawn is not known, and not compared."),
+        ),
+        ([DRAWN], None),
+    ],
+)
+def test_settings_are_the_same_only_where_they_are_known(models, sentences):
+    verdict = {"m": lambda row, image: False, "n": lambda row, image: True}
+    runs = [made_up(name, verdict, prompts_of(2), model=model) for name, model in zip("ab", models, strict=False)]
+    compared = compare_runs(runs, Options(titles=["a", "b"][: len(runs)]))
+    found = [section.sentences for section in sections(compared) if section.key == "settings"]
+    assert found == ([] if sentences is None else [sentences])
