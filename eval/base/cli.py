@@ -180,7 +180,7 @@ def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: st
         what: the words are, for the error.
 
     Raises:
-        InputError: a word is not KEY=VALUE with one of these keys.
+        InputError: a word is not KEY=VALUE with one of these keys, or a key is given twice.
     """
     values = {}
     for number, word in enumerate(words):
@@ -190,6 +190,8 @@ def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: st
             given = _as_key(word, behind, keys)
             do = f"did you mean {given[0]}?" if given else f"see `{typed(command.rpartition('.')[2])} --help`"
             raise InputError(f"{what} must be {' or '.join(f'{key}=…' for key in keys)}, found {word!r}: {do}")
+        if key in values:
+            raise InputError(f"{key} must be given once, found {values[key]!r} and {value!r}: leave one out")
         values[key] = expanded(key, value) if key == "out" else value
     return values
 

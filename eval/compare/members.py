@@ -189,7 +189,7 @@ def find_reference(columns: Sequence[Column], against: str | None, members: Sequ
         others = [c for c in columns if c.member != run[0].member and c.method in namesakes]
         if not others:
             return _no_namesake(columns, run)
-        return Reference(f"their namesakes of {run[0].title}", {c.heading: namesakes[c.method] for c in others})
+        return Reference(f"namesakes in {run[0].title}", {c.heading: namesakes[c.method] for c in others})
     bearers = [c for c in columns if word in (_spaceless(c.method), _spaceless(c.printed))]
     if len(bearers) > 1:
         raise InputError(

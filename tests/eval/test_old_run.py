@@ -131,7 +131,7 @@ def test_it_compares_with_a_run_of_today(resumed, old, call, capsys):
     assert call(eval.run.main, *rows) == 0
     capsys.readouterr()
     assert call(eval.compare.__main__.main, old / "today", resumed, "against=today", f"out={old}/compared") == 0
-    assert "compared with their namesakes of today on the 3 prompts that all have." in capsys.readouterr().out
+    assert "compared with namesakes in today on the 3 prompts that all have." in capsys.readouterr().out
     with (old / "compared/comparison_differences.csv").open(newline="") as file:
         overall = [row for row in csv.DictReader(file) if row["category"] == "all"]
     assert [(row["method"], row["images"], float(row["difference"])) for row in overall] == [

@@ -121,7 +121,7 @@ def test_the_points_of_a_table_name_the_run_of_namesakes_and_break_a_long_refere
         return next(text for name, text in files if name == "comparison.tex")
 
     tex = tex_of(against="A")
-    assert r"\emph{Points against their namesakes of A}} \\" in tex
+    assert r"\emph{Points against namesakes in A}} \\" in tex
     titles[0] = "word " * 20 + "end"
     tex = tex_of()
     lines = re.findall(r"\\emph\{((?:Points|word).*)\}\} \\\\$", tex, re.MULTILINE)
