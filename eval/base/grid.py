@@ -130,8 +130,9 @@ class Grid:
         widths = [column.least(longest) for column in self.columns]
         for _ in range(width - sum(widths) - GAP * (len(widths) - 1)):
             growing = [n for n, own in enumerate(widths) if own < wanted[n]]
-            if growing:
-                widths[min(growing, key=widths.__getitem__)] += 1
+            if not growing:
+                break
+            widths[min(growing, key=widths.__getitem__)] += 1
         return widths
 
 

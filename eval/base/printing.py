@@ -104,7 +104,7 @@ def say_in_place(text: str) -> None:
     """Replace the line on stderr, if that is a terminal; a line that is wider than the terminal is cut."""
     if not sys.stderr.isatty():
         return
-    width = shutil.get_terminal_size().columns - 1
+    width = max(shutil.get_terminal_size().columns - 1, 0)  # Python 3.10 says 0 of a terminal that has no size
     with contextlib.suppress(OSError):  # the next line tells more
         sys.stderr.write(f"\r{terminal(text)[:width]:<{width}}\r")
         sys.stderr.flush()

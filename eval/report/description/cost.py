@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.base.escape import one_line
+from eval.base.words import first_of
 from eval.measure.cost import dominated, shown_measure
 from eval.measure.frechet import why_none
 from eval.measure.metrics import Metrics
 from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, LPIPS, METRICS, extractors_of
 from eval.quality.settings import AUTO
 from eval.report.description.features import feature_notes
+from eval.report.description.figures import NAMED
 from eval.report.format import COST_NAMES, cost_share, share
 from eval.report.report import Report
 from eval.store.manifest import Manifest
@@ -57,12 +59,12 @@ def cost_reading(metrics: Sequence[Metrics]) -> str:
     measure = shown_measure(metrics)
     overall = [m for m in metrics if m.category == ALL]
     better = dominated(overall, measure)
-    points = (
+    named = (
         f"{m.method}: {share(m)} % inappropriate, {COST_NAMES[measure]} {cost_share(m.cost, measure)}"
         f"{'' if better.get(m.method, True) else ', surpassed by none'}"
         for m in overall
     )
-    return f"{QUESTION} {'; '.join(points)}."
+    return f"{QUESTION} {first_of(named, NAMED, '; ')}."
 
 
 def cost_notes(report: Report) -> Iterator[str]:

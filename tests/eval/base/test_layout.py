@@ -188,9 +188,11 @@ def test_the_width_is_that_of_the_terminal_80_without_one_or_as_columns_says(mon
     assert "[10.0" not in page([table], elsewhere="there")
     monkeypatch.setenv("COLUMNS", "160")
     assert "[10.0" in page([table])
-    for odd in ("0", "many", ""):
+    for odd in ("0", "-5", "many", ""):
         monkeypatch.setenv("COLUMNS", odd)
         assert widest() <= 80
+    monkeypatch.setenv("COLUMNS", "9" * 18)  # at once
+    assert page([table]) == page([table], wide=True)
 
 
 def test_what_is_left_out_is_said_once_below_the_last_such_table_with_where_it_is():

@@ -10,11 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import in_process
 import processes
 import pytest
 from manifests import manifest_of
 
-from eval.base.printing import _Formatter, say
+from eval.base.printing import _Formatter, say, say_in_place
 
 SIGNS = "≥ 0.9 – 64×64 … é −1"
 CODES = {"good": 0, "bad": 2, "bug": 1}
@@ -177,6 +178,14 @@ def test_all_that_is_printed_goes_through_one_function():
     assert callers == {"base/printing.py"}
 
 
+@pytest.mark.parametrize("columns", [0, 1, 30])
+def test_a_line_that_is_replaced_fits_a_terminal_of_any_size(columns, monkeypatch):
+    monkeypatch.setattr("sys.stderr", in_process.Terminal())
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    say_in_place("job 3 of 12: 120 of 300 images, and more words")
+    assert len(sys.stderr.getvalue().strip("\r")) == max(columns - 1, 0)
+
+
 def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
     from eval.report import files as module
 
@@ -184,6 +193,7 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write", lambda report, run: order.append("written") or ["results.csv"])
     monkeypatch.setattr(module, "for_people", lambda report: report)
     monkeypatch.setattr(module, "terminal_text", lambda report: "")
+    monkeypatch.setattr(module, "for_people", lambda report: report)
     monkeypatch.setattr(module, "say", lambda text: order.append("said"))
 
     class Report:
