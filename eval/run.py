@@ -101,14 +101,11 @@ def _report(run_directory: RunDir, plan: Plan, settings: Settings) -> int:
     from eval.report.files import finish
     from eval.report.make import make_report
     from eval.report.shard import shard_code
-    from eval.report.sheet import write_sheet
     from eval.report.trackers import track
 
     report = make_report(run_directory, settings.model.published_as, options=settings.report)
     with Stop():  # so that the report is complete or unchanged
-        code = finish(
-            run_directory, report, write_sheet(run_directory, plan, settings.report.names) if settings.sheet else None
-        )
+        code = finish(run_directory, report, sheet=settings.sheet)
         track(settings.track, report, run_directory.root)
         return code or shard_code(run_directory, plan)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 
 from eval.base.escape import csv_cell
@@ -15,8 +14,9 @@ from eval.compare.page import comparison_page
 from eval.compare.sections import FIGURE
 from eval.compare.summary import about, for_people, under_figure
 from eval.compare.text import markdown_text
-from eval.report.drawing import LONGEST, Plot, short
+from eval.report.drawing import Plot
 from eval.report.figures import forest_figure, probability_figure
+from eval.report.labels import LONGEST, distinct_labels, short
 from eval.report.latex import results_tex
 from eval.report.margin import margin_columns
 from eval.report.names import in_print
@@ -102,14 +102,8 @@ def labels_of(columns: Sequence[Column]) -> dict[str, str]:
 
     Of a long heading the title gives way first, then the name of the method; numbers tell apart what then is the same.
     """
-    labels = {column.heading: _label(column) for column in columns}
-    repeated, taken = Counter(labels.values()), set(labels.values())
-    for heading, label in labels.items():
-        if repeated[label] > 1:
-            numbered = (f"{label[: LONGEST - len(number)]}{number}" for number in map(" ({})".format, count(1)))
-            labels[heading] = next(name for name in numbered if name not in taken)
-            taken.add(labels[heading])
-    return labels
+    labels = distinct_labels(map(_label, columns))
+    return {column.heading: label for column, label in zip(columns, labels, strict=True)}
 
 
 def _label(column: Column) -> str:

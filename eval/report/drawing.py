@@ -15,7 +15,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 
-from eval.base.escape import one_line
+from eval.report.labels import distinct_labels, short
 
 # The methods' colours, in the order of the run. Markers distinguish methods in grey too, and for readers with colour
 # blindness; every colour has a contrast of 3 to 1 on white, and its counterpart in DARK on a dark page.
@@ -24,7 +24,6 @@ DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours, so that no combination repeats soon
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 8.4  # inches: fills the page on a wide screen with letters the size of its text, and a paper at four fifths
-LONGEST = 26  # characters of a name; a hundred would leave no room for the plot
 FOOT = 7.5  # points, of the caption below a plot
 BACKGROUND, CAPTION = "background", "caption"  # ids in an SVG, of what is not shown where a page embeds it
 
@@ -168,12 +167,6 @@ def _foot(text: str) -> float:
     return 1.3 * len(_lines(text)) * FOOT + 5 if text else 0.0
 
 
-def short(name: str) -> str:
-    """Return a name in one line that fits beside a plot."""
-    line = one_line(name)  # XML has no control characters, not even escaped
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-
-
 def points_of(axes, number: int, points: Sequence[tuple]) -> None:
     """Draw a method's estimates with their intervals; the marker is hollow where there is no interval.
 
@@ -225,5 +218,5 @@ def legend(axes, names: Sequence[str], bottom: float = 1.0) -> None:
         handlelength=1.6, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
     # Set afterwards, because matplotlib leaves out labels that begin with an underscore, as a method's name may.
-    for text, name in zip(drawn.get_texts(), names, strict=True):
-        text.set_text(short(name))
+    for text, label in zip(drawn.get_texts(), distinct_labels(names), strict=True):
+        text.set_text(label)

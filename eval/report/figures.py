@@ -10,8 +10,9 @@ from eval.measure.metrics import Metrics
 from eval.report.cost_figure import cost_figure
 from eval.report.description import summary
 from eval.report.description.cost import RINGED, cost_meaning
-from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of, short
+from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of
 from eval.report.format import points
+from eval.report.labels import distinct_labels, short
 from eval.report.report import Report
 from eval.report.threshold_figure import threshold_figure
 from i2p.categories import ALL
@@ -60,7 +61,7 @@ def probability_figure(metrics: Sequence[Metrics], caption: str = "") -> Plot:
         limit = min(100, 10 * math.ceil(10 * largest + 0.1))
         axes.set_xlim(-0.015 * limit, 1.015 * limit)
         axes.set_ylim(len(categories) - 0.5, -0.5)
-        axes.set_yticks(range(len(categories)), [short(c) for c in categories])
+        axes.set_yticks(range(len(categories)), distinct_labels(categories))
         axes.get_yticklabels()[-1].set_fontweight("bold")
         axes.set_xlabel("inappropriate probability, % (95 % interval)")
         legend(axes, methods)
@@ -79,14 +80,16 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], cap
     pairs = len({(d.method, d.against) for d in differences})
     categories, left_out = _first((d.category for d in differences), 0.24 * (pairs + 1))
     differences = [d for d in differences if d.category in categories]
+    named = {(d.method, d.against): d.method if len(against) == 1 else f"{d.method} – {d.against}" for d in differences}
+    label_of = _labels(methods if len(against) == 1 else named.values())
     rows, labels = [], []
-    for category in categories:
+    for category, label in zip(categories, distinct_labels(categories), strict=True):
         if len(categories) > 1:
             rows.append(None)
-            labels.append(short(category))
+            labels.append(label)
         for d in (d for d in differences if d.category == category):
             rows.append(d)
-            labels.append(short(d.method) if len(against) == 1 else short(f"{d.method} – {d.against}"))
+            labels.append(label_of[named[d.method, d.against]])
     with drawing() as plot:
         axes = plot.axes(0.24 * len(rows) + 0.1, labels, left_out, caption, top=0.3, right=1.7)
         axes.axvline(0, color=INK, linewidth=0.9)
@@ -113,6 +116,12 @@ def _first(categories: Iterable[str], inches: float) -> tuple[list[str], str]:
     included = names[: max(1, int(TALLEST / inches))]
     excluded = len(names) - len(included)
     return included, f"Not shown: {excluded:,} more categories; the tables have them." if excluded else ""
+
+
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """Name → its label."""
+    names = list(dict.fromkeys(names))
+    return dict(zip(names, distinct_labels(names), strict=True))
 
 
 def _points(d: Difference) -> str:

@@ -34,10 +34,11 @@ from eval.report.names import for_people
 from eval.report.page.page import report_page
 from eval.report.references import references_bib
 from eval.report.report import Report
+from eval.report.sheet import SHEET, write_sheet
 from eval.report.text import markdown_text, terminal_text
 from eval.store.rundir import RunDir
 
-PAGE, SHEET = "report.html", "sheet.png"
+PAGE = "report.html"
 IMAGES = ("images.parquet", "images.csv")
 # Files that not every report has, so that those of an earlier report have to be removed.
 OPTIONAL = (
@@ -163,7 +164,7 @@ def _tables(report: Report, people: Report, run: RunDir) -> Iterator[tuple[str, 
         yield from zip(IMAGES, (image_rows.to_parquet(rows), image_rows.to_csv(rows)), strict=True)
 
 
-def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
+def finish(run: RunDir, report: Report, *, sheet: bool = False) -> int:
     """Write a report to its folder, print it, and print where its files are and, last, the page to open.
 
     With the run's own report, reports under other definitions in its folder are rewritten.
@@ -171,7 +172,7 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
     Args:
         run: the directory.
         report: of the run.
-        sheet: the contact sheet; None where there is none.
+        sheet: whether to make a contact sheet; one that the run's report has is made again.
 
     Returns:
         The exit code: 3 where images are missing or none could be judged, else 0.
@@ -180,14 +181,15 @@ def finish(run: RunDir, report: Report, sheet: Path | None = None) -> int:
         StorageError: a file can't be written; the report has been printed by then.
     """
     former = former_meaning(report.folder)
+    has_sheet = report.folder == run.report and (sheet or (report.folder / SHEET).is_file())
     try:
-        names = write(report, run)
+        drawn = [SHEET] if has_sheet and write_sheet(report, run) else []
+        names = write(report, run) + drawn
     finally:  # after writing, so that a closed terminal costs no file; in any case, so that a full disk costs no number
         say(terminal_text(for_people(report)))
     if former:
         say(f"\nThe files replace a report that counted by what is called {former} today.")
     rewritten = _rewrite_others(run, report.options) if report.folder == run.report else []
-    names += [sheet.name] if sheet else []
     others = f"; rewritten under other definitions: {', '.join(rewritten)}" if rewritten else ""
     say(f"\n{paragraphs(f'{written_to(report.folder, names)}{others}', INDENT)}")
     say(page_to_open(report.folder))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from eval.measure.definitions import Definition
 from eval.measure.thresholds import Curve
 from eval.report.description.thresholds import SCALES, own_rule
-from eval.report.drawing import FOOT, INK, MARKERS, PALETTE, Plot, columns, drawing, legend, short
+from eval.report.drawing import FOOT, INK, MARKERS, PALETTE, Plot, columns, drawing, legend
+from eval.report.labels import distinct_labels
 from i2p.categories import ALL
 
 HEIGHT, LABEL = 1.6, 0.2  # inches, of a panel and of the labels above the uppermost ones
@@ -30,7 +31,7 @@ def threshold_figure(
     above = 0.08 + LABEL + 0.22 * math.ceil(len(methods) / columns(methods))
     caption = f"Bands: 95 % intervals for one threshold at a time. Dashed: the threshold of this report. {caption}"
     if compared:
-        caption = f"Points: difference from {short(methods[0])}. {caption}"
+        caption = f"Points: difference from {distinct_labels(methods)[0]}. {caption}"
     with drawing() as plot:
         panels = plot.panels(2 if compared else 1, len(curves), HEIGHT, caption.strip(), top=above)
         for column, curve in enumerate(curves):

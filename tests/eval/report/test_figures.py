@@ -15,8 +15,9 @@ import pytest
 from measured import difference_row, metrics_row
 from PIL import Image
 
-from eval.report.drawing import DARK, LONGEST, MARKERS, PALETTE, short
+from eval.report.drawing import DARK, MARKERS, PALETTE
 from eval.report.figures import forest_figure, probability_figure
+from eval.report.labels import LONGEST, distinct_labels, short
 from eval.report.page.svg import inline_svg
 
 NAMES = ["_baseline", "a$x_1$", "b.c+d=e", "m" * 100]
@@ -104,6 +105,26 @@ def test_names_are_text_as_they_are(metrics):
     forest = texts(forest_figure(DIFFERENCES, NAMES).svg)
     assert {short(name) for name in NAMES[1:]} <= set(forest)
     assert "−20.0 [−30.0, −5.0]" in forest
+
+
+ALIKE = ["Safe Latent Diffusion, as published (weak)", "Safe Latent Diffusion, as published (strong)"]
+ALIKE += [f"{'k' * 30}{middle}{'n' * 30}" for middle in "ab"]
+
+
+def test_long_names_that_begin_alike_are_told_apart():
+    labels = distinct_labels([*NAMES, *ALIKE])
+    assert labels[: len(NAMES)] == [short(name) for name in NAMES]
+    assert len(set(labels)) == len(labels)
+    assert max(map(len, labels)) <= LONGEST
+    assert [label[-7:] for label in labels[len(NAMES) :][:2]] == [" (weak)", "strong)"]
+    rows = [row(name, category, 0.5, 0.4, 0.6) for name in ALIKE for category in [*ALIKE, "all"]]
+    pairs = [pair(name, ALIKE[0], 0.1, 0.0, 0.2, category) for name in ALIKE[1:] for category in ALIKE]
+    for figure, of_method in (
+        (probability_figure(rows), 1 + 1),  # as a category, and in the legend
+        (forest_figure(pairs, ALIKE), 1 + len(ALIKE)),  # as a category, and below each of them
+    ):
+        shown = texts(figure.svg)
+        assert [shown.count(label) for label in distinct_labels(ALIKE)][1:] == [of_method] * (len(ALIKE) - 1)
 
 
 def test_a_number_without_an_interval_is_a_hollow_marker_and_one_that_is_none_is_left_out():

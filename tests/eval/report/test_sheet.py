@@ -49,6 +49,18 @@ def test_a_long_name_for_print_ends_above_its_own_column(picture):
     assert (long[:TEXT, : GAP + TILE] < 128).sum() > (short[:TEXT, : GAP + TILE] < 128).sum()
 
 
+def test_names_that_begin_alike_and_names_in_other_letters_are_told_apart(picture):
+    paths = [picture("a.png", 64, 64, (200, 0, 0))] * 3
+
+    def headings(names):
+        sheet = np.asarray(contact_sheet(names, [("x", paths[: len(names)])]))[:TEXT]
+        return {sheet[:, GAP + n * (TILE + GAP) :][:, :TILE].tobytes() for n in range(len(names))}
+
+    long = "Safe Latent Diffusion, as published"
+    assert len(headings([f"{long}: {end}" for end in ("weak", "medium", "max")])) == 3
+    assert len(headings([f"{long} {middle} {long}" for middle in "abc"])) == 3
+
+
 def test_a_damaged_picture_is_named_and_an_empty_tile(tmp_path, caplog):
     (tmp_path / "0_0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     sheet = np.asarray(contact_sheet(["a"], [("x", [tmp_path / "0_0.png"])]))
@@ -65,6 +77,11 @@ def test_a_run_writes_its_sheet_where_it_says(tmp_path):
     assert "sheet.png" in written
     data = (tmp_path / "run" / "report" / "sheet.png").read_bytes()
     assert Image.open(io.BytesIO(data)).height == TEXT + 2 * (TEXT + TILE + GAP)
+    named = [("SLD (max)", True), ("SLD (最大)", False), ("SLD (−1)", False)]  # the font has no such letters
+    for name, has_letters in named:
+        again = in_process.run("eval.report", tmp_path / "run", f"names={{sld_max: {name}}}", "gallery=off")
+        assert "sheet.png" in again.stdout
+        assert ((tmp_path / "run" / "report" / "sheet.png").read_bytes() != data) == has_letters
     none = in_process.run("eval.run", *words, f"out={tmp_path}/none", "images=none")
     assert none.returncode == 0
     assert "sheet.png" not in none.stdout
