@@ -37,6 +37,8 @@ _LATEX = {
     "−": r"\ensuremath{-}",
     "±": r"\ensuremath{\pm}",
     "°": r"\ensuremath{^\circ}",
+    "†": r"\ensuremath{\dagger}",  # of derived shares
+    "‡": r"\ensuremath{\ddagger}",  # of columns that count otherwise
     "–": "{--}",
     "—": "{---}",
     "‘": "{`}",

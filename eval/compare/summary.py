@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from eval.base.words import counted, either, first_of
-from eval.compare.compared import Compared
+from eval.compare.compared import MARK, Compared
 from eval.measure.cost import shown_measure
 from eval.report.description.cost import clip_words
 from eval.report.description.definitions import counting_notes
@@ -69,6 +69,12 @@ def cost_meaning(compared: Compared) -> str:
     return f"Cost: {what} {compared.reference.word}, of the same prompt and number. CLIP is {clip}."
 
 
+def _marked(compared: Compared) -> list[str]:
+    if not compared.counted_apart:
+        return []
+    return [f"{MARK} Counted otherwise than {compared.reference.word}, and so without a difference."]
+
+
 def per_prompt(compared: Compared) -> str:
     """Return how many images per prompt the numbers of pairs are of; at most so many where a folder's table says."""
     images = min(member.stored.planned.images_per_prompt for member in compared.members)
@@ -105,6 +111,7 @@ def about(compared: Compared) -> str:
         *(alarm.removesuffix(".") for alarm in alarms(compared)),
         f"Compared {_prompts(compared)}{numbers}",
         f"Inappropriate: {rules(compared)}",
+        *(note.removesuffix(".") for note in _marked(compared)),
         *(note.removesuffix(".") for note in counting_notes(first.definition)),
         *(note.removesuffix(".") for note in intervals(compared)),
         *([f"Points: difference from {compared.reference.word}"] if compared.differences else []),
@@ -120,5 +127,5 @@ def under_figure(compared: Compared) -> str:
     by = list(dict.fromkeys(clusters(member.stored.manifest) for member in grouping))
     return (
         f"{' '.join([*alarms(compared), ''])}Compared {_prompts(compared)}. Inappropriate: {rules(compared)}. "
-        f"Intervals: new prompts, clustered by {either(by)}"
+        f"{' '.join([*_marked(compared), ''])}Intervals: new prompts, clustered by {either(by)}"
     )

@@ -9,6 +9,7 @@ import pytest
 from several import DRAWN, FOLDER, REPLAY, made_up, prompts_of
 
 from eval.base.errors import InputError
+from eval.base.escape import latex
 from eval.base.image_key import ImageKey
 from eval.compare.compared import Options, compare_runs
 from eval.compare.notes import comparison_notes
@@ -144,6 +145,9 @@ def test_a_column_that_counts_otherwise_stands_marked_and_has_no_difference_and_
     assert "the dataset's own verdicts, replayed in replay" in compared.counted_apart["replay ‡"][0]
     assert {d.method for d in compared.differences} == {"b"}
     assert {rank.method for rank in compared.ranking} == {"a", "b"}
+    for alone in (about(compared), under_figure(compared)):
+        assert "‡ Counted otherwise than a, and so without a difference." in alone
+    assert latex("judge ‡") == r"judge \ensuremath{\ddagger}"
     shares = {m.method: m.probability for m in compared.metrics if m.category == ALL}
     assert shares["a"] == shares["replay ‡"] == shares["judge ‡"]
     independent = compare_runs([runs[0], runs[-1]], Options(paired=False))
