@@ -68,8 +68,8 @@ class Plot:
 
     @functools.cached_property
     def png(self) -> bytes:
-        """The content of a PNG file with 200 dots per inch."""
-        return self._saved(format="png", dpi=200, metadata={"Software": None})
+        """The content of a PNG file with 150 dots per inch."""
+        return self._saved(format="png", dpi=150, metadata={"Software": None})
 
     def _saved(self, **options) -> bytes:
         sink = io.BytesIO()

@@ -180,7 +180,7 @@ def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
 
 def test_a_png_is_a_picture_without_a_word_about_its_maker(metrics):
     picture = Image.open(io.BytesIO(probability_figure(metrics).png))
-    assert picture.width == 1680
+    assert picture.width == 1260
     assert not {"Software", "Creation Time"} & set(picture.info)
 
 
