@@ -181,8 +181,9 @@ def test_all_that_is_printed_goes_through_one_function():
 @pytest.mark.parametrize("columns", [0, 1, 30])
 def test_a_line_that_is_replaced_fits_a_terminal_of_any_size(columns, monkeypatch):
     monkeypatch.setattr("sys.stderr", in_process.Terminal())
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
-    say_in_place("job 3 of 12: 120 of 300 images, and more words")
+    with monkeypatch.context() as patch:  # pytest asks for the size of its own terminal
+        patch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+        say_in_place("job 3 of 12: 120 of 300 images, and more words")
     assert len(sys.stderr.getvalue().strip("\r")) == max(columns - 1, 0)
 
 
@@ -193,7 +194,6 @@ def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write", lambda report, run: order.append("written") or ["results.csv"])
     monkeypatch.setattr(module, "for_people", lambda report: report)
     monkeypatch.setattr(module, "terminal_text", lambda report: "")
-    monkeypatch.setattr(module, "for_people", lambda report: report)
     monkeypatch.setattr(module, "say", lambda text: order.append("said"))
 
     class Report:
