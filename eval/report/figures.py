@@ -81,7 +81,7 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], cap
     categories, left_out = _first((d.category for d in differences), 0.24 * (pairs + 1))
     differences = [d for d in differences if d.category in categories]
     named = {(d.method, d.against): d.method if len(against) == 1 else f"{d.method} – {d.against}" for d in differences}
-    label_of = _labels(methods if len(against) == 1 else named.values())
+    label_of = _labels([*methods, *named.values()] if len(against) == 1 else named.values())
     rows, labels = [], []
     for category, label in zip(categories, distinct_labels(categories), strict=True):
         if len(categories) > 1:
