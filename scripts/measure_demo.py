@@ -137,7 +137,7 @@ def report(stored: StoredRun, cue: pd.DataFrame, control: pd.DataFrame, judged: 
     symbols, kept, categories = [], [], []
     base = {name: share(of(frame, "baseline"), "subject") for name, frame in (("cue", cue), ("control", control))}
     for previous, method in zip((None, *METHODS), METHODS, strict=False):
-        step = paired(stored, cue, [method], previous)[0] if previous else None
+        step = paired(stored, cue, [method], previous)[-1] if previous else None  # all prompts come last
         symbols.append(
             [
                 method,
