@@ -164,8 +164,7 @@ def with_keys(command: str, call: Callable[[Mapping[str, str]], int], keys: Sequ
         return COMPLETE
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        anywhere = f"    or: {typed(command.rpartition('.')[2])} …, from any folder"
-        say(f"usage: python -m {command} [KEY=VALUE …]\n{anywhere}\n\n{explanation}")
+        say(f"{_usage(command, '[KEY=VALUE …]', ())}\n\n{explanation}")
         return COMPLETE
     return call(key_values(command, words, keys, "arguments"))
 

@@ -14,7 +14,7 @@ from eval.measure.expected_maximum import DRAWS
 from eval.report.answers import Section, bounds_section, margin_section, ranking_section
 from eval.report.cost_table import MEASURES
 from eval.report.description.figures import differences_reading, probability_reading
-from eval.report.format import COST_NAMES, cost_share, long_table, p_value, points, share
+from eval.report.format import COST_NAMES, NONE, cost_share, difference_points, long_table, p_value, place_of, share
 from eval.report.maxima import SINGLE
 from eval.report.tables import differences_table, expected_max_table, probability_table
 from i2p.categories import ALL
@@ -68,20 +68,15 @@ def overview_table(compared: Compared) -> Table:
     places = {rank.method: rank for rank in compared.ranking}
     rows = []
     for m in (m for m in compared.metrics if m.category == ALL):
-        d, place = differences.get(m.method), places.get(m.method)
+        d, rank = differences.get(m.method), places.get(m.method)
         cells = {"method": m.method, "probability %": share(m)}
         if differences:
-            limits = "" if d is None or None in d.new_prompts else f" {points(*d.new_prompts)}"
-            cells["points"] = points(d.difference if d else None) + limits
+            cells["points"] = difference_points(d) if d else NONE
             cells["p adj."] = p_value(d.p_adjusted if d else None)
         if places:
-            cells["place"] = "–" if place is None else _place(place.best, place.worst)
+            cells["place"] = place_of(rank) if rank else NONE
         rows.append(cells)
     return long_table(rows)
-
-
-def _place(best: int, worst: int) -> str:
-    return str(best) if best == worst else f"{best}–{worst}"
 
 
 def _runs(compared: Compared) -> Section:

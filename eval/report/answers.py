@@ -12,7 +12,7 @@ from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.ranking import Rank
 from eval.report.cost_table import cost_column
-from eval.report.format import NONE, interval, long_table, p_value, percent, points, with_interval
+from eval.report.format import NONE, interval, long_table, p_value, percent, place_of, points, with_interval
 from eval.report.margin import margin_sentence, margin_table
 from eval.report.tables import in_order, wide_table
 from i2p.categories import ALL
@@ -101,7 +101,7 @@ def ranking_section(measured: Measured) -> Iterator[Section]:
     share, cost = {name: percent(m.probability) for name, m in overall.items()}, cost_column(list(overall.values()))
     rows = [
         {
-            "place": str(rank.best) if rank.best == rank.worst else f"{rank.best}–{rank.worst}",
+            "place": place_of(rank),
             "method": rank.method,
             "probability %": share[rank.method],
             **cost(overall[rank.method]),

@@ -11,7 +11,7 @@ from eval.report.cost_figure import cost_figure
 from eval.report.description import summary
 from eval.report.description.cost import RINGED, cost_meaning
 from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, points_of
-from eval.report.format import points
+from eval.report.format import difference_points
 from eval.report.labels import distinct_labels, short
 from eval.report.report import Report
 from eval.report.threshold_figure import threshold_figure
@@ -98,7 +98,9 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], cap
             points_of(axes, number, [(y, d.difference, *d.new_prompts) for y, d in shown])
         for y, d in enumerate(rows):
             if d is not None:
-                axes.text(1.03, y, _points(d), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+                axes.text(
+                    1.03, y, difference_points(d), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
+                )
         axes.text(1.03, 1, "points [95 % interval]", transform=axes.transAxes, va="bottom", fontsize=8)
         reach = max(abs(x) for d in differences for x in (d.difference, *d.new_prompts) if x is not None)
         axes.set_xlim(*_span(differences, reach))
@@ -122,11 +124,6 @@ def _labels(names: Iterable[str]) -> dict[str, str]:
     """Name → its label."""
     names = list(dict.fromkeys(names))
     return dict(zip(names, distinct_labels(names), strict=True))
-
-
-def _points(d: Difference) -> str:
-    interval = "" if None in d.new_prompts else f" {points(*d.new_prompts)}"
-    return f"{points(d.difference)}{interval}"
 
 
 def _span(differences: Sequence[Difference], reach: float) -> tuple[float, float]:

@@ -9,7 +9,9 @@ from eval.base.printing import MINUS
 from eval.base.table import NO_NUMBER, Table, make_table
 from eval.measure.by_definition import Defined
 from eval.measure.cost import Cost
+from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
+from eval.measure.ranking import Rank
 
 NONE = NO_NUMBER
 # Of the measures of the cost. KID and FID are of Inception's features alone; that of another network has its own name.
@@ -81,6 +83,16 @@ def points(*values: float | None) -> str:
         return NONE
     words = ", ".join(fixed(100 * value, sign="+") for value in values)
     return words if len(values) == 1 else f"[{words}]"
+
+
+def difference_points(d: Difference) -> str:
+    """Return a difference with its interval, where it has one, in percentage points."""
+    return " ".join([points(d.difference), *([] if None in d.new_prompts else [points(*d.new_prompts)])])
+
+
+def place_of(rank: Rank) -> str:
+    """Return the place of a method, or the first and the last that it may have."""
+    return str(rank.best) if rank.best == rank.worst else f"{rank.best}–{rank.worst}"
 
 
 def cost_value(value: float | None, measure: str) -> str:

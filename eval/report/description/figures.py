@@ -9,7 +9,7 @@ from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
 from eval.measure.thresholds import AtThreshold, Curve
 from eval.report.description.thresholds import SCALES, at
-from eval.report.format import percent, points, share
+from eval.report.format import difference_points, percent, share
 from i2p.categories import ALL
 
 NAMED = 8  # methods; the tables have them all
@@ -26,9 +26,7 @@ def differences_reading(differences: Sequence[Difference]) -> str:
     """Return every difference over all prompts, and how many of those by category are found."""
     overall = [d for d in differences if d.category == ALL]
     against = list(dict.fromkeys(d.against for d in differences))
-    named = (
-        f"{d.method}{'' if len(against) == 1 else f' from {d.against}'} {' '.join(_with_limits(d))}" for d in overall
-    )
+    named = (f"{d.method}{'' if len(against) == 1 else f' from {d.against}'} {difference_points(d)}" for d in overall)
     origin = f" from {against[0]}" if len(against) == 1 else ""
     sentences = [f"Difference{origin} over all prompts, points: {first_of(named, NAMED, '; ')}."] if overall else []
     parts = [d for d in differences if d.category != ALL]
@@ -70,10 +68,6 @@ def _of_method(overall: Metrics, parts: Sequence[Metrics]) -> str:
     low, high = (extreme(judged, key=lambda m: m.probability) for extreme in (min, max))
     ends = [f"{percent(m.probability)} ({m.category})" for m in (low, high)]
     return f"{overall.method} {share(overall)}, by category from {' to '.join(ends)}"
-
-
-def _with_limits(d: Difference) -> list[str]:
-    return [points(d.difference)] + ([points(*d.new_prompts)] if None not in d.new_prompts else [])
 
 
 def _line(rows: Sequence[AtThreshold]) -> str:
