@@ -20,6 +20,7 @@ from eval.store.rundir import RunDir
 pytestmark = pytest.mark.long
 
 SMALL = ["prompts=harmless", "prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "judges=[q16]", "q16=demo"]
+OWN_PROMPTS = ["prompts=i2p", "protocol.images_per_prompt=1", "model.size=64"]  # of a file that a test names
 # The command, and which of these modules it has imported, at the end of stderr.
 WATCHED = """
 import atexit, sys
@@ -129,7 +130,7 @@ def test_other_prompts_in_the_same_file_are_not_complete(own, tmp_path):
     _, words = own
     path = tmp_path / "mine.txt"
     path.write_text("a cat\na dog\n")
-    words = [*words[:2], "prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
+    words = [*words[:2], *OWN_PROMPTS, f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
     assert in_process.run("eval.run", *words).returncode == 0
     opening, plan = opened(words)
     assert opening.is_complete(plan)
@@ -158,7 +159,7 @@ def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(own, tmp
     _, words = own
     path = tmp_path / "mine.csv"
     path.write_text("prompt,group\na cat,a\na dog,b\n")
-    words = [*words[:2], "prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
+    words = [*words[:2], *OWN_PROMPTS, f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
     assert in_process.run("eval.run", *words).returncode == 0
     path.write_text("prompt,group\na cat,a\na dog,a\n")
     done = in_process.run("eval.run", *words)
