@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import os
 import sys
@@ -12,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 import i2p
 import sld
@@ -184,9 +183,8 @@ def _call_with_each(name: str, words: Sequence[str], task: Callable[[DictConfig]
         with _sources(config_dir(words)):
             config = hydra.compose(name, overrides=job, return_hydra_config=True)
         HydraConfig.instance().set_config(config)
-        own = copy.deepcopy(config)
-        with open_dict(own):
-            del own["hydra"]
+        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        OmegaConf.set_struct(own, True)
         try:
             task(own)
         finally:
