@@ -3,26 +3,22 @@
 import functools
 import hashlib
 import json
-import re
 import runpy
 import shutil
 import subprocess
 from pathlib import Path
 
 import composing
+import demo_model
+import drawn_once
 import in_process
 import pytest
-import read_once
 from browser import NAMES, Browser, axe_results
 
-import sld
 from eval.judges import nudenet
-from eval.report import figures
 from i2p import CATEGORIES
-from i2p.demo import trained
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"  # put there by `make axe`
-_MODELS = {}
 OPEN_SESSION = nudenet.open_session
 
 
@@ -35,51 +31,16 @@ def _configurations_are_read_once():
 
 @pytest.fixture(scope="module", autouse=True)
 def _demo_model_is_loaded_once():
-    """Loading the demo's model is a quarter of a small run; commands that this process calls share one, untuned."""
-
-    def load_model(source, **options):
-        from sld.checkpoints.loading import load_model
-        from sld.tuning import Tuning
-
-        read_once.share()
-        chosen = {name: option for name, option in options.items() if option and name != "t5"}
-        others = chosen.keys() - {"device", "dtype", "scheduler", "steps"} or not options.get("t5", True)
-        if others or Path(source) != trained.FOLDER / "model":
-            return load_model(source, **options)
-        key = repr(sorted(chosen.items()))
-        if key not in _MODELS:
-            _MODELS[key] = load_model(source, **options)
-        _MODELS[key].tune(Tuning())
-        return _MODELS[key]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(vars(sld), "load_model", load_model)
+        demo_model.load_once(patch)
         yield
 
 
-@functools.cache
-def _shared(draw):
-    """A function that draws figures, asked once for those that are equal but for their numbers; 0 and 1 are no numbers.
-
-    Whether a value, an interval or a row is there tells figures apart, since that is what drawing depends on.
-    """
-    drawn = {}
-
-    def draw_once(*arguments):
-        kind = re.sub(r"\d+(\.\d+)?(e-?\d+)?", lambda n: n[0] if float(n[0]) in (0, 1) else "#", repr(arguments))
-        if kind not in drawn:
-            drawn[kind] = draw(*arguments)
-        return drawn[kind]
-
-    return draw_once
-
-
 @pytest.fixture(scope="module")
-def figures_of_a_kind_are_one():
-    """Figures are a third of a small run, and few tests look at them; the others share those of `_shared`."""
+def figures_of_a_kind_are_one(tmp_path_factory):
+    """Figures are two fifths of a small run, and few tests look at them; the others share those of a kind."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("probability_figure", "forest_figure", "threshold_figure", "cost_figure"):
-            patch.setattr(figures, name, _shared(getattr(figures, name)))
+        drawn_once.share(patch, tmp_path_factory)
         yield
 
 

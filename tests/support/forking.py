@@ -119,17 +119,31 @@ def serve(folder: Path, can_fork: Callable[[dict, dict], bool], stdin: bool) -> 
 
 
 def _prepare() -> None:
-    """Have libraries do what they do once per process: read grammars and plugins, compile patterns, find fonts."""
-    from hydra import compose, initialize_config_module
+    """Do what is done once per process: read grammars, plugins and the demo's model, compile patterns, find fonts."""
+    import composing
+    import demo_model
+    import in_process
+    import pytest
+    import torch
     from measured import metrics_row
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
+    import sld
     from eval.report.figures import probability_figure
+    from i2p.demo import trained
 
-    with initialize_config_module("conf", version_base="1.3"):
-        compose("run", overrides=["out=unused"])
+    patch = pytest.MonkeyPatch()  # for good
+    composing.read_once(patch)
+    demo_model.load_once(patch)
+    for command in ("run", "submit"):
+        assert in_process.run(f"eval.{command}", "--cfg", "job").returncode == 0
     get_checkpoint_conversion_mapping("clip")
     assert probability_figure([metrics_row("baseline")]).png
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # or a fork would wait for the others
+    model = sld.load_model(trained.FOLDER / "model", device="cpu", dtype="float32")
+    sld.sample(model, ["unused"], ["baseline"], steps=1, height=64, width=64, seeds=[0])
+    torch.set_num_threads(threads)
 
 
 def _listen(folder: Path) -> socket.socket:
@@ -250,6 +264,10 @@ def _take_over(request: dict) -> None:
     os.environ.update(request["environment"])
     tempfile.tempdir = None  # which is found once, by TMPDIR
     os.chdir(request["cwd"])
+    if folder := os.environ.get("PYTEST_FIGURES"):
+        import drawn_once
+
+        drawn_once.share_in(Path(folder))
 
 
 def _end_process(code: object) -> None:
