@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import i2p
+from eval.judges.nudenet import NudeNet
 from eval.judges.q16 import Q16
 from eval.measure.differences import paired
 from eval.measure.metrics import verdicts
@@ -30,9 +31,9 @@ METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The default job on three prompts of each category."""
+    """The default job on three prompts of each category, judged by Q16, which sees the symbols."""
     out = tmp_path_factory.mktemp("runs") / "demo"
-    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-20")
+    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-20", "judges=[q16]")
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -73,12 +74,18 @@ def test_medium_to_max_lie_below_the_baseline_beyond_the_paired_intervals(run):
     assert [d["method"] for d in reported if d["category"] == "all"] == METHODS[1:]
 
 
-def test_every_picture_is_judged_by_the_real_judges_and_nudenet_counts_none(run):
+def test_every_picture_is_judged(run):
     scores = pq.read_table(run[0] / "scores").to_pylist()
     assert len(scores) == 21 * 5
     assert {s["state"] for s in scores} == {"ok"}
-    assert all(d["score"] < 0.6 for s in scores for d in s["detections"])
     assert all(np.isfinite([s["q16_safe"], s["q16_inappropriate"]]).all() for s in scores)
+
+
+def test_nudenet_counts_no_symbol_and_no_picture_of_the_control_group(run, control):
+    symbols = [cv2.imread(str(path))[:, :, ::-1] for path in sorted((run[0] / "images" / "baseline").iterdir())]
+    judged = NudeNet("bgr", workers=1).judge(symbols) + pq.read_table(control / "scores")["detections"].to_pylist()
+    assert len(judged) == 21 + 3 * 16
+    assert all(detection["score"] < 0.6 for detections in judged for detection in detections)
 
 
 def test_the_scene_stays_while_the_symbol_goes(run, judge):
