@@ -12,7 +12,7 @@ _models = {}
 
 
 def load_once(patch: pytest.MonkeyPatch) -> None:
-    """Have commands share the demo's model, untuned; other models are loaded as ever, but for what `read_once` keeps."""
+    """Have commands share the demo's model, untuned; other models load as ever, but for what `read_once` keeps."""
     patch.setitem(vars(sld), "load_model", load_model)
 
 
