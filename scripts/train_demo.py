@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip", "text")
 STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500, "text": 800}
 PICTURES, DESCRIBED = 24_000, 6000  # in all, and of these those from which the CLIP learns captions
-QUICK = 128, 3  # pictures, and steps per stage, of --quick, which shows that everything runs
+QUICK = 8, 2  # pictures, and steps per stage, of --quick, which shows that everything runs
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def train_clip(
     def loss() -> torch.Tensor:
         chosen = next(order)
         x = normalised(pictures[chosen]).to(device)
-        strength = torch.rand(BATCH, 1, 1, 1, generator=chance) * 0.15
+        strength = torch.rand(len(x), 1, 1, 1, generator=chance) * 0.15
         x = (x + (strength * torch.randn(x.shape, generator=chance)).to(device)).clamp(-1, 1)
         seen = torch.nn.functional.normalize(network.encode_image(x), dim=-1)
         return sum(

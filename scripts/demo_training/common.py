@@ -29,8 +29,8 @@ def normalised(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def batches(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Yield index batches without end, every index once per epoch."""
-    generator = torch.Generator().manual_seed(seed)
+    """Yield index batches without end, every index once per epoch, and all in one where there are fewer than `size`."""
+    generator, size = torch.Generator().manual_seed(seed), min(size, count)
     while True:
         yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
 

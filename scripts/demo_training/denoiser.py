@@ -80,8 +80,8 @@ def train_denoiser(
 
     def loss() -> torch.Tensor:
         chosen = next(order)
-        x, e = latents[chosen].to(device), torch.randn(BATCH, *latents.shape[1:], generator=noise).to(device)
-        t = torch.randint(0, 1000, (BATCH,), generator=noise).to(device)
+        x, e = latents[chosen].to(device), torch.randn(latents[chosen].shape, generator=noise).to(device)
+        t = torch.randint(0, 1000, chosen.shape, generator=noise).to(device)
         noisy = scheduler.add_noise(x, e, t)
         predicted = unet(noisy, t, text(tokens[chosen].to(device))[0], return_dict=False)[0]
         return ((predicted - e).square().mean(dim=(1, 2, 3)) * weight[t]).mean()
@@ -143,7 +143,7 @@ def _text_encoder(tokenizer) -> CLIPTextModel:
 
 
 def _show(folder: Path, path: Path, captions: list[str], pictures: torch.Tensor) -> None:
-    """Write twelve training pictures above what the model draws for their captions."""
-    model = sld.load_model(folder)
-    drawn = sld.sample(model, captions[:12], methods=["baseline"], seeds=list(range(12)), height=64, width=64)
-    sheet([pictures[:12], torch.from_numpy(drawn.images["baseline"])], path)
+    """Write twelve training pictures, or all if fewer, above what the model draws for their captions."""
+    model, shown = sld.load_model(folder), pictures[:12]
+    drawn = sld.sample(model, captions[:12], methods=["baseline"], seeds=list(range(len(shown))), height=64, width=64)
+    sheet([shown, torch.from_numpy(drawn.images["baseline"])], path)

@@ -49,9 +49,8 @@ def train_text(
     network.logit_scale.data.fill_(math.log(FIRST_SCALE))
     numbers = words([captions[place] for place in places], add_special_tokens=False).input_ids
     tokens = padded(numbers, words.bos_token_id, words.eos_token_id, network.context_length).to(device)
-    size = min(BATCH, len(places))
-    order = batches(len(places), size, seed=7)
-    own = torch.arange(size, device=device)
+    order = batches(len(places), BATCH, seed=7)
+    own = torch.arange(min(BATCH, len(places)), device=device)
 
     def loss() -> torch.Tensor:
         chosen = next(order)
