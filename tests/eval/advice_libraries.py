@@ -236,7 +236,7 @@ EXCEPTIONS = {
     "must not be in SLURM's queue already": "needs a cluster with a queue: test_slurm types the scancel that it names",
     "found one that does not fit it": "whatever does not fit is found by the header before; the key is tried above",
     "or an object with one such list": "a call of pandas, in no shell: test_json_tables reads what it writes",
-    "that torch.compile can take": "needs a machine without a compiler: test_tuning",
+    "that torch.compile can take": "needs a machine without a compiler: test_compiled",
     "'s weights, found none at …: correct": "needs a published file of 96 MB or more: test_weights has one made here",
     "(it is not among judges)": "needs a package with a judge: test_plugins types what it says",
 }

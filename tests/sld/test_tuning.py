@@ -1,49 +1,17 @@
 """A denoiser run in another way predicts the same to rounding; what suits a device is measured."""
 
 import itertools
-import json
-import os
-import shutil
 from fractions import Fraction
 from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
-from torch._inductor import cpp_builder
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+from predictions import assert_equal_to_rounding_and_independent, predict, rows
 
 import sld
 from sld import tuning
 from sld.models import base
-from sld.models.unet import StagedUNet
-from sld.tuning import ATTENTION, Tuning, compiled, fastest_attention, fitting, largest_batch, out_of_memory
-
-TIMESTEP = torch.tensor(321)
-pytestmark = [pytest.mark.compile, pytest.mark.long]
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
-
-
-def predict(model, latents, texts):
-    return model.predict(model.observe(latents, TIMESTEP), TIMESTEP, [texts])
-
-
-def rows(model, height=8, width=8):
-    """Six latents and six texts, among them twins."""
-    latents = torch.randn(6, 4, height, width, generator=torch.Generator().manual_seed(0))
-    latents[4] = latents[1]
-    (texts,) = model.encode(["a cat", "fog", "", "a dog", "fog", "a house by the sea"], 8 * height, 8 * width)
-    return latents, texts
-
-
-def assert_equal_to_rounding_and_independent(model, plain, latents, texts):
-    fastest = predict(model, latents, texts)
-    assert (fastest - plain).abs().max() < 1e-4 * plain.std()
-    order = torch.tensor([3, 4, 0, 5, 2, 1])
-    assert torch.equal(fastest[order], predict(model, latents[order], texts[order]))
-    assert torch.equal(fastest[1], fastest[4])
-    alone = predict(model, latents[2:3].expand(6, -1, -1, -1), texts[2:3].expand(6, -1, -1))
-    assert torch.equal(alone, fastest[2:3].expand_as(alone))
+from sld.tuning import ATTENTION, Tuning, fastest_attention, fitting, largest_batch, out_of_memory
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -131,72 +99,6 @@ def test_an_unknown_attention_is_refused_in_one_sentence():
     with pytest.raises(sld.InputError, match=r"attention must be one of flash, .*, found 'flash3'") as caught:
         Tuning(attention="flash3")
     assert "\n" not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A home for compiled code that is not the user's; C++ headers are translated once for all tests here."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        patch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
-        # Torch would compile six programs to learn which of the CPU's vector instructions the compiler knows.
-        with torch._inductor.config.patch({"cpp.vec_isa_ok": True}):
-            yield folder / "i2p-bench" / "inductor"
-
-
-@needs_compiler
-def test_compiled_code_outlives_tmp_and_further_shapes_are_compiled_too(cache):
-    function = compiled(lambda x: x.sin() + x, torch.device("cpu"))
-    with torch._dynamo.config.patch(recompile_limit=1):
-        for size in (3, 5):
-            assert torch.allclose(function(torch.ones(size)), torch.full((size,), 1.8414709848))
-    assert list(cache.rglob("*.so"))
-
-
-@needs_compiler
-def test_a_compiled_denoiser_equals_the_plain_one_and_leaves_other_sizes_as_they_are(cache, tmp_path):
-    folder = sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16)
-    one_level = {
-        "block_out_channels": [8],
-        "down_block_types": ["CrossAttnDownBlock2D"],
-        "up_block_types": ["UpBlock2D"],
-    }  # less than half the time to compile
-    config = json.loads((folder / "unet" / "config.json").read_text()) | one_level
-    torch.manual_seed(0)
-    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
-    model = sld.load_model(folder)
-    middle = model.unet.mid_block  # one block of residuals less, and one of attention: a third of the kernels
-    middle.attentions, middle.resnets = torch.nn.ModuleList(), middle.resnets[:1]
-    model.stages = StagedUNet(model.unet)
-    inputs, other_size = rows(model), rows(model, 8, 12)
-    plain, other_plain = predict(model, *inputs), predict(model, *other_size)
-    model.tune(Tuning(compiled=True), 64, 64)
-    graphs = torch._dynamo.utils.counters["stats"]
-    before = graphs["unique_graphs"]
-    assert_equal_to_rounding_and_independent(model, plain, *inputs)
-    assert torch.equal(predict(model, *other_size), other_plain)
-    assert graphs["unique_graphs"] == before + 2  # observe and predict, at one size
-
-
-@pytest.mark.parametrize("own", [None, "/elsewhere"])
-def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or default_cache_dir())  # torch's own sets the latter
-    compiled(torch.sin, torch.device("cpu"))
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (own or str(tmp_path / "i2p-bench" / "inductor"))
-
-
-def test_without_a_compiler_compiling_is_one_sentence_that_says_why(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
-    monkeypatch.setenv("PATH", "")
-    cpp_builder.cpp_compiler_search.cache_clear()  # torch remembers the compiler of the tests before
-    with torch._inductor.config.patch({"cpp.cxx": (None, "g++")}), pytest.raises(sld.InputError) as caught:
-        compiled(torch.sin, torch.device("cpu"))(torch.ones(3))
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "C++ compiler" in message.partition("found that it fails")[2].partition(": install")[0]
 
 
 def test_the_largest_batch_that_fits_is_a_brute_forces():
