@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error, explain_word
-from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full
+from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, groups, in_full, replaced
 from eval.config.places import naming_files, place_of
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
@@ -30,6 +31,7 @@ from eval.config.values import as_typed
 from eval.judges import judge_class
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def compose_and_call(name: str, command: Callable[[DictConfig], int]) -> int:
@@ -114,6 +116,8 @@ def _compose(name: str, task: Callable[[DictConfig], None]) -> None:
     sys.argv = command_line = [sys.argv[0], *with_config_dir(sys.argv[1:])]
     arguments = command_line[1:]
     check_arguments(arguments, name)
+    for word, later in replaced(arguments):
+        log.warning("%s is not used: %s stands after it.", word, later)
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 

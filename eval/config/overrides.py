@@ -49,6 +49,14 @@ def in_full(word: str) -> str:
     return f"{key.rstrip()}.metrics={value}" if short else word
 
 
+def replaced(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the overrides whose key a later one gives another value, each with the last, which is what Hydra takes."""
+    given = [word for word in arguments if "=" in word and not word.startswith(("-", "~"))]
+    last = {key_of(in_full(word)).strip(): word for word in given}
+    pairs = [(word, last[key_of(in_full(word)).strip()]) for word in given]
+    return [(word, later) for word, later in pairs if word.partition("=")[2] != later.partition("=")[2]]
+
+
 def asks(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks Hydra for something else than a run, such as help."""
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)

@@ -187,3 +187,19 @@ def test_a_value_of_another_kind_is_told_in_the_keys_own_words(word, told, refus
 def test_a_sweep_is_met_half_way_too(refused):
     assert refused(run, "-m", "model=sd14,sd1_5").endswith("found 'sd1_5': did you mean sd15?")
     assert refused(run, "-m", "stepz=20,50").endswith("did you mean protocol.steps=20,50?")
+
+
+def test_a_value_that_a_later_one_replaces_is_named_as_not_used(call, caplog, capsys):
+    words = ["protocol.steps=10", "quality=[kid]", "model=sd14", "protocol.steps=30", "quality.metrics=[fid]"]
+    assert call(run, *words, "++protocol.steps=20", "--cfg", "job") == 0
+    assert caplog.messages == [
+        "protocol.steps=10 is not used: ++protocol.steps=20 stands after it.",
+        "quality=[kid] is not used: quality.metrics=[fid] stands after it.",
+        "protocol.steps=30 is not used: ++protocol.steps=20 stands after it.",
+    ]
+    assert "steps: 20" in capsys.readouterr().out
+
+
+def test_a_value_that_is_given_twice_is_used(call, caplog):
+    assert call(run, "protocol.steps=10", "++protocol.steps=10", "--cfg", "job") == 0
+    assert not caplog.messages
