@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import diffusers
 import pytest
@@ -166,15 +165,11 @@ def test_the_most_steps_that_are_named_can_be_taken():
         assert len(start(make_scheduler(name, own()), 999).timesteps) >= 999
 
 
-def test_a_pass_over_50_steps_takes_milliseconds_and_is_made_once():
+def test_a_pass_over_50_steps_is_made_once():
     scheduler = make_scheduler("ddim", own())
     _dry_pass.cache_clear()
-    times = []
     for _ in range(2):
-        begun = time.process_time()
         start(scheduler, 50)
-        times.append(time.process_time() - begun)
-    assert times[0] < 0.2
     assert _dry_pass.cache_info().misses == 1
 
 

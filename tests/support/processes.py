@@ -10,6 +10,7 @@ A command's workers are forks too. So is whatever it starts as `sys.executable`,
 The workers that xdist runs tests in are forks of that server's own fork, which has collected the tests (`workers`).
 """
 
+import atexit
 import functools
 import io
 import os
@@ -186,7 +187,8 @@ def _server() -> Path:
     else:
         folder = Path(tempfile.mkdtemp(prefix="processes-"))
         _start_server(folder)
-    _kept.append(_connect(folder))
+    connection = _connect(folder)
+    atexit.register(connection.close)  # which keeps it open until then
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 
 import processes
 import pytest
@@ -29,11 +28,9 @@ LEAST = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=n
         ("workers=1000000", "workers must be at most"),
     ],
 )
-def test_too_much_is_refused_at_once(word, sentence, call, capsys, tmp_path):
-    began = time.monotonic()
+def test_too_much_is_refused_before_anything_is_made(word, sentence, call, capsys, tmp_path):
     assert call(run, *LEAST, word, f"out={tmp_path / 'r'}", "device=cpu") == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
-    assert time.monotonic() - began < 60
     assert not (tmp_path / "r").exists()
 
 

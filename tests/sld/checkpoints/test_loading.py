@@ -70,12 +70,11 @@ def test_nothing_there_and_no_hub_id(tmp_path):
     assert "nothing at" in refusal("org/model.safetensors")
 
 
-def test_an_unreachable_hub_is_explained_quickly():
-    start = time.monotonic()
+def test_an_unreachable_hub_is_explained_without_another_try(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits {seconds} s before it tries again"))
     message = refusal("org-of-nobody/model-of-nobody@v1")
     assert "'org-of-nobody/model-of-nobody'" in message
     assert "'v1'" in message
-    assert time.monotonic() - start < 5
 
 
 def test_a_cached_hub_id_loads_offline(checkpoint, tmp_path, monkeypatch):
