@@ -16,7 +16,7 @@ import i2p_bench
 from eval.base.command import NAME, command_line, typed
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", "sheet=false"]
+QUICK = ["prompts.rows=[0]", "methods=[baseline]", "protocol.steps=2", "images=none", "sheet=false"]
 THEIRS = ("eval/__init__.py", "conf/__init__.py", "i2p/__init__.py", "sld.py")
 
 
@@ -69,7 +69,7 @@ def start(command, cwd, *path):
 
 @from_wheel
 def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
-    """Each job of a sweep is a run by the same command, in a process of its own."""
+    """Each job of a sweep is a run by the same command, in a process of its own; for one picture it has one worker."""
     for name in ("signal", "random", "multiprocessing"):  # Python's own: no process may begin by looking here
         (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
     done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep", "workers=2", "judges=[nudenet]")
@@ -89,7 +89,7 @@ def test_a_shards_script_from_a_wheel(installed, wheel, repository):
     (repository / "pictures").mkdir()
     noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(repository / "pictures" / "0_0.png")
-    words = ["model=images", "model.path=pictures", "prompts=demo", "prompts.rows=[0]", "judges=[q16]", "q16=demo"]
+    words = ["model=images", "model.path=pictures", "prompts=demo", "prompts.rows=[0]", "judges=[nudenet]"]
     done = installed("submit", *words, "sheet=false", "out=shards", "shard.count=1", "dry_run=true")
     assert done.returncode == 0, done.stderr
     script = repository / "shards" / "slurm" / "shard.sbatch"

@@ -311,8 +311,8 @@ print(json.dumps([[each.returncode, each.stderr] for each in done]))
 
 def with_the_hub_out(folder):
     """Commands for a checkpoint that is in the hub's cache, for one that is not, and for prompts that are not."""
-    words = ["model=checkpoint", "model.size=64", "q16=demo", "protocol.steps=1", "prompts.rows=[0]"]
-    words += ["methods=[baseline]", "judges=[q16]"]
+    words = ["model=checkpoint", "model.size=64", "protocol.steps=1", "prompts.rows=[0]"]
+    words += ["methods=[baseline]", "judges=[nudenet]"]
     cached, other = "model.path=somebody/small", "model.path=somebody/other"
     return [
         [*words, "prompts=harmless", cached, f"out={folder}/cached"],

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import drawn_once
 import pytest
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "scancel")
@@ -51,6 +52,14 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES PriorityTier=1 State=UP
 PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _figures_of_a_kind_are_one(tmp_path_factory):
+    """Nobody looks at them here; it begins before the cluster, whose jobs have this environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        drawn_once.share(patch, tmp_path_factory)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -131,14 +140,14 @@ class Cluster:
         words = self.call("scontrol", "--oneliner", "show", "job", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 240) -> None:
-        """Wait until it holds; fail with the queue and the daemons' logs."""
+    def wait(self, condition: Callable[[], bool], seconds: float = 240, pause: float = 0.1) -> None:
+        """Wait until it holds, looking after each pause; fail with the queue and the daemons' logs."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 logs = [path.read_text()[-2000:] for path in self.folder.glob("*.log")]
                 raise AssertionError("\n".join([self.call("squeue", check=False), *logs]))
-            time.sleep(0.1)
+            time.sleep(pause)
 
     def wait_for_end(self, *jobs: str) -> None:
         """Wait until the jobs, arrays with all their tasks, have left the queue."""

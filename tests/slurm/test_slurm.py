@@ -10,15 +10,17 @@ import sys
 from pathlib import Path
 
 import in_process
+import numpy as np
 import processes
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from eval.base.quoting import override
 
 pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
-SMALL = ["protocol.steps=4", "prompts.rows=0-9", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
+SMALL = ["protocol.steps=2", "prompts.rows=0-7", "batch_size=1", "methods=[baseline,sld_max]", "sheet=false"]
 SMALL += ["judges=[q16]"]
 SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1"']
 
@@ -36,17 +38,21 @@ def digests(out) -> dict:
     return {(r["method"], r["row"], r["image"]): (r["state"], r["digest"], r["q16_safe"]) for r in rows}
 
 
+def judged(out) -> list[dict]:
+    return pq.read_table(Path(out) / "scores").to_pylist()
+
+
 def stored(out) -> int:
     return len(list((Path(out) / "scores").glob("*.parquet")))
 
 
-def submission(out, *more, python="") -> list[str]:
-    return [python or processes.python(), "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
+def submission(out, *more) -> list[str]:
+    return [processes.python(), "-m", "eval.submit", override("out", str(out)), *SMALL, *SHARD, *more]
 
 
-def submit(cluster, out, *more, python="") -> list[str]:
-    """Submit a run; return the numbers of its jobs, the report's last. Its interpreter is a fork's unless given."""
-    return re.findall(r"Submitted job (\d+)", cluster.call(*submission(out, *more, python=python)))
+def submit(cluster, out, *more) -> list[str]:
+    """Submit a run, whose jobs are forks; return their numbers, the report's last."""
+    return re.findall(r"Submitted job (\d+)", cluster.call(*submission(out, *more)))
 
 
 def refusal(cluster, out, *more) -> str:
@@ -77,17 +83,24 @@ def held(out, task):
             os.kill(pid, signal.SIGCONT)
 
 
-def test_an_array_of_interpreters_equals_one_process_whatever_its_folder_is_named(
-    cluster, alone, tmp_path, monkeypatch
-):
+def test_an_array_of_interpreters_equals_one_process_whatever_its_folder_is_named(cluster, tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(noise).save(tmp_path / "pictures" / "0_0.png")
+    words = ["model=images", f"model.path={tmp_path}/pictures", "prompts=demo", "prompts.rows=[0]", "sheet=false"]
+    words += ["judges=[nudenet]"]  # which loads a fraction of the libraries that drawing does
+    assert in_process.run("eval.run", f"out={tmp_path}/alone", *words).returncode == 0
     out = tmp_path / "a#b 'c\" 50%j $HOME é"
     monkeypatch.setitem(cluster.environment, "SBATCH_EXPORT", "NONE")  # a job knows nothing of this environment
-    array, report = submit(cluster, out, "shard.count=2", python=sys.executable)
+    command = [sys.executable, "-m", "eval.submit", override("out", str(out)), *words, *SHARD, "shard.count=1"]
+    done = processes.run(command, capture_output=True, text=True, check=True, env=cluster.environment)
+    array, report = re.findall(r"Submitted job (\d+)", done.stdout)
     cluster.wait_for_end(array, report)
     logs = {path.name for path in (out / "slurm").glob("*.log")}
-    assert logs == {*(f"{array}_{task}.log" for task in range(2)), f"report_{report}.log"}
-    assert digests(out) == alone
-    assert {path.name[:5] for path in (out / "scores").iterdir()} == {f"{index:05d}" for index in range(2)}
+    assert logs == {f"{array}_0.log", f"report_{report}.log"}
+    assert "forking.py" not in "".join(path.read_text() for path in (out / "slurm").glob("*.sbatch"))
+    assert judged(out) == judged(tmp_path / "alone")
+    assert {path.name[:5] for path in (out / "scores").iterdir()} == {"00000"}
     assert cluster.job(report)["ExitCode"] == "0:0"
 
 
@@ -119,7 +132,7 @@ def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(clu
     cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")  # as it starts
     cluster.wait(lambda: cluster.job(f"{array}_0")["Restarts"] == "1")
     before = stored(out)  # a fast machine has drawn something before it heard the signal
-    cluster.wait(lambda: stored(out) > before)
+    cluster.wait(lambda: stored(out) > before, pause=0.02)
     with held(out, f"{array}_0"):
         cluster.call("scancel", "--batch", "--signal=USR2", f"{array}_0")
     cluster.wait_for_end(array, report)
@@ -134,7 +147,7 @@ def test_a_shard_that_is_warned_stores_its_batch_requeues_itself_and_goes_on(clu
 def test_a_shard_that_is_preempted_is_requeued_and_goes_on(cluster, alone, tmp_path):
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=1", "slurm.partition=main")
-    cluster.wait(lambda: stored(out) >= 2)
+    cluster.wait(lambda: stored(out) >= 2, pause=0.02)
     with held(out, f"{array}_0"):
         cluster.call("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
         cluster.wait(lambda: cluster.job(f"{array}_0")["JobState"] != "RUNNING")
@@ -148,7 +161,7 @@ def test_cancelled_and_killed_tasks_are_found_missing_and_the_command_that_is_sa
 ):
     out = tmp_path / "run"
     array, report = submit(cluster, out, "shard.count=2")
-    cluster.wait(lambda: shard_processes(out, 1) and list((out / "scores").glob("00001-*.parquet")))
+    cluster.wait(lambda: list((out / "scores").glob("00001-*.parquet")), pause=0.02)
     with held(out, f"{array}_1"):
         for pid in shard_processes(out, 1):
             os.kill(pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ from eval.store.rundir import RunDir
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
-SMALL = ["protocol.steps=3", "prompts.rows=0-11", "methods=[baseline,sld_max]", "batch_size=4", "images=none"]
+SMALL = ["protocol.steps=3", "prompts.rows=0-11", "methods=[baseline]", "batch_size=2", "images=none"]
 SMALL += ["sheet=false", "judges=[q16]"]
 
 
@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
 
 def wait_for_scores(process, out, least=1):
     while drawn(out) < least and process.poll() is None:
-        time.sleep(0.02)
+        time.sleep(0.01)
     assert process.poll() is None, process.communicate()
 
 

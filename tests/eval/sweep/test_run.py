@@ -31,7 +31,8 @@ from eval.sweep.table import spreads
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = ["prompts.rows=0-2", "images=none", "sheet=false", "methods=[baseline,sld_max]", "judges=[q16]"]
+SMALL = ["prompts.rows=0-1", "images=none", "sheet=false", "methods=[baseline,sld_max]", "judges=[q16]"]
+ONE_METHOD = [word.replace("baseline,sld_max", "baseline") for word in SMALL]
 
 NOISES = ["protocol.seed_offset=0,1000", "protocol.steps=1"]
 
@@ -44,8 +45,8 @@ def _wide_terminal():
         yield
 
 
-def run(*arguments, cwd=ROOT, program=("-m", "eval.run")):
-    command = [processes.python(), *program, "-m", *arguments, *SMALL]
+def run(*arguments, cwd=ROOT, program=("-m", "eval.run"), small=SMALL):
+    command = [processes.python(), *program, "-m", *arguments, *small]
     done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -112,7 +113,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
 def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exit_code(tmp_path):
     out = tmp_path / "it's (a) sweep"
     sld.write_tiny_checkpoint(tmp_path / "misfit")  # whose UNet is seen to be another model's once it is loaded
-    done = run(f"model.unet={tmp_path}/misfit,null", "protocol.steps=1", f"out={out}")
+    done = run(f"model.unet={tmp_path}/misfit,null", "protocol.steps=1", f"out={out}", small=ONE_METHOD)
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("job 1 of 2: ")]
     assert re.search(r"misfit\S*: refused, .*misfit\S*\.log: .*: choose the matching base checkpoint$", line)
@@ -126,7 +127,7 @@ def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exi
 def test_a_folder_that_holds_another_run_gives_no_numbers_to_the_table(swept, tmp_path):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
     before = (out / "comparison.csv").read_bytes()
-    done = run(*NOISES, f"out={out}", "prompts.sample=2")
+    done = run(*NOISES, f"out={out}", "prompts.sample=1")
     assert done.returncode == 2
     assert len(re.findall(r"^protocol.seed_offset=\d+ +refused +–", done.stdout, re.MULTILINE)) == 2
     assert (out / "comparison.csv").read_bytes() == before
@@ -162,19 +163,19 @@ def test_what_is_wrong_with_any_job_is_said_before_the_first_starts(
 
 def test_a_signal_ends_the_job_at_work_and_those_behind_it_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "sweep"
-    many = ["prompts.rows=0-5", "batch_size=1", "protocol.steps=8,9"]
-    command = [processes.python(), "-m", "eval.run", "-m", f"out={out}", *SMALL[1:], *many]
+    many = ["prompts.rows=0-5", "batch_size=1", "protocol.steps=5,6"]
+    command = [processes.python(), "-m", "eval.run", "-m", f"out={out}", *ONE_METHOD[1:], *many]
     process = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    first = out / "protocol.steps=8"
+    first = out / "protocol.steps=5"
     while not parts(out) and process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 3, said
     assert said.splitlines()[-1].startswith("stopped: SIGTERM arrived")
     assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.md", "logs", first.name]
     states = {row["job"]: row["state"] for row in table(out / "comparison.csv")}
-    assert states == {"protocol.steps=8": "incomplete", "protocol.steps=9": "not begun"}
+    assert states == {"protocol.steps=5": "incomplete", "protocol.steps=6": "not begun"}
     made = parts(out)
     done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -212,7 +213,8 @@ def test_noises_vary_the_pictures_and_the_table_says_how_much_that_moves_the_num
 
 
 def test_a_shard_of_each_job_is_no_whole_run(tmp_path):
-    done = run("protocol.seed_offset=0,1000", "protocol.steps=1", "shard.count=2", f"out={tmp_path}/s")
+    words = ["protocol.seed_offset=0,1000", "protocol.steps=1", "shard.count=2", f"out={tmp_path}/s"]
+    done = run(*words, small=ONE_METHOD)
     assert done.returncode == 0, done.stderr  # of each job its shard is complete
     assert {row["state"] for row in table(tmp_path / "s" / "comparison.csv")} == {"incomplete"}
     assert "Between noises" not in done.stdout
@@ -220,13 +222,10 @@ def test_a_shard_of_each_job_is_no_whole_run(tmp_path):
 
 def test_a_script_with_a_method_of_its_own_makes_every_job(tmp_path):
     script = ROOT / "scripts" / "example_method.py"
-    done = run("protocol.steps=1,2", f"out={tmp_path}/own", program=[script])
+    done = run("protocol.steps=1,2", f"out={tmp_path}/own", program=[script], small=ONE_METHOD)
     assert done.returncode == 0, done.stderr
-    assert {row["method"] for row in table(tmp_path / "own" / "comparison.csv")} == {
-        "baseline",
-        "sld_max",
-        "projection",
-    }
+    made = {(row["job"], row["method"]) for row in table(tmp_path / "own" / "comparison.csv")}
+    assert made == {(f"protocol.steps={n}", method) for n in (1, 2) for method in ("baseline", "projection")}
 
 
 def test_another_command_refuses_many_runs(tmp_path, call, capfd):
