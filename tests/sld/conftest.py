@@ -1,5 +1,6 @@
 """Small checkpoints of the real architecture, and diffusers' pipelines as the oracle."""
 
+import copy
 import functools
 import runpy
 import shutil
@@ -16,6 +17,7 @@ from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusion
 from safetensors.torch import save_file
 
 import sld
+from sld.schedulers import make_scheduler
 
 torch.set_num_threads(1)
 read_once.share()
@@ -55,8 +57,21 @@ def checkpoint_of(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model(checkpoint):
-    return sld.load_model(checkpoint, scheduler="ddim")
+def loaded():
+    """`sld.load_model` for tests that leave the networks as they are: a checkpoint is read once for all schedulers."""
+    read = functools.cache(sld.load_model)
+
+    def loaded(folder, scheduler=None, **options):
+        model = copy.copy(read(folder, **options))
+        model.scheduler = make_scheduler(scheduler, model.scheduler, model.standard, model.fixed)
+        return model
+
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def model(loaded, checkpoint):
+    return loaded(checkpoint, scheduler="ddim")
 
 
 class Oracle:

@@ -41,10 +41,10 @@ def latents_of(pipe, prompts=PROMPTS, steps=STEPS, **options):
 
 
 @pytest.fixture(scope="module")
-def models(checkpoint, checkpoint_v):
+def models(loaded, checkpoint, checkpoint_v):
     return {
-        "sd1": sld.load_model(checkpoint, dtype="float64", scheduler="ddim"),
-        "sd2": sld.load_model(checkpoint_v, dtype="float64", scheduler="ddim"),
+        "sd1": loaded(checkpoint, dtype="float64", scheduler="ddim"),
+        "sd2": loaded(checkpoint_v, dtype="float64", scheduler="ddim"),
     }
 
 
@@ -74,8 +74,8 @@ def test_latents_equal_the_samplers_under_four_presets(models, family, scheduler
             assert spread_error(latents_of(pipe), result.latents[name]) < 1e-8
 
 
-def test_a_preset_by_name_keeps_its_warm_up(checkpoint, spread_error):
-    model = sld.load_model(checkpoint, dtype="float64", scheduler="pndm")  # which calls the denoiser once more
+def test_a_preset_by_name_keeps_its_warm_up(loaded, checkpoint, spread_error):
+    model = loaded(checkpoint, dtype="float64", scheduler="pndm")  # which calls the denoiser once more
     result = sld.sample(model, PROMPTS, ["sld_weak", "sld_medium"], steps=17, noise=noise(), decode=False)
     pipe = of_model(model)
     for name in ("weak", "medium"):

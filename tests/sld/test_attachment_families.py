@@ -57,8 +57,10 @@ def flux():
 
 
 @pytest.mark.parametrize(("family", "kind", "scheduler"), CASES)
-def test_latents_equal_the_samplers(family, kind, scheduler, checkpoint_of, pipelines, spread_error, monkeypatch):
-    model, pipe = sld.load_model(checkpoint_of(family), dtype="float64", scheduler=scheduler), pipelines[kind]
+def test_latents_equal_the_samplers(
+    loaded, family, kind, scheduler, checkpoint_of, pipelines, spread_error, monkeypatch
+):
+    model, pipe = loaded(checkpoint_of(family), dtype="float64", scheduler=scheduler), pipelines[kind]
     presets = FOUR if scheduler == "ddim" else ("weak", "max")  # with a warm-up and without
     methods = [sld.Method(name, preset=SHORT[name]) for name in presets]
     start = noise(2, *model.latent_shape(64, 32))

@@ -55,8 +55,8 @@ def pipeline(family, folder):
 
 
 @pytest.fixture(scope="module")
-def model(folder):
-    return sld.load_model(folder, dtype="float64")
+def model(loaded, folder):
+    return loaded(folder, dtype="float64")
 
 
 def unit_normal(model, dtype=torch.float64):
@@ -80,13 +80,13 @@ def schedulers(family, own):
     return [getattr(diffusers, name).from_config(own.config) for name in BETAS]
 
 
-def test_baseline_and_negative_prompt_equal_diffusers_pipeline(family, folder, model, pipeline, spread_error):
+def test_baseline_and_negative_prompt_equal_diffusers_pipeline(loaded, family, folder, model, pipeline, spread_error):
     own = pipeline.scheduler
     noise = unit_normal(model)
     for number, scheduler in enumerate(schedulers(family, own)):
         texts = {"baseline": None} if number else {"baseline": None, "negative": "blurry"}  # no text is a scheduler's
         methods = [sld.Method(name, negative_prompt=text) for name, text in texts.items()]
-        model = sld.load_model(folder, dtype="float64", scheduler=scheduler)
+        model = loaded(folder, dtype="float64", scheduler=scheduler)
         pipeline.scheduler = scheduler
         result = sld.sample(model, PROMPTS, methods, 7.5, STEPS, noise=noise, batch_size=6, decode=False)
         for name, text in texts.items():
@@ -145,8 +145,8 @@ def bits(result):
     return {name: latents.numpy().tobytes() for name, latents in result.latents.items()}
 
 
-def test_sharing_and_neighbours_change_no_bit(folder):
-    model = sld.load_model(folder)
+def test_sharing_and_neighbours_change_no_bit(loaded, folder):
+    model = loaded(folder)
     methods = ["baseline", sld.Method("medium", preset=MEDIUM), "sld_max"]
     options = {"methods": methods, "steps": 4, "batch_size": 5, "decode": False, **SIZE}
     shared = sld.sample(model, PROMPTS, seeds=[1, 2], **options)
@@ -158,12 +158,12 @@ def test_sharing_and_neighbours_change_no_bit(folder):
         assert torch.equal(shared.latents[name][1:], latents), name
 
 
-def test_half_precision_gives_finite_pictures_near_those_of_float32(family, folder):
+def test_half_precision_gives_finite_pictures_near_those_of_float32(loaded, family, folder):
     options = {"seeds": [1], "steps": 2, "batch_size": 2, **SIZE}
     dtype = "bfloat16" if family == "pixart-sigma" else "float16"
-    model = sld.load_model(folder, dtype=dtype)
+    model = loaded(folder, dtype=dtype)
     half = sld.sample(model, PROMPTS[:1], **options)
-    full = sld.sample(sld.load_model(folder), PROMPTS[:1], **options)
+    full = sld.sample(loaded(folder), PROMPTS[:1], **options)
     assert half.finite["baseline"].all()
     # SDXL's decoder overflows in half precision; the others' runs in it, and again in float32 where it overflows.
     assert (model._half_vae is None) == (family == "stable-diffusion-xl")

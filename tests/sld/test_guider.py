@@ -40,9 +40,9 @@ def pipelines(checkpoint_of):
 
 
 @pytest.fixture(scope="module")
-def models(checkpoint_of):
+def models(loaded, checkpoint_of):
     families = {"sdxl": "stable-diffusion-xl", "sd3": "stable-diffusion-3"}
-    return {name: sld.load_model(checkpoint_of(family), dtype="float64") for name, family in families.items()}
+    return {name: loaded(checkpoint_of(family), dtype="float64") for name, family in families.items()}
 
 
 def noise(seed=5, rows=1, channels=4):

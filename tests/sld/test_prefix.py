@@ -8,8 +8,8 @@ OPTIONS = {"steps": 12, "decode": False}
 PROMPTS = ["a cat", "a dog on a hill"]
 
 
-def test_a_prefix_equals_prompts_that_begin_with_it(checkpoint):
-    model = sld.load_model(checkpoint, scheduler="ddim")
+def test_a_prefix_equals_prompts_that_begin_with_it(loaded, checkpoint):
+    model = loaded(checkpoint, scheduler="ddim")
     mine = [sld.Method("plain", prefix="a drawing of "), sld.Method("safe", prefix="a drawing of ", preset="max")]
     result = sld.sample(model, PROMPTS, ["baseline", *mine], [7.5, 1.0], seeds=[1, 2], **OPTIONS)
     written = [f"a drawing of {prompt}" for prompt in PROMPTS]
@@ -20,8 +20,8 @@ def test_a_prefix_equals_prompts_that_begin_with_it(checkpoint):
     assert torch.equal(result.latents["baseline"], without.latents["baseline"])
 
 
-def test_prefixes_share_evaluations_and_no_bits(checkpoint):
-    model = sld.load_model(checkpoint, scheduler="ddim")
+def test_prefixes_share_evaluations_and_no_bits(loaded, checkpoint):
+    model = loaded(checkpoint, scheduler="ddim")
     methods = ["baseline", *(sld.Method(f"{name}_drawn", prefix="drawn: ", preset=name) for name in ("weak", "max"))]
     shared = sld.sample(model, PROMPTS, methods, seeds=[1, 2], **OPTIONS)
     naive = sld.sample(model, PROMPTS, methods, seeds=[1, 2], share=False, **OPTIONS)
