@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import platform
 import sys
@@ -101,6 +102,7 @@ def _requirements() -> Iterator[str]:
         yield from (line for line in metadata.requires(PROJECT) or () if "extra ==" not in line)
 
 
+@functools.cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
