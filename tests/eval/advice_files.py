@@ -99,7 +99,7 @@ def runs(folder: Path, call) -> dict[str, Path]:
     for name, words in {
         "run": ["methods=[baseline]"],
         "weak": ["methods=[sld_weak]"],
-        "pilot": ["methods=[baseline]", "prompts.rows=0-7", "protocol.steps=8"],
+        "pilot": ["methods=[baseline]", "prompts.rows=0-7"],
         "kept": ["methods=[baseline]", "images=all"],
         "seeds": ["methods=[baseline]", "protocol.seed_offset=1"],
     }.items():

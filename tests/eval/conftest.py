@@ -174,7 +174,7 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
     ]
     (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = ["prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false", "report.images=true"]
-    words += ["methods=[baseline,sld_max]", "protocol.steps=4", f"out={folder}/run"]
+    words += ["methods=[baseline,sld_max]", "protocol.steps=1", f"out={folder}/run"]
     done = in_process.run("eval.run", *words)
     assert done.returncode == 0, done.stderr
     return folder / "run"

@@ -23,7 +23,13 @@ DEMO = ["q16=demo", "nudenet"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("frames") / "run"
-    words = ["prompts.rows=0-3", "methods=[baseline,sld_max]", "report.images=true", "report.gallery=off"]
+    words = [
+        "prompts.rows=0-3",
+        "protocol.steps=4",
+        "methods=[baseline,sld_max]",
+        "report.images=true",
+        "report.gallery=off",
+    ]
     assert in_process.run("eval.run", *words, f"out={out}").returncode == 0
     return out
 

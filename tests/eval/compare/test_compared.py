@@ -242,8 +242,8 @@ def test_nothing_in_state_ok_and_a_single_column_are_refused():
 
 
 def test_many_columns_are_compared():
-    methods = {f"m{number}": share_of(0.5, number) for number in range(40)}
+    methods = {f"m{number}": share_of(0.5, number) for number in range(10)}
     runs = [made_up(name, methods, prompts_of(6), images=1) for name in ("a", "b", "c", "d", "e")]
     compared = compare_runs(runs, Options())
-    assert len(compared.columns) == 200
-    assert len({d.method for d in compared.differences}) == 199
+    assert len(compared.columns) == 50
+    assert len({d.method for d in compared.differences}) == 49

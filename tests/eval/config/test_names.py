@@ -156,9 +156,18 @@ def test_names_in_a_file_are_texts(call, capsys, tmp_path):
     assert "report.names.sld_max must be a text, found 1.1 in a configuration file" in capsys.readouterr().err
 
 
-def test_a_report_refuses_names_of_no_method(hostile_run, call, capsys, tmp_path):
+def test_a_report_refuses_names_of_no_method(call, capsys, tmp_path):
+    words = [
+        "prompts.rows=[0]",
+        "protocol.steps=1",
+        "methods=[baseline,sld_max]",
+        "judges=[q16]",
+        "images=none",
+        "sheet=false",
+    ]
+    assert call(run, *words, f"out={tmp_path / 'run'}") == 0
     for key in ("names", "report.names"):
-        assert call(report, hostile_run, f"out={tmp_path}", f"{key}={{sldmax: SLD}}") == 2
+        assert call(report, tmp_path / "run", f"out={tmp_path}", f"{key}={{sldmax: SLD}}") == 2
         assert "names must name methods of the run, baseline, sld_max, found 'sldmax': did you mean" in (
             capsys.readouterr().err
         )

@@ -197,15 +197,24 @@ def test_a_manifest_says_what_safety_guidance_compares_where_the_network_predict
 def test_i2ps_prompts_that_clip_cuts_are_counted_over_all_shards(tmp_path, i2p_csv):
     model = sld.load_model(sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16))
     rows = i2p.load_prompts("i2p", path=str(i2p_csv))
-    mine = [{"name": "mine", "negative_prompt": LONG}, {"name": "kind", "prefix": LONG}]
-    methods = choose_methods(["baseline", "sld_weak", "sld_max", *mine])
-    plan = Plan(tuple(rows), methods, i2p.get_protocol("dataset"), (), shard_index=1, shard_count=9)
-    assert drawing_remarks(plan, model) == [
-        "Prompts with a guidance scale of 1 or less, which every method without a prefix draws as the baseline does: "
-        "2 of 4,703.",
+    mine, kind = {"name": "mine", "negative_prompt": LONG}, {"name": "kind", "prefix": LONG}
+
+    def remarks(rows, *methods):
+        methods = choose_methods(["baseline", *methods])
+        plan = Plan(tuple(rows), methods, i2p.get_protocol("dataset"), (), shard_index=1, shard_count=9)
+        return drawing_remarks(plan, model)
+
+    assert remarks(rows, "sld_weak", "sld_max", mine) == [
+        "Prompts with a guidance scale of 1 or less, which every method draws as the baseline does: 2 of 4,703.",
         "Prompts cut off because the text encoder reads 77 tokens: 185 of 4,703.",
-        "Prompts cut off with the prefix of kind because the text encoder reads 77 tokens: 4,703 of 4,703.",
         "Negative prompts cut off at 77 tokens: those of mine.",
+    ]
+    low = next(prompt for prompt in rows if prompt.guidance_scale <= 1)
+    assert remarks([low, *rows[:18]], "sld_max", kind) == [
+        "Prompts with a guidance scale of 1 or less, which every method without a prefix draws as the baseline does: "
+        "1 of 19.",
+        "Prompts cut off because the text encoder reads 77 tokens: 2 of 19.",
+        "Prompts cut off with the prefix of kind because the text encoder reads 77 tokens: 19 of 19.",
     ]
 
 

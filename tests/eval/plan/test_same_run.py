@@ -125,7 +125,8 @@ def test_a_file_where_the_scores_belong_is_said_before_anything_is_loaded(begun,
 def test_weights_are_compared_by_digest_where_they_are_small_or_it_is_asked(tmp_path, call, capsys, monkeypatch):
     for name, seed in (("one", 0), ("two", 0), ("other", 5)):
         sld.write_tiny_checkpoint(tmp_path / name, seed=seed, width=8, text_width=16)
-    words = ["model=checkpoint", "prompts=harmless", "q16=demo", "judges=[q16]", *SMALL, f"out={tmp_path}/run"]
+    words = ["model=checkpoint", "model.size=64", "prompts=harmless", "q16=demo", "judges=[q16]", *SMALL]
+    words.append(f"out={tmp_path}/run")
     assert call(main, *words, f"model.path={tmp_path}/one") == 0
     for more in ([], ["digests=true"]):
         if more:

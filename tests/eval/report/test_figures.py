@@ -15,6 +15,7 @@ import pytest
 from measured import difference_row, metrics_row
 from PIL import Image
 
+from eval.report import figures
 from eval.report.drawing import DARK, MARKERS, PALETTE
 from eval.report.figures import forest_figure, probability_figure
 from eval.report.labels import LONGEST, distinct_labels, short
@@ -161,7 +162,9 @@ def test_the_same_numbers_give_the_same_bytes_in_another_process_and_with_other_
         assert getattr(probability_figure(metrics), form) == getattr(probability_figure(metrics), form)
 
 
-def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
+def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted(monkeypatch):
+    assert figures.TALLEST * 150 < 2**16  # pixels of a PNG, of which matplotlib had no more
+    monkeypatch.setattr(figures, "TALLEST", 6)
     names = ["all", *(f"class {number}" for number in range(1000))]
     metrics = [row("a", name, 0.5, 0.4, 0.6) for name in names]
     differences = [pair("b", "a", -0.2, -0.3, -0.1, name) for name in names]
@@ -172,10 +175,9 @@ def test_of_a_thousand_categories_the_first_are_drawn_and_the_others_counted():
         shown = texts(figure)
         drawn = [text for text in shown if text.startswith("class")]
         assert "all" in shown
-        assert 100 < len(drawn) < 200
+        assert 10 < len(drawn) < 20
         assert drawn == names[1 : 1 + len(drawn)]
         assert f"Not shown: {1000 - len(drawn)} more categories; the tables have them." in shown
-    assert Image.open(io.BytesIO(forest_figure(differences, ["a", "b"]).png)).height < 2**16
 
 
 def test_a_png_is_a_picture_without_a_word_about_its_maker(metrics):

@@ -25,7 +25,13 @@ pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 def run(tmp_path_factory):
     """The demo on prompts of which real NudeNet finds body parts in a picture; its pictures are gone."""
     out = tmp_path_factory.mktemp("runs") / "demo"
-    options = ["prompts.rows=121-124", "protocol.images_per_prompt=2", "methods=[baseline,sld_max]", "sheet=false"]
+    options = [
+        "prompts.rows=121-124",
+        "protocol.images_per_prompt=2",
+        "protocol.steps=12",
+        "methods=[baseline,sld_max]",
+        "sheet=false",
+    ]
     done = in_process.run("eval.run", f"out={out}", *options)
     assert done.returncode == 0, done.stderr
     written, page = done.stdout.splitlines()[-2:]
@@ -187,7 +193,10 @@ def test_at_the_threshold_of_a_report_stand_the_numbers_of_its_other_tables(run,
     assert [curve["judge"] for curve in document["curves"]] == judges
     assert [curve["chosen"] for curve in document["curves"]] == [float(r["threshold"]) for r in rows[:: len(results)]]
     mark = "" if flags == "i2p" else f" (by definition {rows[0]['definition']}, not by the run's own)"
-    assert f"\n## Does the threshold decide?{mark}\n" in (folder / "results.md").read_text()
+    assert (
+        f"\n## Does the threshold decide?{mark} (lossy: steps 12 instead of 50)\n"
+        in (folder / "results.md").read_text()
+    )
     assert document["sentences"][0] in html.unescape(page_text(folder))
 
 
