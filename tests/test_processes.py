@@ -1,5 +1,7 @@
 """Forked commands are what the interpreter's own would be, as far as a test, or whoever started them, can see."""
 
+import gc
+import os
 import signal
 import subprocess
 import sys
@@ -96,3 +98,10 @@ def test_a_script_whose_starter_has_gone_is_killed(script):
     process.stdout.close()
     while Path(f"/proc/{process.pid}").exists():
         time.sleep(0.01)
+
+
+def test_a_worker_that_runs_tests_is_a_fork_too():
+    """Otherwise a file can't be imported where tests are collected for all, though it can in each worker."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or not hasattr(os, "pidfd_open"):
+        pytest.skip("this is no worker of pytest -n on Linux")
+    assert gc.get_freeze_count() > 0

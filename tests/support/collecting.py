@@ -5,6 +5,7 @@ find imported what they would import. Where the files can't be imported, it ends
 """
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def is_worker(request: dict, _: dict) -> bool:
 def main() -> None:
     """Collect, then fork workers until killed."""
     folder, *words = sys.argv[1:]
+    sys.path.insert(0, os.getcwd())  # as `python -m pytest` has it
     if code := pytest.main([*words, "-n0", "--collect-only", "--quiet"]):
         sys.exit(code)
     gc.collect()

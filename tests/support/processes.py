@@ -136,8 +136,8 @@ def workers(words: Sequence[str]) -> str | None:
         words: of pytest's command line, by which tests are collected.
 
     Returns:
-        The path of the workers' interpreter; None where there can be none: a test's file can't be imported, or this is
-        no Linux.
+        The path of the workers' interpreter; None where there can be none: a test's file can't be imported, none is
+        collected, or this is no Linux.
     """
     if not hasattr(os, "pidfd_open"):
         return None
@@ -148,7 +148,7 @@ def workers(words: Sequence[str]) -> str | None:
     process = start(command, stdout=subprocess.DEVNULL)
     _kept.append(process)
     while not (folder / "socket").exists():
-        if (code := process.poll()) == pytest.ExitCode.INTERRUPTED:
+        if (code := process.poll()) in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.NO_TESTS_COLLECTED):
             return None
         if code is not None:
             raise RuntimeError("the server of the tests' workers does not start")
