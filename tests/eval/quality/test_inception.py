@@ -26,6 +26,11 @@ def extractor(weights):
 
 
 @pytest.fixture(scope="module")
+def pictures(pictures):
+    return pictures[:3]
+
+
+@pytest.fixture(scope="module")
 def features(extractor, pictures):
     return extractor.features(pictures)
 
@@ -40,9 +45,9 @@ def test_they_are_those_of_torch_fidelity(features, weights, pictures):
 
 
 def test_a_picture_has_the_same_bits_whatever_its_neighbours(extractor, features, pictures):
-    order = [3, 0, 4, 1, 2]
+    order = [2, 0, 1]
     assert np.array_equal(extractor.features([pictures[n] for n in order]), features[order])
-    assert np.array_equal(extractor.features(pictures[2:3])[0], features[2])
+    assert np.array_equal(extractor.features(pictures[1:2])[0], features[1])
 
 
 def test_a_row_is_its_columns_and_the_description_names_the_file(extractor, features, pictures, weights):

@@ -69,7 +69,7 @@ def test_a_damaged_picture_is_named_and_an_empty_tile(tmp_path, caplog):
 
 
 def test_a_run_writes_its_sheet_where_it_says(tmp_path):
-    words = ["sheet=true", "prompts.rows=[0,1]", "protocol.steps=2"]
+    words = ["sheet=true", "prompts.rows=[0,1]", "protocol.steps=1", "judges=[q16]", "report.gallery=off"]
     words += ["protocol.images_per_prompt=1", "methods=[baseline,sld_max]", "batch_size=2"]
     done = in_process.run("eval.run", *words, f"out={tmp_path}/run")
     written = next(line for line in done.stdout.splitlines() if line.startswith("Written to"))
@@ -79,7 +79,7 @@ def test_a_run_writes_its_sheet_where_it_says(tmp_path):
     assert Image.open(io.BytesIO(data)).height == TEXT + 2 * (TEXT + TILE + GAP)
     named = [("SLD (max)", True), ("SLD (最大)", False), ("SLD (−1)", False)]  # the font has no such letters
     for name, has_letters in named:
-        again = in_process.run("eval.report", tmp_path / "run", f"names={{sld_max: {name}}}", "gallery=off")
+        again = in_process.run("eval.report", tmp_path / "run", f"names={{sld_max: {name}}}")
         assert "sheet.png" in again.stdout
         assert ((tmp_path / "run" / "report" / "sheet.png").read_bytes() != data) == has_letters
     none = in_process.run("eval.run", *words, f"out={tmp_path}/none", "images=none")

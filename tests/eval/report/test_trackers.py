@@ -20,6 +20,7 @@ from eval.report import trackers
 pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 
 SMALL = ["prompts.rows=0-2", "protocol.steps=2", "images=none", "sheet=false", "methods=[baseline,sld_max]"]
+SMALL += ["judges=[q16]", "report.gallery=off"]
 FAKE_WANDB = """
 import json, os, pathlib
 def init(**given):
@@ -89,7 +90,9 @@ def test_wandb_gets_the_numbers_of_the_report_and_no_prompt(run, tmp_path):
     assert (told["project"], told["name"]) == ("i2p-bench", "a_run")
     assert told["config"]["methods"] == "baseline, mine"
     assert (told["config"]["protocol.steps"], told["config"]["prompts.rows"]) == (2, "0-2")
-    assert told["config"]["deviations"] == "images_per_prompt 1 instead of 10; steps 2 instead of 50"
+    assert told["config"]["deviations"] == (
+        "images_per_prompt 1 instead of 10; steps 2 instead of 50; judged without nudenet"
+    )
     assert told["environment"] == {
         "WANDB_CONSOLE": "off",
         "WANDB_DISABLE_CODE": "true",

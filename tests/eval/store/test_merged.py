@@ -58,7 +58,7 @@ def by_hand(parts):
 
 
 @given(PARTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_parts_are_merged_as_by_hand(described):
     parts = [part(*each, number) for number, each in enumerate(described)]
     stored = merge(parts, JUDGES)
