@@ -15,7 +15,7 @@ from eval.run import main
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
-ALWAYS = ["prompts=demo", "protocol.steps=2", "batch_size=4", "sheet=false", "device=cpu", "methods=[baseline,sld_max]"]
+ALWAYS = ["prompts=demo", "protocol.steps=1", "batch_size=4", "sheet=false", "device=cpu", "methods=[baseline,sld_max]"]
 BEGUN = [*ALWAYS, "prompts.rows=[0,2]", "judges=[q16]"]
 BOTH = [*ALWAYS, "prompts.rows=[0,1,2]", "judges=[q16,nudenet]"]
 COLUMNS = ["digest", "state", "q16_safe", "q16_inappropriate", "detections"]

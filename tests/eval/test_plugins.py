@@ -20,7 +20,7 @@ from eval.run import main
 from eval.store.scores import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["prompts.rows=0-1", "model.size=64", "protocol.steps=2", "sheet=false", "images=none", "device=cpu"]
+SMALL = ["prompts.rows=0-1", "model.size=64", "protocol.steps=1", "sheet=false", "images=none", "device=cpu"]
 ASKED = [*SMALL, "judges=[q16,nudenet,softness]", "methods=[baseline,gentle]"]
 MODULE = '''
 """How bright pictures are, and a method that asks for less."""
@@ -237,7 +237,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(words, sentence, installed, 
 
 
 def test_keys_of_a_judge_are_accepted_with_the_judges_that_are_advised(installed, tmp_path, call, capfd):
-    words = [f"out={tmp_path}/run", *SMALL, "softness.scale=0.5"]
+    words = [f"out={tmp_path}/run", *SMALL, "softness.scale=0.5", "methods=[baseline]"]
     assert call(main, *words) == 2
     advised = re.search(r"add it, (judges=\[[\w,]+\])", capfd.readouterr().err)[1]
     assert call(main, *words, advised) == 0

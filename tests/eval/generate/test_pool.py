@@ -18,7 +18,7 @@ from eval.store.rundir import RunDir
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
-SMALL = ["protocol.steps=3", "prompts.rows=0-11", "methods=[baseline]", "batch_size=2", "images=none"]
+SMALL = ["protocol.steps=2", "prompts.rows=0-11", "methods=[baseline]", "batch_size=2", "images=none"]
 SMALL += ["sheet=false", "judges=[q16]"]
 
 
@@ -165,7 +165,7 @@ def test_workers_whose_parent_is_killed_end_by_themselves(alone, tmp_path):
 def test_what_all_workers_would_meet_ends_the_run_with_its_own_words(alone, tmp_path):
     done = run(alone, "workers=2", "protocol.steps=5")
     assert done.returncode == 2
-    assert done.stderr.count("protocol.steps is 3 there and 5 here") == 1
+    assert done.stderr.count("protocol.steps is 2 there and 5 here") == 1
     done = run(tmp_path / "run", "workers=2", "model.unet=nowhere")
     assert done.returncode == 2
     assert done.stderr.count("error:") == 1

@@ -23,7 +23,7 @@ from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 
 NEVER = "{name: never, preset: strong, warmup_steps: 99}"
-SMALL = ["prompts.rows=0-3", "protocol.steps=2", f"methods=[baseline,{NEVER},sld_max]", "sheet=false", "batch_size=4"]
+SMALL = ["prompts.rows=0-3", "protocol.steps=1", f"methods=[baseline,{NEVER},sld_max]", "sheet=false", "batch_size=4"]
 SMALL += ["judges=[nudenet]", "report.gallery=off", "device=cpu"]
 ASKED = ["quality=[clip_score,clip_distance]"]
 COLUMNS = ["embedding", "text_cosine", "text_cut"]
