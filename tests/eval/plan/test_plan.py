@@ -102,12 +102,13 @@ def test_other_prompts_and_a_judge_that_is_not_asked_are_deviations(i2p_csv, tmp
 
 
 def test_another_precision_than_the_sources_is_a_deviation(i2p_csv):
-    def deviations(dtype, *words):
-        plan = planned("model=sd14", f"prompts.path={i2p_csv}", *words)
+    def deviations(dtype, plan):
         return make_manifest(planned_settings(), plan, {"dtype": dtype}, {}).deviations
 
-    assert deviations("float16", "protocol=official") == ("dtype float16 instead of float32",)
-    assert deviations("float32", "protocol=official") == deviations("float16") == ()
+    words = ["model=sd14", f"prompts.path={i2p_csv}"]
+    official = planned(*words, "protocol=official")
+    assert deviations("float16", official) == ("dtype float16 instead of float32",)
+    assert deviations("float32", official) == deviations("float16", planned(*words)) == ()
 
 
 def test_the_papers_run_is_under_the_papers_protocol(i2p_csv):
