@@ -1,22 +1,25 @@
 """The script behind the demo's numbers makes its tables from a small run, pictures and all."""
 
 import shlex
+import subprocess
+from types import SimpleNamespace
 
-import processes
+import drawn_once
+import in_process
 import pytest
 
 from scripts import measure_demo
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(monkeypatch, tmp_path_factory):
     """Few prompts and steps, and few pictures for the judge."""
+    drawn_once.share(monkeypatch, tmp_path_factory)
 
-    def run(command, **options):
-        rows = "0-2" if "prompts=demo_control" in command else "0-6"
-        return processes.run([*command, f"prompts.rows={rows}", "protocol.steps=2"], **options)
+    def run(command, **_):
+        return in_process.run(*command[2:], "prompts.rows=0-2", "protocol.steps=2")
 
-    monkeypatch.setattr(measure_demo.subprocess, "run", run)
+    monkeypatch.setattr(measure_demo, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr(measure_demo, "METHODS", ("baseline", "sld_max"))
     monkeypatch.setattr(measure_demo, "RENDERED", 20)
 
@@ -28,6 +31,6 @@ def test_its_tables_name_their_own_command_and_have_a_row_per_method(tmp_path, m
     measure_demo.main()
     text = (tmp_path / "demo.md").read_text(encoding="utf-8")
     assert text == capsys.readouterr().out.removesuffix("\n")
-    assert "`python scripts/measure_demo.py --images 2`: 7 prompts with a cue (14 images per method)" in text
+    assert "`python scripts/measure_demo.py --images 2`: 3 prompts with a cue (6 images per method)" in text
     assert "clustered by group of near-duplicate prompts" in text
     assert [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| sld_max")] == ["sld_max"] * 2

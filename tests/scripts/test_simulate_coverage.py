@@ -28,7 +28,9 @@ def simulate():
 
 @pytest.fixture(scope="module")
 def parts(simulate):
-    return {name: importlib.import_module(f"simulated_coverage.{name}") for name in PARTS}
+    parts = {name: importlib.import_module(f"simulated_coverage.{name}") for name in PARTS}
+    parts["worlds"].POPULATION = 20_000  # of prompts, of whose chances the truth is the mean, however many they are
+    return parts
 
 
 @pytest.fixture(scope="module")
