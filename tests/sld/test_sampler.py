@@ -41,10 +41,10 @@ def test_pictures_of_the_tiny_checkpoint_have_contrast(model):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
-def test_every_dtype_samples_close_to_float64(checkpoint, dtype):
+def test_every_dtype_samples_close_to_float64(loaded, checkpoint, dtype):
     options = {"prompts": ["a cat"] * 2, "steps": 4, "seeds": [1, 2]}
-    exact = sld.sample(sld.load_model(checkpoint, dtype="float64", scheduler="ddim"), **options)
-    model = sld.load_model(checkpoint, dtype=dtype, scheduler="ddim")
+    exact = sld.sample(loaded(checkpoint, dtype="float64", scheduler="ddim"), **options)
+    model = loaded(checkpoint, dtype=dtype, scheduler="ddim")
     result = sld.sample(model, **options)
     assert result.latents["baseline"].dtype == (torch.float64 if dtype == "float64" else torch.float32)
     assert model.vae.dtype == (torch.float64 if dtype == "float64" else torch.float32)
@@ -76,12 +76,12 @@ def test_the_models_scheduler_is_not_changed(checkpoint):
     model = sld.load_model(checkpoint, scheduler=scheduler)
     assert scheduler.config.steps_offset == 0
     assert model.scheduler.config.steps_offset == 1
-    first = sld.sample(model, ["a cat"], steps=14, seeds=[1], decode=False)
-    again = sld.sample(model, ["a cat"], steps=14, seeds=[1], decode=False)
+    first = sld.sample(model, ["a cat"], steps=6, seeds=[1], decode=False)
+    again = sld.sample(model, ["a cat"], steps=6, seeds=[1], decode=False)
     assert torch.equal(first.latents["baseline"], again.latents["baseline"])
     assert model.scheduler.timesteps is None
     # Without skip_prk_steps this scheduler takes four denoiser calls for each of its first steps.
-    assert first.evaluations > 2 * 15
+    assert first.evaluations > 2 * 7
 
 
 def test_a_description_is_ready_for_a_manifest(model, checkpoint):

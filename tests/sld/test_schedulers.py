@@ -68,15 +68,15 @@ def test_lms_is_the_scheduler_of_esds_script():
     assert started.config.timestep_spacing == "linspace"
 
 
-def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(checkpoint, tmp_path):
+def test_a_resaved_checkpoint_draws_the_same_by_name_and_its_own_by_default(loaded, checkpoint, tmp_path):
     again = tmp_path / "again"
     diffusers.StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None).save_pretrained(again)
     saved = json.loads((again / "scheduler" / "scheduler_config.json").read_text())
     assert saved["timestep_spacing"] == "leading"  # written by diffusers, in no file of the hub's
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     for name in ("lms", "euler", None):
-        models = [sld.load_model(folder, dtype="float64", scheduler=name) for folder in (checkpoint, again)]
-        first, second = (sld.sample(model, ["a cat"], steps=8, noise=noise, decode=False) for model in models)
+        models = [loaded(folder, dtype="float64", scheduler=name) for folder in (checkpoint, again)]
+        first, second = (sld.sample(model, ["a cat"], steps=5, noise=noise, decode=False) for model in models)
         assert torch.equal(first.latents["baseline"], second.latents["baseline"]), name
 
 

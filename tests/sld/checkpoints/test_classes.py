@@ -48,8 +48,14 @@ def test_what_names_no_class_is_taken_for_what_is_expected(copy):
     assert sld.load_model(copy)
 
 
-@pytest.mark.parametrize("named", ["DDIMScheduler", "EulerDiscreteScheduler", "UniPCMultistepScheduler"])
-@pytest.mark.parametrize("own", ["PNDMScheduler", None])
+@pytest.mark.parametrize(
+    ("named", "own"),
+    [
+        ("DDIMScheduler", "PNDMScheduler"),
+        ("UniPCMultistepScheduler", "PNDMScheduler"),
+        ("EulerDiscreteScheduler", None),
+    ],
+)
 def test_the_scheduler_is_that_of_model_index_as_in_diffusers(copy, spread_error, named, own):
     edit(copy / "model_index.json", scheduler=["diffusers", named])
     edit(copy / "scheduler/scheduler_config.json", drop=["_class_name"], **({"_class_name": own} if own else {}))

@@ -24,6 +24,7 @@ def test_a_single_file_gives_the_folders_latents(pair):
     assert list(model.describe()["weights"]) == ["model.safetensors"]
 
 
+@pytest.mark.parametrize("pair", ["sd1"], indirect=True)
 def test_a_single_file_may_be_a_pickle_on_request(pair, tmp_path):
     folder, file, config = pair
     pickled = tmp_path / "model.ckpt"
@@ -139,6 +140,7 @@ def test_a_file_of_another_kind_of_model_is_told_by_its_channels_and_no_configur
         sld.load_model(tmp_path / "x.safetensors", config=config)
 
 
+@pytest.mark.parametrize("pair", ["sd1"], indirect=True)
 def test_the_moving_average_in_a_file_is_left_aside_and_that_is_said_once(pair, tmp_path, capfd):
     folder, file, config = pair
     weights = load_file(file)
