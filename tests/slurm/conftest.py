@@ -54,7 +54,7 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
 """
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _figures_of_a_kind_are_one(tmp_path_factory):
     """Nobody looks at them here; it begins before the cluster, whose jobs have this environment."""
     with pytest.MonkeyPatch.context() as patch:
@@ -62,7 +62,7 @@ def _figures_of_a_kind_are_one(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A running cluster whose arrays take two tasks, so that four shards need two of them."""
     reason = reason_to_skip()

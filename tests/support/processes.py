@@ -31,7 +31,6 @@ SERVER = Path(__file__).with_name("forking.py")
 COLLECTING = SERVER.with_name("collecting.py")
 SHARED = "PYTEST_PROCESSES"  # the variable that names the server's folder to the tests' workers
 ENVIRONMENT = dict(os.environ)  # before any test has changed it
-_kept: list[object] = []  # what keeps the servers while this process lives
 
 
 class Process:
@@ -146,7 +145,7 @@ def workers(words: Sequence[str]) -> str | None:
     folder.mkdir()
     command = [sys.executable, COLLECTING, folder, *words]
     process = start(command, stdout=subprocess.DEVNULL)
-    _kept.append(process)
+    atexit.register(process._connection.close)  # which is its life
     while not (folder / "socket").exists():
         if (code := process.poll()) in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.NO_TESTS_COLLECTED):
             return None
@@ -193,13 +192,12 @@ def _server() -> Path:
 
 
 def _start_server(folder: Path) -> None:
-    reading, writing = os.pipe()
+    reading, _ = os.pipe()
     os.set_inheritable(reading, True)
     actions = [(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     command = [sys.executable, str(SERVER), str(folder)]
     pid = os.posix_spawn(sys.executable, command, ENVIRONMENT, file_actions=actions)
-    os.close(reading)
-    _kept.append(writing)
+    os.close(reading)  # the other end stays open as long as this process lives, and so does the server
     while not (folder / "socket").exists():
         if os.waitpid(pid, os.WNOHANG)[0]:
             raise RuntimeError("the server of the tests' processes does not start")

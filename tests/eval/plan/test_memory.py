@@ -86,9 +86,9 @@ def test_memory_that_really_ends_halves_the_batch_and_the_run_is_complete(tmp_pa
 
 @linux
 def test_memory_does_not_grow_with_the_number_of_prompts(tmp_path):
-    """40 pictures more have 7.5 MiB of pixels alone; without any kept, the peak was measured to grow by 0 to 1 MiB."""
+    """24 pictures more have 4.5 MiB of pixels alone; without any kept, the peak was measured to grow by 0 to 1 MiB."""
     sld.write_tiny_checkpoint(tmp_path / "model", width=8, text_width=16)
-    options = ["model.size=256", "prompts.rows=0-47", "batch_size=4"]
+    options = ["model.size=256", "prompts.rows=0-31", "batch_size=4"]
     done = drive(WATCHED, tmp_path, *options)
-    after_8, after_48 = (float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("peak"))
-    assert after_48 - after_8 < 4
+    after_8, after_32 = (float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("peak"))
+    assert after_32 - after_8 < 3
