@@ -38,10 +38,13 @@ PARTS = {
     "encoding PNG": ("eval.generate.loop", "encode_png"),
     "report": ("eval.run", "_report"),
 }
+DRAWN, LOADED = "the same, its figures drawn anew", "the same, its model loaded all the same"
+FORGOTTEN = {DRAWN: "cache/figures-*.json", LOADED: "cache/*.json"}  # files that are removed before such a command
 NOTE = """\
-*Ratio* is to `import torch` in the same round. A complete run loads no model where settings, files, program and machine
-are those of its last opening (docs/running.md, "A complete run"); *its model loaded all the same* is the same command
-after `cache/` has been removed, as any rerun was before there was one."""
+*Ratio* is to `import torch` in the same round. A report of the numbers that the last one had reads its figures; *its
+figures drawn anew* is a report of other numbers or names. A complete run loads no model where settings, files, program
+and machine are those of its last opening (docs/running.md, "A complete run"); *its model loaded all the same* is the
+same command after the files in `cache/` have been removed, as any rerun was before there was one."""
 
 
 def main() -> int:
@@ -62,14 +65,15 @@ def main() -> int:
         "a wrong run in `eval.report`": ["-m", "eval.report", f"{folder}/none"],
         "`eval.status` of the demo": ["-m", "eval.status", str(demo)],
         "`eval.report` of the demo": ["-m", "eval.report", str(demo)],
+        DRAWN: ["-m", "eval.report", str(demo)],
         "`eval.run` of the complete demo": ["-m", "eval.run", f"out={demo}"],
-        "the same, its model loaded all the same": ["-m", "eval.run", f"out={demo}"],
+        LOADED: ["-m", "eval.run", f"out={demo}"],
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(arguments.repeats):
         for name, words in commands.items():
-            if name == list(commands)[-1]:
-                shutil.rmtree(demo / "cache")
+            for file in demo.glob(FORGOTTEN.get(name, "nothing")):
+                file.unlink()
             seconds[name].append(cpu_seconds(words))
     text = to_markdown(arguments, seconds, parts)
     print(text)
