@@ -3,6 +3,7 @@
 import csv
 import os
 import shlex
+import time
 from pathlib import Path
 
 import in_process
@@ -50,6 +51,22 @@ def _environment():
     """What a command sets for libraries ends with its test: processes of later tests would differ from the server's."""
     with in_process.environment({}):
         yield
+
+
+@pytest.fixture(scope="module")
+def figures_of_a_kind_are_one(tmp_path_factory):
+    """Figures are two fifths of a small run, and few tests look at them; the others share those of a kind."""
+    import drawn_once  # which imports what draws
+
+    with pytest.MonkeyPatch.context() as patch:
+        drawn_once.share(patch, tmp_path_factory)
+        yield
+
+
+@pytest.fixture
+def nothing_waits(monkeypatch):
+    """A library that waits before it tries again fails the test."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits {seconds} s before it tries again"))
 
 
 def _real(path: Path) -> Path:

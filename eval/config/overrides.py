@@ -51,10 +51,10 @@ def in_full(word: str) -> str:
 
 def replaced(arguments: Sequence[str]) -> list[tuple[str, str]]:
     """Return the overrides whose key a later one gives another value, each with the last, which is what Hydra takes."""
-    given = [word for word in arguments if "=" in word and not word.startswith(("-", "~"))]
-    last = {key_of(in_full(word)).strip(): word for word in given}
-    pairs = [(word, last[key_of(in_full(word)).strip()]) for word in given]
-    return [(word, later) for word, later in pairs if word.partition("=")[2] != later.partition("=")[2]]
+    words = [word for word in arguments if "=" in word and not word.startswith(("-", "~"))]
+    given = [(key_of(in_full(word)).strip(), word, word.partition("=")[2]) for word in words]
+    last = {key: (word, value) for key, word, value in given}
+    return [(word, last[key][0]) for key, word, value in given if value != last[key][1]]
 
 
 def asks(arguments: Sequence[str]) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import composing
 import demo_model
-import drawn_once
 import in_process
 import pytest
 from browser import NAMES, Browser, axe_results
@@ -33,14 +32,6 @@ def _configurations_are_read_once():
 def _demo_model_is_loaded_once():
     with pytest.MonkeyPatch.context() as patch:
         demo_model.load_once(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def figures_of_a_kind_are_one(tmp_path_factory):
-    """Figures are two fifths of a small run, and few tests look at them; the others share those of a kind."""
-    with pytest.MonkeyPatch.context() as patch:
-        drawn_once.share(patch, tmp_path_factory)
         yield
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import time
 
 import datasets
 import huggingface_hub
@@ -121,21 +120,15 @@ def test_a_source_that_cannot_be_a_hub_id_is_a_file(source):
 
 
 @pytest.mark.parametrize("source", [None, "i2p", "somebody/prompts", "AIML-TUDA/i2p@abc"])
-def test_the_hub_offline_says_how_to_use_a_file_without_another_try(source, monkeypatch):
-    monkeypatch.setattr(time, "sleep", never)
+def test_the_hub_offline_says_how_to_use_a_file_without_another_try(source, nothing_waits):
     with pytest.raises(i2p.InputError, match=r"cannot be reached.*give a file \(path=FILE\)"):
         i2p.load_prompts(source)
 
 
-def never(*arguments):
-    raise AssertionError("a library waits before it tries again")
-
-
-def test_an_unreachable_hub_is_noticed_without_the_retries_of_the_library(monkeypatch):
+def test_an_unreachable_hub_is_noticed_without_the_retries_of_the_library(monkeypatch, nothing_waits):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(network.urllib.request, "getproxies", dict)
-    monkeypatch.setattr(time, "sleep", never)
     with pytest.raises(i2p.InputError, match="cannot be reached"):
         i2p.load_prompts("AIML-TUDA/i2p")
     assert datasets.config.HF_HUB_OFFLINE is False

@@ -4,17 +4,17 @@ import shlex
 import subprocess
 from types import SimpleNamespace
 
-import drawn_once
 import in_process
 import pytest
 
 from scripts import measure_demo
 
+pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
+
 
 @pytest.fixture
-def small(monkeypatch, tmp_path_factory):
+def small(monkeypatch):
     """Few prompts and steps, and few pictures for the judge."""
-    drawn_once.share(monkeypatch, tmp_path_factory)
 
     def run(command, **_):
         return in_process.run(*command[2:], "prompts.rows=0-2", "protocol.steps=2")

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import drawn_once
 import pytest
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "scancel")
@@ -54,16 +53,8 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _figures_of_a_kind_are_one(tmp_path_factory):
-    """Nobody looks at them here; it begins before the cluster, whose jobs have this environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        drawn_once.share(patch, tmp_path_factory)
-        yield
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, figures_of_a_kind_are_one):
     """A running cluster whose arrays take two tasks, so that four shards need two of them."""
     reason = reason_to_skip()
     if reason:

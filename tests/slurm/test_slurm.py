@@ -26,7 +26,7 @@ SHARD = ["slurm.cpus=1", "slurm.warning=60", 'slurm.setup="export OMP_NUM_THREAD
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(tmp_path_factory, figures_of_a_kind_are_one):
     """The run in one process, as every way through the cluster has to come out."""
     out = tmp_path_factory.mktemp("runs") / "alone"
     assert in_process.run("eval.run", f"out={out}", *SMALL).returncode == 0

@@ -21,7 +21,7 @@ MERGE, PARSE_VALUE = ConfigLoaderImpl._compose_config_from_defaults_list, gramma
 
 
 def read_once(patch: pytest.MonkeyPatch) -> None:
-    """Have Hydra keep each file that it has read, until the file changes, and each word that it has parsed."""
+    """Have Hydra keep what it has read, chosen and merged, until a file changes, and each word that it has parsed."""
     kept, chosen, merged = {}, {}, {}
 
     def load_config(repository, config_path):

@@ -264,9 +264,9 @@ def _take_over(request: dict) -> None:
     os.environ.update(request["environment"])
     tempfile.tempdir = None  # which is found once, by TMPDIR
     os.chdir(request["cwd"])
-    if folder := os.environ.get("PYTEST_FIGURES"):
-        import drawn_once
+    import drawn_once
 
+    if folder := os.environ.get(drawn_once.FOLDER):
         drawn_once.share_in(Path(folder))
 
 
