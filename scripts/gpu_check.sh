@@ -11,9 +11,14 @@
 #
 #   STEPS="wheels facts bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=480 scripts/gpu_check.sh [WHEELS]
 #
-# Variables: SECONDS_IN_ALL (540), FACTS_LIMIT (60), TESTS_LIMIT (80), BENCH_LIMIT (320); the window has what is left.
-# STEPS; BENCH, WINDOW and TESTS: words of scripts/bench_engine.py, scripts/paper_window.py and pytest; TABLES and LOGS:
-# their folders; WORK: the folder of the random weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
+# and so are single calls of the denoiser, by layout, attention, compilation and rows, with their kernels:
+#
+#   STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
+#
+# Variables: SECONDS_IN_ALL (540), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (240), BENCH_LIMIT (320); the
+# window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts bench_denoiser.py,
+# bench_engine.py and paper_window.py; TABLES and LOGS: their folders; WORK: the folder of the random weights, 5 GB;
+# PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,7 +34,7 @@ logs=${LOGS:-$scratch/logs}
 work=${WORK:-$scratch/world}
 python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
-[ "$device" = cpu ] && export I2P_BENCH_GPU_TESTS=cpu
+export I2P_BENCH_GPU_TESTS=$device
 mkdir -p "$logs" "$work" "$tables"
 
 card=unknown
@@ -86,7 +91,7 @@ summary() {
       tail -n 30 "$logs/$name.log" | tr '\r' '\n' | cut -c 1-200
       printf '```\n'
     done
-    for name in "$tables"/{engine,paper_window}_"$card"*.md; do
+    for name in "$tables"/{denoiser,engine,paper_window}_"$card"*.md; do
       [ -e "$name" ] && printf '\nTable: %s\n' "$(basename "$name")"
     done
     true
@@ -142,8 +147,11 @@ label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
 step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
 # Warnings are errors in the project's own environment; another machine's libraries may warn of other things.
 read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || echo -n 2 --dist loadfile)}"
-step tests "${TESTS_LIMIT:-80}" 20 "$python" -m pytest tests/gpu -m gpu -q -rfEs --tb=short -p no:cacheprovider \
+step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -q -rfEs --tb=short -p no:cacheprovider \
   -o filterwarnings=default "${words[@]}"
+read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"
+step denoiser "${DENOISER_LIMIT:-240}" 60 "$python" scripts/bench_denoiser.py --device "$device" --world "$work" \
+  --deadline LIMIT --out "$tables/denoiser_$card.md" "${words[@]}"
 read -r -a words <<<"$bench ${tiny:+--small --steps 4 --batch 4 --images 2 --rounds 1 --no-compile}"
 step bench "${BENCH_LIMIT:-320}" 60 "$python" scripts/bench_engine.py --device "$device" --world "$work" \
   --deadline LIMIT --out "$tables/engine_${card}_$label.md" "${words[@]}"

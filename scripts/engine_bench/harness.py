@@ -117,7 +117,7 @@ def _compile_options(choice: Choice) -> Iterator[None]:
 def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[None]:
     """Count and time the sampler's share of the loop, and count the denoiser's FLOP, padding included."""
     sample, observe, predict = sld.sample, model.observe, model.predict
-    each_state, each_pair = _flops(model, world)
+    each_state, each_pair = flops_of_a_row(model, world)
 
     def timed(*arguments, **options):
         meter.synchronise(world.device)
@@ -144,8 +144,8 @@ def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[N
         del model.observe, model.predict
 
 
-def _flops(model, world: World) -> tuple[int, int]:
-    """Return the FLOP of the part that sees no text and of the rest, one row each, uncompiled."""
+def flops_of_a_row(model, world: World) -> tuple[int, int]:
+    """Return the FLOP of the denoiser's part that sees no text and of the rest, for one row, uncompiled."""
     latents = torch.zeros(1, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
     timestep, texts = torch.tensor(500, device=model.device), model.encode([""], world.side, world.side)
     stages, observed = model.stages, model.observe(latents, timestep)

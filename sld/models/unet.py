@@ -94,7 +94,8 @@ class StagedUNet:
 
     def predict(self, observed: Sequence[Tensor], timestep: Tensor, text: Tensor) -> Tensor:
         """Return (N, C, h, w) predictions from N rows of `observe`, its timestep, and N rows of `project`."""
-        tokens, hidden, *skips = observed
+        tokens, hidden = observed[:2]
+        skips = list(observed[2:])  # torch 2.11 compiles a starred name as a tuple, to which nothing can be appended
         time = self._time(timestep, hidden.dtype)
         pairs = self._keys_and_values(text)
 

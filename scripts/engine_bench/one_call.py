@@ -1,0 +1,133 @@
+"""One variant of the denoiser, measured: its tuning, its call and the kernels of one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from engine_bench import meter
+from engine_bench.world import World
+from sld import tuning
+from sld.decoding import decode_images
+from sld.tuning import Tuning
+
+CALLS = 7  # that are counted, after two that are not
+PICTURES = 8  # that the decoder takes at once
+# What a kernel does, by its name; the first that matches. Names of fused ones tell all that they do.
+KINDS = {
+    "pointwise": r"^triton_poi",
+    "sums, as in normalisations": r"^triton_(red|per)|norm|rowwise|softmax",
+    "attention": r"flash|fmha|attention|sdpa",
+    "convolutions": r"conv|fprop|nhwckrsc|nchwkcrs",
+    "matrix products": r"gemm|nvjet|cutlass|cublas|mm_|^triton_tem|xmma",
+    "layouts and copies": r"copy|memcpy|transpose|tonhwc|tonchw|catarray|index|gather",
+    "other pointwise": r"elementwise|vectorized|memset",
+    "other sums": r"reduce",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the model is tuned, and the rows of a call; options other than ours for torch.compile."""
+
+    tuning: Tuning
+    rows: int
+    options: tuple[tuple[str, bool], ...] | None = None
+
+    def __str__(self) -> str:
+        if self.options is None:
+            return str(self.tuning)
+        return f"{self.tuning}, with {', '.join(name for name, _ in self.options) or 'torch’s own options'}"
+
+
+@dataclass
+class Measured:
+    """What was measured of a variant.
+
+    Attributes:
+        variant: of the call.
+        call: its seconds.
+        searched: its seconds where cuDNN has searched for the fastest convolutions.
+        picture: seconds per decoded picture.
+        start: seconds until the end of the first call.
+        kernels: seconds of one call by kernel.
+        failure: why there are none.
+    """
+
+    variant: Variant
+    call: float = float("nan")
+    searched: float = float("nan")
+    picture: float | None = None
+    start: float = float("nan")
+    kernels: Counter = field(default_factory=Counter)
+    failure: str | None = None
+
+    @property
+    def kinds(self) -> Counter:
+        """The seconds of kernels of a kind, by the kind."""
+        kinds = Counter()
+        for name, seconds in self.kernels.items():
+            known = (kind for kind, words in KINDS.items() if re.search(words, name, re.IGNORECASE))
+            kinds[next(known, "others")] += seconds
+        return kinds
+
+
+def measure(world: World, model, variant: Variant, alone: contextlib.AbstractContextManager) -> Measured:
+    """Tune the model and measure; `alone` is entered while the device is used, but not while code is compiled."""
+    began = time.perf_counter()
+    if variant.options is not None:
+        tuning.compile_options = lambda device: dict(variant.options)
+    model.tune(variant.tuning, world.side, world.side)
+    call = _call(world, model, variant.rows)
+    call()
+    done = Measured(variant, start=time.perf_counter() - began)
+    torch.cuda.empty_cache()  # other processes measure on the same device
+    with alone:
+        done.call = _median(call, world.device)
+        done.kernels = kernels(call, world.device)
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+            done.searched = _median(call, world.device)
+    torch.cuda.empty_cache()
+    if variant.options is None:
+        latents = torch.randn(PICTURES, *model.latent_shape(world.side, world.side), device=model.device)
+        decode = lambda: decode_images(model, latents, PICTURES)  # noqa: E731
+        decode()
+        with alone:
+            done.picture = _median(decode, world.device) / PICTURES
+        torch.cuda.empty_cache()
+    return done
+
+
+def _call(world: World, model, rows: int) -> Callable[[], object]:
+    latents = torch.randn(rows, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
+    timestep = torch.tensor(500, device=model.device)
+    texts = [
+        tensor.expand(rows, *tensor.shape[1:]).contiguous() for tensor in model.encode([""], world.side, world.side)
+    ]
+    return lambda: model.predict(model.observe(latents, timestep), timestep, texts)
+
+
+def _median(call: Callable[[], object], device: str) -> float:
+    for _ in range(2):
+        call()
+    return statistics.median(meter.seconds(call, device) for _ in range(CALLS))
+
+
+def kernels(call: Callable[[], object], device: str) -> Counter:
+    """Return the seconds of one call by kernel, on a CPU by torch's operator."""
+    cuda = device != "cpu"
+    with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as seen:
+        call()
+        meter.synchronise(device)
+    found = Counter()
+    for event in seen.key_averages():
+        found[event.key] += (event.self_device_time_total if cuda else event.self_cpu_time_total) / 1e6
+    return +found
