@@ -54,6 +54,7 @@ def memory_cap(device, monkeypatch):
         monkeypatch.setattr(sld, "sample", limited)
 
     def on_gpu(run):
+        torch.cuda.init()
         peaks = []
         for rows in (8, 32):
             torch.cuda.empty_cache()
