@@ -146,7 +146,7 @@ label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
 
 step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
 # Warnings are errors in the project's own environment; another machine's libraries may warn of other things.
-read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || echo -n 2 --dist loadfile)}"
+read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 2 --dist loadfile")}"
 step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -q -rfEs --tb=short -p no:cacheprovider \
   -o filterwarnings=default "${words[@]}"
 read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"

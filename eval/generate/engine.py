@@ -101,14 +101,17 @@ def choose_engine(
         "attention", settings.attention, lambda: try_attention(model, plan, batch_size, FUSED) if cuda else "default"
     )
     tuning = Tuning(layout, None if attention == "default" else attention)
-    if cuda and settings.channels_last == AUTO and not stored:
-        layout = try_channels_last(model, plan, tuning, batch_size)
+    free = cuda and settings.channels_last == AUTO and not stored
+    if free:
+        tuning = replace(tuning, channels_last=try_channels_last(model, plan, tuning, batch_size))
     # Of a run that did not record it the decoder was not compiled.
     decoder = stored.get(DECODER, False) if stored else cuda
-    fast = replace(tuning, channels_last=layout, compiled=True, compiled_decoder=decoder)
+    # Compiled code has no layout changes around channels-last convolutions, for which uncompiled code may lose by it.
+    fast = Tuning(tuning.channels_last or free, tuning.attention, compiled=True, compiled_decoder=decoder)
     long = cuda and len(plan.images) >= COMPILED_FROM
-    compiled = pick("compile", settings.compile, lambda: long and try_compiling(model, plan, fast, batch_size))
-    tuning = fast if compiled else fast.at_other_sizes
+    if pick("compile", settings.compile, lambda: long and try_compiling(model, plan, tuning, fast, batch_size)):
+        tuning = fast
+    layout, compiled = tuning.channels_last, tuning.compiled
     model.tune(tuning, height, width)
     same = stored.get("batch_size") == batch_size
     units = stored[UNITS] if same and stored[UNITS] else measured_units(model, plan, batch_size, compiled)

@@ -46,12 +46,13 @@ def try_channels_last(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size
     return _with_memory(is_faster, min(batch_size, ROWS), otherwise=False)
 
 
-def try_compiling(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> bool:
+def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning, batch_size: int) -> bool:
     """Return whether compiling works here, since its requirements differ between machines, and makes calls faster.
 
     Args:
         model: on its device.
         plan: of the run.
+        plain: without compiling.
         tuning: with what is compiled.
         batch_size: rows of a call, for which the code is.
     """
@@ -64,7 +65,7 @@ def try_compiling(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: in
         decode_images(model, latents, chunk)
 
     try:
-        model.tune(replace(tuning, compiled=False, compiled_decoder=False))
+        model.tune(plain)
         before = median_seconds(run, model.device)
         model.tune(tuning, height, width)
         after = median_seconds(run, model.device)

@@ -106,14 +106,14 @@ def make_rows(
         steps: of a turn.
         compile_too: whether our rows end up compiled.
         quick: only `QUICK` where no keys are given, and one batch's worth of images per turn.
-        keys: of the rows that are wanted; empty for all.
+        keys: of the rows that are wanted, in the order of their turns; empty for all.
     """
     parts = Parts(world)
     rows = _references(parts, steps) + _ours(parts, batch_size, images, steps, compile_too=compile_too, quick=quick)
     wanted = keys or (QUICK if quick else [row.key for row in rows])
     if unknown := [key for key in wanted if key not in {row.key for row in rows}]:
         raise SystemExit(f"rows must be some of {', '.join(row.key for row in rows)}, found {', '.join(unknown)}")
-    chosen = [row for row in rows if row.key in wanted]
+    chosen = [row for key in dict.fromkeys(wanted) for row in rows if row.key == key]
     for previous, row in zip([None, *rows], rows, strict=False):
         if row in chosen and previous not in chosen and row.name.startswith("+"):
             row.name, row.kind = row.in_full, "lossy" if row.kind == "lossy" else "rounding"
@@ -175,7 +175,8 @@ def _ours(parts: Parts, batch_size: int, images: int, steps: int, *, compile_too
     if not cpu:
         choice = add("attention", "+ the fastest attention here", replace(choice, attention_measured=True))
     if compile_too:
-        choice = add("compiled", "+ compiled", replace(choice, tuning=replace(choice.tuning, compiled=True)))
+        compiled = replace(choice.tuning, compiled=True, compiled_decoder=not cpu)  # as in a run
+        choice = add("compiled", "+ compiled", replace(choice, tuning=compiled))
     if first != batch_size:
         choice = add("batch", f"+ batch {batch_size}", replace(choice, batch_size=batch_size))
     # A batch is judged while the next one is drawn, which only several batches show.
@@ -183,8 +184,6 @@ def _ours(parts: Parts, batch_size: int, images: int, steps: int, *, compile_too
     add("reuse", "+ reuse 2", replace(choice, kind="lossy", reuse=2), batches=3)
     if compile_too:
         other = _words(harness.other_options(torch.device(parts.world.device)))
-        decoder = replace(choice, kind="rounding", tuning=replace(choice.tuning, compiled_decoder=True))
-        add("decoder", "all but reuse, decoder compiled too", decoder, batches=3)
         add("other", f"all but reuse, compiled with {other}", replace(choice, kind="rounding", other_options=True), 3)
     return rows
 

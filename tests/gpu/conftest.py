@@ -38,7 +38,7 @@ def load(device):
 
 @pytest.fixture
 def memory_cap(device, monkeypatch):
-    """A context in which the device has room for calls of 8 rows but not of 32: `memory_cap(run)`, `run(rows)` a run.
+    """A context in which the device has room for calls of 4 rows but not of 32: `memory_cap(run)`, `run(rows)` a run.
 
     On a GPU the allocator is limited to the middle of what the two need, as measured; on a CPU larger calls fail.
     """
@@ -56,7 +56,7 @@ def memory_cap(device, monkeypatch):
     def on_gpu(run):
         torch.cuda.init()
         peaks = []
-        for rows in (8, 32):
+        for rows in (4, 32):
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             run(rows)
