@@ -227,4 +227,7 @@ def _largest_batch(model: LoadedModel, plan: Plan) -> int:
 
 
 def _without_warm_up(method: sld.Method) -> sld.Method:
-    return replace(method, preset=replace(method.safety, warmup_steps=0)) if method.safety is not None else method
+    if method.safety is None:
+        return method
+    # A known method's name is for its own preset alone.
+    return replace(method, name=f"{method.name}_without_warm_up", preset=replace(method.safety, warmup_steps=0))

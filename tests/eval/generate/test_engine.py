@@ -16,6 +16,7 @@ from eval.generate.engine import COMPILED_FROM, Engine, choose_engine, keep_smal
 from eval.plan.batches import Rows
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
+from i2p.demo import trained
 from sld.tuning import Tuning
 
 CHOICES = {"batch_size": 5, "channels_last": True, "attention": "math", "compile": False}
@@ -208,6 +209,7 @@ def card(monkeypatch):
             raise sld.InputError("it fails.")
         assert (options["height"], options["width"]) == (64, 64)
         assert len(prompts) == len(seeds) == batch_size
+        sld.resolve_methods(methods)  # as the real one does
         noted.tuning = model.tuned[0] if model.tuned else Tuning()
         noted.rows.append(batch_size)
         noted.methods.append([(method.name, method.safety and method.safety.warmup_steps) for method in methods])
@@ -249,7 +251,7 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_attention_and_la
     assert choose(settings(), model, plan(99), run) == half(64, Tuning(True, "cudnn"), True)
     assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
     assert card.rows == [2, 32, 32, 32]  # memory; attention; the layout, without and with
-    assert card.methods == [[("baseline", None), ("sld_medium", 0)], *[[("baseline", None)]] * 3]
+    assert card.methods == [[("baseline", None), ("sld_medium_without_warm_up", 0)], *[[("baseline", None)]] * 3]
     assert card.decoded == [False] * 4
     assert card.chunks == [(8, 4, 8, 8)]
     assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
@@ -281,6 +283,18 @@ def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
 def test_a_layout_that_is_no_faster_is_not_chosen(run, card):
     card.seconds["channels_last"] = 1.0
     assert choose(settings(), Model("cuda"), plan(99), run).tuning == Tuning(False, "cudnn")
+
+
+def test_compiled_code_is_channels_last_whatever_is_faster_uncompiled_unless_the_user_says(run, card):
+    card.seconds["channels_last"] = 1.1
+    long = plan(COMPILED_FROM)
+    assert choose(settings(), Model("cuda"), long, run).tuning == Tuning(True, "cudnn", True, True)
+    assert kept(run, "nvidia-h100-80gb-hbm3")["channels_last"] is True
+    card.seconds["compiled"] = 0.95  # and so slower than the other layout uncompiled
+    slower = choose(settings(), Model("cuda"), long, RunDir(run.root / "slower"))
+    assert slower.tuning == Tuning(False, "cudnn")
+    asked = settings(channels_last=False, compile=True)
+    assert choose(asked, Model("cuda"), long, RunDir(run.root / "asked")).tuning == Tuning(False, "cudnn", True, True)
 
 
 @pytest.mark.parametrize(
@@ -324,3 +338,28 @@ def test_a_batch_of_the_users_that_does_not_fit_is_left_to_the_loop_to_halve(run
     assert card.rows == [32, 16, 8, 32, 16, 8, 8]
     card.full_from = 1
     assert choose(settings(2), Model("cuda"), plan(), RunDir(run.root / "o")).tuning == Tuning()
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return sld.load_model(trained.model_folder(), device="cpu", dtype="float32", scheduler="ddim")
+
+
+def test_what_a_card_is_measured_with_is_drawn_by_the_real_sampler(demo, monkeypatch):
+    """All that only a GPU's choices call, but for the memory's own counters."""
+
+    def largest_batch(run, device, fixed, row_bytes):
+        results.extend(run(rows) for rows in (1, 2))
+        fixed()
+        return 2
+
+    results = []
+    monkeypatch.setattr(engine, "largest_batch", largest_batch)
+    monkeypatch.setattr(engine, "kind_of", lambda device: "a card")
+    everything = plan(methods=sld.METHODS)
+    assert engine._largest_batch(demo, everything) == 2
+    # Two calls in which every method has a trajectory and a concept of its own, but for the plain one.
+    assert [len(result.latents) for result in results] == [len(sld.METHODS)] * 2
+    assert trials.try_attention(demo, everything, 2, ("flash",)) == "flash"
+    assert trials.try_channels_last(demo, everything, Tuning(), 2) in (True, False)
+    assert trials.try_compiling(demo, everything, Tuning(), Tuning(True), 2) in (True, False)
