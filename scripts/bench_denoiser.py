@@ -3,14 +3,14 @@
     python scripts/bench_denoiser.py [--rows 16 32 64 128] [--deadline 240] [--world FOLDER] [--out FILE]
 
 On a GPU with SD 1.x at 512 × 512 in float16, random weights of the real architecture; on a CPU, or with `--small`, the
-demo model. Uncompiled code is measured in this process, compiled variants in processes of their own, all of which
-compile at once; whoever measures holds a lock. The table is written after every variant.
+demo model. Compiled variants have processes of their own, all of which compile at once. Then everything is measured,
+one variant after the other, uncompiled ones first. The table is written after each.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
+import contextlib
 import multiprocessing
 import os
 import re
@@ -19,20 +19,12 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-TOP = 14  # kernels that are named
-HEADERS = (
-    "tuning", "rows", "ms per call", "with cuDNN's search", "ms per row", "TFLOP/s", "of the peak", "decoder, ms",
-    "starts after, s",
-)  # fmt: skip
-NOTE = """\
-A call is the whole UNet for this many latent states, each with one text. *Of the peak* is the UNet's FLOP, counted,
-beside those of one large matrix product measured here. Times are medians of {calls} calls. *With cuDNN's search* for
-the fastest convolutions, which may differ between processes, so that no run does it. *Decoder* is per picture,
-{pictures} at once. *Starts after* is from tuning to the end of the first call: compiling included, while every compiled
-variant compiles. The kernels are those of one call; where that takes longer than their sum, the device waits."""
+if TYPE_CHECKING:
+    from engine_bench.one_call import Tuned
 
 
 def main() -> int:
@@ -47,9 +39,6 @@ def main() -> int:
                 bench.measure()
         except OutOfTime:
             unfinished = f"the deadline of {arguments.deadline:g} s passed"
-        finally:
-            for child in multiprocessing.active_children():
-                child.kill()
         if bench is None:
             print(f"Nothing was measured: {unfinished} before anything was loaded.", file=sys.stderr)
             return 1
@@ -92,42 +81,45 @@ class Bench:
 
     def measure(self) -> None:
         """Measure everything; the compiled variants start first and end last."""
-        import torch
-        from engine_bench import meter
+        from engine_bench import harness, meter
 
-        context = multiprocessing.get_context("spawn")
-        lock = context.Lock()
         variants = list(self._compiled())
         threads = str(max(1, len(os.sched_getaffinity(0)) // (len(variants) + 1)))
         os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = threads
-        with ProcessPoolExecutor(
-            max(1, len(variants)), mp_context=context, initializer=_take, initargs=(lock,)
-        ) as pool:
-            waiting = [pool.submit(_measure_alone, self.world, variant) for variant in variants]
+        context = multiprocessing.get_context("spawn")
+        with contextlib.ExitStack() as stack:
+            # A process of its own for each, which keeps what it has compiled.
+            pools = [stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for _ in variants]
+            stack.enter_context(_killed_at_an_error())
+            tasks = zip(pools, variants, strict=True)
+            compiling = [pool.submit(_compile, self.world, variant) for pool, variant in tasks]
             self._say(f"{len(variants)} variants compile, with {threads} threads each")
-            with lock:
-                self.peak = meter.matrix_peak(self.arguments.device, self.world.dtype)
-            self._measure_uncompiled(lock)
-            torch.cuda.empty_cache()
-            for done in as_completed(waiting):
-                self._add(done.result())
+            model = self.world.model()
+            self.flops = sum(harness.flops_of_a_row(model, self.world))
+            wait(compiling)
+            self._say("all have compiled")
+            self.peak = meter.matrix_peak(self.arguments.device, self.world.dtype)
+            self._measure_uncompiled(model)
+            for pool, task, variant in zip(pools, compiling, variants, strict=True):
+                self._add(
+                    _tried(lambda pool, task: task.result() or pool.submit(_measure).result(), variant, pool, task)
+                )
 
-    def _measure_uncompiled(self, lock) -> None:
-        from engine_bench import harness, one_call
+    def _measure_uncompiled(self, model) -> None:
+        from engine_bench.one_call import Tuned, Variant
 
         from sld.tuning import ATTENTION, Tuning
 
-        model = self.world.model()
-        self.flops = sum(harness.flops_of_a_row(model, self.world))
-        most = max(self.arguments.compiled_rows or self.arguments.rows)
-        rows = min(64, most)
-        measure = functools.partial(one_call.measure, self.world, model, alone=lock)
+        def add(tuning: Tuning, rows: int) -> None:
+            variant = Variant(tuning, rows)
+            self._add(_tried(lambda: Tuned(self.world, model, variant).measure(), variant))
+
+        most = min(64, max(self.arguments.compiled_rows or self.arguments.rows))
         for name in (None, *ATTENTION[:-1]):
-            self._add(_tried(measure, one_call.Variant(Tuning(attention=name), rows)))
+            add(Tuning(attention=name), most)
         calls = {row.variant.tuning.attention: row.call for row in self.rows if not row.failure}
-        best = min(calls, key=calls.get)
         for rows in self.arguments.rows:
-            self._add(_tried(measure, one_call.Variant(Tuning(True, best), rows)))
+            add(Tuning(True, min(calls, key=calls.get)), rows)
 
     def _compiled(self) -> Iterator:
         import torch
@@ -152,93 +144,59 @@ class Bench:
 
     def write(self, unfinished: str | None) -> str:
         """Write the table, whole or not at all, and return it."""
-        from engine_bench import meter, one_call
+        from engine_bench import call_table
 
-        lines = [
-            "# One call of the denoiser",
-            "",
-            f"Written by `python scripts/bench_denoiser.py`. Machine: {meter.machine(self.arguments.device)}.",
-            f"Model: {self.world.name}, {self.world.dtype}. Matrix peak: {self.peak / 1e12:.3g} TFLOP/s. One row:",
-            f"{self.flops / 1e12:.3g} TFLOP.",
-            "",
-            f"| {' | '.join(HEADERS)} |",
-            "|---|" + "---:|" * (len(HEADERS) - 1),
-            *(self._line(row) for row in self.rows if not row.failure),
-            "",
-            *(f"Failed: {row.variant}, {row.variant.rows} rows ({row.failure})." for row in self.rows if row.failure),
-            *([f"Unfinished: {unfinished}."] if unfinished else []),
-            NOTE.format(calls=one_call.CALLS, pictures=one_call.PICTURES),
-            *self._profiles(),
-        ]
-        text = "\n".join(lines) + "\n"
         out = self.arguments.out
+        text = call_table.to_markdown(self.rows, self.world, self.peak, self.flops, unfinished)
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = out.with_name(f"{out.name}.{os.getpid()}")
         partial.write_text(text, encoding="utf-8")
         partial.replace(out)
         return text
 
-    def _line(self, row) -> str:
-        rate = row.variant.rows * self.flops / row.call
-        decoder = "–" if row.picture is None else f"{row.picture * 1e3:.1f}"
-        cells = [
-            str(row.variant),
-            str(row.variant.rows),
-            f"{row.call * 1e3:.1f}",
-            f"{row.searched * 1e3:.1f}",
-            f"{row.call / row.variant.rows * 1e3:.2f}",
-            f"{rate / 1e12:.3g}",
-            f"{rate / self.peak:.0%}",
-            decoder,
-            f"{row.start:.0f}",
-        ]
-        return f"| {' | '.join(cells)} |"
-
-    def _profiles(self) -> Iterator[str]:
-        """Yield the kernels of the fastest variant, by time per row, uncompiled and compiled."""
-        for compiled in (False, True):
-            rows = [row for row in self.rows if not row.failure and row.variant.tuning.compiled is compiled]
-            if not rows:
-                continue
-            row = min(rows, key=lambda row: row.call / row.variant.rows)
-            total = sum(row.kernels.values())
-            yield f"\n## {row.variant}, {row.variant.rows} rows: {total * 1e3:.1f} ms of kernels\n"
-            yield from _shares("kind of kernel", row.kinds, total, len(row.kinds))
-            yield ""
-            yield from _shares("kernel", row.kernels, total, TOP)
-
     def _say(self, text: str) -> None:
         print(f"[{time.monotonic() - self._began:.0f} s] {text}", file=sys.stderr, flush=True)
 
 
-def _shares(header: str, counter, total: float, count: int) -> Iterator[str]:
-    yield from (f"| {header} | ms | % |", "|---|---:|---:|")
-    for name, seconds in counter.most_common(count):
-        yield f"| {name[:110].replace('|', '¦')} | {seconds * 1e3:.2f} | {seconds / total:.1%} |"
+@contextlib.contextmanager
+def _killed_at_an_error() -> Iterator[None]:
+    """Kill this process's children at an error, a deadline among them: nobody is to wait for what they compile."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise
 
 
-_lock = None
+_tuned: Tuned
 
 
-def _take(lock) -> None:
-    global _lock
-    _lock = lock
+def _compile(world, variant) -> None:
+    global _tuned
+    from engine_bench.one_call import Tuned
+
+    _tuned = Tuned(world, world.model(), variant)
 
 
-def _measure_alone(world, variant):
-    from engine_bench import one_call
-
-    return _tried(lambda variant: one_call.measure(world, world.model(), variant, _lock), variant)
+def _measure():
+    return _tuned.measure()
 
 
-def _tried(measure, variant):
-    from engine_bench import one_call
+def _measure_in(pool, compiling):
+    compiling.result()  # raises what went wrong
+    return pool.submit(_measure).result()
+
+
+def _tried(measure, variant, *arguments):
+    """Return what was measured, or why nothing was."""
+    from engine_bench.one_call import Measured
 
     try:
-        return measure(variant)
+        return measure(*arguments)
     except Exception as error:
         traceback.print_exc()
-        return one_call.Measured(variant, failure=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        return Measured(variant, failure=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ step() {
   local name=$1 limit=$2 least=$3 code start left
   shift 3
   [[ " $steps " == *" $name "* ]] || return 0
-  left=$((total - (SECONDS - began) - 5))
+  left=$((total - (SECONDS - began) - 8))
   if ((left < least)); then
     outcome "$name" "not reached: $left s were left, and it needs $least" 1
     return 0
@@ -55,7 +55,7 @@ step() {
   ((limit > left)) && limit=$left
   echo "== $name (at most $limit s)"
   start=$SECONDS
-  timeout -k 5 "$limit" "${@//LIMIT/$((limit > 20 ? limit - 10 : limit))}" >"$logs/$name.log" 2>&1
+  timeout -s INT -k 8 "$limit" "${@//LIMIT/$((limit > 20 ? limit - 10 : limit))}" >"$logs/$name.log" 2>&1
   code=$?
   case $code in
     0) outcome "$name" "passed in $((SECONDS - start)) s" 0 ;;
@@ -145,9 +145,10 @@ bench=${BENCH:---quick}
 label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
 
 step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
-# Warnings are errors in the project's own environment; another machine's libraries may warn of other things.
+# Warnings are errors in the project's own environment; another machine's libraries may warn of other things. A step that
+# reaches its limit is interrupted as by ctrl-C, at which pytest tells what it has found.
 read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 2 --dist loadfile")}"
-step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -q -rfEs --tb=short -p no:cacheprovider \
+step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -v -rfEs --tb=short -p no:cacheprovider \
   -o filterwarnings=default "${words[@]}"
 read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"
 step denoiser "${DENOISER_LIMIT:-240}" 60 "$python" scripts/bench_denoiser.py --device "$device" --world "$work" \

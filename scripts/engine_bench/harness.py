@@ -133,7 +133,7 @@ def _counted(model, choice: Choice, world: World, done: meter.Run) -> Iterator[N
         return observe(latents, timestep)
 
     def counted_predict(observed, timestep, texts):
-        done.flops += len(texts) * each_pair
+        done.flops += len(texts[0]) * each_pair
         return predict(observed, timestep, texts)
 
     sld.sample, model.observe, model.predict = timed, counted_observe, counted_predict

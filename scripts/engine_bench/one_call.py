@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
 import statistics
 import time
@@ -65,7 +65,7 @@ class Measured:
     variant: Variant
     call: float = float("nan")
     searched: float = float("nan")
-    picture: float | None = None
+    picture: float = float("nan")
     start: float = float("nan")
     kernels: Counter = field(default_factory=Counter)
     failure: str | None = None
@@ -80,30 +80,38 @@ class Measured:
         return kinds
 
 
-def measure(world: World, model, variant: Variant, alone: contextlib.AbstractContextManager) -> Measured:
-    """Tune the model and measure; `alone` is entered while the device is used, but not while code is compiled."""
-    began = time.perf_counter()
-    if variant.options is not None:
-        tuning.compile_options = lambda device: dict(variant.options)
-    model.tune(variant.tuning, world.side, world.side)
-    call = _call(world, model, variant.rows)
-    call()
-    done = Measured(variant, start=time.perf_counter() - began)
-    torch.cuda.empty_cache()  # other processes measure on the same device
-    with alone:
-        done.call = _median(call, world.device)
-        done.kernels = kernels(call, world.device)
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
-            done.searched = _median(call, world.device)
-    torch.cuda.empty_cache()
-    if variant.options is None:
+class Tuned:
+    """A model tuned as a variant says, after its first call and its first decoded pictures.
+
+    Attributes:
+        start: seconds from tuning to the end of the first call, compiling included.
+    """
+
+    def __init__(self, world: World, model, variant: Variant):
+        began = time.perf_counter()
+        self.variant, self._device = variant, world.device
+        if variant.options is not None:
+            tuning.compile_options = lambda device: dict(variant.options)
+        model.tune(variant.tuning, world.side, world.side)
         latents = torch.randn(PICTURES, *model.latent_shape(world.side, world.side), device=model.device)
-        decode = lambda: decode_images(model, latents, PICTURES)  # noqa: E731
-        decode()
-        with alone:
-            done.picture = _median(decode, world.device) / PICTURES
+        self._call = _call(world, model, variant.rows)
+        self._decode = functools.partial(decode_images, model, latents, PICTURES)
+        self._call()
+        meter.synchronise(world.device)
+        self.start = time.perf_counter() - began
+        self._decode()
+        torch.cuda.empty_cache()  # other processes measure on the same device
+
+    def measure(self) -> Measured:
+        """Measure call and decoder; nothing else may use the device meanwhile."""
+        done = Measured(self.variant, start=self.start)
+        done.call = _median(self._call, self._device)
+        done.kernels = kernels(self._call, self._device)
+        done.picture = _median(self._decode, self._device) / PICTURES
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+            done.searched = _median(self._call, self._device)
         torch.cuda.empty_cache()
-    return done
+        return done
 
 
 def _call(world: World, model, rows: int) -> Callable[[], object]:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STUB = """#!/bin/sh
 case "$*" in
   *get_device_name*) echo a-card ;;
-  *" -m pytest "* | "-m pytest "*) echo "2 failed, 3 passed"; exit 1 ;;
+  *" -m pytest "* | "-m pytest "*) echo "$*"; echo "2 failed, 3 passed"; exit 1 ;;
   *bench_engine*) echo "$*"; sleep 1000 ;;
   *paper_window*) echo "$*" ;;
 esac
@@ -49,6 +49,7 @@ def test_a_step_that_fails_or_hangs_does_not_stop_the_others(check, tmp_path):
     ]
     assert done.returncode == 1
     assert "2 failed, 3 passed" in summary
+    assert (tmp_path / "logs" / "tests.log").read_text().partition("\n")[0].endswith(" -n 6")
     assert not (tmp_path / "tables" / "gpu_check_unknown.md").exists()
 
 
