@@ -16,7 +16,7 @@
 #   STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
 #
 # Variables: SECONDS_IN_ALL (540), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (240), BENCH_LIMIT (320); the
-# window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts bench_denoiser.py,
+# window has what is left, or a call of its own where that is too little: STEPS="wheels window". STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts bench_denoiser.py,
 # bench_engine.py and paper_window.py; TABLES and LOGS: their folders; WORK: the folder of the random weights, 5 GB;
 # PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
 set -uo pipefail
@@ -147,7 +147,7 @@ label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
 step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
 # Warnings are errors in the project's own environment; another machine's libraries may warn of other things. A step that
 # reaches its limit is interrupted as by ctrl-C, at which pytest tells what it has found.
-read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 2 --dist loadfile")}"
+read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 6")}"
 step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -v -rfEs --tb=short -p no:cacheprovider \
   -o filterwarnings=default "${words[@]}"
 read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"

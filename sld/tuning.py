@@ -30,8 +30,8 @@ ATTENTION = tuple(_BACKENDS)
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 _NO_MEMORY += ("was unable to find an engine to execute this computation",)
 
-# Rows that fill a card: on an H200, 128 take as long per row (2.09 ms compiled) as 64 (2.11), and more make a small run,
-# and a batch's last call, wait for padding.
+# Rows that fill a card: on an H200, 128 take as long per row (2.09 ms compiled) as 64 (2.11), and more make a small
+# run, and a batch's last call, wait for padding.
 LARGEST_BATCH = 64
 _COMPILED_SHAPES = 100
 # Of the free memory: fragmentation, other shapes and the judges need the rest.

@@ -1,19 +1,18 @@
-"""How long the rows of a bench take on an H100, by calculation: none has been measured on one.
+"""How long the rows of a bench take on an H200 or H100, from what one round took on an H200.
 
-Sources: 0.803 TFLOP per evaluation of SD 1.x's UNet at 512 × 512 and 2.51 per decoded picture, counted; a matrix
-product of 8192³ in half precision reaches 798 TFLOP/s on an H100; a UNet of two or three rows takes some 20 ms there,
-since its launches take as long. The shares of the matrix peak are expected ones, those of other diffusion models.
+Sources: 0.803 TFLOP per evaluation of SD 1.x's UNet at 512 × 512 and 2.51 per decoded picture, counted; the rest was
+measured (docs/benchmarks/engine_nvidia-h200_quick.md). A UNet of two or three rows takes as long as its launches.
 """
 
 from __future__ import annotations
 
 METHODS = 5
-PEAK, EVALUATION, DECODING = 798e12, 0.8033e12, 2.51e12
-EAGER, COMPILED = 0.36, 0.48  # of the matrix peak
-SMALL_CALL = 0.020  # seconds of a call of two or three rows
-ONE_PICTURE = 0.12  # seconds: Pillow's PNG, NudeNet and CLIP, one picture after the other
-IMPORTS, WEIGHTS, LOADING, JUDGES = 20.0, 25.0, 5.0, 8.0  # seconds; the weights are made once
-COMPILING = 90.0  # seconds per shape
+PEAK, EVALUATION, DECODING = 733e12, 0.8033e12, 2.51e12
+EAGER, COMPILED = 0.35, 0.52  # of the matrix peak
+SMALL_CALL = 0.031  # seconds of a call of two or three rows
+ONE_PICTURE = 0.145  # seconds: Pillow's PNG, NudeNet and CLIP, one picture after the other
+IMPORTS, WEIGHTS, LOADING, JUDGES = 15.0, 22.0, 5.0, 8.0  # seconds; the weights are made once
+COMPILING = 85.0  # seconds per shape
 BESIDE = 1.05  # what decoding adds to a row that judges beside
 
 

@@ -40,8 +40,8 @@ def load(device):
 def memory_cap(device, monkeypatch):
     """A context in which the device has room for calls of 4 rows but not of 32: `memory_cap(run)`, `run(rows)` a run.
 
-    On a GPU the allocator is limited to a third of the way between what the two need, as measured; on a CPU calls of more
-    than 8 rows fail.
+    On a GPU the allocator is limited to a third of the way between what the two need, as measured; on a CPU calls of
+    more than 8 rows fail.
     """
 
     def on_cpu(run):
