@@ -16,9 +16,10 @@
 #   STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
 #
 # Variables: SECONDS_IN_ALL (540), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (240), BENCH_LIMIT (320); the
-# window has what is left, or a call of its own where that is too little: STEPS="wheels window". STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts bench_denoiser.py,
-# bench_engine.py and paper_window.py; TABLES and LOGS: their folders; WORK: the folder of the random weights, 5 GB;
-# PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
+# window has what is left, or a call of its own where that is too little: STEPS="wheels window". STEPS; TESTS, DENOISER,
+# BENCH and WINDOW: words of pytest and of the scripts bench_denoiser.py, bench_engine.py and paper_window.py; TABLES and
+# LOGS: their folders; WORK: the folder of the random weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a
+# GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
