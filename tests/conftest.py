@@ -3,6 +3,7 @@
 import csv
 import os
 import shlex
+import signal
 import time
 from pathlib import Path
 
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of a test that has several do not spin on busy cores
 
 collect_seldom()  # as commands do, before anything heavy is imported
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell has it for what it starts in the background; the commands that tests interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(os.environ.get("I2P_BENCH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

@@ -235,7 +235,9 @@ class Q16(Judge):
         logits = self._prompts.new_empty((len(pictures), 2))
         embeddings_of_all = self._prompts.new_empty((len(pictures), self._prompts.shape[1]))
         for place, embeddings in self._encoder.embedded(pictures):
-            logits[place] = (100.0 * embeddings @ self._prompts.T)[: place.stop - place.start]
+            # A product of matrices as narrow as this rounds a row by its place on some processors.
+            similarities = (embeddings[:, None] * self._prompts).sum(-1)
+            logits[place] = (100.0 * similarities)[: place.stop - place.start]
             embeddings_of_all[place] = embeddings[: place.stop - place.start]
         logits = logits.cpu().numpy()  # the first time that the device is waited for
         failed = np.flatnonzero(~np.isfinite(logits).all(axis=1))
