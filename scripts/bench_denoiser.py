@@ -101,9 +101,7 @@ class Bench:
             self.peak = meter.matrix_peak(self.arguments.device, self.world.dtype)
             self._measure_uncompiled(model)
             for pool, task, variant in zip(pools, compiling, variants, strict=True):
-                self._add(
-                    _tried(lambda pool, task: task.result() or pool.submit(_measure).result(), variant, pool, task)
-                )
+                self._add(_tried(_measure_in, variant, pool, task))
 
     def _measure_uncompiled(self, model) -> None:
         from engine_bench.one_call import Tuned, Variant
@@ -118,8 +116,9 @@ class Bench:
         for name in (None, *ATTENTION[:-1]):
             add(Tuning(attention=name), most)
         calls = {row.variant.tuning.attention: row.call for row in self.rows if not row.failure}
+        best = min(calls, key=calls.get, default=None)
         for rows in self.arguments.rows:
-            add(Tuning(True, min(calls, key=calls.get)), rows)
+            add(Tuning(True, best), rows)
 
     def _compiled(self) -> Iterator:
         import torch

@@ -7,9 +7,9 @@ the demo model. The rows take turns within each round, so that other load on the
 is a median over rounds, each ratio the median of the rounds' own ratios. The table is written after every turn and says
 what it lacks, so that a bench that is killed leaves one too.
 
-`--quick` is R1, R2 and the last exact row of ours, which takes less than 400 s on an H100 by calculation; R3, which is
-compiled twice, then takes a call of its own: `--quick --rows R3 beside`. R3 is compiled with the options that ours is;
-the rows `R3_other` and `other` have the other ones.
+`--quick` is R1, R2 and the last exact row of ours, which takes less than 400 s on an H200 or H100 by calculation; R3,
+which is compiled twice, then takes a call of its own: `--quick --rows R3 beside`. R3 is compiled with the options that
+ours is; the rows `R3_other` and `other` have the other ones.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Bench:
         self._peaks: list[float] = []
         parts = ", ".join(f"{row.key} {row.expected:.0f} s" for row in self.rows)
         total = estimate.common_seconds() + sum(row.expected for row in self.rows)
-        self._say(f"one round of full size takes {total:.0f} s on an H100, by calculation ({parts})")
+        self._say(f"one round of full size takes {total:.0f} s on an H200 or H100, by calculation ({parts})")
 
     def _weights(self) -> Path:
         folder = self.arguments.world or self._work

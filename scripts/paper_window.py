@@ -1,6 +1,6 @@
 """A window of the paper's run: the one command on SD 1.x's architecture, and how long the whole run would take.
 
-    python scripts/paper_window.py [--seconds 140] [--world FOLDER] [--prompts CSV] [--small] [--out FILE] [KEY=VALUE …]
+    python scripts/paper_window.py [--seconds 330] [--world FOLDER] [--prompts CSV] [--small] [--out FILE] [KEY=VALUE …]
 
 It starts `python -m eval.run experiment=paper` with random weights, which cost as much as trained ones, and ends it
 when the window is over. The rate is that of the parts that were stored after the first, so that loading, choosing and
@@ -75,7 +75,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=140.0, help="of the window, start-up included (default 140)")
+    parser.add_argument("--seconds", type=float, default=330.0, help="of the window, start-up included (default 330)")
     parser.add_argument("--device", default="cuda", help="default cuda")
     parser.add_argument("--small", action="store_true", help="the demo model, judge and prompts")
     parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")

@@ -6,8 +6,14 @@ from torch import Tensor
 from sld.models import Model
 from sld.threads import even_threads
 
-# Larger chunks would save little time and, at 512 x 512 pixels, cost gigabytes.
+# Larger chunks would save little time and cost gigabytes: in float32 a picture of 1024 x 1024 takes four of them.
 LARGEST_CHUNK = 8
+_CHUNK_PIXELS = LARGEST_CHUNK * 512 * 512
+
+
+def pictures_per_chunk(batch_size: int, height: int, width: int) -> int:
+    """Return how many pictures of this size in pixels are decoded at once, of `batch_size` at most."""
+    return max(1, min(batch_size, LARGEST_CHUNK, _CHUNK_PIXELS // (height * width)))
 
 
 @torch.no_grad()
@@ -20,13 +26,13 @@ def decode_images(model: Model, latents: Tensor, batch_size: int) -> tuple[Tenso
     Args:
         model: decodes on its device.
         latents: (B, C, h, w).
-        batch_size: upper limit of a chunk, as is `LARGEST_CHUNK`.
+        batch_size: upper limit of a chunk; see `pictures_per_chunk`.
 
     Returns:
         Pictures (B, H, W, 3) uint8, and whether each is finite, (B,) bool, both on the device. The pixels that are NaN
         or infinite in a picture that is not finite are 0 and mean nothing.
     """
-    size = min(batch_size, LARGEST_CHUNK)
+    size = pictures_per_chunk(batch_size, *model.picture_size(*latents.shape[2:]))
     images, finite = [], []
     with even_threads(model.device):
         for start in range(0, len(latents), size):

@@ -52,7 +52,7 @@ def denoiser_bytes(model, rows: int, height: int, width: int) -> int:
     kind = {"dtype": model.dtype, "device": model.device}
     shape = (rows, *model.latent_shape(height, width))
     texts = model.encode([""], height, width)
-    timestep = torch.tensor(1)
+    timestep = torch.tensor(1, device=model.device)
 
     def call() -> Tensor:
         observed = model.observe(torch.empty(shape, **kind), timestep)

@@ -34,7 +34,7 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_xdist_setupnodes(config, specs):
     """Workers are forks of a process that has imported and collected everything, which takes half a minute."""
-    if os.environ.get("I2P_BENCH_GPU_TESTS") == "cuda":
+    if os.environ.get("I2P_BENCH_GPU_TESTS", "").startswith("cuda"):
         return  # a fork of a process that has looked for its GPUs can use none
     import processes  # which keeps the environment of now, this file's variables included
 

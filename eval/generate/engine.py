@@ -60,6 +60,7 @@ class Engine:
     smaller: Mapping[Size, int] = field(default_factory=dict)
 
 
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as while drawing
 def choose_engine(
     run: RunDir,
     plan: Plan,

@@ -190,10 +190,11 @@ class _Rows:
         self._more = eight - self._four
         self._decoder = decoder_bytes(model, 4, height, width)
         self._held = _HELD * methods * height * width * 3
+        self._size = height, width
 
     def bytes(self, rows: int) -> int:
         """Return the most bytes in use at one time."""
-        from sld.decoding import LARGEST_CHUNK
+        from sld.decoding import pictures_per_chunk
 
-        fours, decoded = -(-rows // 4), -(-min(rows, LARGEST_CHUNK) // 4)
+        fours, decoded = -(-rows // 4), -(-pictures_per_chunk(rows, *self._size) // 4)
         return max(self._four + self._more * (fours - 1), self._decoder * decoded) + rows * self._held

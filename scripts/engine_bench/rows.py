@@ -35,7 +35,7 @@ class Row:
         prompts: of a turn.
         build: makes its parts; returns what takes a turn, run(prompts, steps, folder).
         in_full: its name where the table lacks the previous row, to which `name` adds.
-        expected: seconds of start-up and one turn on an H100, by calculation.
+        expected: seconds of start-up and one turn on an H200 or H100, by calculation.
         start_up: seconds until its first turn.
         turns: by round.
         failure: why it has no further turns.

@@ -157,14 +157,16 @@ class LatentDiffusion:
 
     def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
         """Change how the model runs; compiling is for pictures of this size, by default the model's own."""
+        size = height or self.default_size[0], width or self.default_size[1]
+        compiled_size = self.latent_shape(*size)[1:] if tuning.compiled or tuning.compiled_decoder else ()
+        if (tuning, compiled_size) == (self.tuning, self._compiled_size):
+            return  # what has been compiled is kept
         layout = torch.channels_last if tuning.channels_last else torch.contiguous_format
         for module in (self.network, self.vae, self._half_vae):
             if module is not None:
                 module.to(memory_format=layout)
         self._encoded.clear()  # encoded with the previous tuning, and a run's first process tries several
-        size = height or self.default_size[0], width or self.default_size[1]
-        self._compiled = {}
-        self._compiled_size = self.latent_shape(*size)[1:] if tuning.compiled or tuning.compiled_decoder else ()
+        self._compiled, self._compiled_size = {}, compiled_size
         if tuning.compiled:
             stages = {"observe": self.stages.observe, "predict": self.stages.predict}
             self._compiled |= {name: compiled(stage, self.device) for name, stage in stages.items()}

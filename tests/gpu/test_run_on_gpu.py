@@ -126,7 +126,7 @@ def test_memory_that_runs_out_lowers_the_rows_and_gives_the_pictures_of_that_num
     with memory_cap(run_with):
         done = in_process.run("eval.run", f"out={tmp_path}/capped", *words, "batch_size=32")
     assert done.returncode == 0, done.stderr
-    assert "out of memory" in done.stderr
+    assert f"{device} is out of memory: continuing with batch_size=" in done.stderr.replace("cuda:0", "cuda")
     (rows,) = set(RunDir(tmp_path / "capped").read_scores()["batch_size"].to_pylist())
     assert rows in (4, 8, 16)
     sizes, expected = run_with(rows)

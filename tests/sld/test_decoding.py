@@ -6,7 +6,7 @@ from diffusers import AutoencoderKL
 
 import sld
 from i2p.demo import trained
-from sld.decoding import decode_images, quantise
+from sld.decoding import decode_images, pictures_per_chunk, quantise
 from sld.evaluation import select_in_layout
 from sld.models import base
 from sld.tuning import Tuning
@@ -48,6 +48,25 @@ def test_latents_that_are_not_finite_stay_so_and_harm_no_neighbour(loud, value):
     pixels, finite = decode_images(loud[0], latents, 4)
     assert finite.tolist() == [True, False, True]
     assert torch.equal(pixels[[0, 2]], together[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "pictures"),
+    [(64, (512, 512), 8), (3, (512, 512), 3), (64, (64, 64), 8), (64, (1024, 1024), 2), (64, (4096, 1024), 1)],
+)
+def test_as_many_pictures_are_decoded_at_once_as_have_the_pixels_of_eight_of_the_usual_size(rows, size, pictures):
+    assert pictures_per_chunk(rows, *size) == pictures
+
+
+def test_large_pictures_are_decoded_few_at_a_time_and_are_the_same_in_any_company(loud, monkeypatch):
+    latents = torch.randn(3, 4, 96, 128, generator=torch.Generator().manual_seed(0))  # 0.75 times 1024 x 1024
+    model, seen = loud[0], []
+    monkeypatch.setattr(model, "picture_size", lambda height, width: (8 * height, 8 * width))
+    monkeypatch.setattr(model, "decode", lambda chunk: (seen.append(len(chunk)), chunk[:, :3].float())[1])
+    pixels, finite = decode_images(model, latents, 64)
+    assert seen == [2, 2]
+    assert finite.all()
+    assert torch.equal(pixels[2], decode_images(model, latents[2:], 64)[0][0])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -345,7 +345,7 @@ def demo():
     return sld.load_model(trained.model_folder(), device="cpu", dtype="float32", scheduler="ddim")
 
 
-def test_what_a_card_is_measured_with_is_drawn_by_the_real_sampler(demo, monkeypatch):
+def test_what_a_card_is_measured_with_is_drawn_by_the_real_sampler(demo, monkeypatch, caplog):
     """All that only a GPU's choices call, but for the memory's own counters."""
 
     def largest_batch(run, device, fixed, row_bytes):
@@ -362,4 +362,6 @@ def test_what_a_card_is_measured_with_is_drawn_by_the_real_sampler(demo, monkeyp
     assert [len(result.latents) for result in results] == [len(sld.METHODS)] * 2
     assert trials.try_attention(demo, everything, 2, ("flash",)) == "flash"
     assert trials.try_channels_last(demo, everything, Tuning(), 2) in (True, False)
-    assert trials.try_compiling(demo, everything, Tuning(), Tuning(True), 2) in (True, False)
+    caplog.clear()
+    if not trials.try_compiling(demo, everything, Tuning(), Tuning(True), 2):
+        assert "times as long" in caplog.text  # no other reason

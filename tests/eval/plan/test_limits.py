@@ -5,6 +5,7 @@ import sys
 
 import processes
 import pytest
+import torch
 
 import sld
 from eval.plan import memory
@@ -166,6 +167,31 @@ def test_estimates_are_what_is_taken_within_a_factor_of_two_and_a_half(model, tm
     estimate = denoiser_bytes(model, rows, size, size)
     assert estimate / 1.5 < int(done.stdout) < 2.5 * estimate
     assert decoder_bytes(model, 8, 64, 64) == pytest.approx(2 * decoder_bytes(model, 4, 64, 64), rel=0.1)
+
+
+def test_an_estimate_puts_everything_on_the_models_device():
+    """A GPU takes no tensor of the host's, and there is none here to say so."""
+
+    class Model:
+        device, dtype = torch.device("meta"), torch.float32
+
+        def latent_shape(self, height, width):
+            return 4, height // 8, width // 8
+
+        def encode(self, texts, height, width):
+            return (torch.empty(len(texts), 8, device="meta"),)
+
+        def observe(self, latents, timestep):
+            devices.update((latents.device, timestep.device))
+            return (latents,)
+
+        def predict(self, observed, timestep, texts):
+            devices.update(tensor.device for tensor in (*observed, timestep, *texts))
+            return observed[0]
+
+    devices = set()
+    denoiser_bytes(Model(), 2, 64, 64)
+    assert devices == {torch.device("meta")}
 
 
 def test_an_estimate_of_the_impossible_takes_no_memory(model):
