@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ import numpy as np
 import processes
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub.utils import _http
 
 import sld
 from eval.judges import Detection
@@ -299,18 +301,6 @@ def hub(tmp_path_factory):
     return home
 
 
-SEVERAL = f"""
-import json, sys, time, types
-sys.path.append({str(Path(in_process.__file__).parent)!r})
-import in_process
-from huggingface_hub.utils import _http
-# The hub's client asks again, pausing for 23 s in all; what it does after the last time does not depend on the pauses.
-_http.time = types.SimpleNamespace(**vars(time) | {{"sleep": lambda seconds: None}})
-done = [in_process.run("eval.run", *words) for words in json.loads(sys.argv[1])]
-print(json.dumps([[each.returncode, each.stderr] for each in done]))
-"""
-
-
 def with_the_hub_out(folder):
     """Commands for a checkpoint that is in the hub's cache, for one that is not, and for prompts that are not."""
     words = ["model=checkpoint", "model.size=64", "protocol.steps=1", "prompts.rows=[0]"]
@@ -335,18 +325,26 @@ def check_with_the_hub_out(folder, run, no_checkpoint, no_prompts):
     assert not (folder / "none").exists()
 
 
-def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path):
-    outage = {"HF_HOME": str(hub), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    # One interpreter for all: libraries read these variables when they are imported.
-    program = [sys.executable, "-c", SEVERAL, json.dumps(with_the_hub_out(tmp_path))]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, env=os.environ | outage)
-    assert done.returncode == 0, done.stderr
-    check_with_the_hub_out(tmp_path, *json.loads(done.stdout))
-
-
-def test_offline_a_cached_checkpoint_runs_and_another_is_one_sentence(hub, tmp_path, monkeypatch):
+@pytest.fixture
+def cache(hub, monkeypatch):
+    """The hub's cache and that of `datasets`, where the libraries would have them if HF_HOME were this home."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub / "hub"))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", hub / "datasets")
+
+
+def test_with_the_hub_out_a_cached_checkpoint_runs_and_another_is_one_sentence(cache, tmp_path, monkeypatch):
+    for module, endpoint in ((huggingface_hub.constants, "ENDPOINT"), (datasets.config, "HF_ENDPOINT")):
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(module, endpoint, "http://127.0.0.1:9")
+    # The hub's client asks again, pausing for 23 s in all; what it does after the last time depends on no pause.
+    pauses = []
+    monkeypatch.setattr(_http, "time", types.SimpleNamespace(**vars(time) | {"sleep": pauses.append}))
+    done = [in_process.run("eval.run", *words) for words in with_the_hub_out(tmp_path)]
+    assert pauses  # it does not take itself for offline
+    check_with_the_hub_out(tmp_path, *((each.returncode, each.stderr) for each in done))
+
+
+def test_offline_a_cached_checkpoint_runs_and_another_is_one_sentence(cache, tmp_path):
     done = [in_process.run("eval.run", *words) for words in with_the_hub_out(tmp_path)]
     check_with_the_hub_out(tmp_path, *((each.returncode, each.stderr) for each in done))
 
