@@ -29,7 +29,7 @@ from eval.store.rundir import RunDir
 from eval.store.scores import OK
 from eval.store.stored_run import read_run
 
-ALWAYS = ["prompts=demo", "protocol.steps=2", "batch_size=4", "judges=[q16]", "sheet=false", "device=cpu"]
+ALWAYS = ["prompts=demo", "protocol.steps=1", "batch_size=4", "judges=[q16]", "sheet=false", "device=cpu"]
 BEGUN = ["prompts.rows=[0,2]", "methods=[sld_max]", "protocol.images_per_prompt=1"]
 STEPS = [
     ["prompts.rows=[0,2]", "methods=[baseline,sld_max]", "protocol.images_per_prompt=1"],
@@ -151,7 +151,7 @@ def test_less_than_the_run_holds_is_refused_with_its_present_command(generations
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("protocol.steps=3", "found one whose pictures they would change (protocol.steps is 2 there and 3 here)"),
+        ("protocol.steps=2", "found one whose pictures they would change (protocol.steps is 1 there and 2 here)"),
         ("protocol.guidance_scale=5", "found one whose pictures they would change"),
         ("prompts=demo_control", "found one whose pictures they would change (other prompts here in rows 0, 1, 2)"),
         ("q16.dtype=bfloat16", "found one whose verdicts they would change (judges.q16.dtype"),

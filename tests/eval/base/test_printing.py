@@ -41,13 +41,43 @@ def command(name):
         raise RuntimeError({SIGNS!r})
     return COMPLETE
 
-codes, (path, *names) = {{}}, sys.argv[1:]
-for name in names:
-    if not (child := os.fork()):
-        sys.exit(exit_code_of(lambda: command(name)))
-    codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-Path(path).write_text(json.dumps(codes))
+def end_each(names, path):
+    codes = {{}}
+    for name in names:
+        if not (child := os.fork()):
+            sys.exit(exit_code_of(lambda: command(name)))
+        codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    Path(path).write_text(json.dumps(codes))
 """
+ONCE = CODE + "end_each(sys.argv[2:], sys.argv[1])\n"
+# The same in other streams, each time in another fork: as `>` and PYTHONIOENCODING have them where Python begins.
+STREAMS = """
+names, *streams = map(json.loads, sys.argv[1:])
+for path, out, error, encoding in streams:
+    if not (child := os.fork()):
+        for number, place in ((1, out), (2, error)):
+            os.dup2(os.open(place, os.O_WRONLY | os.O_CREAT), number)
+        sys.stdout.reconfigure(encoding=encoding, errors="strict")
+        sys.stderr.reconfigure(encoding=encoding, errors="backslashreplace")
+        end_each(names, path)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+ENCODINGS = ("iso8859-1", "cp1252", "ascii", "cp437", "utf-8")
+FULL = (">/dev/full", "2>/dev/full", ">/dev/full 2>&1") if os.path.exists("/dev/full") else ()
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """The exit codes of the commands, and what they print, by their streams: an encoding, or which of them are full."""
+    folder, streams = tmp_path_factory.mktemp("streams"), {}
+    for number, name in enumerate((*ENCODINGS, *FULL)):
+        codes, out, error = (f"{folder}/{number}.{kind}" for kind in ("codes", "out", "err"))
+        out, error = "/dev/full" if name[0] == ">" else out, "/dev/full" if "2>" in name else error
+        streams[name] = codes, out, error, name if name in ENCODINGS else "utf-8"
+    run(["-c", CODE + STREAMS, *map(json.dumps, ([*CODES], *streams.values()))])
+    read = {path: Path(path).read_bytes() for paths in streams.values() for path in paths[:3] if path != "/dev/full"}
+    return {name: (json.loads(read[codes]), *map(read.get, more)) for name, (codes, *more, _) in streams.items()}
 
 
 def run(arguments, **options):
@@ -60,35 +90,33 @@ def as_printed(letter, encoding):
     return letter if has_it else "-" if letter in "\u2212\u2013" else "?"
 
 
-@pytest.mark.parametrize("encoding", ["iso8859-1", "cp1252", "ascii", "ascii:strict", "cp437", "utf-8"])
-def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_the_command(encoding, tmp_path):
-    environment = os.environ | {"PYTHONIOENCODING": encoding}
-    done = run(["-c", CODE, tmp_path / "codes", *CODES], capture_output=True, env=environment)
-    assert json.loads((tmp_path / "codes").read_text()) == CODES, done.stderr
-    assert b"UnicodeEncodeError" not in done.stderr
-    signs = "".join(as_printed(letter, encoding.partition(":")[0]) for letter in SIGNS)
-    expected = signs.encode(encoding.partition(":")[0])
-    assert done.stdout.splitlines() == [expected, 3000 * expected] * 3
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_signs_that_an_encoding_lacks_are_replaced_and_the_exit_code_is_that_of_the_command(encoding, printed):
+    codes, out, error = printed[encoding]
+    assert codes == CODES, error
+    assert b"UnicodeEncodeError" not in error
+    signs = "".join(as_printed(letter, encoding) for letter in SIGNS)
+    expected = signs.encode(encoding)
+    assert out.splitlines() == [expected, 3000 * expected] * 3
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-@pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-", ">&- 2>&- <&-"])
-def test_streams_that_take_nothing_change_no_exit_code(redirection, tmp_path):
-    script, codes = tmp_path / "script.py", tmp_path / "codes"
-    script.write_text(CODE)
-    command = f'"$0" "$@" {redirection}'
-    words = ["sh", "-c", command, sys.executable, script, codes, *CODES]
-    done = subprocess.run(words, capture_output=True, timeout=120)
-    assert json.loads(codes.read_text()) == CODES, done.stderr
+@pytest.mark.parametrize("redirection", FULL)
+def test_full_streams_change_no_exit_code(redirection, printed):
+    codes, _, error = printed[redirection]
+    assert codes == CODES, error
     if redirection == ">/dev/full":  # what is lost is said, once
-        assert done.stderr.count(b"stdout can't be written") == len(CODES)
+        assert error.count(b"stdout can't be written") == len(CODES)
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_no_exit_code(redirection, tmp_path):
+    words = ["sh", "-c", f'"$0" "$@" {redirection}', sys.executable, "-c", ONCE, tmp_path / "codes", *CODES]
+    done = subprocess.run(words, capture_output=True, timeout=120)
+    assert json.loads((tmp_path / "codes").read_text()) == CODES, done.stderr
 
 
 def test_a_reader_that_has_left_is_no_failure(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(CODE)
-    codes = tmp_path / "codes"
-    command = ["bash", "-c", '"$0" "$@" | true', sys.executable, script, codes, "good"]
+    command = ["bash", "-c", '"$0" "$@" | true', sys.executable, "-c", ONCE, codes := tmp_path / "codes", "good"]
     done = subprocess.run(command, capture_output=True, timeout=120)
     assert (json.loads(codes.read_text()), b"written" in done.stderr) == ({"good": 0}, False)
 
@@ -104,15 +132,12 @@ def test_a_closed_stdout_gives_its_number_to_no_file(tmp_path):
 
 
 def test_help_is_printed_in_any_encoding_and_into_a_full_disk():
-    if os.path.exists("/dev/full"):
-        with open("/dev/full", "wb") as full:
-            assert run(["-m", "i2p_bench", "--help"], stdout=full, stderr=subprocess.PIPE).returncode == 0
     help_ = ["-m", "eval.run", "--help"]
     done = run(help_, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, b"model=checkpoint" in done.stdout) == (0, True)
-    if os.path.exists("/dev/full"):
+    for words in (help_, ["-m", "i2p_bench", "--help"]) if FULL else ():
         with open("/dev/full", "wb") as full:
-            assert run(help_, stdout=full, stderr=subprocess.PIPE).returncode == 0
+            assert run(words, stdout=full, stderr=subprocess.PIPE).returncode == 0
 
 
 LATIN = """
@@ -127,7 +152,7 @@ if __name__ == "__main__":
 
 def test_a_run_whose_log_is_full_and_latin_has_its_report(tmp_path):
     """The report lies on the disk before a word of it is printed."""
-    if not os.path.exists("/dev/full"):
+    if not FULL:
         pytest.skip("no /dev/full here")
     (script := tmp_path / "script.py").write_text(LATIN)  # as PYTHONIOENCODING would, in a process without it
     words = ["prompts.rows=0-1", "methods=[baseline]", "protocol.steps=2", "images=none", f"out={tmp_path / 'r'}"]

@@ -1,5 +1,6 @@
 """The features of a reference: made once, kept in the run by the content of its pictures, and found changed."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from eval.base.pictures import encode_png
 from eval.generate import reference as stage
 from eval.quality.clip import Clip
 from eval.quality.inception import Inception
+from eval.quality.settings import QualitySettings
 from eval.run import main
 from eval.store.features import read_features
 from eval.store.reference import read_reference
@@ -125,11 +127,16 @@ def test_one_readable_picture_is_no_reference(asked, folder, capsys):
 def test_of_inception_pictures_and_numbers_are_kept(run, folder, tmp_path, call, monkeypatch, capsys):
     weights = random_inception(tmp_path / "inception.pth")
     expect_inception(monkeypatch, weights)
+    load = Inception.load
+    once = functools.lru_cache(lambda inception, device: load(QualitySettings([], inception=inception), device))
+    monkeypatch.setattr(Inception, "load", lambda settings, device: once(settings.inception, device))
+    for n in (1, 3, 5):  # those of the other size, which would be a batch of their own
+        next(folder.rglob(f"{n}.png")).unlink()
     words = [*SMALL, "quality=[kid,fid]", f"quality.inception={weights}", f"out={run.root}"]
     assert call(main, *words, f"quality.reference={folder}") == 0
     described = read_features(run, run.read_scores())["inception"].description
     reference = stored(run, folder, "inception")
-    assert reference.features.shape == (7, 2048)
+    assert reference.features.shape == (4, 2048)
     monkeypatch.setattr(
         Inception, "features", None
     )  # numbers need no look at a picture, and all of the run's are there
@@ -141,7 +148,7 @@ def test_of_inception_pictures_and_numbers_are_kept(run, folder, tmp_path, call,
         found = read_reference(run, str(source), "inception", described)
         if name == "features":
             assert np.array_equal(found.features, reference.features)
-            assert found.words == f"the 7 pictures whose features are in {source}"
+            assert found.words == f"the 4 pictures whose features are in {source}"
             assert call(main, *words, "quality=[kid,kid_clip]", f"quality.reference={source}", "q16=demo") == 0
             assert read_features(run, run.read_scores())["clip"].images == 2
             by_clip = read_reference(run, str(source), "clip", {})
