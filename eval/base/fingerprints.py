@@ -39,10 +39,14 @@ def of_place(place: Path) -> dict[str, list[int] | None] | None:
 
 def of_program() -> str:
     """Return a digest of this program's files, of the versions of all installed packages, and of the machine."""
-    sources = {str(path): of_file(path) for name in _PACKAGES for path in _files(_SOURCES / name)}
     devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
     machine = [platform.node(), platform.platform(), devices, os.environ.get("CUDA_VISIBLE_DEVICES")]
-    return json_digest({"sources": sources, "packages": _installed(), "python": sys.version, "machine": machine})
+    return json_digest({"sources": _sources(), "packages": _installed(), "python": sys.version, "machine": machine})
+
+
+def _sources() -> dict[str, list[int] | None]:
+    """Return the fingerprints of this program's files, by path."""
+    return {str(path): of_file(path) for name in _PACKAGES for path in _files(_SOURCES / name)}
 
 
 def _installed() -> list[str]:

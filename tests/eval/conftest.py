@@ -1,8 +1,10 @@
 """Shared by the tests of the harness."""
 
+import fcntl
 import functools
 import hashlib
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ import in_process
 import pytest
 from browser import NAMES, Browser, axe_results
 
+from eval.base import fingerprints
 from eval.judges import nudenet
 from i2p import CATEGORIES
 
@@ -25,6 +28,14 @@ OPEN_SESSION = nudenet.open_session
 def _configurations_are_read_once():
     with pytest.MonkeyPatch.context() as patch:
         composing.read_once(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_program_stays_as_it_is():
+    """While its tests run; whether it has changed is a twentieth of a command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fingerprints, "_sources", functools.cache(fingerprints._sources))
         yield
 
 
@@ -157,8 +168,24 @@ def hostile_texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def hostile_run(tmp_path_factory, hostile_texts) -> Path:
-    """A run of the demo's model and judges on hostile prompts, two methods; categories in turn, some with two."""
-    folder = tmp_path_factory.mktemp("hostile")
+    """A run of the demo's model and judges on hostile prompts, two methods; categories in turn, some with two.
+
+    The first worker that needs it makes it for all, and each has a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared_hostile"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "made").exists():
+            make_hostile_run(shared, hostile_texts)
+            (shared / "made").touch()
+    return shutil.copytree(shared / "run", tmp_path_factory.mktemp("hostile") / "run")
+
+
+def make_hostile_run(folder: Path, hostile_texts: list[str]) -> None:
+    import drawn_once  # which imports what draws
+
     lines = [
         {"prompt": text, "categories": ", ".join({CATEGORIES[n % 7], CATEGORIES[n % 3]}), "sd_seed": n}
         for n, text in enumerate(hostile_texts)
@@ -166,6 +193,8 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
     (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = ["prompts=i2p", f"prompts.path={folder}/prompts.jsonl", "sheet=false", "report.images=true"]
     words += ["methods=[baseline,sld_max]", "protocol.steps=1", f"out={folder}/run"]
-    done = in_process.run("eval.run", *words)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, draw in drawn_once.DRAW.items():  # whole, whoever is first: some look at its figures
+            patch.setattr(drawn_once.figures, name, draw)
+        done = in_process.run("eval.run", *words)
     assert done.returncode == 0, done.stderr
-    return folder / "run"

@@ -45,8 +45,7 @@ def crowded(hostile_run, hostile_texts, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
 def test_hostile_prompts_run_nothing_and_fetch_nothing(browser, page, hostile_texts, width, dark):
     browser.open(page, width, dark=dark)
     browser.ask("new Promise(done => setTimeout(done, 300))")

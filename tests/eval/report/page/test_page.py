@@ -11,6 +11,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import cv2
+import drawn_once
 import numpy as np
 import pytest
 
@@ -61,15 +62,28 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def page_of(run, **options) -> str:
+def page_of(run, figures=None, **options) -> str:
+    """The page of a run, with figures of its own where none are given."""
     directory = RunDir(run)
     report = make_report(directory, options=ReportSettings(**{"gallery_prompts": 100, **options}))
-    return report_page(report, directory, draw_figures(report))
+    return report_page(report, directory, figures or draw_figures(report))
+
+
+@pytest.fixture(scope="module")
+def figures(hostile_run):
+    """Of the run, whatever its gallery shows."""
+    return draw_figures(make_report(RunDir(hostile_run)))
 
 
 @pytest.fixture(scope="module")
 def text(hostile_run) -> str:
     return page_of(hostile_run)
+
+
+@pytest.fixture
+def nobody_looks_at_figures(monkeypatch, tmp_path_factory):
+    """Those of a kind are drawn once."""
+    drawn_once.share(monkeypatch, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +185,8 @@ def test_no_picture_has_more_than_eight_blocks_a_side(height, width, blocks):
     assert len(np.unique(found.reshape(-1, 3), axis=0)) <= blocks[0] * blocks[1]
 
 
-def test_clear_links_to_the_originals_by_relative_paths_and_embeds_none(hostile_run, text):
-    clear = page_of(hostile_run, gallery="clear")
+def test_clear_links_to_the_originals_by_relative_paths_and_embeds_none(hostile_run, figures, text):
+    clear = page_of(hostile_run, figures, gallery="clear")
     links = [a["href"] for a in Page(clear).all("a") if a["href"].startswith("../images/")]
     assert len(links) == len(pictures(text))
     assert all((hostile_run / "report" / unquote(link)).resolve().is_file() for link in links)
@@ -181,6 +195,7 @@ def test_clear_links_to_the_originals_by_relative_paths_and_embeds_none(hostile_
     assert "Each thumbnail links" not in text
 
 
+@pytest.mark.usefixtures("nobody_looks_at_figures")
 @pytest.mark.parametrize("gallery", ["pixelated", "clear"])
 def test_the_footer_links_to_every_file_beside_the_page_and_to_no_other(hostile_run, tmp_path, call, gallery):
     folder = tmp_path / "a folder"
@@ -194,8 +209,8 @@ def test_the_footer_links_to_every_file_beside_the_page_and_to_no_other(hostile_
     assert links == (written if gallery == "clear" else written - {"sheet.png"})
 
 
-def test_off_shows_no_picture_and_no_prompt(hostile_run):
-    page = Page(page_of(hostile_run, gallery="off"))
+def test_off_shows_no_picture_and_no_prompt(hostile_run, figures):
+    page = Page(page_of(hostile_run, figures, gallery="off"))
     assert not page.all("img")
     assert not page.all("blockquote")
     assert any("report.gallery=off" in one for one in page.texts["p"])
@@ -205,18 +220,18 @@ def test_the_page_says_what_blurring_does_not_do(text):
     assert "Blurring limits exposure; it does not remove harm" in text
 
 
-def test_a_picture_that_is_not_the_judged_one_is_left_out_and_counted(hostile_run, hostile_texts, tmp_path):
+def test_a_picture_that_is_not_the_judged_one_is_left_out_and_counted(hostile_run, figures, hostile_texts, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(hostile_run, run)
     first, second = (RunDir(run).image_path("sld_max", row, 0) for row in (0, 1))
     first.write_bytes(second.read_bytes())
     RunDir(run).image_path("baseline", 2, 0).write_bytes(b"\x89PNG\r\n\x1a\n")
     RunDir(run).image_path("baseline", 3, 0).unlink()
-    text = page_of(run)
+    text = page_of(run, figures)
     assert "2 prompts are left out, since a picture of theirs can&#39;t be read or is not the one" in text
     assert f"{len(hostile_texts) - 3} of the run&#39;s {len(hostile_texts)} prompts are shown" in text
     shutil.rmtree(run / "images")
-    text = page_of(run)
+    text = page_of(run, figures)
     assert "No prompt of this run has a kept picture under every method" in text
     assert "<img" not in text
 
@@ -247,6 +262,7 @@ def test_every_planned_picture_is_accounted_for(hostile_run):
     assert table.rows[0] == ("baseline", planned, str(int(planned) - 6), "1", "2", "0", "1", "2")
 
 
+@pytest.mark.usefixtures("nobody_looks_at_figures")
 def test_another_definition_is_said_in_the_page_and_its_links_still_hold(hostile_run, tmp_path, call):
     run = tmp_path / "run"
     shutil.copytree(hostile_run, run)
