@@ -19,7 +19,7 @@ from eval.store.rundir import RunDir
 
 pytestmark = pytest.mark.long
 
-SMALL = ["prompts=harmless", "prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "judges=[q16]", "q16=demo"]
+SMALL = ["prompts=harmless", "prompts.rows=[0,1]", "protocol.steps=1", "methods=[baseline]", "judges=[q16]", "q16=demo"]
 OWN_PROMPTS = ["prompts=i2p", "protocol.images_per_prompt=1", "model.size=64"]  # of a file that a test names
 # The command, and which of these modules it has imported, at the end of stderr.
 WATCHED = """
@@ -115,19 +115,19 @@ def test_a_checkpoint_with_other_weights_is_refused(own):
     assert "found one whose pictures they would change (model.weights" in done.stderr
 
 
-@pytest.mark.parametrize("lost", ["scores", "prompts.jsonl", "manifest.json", "cache"])
-def test_a_run_that_lacks_something_is_not_complete(own, lost):
+def test_a_run_that_lacks_something_is_not_complete(own):
     folder, words = own
-    opening, plan = opened(words)
-    assert opening.is_complete(plan)
-    path = folder / "run" / lost
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    opening, plan = opened(words)
-    assert not opening.is_complete(plan)
+    for lost in ("scores", "prompts.jsonl", "manifest.json", "cache"):
+        opening, plan = opened(words)
+        assert opening.is_complete(plan)
+        (folder / "run" / lost).rename(folder / "lost")
+        opening, plan = opened(words)
+        assert not opening.is_complete(plan), lost
+        (folder / "lost").rename(folder / "run" / lost)
 
 
-def test_other_prompts_in_the_same_file_are_not_complete(own, tmp_path):
-    _, words = own
+def test_other_prompts_in_the_same_file_are_not_complete(complete, tmp_path):
+    _, words, _ = complete
     path = tmp_path / "mine.txt"
     path.write_text("a cat\na dog\n")
     words = [*words[:2], *OWN_PROMPTS, f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
@@ -140,8 +140,8 @@ def test_other_prompts_in_the_same_file_are_not_complete(own, tmp_path):
     assert not opening.is_complete(plan)
 
 
-def test_a_folder_of_pictures_is_complete_until_its_list_changes(own, tmp_path):
-    folder, _ = own
+def test_a_folder_of_pictures_is_complete_until_its_list_changes(complete, tmp_path):
+    folder, _, _ = complete
     pictures, out = tmp_path / "pictures", tmp_path / "judged"
     shutil.copytree(folder / "run" / "images" / "baseline", pictures)
     words = ["model=images", f"model.path={pictures}", "model.method=mine", f"out={out}", *SMALL[:2], *SMALL[4:]]
@@ -155,8 +155,8 @@ def test_a_folder_of_pictures_is_complete_until_its_list_changes(own, tmp_path):
     assert opening.is_complete(plan)
 
 
-def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(own, tmp_path):
-    _, words = own
+def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(complete, tmp_path):
+    _, words, _ = complete
     path = tmp_path / "mine.csv"
     path.write_text("prompt,group\na cat,a\na dog,b\n")
     words = [*words[:2], *OWN_PROMPTS, f"prompts.path={path}", f"out={tmp_path}/mine", *SMALL[1:]]
