@@ -1,8 +1,10 @@
 """A folder of one's own configurations adds choices; nothing in it reaches Hydra's own settings or hides ours."""
 
 import json
+import sys
 from pathlib import Path
 
+import in_process
 import processes
 import pytest
 
@@ -76,10 +78,10 @@ def test_shards_get_the_folder_by_its_whole_path(folder, tmp_path, call, monkeyp
     assert f"--config-dir={folder}" in (tmp_path / "run" / "slurm" / "shard.sbatch").read_text()
 
 
-def test_jobs_of_a_sweep_get_the_folder_too(folder, tmp_path):
-    command = [processes.python(), ROOT / "i2p_bench.py", "run", "-m", "--config-dir", folder.name, "experiment=mine"]
-    words = [*command, "protocol.steps=1,2", "out=sweep"]
-    done = processes.run(words, cwd=tmp_path, capture_output=True, text=True)
+def test_jobs_of_a_sweep_get_the_folder_too(folder, tmp_path, monkeypatch):
+    words = ["run", "-m", "--config-dir", folder.name, "experiment=mine", "protocol.steps=1,2", "out=sweep"]
+    monkeypatch.setattr(sys, "executable", processes.python())
+    done = in_process.run(ROOT / "i2p_bench.py", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == [
         "logs",

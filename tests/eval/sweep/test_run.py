@@ -8,11 +8,13 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from itertools import combinations
 from pathlib import Path
 
+import in_process
 import processes
 import pytest
 from measured import metrics_row
@@ -45,11 +47,11 @@ def _wide_terminal():
         yield
 
 
-def run(*arguments, cwd=ROOT, program=("-m", "eval.run"), small=SMALL):
-    command = [processes.python(), *program, "-m", *arguments, *small]
-    done = processes.run(command, capture_output=True, text=True, check=False, cwd=cwd)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def run(*arguments, cwd=ROOT, program="eval.run", small=SMALL):
+    """Call a sweep, whose jobs are processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", processes.python())
+        return in_process.run(program, "-m", *arguments, *small, cwd=cwd)
 
 
 def table(path) -> list[dict]:
@@ -112,7 +114,8 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
 
 def test_a_job_that_is_refused_stops_no_other_and_shows_in_the_table_and_the_exit_code(tmp_path):
     out = tmp_path / "it's (a) sweep"
-    sld.write_tiny_checkpoint(tmp_path / "misfit")  # whose UNet is seen to be another model's once it is loaded
+    # Whose UNet is seen to be another model's once it is loaded.
+    sld.write_tiny_checkpoint(tmp_path / "misfit", width=8, text_width=16)
     done = run(f"model.unet={tmp_path}/misfit,null", "protocol.steps=1", f"out={out}", small=ONE_METHOD)
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("job 1 of 2: ")]
@@ -222,7 +225,7 @@ def test_a_shard_of_each_job_is_no_whole_run(tmp_path):
 
 def test_a_script_with_a_method_of_its_own_makes_every_job(tmp_path):
     script = ROOT / "scripts" / "example_method.py"
-    done = run("protocol.steps=1,2", f"out={tmp_path}/own", program=[script], small=ONE_METHOD)
+    done = run("protocol.steps=1,2", f"out={tmp_path}/own", program=script, small=ONE_METHOD)
     assert done.returncode == 0, done.stderr
     made = {(row["job"], row["method"]) for row in table(tmp_path / "own" / "comparison.csv")}
     assert made == {(f"protocol.steps={n}", method) for n in (1, 2) for method in ("baseline", "projection")}
