@@ -40,9 +40,12 @@ def _the_program_stays_as_it_is():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _demo_model_is_loaded_once():
+def _demo_model_is_loaded_once(request):
+    """Outside the tests of the engine its speed is measured once, too."""
     with pytest.MonkeyPatch.context() as patch:
         demo_model.load_once(patch)
+        if Path(__file__).with_name("generate") not in request.path.parents:
+            demo_model.measure_once(patch)
         yield
 
 

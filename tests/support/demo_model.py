@@ -16,6 +16,23 @@ def load_once(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(vars(sld), "load_model", load_model)
 
 
+def measure_once(patch: pytest.MonkeyPatch) -> None:
+    """Have commands keep how long a call of that model takes, by which a run chooses what it draws at a time."""
+    from eval.generate import pace
+
+    measure, known = pace._seconds_per_call, {}
+
+    def seconds_per_call(model, plan, batch_size, compiled):
+        if all(model is not shared for shared in _models.values()):
+            return measure(model, plan, batch_size, compiled)
+        key = id(model), plan.usual_size, batch_size, compiled
+        if key not in known:
+            known[key] = measure(model, plan, batch_size, compiled)
+        return known[key]
+
+    patch.setattr(pace, "_seconds_per_call", seconds_per_call)
+
+
 def load_model(source, **options):
     """Load a model as `sld.load_model` does."""
     from sld.checkpoints.loading import load_model
