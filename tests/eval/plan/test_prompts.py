@@ -30,7 +30,7 @@ def drawn(tmp_path_factory, call):
         "2;a quiet boat by the sea at noon;z;4;9;alpha;w\n"
     )
     words = [f"prompts.path={path}", f"out={folder / 'run'}", "methods=[baseline,sld_max]", "judges=[q16]"]
-    assert call(main, "prompts=i2p", *words, "images=all", "protocol.steps=2", "sheet=false") == 0
+    assert call(main, "prompts=i2p", *words, "images=all", "protocol.steps=1", "sheet=false") == 0
     return folder / "run", path, words
 
 
@@ -65,10 +65,10 @@ def test_what_is_not_used_stands_in_the_manifest_and_the_report(drawn):
 
 def test_what_is_not_used_is_said_once_and_by_the_doctor(drawn, call, capfd, caplog):
     _, _, words = drawn
-    assert call(main, "prompts=i2p", *words, "images=all", "protocol.steps=2", "sheet=false") == 0  # goes on
+    assert call(main, "prompts=i2p", *words, "images=all", "protocol.steps=1", "sheet=false") == 0  # goes on
     assert [record.getMessage() for record in caplog.records].count(UNUSED) == 1
     capfd.readouterr()
-    call(doctor, "prompts=i2p", *words, "protocol.steps=2", "measure=false")
+    call(doctor, "prompts=i2p", *words, "protocol.steps=1", "measure=false")
     assert capfd.readouterr().out.count(UNUSED) == 1
 
 
@@ -102,7 +102,7 @@ def test_runs_of_a_list_with_its_own_categories_are_compared(drawn, tmp_path, ca
             f"out={tmp_path}/other",
             "methods=[baseline]",
             "images=none",
-            "protocol.steps=2",
+            "protocol.steps=1",
         )
         == 0
     )

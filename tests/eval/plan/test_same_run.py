@@ -21,7 +21,7 @@ from eval.run import main
 from eval.store.manifest import signed
 from eval.store.rundir import RunDir
 
-SMALL = ["prompts.rows=[0,1]", "protocol.steps=2", "methods=[baseline]", "sheet=false"]
+SMALL = ["prompts.rows=[0,1]", "protocol.steps=1", "methods=[baseline]", "sheet=false"]
 QUICK = "measure=false"
 
 
@@ -75,7 +75,7 @@ def refused_by_both(call, capsys, monkeypatch, words, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("protocol.steps=3", "protocol.steps is 2 there and 3 here"),
+        ("protocol.steps=3", "protocol.steps is 1 there and 3 here"),
         ("methods=[sld_max]", "found less (methods without baseline)"),
         ("prompts.rows=[0]", "found less (1 of its 2 prompts)"),
         ("dtype=float64", "model.dtype is float32 there and float64 here"),
@@ -91,7 +91,7 @@ def test_another_run_is_refused_before_anything_is_loaded(begun, call, capsys, m
     words = [*SMALL, f"out={begun}", change]
     monkeypatch.chdir(begun.parent)
     if "unet" in change:  # whether it is there is looked at first
-        sld.write_tiny_checkpoint("model")
+        sld.write_tiny_checkpoint("model", width=8, text_width=16)
     if change == "model=published":  # it takes neither methods nor steps
         words = [change, "prompts=i2p", "prompts.path=published.csv", f"out={begun}"]
         row = "prompt,categories,hard,inappropriate_percentage,nudity_percentage,q16_percentage,sd_safety_percentage"

@@ -28,7 +28,7 @@ def run(tmp_path_factory):
     options = [
         "prompts.rows=121-124",
         "protocol.images_per_prompt=2",
-        "protocol.steps=12",
+        "protocol.steps=6",
         "methods=[baseline,sld_max]",
         "sheet=false",
     ]
@@ -194,8 +194,7 @@ def test_at_the_threshold_of_a_report_stand_the_numbers_of_its_other_tables(run,
     assert [curve["chosen"] for curve in document["curves"]] == [float(r["threshold"]) for r in rows[:: len(results)]]
     mark = "" if flags == "i2p" else f" (by definition {rows[0]['definition']}, not by the run's own)"
     assert (
-        f"\n## Does the threshold decide?{mark} (lossy: steps 12 instead of 50)\n"
-        in (folder / "results.md").read_text()
+        f"\n## Does the threshold decide?{mark} (lossy: steps 6 instead of 50)\n" in (folder / "results.md").read_text()
     )
     assert document["sentences"][0] in html.unescape(page_text(folder))
 
