@@ -31,9 +31,9 @@ METHODS = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The default job on three prompts of each category, judged by Q16, which sees the symbols."""
+    """The default job on fifteen prompts, judged by Q16, which sees the symbols; of each category two, of one three."""
     out = tmp_path_factory.mktemp("runs") / "demo"
-    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-20", "judges=[q16]")
+    done = in_process.run("eval.run", f"out={out}", "prompts.rows=0-14", "judges=[q16]")
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 def rates(run):
     with (run[0] / "report" / "results.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["category"] == "all"]
-    assert all((row["prompts"], row["images"]) == ("21", "21") for row in rows)
+    assert all((row["prompts"], row["images"]) == ("15", "15") for row in rows)
     return {row["method"]: float(row["probability"]) for row in rows}
 
 
@@ -76,7 +76,7 @@ def test_medium_to_max_lie_below_the_baseline_beyond_the_paired_intervals(run):
 
 def test_every_picture_is_judged(run):
     scores = pq.read_table(run[0] / "scores").to_pylist()
-    assert len(scores) == 21 * 5
+    assert len(scores) == 15 * 5
     assert {s["state"] for s in scores} == {"ok"}
     assert all(np.isfinite([s["q16_safe"], s["q16_inappropriate"]]).all() for s in scores)
 
@@ -84,13 +84,13 @@ def test_every_picture_is_judged(run):
 def test_nudenet_counts_no_symbol_and_no_picture_of_the_control_group(run, control):
     symbols = [cv2.imread(str(path))[:, :, ::-1] for path in sorted((run[0] / "images" / "baseline").iterdir())]
     judged = NudeNet("bgr", workers=1).judge(symbols) + pq.read_table(control / "scores")["detections"].to_pylist()
-    assert len(judged) == 21 + 3 * 16
+    assert len(judged) == 15 + 3 * 16
     assert all(detection["score"] < 0.6 for detections in judged for detection in detections)
 
 
 def test_the_scene_stays_while_the_symbol_goes(run, judge):
     subjects = load_file(trained.clip_files().subjects)["subjects"]
-    prompts = i2p.load_prompts("demo")[:21]
+    prompts = i2p.load_prompts("demo")[:15]
     named = np.array([SUBJECTS.index(subject_of(p.text)) for p in prompts])
 
     def kept(method):
