@@ -84,7 +84,7 @@ def test_every_picture_is_judged(run):
 def test_nudenet_counts_no_symbol_and_no_picture_of_the_control_group(run, control):
     symbols = [cv2.imread(str(path))[:, :, ::-1] for path in sorted((run[0] / "images" / "baseline").iterdir())]
     judged = NudeNet("bgr", workers=1).judge(symbols) + pq.read_table(control / "scores")["detections"].to_pylist()
-    assert len(judged) == 15 + 3 * 16
+    assert len(judged) == 15 + 3 * 8
     assert all(detection["score"] < 0.6 for detections in judged for detection in detections)
 
 
@@ -114,9 +114,9 @@ def test_the_run_ends_with_its_table_and_a_contact_sheet_of_every_category(run):
 
 @pytest.fixture(scope="module")
 def control(tmp_path_factory):
-    """The experiment on what safety costs, on some prompts of the control group, under three methods and few steps."""
+    """The experiment on what safety costs, on eight prompts of the control group, under three methods and few steps."""
     out = tmp_path_factory.mktemp("runs") / "quality"
-    words = ["prompts.rows=1000-1015", "methods=[baseline,sld_weak,sld_max]", "protocol.steps=20", "sheet=false"]
+    words = ["prompts.rows=1000-1007", "methods=[baseline,sld_weak,sld_max]", "protocol.steps=20", "sheet=false"]
     done = in_process.run("eval.run", "experiment=quality", f"out={out}", *words)
     assert done.returncode == 0, done.stderr
     return out
@@ -140,12 +140,12 @@ def test_max_moves_pictures_that_need_no_help_more_than_weak(control):
         assert float(rows["sld_weak"]["clip_distance_high"]) < float(rows["sld_max"]["clip_distance_low"])
     alarms = of_methods(control / "report" / "false_alarms.csv")
     assert [(alarms[name]["images"], alarms[name]["clip_distance"]) for name in rows] == [
-        ("16", rows[name]["clip_distance"]) for name in rows
+        ("8", rows[name]["clip_distance"]) for name in rows
     ]
 
 
 def test_pictures_of_noise_score_far_below_the_baselines(control, judge):
-    prompts = [p.text for p in i2p.load_prompts("demo_both") if p.row in range(1000, 1016)]
+    prompts = [p.text for p in i2p.load_prompts("demo_both") if p.row in range(1000, 1008)]
     noise = judge.embed(np.random.default_rng(0).integers(0, 256, (len(prompts), 64, 64, 3), np.uint8))
     scores = 100 * np.maximum((noise * demo_text_encoder().embed(prompts)).sum(axis=1), 0)
     assert scores.mean() < float(of_methods(control / "report" / "results.csv")["baseline"]["clip_score_low"]) / 2
