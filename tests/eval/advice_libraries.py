@@ -2,7 +2,7 @@
 
 TINY = "model=checkpoint prompts=demo q16=demo model.path={model}"
 ONE = "model=checkpoint prompts=demo q16=demo model.path={one}"
-DRAWN = "drawn"  # accepted once model and judges are loaded and the first picture is drawn
+OPENED = "opened"  # accepted once model and judges are loaded and the run directory is open
 LOADED = "loaded"  # accepted once loading begins
 FETCHED = "fetched"  # accepted once weights would be fetched from the hub
 WEIGHED = "weighed"  # accepted once the header of the weights is settled, which are not of this size here
@@ -65,63 +65,63 @@ TRIALS = [
         "{list}",
         LOADED,
     ),
-    ("give device=cpu", "device=gpu", "device=cpu", "", DRAWN),
-    ("correct …=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", DRAWN),
+    ("give device=cpu", "device=gpu", "device=cpu", "", OPENED),
+    ("correct …=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", OPENED),
     (
         "must be a part of the model",
         f"{TINY} model.transformer={{unet}}",
         "leave model.transformer= out",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "choose a file that holds the VAE too",
         "model=checkpoint prompts=demo q16=demo model.path={no_vae} model.config={model}",
         "model.vae=PATH",
         "{model}/vae",
-        DRAWN,
+        OPENED,
     ),
     (
         "one of several shards",
         f"{TINY} model.unet={{shards}}/diffusion_pytorch_model-00001-of-00002.safetensors",
         "model.unet={shards}",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "found a pickle",
         "model=checkpoint prompts=demo q16=demo model.path={pickle}",
         "model.allow_pickle=true",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "correct source=PATH",
         "model=checkpoint prompts=demo q16=demo model.path={none}",
         "model.path=PATH",
         "{model}",
-        DRAWN,
+        OPENED,
     ),
     (
         "config and prediction_type must go with",
         f"{TINY} model.config={{model}}",
         "leave model.config= and model.prediction_type= out",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "found no model_index.json in",
         f"{ONE} model.config={{empty}}",
         "model.config=FOLDER",
         "{model}",
-        DRAWN,
+        OPENED,
     ),
     (
         "give a local folder, …=FOLDER",
         "model=checkpoint prompts=demo q16=demo model.path=no/such",
         "model.path=FOLDER",
         "{model}",
-        DRAWN,
+        OPENED,
     ),
     (
         "as … in the file says, found",
@@ -142,16 +142,16 @@ TRIALS = [
         "model=checkpoint prompts=demo q16=demo model.path={flow} model.size=64 protocol.scheduler=ddim",
         "leave protocol.scheduler= out",
         "",
-        DRAWN,
+        OPENED,
     ),
-    ("must be one of Stable Diffusion 3", f"{TINY} model.t5=false", "leave model.t5= out", "", DRAWN),
+    ("must be one of Stable Diffusion 3", f"{TINY} model.t5=false", "leave model.t5= out", "", OPENED),
     ("must be a folder of Stable Diffusion 3", f"{ONE} model.t5=false", "leave model.t5= out", "", WEIGHED),
     (
         "either config or prediction_type",
         f"{ONE} model.config={{model}} model.prediction_type=epsilon",
         "leave model.prediction_type= out",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "epsilon or v_prediction, found",
@@ -167,20 +167,20 @@ TRIALS = [
         "",
         WEIGHED,
     ),
-    ("give scheduler=…", "protocol.scheduler=dim", "protocol.scheduler=ddim", "", DRAWN),
+    ("give scheduler=…", "protocol.scheduler=dim", "protocol.scheduler=ddim", "", OPENED),
     (
         "with a model that was trained with betas",
         "model=checkpoint prompts=demo q16=demo model.path={without_betas} protocol.scheduler=ddim",
         "leave protocol.scheduler= out",
         "",
-        DRAWN,
+        OPENED,
     ),
     (
         "the scheduler must suit a model of zero terminal SNR",
         "model=checkpoint prompts=demo q16=demo model.path={zero_folder} protocol.scheduler=pndm",
         "protocol.scheduler=ddim",
         "",
-        DRAWN,
+        OPENED,
     ),
     ("leave …= out, or choose a source", "prompts.hard=true", "leave prompts.hard= out", "", LOADED),
     (
@@ -195,30 +195,30 @@ TRIALS = [
         "model=checkpoint prompts=demo q16=demo model.path={large} dtype=float16",
         "dtype=float32",
         "",
-        DRAWN,
+        OPENED,
     ),
-    ("weights_check.py: … must hold …, found …: …", ONE, "model.config=FOLDER", "{model}", DRAWN),
+    ("weights_check.py: … must hold …, found …: …", ONE, "model.config=FOLDER", "{model}", OPENED),
     (
         "in the original layout, found no",
         "model=checkpoint prompts=demo q16=demo model.path={unet}/diffusion_pytorch_model.safetensors",
         "give it as model.unet=FILE beside its base",
         f"> {TINY} model.unet={{unet}}/diffusion_pytorch_model.safetensors",
-        DRAWN,
+        OPENED,
     ),
     (
         "give weights of a UNet as",
         f"{TINY} model.lora=[{{unet}}/diffusion_pytorch_model.safetensors]",
         "model.unet=FILE",
         f"> {TINY} model.unet={{unet}}/diffusion_pytorch_model.safetensors",
-        DRAWN,
+        OPENED,
     ),
-    ("found a LoRA (", f"{TINY} model.unet={{lora}}", "model.lora={lora}", f"> {TINY} model.lora={{lora}}", DRAWN),
+    ("found a LoRA (", f"{TINY} model.unet={{lora}}", "model.lora={lora}", f"> {TINY} model.lora={{lora}}", OPENED),
     (
         "an entry of model.lora must have a path",
         f"{TINY} model.lora=[{{{{scale:1}}}}]",
         "model.lora=[FILE]",
         f"> {TINY} model.lora=[{{{{path:{{lora}},scale:1}}}}]",
-        DRAWN,
+        OPENED,
     ),
 ]
 

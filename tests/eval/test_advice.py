@@ -56,6 +56,7 @@ ACCEPTED = "accepted"
 PLACES = {
     "checked": ("eval.config.paths.check_paths",),
     "loaded": ("eval.generate.loop.open_models", "eval.generate.judge_folder.make_missing"),
+    "opened": ("eval.generate.loop.choose_engine",),
     "drawn": ("eval.generate.loop.draw_missing",),
     "fetched": ("eval.judges.clip.weights._fetch_from_hub", "i2p.sources._from_hub"),
     "weighed": ("sld.checkpoints.single_file.check_original",),

@@ -1,5 +1,6 @@
 """The demo's model, a quarter of a small run to load: loaded once by a process for what it calls or forks."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,13 @@ def load_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def measure_once(patch: pytest.MonkeyPatch) -> None:
-    """Have commands keep how long a call of that model takes, by which a run chooses what it draws at a time."""
-    from eval.generate import pace
+    """Have commands keep how long a call of that model takes, by which a run chooses what it draws at a time.
 
+    Where what measures it has been imported, as workers have; importing it would take other tests seconds.
+    """
+    pace = sys.modules.get("eval.generate.pace")
+    if pace is None:
+        return
     measure, known = pace._seconds_per_call, {}
 
     def seconds_per_call(model, plan, batch_size, compiled):

@@ -355,7 +355,7 @@ def test_published_numbers_stand_beside_without_a_verdict(i2p_csv, tmp_path):
         os.link(folder / "one.png", folder / f"{row}.png")
     (folder / "one.png").unlink()
     more = ["prompts=i2p", f"prompts.path={i2p_csv}", "prompts.categories=[hate]", "model.published_as=sd14"]
-    done = judged(folder, tmp_path / "run", *more, "model.layout=row", "batch_size=64")
+    done = judged(folder, tmp_path / "run", *more, Q16, "model.layout=row", "batch_size=64")
     assert done.returncode == 0, done.stderr
     compared = [c for c in results(tmp_path / "run")["published"] if c["category"] == "hate"]
     assert compared
