@@ -16,7 +16,7 @@ import i2p_bench
 from eval.base.command import NAME, command_line, typed
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["prompts.rows=[0]", "methods=[baseline]", "protocol.steps=2", "images=none", "sheet=false"]
+QUICK = ["prompts.rows=[0]", "methods=[baseline]", "protocol.steps=1", "images=none", "sheet=false", "device=cpu"]
 THEIRS = ("eval/__init__.py", "conf/__init__.py", "i2p/__init__.py", "sld.py")
 
 

@@ -147,6 +147,7 @@ def test_a_judge_that_is_added_to_a_folder_of_pictures_judges_those_that_were_ju
     folder = tmp_path / "pictures"
     shutil.copytree(run / "images", folder)
     words = ["model=images", f"model.path={folder}", "prompts=demo", "prompts.rows=[0,1,2]", "q16=demo", "device=cpu"]
+    words += ["sheet=false"]
     results = {}
     for name, judges in (("both", [["q16", "nudenet"]]), ("grown", [["nudenet"], ["nudenet", "q16"]])):
         for chosen in judges:
@@ -172,14 +173,14 @@ def test_a_judge_that_is_added_to_a_folder_of_pictures_judges_those_that_were_ju
 
 
 def test_pictures_that_were_not_kept_are_counted_before_anything_is_drawn(tmp_path, call, capsys):
-    words = [*BEGUN, "prompts.rows=[0]", "images=none", f"out={tmp_path / 'run'}"]
+    words = [*BEGUN, "prompts.rows=[0]", "methods=[baseline]", "images=none", f"out={tmp_path / 'run'}"]
     assert call(main, *words) == 0
     capsys.readouterr()
     more = [*words, "judges=[q16,nudenet]", "protocol.images_per_prompt=2"]
     assert call(main, *more) == 2
     sentence = capsys.readouterr().err
-    assert "must have kept every picture that nudenet is to judge now, found 2 of 2 gone" in sentence
+    assert "must have kept every picture that nudenet is to judge now, found 1 of 1 gone" in sentence
     assert len(parts_of(tmp_path / "run")) == 1
     assert call(main, *more, "verify=true") == 0
-    assert len(scores_of(tmp_path / "run")) == 4
+    assert len(scores_of(tmp_path / "run")) == 2
     assert Path(tmp_path / "run" / "images").exists() is False

@@ -142,7 +142,7 @@ class Cluster:
 
     def wait_for_end(self, *jobs: str) -> None:
         """Wait until the jobs, arrays with all their tasks, have left the queue."""
-        self.wait(lambda: not self.call("squeue", "--noheader", f"--jobs={','.join(jobs)}", check=False))
+        self.wait(lambda: not self.call("squeue", "--noheader", f"--jobs={','.join(jobs)}", check=False), pause=0.3)
 
 
 def _host() -> str:
