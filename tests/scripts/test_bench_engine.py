@@ -31,7 +31,7 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     monkeypatch.setattr(rows, "TEN", 2)  # as many as ours, which are what is compared
     out = tmp_path / "table.md"
     words = ["--device", "cpu", "--out", out, "--threads", "1", "--rounds", "1"]
-    words += ["--batch", "2", "--images", "2", "--steps", "9", "--no-compile"]
+    words += ["--batch", "2", "--images", "2", "--steps", "9", "--no-compile", "--quick"]
     done = in_process.run(BENCH, *words, "--rows", "R2", "unshared", "shared", "reuse")
     assert done.returncode == 0, done.stderr
     text = out.read_text()
