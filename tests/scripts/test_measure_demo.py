@@ -14,10 +14,10 @@ pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 
 @pytest.fixture
 def small(monkeypatch):
-    """Few prompts and steps, and few pictures for the judge."""
+    """Few prompts and steps, one judge, which sees the symbols, and few pictures for it."""
 
     def run(command, **_):
-        return in_process.run(*command[2:], "prompts.rows=0-2", "protocol.steps=2")
+        return in_process.run(*command[2:], "prompts.rows=0-2", "protocol.steps=2", "judges=[q16]")
 
     monkeypatch.setattr(measure_demo, "subprocess", SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr(measure_demo, "METHODS", ("baseline", "sld_max"))
