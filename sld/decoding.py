@@ -13,7 +13,9 @@ _CHUNK_PIXELS = LARGEST_CHUNK * 512 * 512
 
 def pictures_per_chunk(batch_size: int, height: int, width: int) -> int:
     """Return how many pictures of this size in pixels are decoded at once, of `batch_size` at most."""
-    return max(1, min(batch_size, LARGEST_CHUNK, _CHUNK_PIXELS // (height * width)))
+    most = max(1, _CHUNK_PIXELS // (height * width))
+    # A power of two of large ones: a network fills up three, five or six rows to a multiple of four.
+    return min(batch_size, LARGEST_CHUNK, 1 << (most.bit_length() - 1))
 
 
 @torch.no_grad()

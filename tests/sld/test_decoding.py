@@ -52,9 +52,16 @@ def test_latents_that_are_not_finite_stay_so_and_harm_no_neighbour(loud, value):
 
 @pytest.mark.parametrize(
     ("rows", "size", "pictures"),
-    [(64, (512, 512), 8), (3, (512, 512), 3), (64, (64, 64), 8), (64, (1024, 1024), 2), (64, (4096, 1024), 1)],
+    [
+        (64, (512, 512), 8),
+        (3, (512, 512), 3),
+        (64, (64, 64), 8),
+        (64, (512, 640), 4),
+        (64, (1024, 1024), 2),
+        (64, (4096, 1024), 1),
+    ],
 )
-def test_as_many_pictures_are_decoded_at_once_as_have_the_pixels_of_eight_of_the_usual_size(rows, size, pictures):
+def test_no_more_pictures_are_decoded_at_once_than_have_the_pixels_of_eight_of_the_usual_size(rows, size, pictures):
     assert pictures_per_chunk(rows, *size) == pictures
 
 
