@@ -13,15 +13,14 @@ import argparse
 import contextlib
 import multiprocessing
 import os
-import re
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
     from engine_bench.one_call import Tuned
@@ -29,21 +28,8 @@ if TYPE_CHECKING:
 
 def main() -> int:
     began, arguments = time.monotonic(), parse_arguments()
-    from engine_bench.deadline import OutOfTime, deadline
-
-    unfinished, bench = None, None
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with deadline(arguments.deadline):
-                bench = Bench(arguments, Path(folder), began)
-                bench.measure()
-        except OutOfTime:
-            unfinished = f"the deadline of {arguments.deadline:g} s passed"
-        if bench is None:
-            print(f"Nothing was measured: {unfinished} before anything was loaded.", file=sys.stderr)
-            return 1
-        print(bench.write(unfinished))
-    return 1 if unfinished or any(row.failure for row in bench.rows) else 0
+    bench = run(lambda folder: DenoiserBench(arguments, folder, began), arguments.deadline)
+    return 1 if bench is None or bench.unfinished or any(row.failure for row in bench.rows) else 0
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,21 +47,17 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-class Bench:
+class DenoiserBench(Bench):
     """The variants, what was measured of them, and the table."""
 
     def __init__(self, arguments: argparse.Namespace, work: Path, began: float):
         from engine_bench import meter, world
 
-        self.arguments, self._began = arguments, began
-        folder = arguments.world or work
-        folder.mkdir(parents=True, exist_ok=True)
-        small = arguments.device == "cpu" or arguments.small
-        self.world = world.small(arguments.device) if small else world.full(arguments.device, folder)
-        if arguments.out is None:
-            name = "cpu" if arguments.device == "cpu" else meter.machine(arguments.device).partition(",")[0]
-            file = f"denoiser_{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.md"
-            arguments.out = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / file
+        super().__init__(began)
+        self.arguments = arguments
+        self.world = world.chosen(arguments.device, arguments.world or work, demo=arguments.small)
+        table = f"denoiser_{meter.card(arguments.device)}.md"
+        self.out = arguments.out or Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / table
         self.rows: list = []
         self.peak = self.flops = float("nan")
 
@@ -93,11 +75,11 @@ class Bench:
             stack.enter_context(_killed_at_an_error())
             tasks = zip(pools, variants, strict=True)
             compiling = [pool.submit(_compile, self.world, variant) for pool, variant in tasks]
-            self._say(f"{len(variants)} variants compile, with {threads} threads each")
+            self.say(f"{len(variants)} variants compile, with {threads} threads each")
             model = self.world.model()
             self.flops = sum(harness.flops_of_a_row(model, self.world))
             wait(compiling)
-            self._say("all have compiled")
+            self.say("all have compiled")
             self.peak = meter.matrix_peak(self.arguments.device, self.world.dtype)
             self._measure_uncompiled(model)
             for pool, task, variant in zip(pools, compiling, variants, strict=True):
@@ -121,8 +103,7 @@ class Bench:
             add(Tuning(True, best), rows)
 
     def _compiled(self) -> Iterator:
-        import torch
-        from engine_bench import harness, one_call
+        from engine_bench import one_call
 
         from sld.tuning import Tuning
 
@@ -133,28 +114,18 @@ class Bench:
                 yield one_call.Variant(Tuning(True, name, True, compiled_decoder=first), rows)
             if first:
                 yield one_call.Variant(Tuning(False, names[0], True), rows)
-                other = tuple(harness.other_options(torch.device(self.arguments.device)).items())
-                yield one_call.Variant(Tuning(True, names[0], True), rows, other)
+                yield one_call.Variant(Tuning(True, names[0], True), rows, other_options=True)
 
     def _add(self, row) -> None:
         self.rows.append(row)
-        self._say(f"{row.variant}, {row.variant.rows} rows: {row.failure or f'{row.call * 1e3:.1f} ms'}")
-        self.write(f"written after {time.monotonic() - self._began:.0f} s; no later table was written")
+        self.say(f"{row.variant}, {row.variant.rows} rows: {row.failure or f'{row.call * 1e3:.1f} ms'}")
+        self.write_so_far()
 
-    def write(self, unfinished: str | None) -> str:
-        """Write the table, whole or not at all, and return it."""
+    def to_markdown(self, unfinished: str | None) -> str:
+        """Return the table."""
         from engine_bench import call_table
 
-        out = self.arguments.out
-        text = call_table.to_markdown(self.rows, self.world, self.peak, self.flops, unfinished)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f"{out.name}.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(out)
-        return text
-
-    def _say(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._began:.0f} s] {text}", file=sys.stderr, flush=True)
+        return call_table.to_markdown(self.rows, self.world, self.peak, self.flops, unfinished)
 
 
 @contextlib.contextmanager
@@ -194,8 +165,7 @@ def _tried(measure, variant, *arguments):
     try:
         return measure(*arguments)
     except Exception as error:
-        traceback.print_exc()
-        return Measured(variant, failure=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        return Measured(variant, failure=failure_of(error))
 
 
 if __name__ == "__main__":

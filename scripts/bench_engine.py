@@ -15,15 +15,14 @@ ours is; the rows `R3_other` and `other` have the other ones.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import statistics
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
     from engine_bench.rows import Row
@@ -34,24 +33,9 @@ IMAGES = 8  # per prompt in the harness's rows; as many are compared with R2's l
 
 
 def main() -> int:
-    began = time.monotonic()
-    arguments = parse_arguments()
-    from engine_bench.deadline import OutOfTime, deadline
-
-    bench = None
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with deadline(arguments.deadline):
-                bench = Bench(arguments, Path(folder), began)
-                bench.measure()
-            unfinished = "the rounds that were left would have passed the deadline" if bench.short else None
-        except OutOfTime:
-            unfinished = f"the deadline of {arguments.deadline:g} s passed"
-        if bench is None:
-            print(f"Nothing was measured: {unfinished} before anything was loaded.", file=sys.stderr)
-            return 1
-        print(bench.write(unfinished))
-    return 1 if any(row.failure for row in bench.rows) else 0
+    began, arguments = time.monotonic(), parse_arguments()
+    bench = run(lambda folder: EngineBench(arguments, folder, began), arguments.deadline)
+    return 1 if bench is None or any(row.failure for row in bench.rows) else 0
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -77,13 +61,15 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-class Bench:
+class EngineBench(Bench):
     """The rows, their turns, and the table that is written after each of them."""
 
     def __init__(self, arguments: argparse.Namespace, work: Path, began: float):
         import torch
+        from engine_bench import meter
 
-        self.arguments, self._work, self._began = arguments, work, began
+        super().__init__(began)
+        self.arguments, self._work = arguments, work
         self.short = False  # whether turns were left out because they would not end before the deadline
         if arguments.device is None:
             arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -92,9 +78,8 @@ class Bench:
             torch.set_num_threads(arguments.threads)
         cpu = device == "cpu"
         arguments.batch = arguments.batch or (32 if cpu else 64)
-        name = "cpu" if cpu else re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
         suffix = "_quick" if arguments.quick else ""
-        arguments.out = arguments.out or Path("docs/benchmarks") / f"engine_{name}{suffix}.md"
+        self.out = arguments.out or Path("docs/benchmarks") / f"engine_{meter.card(device)}{suffix}.md"
         self._make_rows()
 
     def _make_rows(self) -> None:
@@ -102,8 +87,7 @@ class Bench:
         from engine_bench.rows import make_rows
 
         chosen = self.arguments
-        small = chosen.device == "cpu" or chosen.small
-        self.world: World = world.small(chosen.device) if small else world.full(chosen.device, self._weights())
+        self.world: World = world.chosen(chosen.device, chosen.world or self._work, demo=chosen.small)
         self.rows: list[Row] = make_rows(
             self.world,
             chosen.batch,
@@ -116,14 +100,9 @@ class Bench:
         self._peaks: list[float] = []
         parts = ", ".join(f"{row.key} {row.expected:.0f} s" for row in self.rows)
         total = estimate.common_seconds() + sum(row.expected for row in self.rows)
-        self._say(f"one round of full size takes {total:.0f} s on an H200 or H100, by calculation ({parts})")
+        self.say(f"one round of full size takes {total:.0f} s on an H200 or H100, by calculation ({parts})")
 
-    def _weights(self) -> Path:
-        folder = self.arguments.world or self._work
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def measure(self) -> None:
+    def measure(self) -> str | None:
         """Take all turns, round by round, as far as the deadline allows; a row that fails takes no further ones."""
         from engine_bench import meter
 
@@ -137,15 +116,15 @@ class Bench:
                 try:
                     self._take_turn(row, number)
                 except Exception as error:
-                    traceback.print_exc()
-                    row.failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                self.write(f"written after {time.monotonic() - self._began:.0f} s; no later table was written")
+                    row.failure = failure_of(error)
+                self.write_so_far()
+        return "the rounds that were left would have passed the deadline" if self.short else None
 
     def _is_too_long(self, row: Row) -> bool:
         """Return whether another turn of a row would pass the deadline."""
         limit = self.arguments.deadline
         longest = max((turn.seconds for turn in row.turns.values()), default=0.0)
-        too_long = limit is not None and time.monotonic() - self._began + 1.1 * longest > limit
+        too_long = limit is not None and self.seconds + 1.1 * longest > limit
         self.short |= too_long
         return too_long
 
@@ -153,11 +132,11 @@ class Bench:
         from engine_bench import meter, rows
 
         if row.run is None:
-            self._say(f"starting {row.name}")
+            self.say(f"starting {row.name}")
             rows.start(row)
             row.start_up += meter.seconds(lambda: self._run(row, 0, steps=1), self.arguments.device)
         row.turns[number] = self._run(row, number, steps=self.arguments.steps)
-        self._say(f"{row.name}: {row.turns[number].seconds:.1f} s")
+        self.say(f"{row.name}: {row.turns[number].seconds:.1f} s")
 
     def _run(self, row: Row, number: int, *, steps: int):
         """Take one turn with the prompts of this round, as many as the row needs, the same for all rows."""
@@ -165,21 +144,13 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self._work) as folder:
             return row.run(prompts, steps, Path(folder))
 
-    def write(self, unfinished: str | None) -> str:
-        """Write the table, whole or not at all, and return it."""
+    def to_markdown(self, unfinished: str | None) -> str:
+        """Return the table."""
         from engine_bench import table
 
         chosen = self.arguments
         peak = statistics.median(self._peaks) if self._peaks else float("nan")
-        text = table.to_markdown(self.rows, self.world, chosen.steps, peak, command(chosen), chosen.out, unfinished)
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = chosen.out.with_name(f"{chosen.out.name}.{os.getpid()}")
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(chosen.out)
-        return text
-
-    def _say(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._began:.0f} s] {text}", file=sys.stderr, flush=True)
+        return table.to_markdown(self.rows, self.world, chosen.steps, peak, command(chosen), self.out, unfinished)
 
 
 def command(arguments: argparse.Namespace) -> str:

@@ -60,7 +60,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         words = command(arguments, Path(folder))
         if arguments.out is None:
-            arguments.out = ROOT / "docs" / "benchmarks" / f"paper_window_{card(arguments.device)}.md"
+            from engine_bench import meter
+
+            arguments.out = ROOT / "docs" / "benchmarks" / f"paper_window_{meter.card(arguments.device)}.md"
         window = Window(())
         for window in watch(words, Path(folder) / "run", began + arguments.seconds):
             text = to_markdown(window, words, arguments.device, Path(folder) / "run")
@@ -91,18 +93,13 @@ def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
     if arguments.small:
         words += ["model=demo", "prompts=demo", "q16=demo"]
     else:
-        world = random_world(arguments.device, arguments.world or folder)
+        from engine_bench.world import full
+
+        world = full(arguments.device, arguments.world or folder)
         words += ["model=checkpoint", f"model.path={world.folder}"]
         words += [f"q16.{key}={value}" for key, value in world.clip.items()]
         words.append(f"prompts.path={arguments.prompts or write_prompts(folder / 'prompts.jsonl')}")
     return [sys.executable, "-m", "eval.run", *words, *arguments.keys]
-
-
-def random_world(device: str, folder: Path):
-    from engine_bench.world import full
-
-    folder.mkdir(parents=True, exist_ok=True)
-    return full(device, folder)
 
 
 def write_prompts(path: Path) -> Path:
@@ -171,15 +168,6 @@ def to_markdown(window: Window, words: list[str], device: str, run: Path) -> str
             "",
         ]
     )
-
-
-def card(device: str) -> str:
-    """Return a file name for the device."""
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower()).strip("-")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from eval.plan.batches import Rows, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
 from eval.store.rundir import RunDir
-from sld.decoding import LARGEST_CHUNK, decode_images
+from sld.decoding import LARGEST_CHUNK, decode_images, pictures_per_chunk
 from sld.models import LoadedModel
 from sld.tuning import Tuning, largest_batch
 
@@ -103,13 +103,13 @@ def choose_engine(
         "attention", settings.attention, lambda: try_attention(model, plan, batch_size, FUSED) if cuda else "default"
     )
     tuning = Tuning(layout, None if attention == "default" else attention)
-    free = cuda and settings.channels_last == AUTO and not stored
-    if free:
+    layout_is_open = cuda and settings.channels_last == AUTO and not stored
+    if layout_is_open:
         tuning = replace(tuning, channels_last=try_channels_last(model, plan, tuning, batch_size))
     # Of a run that did not record it the decoder was not compiled.
     decoder = stored.get(DECODER, False) if stored else cuda
     # Compiled code has no layout changes around channels-last convolutions, for which uncompiled code may lose by it.
-    fast = Tuning(tuning.channels_last or free, tuning.attention, compiled=True, compiled_decoder=decoder)
+    fast = Tuning(tuning.channels_last or layout_is_open, tuning.attention, compiled=True, compiled_decoder=decoder)
     long = cuda and len(plan.images) >= COMPILED_FROM
     if pick("compile", settings.compile, lambda: long and try_compiling(model, plan, tuning, fast, batch_size)):
         tuning = fast
@@ -217,11 +217,12 @@ def _largest_batch(model: LoadedModel, plan: Plan) -> int:
     # The most memory of any call: each method on a trajectory of its own.
     methods = [_without_warm_up(method) for method in plan.methods]
     height, width = plan.usual_size
-    latents = torch.zeros(LARGEST_CHUNK, *model.latent_shape(height, width), device=model.device)
+    chunk = pictures_per_chunk(LARGEST_CHUNK, height, width)
+    latents = torch.zeros(chunk, *model.latent_shape(height, width), device=model.device)
     rows = largest_batch(
         lambda rows: two_calls(model, plan, methods, rows),
         model.device,
-        fixed=lambda: decode_images(model, latents, LARGEST_CHUNK),
+        fixed=lambda: decode_images(model, latents, chunk),
         row_bytes=(DEPTH + 2) * len(methods) * height * width * 3,
     )
     log.info("batch_size=%d fits %s", rows, kind_of(model.device))

@@ -14,7 +14,7 @@ import sld
 from eval.base.errors import InputError
 from eval.generate.pace import two_calls
 from eval.plan.plan import Plan
-from sld.decoding import LARGEST_CHUNK, decode_images
+from sld.decoding import decode_images, pictures_per_chunk
 from sld.models import LoadedModel
 from sld.tuning import Tuning, fastest_attention, median_seconds, out_of_memory
 
@@ -57,7 +57,7 @@ def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning,
         batch_size: rows of a call, for which the code is.
     """
     height, width = plan.usual_size
-    chunk = min(batch_size, LARGEST_CHUNK)
+    chunk = pictures_per_chunk(batch_size, height, width)
     latents = torch.zeros(chunk, *model.latent_shape(height, width), device=model.device)
 
     def run() -> None:

@@ -19,8 +19,8 @@ A call is the whole UNet for this many latent states, each with one text. *Of th
 beside those of one large matrix product measured here. Times are medians of {CALLS} calls. *With cuDNN's search* for
 the fastest convolutions, which may differ between processes, so that no run does it. *Decoder* is per picture,
 {PICTURES} at once. *Starts after* is from tuning to the end of the first call: compiling included, while every compiled
-variant compiles (those with torch's own options choose some kernels by their time meanwhile). The kernels are those of
-one call; where that takes longer than their sum, the device waits."""
+variant compiles. *Other options* for torch.compile are torch's own, with which some kernels are chosen by their time
+meanwhile. The kernels are those of one call; where that takes longer than their sum, the device waits."""
 
 
 def to_markdown(rows: Sequence[Measured], world: World, peak: float, flops: float, unfinished: str | None) -> str:
@@ -49,7 +49,7 @@ def to_markdown(rows: Sequence[Measured], world: World, peak: float, flops: floa
         NOTE,
         *_profiles(rows),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _line(row: Measured, flops: float, peak: float) -> str:

@@ -77,7 +77,7 @@ def run(
     plan = Plan(tuple(prompts), sld.resolve_methods(methods), protocol, ())
     directory, done = RunDir(out), meter.Run(noises=len(prompts) * images)
     if model.tuning != choice.tuning:  # compiling again would only read torch's cache again
-        with _compile_options(choice):
+        with compiling_with(other=choice.other_options):
             model.tune(choice.tuning, world.side, world.side)
     engine = Engine(choice.batch_size, choice.tuning, choice.background)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
@@ -102,10 +102,15 @@ def other_options(device: torch.device) -> dict[str, bool]:
     return {} if compile_options(device) else {"deterministic": True}
 
 
+def in_words(options: Mapping[str, bool]) -> str:
+    """Return options for compiling as a table names them."""
+    return ", ".join(options) or "torch's own options"
+
+
 @contextlib.contextmanager
-def _compile_options(choice: Choice) -> Iterator[None]:
-    """Have a model that is tuned meanwhile compiled with the options of the choice."""
-    if choice.other_options:
+def compiling_with(*, other: bool) -> Iterator[None]:
+    """Have a model that is tuned meanwhile compiled with the engine's options, or with the other ones."""
+    if other:
         tuning.compile_options = other_options
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import statistics
 import threading
 import time
@@ -87,6 +88,12 @@ def peak_memory(device: str, run: Run) -> Iterator[None]:
 
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def card(device: str) -> str:
+    """Return the device's name as a part of a file's name."""
+    name = "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def machine(device: str) -> str:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from engine_bench import meter
+from engine_bench import harness, meter
 from engine_bench.world import World
-from sld import tuning
 from sld.decoding import decode_images
 from sld.tuning import Tuning
 
@@ -36,16 +35,14 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """How the model is tuned, and the rows of a call; options other than ours for torch.compile."""
+    """How the model is tuned, the rows of a call, and whether torch.compile gets other options than the engine's."""
 
     tuning: Tuning
     rows: int
-    options: tuple[tuple[str, bool], ...] | None = None
+    other_options: bool = False
 
     def __str__(self) -> str:
-        if self.options is None:
-            return str(self.tuning)
-        return f"{self.tuning}, with {', '.join(name for name, _ in self.options) or 'torch’s own options'}"
+        return f"{self.tuning}{', other options' * self.other_options}"
 
 
 @dataclass
@@ -90,11 +87,10 @@ class Tuned:
     def __init__(self, world: World, model, variant: Variant):
         began = time.perf_counter()
         self.variant, self._device = variant, world.device
-        if variant.options is not None:
-            tuning.compile_options = lambda device: dict(variant.options)
-        model.tune(variant.tuning, world.side, world.side)
+        with harness.compiling_with(other=variant.other_options):
+            model.tune(variant.tuning, world.side, world.side)
         latents = torch.randn(PICTURES, *model.latent_shape(world.side, world.side), device=model.device)
-        self._call = _call(world, model, variant.rows)
+        self._call = whole_call(world, model, variant.rows)
         self._decode = functools.partial(decode_images, model, latents, PICTURES)
         self._call()
         meter.synchronise(world.device)
@@ -114,7 +110,8 @@ class Tuned:
         return done
 
 
-def _call(world: World, model, rows: int) -> Callable[[], object]:
+def whole_call(world: World, model, rows: int) -> Callable[[], object]:
+    """Return a call of the whole denoiser for so many states, each with one text."""
     latents = torch.randn(rows, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
     timestep = torch.tensor(500, device=model.device)
     texts = [

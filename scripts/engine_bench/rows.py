@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from engine_bench import estimate, harness, meter
+from engine_bench.one_call import whole_call
 from engine_bench.reference import Reference
 from engine_bench.world import World
 from eval.generate.engine import FUSED
@@ -85,11 +86,7 @@ class Parts:
         """Return the fastest attention at this many rows, of a model in channels-last layout."""
         world, model = self.world, self.model(Tuning(channels_last=True), False)
         model.tune(Tuning(channels_last=True))
-        latents = torch.zeros(rows, *model.latent_shape(world.side, world.side)).to(model.device, model.dtype)
-        timestep = torch.tensor(500, device=model.device)
-        texts = [tensor.expand(rows, *tensor.shape[1:]) for tensor in model.encode([""], world.side, world.side)]
-        run = lambda: model.predict(model.observe(latents, timestep), timestep, texts)  # noqa: E731
-        return fastest_attention(run, model.device, FUSED) or "flash"
+        return fastest_attention(whole_call(world, model, rows), model.device, FUSED) or "flash"
 
 
 def make_rows(
@@ -138,12 +135,8 @@ def _references(parts: Parts, steps: int) -> list[Row]:
         row("R1", "diffusers, one image at a time", 1, 2 if cpu else 1),
         row("R2", "diffusers, ten images per prompt", TEN, TEN),
         row("R3", "R2 compiled as ours, channels-last", TEN, TEN, compile_options(device)),
-        row("R3_other", f"R3 compiled with {_words(other)}", TEN, TEN, other),
+        row("R3_other", f"R3 compiled with {harness.in_words(other)}", TEN, TEN, other),
     ]
-
-
-def _words(options: dict) -> str:
-    return ", ".join(options) or "torch's own options"
 
 
 def _ours(parts: Parts, batch_size: int, images: int, steps: int, *, compile_too: bool, quick: bool) -> list[Row]:
@@ -183,7 +176,7 @@ def _ours(parts: Parts, batch_size: int, images: int, steps: int, *, compile_too
     choice = add("beside", "+ judging and writing beside", replace(choice, kind="exact", background=True), batches=3)
     add("reuse", "+ reuse 2", replace(choice, kind="lossy", reuse=2), batches=3)
     if compile_too:
-        other = _words(harness.other_options(torch.device(parts.world.device)))
+        other = harness.in_words(harness.other_options(torch.device(parts.world.device)))
         add("other", f"all but reuse, compiled with {other}", replace(choice, kind="rounding", other_options=True), 3)
     return rows
 

@@ -65,6 +65,11 @@ class World:
         ]
 
 
+def chosen(device: str, work: Path, *, demo: bool) -> World:
+    """Return the demo world on a CPU or where `demo` asks for it, else full size with its weights in `work`."""
+    return small(device) if demo or device == "cpu" else full(device, work)
+
+
 def small(device: str) -> World:
     """Return the demo world's model and judge."""
     clip = trained.clip_files()
@@ -75,6 +80,7 @@ def small(device: str) -> World:
 
 def full(device: str, work: Path) -> World:
     """Return SD 1.x at 512 × 512 in float16 and CLIP ViT-L/14 with random weights, written to `work` once: 3 GB."""
+    work.mkdir(parents=True, exist_ok=True)
     complete = work / "complete"
     if not complete.is_file():
         _write_checkpoint(device, work / "sd1")

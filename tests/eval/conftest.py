@@ -4,7 +4,6 @@ import fcntl
 import functools
 import hashlib
 import json
-import os
 import runpy
 import shutil
 import subprocess
@@ -175,8 +174,9 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
 
     The first worker that needs it makes it for all, and each has a copy.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared_hostile"
+    import drawn_once  # which imports what draws
+
+    shared = drawn_once.folder_of_all(tmp_path_factory) / "shared_hostile"
     shared.mkdir(exist_ok=True)
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -187,7 +187,7 @@ def hostile_run(tmp_path_factory, hostile_texts) -> Path:
 
 
 def make_hostile_run(folder: Path, hostile_texts: list[str]) -> None:
-    import drawn_once  # which imports what draws
+    import drawn_once
 
     lines = [
         {"prompt": text, "categories": ", ".join({CATEGORIES[n % 7], CATEGORIES[n % 3]}), "sd_seed": n}

@@ -32,10 +32,15 @@ CURVE = ("probability", *INTERVAL, "difference", *(f"difference_{limit}" for lim
 
 def share(patch: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -> None:
     """Have this process and those that it starts share figures with all processes of this run of the tests."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "figures"
+    folder = folder_of_all(factory) / "figures"
     patch.setenv(FOLDER, str(folder))
     share_in(folder, patch.setattr)
+
+
+def folder_of_all(factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of all processes of this run of the tests."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def share_in(folder: Path, replace: Callable = setattr) -> None:
