@@ -35,7 +35,7 @@ PARTS = {
     "UNet: the rest": ("sld.models.base", "LatentDiffusion.predict"),
     "decoder": ("sld.models.base", "LatentDiffusion.decode"),
     "NudeNet": ("eval.judges.nudenet", "NudeNet.judge"),
-    "encoding PNG": ("eval.generate.loop", "encode_png"),
+    "encoding PNG": ("eval.generate.drawing_run", "encode_png"),
     "report": ("eval.run", "_report"),
 }
 DRAWN, LOADED = "the same, its figures drawn anew", "the same, its model loaded all the same"

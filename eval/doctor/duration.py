@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -21,22 +21,18 @@ from eval.config.sources import SOURCES
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING, Check
 from eval.doctor.run_directory import Done, waiting_pictures
 from eval.doctor.warm_up import warm_up
-from eval.generate.draw import draw
+from eval.generate.drawing_run import DrawingRun
 from eval.generate.engine import Engine
 from eval.generate.inline_features import InlineFeatures, needs_clip
 from eval.generate.kept import keeper
-from eval.generate.loop import storing
 from eval.generate.models import load_judges, open_models
 from eval.generate.worker_count import count_workers
-from eval.judges import Judge
 from eval.judges.inputs import shape_fault
-from eval.plan.batches import Rows
 from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import FolderPlan, Plan, Unit, kind_of
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
-from sld.models import LoadedModel
 from sld.tuning import Tuning
 
 PATIENCE = 150.0  # seconds that loading and the batch may take
@@ -103,7 +99,9 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     scores: list[Score] = []
     try:
         features = InlineFeatures.of_run(run, plan, settings, judges)
-        seconds = _seconds_of(run, plan, model, judges, units, rows, features, keeps, scores)
+        engine, timeout = Engine(rows, Tuning(), background=False), None  # the measurement has a limit of its own
+        opened = DrawingRun(run, plan, model, judges, engine, features, keeps, timeout)
+        seconds = _seconds_of(opened, units, scores)
         measurement = f"{images} took {seconds:.3g} s to draw, judge and store"
     except TooSlow as slow:
         seconds = slow.seconds / slow.share
@@ -137,19 +135,12 @@ def _not_judged(scores: Sequence[Score]) -> list[Check]:
     return [Check("pictures", WARNING, sentence)] if states else []
 
 
-def _seconds_of(
-    run: RunDir,
-    plan: Plan,
-    model: LoadedModel,
-    judges: Mapping[str, Judge],
-    units: Sequence[Unit],
-    rows: int,
-    features: InlineFeatures,
-    keeps: Callable[[Score], bool],
-    scores: list[Score],
-) -> float:
+def _seconds_of(opened: DrawingRun, units: Sequence[Unit], scores: list[Score]) -> float:
     """Draw, judge and store units as the run will; return the seconds that it takes. `scores` takes what is stored."""
-    calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)  # some schedulers make two per step
+    plan = opened.plan
+    calls = len(
+        opened.model.start(plan.protocol.steps, *plan.usual_size).timesteps
+    )  # two per step with some schedulers
     began, steps = time.perf_counter(), 0
 
     def at_step(drawn: float) -> None:
@@ -158,18 +149,8 @@ def _seconds_of(
         if (seconds := time.perf_counter() - began) > LONGEST:
             raise TooSlow(seconds, min(1.0, steps / calls))
 
-    with storing(
-        run,
-        plan,
-        model,
-        judges,
-        Engine(rows, Tuning(), background=False),
-        features=features,
-        keeps=keeps,
-        timeout=None,  # the measurement has a limit of its own
-        on_stored=scores.extend,
-    ) as store:
-        for batch in draw(model, [units], plan, Rows(rows, plan.usual_size), at_call=at_step):
+    with opened.storing(scores.extend) as store:
+        for batch in opened.draw([units], opened.rows(), at_step):
             store(batch)
     return time.perf_counter() - began
 

@@ -69,15 +69,9 @@ def _work(
     import torch
 
     from eval.base.signals import Stop
-    from eval.generate.draw import draw
-    from eval.generate.engine import choose_engine, keep_smaller_batch
-    from eval.generate.inline_features import InlineFeatures
-    from eval.generate.judge_later import judge_kept
-    from eval.generate.kept import keeper
-    from eval.generate.loop import storing
-    from eval.generate.models import open_models
+    from eval.generate.drawing_run import DrawingRun
     from eval.generate.pace import two_calls
-    from eval.plan.batches import Rows, units_at
+    from eval.plan.batches import units_at
     from eval.plan.make import make_plan
     from eval.plan.memory import plan_sizes
     from eval.store.rundir import RunDir
@@ -87,8 +81,7 @@ def _work(
         settings = replace(settings, device=f"cuda:{place[0]}")
     torch.set_num_threads(threads)
     run, plan = RunDir(settings.out), make_plan(settings, methods)
-    model, judges = open_models(run, plan, settings, threads)
-    features, lock = InlineFeatures.of_run(run, plan, settings, judges), threading.Lock()
+    lock = threading.Lock()
 
     def send(kind: str, content) -> None:
         # Called from the background thread too. A parent that has ended is noticed at the next `recv`.
@@ -106,18 +99,8 @@ def _work(
         finished += len(scores)
         stored(scores)
 
-    timeout, verify = settings.judge_timeout, settings.verify
-    judge_kept(
-        run, plan, judges, features, settings.device, timeout=timeout, verify=verify, share=place, on_stored=judged
-    )
-    engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
-    keeps = keeper(settings.images, settings.images_sample, plan)
-    rows, stop = Rows(engine.batch_size, plan.usual_size, engine.smaller), Stop()
-
-    def halved() -> None:
-        keep_smaller_batch(run, model.device, settings.batch_size, rows)
-
-    told = 0.0
+    opened = DrawingRun.open(run, plan, settings, threads=threads, share=place, on_judged=judged)
+    engine, rows, stop, told = opened.engine, opened.rows(), Stop(), 0.0
 
     def at_call(drawn: float) -> None:
         nonlocal told
@@ -129,23 +112,13 @@ def _work(
         stop.at_call()
 
     if engine.tuning.compiled:  # before it is ready, since others start then, and find what this one has compiled
-        two_calls(model, plan, [sld.METHODS["baseline"]], engine.batch_size)
+        two_calls(opened.model, plan, [sld.METHODS["baseline"]], engine.batch_size)
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
     send(READY, (engine.batch_size, largest))
-    with storing(
-        run,
-        plan,
-        model,
-        judges,
-        engine,
-        features=features,
-        keeps=keeps,
-        timeout=timeout,
-        on_stored=stored,
-    ) as store:
+    with opened.storing(stored) as store:
         while units := _next(pipe):
             pictures = 0
-            for batch in draw(model, [units], plan, rows, halved, at_call):
+            for batch in opened.draw([units], rows, at_call):
                 pictures += len(batch.images)
                 store(batch)
                 if stop.reason:

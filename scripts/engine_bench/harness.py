@@ -14,6 +14,7 @@ import i2p
 import sld
 from engine_bench import meter
 from engine_bench.world import World
+from eval.generate.drawing_run import DrawingRun
 from eval.generate.engine import Engine
 from eval.generate.inline_features import InlineFeatures
 from eval.generate.kept import keeper
@@ -82,8 +83,8 @@ def run(
     engine = Engine(choice.batch_size, choice.tuning, choice.background)
     with meter.peak_memory(world.device, done), _counted(model, choice, world, done):
         start = time.perf_counter()
-        options = {"features": InlineFeatures(directory, 0), "keeps": keeper("all", 1, plan), "timeout": 600.0}
-        draw_missing(directory, plan, model, judges, engine, **options)
+        features, keeps = InlineFeatures(directory, 0), keeper("all", 1, plan)
+        draw_missing(DrawingRun(directory, plan, model, judges, engine, features, keeps, timeout=600.0))
         done.seconds = time.perf_counter() - start
     scores = directory.read_scores()
     states = set(scores["state"].to_pylist())

@@ -55,8 +55,8 @@ ACCEPTED = "accepted"
 # Where a command is accepted, by how far it has to come for that.
 PLACES = {
     "checked": ("eval.config.paths.check_paths",),
-    "loaded": ("eval.generate.loop.open_models", "eval.generate.judge_folder.make_missing"),
-    "opened": ("eval.generate.loop.choose_engine",),
+    "loaded": ("eval.generate.drawing_run.open_models", "eval.generate.judge_folder.make_missing"),
+    "opened": ("eval.generate.drawing_run.choose_engine",),
     "drawn": ("eval.generate.loop.draw_missing",),
     "fetched": ("eval.judges.clip.weights._fetch_from_hub", "i2p.sources._from_hub"),
     "weighed": ("sld.checkpoints.single_file.check_original",),
@@ -190,7 +190,7 @@ def test_a_list_with_negative_prompts_is_taken_once_their_column_is_renamed_and_
     def accept(*_):
         raise SystemExit(ACCEPTED)
 
-    monkeypatch.setattr("eval.generate.loop.open_models", accept)
+    monkeypatch.setattr("eval.generate.drawing_run.open_models", accept)
     (path := tmp_path / "list.csv").write_text("prompt,negative\na fox,blurry\n")
     words = ["prompts=i2p", f"prompts.path={path}", f"out={tmp_path}/run"]
     assert call(run, *words) == 2

@@ -27,7 +27,7 @@ def refuse_then_accept(call, capsys, monkeypatch, tmp_path):
     def accept(*_, **__):
         raise SystemExit(ACCEPTED)
 
-    def refuse_then_accept(typed: str, advice: str, then: str, place: str = "eval.generate.loop.open_models"):
+    def refuse_then_accept(typed: str, advice: str, then: str, place: str = "eval.generate.drawing_run.open_models"):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(place, accept)
         monkeypatch.setattr(

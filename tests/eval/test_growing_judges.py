@@ -115,8 +115,8 @@ def test_a_picture_on_which_the_judge_fails_is_counted_and_tried_again_without_d
     assert [key for key, state in states.items() if state != "ok"] == [("sld_max", 0, 0)]
     assert states["sld_max", 0, 0] == "judge_failed"
     before = parts_of(run)
-    nothing = "eval.generate.loop.draw", lambda model, batches, *_: iter(batches and pytest.fail("something was drawn"))
-    monkeypatch.setattr(*nothing)
+    drawing = "eval.generate.drawing_run.draw"
+    monkeypatch.setattr(drawing, lambda model, batches, *_: iter(batches and pytest.fail("something was drawn")))
     assert call(main, *words) == 0
     assert {row[1] for row in scores_of(run).values()} == {"ok"}
     assert [pq.read_metadata(run / "scores" / name).num_rows for name in parts_of(run).keys() - before.keys()] == [1]

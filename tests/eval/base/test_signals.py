@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import eval.generate.loop
+import eval.generate.drawing_run
 import eval.plan.make
 import eval.report.files
 import eval.report.make
@@ -138,8 +138,8 @@ def test_a_shard_whose_run_cannot_be_found_ends_with_the_shell_s_code(shard, tmp
 
 MOMENTS = {
     "measuring": (eval.report.make, "make_report"),
-    "loading": (eval.generate.loop, "open_models"),
-    "choosing the engine": (eval.generate.loop, "choose_engine"),
+    "loading": (eval.generate.drawing_run, "open_models"),
+    "choosing the engine": (eval.generate.drawing_run, "choose_engine"),
     "planning": (eval.plan.make, "make_plan"),
     "writing the report": (eval.report.files, "write"),
 }
@@ -181,9 +181,9 @@ def test_a_shard_that_makes_no_image_twice_is_not_started_for_ever(shard, tmp_pa
     out = tmp_path / "run"
     ended = f"out={out}", *SMALL, "batch_size=2"
     with pytest.MonkeyPatch.context() as patch:
-        real = eval.generate.loop.open_models
+        real = eval.generate.drawing_run.open_models
         patch.setattr(
-            eval.generate.loop, "open_models", lambda *each: (signal.raise_signal(signal.SIGUSR2), real(*each))
+            eval.generate.drawing_run, "open_models", lambda *each: (signal.raise_signal(signal.SIGUSR2), real(*each))
         )
         assert call(run_main, *ended) == 3
         assert requeues(shard) == ["7_0"]

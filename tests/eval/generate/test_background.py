@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from eval.generate import loop
+from eval.generate import drawing_run
 from eval.generate.background import DEPTH, Background
 from eval.judges.nudenet import NudeNet
 from eval.judges.q16 import Q16
@@ -182,7 +182,7 @@ def test_in_the_background_the_same_pictures_get_the_same_verdicts(tmp_path, cal
 @pytest.mark.parametrize("background", [True, False])
 def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_path, monkeypatch, call, background):
     """Attention and cuDNN are set for all threads: what one changes, another sees at random."""
-    seen, hooks, records, draw = set(), [], Q16.records, loop.draw
+    seen, hooks, records, draw = set(), [], Q16.records, drawing_run.draw
 
     def flags():
         return torch._C._get_sdp_priority_order()[0], torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
@@ -199,7 +199,7 @@ def test_judges_see_what_the_process_is_set_to_whatever_the_denoiser_does(tmp_pa
         return draw(model, *arguments)
 
     monkeypatch.setattr(Q16, "records", judging)
-    monkeypatch.setattr(loop, "draw", drawing)
+    monkeypatch.setattr(drawing_run, "draw", drawing)
     options = ["engine.attention=math", f"engine.background={background}"]
     assert call(main, f"out={tmp_path / 'run'}", *SMALL, *options) == 0
     hooks.pop().remove()  # the next command has the same model
@@ -221,7 +221,7 @@ def test_a_judge_that_fails_on_everything_stops_a_run_in_the_background_with_its
 
 
 def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, capfd, call):
-    draw = loop.draw
+    draw = drawing_run.draw
 
     def interrupted(*arguments):
         for number, batch in enumerate(draw(*arguments)):
@@ -229,7 +229,7 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(loop, "draw", interrupted)
+    monkeypatch.setattr(drawing_run, "draw", interrupted)
     out = tmp_path / "run"
     assert call(main, f"out={out}", *SMALL, "engine.background=true") == 3
     assert "run the same command again to resume" in capfd.readouterr().err

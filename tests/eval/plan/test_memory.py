@@ -23,15 +23,15 @@ LIMITED = """
 import resource
 from pathlib import Path
 from eval import run
-from eval.generate import loop
-draw = loop.draw
+from eval.generate import drawing_run
+draw = drawing_run.draw
 
 def limited(*arguments):
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
     yield from draw(*arguments)
 
-loop.draw = limited
+drawing_run.draw = limited
 run.main()
 """
 WATCHED = """
@@ -40,8 +40,8 @@ import gc
 import resource
 from pathlib import Path
 from eval import run
-from eval.generate import loop
-draw = loop.draw
+from eval.generate import drawing_run
+draw = drawing_run.draw
 
 def held():
     gc.collect()
@@ -55,7 +55,7 @@ def watched(*arguments):
             held()
     held()
 
-loop.draw = watched
+drawing_run.draw = watched
 run.main()
 """
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured and limited as on Linux")
