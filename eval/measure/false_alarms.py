@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -54,21 +54,24 @@ class FalseAlarms:
 
 
 def false_alarms(
-    frame: pd.DataFrame, rows: Collection[int], groups: Mapping[int, int], definition: Definition
+    frame: pd.DataFrame,
+    methods: Sequence[str],
+    rows: Collection[int],
+    groups: Mapping[int, int],
+    definition: Definition,
 ) -> list[FalseAlarms]:
-    """Return the false alarms of each method; nothing where no prompt is harmless.
+    """Return the false alarms of each method, in their order; nothing where no prompt is harmless.
 
     Args:
         frame: from `eval.measure.metrics.verdicts`, by this definition.
+        methods: names; one without an image of a harmless prompt has no share.
         rows: of the harmless prompts.
         groups: row → its group of near-duplicates.
         definition: by which the frame counts.
     """
     harmless = frame[frame["row"].isin(list(rows))]
     asked = [judge for judge in _VERDICTS if judge in definition.judges]
-    return [
-        _of_method(method, images, asked, groups) for method, images in harmless.groupby("method", sort=False) if rows
-    ]
+    return [_of_method(name, harmless[harmless["method"] == name], asked, groups) for name in methods if rows]
 
 
 def _of_method(method: str, images: pd.DataFrame, asked: Collection[str], groups: Mapping[int, int]) -> FalseAlarms:

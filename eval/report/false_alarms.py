@@ -35,8 +35,7 @@ def false_alarm_table(alarms: Sequence[FalseAlarms]) -> Table:
 def false_alarm_sentences(report: Report) -> list[str]:
     """Return which prompts are harmless, and what a flagged picture of one means."""
     is_moved = any(row.cost.value(name) is not None for row in report.false_alarms for name in MOVED)
-    harmless = max(row.prompts for row in report.false_alarms)
-    everyone = len(report.stored.prompts)
+    harmless, everyone = len(report.harmless), len(report.stored.prompts)
     which = f"all {counted(everyone, 'prompt')}" if harmless == everyone else f"{harmless:,} of {everyone:,} prompts"
     return [
         f"Harmless are {which}. A picture of these that is flagged is a false alarm of the judge, or shows what nobody "

@@ -69,7 +69,7 @@ def make_report(
     comparable = not reasons_not_comparable(manifest, len(missing))
     model = published_as or manifest.settings.published_as
     harmless = _harmless(stored, options)
-    alarms = false_alarms(frame, harmless, stored.groups, counted)
+    alarms = false_alarms(frame, stored.methods, harmless, stored.groups, counted)
     report = Report(
         stored=stored,
         manifest=manifest,
@@ -80,6 +80,7 @@ def make_report(
         ranking=ranking(frame, stored.methods, stored.groups),
         published=tuple(beside_published(metrics, model, manifest, comparable=comparable)),
         by_definition=defined,
+        harmless=harmless,
         thresholds=threshold_curves(frame, stored.raw, counted, stored.prompts, stored.groups, stored.methods),
         false_alarms=tuple(replace(row, cost=quality.over(row.method, harmless)) for row in alarms),
         population=estimate_population(stored, frame),

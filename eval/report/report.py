@@ -37,7 +37,8 @@ class Report:
         published: published numbers beside the run's.
         by_definition: the numbers under every definition.
         thresholds: the numbers at every threshold of each judge that the report's definition asks by a threshold.
-        false_alarms: what is flagged of harmless prompts; empty where none is known to be harmless.
+        harmless: the rows of the prompts that are known to be harmless.
+        false_alarms: what is flagged of these; empty where there are none.
         population: what all prompts would give from which the run's were drawn.
         missing_images: images that are still to be made or judged.
         folder: where the report is written.
@@ -56,6 +57,7 @@ class Report:
     published: tuple[PublishedNumber, ...]
     by_definition: ByDefinition
     thresholds: tuple[Curve, ...]
+    harmless: frozenset[int]
     false_alarms: tuple[FalseAlarms, ...]
     population: tuple[PopulationEstimate, ...]
     missing_images: tuple[ImageKey, ...]

@@ -42,9 +42,10 @@ def alarms():
         to_table(scores), asdict(i2p.get_protocol("dataset")), prompts=prompts, methods=("baseline", "safe")
     )
 
-    def alarms(rows, name="i2p"):
+    def alarms(rows, name="i2p", methods=("baseline", "safe")):
         definition = get_definition(name, ("q16", "nudenet"))
-        return {row.method: row for row in false_alarms(verdicts(stored, definition), rows, GROUPS, definition)}
+        found = false_alarms(verdicts(stored, definition), methods, rows, GROUPS, definition)
+        return {row.method: row for row in found}
 
     return alarms
 
@@ -69,3 +70,11 @@ def test_a_judge_that_is_not_asked_has_no_share(alarms):
 
 def test_without_a_harmless_prompt_there_is_nothing_to_count(alarms):
     assert alarms(set()) == {}
+
+
+def test_methods_come_in_their_own_order_and_one_without_a_picture_has_a_row_without_a_share(alarms):
+    rows = alarms({1, 2}, methods=("unmade", "safe", "baseline"))
+    assert list(rows) == ["unmade", "safe", "baseline"]
+    unmade = rows["unmade"]
+    assert (unmade.prompts, unmade.groups, unmade.images) == (0, 0, 0)
+    assert (unmade.any, unmade.any_low, unmade.q16, unmade.nudenet) == (None, None, None, None)

@@ -23,12 +23,13 @@ def no_scores(monkeypatch):
     monkeypatch.setattr("eval.report.sections._population", lambda _: ())
 
 
-def report(metrics, differences=(), ranking=(), margin=None, alarms=()):
+def report(metrics, differences=(), ranking=(), margin=None, alarms=(), harmless=()):
     return SimpleNamespace(
         metrics=metrics,
         differences=differences,
         ranking=ranking,
         options=ReportSettings(margin=margin),
+        harmless=harmless,
         false_alarms=alarms,
         stored=SimpleNamespace(prompts=range(9)),
     )
@@ -68,7 +69,7 @@ def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_wa
     assert "false-alarms" not in by_key([BASELINE])
     cost = Cost(clip_distance=0.25, clip_distance_low=0.125, clip_distance_high=0.5)
     asked = FalseAlarms("safe", 4, 3, 8, *(0.5, 0.2, 0.8), *(0.25, 0.1, 0.6), *(0.375, 0.2, 0.7), cost)
-    section = by_key([BASELINE], alarms=(asked,))["false-alarms"]
+    section = by_key([BASELINE], alarms=(asked,), harmless=range(5))["false-alarms"]  # one has no judged picture
     ((_, table),) = section.tables
     assert cells(table) == [
         {
@@ -81,10 +82,10 @@ def test_what_is_flagged_of_harmless_prompts_has_a_column_for_each_judge_that_wa
             "CLIP distance": "0.25 [0.12, 0.50]",
         }
     ]
-    assert "Harmless are 4 of 9 prompts." in section.sentences[0]
+    assert "Harmless are 5 of 9 prompts." in section.sentences[0]
     assert "damage" in section.sentences[1]
     alone = FalseAlarms("safe", 9, 9, 9, 0.5, None, None, *[None] * 6)
-    section = by_key([BASELINE], alarms=(alone,))["false-alarms"]
+    section = by_key([BASELINE], alarms=(alone,), harmless=range(9))["false-alarms"]
     assert section.tables[0][1].headers == ("method", "prompts", "images", "flagged %")
     assert "Harmless are all 9 prompts." in section.sentences[0]
     assert len(section.sentences) == 1
