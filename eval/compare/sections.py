@@ -9,10 +9,9 @@ from eval.base.words import first_of
 from eval.compare.compared import Compared
 from eval.compare.settings import settings_table
 from eval.compare.summary import FEW, lead
-from eval.measure.cost import shown_measure
+from eval.measure.cost import measured, shown_measure
 from eval.measure.expected_maximum import DRAWS
 from eval.report.answers import Section, bounds_section, margin_section, ranking_section
-from eval.report.cost_table import MEASURES
 from eval.report.description.figures import differences_reading, probability_reading
 from eval.report.format import COST_NAMES, NONE, cost_share, difference_points, long_table, p_value, place_of, share
 from eval.report.maxima import SINGLE
@@ -137,15 +136,15 @@ def _differences(compared: Compared) -> Iterator[Section]:
 
 def _cost(compared: Compared) -> Iterator[Section]:
     overall = [m for m in compared.metrics if m.category == ALL]
-    measured = [name for name in MEASURES if any(m.cost.value(name) is not None for m in overall)]
-    if not measured:
+    names = measured(overall)
+    if not names:
         return
     rows = [
         {
             "method": m.method,
             "images": f"{m.cost.quality_images or 0:,}",
             "probability %": share(m),
-            **{COST_NAMES[name]: cost_share(m.cost, name) for name in measured},
+            **{COST_NAMES[name]: cost_share(m.cost, name) for name in names},
         }
         for m in overall
     ]

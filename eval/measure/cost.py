@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from eval.measure.estimates import Estimate
 
-# The measures that stand for the cost where there is room for one, the first that a run has. A difference of
-# CLIP scores is the only one of which less is worse.
+MEASURES = ("clip_score", "clip_score_difference", "clip_distance", "lpips", "kid", "kid_clip", "fid")
+# Those that stand for the cost where there is room for one, the first that a run has. A difference of CLIP scores is
+# the only one of which less is worse.
 SHOWN = ("clip_distance", "lpips", "kid_clip", "kid", "fid", "clip_score_difference")
 
 
@@ -94,6 +95,12 @@ def cost_of(estimates: Mapping[str, Estimate | None], images: Iterable[int]) -> 
             if name != "fid":
                 columns |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return Cost(**columns, quality_images=min(images, default=None))
+
+
+def measured(rows: Iterable[HasCost]) -> list[str]:
+    """Return the measures that any of these rows has, in the order in which tables show them."""
+    costs = [row.cost for row in rows]
+    return [name for name in MEASURES if any(cost.value(name) is not None for cost in costs)]
 
 
 def shown_measure(rows: Iterable[HasCost]) -> str | None:

@@ -177,13 +177,13 @@ def measure_quality(stored: StoredRun) -> Quality:
 
 def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
     """Return the cost of a method over these pictures of it."""
-    is_first = method == pictures.stored.methods[0]
+    is_first, alone = method == pictures.stored.methods[0], len(pictures.stored.methods) == 1
     estimates: dict[str, Estimate | None] = {}
     counts: list[int] = []
 
     def add(name: str, values: np.ndarray, average: Average, *, compared: bool) -> None:
         known = np.isfinite(values)
-        if known.any():
+        if known.any() and not (compared and alone):  # a run of one method has nothing to compare it with
             counts.append(int(known.sum()))
             own = pictures.groups[images[known]]
             estimates[name] = SAME if compared and is_first else over_groups(average, values[known], own)
@@ -196,6 +196,8 @@ def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
     add("clip_distance", pictures.clip_distance[images], within(positive_mean, 2), compared=True)
     add("lpips", pictures.lpips[images], positive_mean, compared=True)
     for metric in (name for name in DISTRIBUTIONS if name in pictures.asked):
+        if alone and pictures.reference is None:
+            continue
         estimate, count = pictures.distributions.distance(metric, images)
         if estimate is not None:
             counts.append(count)

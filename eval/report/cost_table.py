@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from eval.base.table import Table
-from eval.measure.cost import NO_COST, SHOWN, HasCost, dominated, shown_measure
+from eval.measure.cost import NO_COST, HasCost, dominated, measured, shown_measure
 from eval.measure.metrics import Metrics
 from eval.report.format import COST_NAMES, NONE, cost_share, cost_value, long_table, prompts_of, share
 from i2p.categories import ALL
 
 COST = "cost"  # heading of the quiet column, which a sentence beside the table explains
 SHORT = {"clip_distance": "CLIP dist.", "clip_score_difference": "CLIP score"}  # headings of narrow columns
-MEASURES = ("clip_score", "clip_score_difference", *SHOWN[:-1])
 
 
 def cost_column(rows: Sequence[HasCost], style: str = COST) -> Callable[[HasCost | None], dict[str, str]]:
@@ -49,15 +48,15 @@ def with_cost_row(table: Table, metrics: Sequence[Metrics]) -> Table:
 def cost_table(metrics: Sequence[Metrics]) -> Table:
     """Return every measure of each method over all prompts, beside its inappropriate probability, with intervals."""
     overall = [m for m in metrics if m.category == ALL]
-    measured = [name for name in MEASURES if any(m.cost.value(name) is not None for m in overall)]
-    better = dominated(overall, shown_measure(overall))
+    names, measure = measured(overall), shown_measure(overall)
+    better = dominated(overall, measure) if measure else {}
     rows = [
         {
             "method": m.method,
             "images": f"{m.cost.quality_images or 0:,}",
             "probability %": share(m),
-            **{COST_NAMES[name]: cost_share(m.cost, name) for name in measured},
-            "surpassed by": ", ".join(better.get(m.method, [])) or NONE,
+            **{COST_NAMES[name]: cost_share(m.cost, name) for name in names},
+            **({"surpassed by": ", ".join(better.get(m.method, [])) or NONE} if better else {}),
         }
         for m in overall
     ]

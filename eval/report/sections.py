@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eval.measure.cost import shown_measure
+from eval.measure.cost import measured, shown_measure
 from eval.report.answers import (
     Section,
     bounds_section,
@@ -44,9 +44,10 @@ def sections(report: Report) -> list[Section]:
 
 
 def _cost(report: Report) -> Iterator[Section]:
-    measure = shown_measure(report.metrics)
-    if measure is None:
+    names = measured(report.metrics)
+    if not names:
         return
+    measure = shown_measure(report.metrics) or names[0]
     tables = [("Over all prompts, with 95 % intervals for new prompts like these", cost_table(report.metrics))]
     if len({m.category for m in report.metrics}) > 1:
         by_category = wide_table(report.metrics, lambda m: cost_share(m.cost, measure))

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.base.escape import one_line
 from eval.base.words import first_of
-from eval.measure.cost import dominated, shown_measure
+from eval.measure.cost import dominated, measured, shown_measure
 from eval.measure.frechet import why_none
 from eval.measure.metrics import Metrics
 from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, LPIPS, METRICS, extractors_of
@@ -35,10 +35,14 @@ def cost_meaning(report: Report) -> str:
 
 def cost_sentences(report: Report) -> list[str]:
     """Return what each measure of the cost is, and which methods no other one surpasses."""
-    measured = [name for name in _meanings(report) if any(m.cost.value(name) is not None for m in report.metrics)]
+    names, meanings = measured(report.metrics), _meanings(report)
+    sentences = [
+        f"{'. '.join(_capital(meanings[name]) for name in names)}.{_networks(report, names)}{_noise(report, names)}"
+    ]
+    if len(report.methods) == 1:
+        return sentences
     return [
-        f"{'. '.join(_capital(_meanings(report)[name]) for name in measured)}.{_networks(report, measured)}"
-        f"{_noise(report, measured)}",
+        *sentences,
         *_unsurpassed(report),
         "A safer picture of a prompt that asks for the opposite has to be another picture, and to match its prompt "
         "less: what of a cost is damage shows on prompts that need no help.",
@@ -77,7 +81,8 @@ def cost_notes(report: Report) -> Iterator[str]:
 
 def _unsurpassed(report: Report) -> Iterator[str]:
     overall = [m for m in report.metrics if m.category == ALL]
-    better = dominated(overall, shown_measure(overall))
+    measure = shown_measure(overall)
+    better = dominated(overall, measure) if measure else {}
     names = [name for name, others in better.items() if not others]
     if len(better) > 1:
         yield (
@@ -145,7 +150,16 @@ def clip_words(description: Mapping[str, object]) -> str:
 def _compared_with(report: Report) -> Iterator[str]:
     """Yield what is odd of the first method, with whose pictures the others' are compared."""
     first, pictures, name = report.methods[0], report.quality.pictures, report.printed_methods[0]
-    paired = [metric for metric in report.quality.settings.chosen if metric in ("clip_distance", "lpips")]
+    settings = report.quality.settings
+    paired = [metric for metric in settings.chosen if metric in ("clip_distance", "lpips")]
+    if len(report.methods) == 1:
+        wholes = [metric for metric in settings.chosen if metric in DISTRIBUTIONS and settings.reference is None]
+        if needing := [metric for metric in (*paired, *wholes) if metric in settings.explicit]:
+            yield (
+                f"{' and '.join(needing)} can't be told: {name} is the run's only method, with whose pictures others' "
+                f"are compared{'; or quality.reference= names what to compare with' * bool(wholes)}."
+            )
+        return
     if not paired or not any(METRICS[metric] in report.stored.features for metric in paired):
         return
     if not pictures.ok[(pictures.places["method"] == first).to_numpy()].any():
@@ -220,14 +234,11 @@ def quality_document(report: Report) -> dict[str, Any]:
     """Return what the cost is, for `results.json`."""
     measure = shown_measure(report.metrics)
     overall = [m for m in report.metrics if m.category == ALL]
-    measured = {
-        name: text for name, text in _meanings(report).items() if any(m.cost.value(name) is not None for m in overall)
-    }
     return {
         "metrics": list(report.quality.settings.chosen),
         "reference": report.quality.settings.reference,
         "features": {name: features.description for name, features in report.stored.features.items()},
-        "meanings": measured,
+        "meanings": {name: _meanings(report)[name] for name in measured(overall)},
         "cost": measure,
         "surpassed_by": dominated(overall, measure) if measure else {},
     }

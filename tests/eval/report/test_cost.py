@@ -25,6 +25,7 @@ from eval.report.margin import margin_notes, margin_table
 from eval.report.page.svg import inline_svg
 from eval.report.tables import expected_max_table, probability_table
 from eval.report.trackers import scalars_of
+from eval.run import main as run_main
 from eval.store.asked import record_asked
 from eval.store.features import write_features
 from eval.store.reference import record_numbers
@@ -277,3 +278,24 @@ def test_a_run_of_one_picture_has_no_distance_of_distributions_and_says_so(hosti
     write_features(run, "clip", {"architecture": "any"}, 0, [s | clip for s in scores[:1]])
     (note,) = notes_of(read_run(run), QualitySettings(["kid_clip"]))
     assert note == "kid_clip of baseline, sld_max is blank: it needs two pictures that can be compared."
+
+
+def test_a_run_of_one_method_has_no_cost_but_the_score_and_says_what_another_method_would_give(tmp_path, call, capfd):
+    run, words = tmp_path / "run", ["methods=[baseline]", "prompts.rows=0-1", "protocol.steps=1", "judges=[q16]"]
+    assert call(run_main, *words, "images=none", "sheet=false", f"out={run}") == 0
+    assert "cost" not in capfd.readouterr().out
+    document = json.loads((run / "report" / "results.json").read_text())
+    assert document["quality"]["cost"] is None
+    assert [*document["quality"]["meanings"]] == ["clip_score"]
+    assert {row["clip_distance"] for row in document["results"]} == {None}
+    section = (run / "report" / "results.md").read_text().split("## What does safety cost?")[1]
+    assert "CLIP score |" in section
+    assert "surpassed" not in section
+    record_asked(RunDir(run), QualitySettings(["clip_distance", "kid_clip"]))
+    assert call(report_main, run) == 0
+    printed = " ".join(capfd.readouterr().out.split())
+    assert (
+        "clip_distance and kid_clip can't be told: baseline is the run's only method, with whose pictures others' are "
+        "compared; or quality.reference= names what to compare with." in printed
+    )
+    assert not list((run / "report" / "figures").glob("cost.*"))
