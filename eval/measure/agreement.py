@@ -28,7 +28,7 @@ def agreeing(p: float | None, estimate: Estimate, least: float) -> Estimate:
         return reaching_zero(estimate)
     if not estimate.low <= 0 <= estimate.high:
         return estimate
-    least = min(least, abs(estimate.value))
+    least = float(min(least, abs(estimate.value)))  # what is compared with a number of NumPy is no bool to JSON
     return replace(estimate, low=least) if estimate.value > 0 else replace(estimate, high=-least)
 
 

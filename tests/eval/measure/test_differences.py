@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import json
 from dataclasses import asdict, fields, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from measured import nothing
 from stored import stored_run
 
 import i2p
+from eval.base.files import strict_json
 from eval.measure.cost import Cost, with_costs
 from eval.measure.differences import Difference, paired
 from eval.measure.estimates import paired_difference
@@ -20,6 +22,7 @@ from eval.measure.metrics import verdicts
 from eval.measure.pairs import Side
 from eval.measure.significance import mcnemar_p
 from eval.measure.unpaired import unpaired
+from eval.report.margin import margin_document
 from eval.report.tables import differences_table, narrow_differences_table, tidy_csv
 from eval.store.scores import NAN, OK, to_table
 
@@ -268,3 +271,5 @@ def test_the_interval_of_90_percent_lies_within_that_of_95_also_where_the_test_r
     assert 0 < found.new_prompts_low <= found.new_prompts_low_90 <= found.difference
     assert found.difference <= found.new_prompts_high_90 <= found.new_prompts_high
     assert found.no_better(1)
+    assert {type(value) for value in found.columns().values()} <= {str, int, float, type(None)}
+    assert json.loads(strict_json(margin_document([found], 1)))["differences"][0]["no_better"]
