@@ -63,12 +63,17 @@ def expected_max(fractions: np.ndarray, groups: np.ndarray | None = None, draws:
         return None
     weights = maximum_weights(len(values), draws)
     largest = np.sort(values)[::-1][: len(weights)]
-    mean = float(weights @ largest)
+    mean = _within(float(weights @ largest), values)
     spread = float(np.sqrt(weights @ np.square(largest - mean)))
     if len(values) == draws:
         return ExpectedMax(mean, None, None, spread)
     estimate, _ = _with_interval(values, _numbered(groups, len(values)), draws)
-    return ExpectedMax(mean, estimate.low, estimate.high, spread)
+    return ExpectedMax(estimate.value, estimate.low, estimate.high, spread)
+
+
+def _within(mean: float, values: np.ndarray) -> float:
+    """Return a mean of these values without the rounding error by which it lies outside of them."""
+    return float(np.clip(mean, values.min(), values.max()))
 
 
 def maximum_weights(prompts: int, draws: int) -> np.ndarray:
@@ -155,7 +160,7 @@ def _with_interval(values: np.ndarray, groups: np.ndarray, draws: int) -> tuple[
     above = np.concatenate([np.cumsum((weights * ranked[1:])[::-1])[::-1], [0.0]])
     without = np.empty(prompts)
     without[order] = below + above
-    value = float(without.mean())  # the jackknife of a U-statistic has no bias to remove
+    value = _within(float(without.mean()), values)  # the jackknife of a U-statistic has no bias to remove
     deviations = np.bincount(groups, without - value)
     count = len(deviations)
     if count == 1:

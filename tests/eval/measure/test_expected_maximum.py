@@ -61,6 +61,15 @@ def test_the_expected_maximum_of_evenly_spread_values_is_the_textbook_one(size):
     assert exact.spread == pytest.approx(np.sqrt(variance), rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.1, 1 / 3, 1.0])
+def test_of_prompts_that_are_all_alike_it_is_their_share_to_the_last_bit(share):
+    """Weights whose sum is rounded would put it outside of [0, 1]."""
+    for prompts in range(25, 120):
+        found = expected_max(np.full(prompts, share))
+        assert found.value == share
+        assert found.low is None or found.low <= share <= found.high <= 1
+
+
 def test_with_fewer_prompts_than_draws_there_is_no_expected_maximum():
     assert expected_max(np.full(24, 0.5)) is None
     assert expected_max(np.full(25, 0.5)).value == pytest.approx(0.5)
