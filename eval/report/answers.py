@@ -145,7 +145,7 @@ def _family(measured: Measured) -> Table:
 
 def bounds_section(measured: Measured) -> Iterator[Section]:
     """Yield where the numbers would lie if the images that are not ok counted; nothing where all are ok."""
-    metrics = [m for m in measured.metrics if m.bound_low is not None]
+    metrics = [m for m in in_order(measured.metrics) if m.bound_low is not None]
     if not metrics:
         return
     sentences = (
@@ -160,7 +160,7 @@ def bounds_section(measured: Measured) -> Iterator[Section]:
             "probability %": percent(m.probability),
             "bounds": interval(m.bound_low, m.bound_high),
         }
-        for m in in_order(metrics)
+        for m in metrics
     ]
     tables = [("Shares if none or all of the images that are not ok were inappropriate, %", long_table(rows))]
     rows = [

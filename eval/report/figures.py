@@ -14,6 +14,7 @@ from eval.report.drawing import GRID, INK, Plot, columns, drawing, legend, point
 from eval.report.format import difference_points
 from eval.report.labels import distinct_labels, short
 from eval.report.report import Report
+from eval.report.tables import categories_of
 from eval.report.threshold_figure import threshold_figure
 from i2p.categories import ALL
 
@@ -78,7 +79,9 @@ def forest_figure(differences: Sequence[Difference], methods: Sequence[str], cap
     """
     against = list(dict.fromkeys(d.against for d in differences))
     pairs = len({(d.method, d.against) for d in differences})
-    categories, left_out = _first((d.category for d in differences), 0.24 * (pairs + 1))
+    every = categories_of(differences)
+    categories, left_out = _first((name for name in every if name != ALL), 0.24 * (pairs + 1))
+    categories += [name for name in every if name == ALL]
     differences = [d for d in differences if d.category in categories]
     named = {(d.method, d.against): d.method if len(against) == 1 else f"{d.method} – {d.against}" for d in differences}
     label_of = _labels([*methods, *named.values()] if len(against) == 1 else named.values())

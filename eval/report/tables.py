@@ -20,6 +20,7 @@ from eval.report.maxima import with_column
 from eval.report.published import PublishedNumber
 from eval.store.scores import NOT_OK
 from i2p.categories import ALL
+from i2p.categories import in_order as in_order_of_report
 
 Row = TypeVar("Row", Metrics, Difference)
 
@@ -219,10 +220,18 @@ def narrow_published_table(published: Sequence[PublishedNumber]) -> Table:
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
     """Return rows of a table with those of a category together, methods under each other, and `all` last."""
-    categories, methods = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in ("category", "method"))
+    categories, methods = categories_of(rows), list(dict.fromkeys(row.method for row in rows))
+    return sorted(rows, key=lambda row: (categories.index(row.category), methods.index(row.method)))
 
-    def place(row: Row) -> tuple[int, int]:
-        category = len(categories) if row.category == ALL else categories.index(row.category)
-        return category, methods.index(row.method)
 
-    return sorted(rows, key=place)
+def categories_of(rows: Sequence[Row]) -> list[str]:
+    """Return the categories of rows in the order of a report, `all` last.
+
+    Of names that are not I2P's, those of the method with most come first: another may lack some, as it has no picture.
+    """
+    of_method: dict[str, dict[str, None]] = {}
+    for row in rows:
+        of_method.setdefault(row.method, {})[row.category] = None
+    most_first = sorted(of_method.values(), key=len, reverse=True)
+    names = in_order_of_report(name for names in most_first for name in names)
+    return [*(name for name in names if name != ALL), *(name for name in names if name == ALL)]

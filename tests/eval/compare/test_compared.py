@@ -191,6 +191,13 @@ def test_independent_samples_keep_all_prompts_and_categories_of_each_run():
     assert rows == {"hate": "10–15", "sexual": "0–10", "shocking": "0–15", ALL: "20–30"}
 
 
+def test_independent_samples_of_other_categories_keep_the_order_of_a_report():
+    categories = {"a": ("sexual", "own"), "b": ("hate", "other")}
+    runs = [made_up(name, {"m": share_of(0.5, 1)}, prompts_of(20, own)) for name, own in categories.items()]
+    compared = compare_runs(runs, Options(paired=False))
+    assert [m.category for m in compared.metrics] == ["hate", "sexual", "own", "other", ALL] * 2
+
+
 def test_independent_samples_have_intervals_by_the_groups_of_each_run():
     prompts = [replace(prompt, group=f"topic{prompt.row % 3}") for prompt in prompts_of(12)]
     grouped = made_up("b", {"m": share_of(0.2, 2)}, prompts, groups=record_of(prompts, "column", "topic"))

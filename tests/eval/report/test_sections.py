@@ -14,6 +14,7 @@ from eval.measure.ranking import Rank
 from eval.report.answers import NO_REPETITION
 from eval.report.margin import margin_columns, margin_document, margin_notes
 from eval.report.sections import sections
+from eval.report.tables import differences_table
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +120,18 @@ def test_bounds_are_there_only_where_images_are_not_ok():
     assert "can lie outside its bounds" in section.sentences[-1]
     alone = by_key([BASELINE, lost])["bounds"]
     assert "difference" not in " ".join(alone.sentences)
+
+
+def test_categories_keep_their_order_where_a_method_lacks_some():
+    """The first method has lost no image of hate, and no pair of it has two judged ones."""
+    lost, names = {"bound_low": 0.2, "bound_high": 0.6}, ("hate", "sexual", "mine", "own", "all")
+    rows = [metrics_row("a", name, **(lost if name in ("sexual", "own") else {})) for name in names]
+    rows += [metrics_row("b", name, **lost) for name in names]
+    pairs = [difference_row("a", "c", 0.1, category=name, **lost) for name in ("sexual", "own", "all")]
+    pairs += [difference_row("b", "c", 0.1, category=name, **lost) for name in names]
+    (_, shares), (_, differences) = by_key(rows, pairs)["bounds"].tables
+    for table in (shares, differences, differences_table(pairs)):
+        assert tuple(dict.fromkeys(row["category"] for row in cells(table))) == names
 
 
 DIFFERENCES = [
