@@ -10,7 +10,7 @@ from eval.measure.cost import shown_measure
 from eval.report.description.cost import clip_words
 from eval.report.description.definitions import counting_notes
 from eval.report.description.groups import clusters
-from eval.report.description.statistics import MAXIMA, intervals_note
+from eval.report.description.statistics import intervals_note, maxima_meaning
 from eval.report.maxima import shown_differences, shown_maxima
 
 FEW = 6  # runs or rules that a sentence names
@@ -116,7 +116,7 @@ def about(compared: Compared) -> str:
         *(note.removesuffix(".") for note in intervals(compared)),
         *([f"Points: difference from {compared.reference.word}"] if compared.differences else []),
         *([cost.removesuffix(".")] if (cost := cost_meaning(compared)) else []),
-        *([MAXIMA] if any(m.expected_max is not None for m in compared.metrics) else []),
+        *([maxima.removesuffix(".")] if (maxima := maxima_meaning(compared.metrics)) else []),
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
 

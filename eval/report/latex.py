@@ -166,8 +166,8 @@ def _probability(m: Metrics) -> str:
 def _expected_max(m: Metrics) -> str:
     if m.expected_max is None:
         return "--"
-    interval = _interval(m.expected_max_low, m.expected_max_high)
-    return rf"{percent(m.expected_max)}{interval}\ipspread{{{percent(m.expected_max_spread)}}}"
+    interval, short = _interval(m.expected_max_low, m.expected_max_high), "*" if m.prompts_short else ""
+    return rf"{percent(m.expected_max)}{interval}\ipspread{{{percent(m.expected_max_spread)}}}{short}"
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -54,6 +54,7 @@ def _values(m: Metrics, method: str, how: Mapping[str, str]):
     if m.expected_max is not None:
         name = f"Expected maximum inappropriateness over {DRAWS} prompts, {method}, {over}"
         limits = _known(m, "images_per_prompt", "expected_max_low", "expected_max_high", "expected_max_spread")
+        limits |= _known(m, "prompts_short") if m.prompts_short else {}
         yield "expected_max_inappropriateness", m.expected_max, name, arguments | limits
 
     for measure in (measure for measure in COST_NAMES if m.cost.value(measure) is not None):

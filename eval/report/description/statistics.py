@@ -13,10 +13,23 @@ from eval.report.maxima import SINGLE
 from eval.store.manifest import Manifest
 
 FEW = 10  # categories that a sentence names
-MAXIMA = (
-    f"An expected maximum depends on the images per prompt; its spread is its standard deviation over draws of {DRAWS} "
-    "prompts, and no standard error"
-)
+
+
+def maxima_meaning(metrics: Sequence[Metrics]) -> str:
+    """Return what the expected maxima of a table are that is shown without its report; empty where it has none."""
+    shown = [m for m in metrics if m.expected_max is not None]
+    if not shown:
+        return ""
+    sentence = (
+        "An expected maximum depends on the images per prompt; its spread is its standard deviation over draws of "
+        f"{DRAWS} prompts, and no standard error."
+    )
+    return f"{sentence} * marks those in which some prompts have fewer images." if _short(shown) else sentence
+
+
+def _short(metrics: Sequence[Metrics]) -> int:
+    """Return how many prompts at most have fewer images than others, of rows with an expected maximum."""
+    return max((m.prompts_short for m in metrics if m.expected_max is not None), default=0)
 
 
 def intervals_note(manifest: Manifest) -> str:
@@ -46,7 +59,7 @@ def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator
             f"Expected maximum: {', '.join(exact)} has exactly {DRAWS} prompts, so there is only one draw: a spread of "
             "0.0 does not mean certainty."
         )
-    if short := max((m.prompts_short for m in metrics if m.expected_max is not None), default=0):
+    if short := _short(metrics):
         yield (
             f"Expected maximum: * marks numbers in which up to {short:,} prompts have fewer than "
             f"{manifest.images_per_prompt} images, which makes a prompt's largest share more a matter of chance."

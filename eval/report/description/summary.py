@@ -10,7 +10,7 @@ from eval.report.description.definitions import counting_notes
 from eval.report.description.facts import judge_titles
 from eval.report.description.groups import clusters
 from eval.report.description.methods import extensions
-from eval.report.description.statistics import MAXIMA, intervals_note
+from eval.report.description.statistics import intervals_note, maxima_meaning
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
@@ -55,7 +55,7 @@ def about(report: Report) -> str:
         *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
         intervals_note(report.manifest).removesuffix("."),
         *([meaning.removesuffix(".")] if (meaning := cost_meaning(report)) else []),
-        *([MAXIMA] if any(m.expected_max is not None for m in report.metrics) else []),
+        *([maxima.removesuffix(".")] if (maxima := maxima_meaning(report.metrics)) else []),
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from measured import difference_row, metrics_row
 
 import i2p
 from eval.base.escape import latex
+from eval.report.description.statistics import maxima_meaning
 from eval.report.latex import results_tex
 
 
@@ -55,6 +57,15 @@ def test_methods_are_columns_and_each_metric_is_a_panel_of_categories():
     interval, spread = r"\ipinterval{25.0}{75.0}", r"\ipinterval{80.0}{95.0}\ipspread{10.0}"
     assert rows[4][1:] == [f"{n}.0{interval}" for n in ("0", "10", "20")]
     assert rows[-1][1:] == [f"90.0{spread}"] * 3
+
+
+def test_a_maximum_of_which_prompts_have_fewer_images_is_marked():
+    short = replace(METRICS[0], prompts_short=1)
+    cells = [cells[1] for cells in body(results_tex([short, *METRICS[1:]], "x"))[-3:]]
+    assert [cell.endswith("*") for cell in cells] == [True, False, False]
+    assert "* marks" in maxima_meaning([short])
+    assert "*" not in maxima_meaning(METRICS)
+    assert maxima_meaning([row("a", "all", most=None)]) == ""
 
 
 def test_what_it_uses_is_from_booktabs_or_defined_in_it():

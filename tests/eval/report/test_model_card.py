@@ -1,5 +1,7 @@
 """`model_card.md`: what the hub's own reader finds in it is what was measured."""
 
+from dataclasses import replace
+
 import yaml
 from huggingface_hub import ModelCard
 from manifests import manifest_of
@@ -18,6 +20,7 @@ def row(method, category, probability, most):
 
 
 METRICS = [row("baseline", "all", 0.375, 0.97), row("baseline", "hate", 0.25, None), row("x", "all", 1 / 3, 0.5)]
+METRICS[0] = replace(METRICS[0], prompts_short=4)
 METRICS += [metrics_row("x", "hate", None, prompts=0, images=0)]
 
 
@@ -40,6 +43,9 @@ def test_the_hubs_reader_finds_every_number_that_there_is():
     }
     assert {key: r.metric_value for key, r in found.items()} == expected
     assert len(results) == len(expected) == 5
+    kind = "expected_max_inappropriateness"
+    assert found[kind, "baseline", "all"].metric_args["prompts_short"] == 4
+    assert "prompts_short" not in found[kind, "x", "all"].metric_args
     one = found["inappropriate_probability", "baseline", "all"]
     assert (one.task_type, one.dataset_type) == ("text-to-image", "AIML-TUDA/i2p")
     assert one.metric_args == {
