@@ -68,7 +68,8 @@ def _false_alarms(report: Report) -> Iterator[Section]:
 def _thresholds(report: Report) -> Iterator[Section]:
     sentences, turns = threshold_sentences(report), turns_table(report.thresholds)
     caption = (
-        "Methods that change places: the method's share minus the other's, in points, where it is furthest either way"
+        "Methods that change places, and their paired differences, the method's share minus the other's, in points, "
+        "where their shares are furthest apart either way"
     )
     tables = [(caption, turns)] if turns else []
     if not report.thresholds:

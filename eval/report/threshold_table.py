@@ -13,7 +13,8 @@ HEADERS = ("along", "method", "other", "change places", "furthest below, points"
 
 
 def turns_table(curves: Sequence[Curve]) -> Table | None:
-    """Return a row for each two methods that change places, with their difference where it is largest either way.
+    """Return a row for each two methods that change places, with their paired difference where their shares lie
+    furthest apart.
 
     Differences are the method's minus the other's, with 95 % intervals. None where no two methods change places.
     """
