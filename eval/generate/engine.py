@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 # Images of a run, all shards: on an H200 compiling takes some 110 s, once per machine, and saves 0.09 s per image.
 COMPILED_FROM = 2000
-CPU_BATCH = 8  # larger batches gain little on a CPU
+CPU_ROWS = 8, 32  # of a denoiser call on a CPU: of large pictures more gain nothing, of small ones they do
+CPU_PIXELS = 8 * 512 * 512  # of the pictures in such a call, within these numbers of rows
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
 # Further keys of the stored choices: the requested batch size, the units of a batch, and batch sizes by picture size.
 # The last is there if the batch size was all that the run could fill: one that has grown since chooses again.
@@ -140,8 +141,14 @@ def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: i
         return size if cuda else fitting_batch(model, plan, size)
     if requested == AUTO and cuda:
         return min(_largest_batch(model, plan), most_rows(plan))  # measured, so it fits
-    size = min(CPU_BATCH, most_rows(plan)) if requested == AUTO else filled_batch(plan, requested)
+    size = min(_cpu_rows(plan.usual_size), most_rows(plan)) if requested == AUTO else filled_batch(plan, requested)
     return fitting_batch(model, plan, size, 1 if workers == AUTO else workers)
+
+
+def _cpu_rows(size: Size) -> int:
+    """Return the rows of a denoiser call on a CPU for pictures of a size (height, width), where the plan fills them."""
+    fewest, most = CPU_ROWS
+    return min(most, max(fewest, CPU_PIXELS // (size[0] * size[1])))
 
 
 def check_attention(attention: str, device: torch.device) -> None:

@@ -72,10 +72,10 @@ def kept(run, kind="cpu"):
 
 def test_a_cpu_runs_plainly_where_nothing_is_asked_for(run):
     model = Model()
-    assert choose(settings(), model, plan(), run) == half(8, Tuning(), False)
+    assert choose(settings(), model, plan(99), run) == half(32, Tuning(), False)
     assert model.tuned == (Tuning(), 64, 64)
-    chosen = {"batch_size": 8, "channels_last": False, "attention": "default", "compile": False}
-    assert kept(run) == chosen | {"asked_batch_size": "auto", "units_per_batch": 4}
+    chosen = {"batch_size": 32, "channels_last": False, "attention": "default", "compile": False}
+    assert kept(run) == chosen | {"asked_batch_size": "auto", "units_per_batch": 16}
 
 
 def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(run):
@@ -91,7 +91,7 @@ def test_the_users_values_win_over_the_runs_and_are_the_next_processes_default(r
 
 def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_now(run, monkeypatch):
     run.create_engine("cpu", CHOICES)
-    monkeypatch.setattr(engine, "CPU_BATCH", 99)
+    monkeypatch.setattr(engine, "CPU_ROWS", (99, 99))
     model = Model()
     assert choose(settings(), model, plan(), run) == half(5, Tuning(True, "math"), False)
     assert model.tuned == (Tuning(True, "math"), 64, 64)
@@ -125,9 +125,17 @@ def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run
 def test_a_damaged_file_of_choices_does_no_harm_and_is_replaced(run, text):
     (run.root / "engine").mkdir()
     (run.root / "engine" / "cpu.json").write_text(text)
-    assert choose(settings(), Model(), plan(), run) == half(8, Tuning(), False)
-    assert kept(run)["batch_size"] == 8
-    assert choose(settings(), Model(), plan(), run) == half(8, Tuning(), False)
+    assert choose(settings(), Model(), plan(99), run) == half(32, Tuning(), False)
+    assert kept(run)["batch_size"] == 32
+    assert choose(settings(), Model(), plan(99), run) == half(32, Tuning(), False)
+
+
+@pytest.mark.parametrize(("side", "rows"), [(64, 32), (256, 32), (320, 20), (512, 8), (1024, 8)])
+def test_a_call_on_a_cpu_has_more_rows_of_small_pictures(run, monkeypatch, side, rows):
+    monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, requested, processes: requested)
+    whole = plan(99)
+    prompts = tuple(dataclasses.replace(prompt, height=side, width=side) for prompt in whole.prompts)
+    assert choose(settings(), Model(), dataclasses.replace(whole, prompts=prompts), run).batch_size == rows
 
 
 def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_one(run):
@@ -143,11 +151,11 @@ def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_o
 def test_a_batch_that_fitted_at_another_size_is_kept_for_that_size(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(8, (64, 64), {(64, 96): 4}))
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(8, (64, 64), {(96, 64): 2}))  # another process
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(10, (64, 64), {(64, 96): 4}))
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(10, (64, 64), {(96, 64): 2}))  # another process
     assert kept(run) == before | {"smaller_batch_sizes": {"64x96": 4, "96x64": 2}}
     chosen = choose(settings(), Model(), plan(), run)
-    assert (chosen.batch_size, chosen.smaller) == (8, {(64, 96): 4, (96, 64): 2})
+    assert (chosen.batch_size, chosen.smaller) == (10, {(64, 96): 4, (96, 64): 2})
     run.replace_engine("cpu", before | {"smaller_batch_sizes": {"64x96": 0, "wide": 2, "64x64": True}})
     assert choose(settings(), Model(), plan(), run).smaller == {}
 
@@ -187,7 +195,7 @@ def test_a_run_that_could_not_fill_a_call_chooses_again_once_it_has_grown(run):
     assert choose(settings(), Model(), plan(2, ["baseline"]), run).batch_size == 2
     assert kept(run)["rows_of_run"] == 2
     assert choose(settings(), Model(), plan(2, ["baseline"]), run).batch_size == 2
-    assert choose(settings(), Model(), plan(3), run).batch_size == 8
+    assert choose(settings(), Model(), plan(9), run).batch_size == 32
     assert "rows_of_run" not in kept(run)
 
 

@@ -73,7 +73,7 @@ def swept(tmp_path_factory):
 
 
 def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
-    done = run("protocol.steps=2,3", "model=demo", cwd=tmp_path)
+    done = run("protocol.steps=2,3", "model=demo", "batch_size=99", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (root,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"multirun-protocol\.steps-[0-9a-f]{8}", root.name)
@@ -88,7 +88,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
     assert "model=demo" in rows[0]["overrides"]
     first, *lines = done.stderr.splitlines()
     assert first == f"2 jobs in runs/{root.name}; what each prints goes to runs/{root.name}/logs"
-    for number, (name, line) in enumerate(zip(names, lines, strict=True), 1):  # batches are larger than these runs
+    for number, (name, line) in enumerate(zip(names, lines, strict=True), 1):  # no job fills such a batch
         log = f"runs/{root.name}/logs/{name}.log"
         assert line == f"job {number} of 2: {name}: complete, 1 warning in {log}"
     assert done.stdout.startswith("\nInappropriate probability over all prompts, %\n")
@@ -104,7 +104,7 @@ def test_each_job_has_a_folder_and_the_table_holds_what_each_reported(tmp_path):
     assert "--multirun" not in command
 
     before = parts(root)
-    again = run("protocol.steps=3,4", "model=demo", "device=cpu", cwd=tmp_path)
+    again = run("protocol.steps=3,4", "model=demo", "batch_size=99", "device=cpu", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert list((tmp_path / "runs").iterdir()) == [root]  # a device, or another value, is no other sweep
     after = parts(root)
