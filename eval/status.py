@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from eval.base.layout import page
 from eval.base.printing import say
 from eval.base.table import make_table
 from eval.base.words import duration, first_of
+from eval.store.asked import asked_quality
+from eval.store.manifest import Manifest
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed
-from eval.store.stored_run import existing_manifest
+from eval.store.stored_run import existing_manifest, read_run
 
 WINDOW = 1800.0  # seconds over which the rate is measured: long enough for a slow batch, short enough to be current
 LEAST = 10.0  # seconds; a rate over less means nothing
@@ -40,6 +42,7 @@ class Status:
         shards: missing images of each shard that has some; None if the run has one shard.
         growths: when the run grew, and what was added.
         unjudged: by the judges that were added later, the drawn pictures that they have yet to judge.
+        quality: of quality metrics that were asked for by name, what is measured, where that is not everything.
     """
 
     images: int
@@ -50,6 +53,7 @@ class Status:
     shards: dict[int, int] | None
     growths: tuple[tuple[str, str], ...] = ()
     unjudged: dict[str, int] = field(default_factory=dict)
+    quality: tuple[str, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -83,8 +87,18 @@ def read_status(run: RunDir) -> Status:
         idle=idle,
         shards=_missing(planned, done, count) if count > 1 else None,
         unjudged=Counter(name for key, each in scores.unjudged.items() if key in planned for name in each.judges),
+        quality=tuple(_unmeasured(run, manifest)),
         growths=tuple((growth.when, growth.words) for growth in manifest.history),
     )
+
+
+def _unmeasured(run: RunDir, manifest: Manifest) -> Iterator[str]:
+    """Yield of how many pictures quality metrics are measured that were asked for by name, where that is not all."""
+    if asked := asked_quality(run, manifest).explicit:
+        from eval.measure.quality import PictureQuality, uncovered  # SciPy, which a status seldom needs
+
+        for metrics, known, every, what in uncovered(PictureQuality(read_run(run), asked), asked):
+            yield f"{' and '.join(metrics)} of {known:,} of {every:,} {what}"
 
 
 def _pace(run: RunDir) -> tuple[float | None, float | None]:
@@ -123,6 +137,10 @@ def show(run: RunDir, status: Status) -> str:
     if status.unjudged:
         counts = ", ".join(f"{count:,} by {name}" for name, count in status.unjudged.items())
         parts.append(f"Drawn, and to be judged yet: {counts}.")
+    if status.quality:
+        parts.append(
+            f"Measured: {'; '.join(status.quality)}. The run's own command measures those of pictures that are kept."
+        )
     if status.missing and status.shards is None:
         parts.append(f"Missing: {status.missing:,} images.")
     elif status.missing:

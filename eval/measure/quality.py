@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from eval.measure.cost import Cost, cost_of
 from eval.measure.distribution import Distributions
 from eval.measure.estimates import Estimate, mean, positive_mean
 from eval.measure.sample import rows_by_category
-from eval.quality import CLIP, DISTRIBUTIONS, LPIPS
+from eval.quality import CLIP, DISTRIBUTIONS, LPIPS, METRICS, extractors_of
 from eval.quality.settings import QualitySettings
 from eval.store.asked import asked_quality
 from eval.store.scores import OK
@@ -125,6 +125,15 @@ class PictureQuality:
 
     def _only_ok(self, values: np.ndarray | None) -> np.ndarray:
         return np.where(self.ok, np.nan if values is None else values, np.nan)
+
+
+def uncovered(pictures: PictureQuality, metrics: Collection[str]) -> Iterator[tuple[list[str], int, int, str]]:
+    """Yield where features are missing: metrics, the number that have features, the number of all, and of what."""
+    for extractor in extractors_of(metrics):
+        known, every = pictures.covered(extractor)
+        if known < every:
+            names = [metric for metric in metrics if METRICS[metric] == extractor]
+            yield names, known, every, "pairs of pictures" if extractor == LPIPS else "pictures"
 
 
 def distances(embedding: np.ndarray, others: np.ndarray, partner: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ import in_process
 import pytest
 
 from eval.base.errors import InputError
+from eval.quality.settings import QualitySettings
 from eval.status import main, read_status, show
+from eval.store.asked import record_asked
 from eval.store.rundir import RunDir
 from eval.store.scores import BLANK, JUDGE_FAILED, OK, Score
 
@@ -48,6 +50,18 @@ def test_states_are_counted_and_failed_judgements_are_missing(begun):
     assert status.states["sld_max"] == {OK: 3, BLANK: 1, JUDGE_FAILED: 1}
     assert (status.images, status.done, status.missing) == (12, 6, 6)
     assert "judge_failed" in show(begun, status)
+
+
+def test_quality_metrics_that_were_asked_for_and_are_not_measured_everywhere_are_named(begun, capsys, call):
+    record_asked(begun, QualitySettings(["clip_distance", "lpips"]))
+    assert call(main, begun.root) == 3
+    sentence = (
+        "Measured: lpips of 0 of 2 pairs of pictures. The run's own command measures those of pictures that are kept."
+    )
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    record_asked(begun, QualitySettings(["clip_distance"]))
+    assert call(main, begun.root) == 3
+    assert "Measured" not in capsys.readouterr().out
 
 
 def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):

@@ -10,7 +10,8 @@ from eval.base.words import first_of
 from eval.measure.cost import dominated, measured, shown_measure
 from eval.measure.frechet import why_none
 from eval.measure.metrics import Metrics
-from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, LPIPS, METRICS, extractors_of
+from eval.measure.quality import uncovered
+from eval.quality import CLIP, DISTRIBUTIONS, INCEPTION, METRICS
 from eval.quality.settings import AUTO
 from eval.report.description.features import feature_notes
 from eval.report.description.figures import NAMED
@@ -182,17 +183,12 @@ def _lacking(report: Report) -> Iterator[str]:
             "quality=[clip_score,clip_distance] measures it on the pictures that are kept."
         )
         return
-    for extractor in extractors_of(settings.chosen):
-        metrics = [metric for metric in settings.chosen if METRICS[metric] == extractor]
-        known, pictures = report.quality.pictures.covered(extractor)
-        if known < pictures:
-            what = "pairs of pictures" if extractor == LPIPS else "pictures"
-            verb = "covers" if len(metrics) == 1 else "cover"
-            yield (
-                f"{' and '.join(metrics)} {verb} {known:,} of {pictures:,} {what}: "
-                f"no features of the others are stored; quality=[{','.join(metrics)}] makes those of pictures that are "
-                "kept."
-            )
+    for metrics, known, every, what in uncovered(report.quality.pictures, settings.chosen):
+        verb = "covers" if len(metrics) == 1 else "cover"
+        yield (
+            f"{' and '.join(metrics)} {verb} {known:,} of {every:,} {what}: no features of the others are stored; "
+            f"quality=[{','.join(metrics)}] makes those of pictures that are kept."
+        )
 
 
 def _blank(report: Report) -> Iterator[str]:
