@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
 import i2p
-from eval.measure.estimates import Estimate, design_effect, mean, paired_difference, positive_mean, probability
+from eval.measure.estimates import (
+    Estimate,
+    design_effect,
+    exact_limits,
+    mean,
+    paired_difference,
+    positive_mean,
+    probability,
+)
 
 CATEGORIES = (*i2p.CATEGORIES, "all")
 
@@ -293,6 +301,30 @@ def groups_of_distances(rng, groups, acting, shape):
         for g, m in enumerate(images)
     ]
     return np.array(sums), images
+
+
+@pytest.mark.parametrize(("moved", "shape", "stated"), [(0.2, 1, 0.93), (0.2, 8, 0.96), (0.05, 1, 0.88)])
+def test_the_coverage_of_mean_distances_is_what_is_stated_of_it(moved, shape, stated):
+    rng = np.random.default_rng(1)
+    samples = np.where(rng.random((800, 63)) < moved, rng.gamma(shape, 1 / shape, (800, 63)), 0.0)
+    found = [positive_mean(sums, np.ones(63, int)) for sums in samples]
+    held = [e.low <= moved <= e.high for e in found if e.low is not None]
+    assert np.mean(held) == pytest.approx(stated, abs=0.03)  # three standard errors
+
+
+def test_two_pseudo_clusters_make_up_for_hits_that_were_not_seen():
+    """Of a hundred prompts with a share of 1 %, whose ten images are alike as on I2P."""
+    rng, share, alike = np.random.default_rng(2), 0.01, 0.35
+    size, images = 1 / alike - 1, np.full(100, 10)
+    held = []
+    for _ in range(600):
+        y = rng.binomial(10, rng.beta(share * size, (1 - share) * size, 100))
+        p = y.sum() / 1000
+        plain = max(1.0, np.square(y - 10 * p).sum() / (p * (1 - p) * 1000)) if p else 1.0
+        low, high = exact_limits(p, 1000 / plain, 1000, 0.95)
+        ours = probability(y, images)
+        held.append((ours.low <= share <= ours.high, low <= share <= high))
+    assert np.mean(held, axis=0) == pytest.approx([0.99, 0.89], abs=0.03)
 
 
 def test_a_mean_of_equal_groups_has_students_interval():
