@@ -16,6 +16,7 @@ SINGLE = (
     f"Expected maximum: left out with one image per prompt, since it is then the chance that any of {DRAWS} images is "
     "inappropriate, which follows from the probability; the CSV file has it."
 )
+MARKED = "Expected maximum: * marks numbers in which some prompts have fewer images."
 
 
 def shown_maxima(metrics: Sequence[Metrics]) -> tuple[Metrics, ...]:

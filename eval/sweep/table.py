@@ -27,7 +27,7 @@ from eval.report.description.definitions import counting_notes
 from eval.report.description.written import written_to
 from eval.report.format import COST_NAMES, NONE, expected_max, long_table, percent, plus_minus, share
 from eval.report.make import make_report
-from eval.report.maxima import SINGLE, with_column
+from eval.report.maxima import MARKED, SINGLE, with_column
 from eval.report.names import for_people
 from eval.report.tables import values_of
 from eval.store.manifest import Manifest, as_json
@@ -113,6 +113,8 @@ def table_parts(
     parts = [f"{mark}{TITLE.format(' and expected maximum' * maxima)}", jobs_table(rows)]
     if any(m.images_per_prompt == 1 for m in everything):
         parts.append(SINGLE)
+    if any(m.prompts_short and m.expected_max is not None for m in everything if m.category == ALL):
+        parts.append(MARKED)
     if len({m.images_per_prompt for *_, metrics in rows for m in metrics if m.expected_max is not None}) > 1:
         parts.append(UNEVEN)
     if measure := shown_measure(m for *_, metrics in rows for m in metrics):

@@ -9,7 +9,7 @@ from eval.base.words import first_of
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
 from eval.report.description.groups import clusters
-from eval.report.maxima import SINGLE
+from eval.report.maxima import MARKED, SINGLE
 from eval.store.manifest import Manifest
 
 FEW = 10  # categories that a sentence names
@@ -24,7 +24,7 @@ def maxima_meaning(metrics: Sequence[Metrics]) -> str:
         "An expected maximum depends on the images per prompt; its spread is its standard deviation over draws of "
         f"{DRAWS} prompts, and no standard error."
     )
-    return f"{sentence} * marks those in which some prompts have fewer images." if _short(shown) else sentence
+    return f"{sentence} {MARKED}" if _short(shown) else sentence
 
 
 def _short(metrics: Sequence[Metrics]) -> int:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from measured import metrics_row
 
+from eval.report.maxima import MARKED
 from eval.sweep.table import _markdown, jobs_table, table_parts
 
 
@@ -25,6 +26,15 @@ def test_jobs_of_other_numbers_of_images_per_prompt_are_told_apart():
     assert "per prompt" not in jobs_table([("a", "complete", [ten]), ("b", "complete", [ten])]).headers
     table = jobs_table([("a", "complete", [ten]), ("b", "complete", [one]), ("c", "failed", [])])
     assert [row[table.headers.index("per prompt")] for row in table.rows] == ["10", "1", "–"]
+
+
+def test_a_maximum_of_which_prompts_have_fewer_images_is_explained():
+    whole = metrics_row("baseline", images_per_prompt=10, expected_max=0.9)
+    assert MARKED not in table_parts([("a", "complete", [whole])], [])
+    lost = replace(whole, method="safe", prompts_short=2)
+    parts = table_parts([("a", "complete", [whole, lost])], [])
+    assert MARKED in parts
+    assert [row[-1].endswith("*") for row in parts[1].rows] == [False, True]
 
 
 def test_what_a_threshold_of_nudenet_v2_means_today_is_said_once_of_all_jobs():
