@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import i2p
 from eval.base.command import typed
@@ -27,7 +29,7 @@ from eval.store.prompts import read_run_prompts, run_command
 from eval.store.raw_scores import RawScores, read_raw
 from eval.store.records import JudgeRecord
 from eval.store.rundir import RunDir
-from eval.store.scores import keys_done
+from eval.store.scores import NOT_OK, OK, keys_done
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,31 @@ def read_run(run: RunDir) -> StoredRun:
     """Read a run directory.
 
     Raises:
-        InputError: there is no run, its prompts are incomplete, or none of its images has been made.
+        InputError: there is no run, its prompts are incomplete, none of its images has been made, or a score is of none
+            that the run has.
     """
     manifest = existing_manifest(run)
     prompts = read_run_prompts(run, manifest)
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} must hold scores, found none yet: {run_command(run, manifest)} makes them")
-    return StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))
+    stored = StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))
+    _check_scores(stored)
+    return stored
+
+
+def _check_scores(stored: StoredRun) -> None:
+    """Refuse scores of images that the run has not planned, or in unknown states, which no number could count."""
+    scores, planned = stored.scores, stored.planned
+    values = {"method": planned.methods, "row": planned.rows, "state": (OK, *NOT_OK)}
+    known = [pc.is_in(scores[name], pa.array(of_run, scores[name].type)) for name, of_run in values.items()]
+    known += [pc.less(scores["image"], planned.images_per_prompt), pc.greater_equal(scores["image"], 0)]
+    wrong = np.logical_not(np.logical_and.reduce([pc.fill_null(column, False).to_numpy() for column in known]))
+    if wrong.any():
+        first = scores.slice(int(np.argmax(wrong)), 1).select([*ImageKey._fields, "state"]).to_pylist()[0]
+        raise InputError(
+            f"every score must be of an image of the run, in one of the states {', '.join((OK, *NOT_OK))}, found "
+            f"{int(wrong.sum()):,} otherwise, the first {first['method']} row {first['row']} image {first['image']} in "
+            f"state {first['state']}: its score part was not written by this program; remove it and run the run's own "
+            "command again"
+        )

@@ -5,6 +5,8 @@ import re
 import shlex
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from eval.compare.__main__ import main as compare
@@ -66,3 +68,21 @@ def test_what_is_said_to_make_scores_makes_them(moved, call, capsys):
     assert call(report, moved) == 2
     assert call(run, *printed(capsys.readouterr().err, "makes them")) == 0
     assert call(report, moved) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("row", 99), ("method", "sld_max"), ("image", 10), ("image", -1), ("state", "fine"), ("state", None)],
+)
+def test_a_score_that_no_number_could_count_is_refused(moved, call, capsys, column, value):
+    (path,) = (moved / "scores").glob("*.parquet")
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[-1][column] = value
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    assert call(report, f"{moved}") == 2
+    found = {name: rows[-1][name] for name in ("method", "row", "image", "state")}
+    place = "the first {method} row {row} image {image} in state {state}: its score part".format(**found)
+    assert f"found 1 otherwise, {place}" in capsys.readouterr().err
+    path.unlink()  # as is said
+    assert call(run, *WORDS, f"out={moved}") == 0
