@@ -162,7 +162,7 @@ def correlation(first: float, second: float, difference: float) -> float:
 
 
 def half_width(variance: float, prompts: int, level: float) -> float:
-    """Return half of an interval with the confidence 1 - level, by Student's t as the report's intervals have it."""
+    """Return half of an interval with the confidence 1 - level, by Student's t; the report's are about as wide."""
     return float(special.stdtrit(prompts - 1, 1 - level / 2)) * math.sqrt(variance)
 
 
