@@ -34,14 +34,12 @@ class _Pictures(PictureQuality):
     def __init__(self, stored: StoredRun, asked: Collection[str], joint: Joint, member: int):
         super().__init__(stored, asked)
         rows = {own: row for row, own in joint.rows[member].items()}
-        row = self.places["row"].map(rows)
-        part = row.notna() & (self.places["image"] < joint.planned.images_per_prompt)
+        row = np.array([rows.get(own, -1) for own in self.places["row"].tolist()], dtype=np.int64)
+        part = (row >= 0) & (self.places["image"] < joint.planned.images_per_prompt)
         if joint.shared is not None:
             part &= np.array([key in joint.shared for key in zip(row, self.places["image"], strict=True)], dtype=bool)
         self._joint = joint
-        self.places = self.places.assign(
-            row=row.fillna(-1).astype(int), state=self.places["state"].where(part, OUTSIDE)
-        )
+        self.places = self.places.assign(row=row, state=self.places["state"].where(part, OUTSIDE))
 
     @cached_property
     def groups(self) -> np.ndarray:

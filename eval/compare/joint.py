@@ -93,7 +93,7 @@ def _named(members: Sequence[Member], column: Column, rows: Mapping[int, int], i
 
 def _images(frame: pd.DataFrame, column: Column, rows: Mapping[int, int], images: int) -> pd.DataFrame:
     """Return the verdicts on a column's images, by the rows of the comparison."""
-    own = frame[(frame["method"] == column.method) & (frame["image"] < images)]
-    row = own["row"].map({mine: row for row, mine in rows.items()})
-    kept = own[row.notna()].assign(method=column.heading)
-    return kept.assign(row=row[row.notna()].astype(int))
+    row_of = {mine: row for row, mine in rows.items()}
+    shared = frame["row"].isin(row_of.keys())  # beforehand: beside NaN, numbers of rows would be rounded to floats
+    own = frame[(frame["method"] == column.method) & (frame["image"] < images) & shared]
+    return own.assign(method=column.heading, row=own["row"].map(row_of))

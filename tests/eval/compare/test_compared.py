@@ -12,6 +12,8 @@ from eval.base.errors import InputError
 from eval.base.escape import latex
 from eval.base.image_key import ImageKey
 from eval.compare.compared import Options, compare_runs
+from eval.compare.costs import _Pictures as Pictures
+from eval.compare.joint import join
 from eval.compare.notes import comparison_notes
 from eval.compare.summary import about, under_figure
 from eval.measure.differences import paired
@@ -58,6 +60,22 @@ def test_every_number_is_that_of_the_prompts_and_images_that_all_have(runs):
             pytest.approx(own["hit"].mean()),
         )
     assert {m.category for m in compared.metrics} == {ALL, "hate", "sexual"}
+
+
+def test_numbers_of_rows_keep_all_their_digits():
+    """Rows are from 0 to 2**63 - 1, and a float would keep 53 bits of one."""
+    verdict = {"m": lambda row, image: (row + image) % 3 == 0}
+    few, many = (
+        [made_up("a", verdict, prompts_of(20, first=first)), made_up("b", verdict, prompts_of(15, first=first))]
+        for first in (0, 3 * 2**60)
+    )
+    plain, large = (compare_runs(runs, Options(titles=["a", "b"])) for runs in (few, many))
+    assert large.metrics == plain.metrics
+    assert large.differences == plain.differences
+    joint = join(large.members, large.columns, large.common)
+    rows = [prompt.row for prompt in large.common.prompts]
+    assert sorted(set(joint.frame["row"])) == rows
+    assert sorted(set(Pictures(many[0], (), joint, 0).places["row"])) == [-1, *rows]
 
 
 def test_differences_are_of_pairs_of_one_prompt_and_number(runs):
