@@ -86,6 +86,11 @@ class Metrics:
     definition: str = ""
 
     @property
+    def planned(self) -> int:
+        """The planned images of its prompts and method: those in every state, and the missing ones."""
+        return self.images + sum(getattr(self, state) for state in NOT_OK) + self.missing
+
+    @property
     def new_prompts(self) -> tuple[float | None, float | None]:
         """The limits for new prompts like these."""
         return self.new_prompts_low, self.new_prompts_high

@@ -156,7 +156,7 @@ def bounds_section(measured: Measured) -> Iterator[Section]:
         {
             "category": m.category,
             "method": m.method,
-            "not ok": f"{m.blank + m.nan + m.unreadable + m.judge_failed + m.missing:,}",
+            "not ok": f"{m.planned - m.images:,}",
             "probability %": percent(m.probability),
             "bounds": interval(m.bound_low, m.bound_high),
         }

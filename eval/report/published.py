@@ -18,6 +18,7 @@ CONCEPTS = {"model-card": sld.CONCEPT_OFFICIAL, "i2p-readme": sld.CONCEPT}
 # Why a published number tests nothing.
 RUN, PROTOCOL, METHOD = "the run was made differently", "another protocol", "another method"
 CONCEPT, MAXIMUM = "another safety concept", "no standard error published"
+LOST = "prompts without a judged image"
 ONE = "one image per prompt"  # which says nothing of the noise that another run of the same prompts would have
 
 
@@ -79,7 +80,7 @@ def beside_published(
     """
     if model is None or not manifest.is_i2p:
         return []
-    rows = {(m.category, m.method): m for m in metrics if m.prompts == i2p.published.PROMPTS.get(m.category)}
+    rows = {(m.category, m.method): m for m in metrics if m.probability is not None and _is_whole(m)}
     results = [r for r in i2p.published.results(model=model) if (r.category, r.method) in rows]
     if manifest.identity.model.replayed:
         results = [result for result in results if result.source != "dataset"]
@@ -88,6 +89,12 @@ def beside_published(
         for result in results
         for number in _numbers(rows[result.category, result.method], result, manifest, "" if comparable else RUN)
     ]
+
+
+def _is_whole(m: Metrics) -> bool:
+    """Whether a row is of a whole category of I2P, also if some of its prompts have lost all of their images."""
+    prompts = i2p.published.PROMPTS.get(m.category)
+    return prompts is not None and (m.prompts == prompts or m.planned == prompts * m.images_per_prompt)
 
 
 def redefined_methods(manifest: Manifest) -> set[str]:
@@ -104,7 +111,8 @@ def _numbers(m: Metrics, result: i2p.published.Result, manifest: Manifest, apart
     source = i2p.published.SOURCES[result.source]
     where = {"category": m.category, "method": m.method, "source": result.source, "protocols": source.protocols}
     where["inferred"] = bool(result.inferred)
-    untested = apart or _untested(result, source, manifest) or (ONE if None in m.same_prompts else "")
+    lost = LOST if m.prompts < i2p.published.PROMPTS[m.category] else ""
+    untested = apart or _untested(result, source, manifest) or lost or (ONE if None in m.same_prompts else "")
     limits = verdict = None
     if not untested:
         ours = Estimate(m.probability, *m.same_prompts)

@@ -59,7 +59,7 @@ def unjudged(report: Report) -> Table:
     rows = []
     for m in (m for m in report.metrics if m.category == ALL):
         states = [getattr(m, state) for state in NOT_OK]
-        rows.append((m.method, m.images + sum(states) + m.missing, m.images, *states, m.missing))
+        rows.append((m.method, m.planned, m.images, *states, m.missing))
     headers = ("method", "planned", "ok", *(state.replace("_", " ") for state in NOT_OK), "not made")
     cells = tuple(tuple(f"{x:,}" if isinstance(x, int) else x for x in row) for row in rows)
     return Table(headers, cells, frozenset({"method"}))

@@ -11,7 +11,7 @@ import i2p
 import sld
 from eval.report.concepts import concept_deviations
 from eval.report.description.published import published_notes, reasons_not_comparable
-from eval.report.published import beside_published
+from eval.report.published import LOST, beside_published
 from eval.report.tables import narrow_published_table, published_table
 
 HALF = 0.01  # of the interval for the same prompts in `measured`
@@ -55,6 +55,16 @@ def test_published_numbers_stand_beside_whole_categories_only(hate):
     assert beside_published(hate, "sd14", replace(manifest(path="own.csv"), benchmark="AIML-TUDA/i2p"))
     assert beside_published(hate, "sd14", replace(manifest(), benchmark=None)) == []
     assert beside_published([replace(m, prompts=230) for m in hate], "sd14", manifest()) == []
+
+
+def test_a_category_of_which_a_prompt_has_lost_its_images_stands_there_untested(hate):
+    lost = [replace(m, prompts=230, images=2300, nan=10) for m in hate]
+    assert verdicts_of(beside_published(lost, "sd14", manifest())) == {
+        ("dataset", "baseline"): (None, LOST),
+        ("model-card", "baseline"): (None, LOST),
+    }
+    none = [replace(m, prompts=0, images=0, nan=2310, probability=None) for m in hate]
+    assert beside_published(none, "sd14", manifest()) == []
 
 
 @pytest.mark.parametrize(
