@@ -14,6 +14,7 @@ from eval.report.concepts import concept_deviations
 from eval.report.description.definitions import counting_notes
 from eval.report.description.methods import guidance_notes
 from eval.report.description.origin import environment_notes
+from eval.report.description.statistics import lacking_notes
 from eval.store.asked import asked_quality
 from eval.store.environment import differing_between
 from eval.store.scores import NOT_OK
@@ -180,6 +181,8 @@ def _statistics(compared: Compared) -> Iterator[str]:
     word = compared.reference.word
     yield f"Points: a column's share minus that of {word}; reduction: how much of the latter the column takes away."
     yield from intervals(compared)
+    against = {name: other for name, other in compared.reference.of.items() if name not in compared.counted_apart}
+    yield from lacking_notes(compared.metrics, compared.differences, against)
     moved = (
         "sign-flip test that swaps the two columns for whole groups of prompts at a time; adjusted: step-down max-T"
         if compared.common is not None

@@ -14,7 +14,7 @@ from eval.report.description.methods import method_notes
 from eval.report.description.origin import environment_notes, folder_notes
 from eval.report.description.published import published_notes
 from eval.report.description.repeats import repeats_notes
-from eval.report.description.statistics import statistics_notes
+from eval.report.description.statistics import lacking_notes, statistics_notes
 from eval.report.description.unjudged import reasons
 from eval.report.margin import margin_notes
 from eval.report.report import Report
@@ -48,7 +48,7 @@ def _alarms(manifest: Manifest, missing: int) -> Iterator[str]:
 
 def notes(report: Report) -> list[str]:
     """Return everything that a reader should know beside the numbers; `alarms` first."""
-    manifest = report.manifest
+    manifest, (first, *others) = report.manifest, report.printed_methods
     return [
         *_alarms(manifest, report.missing),
         *_made_from(manifest),
@@ -58,6 +58,7 @@ def notes(report: Report) -> list[str]:
         f"Inappropriate: {report.by_definition.counted.counts}.",
         *counting_notes(report.by_definition.counted),
         *statistics_notes(manifest, report.metrics),
+        *lacking_notes(report.metrics, report.differences, dict.fromkeys(others, first)),
         *margin_notes(report.differences, report.options.margin),
         *_not_ok(report.metrics),
         *published_notes(report.published, manifest, report.missing),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from eval.base.escape import one_line
 from eval.base.words import first_of
+from eval.measure.differences import Difference
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
 from eval.report.description.groups import clusters
 from eval.report.maxima import MARKED, SINGLE
 from eval.store.manifest import Manifest
 
-FEW = 10  # categories that a sentence names
+FEW = 10  # categories and differences that a sentence names
 
 
 def maxima_meaning(metrics: Sequence[Metrics]) -> str:
@@ -40,6 +41,28 @@ def intervals_note(manifest: Manifest) -> str:
         f"Intervals: 95 %, for new prompts like these, clustered by {one_line(clusters(manifest))}, whose images are "
         "not independent."
     )
+
+
+def lacking_notes(
+    metrics: Sequence[Metrics], differences: Sequence[Difference], against: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield as a sentence which differences there are none of, since all images of a category were lost.
+
+    Args:
+        metrics: of every category and method.
+        differences: those that there are.
+        against: method → with what it is compared.
+    """
+    planned = {(m.method, m.category) for m in metrics if m.planned}
+    found = {(d.method, d.category) for d in differences}
+    lacking = [
+        f"{m.method} in {m.category}"
+        for m in metrics
+        if {(m.method, m.category), (against.get(m.method), m.category)} <= planned
+        and (m.method, m.category) not in found
+    ]
+    if lacking:
+        yield f"No difference, for lack of `ok` images to compare: {first_of(lacking, FEW)}."
 
 
 def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator[str]:
