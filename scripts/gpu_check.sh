@@ -40,32 +40,60 @@ export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE
 export I2P_BENCH_GPU_TESTS=$device
 mkdir -p "$logs" "$work" "$tables"
 
+GRACE=20 # seconds that an interrupted step has to end
 card=unknown
 outcomes=()
 failures=0
+at_work=''
+running='' # its process, which is also the number of its session
 
 # step NAME LIMIT LEAST COMMAND …: run a command for at most LIMIT seconds, and not at all if fewer than LEAST are left.
-# The word LIMIT in the command stands for the seconds after which it should end on its own.
+# The word LIMIT in the command stands for the seconds after which it should end on its own. At the limit it is
+# interrupted once, as by ctrl-C, and killed GRACE seconds later: pytest takes up to 10 to end its workers before it
+# tells what failed.
 step() {
   local name=$1 limit=$2 least=$3 code start left
   shift 3
   [[ " $steps " == *" $name "* ]] || return 0
-  left=$((total - (SECONDS - began) - 8))
+  left=$((total - (SECONDS - began) - GRACE))
   if ((left < least)); then
     outcome "$name" "not reached: $left s were left, and it needs $least" 1
     return 0
   fi
   ((limit > left)) && limit=$left
   echo "== $name (at most $limit s)"
-  start=$SECONDS
-  timeout -s INT -k 8 "$limit" "${@//LIMIT/$((limit > 20 ? limit - 10 : limit))}" >"$logs/$name.log" 2>&1
+  start=$SECONDS at_work=$name
+  # In a session of its own, all of which can be ended, and waited for so that this script hears signals meanwhile.
+  setsid timeout --foreground -s INT -k "$GRACE" "$limit" "${@//LIMIT/$((limit > 20 ? limit - 10 : limit))}" \
+    >"$logs/$name.log" 2>&1 &
+  running=$!
+  wait "$running"
   code=$?
+  end_all
   case $code in
     0) outcome "$name" "passed in $((SECONDS - start)) s" 0 ;;
     124 | 137) outcome "$name" "stopped at its limit of $limit s" 1 ;;
     *) outcome "$name" "failed with exit code $code after $((SECONDS - start)) s" 1 ;;
   esac
   tail -n "$((code ? 40 : 15))" "$logs/$name.log"
+}
+
+# end_all: end what a step has left behind.
+end_all() {
+  [ -n "$running" ] && kill -KILL -- "-$running" 2>/dev/null
+  running='' at_work=''
+}
+
+# stopped: a signal has arrived; the summary comes first, since whoever sent it may not wait.
+stopped() {
+  trap '' INT TERM HUP
+  outcome "${at_work:-this script}" "was stopped" 1
+  if [ -n "$running" ]; then
+    kill -INT "$running" 2>/dev/null
+    wait "$running"
+    end_all
+  fi
+  finish
 }
 
 # outcome NAME WORDS FAILED: note how a step ended, and write the summary anew.
@@ -91,7 +119,7 @@ summary() {
     for name in facts tests; do
       [ -s "$logs/$name.log" ] || continue
       printf '\n```\n'
-      tail -n 30 "$logs/$name.log" | tr '\r' '\n' | cut -c 1-200
+      tail -n 40 "$logs/$name.log" | tr '\r' '\n' | cut -c 1-200
       printf '```\n'
     done
     for name in "$tables"/{denoiser,engine,paper_window}_"$card"*.md; do
@@ -108,7 +136,7 @@ finish() {
   rm -rf "$scratch"
   exit $((failures > 0))
 }
-trap 'outcome "this script" "was stopped" 1; finish' INT TERM HUP
+trap stopped INT TERM HUP
 
 facts='
 import importlib.metadata, os, platform, shutil, sys
@@ -151,8 +179,8 @@ step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
 # Warnings are errors in the project's own environment; another machine's libraries may warn of other things. A step that
 # reaches its limit is interrupted as by ctrl-C, at which pytest tells what it has found.
 read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 6")}"
-step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -v -rfEs --tb=short -p no:cacheprovider \
-  -o filterwarnings=default "${words[@]}"
+step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -v -rfEs --tb=short --durations=10 \
+  -p no:cacheprovider -o filterwarnings=default "${words[@]}"
 read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"
 step denoiser "${DENOISER_LIMIT:-240}" 60 "$python" scripts/bench_denoiser.py --device "$device" --world "$work" \
   --deadline LIMIT --out "$tables/denoiser_$card.md" "${words[@]}"

@@ -1,18 +1,27 @@
 """The check of a GPU goes on after a step that fails, keeps its limits, and always leaves a summary."""
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# In place of Python: names the card, fails the tests, hangs in the bench, and passes everything else.
+# In place of Python: names the card, fails the tests, hangs in the bench, and passes everything else. Its bench has a
+# child, and tells of every interrupt.
 STUB = """#!/bin/sh
 case "$*" in
   *get_device_name*) echo a-card ;;
   *" -m pytest "* | "-m pytest "*) echo "$*"; echo "2 failed, 3 passed"; exit 1 ;;
-  *bench_engine*) echo "$*"; sleep 1000 ;;
+  *bench_engine*)
+    trap 'echo interrupted' INT
+    sleep 1000 &
+    echo "$*"; echo "$!" >"$0.child"
+    wait
+    sleep 0.5
+    ;;
   *paper_window*) echo "$*" ;;
 esac
 """
@@ -26,14 +35,24 @@ def check(tmp_path):
     stub.chmod(0o755)
     tables = tmp_path / "tables"
 
-    def check(*words, **variables):
+    def check(*words, during=lambda script: None, **variables):
         environment = os.environ | {"PYTHON": str(stub), "TABLES": str(tables), "LOGS": str(tmp_path / "logs")}
         command = [ROOT / "scripts" / "gpu_check.sh", *words]
-        done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, check=False)
-        assert "unbound" not in done.stderr, done.stderr
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment | variables, **streams) as script:
+            during(script)
+            out, errors = script.communicate()
+        assert "unbound" not in errors, errors
+        done = subprocess.CompletedProcess(command, script.returncode, out, errors)
         return done, (tables / "gpu_check_a-card.md").read_text()
 
     return check
+
+
+def is_alive(file: Path) -> bool:
+    """Whether the process whose number a file holds is there."""
+    status = Path("/proc", file.read_text().strip(), "stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_step_that_fails_or_hangs_does_not_stop_the_others(check, tmp_path):
@@ -51,6 +70,26 @@ def test_a_step_that_fails_or_hangs_does_not_stop_the_others(check, tmp_path):
     assert "2 failed, 3 passed" in summary
     assert (tmp_path / "logs" / "tests.log").read_text().partition("\n")[0].endswith(" -n 6")
     assert not (tmp_path / "tables" / "gpu_check_unknown.md").exists()
+    assert (tmp_path / "logs" / "bench.log").read_text().count("interrupted") == 1  # a second would end pytest's report
+    assert not is_alive(tmp_path / "python.child")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_check_that_is_stopped_ends_what_is_at_work_and_says_so(check, tmp_path, number):
+    child = tmp_path / "python.child"
+
+    def stop(script):
+        while not (child.exists() and child.read_text().strip()):
+            assert script.poll() is None
+            time.sleep(0.02)
+        script.send_signal(number)
+
+    done, summary = check(STEPS="facts bench window", during=stop)
+    assert done.returncode == 1
+    lines = [line.partition(" in ")[0] for line in summary.splitlines() if line[:2] == "- "]
+    assert lines == ["- facts: passed", "- bench: was stopped", "- window: not reached"]
+    assert (tmp_path / "logs" / "bench.log").read_text().count("interrupted") == 1
+    assert not is_alive(child)
 
 
 def test_steps_are_chosen_and_told_when_to_end(check, tmp_path):
@@ -59,7 +98,7 @@ def test_steps_are_chosen_and_told_when_to_end(check, tmp_path):
     bench, window = ((tmp_path / "logs" / f"{name}.log").read_text() for name in ("bench", "window"))
     assert f"--out {tmp_path}/tables/engine_a-card_quick_rows_R3_beside.md --quick --rows R3 beside\n" in bench
     seconds = int(window.partition("--seconds ")[2].split()[0])
-    assert 75 < seconds <= 85  # what is left, less what the step and the script take to end
+    assert 55 < seconds <= 70  # what is left, less what the step and the script take to end
     assert done.returncode == 1
 
 
