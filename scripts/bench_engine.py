@@ -35,7 +35,7 @@ IMAGES = 8  # per prompt in the harness's rows; as many are compared with R2's l
 def main() -> int:
     began, arguments = time.monotonic(), parse_arguments()
     bench = run(lambda folder: EngineBench(arguments, folder, began), arguments.deadline)
-    return 1 if bench is None or any(row.failure for row in bench.rows) else 0
+    return 1 if bench is None or any(row.failure or not row.turns for row in bench.rows) else 0
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -16,6 +16,9 @@ import processes
 import pytest
 import torch
 
+from sld.models.base import LatentDiffusion
+from sld.tuning import Tuning
+
 pytestmark = pytest.mark.long
 BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench_engine.py"
 
@@ -107,6 +110,48 @@ def test_a_row_that_fails_or_never_ends_leaves_the_others_in_the_table(tmp_path,
     nothing_shared, shared = "ours, nothing shared, batch 2", "+ trajectories and states shared"
     assert f"Missing: {nothing_shared}; {shared} (the deadline of 10000 s passed)." in text
     assert built == ["R1", "R2", "unshared"]  # nothing is loaded for rows that were not asked for, or not reached
+
+
+def test_a_row_without_a_turn_is_no_success(tmp_path, bench_parts, monkeypatch):
+    _, rows = bench_parts
+    make_rows = rows.make_rows
+
+    def make_one(*arguments, **options):
+        (row,) = make_rows(*arguments, **options)
+        row.build = lambda: lambda prompts, steps, folder: signal.raise_signal(signal.SIGALRM)  # the deadline passes
+        return [row]
+
+    monkeypatch.setattr(rows, "make_rows", make_one)
+    words = ["--device", "cpu", "--steps", "1", "--deadline", "10000", "--rows", "R1", "--out", tmp_path / "table.md"]
+    done = in_process.run(BENCH, *words)
+    assert done.returncode == 1
+    assert "Missing: diffusers, one image at a time (the deadline of 10000 s passed)." in done.stdout
+
+
+def test_counting_flop_compiles_nothing(bench_parts, monkeypatch):
+    harness, world = (importlib.import_module(f"engine_bench.{name}") for name in ("harness", "world"))
+    world = world.small("cpu")
+    model = world.model()
+    each_state, each_pair = harness.flops_of_a_row(model, world)
+    assert 0 < each_state < each_pair
+
+    def compiled(function, **options):
+        return lambda *arguments: pytest.fail("is compiled for one row")
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    model.tune(Tuning(compiled=True), world.side, world.side)
+    assert harness.flops_of_a_row(model, world) == (each_state, each_pair)
+
+
+def test_a_row_whose_pictures_are_black_fails_alone(bench_parts, monkeypatch, tmp_path):
+    _, rows = bench_parts
+    world = importlib.import_module("engine_bench.world").small("cpu")
+    black = lambda self, latents: latents.new_full((len(latents), 3, 64, 64), -1)  # noqa: E731
+    monkeypatch.setattr(LatentDiffusion, "decode", black)
+    (row,) = rows.make_rows(world, 2, 1, 1, compile_too=False, quick=True, keys=("beside",))
+    rows.start(row)
+    with pytest.raises(RuntimeError, match="every picture must be judged"):
+        row.run(world.prompts(2), 1, tmp_path / "run")
 
 
 def test_a_deadline_ends_what_takes_every_error_for_its_own(bench_parts):
