@@ -161,5 +161,8 @@ def _own_stream(batch: Batch, streams: list):
     if batch.on_device is None or not batch.on_device.is_cuda:
         return contextlib.nullcontext()
     if not streams:
-        streams.append(torch.cuda.Stream(batch.on_device.device))
+        device = batch.on_device.device
+        # A thread begins on GPU 0 and goes back there at the end of a stream's context, which takes memory of it.
+        torch.cuda.set_device(device)
+        streams.append(torch.cuda.Stream(device))
     return torch.cuda.stream(streams[0])

@@ -13,7 +13,7 @@ from planned_units import SMALL, units, work
 import eval.plan.make
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
-from eval.generate import models, pool, worker
+from eval.generate import drawing_run, models, pool, worker
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, READY, STORED
 from eval.judges import nudenet
@@ -42,6 +42,17 @@ def test_a_process_on_its_own_makes_its_device_the_current_one(monkeypatch, name
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(device.index))
     assert models.load_judges({}, name) == {}
     assert chosen == current
+
+
+def test_the_thread_that_judges_makes_the_gpu_of_its_pictures_the_current_one(monkeypatch):
+    steps = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: steps.append(str(device)))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "stream", steps.append)
+    batch, streams = SimpleNamespace(on_device=SimpleNamespace(is_cuda=True, device=torch.device("cuda:3"))), []
+    for _ in range(2):
+        drawing_run._own_stream(batch, streams)
+    assert steps == ["cuda:3", "stream of cuda:3", "stream of cuda:3"]
 
 
 @pytest.mark.parametrize(("device", "gpu"), [("cuda:3", 3), ("cuda", None), ("cpu", None)])
