@@ -135,6 +135,7 @@ class EngineBench(Bench):
             self.say(f"starting {row.name}")
             rows.start(row)
             row.start_up += meter.seconds(lambda: self._run(row, 0, steps=1), self.arguments.device)
+            self.say(f"{row.name}: started in {row.start_up:.0f} s")
         row.turns[number] = self._run(row, number, steps=self.arguments.steps)
         self.say(f"{row.name}: {row.turns[number].seconds:.1f} s")
 

@@ -6,8 +6,9 @@
 # WHEELS is a folder of wheels of the packages that the machine lacks; they are installed in a folder of their own. The
 # steps are: wheels, facts of the machine, the tests marked `gpu`, the bench of the engine (--quick), and a window of the
 # paper's run. Each has a limit of its own and none stops the others. The summary and the tables are written to
-# docs/benchmarks/ with the card in their names, after each step, so that they remain if this script is killed. All of it
-# takes a quarter of an hour. Where a command may take ten minutes at most, these are two of them:
+# docs/benchmarks/ with the card in their names (and the steps, if some are chosen), after each step, so that they remain
+# if this script is killed. All of it takes a quarter of an hour. Where a command may take ten minutes at most, these are
+# two of them:
 #
 #   SECONDS_IN_ALL=560 STEPS="wheels facts tests bench" scripts/gpu_check.sh [WHEELS]
 #   SECONDS_IN_ALL=560 STEPS="wheels window" scripts/gpu_check.sh [WHEELS]
@@ -15,8 +16,16 @@
 # R3, which takes long to compile, is for a call of its own, and so are single calls of the denoiser, by layout,
 # attention, compilation and rows, with their kernels:
 #
-#   STEPS="wheels facts bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=480 scripts/gpu_check.sh [WHEELS]
-#   STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
+#   SECONDS_IN_ALL=560 STEPS="wheels bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=540 scripts/gpu_check.sh [WHEELS]
+#   SECONDS_IN_ALL=560 STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
+#
+# A later call on the same machine finds compiled code, which saves a minute per row, and with WORK=FOLDER in all calls
+# the random weights, which saves 20 s. So a quarter of an hour has time for the tests, the window and R3, and the
+# window's images per second beside R3's tell what is gained:
+#
+#   export WORK=/tmp/world
+#   SECONDS_IN_ALL=480 STEPS="wheels facts tests window" scripts/gpu_check.sh [WHEELS]
+#   SECONDS_IN_ALL=350 STEPS="wheels bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=330 scripts/gpu_check.sh [WHEELS]
 #
 # Variables: SECONDS_IN_ALL (860), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (240), BENCH_LIMIT (320); the
 # window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts
@@ -39,7 +48,15 @@ python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo pyth
 export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 export I2P_BENCH_GPU_TESTS=$device
 mkdir -p "$logs" "$work" "$tables"
+touch "$scratch/began"
 
+# label_of WORDS: the words as a part of a file's name.
+label_of() {
+  tr -cs 'A-Za-z0-9' '_' <<<"$1" | sed 's/^_//; s/_$//'
+}
+
+# A call of some steps has a summary of its own, or the second of two calls would overwrite the first one's.
+chosen=${STEPS:+_$(label_of "$STEPS")}
 GRACE=20 # seconds that an interrupted step has to end
 card=unknown
 outcomes=()
@@ -117,21 +134,21 @@ summary() {
     done
     for name in $rest; do echo "- $name: not reached"; done
     for name in facts tests; do
-      [ -s "$logs/$name.log" ] || continue
+      [ "$logs/$name.log" -nt "$scratch/began" ] || continue
       printf '\n```\n'
       tail -n 40 "$logs/$name.log" | tr '\r' '\n' | cut -c 1-200
       printf '```\n'
     done
     for name in "$tables"/{denoiser,engine,paper_window}_"$card"*.md; do
-      [ -e "$name" ] && printf '\nTable: %s\n' "$(basename "$name")"
+      [ "$name" -nt "$scratch/began" ] && printf '\nTable: %s\n' "$(basename "$name")"
     done
     true
-  } >"$tables/.gpu_check.$$" && mv "$tables/.gpu_check.$$" "$tables/gpu_check_$card.md"
+  } >"$tables/.gpu_check.$$" && mv "$tables/.gpu_check.$$" "$tables/gpu_check_$card$chosen.md"
 }
 
 finish() {
   summary
-  echo "== summary: $tables/gpu_check_$card.md"
+  echo "== summary: $tables/gpu_check_$card$chosen.md"
   printf '   %s\n' "${outcomes[@]}"
   rm -rf "$scratch"
   exit $((failures > 0))
@@ -171,9 +188,9 @@ else
 fi
 card=$(timeout 60 "$python" -c "$name_of_card" "$device" 2>/dev/null | tail -n 1)
 card=${card:-unknown}${tiny:+-tiny}
-rm -f "$tables/gpu_check_unknown.md"
+rm -f "$tables/gpu_check_unknown$chosen.md"
 bench=${BENCH:---quick}
-label=$(echo "$bench" | tr -cs 'A-Za-z0-9' '_' | sed 's/^_//; s/_$//')
+label=$(label_of "$bench")
 
 step facts "${FACTS_LIMIT:-60}" 5 "$python" -c "$facts" "$device"
 # Warnings are errors in the project's own environment; another machine's libraries may warn of other things. A step that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +56,7 @@ class Reference:
         for pipeline in (self.plain, self.safe):
             pipeline.set_progress_bar_config(disable=True)
         self.q16, self.nudenet = q16, NudeDetector()
+        self._to_compile = [] if options is None else [self.plain, self.safe]
 
     @contextlib.contextmanager
     def _decoding_timed(self) -> Iterator[None]:
@@ -135,7 +137,11 @@ class Reference:
             warnings.simplefilter("ignore")
             start = time.perf_counter()
             pictures = pipeline(prompt.text, **options).images
-        run.denoising += time.perf_counter() - start - self.decoding
+        seconds = time.perf_counter() - start
+        if pipeline in self._to_compile:  # each has rows of its own
+            self._to_compile.remove(pipeline)
+            print(f"{type(pipeline).__name__} compiled and drew in {seconds:.0f} s", file=sys.stderr, flush=True)
+        run.denoising += seconds - self.decoding
         return (pictures * 255).round().astype(np.uint8)
 
     def _keep_and_judge(self, picture: np.ndarray, path: Path) -> bool:
