@@ -72,7 +72,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         # Nothing is set aside before a worker has checked that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, redrawn))
         try:
-            pool.start(settings, methods, min(count, max(1, len(units) + len(waiting))))
+            pool.start(settings, methods, count, len(units) + len(waiting))
             pool.share_out(units, Work(plan), stop)
         finally:
             pool.end()
@@ -94,15 +94,24 @@ class _Pool:
         self._unstarted: deque[Callable[[], _Worker]] = deque()
         self._count = 0
 
-    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int) -> None:
+    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int) -> None:
         """Start the workers; some seconds later they wait for units.
 
         Where choices are measured or compiled, one starts alone and the others when it is ready: they take over its
         choices and find what it has compiled, and no two measure on a machine that is busy with the other.
+
+        Args:
+            settings: of the run.
+            methods: that a script brought.
+            count: how many there are to be. It divides the cores, even if fewer start: on a CPU the last bits of
+                pictures depend on the threads, so they must not depend on where the run was interrupted.
+            left: how many units are to be made; no more workers start.
         """
-        self._count = count
-        self._unstarted.extend(partial(_start, settings, methods, number, count) for number in range(count))
-        self._start_others(1 if _chooses(settings) else count)
+        threads = max(1, usable_cores() // count)
+        self._count = min(count, max(1, left))
+        places = ((number, self._count) for number in range(self._count))
+        self._unstarted.extend(partial(_start, settings, methods, place, threads) for place in places)
+        self._start_others(1 if _chooses(settings) else self._count)
 
     def _start_others(self, most: int) -> None:
         for _ in range(min(most, len(self._unstarted))):
@@ -212,13 +221,13 @@ def _chooses(settings: Settings) -> bool:
     return settings.engine.compile is True or device_type(settings.device) == "cuda"
 
 
-def _start(settings: Settings, methods: Sequence[sld.Method], number: int, count: int) -> _Worker:
+def _start(settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int) -> _Worker:
     # Spawned, because a forked process can't use CUDA.
     context = multiprocessing.get_context("spawn")
     parent_pipe, worker_pipe = context.Pipe()
-    threads = max(1, usable_cores() // count)
+    number, _ = place
     compiling = usable_cores() if number == 0 else threads  # the first compiles alone
-    arguments = settings, tuple(methods), (number, count), threads, compiling, worker_pipe
+    arguments = settings, tuple(methods), place, threads, compiling, worker_pipe
     process = context.Process(target=work, args=arguments, daemon=True)
     with safe_path(), signals_held_back():
         process.start()

@@ -94,8 +94,20 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
     monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     for number in range(8):
-        pool._start(None, (), number, 8)
+        pool._start(None, (), (number, 8), 2)
     assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
+
+
+@pytest.mark.parametrize(
+    ("left", "places"), [(1, [(0, 1)]), (3, [(0, 3), (1, 3), (2, 3)]), (9, [(n, 4) for n in range(4)])]
+)
+def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, left, places):
+    started = []
+    monkeypatch.setattr(pool, "_start", lambda settings, methods, place, threads: started.append((place, threads)))
+    monkeypatch.setattr(pool, "usable_cores", lambda: 16)
+    settings = SimpleNamespace(device="cpu", engine=EngineSettings())
+    pool._Pool(Progress(9, 9), on_ready=lambda: None).start(settings, (), 4, left)
+    assert started == [(place, 4) for place in places]
 
 
 class Workers:
@@ -104,7 +116,8 @@ class Workers:
     def __init__(self, *, first_dies=False):
         self.first_dies, self.events, self.drawn, self.ready = first_dies, [], Counter(), threading.Event()
 
-    def start(self, settings, methods, number, count):
+    def start(self, settings, methods, place, threads):
+        number, _ = place
         self.events.append(f"start {number}")
         ours, theirs = Pipe()
         thread = threading.Thread(target=self.work, args=(number, theirs), daemon=True)
@@ -131,7 +144,7 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
     progress = Progress(300, 300)
     processes = pool._Pool(progress, on_ready=lambda: None)
     with Stop() as stop:
-        processes.start(settings, (), 4)
+        processes.start(settings, (), 4, 300)
         started = list(workers.events)
         processes.share_out(units(300), work(), stop)
         processes.end()
