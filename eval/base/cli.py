@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from eval.base.command import expanded, typed
+from eval.base.cores import wait_briefly
 from eval.base.errors import BAD_INPUT, BUG, COMPLETE, INCOMPLETE, InputError, explain
 from eval.base.garbage import collect_seldom
 from eval.base.nearest import nearest
@@ -22,6 +23,7 @@ VERSION = "--version"
 def exit_code_of(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; print an expected failure as one sentence, a bug with its traceback."""
     collect_seldom()
+    wait_briefly()
     log_plainly("%(levelname)s: %(message)s")
     try:
         return command()
