@@ -27,7 +27,7 @@
 #   SECONDS_IN_ALL=480 STEPS="wheels facts tests window" scripts/gpu_check.sh [WHEELS]
 #   SECONDS_IN_ALL=350 STEPS="wheels bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=330 scripts/gpu_check.sh [WHEELS]
 #
-# Variables: SECONDS_IN_ALL (860), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (240), BENCH_LIMIT (320); the
+# Variables: SECONDS_IN_ALL (860), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (480), BENCH_LIMIT (320); the
 # window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts
 # bench_denoiser.py, bench_engine.py and paper_window.py; TABLES and LOGS: their folders; WORK: the folder of the random
 # weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
@@ -199,7 +199,7 @@ read -r -a words <<<"${TESTS:-$([ "$device" = cpu ] || printf %s "-n 6")}"
 step tests "${TESTS_LIMIT:-160}" 20 "$python" -m pytest tests/gpu -m gpu -v -rfEs --tb=short --durations=10 \
   -p no:cacheprovider -o filterwarnings=default "${words[@]}"
 read -r -a words <<<"${DENOISER:-} ${tiny:+--small --rows 2 4 --compiled-rows 4}"
-step denoiser "${DENOISER_LIMIT:-240}" 60 "$python" scripts/bench_denoiser.py --device "$device" --world "$work" \
+step denoiser "${DENOISER_LIMIT:-480}" 60 "$python" scripts/bench_denoiser.py --device "$device" --world "$work" \
   --deadline LIMIT --out "$tables/denoiser_$card.md" "${words[@]}"
 read -r -a words <<<"$bench ${tiny:+--small --steps 4 --batch 4 --images 2 --rounds 1 --no-compile}"
 step bench "${BENCH_LIMIT:-320}" 60 "$python" scripts/bench_engine.py --device "$device" --world "$work" \
