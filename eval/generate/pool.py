@@ -25,7 +25,7 @@ from eval.base.signals import Stop, signals_held_back
 from eval.config.settings import Settings
 from eval.generate.progress import Progress
 from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED, work
-from eval.generate.worker_count import count_workers
+from eval.generate.worker_count import count_workers, own_gpu
 from eval.plan.batches import Pending, Work
 from eval.plan.later_judges import pictures_to_judge
 from eval.plan.plan import Plan, Size, Unit
@@ -229,7 +229,7 @@ def _start(settings: Settings, methods: Sequence[sld.Method], place: tuple[int, 
     compiling = usable_cores() if number == 0 else threads  # the first compiles alone
     arguments = settings, tuple(methods), place, threads, compiling, worker_pipe
     process = context.Process(target=work, args=arguments, daemon=True)
-    with safe_path(), signals_held_back():
+    with safe_path(), own_gpu(settings.device, number), signals_held_back():
         process.start()
     worker_pipe.close()
     return _Worker(f"worker {number}", process, parent_pipe)

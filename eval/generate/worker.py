@@ -14,11 +14,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing.connection import Connection
 
 import sld
-from eval.config.settings import AUTO, Settings
+from eval.config.settings import Settings
 
 # The kinds of messages of a worker.
 READY, AT_WORK, DRAWN, STORED, FAILED = "ready", "at work", "drawn", "stored", "failed"
@@ -38,7 +37,7 @@ def work(
     Args:
         settings: of the run.
         methods: that a script brought.
-        place: the number of the worker, and of its GPU; and how many workers there are.
+        place: the number of the worker, and how many there are. Of GPUs it sees its own alone.
         threads: cores that it may use.
         compile_threads: processes in which it may compile at a time.
         pipe: to the parent.
@@ -76,9 +75,6 @@ def _work(
     from eval.plan.memory import plan_sizes
     from eval.store.rundir import RunDir
 
-    if torch.cuda.is_available() and settings.device in (AUTO, "cuda"):
-        torch.cuda.set_device(place[0])  # first, or libraries that name no device would open a context on GPU 0
-        settings = replace(settings, device=f"cuda:{place[0]}")
     torch.set_num_threads(threads)
     run, plan = RunDir(settings.out), make_plan(settings, methods)
     lock = threading.Lock()

@@ -1,15 +1,19 @@
-"""How many processes draw: as many as there are devices for them, or cores and memory."""
+"""How many processes draw, as many as there are devices for them, or cores and memory; and the GPU of each."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from eval.base.errors import InputError
 from eval.config.settings import AUTO
 from eval.plan.memory import GIB, free_memory
+from sld.devices import device_type
 
 FEW = 8  # processes that are allowed on any CPU, even with fewer cores
 LIBRARIES = GIB  # bytes that a process needs before it has a model
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def count_workers(requested: int | str, device: str) -> int:
@@ -36,6 +40,30 @@ def count_workers(requested: int | str, device: str) -> int:
     if requested == AUTO:
         return max(1, gpus)
     return requested if gpus else _on_cpu(requested)
+
+
+@contextlib.contextmanager
+def own_gpu(device: str, number: int) -> Iterator[None]:
+    """Have a process that starts meanwhile see one GPU alone, its own, if there are any; to the process it is number 0.
+
+    So no library opens a context on the GPU of another process. And what one process has compiled serves the others:
+    torch's key of compiled code holds the number of the GPU.
+
+    Args:
+        device: of the run, as the user chose it.
+        number: of the GPU, among those that this process sees.
+    """
+    if device not in (AUTO, "cuda") or device_type(device) != "cuda":
+        yield
+        return
+    seen = os.environ.get(VISIBLE)
+    os.environ[VISIBLE] = str(number) if seen is None else seen.split(",")[number].strip()
+    try:
+        yield
+    finally:
+        del os.environ[VISIBLE]
+        if seen is not None:
+            os.environ[VISIBLE] = seen
 
 
 def _on_cpu(requested: int) -> int:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from planned_units import SMALL, units, work
 
-import eval.plan.make
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import drawing_run, models, pool, worker
@@ -19,20 +18,30 @@ from eval.generate.worker import DRAWN, READY, STORED
 from eval.judges import nudenet
 
 
-def test_a_worker_takes_its_own_gpu_before_it_does_anything_else(monkeypatch):
-    steps = []
-
-    def plan(settings, methods):
-        steps.append(settings.device)
-        raise InterruptedError
-
+@pytest.mark.parametrize(
+    ("device", "seen", "own"),
+    [
+        ("auto", None, ["0", "1", "2"]),
+        ("cuda", "4,GPU-5a, 6", ["4", "GPU-5a", "6"]),
+        ("cpu", None, [None] * 3),
+        ("cpu", "4,5,6", ["4,5,6"] * 3),
+        ("cuda:1", None, [None]),
+    ],
+)
+def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, seen, own):
+    found = []
+    variable = "CUDA_VISIBLE_DEVICES"
+    process = SimpleNamespace(start=lambda: found.append(os.environ.get(variable)))
+    context = SimpleNamespace(Pipe=Pipe, Process=lambda target, args, daemon: process)
+    monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda number: steps.append(number))
-    monkeypatch.setattr(worker, "replace", lambda settings, device: SimpleNamespace(device=device, out=""))
-    monkeypatch.setattr(eval.plan.make, "make_plan", plan)
-    with pytest.raises(InterruptedError):
-        worker._work(SimpleNamespace(device="auto"), (), (3, 4), torch.get_num_threads(), None)
-    assert steps == [3, "cuda:3"]
+    monkeypatch.delenv(variable, raising=False)
+    if seen is not None:
+        monkeypatch.setenv(variable, seen)
+    for number in range(len(own)):
+        pool._start(SimpleNamespace(device=device), (), (number, len(own)), 1)
+    assert found == own
+    assert os.environ.get(variable) == seen
 
 
 @pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda:0", [0]), ("cuda", []), ("cpu", [])])
@@ -94,7 +103,7 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
     monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     for number in range(8):
-        pool._start(None, (), (number, 8), 2)
+        pool._start(SimpleNamespace(device="cpu"), (), (number, 8), 2)
     assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
 
 
