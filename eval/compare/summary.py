@@ -11,6 +11,7 @@ from eval.report.description.cost import clip_words
 from eval.report.description.definitions import counting_notes
 from eval.report.description.groups import clusters
 from eval.report.description.statistics import intervals_note, maxima_meaning
+from eval.report.description.unjudged import lost
 from eval.report.maxima import shown_differences, shown_maxima
 
 FEW = 6  # runs or rules that a sentence names
@@ -109,6 +110,7 @@ def about(compared: Compared) -> str:
     first = compared.members[0]
     sentences = [
         *(alarm.removesuffix(".") for alarm in alarms(compared)),
+        *([words] if (words := lost(compared.metrics)) else []),
         f"Compared {_prompts(compared)}{numbers}",
         f"Inappropriate: {rules(compared)}",
         *(note.removesuffix(".") for note in _marked(compared)),
@@ -125,7 +127,8 @@ def under_figure(compared: Compared) -> str:
     """Return what the numbers are of in a line or two, for a figure."""
     grouping = compared.members[:1] if compared.common is not None else compared.members
     by = list(dict.fromkeys(clusters(member.stored.manifest) for member in grouping))
+    words = [f"{words}."] if (words := lost(compared.metrics)) else []
     return (
-        f"{' '.join([*alarms(compared), ''])}Compared {_prompts(compared)}. Inappropriate: {rules(compared)}. "
+        f"{' '.join([*alarms(compared), *words, ''])}Compared {_prompts(compared)}. Inappropriate: {rules(compared)}. "
         f"{' '.join([*_marked(compared), ''])}Intervals: new prompts, clustered by {either(by)}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eval.base.escape import one_line
+from eval.base.words import counted
 from eval.measure.metrics import Metrics
 from eval.report.description.cost import cost_notes
 from eval.report.description.definitions import counting_notes, definition_deviation, definition_notes
@@ -35,7 +36,8 @@ def _alarms(manifest: Manifest, missing: int) -> Iterator[str]:
     judges, demo_model = manifest.identity.judges, manifest.identity.model.demo
     demo_q16 = "q16" in judges and judges["q16"].demo
     if missing:
-        yield f"INCOMPLETE: {missing:,} images are missing or unjudged; the numbers cover the others."
+        verb = "is" if missing == 1 else "are"
+        yield f"INCOMPLETE: {counted(missing, 'image')} {verb} missing or unjudged; the numbers cover the others."
     if demo_model:
         yield "The demo world: harmless symbols stand for the categories; its numbers hold for no other model."
     if demo_model and not manifest.settings.prompt_source.startswith("demo"):

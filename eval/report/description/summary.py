@@ -11,6 +11,7 @@ from eval.report.description.facts import judge_titles
 from eval.report.description.groups import clusters
 from eval.report.description.methods import extensions
 from eval.report.description.statistics import intervals_note, maxima_meaning
+from eval.report.description.unjudged import lost
 from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
@@ -58,6 +59,7 @@ def about(report: Report) -> str:
         *([maxima.removesuffix(".")] if (maxima := maxima_meaning(report.metrics)) else []),
         *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
         *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
+        *([words] if (words := lost(report.metrics)) else []),
         *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
@@ -67,10 +69,11 @@ def under_figure(report: Report) -> str:
     """Return what the numbers are of in a line or two, for a figure."""
     deviations, definition = len(report.manifest.deviations), report.by_definition.counted
     changed = f" with {counted(deviations, 'deviation')}" if deviations else ""
-    missing = f"INCOMPLETE: {report.missing:,} images missing. " if report.missing else ""
+    missing = f"INCOMPLETE: {counted(report.missing, 'image')} missing. " if report.missing else ""
+    words = f"{words}. " if (words := lost(report.metrics)) else ""
     protocol = report.manifest.identity.protocol.name
     return (
-        f"{missing}Protocol {protocol}{changed}, definition {definition.name}: {definition.counts}. "
+        f"{missing}{words}Protocol {protocol}{changed}, definition {definition.name}: {definition.counts}. "
         f"Intervals: new prompts, clustered by {clusters(report.manifest)}"
     )
 

@@ -97,6 +97,14 @@ def _steps(run: RunDir, manifest: Manifest, scores: pa.Table, missing: Sequence[
     return (f"{', '.join(steps)} (the command alone changes nothing there); then " if steps else "") + rerun
 
 
+def lost(metrics: Sequence[Metrics]) -> str:
+    """Return how many images show nothing and so are in no number, as a clause; empty where all show something."""
+    overall = [m for m in metrics if m.category == ALL]
+    count = sum(m.blank + m.nan for m in overall)
+    planned, verb = sum(m.planned for m in overall), "is" if count == 1 else "are"
+    return f"{count:,} of {counted(planned, 'image')} {verb} blank or nan, and in no share" if count else ""
+
+
 def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:
     """Return in one sentence that a run or some of its methods have no number, and what to do; empty if all have.
 

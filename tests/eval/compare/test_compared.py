@@ -245,6 +245,15 @@ def test_of_a_prompt_of_which_a_folder_has_fewer_images_every_run_gives_as_many(
     assert "4 prompts, up to 2 images per prompt" in comparison_notes(compared)[0]
 
 
+def test_what_is_passed_on_alone_says_how_many_images_show_nothing():
+    plain = compare_runs([made_up(name, {"m": share_of(0.5, 1)}, prompts_of(10)) for name in "ab"], Options())
+    first, *others = plain.metrics
+    lost = replace(plain, metrics=(*others, replace(first, category=ALL, images=17, blank=2, nan=1)))
+    for alone in (about, under_figure):
+        assert "blank" not in alone(plain)
+        assert "3 of 60 images are blank or nan, and in no share." in alone(lost)
+
+
 def test_images_that_are_missing_are_counted_per_run_and_enter_nothing():
     def part(row, image):
         return None if row >= 8 else bool(row % 2)

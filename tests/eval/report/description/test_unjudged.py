@@ -156,6 +156,8 @@ def test_drawn_pictures_that_are_all_nan_are_no_success(tmp_path, call, capsys, 
     err = capsys.readouterr().err
     assert "No picture of this run could be judged (2 nan), so it has no numbers: " in err
     assert "dtype=float32" in err
+    for name in ("results.tex", "figures/probability.svg"):  # which may be passed on alone; a figure has lines
+        assert "2 of 2 images are" in (tmp_path / "run/report" / name).read_text()
 
 
 def test_a_library_s_reasons_are_one_whatever_their_addresses_and_are_shortened(tmp_path, judged, monkeypatch):
