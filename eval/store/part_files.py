@@ -19,6 +19,7 @@ from eval.store.parts import first_free_part, part_path
 log = logging.getLogger(__name__)
 
 _PART = re.compile(r"\d.*\.parquet")
+DAMAGED = (OSError, UnicodeDecodeError, pa.ArrowException)  # what reading a damaged file raises; the second, of a name
 PART_OF = b"i2p-bench run"  # a part's metadata: the digest of its run's identity
 
 
@@ -29,6 +30,7 @@ class PartFiles:
         self.folder = folder
         self._next: dict[int, int] = {}  # by shard; a guess, since other processes write parts too
         self._written: set[Path] = set()  # by this object
+        self._warned: set[Path] = set()  # of damage
 
     def write(
         self, shard: int, table: pa.Table, metadata: Mapping[bytes, bytes], *, distinct: Collection[str] = ()
@@ -94,8 +96,7 @@ class PartFiles:
         vanished, expected = set(self._written), None
         for _, path in self.paths():
             try:
-                with path.open("rb") as file:  # given a path, pyarrow would expand ~ to the home folder
-                    content = pq.ParquetFile(file, page_checksum_verification=True)
+                with opened(path) as content:
                     schema = content.schema_arrow
                     if not is_own((schema.metadata or {}).get(PART_OF, b"").decode()):
                         raise pa.ArrowInvalid("it was written for another run")
@@ -107,8 +108,10 @@ class PartFiles:
                 continue
             except PermissionError:  # its images are made
                 raise
-            except (OSError, pa.ArrowException) as error:
-                warn_damaged(path, error)
+            except DAMAGED as error:
+                if path not in self._warned:  # each time that it is read
+                    self._warned.add(path)
+                    warn_damaged(path, error)
                 if set_aside:
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(path.with_suffix(".parquet.damaged"))
@@ -122,16 +125,23 @@ class PartFiles:
             )
 
 
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file whose checksums are verified. It is opened here: given a path, pyarrow would expand ~."""
+    with path.open("rb") as file:
+        yield pq.ParquetFile(file, page_checksum_verification=True)
+
+
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table | None:
     """Return columns of a part, None, with a warning, if they are damaged or the part is gone."""
     try:
-        with path.open("rb") as file:
-            return pq.ParquetFile(file, page_checksum_verification=True).read(columns)
-    except (OSError, pa.ArrowException) as error:
+        with opened(path) as content:
+            return content.read(columns)
+    except DAMAGED as error:
         warn_damaged(path, error)
         return None
 
 
 def warn_damaged(path: Path, error: Exception) -> None:
     """Log that a part is not used."""
-    log.warning("%s is damaged (%s): its images count as not made.", path, error)
+    log.warning("%s is damaged (%s): what it holds counts as not made.", path, error)

@@ -22,6 +22,7 @@ from eval.base.image_key import ImageKey
 from eval.folder.layouts import examples
 from eval.folder.open import Folder
 from eval.store.manifest import Manifest
+from eval.store.part_files import DAMAGED, opened
 from eval.store.rundir import RunDir
 from eval.store.scores import keyed
 
@@ -59,7 +60,7 @@ def read_pictures(run: RunDir) -> tuple[Path | None, dict[ImageKey, tuple[str, i
     try:
         status = path.stat()
         return _read(path, status.st_mtime_ns, status.st_size)
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except (*DAMAGED, ValueError, KeyError):
         return None, {}, []
 
 
@@ -69,15 +70,17 @@ def named_images(run: RunDir, manifest: Manifest) -> frozenset[ImageKey] | None:
         return None
     pictures = read_pictures(run)[1]
     try:
-        document = json.loads(pq.read_schema(_path(run)).metadata[b"folder"])
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+        with opened(_path(run)) as content:
+            document = json.loads(content.schema_arrow.metadata[b"folder"])
+    except (*DAMAGED, ValueError, KeyError):
         return None
     return None if document["absent"] is None else frozenset({*pictures, *map(ImageKey._make, document["absent"])})
 
 
 @lru_cache(maxsize=2)  # a gallery looks up thousands of pictures, one at a time
 def _read(path: Path, modified: int, size: int) -> tuple[Path, dict[ImageKey, tuple[str, int]], list[str]]:
-    table = pq.read_table(path, page_checksum_verification=True)
+    with opened(path) as content:
+        table = content.read()
     document = json.loads(table.schema.metadata[b"folder"])
     pictures = {key: (_read_path(inner), count) for key, inner, count in keyed(table, "path", "bytes")}
     return Path(document["root"]), pictures, document["notes"]

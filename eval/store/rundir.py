@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from eval.base.errors import InputError
 from eval.base.files import cannot_write, strict_json, sync_folder, write_atomic, write_new
@@ -24,8 +23,8 @@ from eval.store.environment import key_of
 from eval.store.generations import FOLDER, latest_manifest, replace_manifest, settle
 from eval.store.manifest import Manifest
 from eval.store.merged import Part, StoredScores, merge
-from eval.store.part_files import PART_OF, PartFiles
-from eval.store.scores import Score, is_of_part, to_table
+from eval.store.part_files import DAMAGED, PART_OF, PartFiles, opened
+from eval.store.scores import Score, has_judged, is_of_part, to_table
 
 FOLDERS = ("cache", "engine", "environments", "features", "images", FOLDER, "scores", "report")
 MADE_IN = b"i2p-bench environment"  # a score part's metadata: the key of its environment, in environments/
@@ -189,8 +188,8 @@ class RunDir:
     def parts(self) -> Iterator[tuple[float, int]]:
         """Yield (time of writing in seconds since 1970, images) of every readable score part, in the order of time."""
         for written, path in sorted(self.parts_in("scores").paths()):
-            with contextlib.suppress(OSError, pa.ArrowException):
-                yield written / 1e9, pq.read_metadata(path).num_rows
+            with contextlib.suppress(*DAMAGED), opened(path) as content:
+                yield written / 1e9, content.metadata.num_rows
 
     def read_scores(self, *, set_aside: bool = False) -> pa.Table:
         """Return the table of `read_stored`."""
@@ -231,14 +230,15 @@ class RunDir:
 
         for _, table in self.parts_in("scores").read(self.is_own, fits, set_aside=set_aside):
             metadata = table.schema.metadata or {}
-            key = metadata[MADE_IN].decode() if MADE_IN in metadata else None
+            key = metadata[MADE_IN].decode(errors="replace") if MADE_IN in metadata else None
             made_in = pa.array([key] * table.num_rows, pa.string())
             stored = table.append_column("environment", made_in).replace_schema_metadata(None)
             if JUDGES_OF in metadata:
-                yield Part(stored, frozenset(metadata[JUDGES_OF].decode().split(",")), later=True)
+                yield Part(stored, frozenset(metadata[JUDGES_OF].decode(errors="replace").split(",")), later=True)
             else:
                 digest = metadata.get(PART_OF, b"").decode()
-                yield Part(stored, self._latest.judges_under(digest) if self._latest else frozenset())
+                judges = self._latest.judges_under(digest) if self._latest else frozenset()
+                yield Part(stored, frozenset(judge for judge in judges if has_judged(judge, stored)))
 
 
 def _plugged(manifest: Manifest | None) -> list[str]:

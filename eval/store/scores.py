@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from eval.base.image_key import ImageKey
-from eval.judges import JUDGES, is_column_of, judge_class
+from eval.judges import JUDGES, columns_of, is_column_of, judge_class
 
 OK, BLANK, NAN, UNREADABLE, JUDGE_FAILED = "ok", "blank", "nan", "unreadable", "judge_failed"
 NOT_OK = (BLANK, NAN, UNREADABLE, JUDGE_FAILED)
@@ -101,6 +102,13 @@ def is_of_part(schema: pa.Schema, plugged: Sequence[str]) -> bool:
     """Return whether a score part of a run with these judges of other packages can have this schema."""
     own, plugged_columns = pa.schema(list(schema)[: len(SCHEMA)]), schema.names[len(SCHEMA) :]
     return own == SCHEMA and all(any(is_column_of(name, judge) for judge in plugged) for name in plugged_columns)
+
+
+def has_judged(judge: str, table: pa.Table) -> bool:
+    """Return whether each `ok` image of a part has a judge's record: no checksum covers what a part says of judges."""
+    columns = [table[name] for name in columns_of(judge, table.column_names)]
+    ok = pc.equal(table["state"], OK)
+    return not any(pc.any(pc.and_(ok, pc.is_null(column))).as_py() for column in columns if column.null_count)
 
 
 def _row(s: Score) -> dict:

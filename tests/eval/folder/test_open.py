@@ -341,6 +341,8 @@ def test_the_original_of_every_image_is_found_and_nothing_outside(drawn, flat, t
     assert picture_path(run, manifest, "my-model", 3, 1) is None
     (tmp_path / "run" / "pictures.parquet").unlink()
     assert picture_path(run, manifest, "my-model", 0, 0) is None
+    (tmp_path / "run" / "pictures.parquet").mkdir()
+    assert picture_path(run, manifest, "my-model", 0, 0) is None
     assert in_process.run("eval.report", str(tmp_path / "run")).returncode == 0
 
 

@@ -94,7 +94,7 @@ def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run)
 
 
 def test_a_comparison_with_pictures_of_a_method_that_is_not_the_first_does_not_count(run):
-    assert RunDir(run.root).create(manifest_of(methods=("baseline", "sld_max")))
+    assert RunDir(run.root).create(manifest_of(methods=("baseline", "sld_max"), judges=()))
     grown = RunDir(run.root)
     grown.write_scores(0, [score(0)])
     write_features(grown, "clip", DESCRIPTION | {"against": "sld_max"}, 0, [row(0)])

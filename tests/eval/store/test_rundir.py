@@ -74,7 +74,7 @@ def test_failed_judgements_are_tried_again_and_blank_pictures_are_not(tmp_path):
     assert run.done() == {("baseline", 1, 0), ("baseline", 3, 0)}
 
 
-@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty", "flipped"])
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty", "flipped", "misnamed"])
 def test_a_damaged_part_is_set_aside_and_only_its_images_are_lost(tmp_path, damage, caplog):
     run = RunDir(tmp_path)
     for i in range(3):
@@ -83,12 +83,16 @@ def test_a_damaged_part_is_set_aside_and_only_its_images_are_lost(tmp_path, dama
     whole = part.read_bytes()
     flipped = bytearray(whole)
     flipped[whole.index(b"baseline")] ^= 1  # in a data page, where nothing but a checksum can notice
-    part.write_bytes({"truncated": whole[:-20], "garbage": b"x" * 500, "empty": b"", "flipped": bytes(flipped)}[damage])
+    misnamed = bytearray(whole)
+    misnamed[whole.index(b"detections")] ^= 128  # in the footer, which has no checksum: no longer UTF-8
+    damaged = {"truncated": whole[:-20], "garbage": b"x" * 500, "empty": b"", "flipped": flipped, "misnamed": misnamed}
+    part.write_bytes(damaged[damage])
     assert run.done() == {("baseline", 0, 0), ("baseline", 2, 0)}
+    assert len(list(run.parts())) == (2 if damage != "flipped" else 3)
     assert part.exists()
     assert run.done(set_aside=True) == {("baseline", 0, 0), ("baseline", 2, 0)}
     assert not part.exists()
-    assert "damaged" in caplog.text
+    assert caplog.text.count("is damaged") == 1
     run.write_scores(0, [score(1)])
     assert len(run.done()) == 3
 
@@ -111,6 +115,16 @@ def test_a_folder_called_like_the_home_folder_keeps_its_scores(tmp_path, monkeyp
     run.write_scores(0, [score(1)])
     assert len(run.done()) == 1
     assert (tmp_path / "~" / "scores").is_dir()
+
+
+def test_a_part_without_a_record_of_a_judge_is_not_judged_and_nowhere_safe(tmp_path):
+    run = RunDir(tmp_path)
+    run.create(manifest_of())
+    run.write_scores(0, [score(1, q16=(1, 2), detections=()), score(2, 0, BLANK)])
+    run.write_scores(0, [score(3, q16=(1, 2)), score(4, q16=(1, 2), detections=())])
+    assert keys(run) == [(1, 0, OK), (2, 0, BLANK)]
+    unjudged = run.read_stored().unjudged
+    assert {(key.row, unjudged[key].judges) for key in unjudged} == {(3, ("nudenet",)), (4, ("nudenet",))}
 
 
 def test_temporary_files_are_not_parts(tmp_path):
@@ -239,7 +253,7 @@ def test_a_part_of_another_type_or_name_is_no_manifests(tmp_path, identity):
 def test_a_part_of_another_run_is_not_taken_for_one_of_this(tmp_path, caplog):
     for name in ("one", "other"):
         run = RunDir(tmp_path / name)
-        run.create(manifest_of(model={"source": name}))
+        run.create(manifest_of(model={"source": name}, judges=()))
         run.write_scores(0, [score(1 if name == "one" else 2)])
     (tmp_path / "other" / "scores" / "00000-000000.parquet").rename(
         tmp_path / "one" / "scores" / "00001-000000.parquet"

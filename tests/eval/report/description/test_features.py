@@ -23,7 +23,7 @@ def row(method, number, cut):
 def notes(tmp_path):
     def notes(description=READS, cut=(), metrics="auto", more=None):
         run, methods = RunDir(tmp_path), ("baseline", "sld_max")
-        run.create(manifest_of(methods=methods))
+        run.create(manifest_of(methods=methods, judges=()))
         places = [(method, number) for number in range(4) for method in methods]
         run.write_scores(0, [Score(*place, 0, "ok", digest="{}{}".format(*place)) for place in places])
         write_features(run, "clip", description, 0, [row(*place, place[1] in cut) for place in places])
