@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import in_process
 import pytest
+from judged import judged
 
 from eval.base.errors import InputError
 from eval.quality.settings import QualitySettings
 from eval.status import main, read_status, show
 from eval.store.asked import record_asked
 from eval.store.rundir import RunDir
-from eval.store.scores import BLANK, JUDGE_FAILED, OK, Score
+from eval.store.scores import BLANK, JUDGE_FAILED, OK
 
+BOTH = {"q16": (2, 1), "detections": ()}
 SMALL = ["protocol.steps=1", "prompts.rows=0-5", "methods=[baseline,sld_max]", "batch_size=2", "sheet=false"]
 
 
@@ -45,7 +47,7 @@ def test_a_run_that_is_under_way_says_what_is_done_and_which_shards_miss_what(be
 def test_states_are_counted_and_failed_judgements_are_missing(begun):
     rows = [4, 1, 5]
     states = [BLANK, JUDGE_FAILED, OK]
-    begun.write_scores(1, [Score("sld_max", row, 0, state) for row, state in zip(rows, states, strict=True)])
+    begun.write_scores(1, [judged("sld_max", row, 0, state, **BOTH) for row, state in zip(rows, states, strict=True)])
     status = read_status(begun)
     assert status.states["sld_max"] == {OK: 3, BLANK: 1, JUDGE_FAILED: 1}
     assert (status.images, status.done, status.missing) == (12, 6, 6)
@@ -68,7 +70,7 @@ def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
     first = min((begun.root / "scores").iterdir())
     start = first.stat().st_mtime + 10_000
     for minute in range(0, 61, 10):  # two images each ten minutes, 12 an hour, however long ago the rest was
-        begun.write_scores(1, [Score("baseline", 1000 + minute, image, OK) for image in (0, 1)])
+        begun.write_scores(1, [judged("baseline", 1000 + minute, image, OK, **BOTH) for image in (0, 1)])
         newest = max((begun.root / "scores").glob("00001-*"))
         os.utime(newest, (start + 60 * minute,) * 2)
     status = read_status(begun)
