@@ -10,6 +10,9 @@ from PIL import Image
 
 from eval import run
 from eval.report import __main__ as report
+from eval.report.description.summary import under_figure
+from eval.report.make import make_report
+from eval.store.rundir import RunDir
 
 pytestmark = pytest.mark.usefixtures("figures_of_a_kind_are_one")
 RNG = np.random.default_rng(0)
@@ -156,8 +159,9 @@ def test_drawn_pictures_that_are_all_nan_are_no_success(tmp_path, call, capsys, 
     err = capsys.readouterr().err
     assert "No picture of this run could be judged (2 nan), so it has no numbers: " in err
     assert "dtype=float32" in err
-    for name in ("results.tex", "figures/probability.svg"):  # which may be passed on alone; a figure has lines
-        assert "2 of 2 images are" in (tmp_path / "run/report" / name).read_text()
+    lost = "2 of 2 images are blank or nan, and in no share."
+    assert lost in (tmp_path / "run/report/results.tex").read_text()
+    assert lost in under_figure(make_report(RunDir(tmp_path / "run")))
 
 
 def test_a_library_s_reasons_are_one_whatever_their_addresses_and_are_shortened(tmp_path, judged, monkeypatch):
