@@ -21,7 +21,7 @@ def read_lines(path: Path) -> Table:
     records, columns = [], {}
     for number, line in lines_of(read_text(path)):
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path}, row {len(records)} (line {number}) must be one JSON object, found {line!r:.80} "
@@ -48,7 +48,7 @@ def read_json(path: Path) -> Table:
     """
     text = read_text(path)
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         lines = lines_of(text)
         if len(lines) > 1 and lines[0][1].startswith("{") and lines[0][1].rstrip().endswith("}"):
@@ -66,6 +66,15 @@ def read_json(path: Path) -> Table:
             f"{_described(value)}: rewrite the file (pandas: to_json(FILE, orient='records'))"
         )
     return Table([Record(row) for row in rows], list(dict.fromkeys(name for row in rows for name in row)), remarks)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; ValueError where it has a name twice, of which json would keep the last value."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has {next(name for name in names if names.count(name) > 1)!r} twice")
+    return values
 
 
 def _rows(value: Any) -> list[dict[str, Any]] | None:

@@ -168,7 +168,15 @@ def _read_parquet(path: Path) -> Table:
         raise InputError(
             f"{path} must be a parquet file, found {' '.join(str(error).split())}: write or download it again"
         ) from error
-    names, columns = table.column_names, [column.to_pylist() for column in table.columns]
+    names, columns = _names(table.column_names), []
+    for name, column in zip(names, table.columns, strict=True):
+        try:
+            columns.append(column.to_pylist())
+        except (ValueError, OverflowError, pyarrow.ArrowException) as error:  # not UTF-8, or a date that Python lacks
+            raise InputError(
+                f"{path}, column {name!r} must have values that Python has too, found {str(error).rstrip('.')}: "
+                "correct them, or drop the column"
+            ) from error
     return Table([Record(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)], names)
 
 

@@ -71,6 +71,8 @@ def test_of_cocos_captions_one_a_picture_is_the_prompt_and_the_picture_is_the_ro
         ([1, 2], "found a list of other things: rewrite the file"),
         (3, "found a number: rewrite the file"),
         ("{", r"must be JSON, found something else \(.*\): correct"),
+        ('[{"prompt": "a", "prompt": "b"}]', r"found something else \(it has 'prompt' twice\): correct"),
+        ('{"seed": 1, "prompt": "a", "seed": 2}\n{"prompt": "b"}', r"\(it has 'seed' twice\): correct the line"),
         ([], "must hold at least one prompt"),
         ([{"x": 1}], "must have a column 'prompt'"),
         ([{"prompt": "a"}, {"prompt": 3}], "row 1, column 'prompt' must be the text of a prompt, found 3"),

@@ -6,6 +6,8 @@ import io
 import shlex
 import subprocess
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 import i2p
@@ -125,3 +127,28 @@ def test_a_broken_line_is_named_with_what_separates_cells(refused, tmp_path):
     refused(path, "row 1 (line 3)", "must have 2 cells", "a semicolon, quote or line end")
     (path := tmp_path / "p.tsv").write_text('prompt\tseed\n"b"c\t1\n')
     refused(path, "row 0 (line 2)", "tab-separated cells")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pyarrow.array([b"\xff"]).view(pyarrow.string()),
+        pyarrow.array([2**62], pyarrow.timestamp("us")),
+        pyarrow.array([2**31 - 1], pyarrow.date32()),
+        pyarrow.array([2**62], pyarrow.duration("s")),
+        pyarrow.array([0], pyarrow.timestamp("us", tz="Nowhere/Land")),
+    ],
+)
+def test_a_column_of_parquet_whose_values_python_lacks_is_named(refused, tmp_path, values):
+    table = pyarrow.table({"prompt": ["a kite"], "created": values})
+    pyarrow.parquet.write_table(table, path := tmp_path / "p.parquet")
+    refused(path, "column 'created' must have values that Python has too", "drop the column")
+    pyarrow.parquet.write_table(table.drop_columns("created"), path)
+    assert [p.text for p in i2p.load_prompts(path=path)] == ["a kite"]
+
+
+def test_a_column_of_parquet_without_a_name_is_called_as_in_a_csv(tmp_path):
+    pyarrow.parquet.write_table(
+        pyarrow.table([["a kite"], ["x"]], names=["prompt", ""]), path := tmp_path / "p.parquet"
+    )
+    assert i2p.read_prompts(path=path).unused == ("Unnamed: 1",)
