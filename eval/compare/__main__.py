@@ -8,6 +8,7 @@ from pathlib import Path
 from eval.base.cli import exit_code_of, with_runs
 from eval.base.errors import COMPLETE, INCOMPLETE
 from eval.base.printing import say
+from eval.base.words import counted
 from eval.compare.compared import compare_runs
 from eval.compare.files import PAGE, write
 from eval.compare.options import KEYS, check_out, check_runs, read_flag, read_options, refuse_former_keys
@@ -64,7 +65,8 @@ def _compare(*folders: Path, out: str | None = None, **words: str) -> int:
     for place, count in compared.missing.items():
         if count:
             stored = compared.members[place].stored
-            say(f"{count:,} images of {stored.run.root} are missing; this completes it: {stored.command}", sys.stderr)
+            are = f"{counted(count, 'image')} of {stored.run.root} {'is' if count == 1 else 'are'} missing"
+            say(f"{are}; this completes it: {stored.command}", sys.stderr)
     return INCOMPLETE if any(compared.missing.values()) else COMPLETE
 
 
