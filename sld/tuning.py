@@ -110,15 +110,17 @@ def compile_options(device: torch.device) -> dict[str, bool]:
 def compiled(function: Callable, device: torch.device) -> Callable:
     """Return a function compiled by torch.compile for fixed shapes, and for the attention in effect at each call.
 
-    Its first call raises `InputError` if compiling fails.
+    This, or its first call, raises `InputError` if compiling fails.
     """
-    # Imported here, since it takes a second and most runs compile nothing.
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+    try:  # imported here, since it takes a second and most runs compile nothing
+        from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-    # Torch sets its own default, in /tmp, when imported: there every node of a cluster would compile again.
-    if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+        # Torch sets its own default, in /tmp, when imported: there every node of a cluster would compile again.
+        if os.environ.get("TORCHINDUCTOR_CACHE_DIR") in (None, default_cache_dir()):
+            cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "i2p-bench" / "inductor"
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    except (KeyError, OSError) as error:  # torch 2.11 needs a name of the user, whom a container may not know
+        raise _not_compiled(error) from error
 
     def run(attention: str, *arguments):
         if not attention:  # read for the guard that torch sets on what is read: other attention is compiled anew
@@ -140,13 +142,17 @@ def compiled(function: Callable, device: torch.device) -> Callable:
             cause = getattr(error, "inner_exception", error)
             if out_of_memory(cause):
                 raise torch.OutOfMemoryError(str(cause)) from error
-            raise InputError(
-                f"the model must be one that torch.compile can take here, found that it fails "
-                f"({first_line(cause)}): install a C and C++ compiler, or run without, compiled=False",
-                "compiled=False",
-            ) from error
+            raise _not_compiled(cause) from error
 
     return call
+
+
+def _not_compiled(cause: BaseException) -> InputError:
+    return InputError(
+        f"the model must be one that torch.compile can take here, found that it fails ({first_line(cause)}): install "
+        "a C and C++ compiler, or run without, compiled=False",
+        "compiled=False",
+    )
 
 
 def fastest_attention(run: Callable[[], object], device: torch.device, names: Sequence[str] = ATTENTION) -> str | None:

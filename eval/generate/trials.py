@@ -15,6 +15,7 @@ from eval.base.errors import InputError
 from eval.generate.pace import two_calls
 from eval.plan.plan import Plan
 from sld.decoding import decode_images, pictures_per_chunk
+from sld.errors import first_line
 from sld.models import LoadedModel
 from sld.tuning import Tuning, fastest_attention, median_seconds, out_of_memory
 
@@ -67,15 +68,21 @@ def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning,
     try:
         model.tune(plain)
         before = median_seconds(run, model.device)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return True  # the batch is too large, and drawing will halve it
+    try:
         model.tune(tuning, height, width)
         after = median_seconds(run, model.device)
     except (InputError, sld.InputError) as error:
         log.warning("%s Continuing without it.", error)
         return False
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        return True  # the batch is too large, and drawing will halve it
+    except Exception as error:  # compilers and what they make fail in many ways, and the run can do without
+        if out_of_memory(error):
+            return True  # as above
+        log.warning("Compiled code fails here (%s): continuing without it.", first_line(error))
+        return False
     if after >= before:
         log.warning("Compiled code takes %.2f times as long here: continuing without it.", after / before)
     return after < before

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from predictions import assert_equal_to_rounding_and_independent, predict, rows
 from torch._inductor import cpp_builder
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+from torch._inductor.runtime import cache_dir_utils
 
 import sld
 from sld.models.unet import StagedUNet
@@ -111,9 +111,19 @@ def kernel(function, attention):
 @pytest.mark.parametrize("own", [None, "/elsewhere"])
 def test_the_users_own_place_for_compiled_code_stays(tmp_path, monkeypatch, own):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or default_cache_dir())  # torch's own sets the latter
+    torchs_own = cache_dir_utils.default_cache_dir()  # which it sets
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own or torchs_own)
     compiled(torch.sin, torch.device("cpu"))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (own or str(tmp_path / "i2p-bench" / "inductor"))
+
+
+def test_torch_that_needs_a_user_whom_the_machine_does_not_know_is_one_sentence_too(monkeypatch):
+    def default_cache_dir():  # as torch 2.11 has it where the password database lacks the user
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(cache_dir_utils, "default_cache_dir", default_cache_dir)
+    with pytest.raises(sld.InputError, match=r"fails \('getpwuid\(\): uid not found: 4711'\): install"):
+        compiled(torch.sin, torch.device("cpu"))
 
 
 def test_without_a_compiler_compiling_is_one_sentence_that_says_why(tmp_path, monkeypatch):

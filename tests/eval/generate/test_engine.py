@@ -209,12 +209,12 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_wi
 def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
     monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, asked, processes: asked)  # a card that is not here
-    noted = SimpleNamespace(chunks=[], rows=[], methods=[], decoded=[], full_from=65, compiles=True)
+    noted = SimpleNamespace(chunks=[], rows=[], methods=[], decoded=[], full_from=65, fault=None)
     noted.seconds = {"channels_last": 0.9, "compiled": 0.5}  # as shares of the time without
 
     def sample(model, prompts, methods, *, batch_size, decode, seeds, **options):
-        if model.tuned and model.tuned[0].compiled and not noted.compiles:
-            raise sld.InputError("it fails.")
+        if model.tuned and model.tuned[0].compiled and noted.fault:
+            raise noted.fault
         assert (options["height"], options["width"]) == (64, 64)
         assert len(prompts) == len(seeds) == batch_size
         sld.resolve_methods(methods)  # as the real one does
@@ -305,15 +305,25 @@ def test_compiled_code_is_channels_last_whatever_is_faster_uncompiled_unless_the
     assert choose(asked, Model("cuda"), long, RunDir(run.root / "asked")).tuning == Tuning(False, "cudnn", True, True)
 
 
-@pytest.mark.parametrize(
-    ("prompts", "works", "compiles"),
-    [(COMPILED_FROM // 2, True, True), (COMPILED_FROM // 2 - 1, True, False), (9999, False, False)],
-)
-def test_only_a_long_run_is_compiled_and_only_where_a_try_works(run, card, prompts, works, compiles):
-    card.compiles = works
+@pytest.mark.parametrize(("prompts", "compiles"), [(COMPILED_FROM // 2, True), (COMPILED_FROM // 2 - 1, False)])
+def test_only_a_long_run_is_compiled(run, card, prompts, compiles):
     assert COMPILED_FROM == 2000
     assert choose(settings(), Model("cuda"), plan(prompts), run).tuning.compiled is compiles
     assert choose(settings(), Model(), plan(prompts), run).tuning.compiled is False
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (sld.InputError("it fails."), "it fails. Continuing without it."),
+        (RuntimeError("Triton Error [CUDA]: no kernel\nimage"), "fails here (Triton Error [CUDA]: no kernel)"),
+        (KeyError("uid"), "fails here ('uid'): continuing without it"),
+    ],
+)
+def test_a_run_goes_on_without_compiling_where_that_fails(run, card, fault, sentence, caplog):
+    card.fault = fault
+    assert choose(settings(), Model("cuda"), plan(9999), run).tuning == Tuning(True, "cudnn")
+    assert sentence in caplog.text
 
 
 def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_slower(run, card, caplog):
