@@ -19,6 +19,7 @@ from eval.base.cli import exit_code_of
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call, is_multirun
 from eval.config.settings import Settings, read_settings
+from eval.config.unused import log_unused
 from eval.submit.requeue import requeued_if_stopped
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run(settings: Settings, methods: Sequence[sld.Method] = ()) -> int:
     """
     with requeued_if_stopped(settings.out, settings.shard.index) as stop:
         check_settings(settings)
+        log_unused(settings)
         from eval.config.paths import check_paths
         from eval.generate.sources import maker_of
         from eval.plan.make import make_plan

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from i2p.categories import in_order, key
@@ -46,7 +46,8 @@ class Selection:
             names = self.categories.split(",") if isinstance(self.categories, str) else self.categories
             set_field(self, "categories", tuple(str(name).strip() for name in names))
         if self.rows is not None:
-            rows = (self.rows,) if isinstance(self.rows, (str, int)) else tuple(self.rows)
+            several = isinstance(self.rows, Iterable) and not isinstance(self.rows, str)
+            rows = tuple(self.rows) if several else (self.rows,)
             set_field(self, "rows", rows)
             _ranges(rows)
         low = 0.0 if self.toxicity_min is None else self.toxicity_min

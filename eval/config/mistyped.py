@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from eval.base.command import typed
+from eval.base.errors import InputError
 from eval.base.nearest import nearest
 from eval.base.renamed import RENAMED, renamed_sentence
 
@@ -50,6 +51,25 @@ def mistyped(
     return f"{key}: {message}; see `{typed(command)} --help` for the keys and their types"
 
 
+def check_switches(config: DictConfig, settings: type, prefix: str = "") -> None:
+    """Refuse a number other than 0 and 1 where a key takes true or false: OmegaConf would read it as true.
+
+    Args:
+        config: of the settings.
+        settings: their dataclass.
+        prefix: the key of the config itself, with a dot.
+
+    Raises:
+        InputError: the first such number.
+    """
+    for name, hint in get_type_hints(settings).items():
+        value = OmegaConf.select(config, name, throw_on_missing=False) if OmegaConf.is_dict(config) else None
+        if inner := next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None):
+            check_switches(value, inner, f"{prefix}{name}.")
+        elif bool in (hint, *get_args(hint)) and type(value) is int and value not in (0, 1):
+            raise InputError(f"{prefix}{name} must be true or false, found {value}: correct it, or leave it out")
+
+
 def _parts_with_a_value(config: DictConfig, settings: type) -> Iterator[str]:
     """Yield the names of parts that hold a value instead of keys, of which OmegaConf does not give the name."""
     for field in fields(settings):
@@ -84,4 +104,6 @@ def _expected(hint: Any, key: str) -> str:
 
 def _shown(value: Any) -> str:
     value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

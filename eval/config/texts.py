@@ -75,7 +75,7 @@ def with_texts(config: DictConfig, settings: type, prefix: str = "") -> DictConf
         if kind in LISTS and isinstance(value, str) and not _is_interpolation(value):
             OmegaConf.update(config, key, [value], merge=False)
         for where, inner in _texts(prefix + key, value, kind):
-            _check_text(where, inner)
+            _check_text(where, inner, kind)
     return config
 
 
@@ -107,7 +107,9 @@ def _texts(key: str, value: Any, kind: str) -> Iterator[tuple[str, Any]]:
             yield key, inner
 
 
-def _check_text(key: str, value: Any) -> None:
+def _check_text(key: str, value: Any, kind: str) -> None:
+    if kind == TEXTS and isinstance(value, list | Mapping):  # which OmegaConf lets pass
+        raise InputError(f"{key} must be a list of names, found {value} in it: take the inner brackets out")
     if isinstance(value, bool | int | float):
         as_yaml = str(value).lower() if isinstance(value, bool) else value
         raise InputError(

@@ -81,6 +81,13 @@ def _doctor(config: DictConfig) -> int:
     return code
 
 
+def _settings(settings: Settings) -> list[Check]:
+    from eval.config.unused import unused_settings
+
+    unused = [Check("settings", WARNING, sentence) for sentence in unused_settings(settings)]
+    return unused or [Check("settings", OK, "make sense together")]
+
+
 def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]:
     """Yield every check in turn; one that fails is a line, and the others are still made."""
     from eval.config.checks import check_settings
@@ -99,7 +106,7 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
 
     yield from examined("python", python)
     yield from examined("packages", packages, REINSTALL)
-    yield from examined("settings", lambda: check_settings(settings) or Check("settings", OK, "make sense together"))
+    yield from examined("settings", lambda: check_settings(settings) or _settings(settings))
     yield from examined("cpu", lambda: _of("machine", "host"))
     if settings.model.kind not in SOURCES:
         yield Check("run directory", SKIPPED, "not known without the settings")

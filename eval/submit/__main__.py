@@ -22,6 +22,7 @@ from eval.config.compose import compose_and_call
 from eval.config.overrides import key_of
 from eval.config.settings import Settings, read_settings
 from eval.config.slurm import SlurmSettings
+from eval.config.unused import log_unused
 from eval.submit import slurm
 from eval.submit.jobs import plan_jobs, typed_commands
 from eval.submit.queue import check_accepted, check_not_queued, locked, queue_jobs
@@ -43,6 +44,7 @@ def _submit(config: DictConfig) -> int:
         raise InputError(f"dry_run must be true or false, found {config.dry_run!r}: correct it")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
     check_settings(settings)
+    log_unused(settings)
     _warn_of_idle_gpus(chosen, settings)
     run = Path(settings.out).absolute()
     shard = shard_options(chosen, run)

@@ -73,7 +73,7 @@ def test_rows_that_the_source_lacks_are_named(rows):
         chosen(rows=rows)
 
 
-@pytest.mark.parametrize("rows", ["9-5", "a", "", "1-", "-3", "1.5", [1, ""], [-1], "1 2"])
+@pytest.mark.parametrize("rows", ["9-5", "a", "", "1-", "-3", "1.5", 1.5, True, [1, ""], [-1], "1 2"])
 def test_rows_that_cannot_be_meant_are_refused(rows):
     with pytest.raises(i2p.InputError, match="rows must be row numbers and rising ranges"):
         i2p.Selection(rows=rows)
