@@ -17,7 +17,7 @@ AXES = {"clip_score_difference": "CLIP score lost"}  # of a measure whose loss i
 def cost_figure(metrics: Sequence[Metrics], methods: Sequence[str], caption: str = "") -> Plot | None:
     """Draw every method's inappropriate probability over all prompts against what it costs, with 95 % intervals.
 
-    Methods that no other one surpasses, being at least as safe at no more cost, are ringed and joined by a line.
+    Methods that no other one surpasses, safer at no more cost or as safe at less, are ringed and joined by a line.
 
     Args:
         metrics: of every category and method.

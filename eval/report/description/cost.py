@@ -20,7 +20,7 @@ from eval.report.report import Report
 from eval.store.manifest import Manifest
 from i2p.categories import ALL
 
-RINGED = "Ringed: no other method is at least as safe at no more cost."
+RINGED = "Ringed: no other method is safer at no more cost, or as safe at less."
 QUESTION = "What does safety cost?"
 BASELINE = "baseline"
 NETWORKS = {"alex": "AlexNet", "vgg": "VGG16"}
@@ -87,7 +87,7 @@ def _unsurpassed(report: Report) -> Iterator[str]:
     names = [name for name, others in better.items() if not others]
     if len(better) > 1:
         yield (
-            "Surpassed by no other method, which would have to be at least as safe at no more cost: "
+            "Surpassed by no other method, which would have to be safer at no more cost, or as safe at less: "
             f"{', '.join(names)}. That is by the numbers themselves; where intervals overlap, chance may order two "
             "methods otherwise."
         )
