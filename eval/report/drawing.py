@@ -15,7 +15,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 
-from eval.report.labels import distinct_labels, short
+from eval.report.labels import distinct_labels, widest
 
 # The methods' colours, in the order of the run. Markers distinguish methods in grey too, and for readers with colour
 # blindness; every colour has a contrast of 3 to 1 on white, and its counterpart in DARK on a dark page.
@@ -24,13 +24,13 @@ DARK = ("#c9cfd8", "#f2a04e", "#4ea9e6", "#cc6cb0", "#4fd6ac", "#f4938a", "#a9b0
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "*")  # one more than colours, so that no combination repeats soon
 INK, GRID = "#1d2228", "#8a929b"
 WIDTH = 8.4  # inches: fills the page on a wide screen with letters the size of its text, and a paper at four fifths
-FOOT = 7.5  # points, of the caption below a plot
+LETTERS, FOOT = 9.5, 7.5  # points, of names and numbers, and of the caption below a plot
 BACKGROUND, CAPTION = "background", "caption"  # ids in an SVG, of what is not shown where a page embeds it
 
 _STYLE = {
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
-    "font.size": 9.5,
+    "font.size": LETTERS,
     "text.parse_math": False,  # a $ in a name is a $
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -88,7 +88,7 @@ class Plot:
             top: inches above the axes.
             right: inches on their right.
         """
-        left = 0.25 + 0.078 * max(len(short(name)) for name in names)
+        left = 0.3 + widest(names, LETTERS, bold=True)  # of which some are
         foot, total = self._page(height, remark, caption, top)
         axes = self._panel((left, foot, WIDTH - left - right, height), total)
         axes.grid(axis="x", color=GRID, alpha=0.3, linewidth=0.7)
@@ -201,7 +201,7 @@ def points_of(axes, number: int, points: Sequence[tuple]) -> None:
 
 def columns(names: Sequence[str]) -> int:
     """Return the number of columns of the legend: as many as fit, up to five."""
-    return max(1, min(5, int((WIDTH - 0.2) / (0.45 + 0.085 * max(len(short(name)) for name in names)))))
+    return max(1, min(5, int((WIDTH - 0.2) / (0.6 + widest(names, LETTERS)))))
 
 
 def legend(axes, names: Sequence[str], bottom: float = 1.0) -> None:

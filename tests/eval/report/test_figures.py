@@ -108,6 +108,18 @@ def test_names_are_text_as_they_are(metrics):
     assert "−20.0 [−30.0, −5.0]" in forest
 
 
+@pytest.mark.parametrize("name", ["W" * 26, "暴力" * 13, "DANGEROUS, HATEFUL CONTENT", "all"])
+def test_the_widest_letters_have_room_beside_the_plot_and_above_it(name):
+    """Chinese letters are as wide as the 9.5 points of the font; the boxes that a PNG has in their place are wider."""
+    rows = [row(method, category, 0.5, 0.4, 0.6) for method in (name, "b", "c") for category in (name, "all")]
+    pairs = [pair(method, name, 0.1, 0.0, 0.2, category) for method in "bc" for category in (name, "all")]
+    for plot in (probability_figure(rows), forest_figure(pairs, [name, "b", "c"])):
+        found = np.array(Image.open(io.BytesIO(plot.png)).convert("L"))
+        assert (found[:, :10] > 128).all()
+        [axes] = plot._figure.axes
+        assert axes.get_position().width * 8.4 > 2, "of 8.4 inches"
+
+
 ALIKE = ["Safe Latent Diffusion, as published (weak)", "Safe Latent Diffusion, as published (strong)"]
 ALIKE += [f"{'k' * 30}{middle}{'n' * 30}" for middle in "ab"]
 
