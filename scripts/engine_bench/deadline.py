@@ -6,7 +6,9 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-AGAIN = 10.0  # seconds after which it is raised again, where a library has swallowed it
+# Seconds after which it is raised again, where it was swallowed: by a library, or by Python itself, as in a callback of
+# a weak reference, of which compiling has many. Several times within the 10 s that gpu_check.sh leaves for it.
+AGAIN = 2.0
 
 
 class OutOfTime(BaseException):

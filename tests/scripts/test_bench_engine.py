@@ -170,6 +170,25 @@ def test_a_deadline_ends_what_takes_every_error_for_its_own(bench_parts):
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_a_deadline_that_is_swallowed_comes_again(bench_parts, monkeypatch):
+    deadline, _ = bench_parts
+    monkeypatch.setattr(deadline, "AGAIN", 0.01)
+    swallowed = []
+
+    @deadline.deadline(0.01)
+    def go_on():
+        with contextlib.suppress(BaseException):  # as Python itself does in callbacks
+            try:
+                threading.Event().wait()
+            finally:
+                swallowed.append(True)
+        threading.Event().wait()
+
+    with pytest.raises(deadline.OutOfTime):
+        go_on()
+    assert swallowed
+
+
 def test_the_references_and_our_rows_share_one_clip(bench_parts, tmp_path):
     _, rows = bench_parts
     world = importlib.import_module("engine_bench.world")
