@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.base.cli import exit_code_of, with_run
-from eval.base.errors import COMPLETE, INCOMPLETE
+from eval.base.errors import COMPLETE, INCOMPLETE, InputError
 from eval.base.image_key import ImageKey
 from eval.base.layout import page
 from eval.base.printing import say
@@ -94,11 +94,17 @@ def read_status(run: RunDir) -> Status:
 
 def _unmeasured(run: RunDir, manifest: Manifest) -> Iterator[str]:
     """Yield of how many pictures quality metrics are measured that were asked for by name, where that is not all."""
-    if asked := asked_quality(run, manifest).explicit:
-        from eval.measure.quality import PictureQuality, uncovered  # SciPy, which a status seldom needs
+    asked = asked_quality(run, manifest).explicit
+    if not asked:
+        return
+    from eval.measure.quality import PictureQuality, uncovered  # SciPy, which a status seldom needs
 
-        for metrics, known, every, what in uncovered(PictureQuality(read_run(run), asked), asked):
-            yield f"{' and '.join(metrics)} of {known:,} of {every:,} {what}"
+    try:
+        stored = read_run(run)
+    except InputError:  # no scores yet, or some that a report refuses: its progress is told all the same
+        return
+    for metrics, known, every, what in uncovered(PictureQuality(stored, asked), asked):
+        yield f"{' and '.join(metrics)} of {known:,} of {every:,} {what}"
 
 
 def _pace(run: RunDir) -> tuple[float | None, float | None]:

@@ -66,6 +66,16 @@ def test_quality_metrics_that_were_asked_for_and_are_not_measured_everywhere_are
     assert "Measured" not in capsys.readouterr().out
 
 
+def test_a_run_whose_quality_was_asked_for_has_a_status_before_its_first_score_and_beside_foreign_ones(begun):
+    record_asked(begun, QualitySettings(["clip_distance"]))
+    begun.write_scores(1, [judged("baseline", 1000, 0, OK, **BOTH)])
+    assert (read_status(begun).done, read_status(begun).quality) == (4, ())
+    for path in (begun.root / "scores").iterdir():
+        path.unlink()
+    status = read_status(RunDir(begun.root))
+    assert (status.done, status.missing, status.quality) == (0, 12, ())
+
+
 def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
     first = min((begun.root / "scores").iterdir())
     start = first.stat().st_mtime + 10_000
