@@ -154,11 +154,12 @@ def _compared_with(report: Report) -> Iterator[str]:
     settings = report.quality.settings
     paired = [metric for metric in settings.chosen if metric in ("clip_distance", "lpips")]
     if len(report.methods) == 1:
-        wholes = [metric for metric in settings.chosen if metric in DISTRIBUTIONS and settings.reference is None]
-        if needing := [metric for metric in (*paired, *wholes) if metric in settings.explicit]:
+        wholes = [metric for metric in settings.explicit if metric in DISTRIBUTIONS and settings.reference is None]
+        if needing := [*(metric for metric in paired if metric in settings.explicit), *wholes]:
+            others = f"; quality.reference= names other pictures for {' and '.join(wholes)}" if wholes else ""
             yield (
-                f"{' and '.join(needing)} can't be told: {name} is the run's only method, with whose pictures others' "
-                f"are compared{'; or quality.reference= names what to compare with' * bool(wholes)}."
+                f"{' and '.join(needing)} can't be told: {name} is the run's only method, and there is none to compare "
+                f"it with{others}."
             )
         return
     if not paired or not any(METRICS[metric] in report.stored.features for metric in paired):

@@ -295,7 +295,7 @@ def test_a_run_of_one_method_has_no_cost_but_the_score_and_says_what_another_met
     assert call(report_main, run) == 0
     printed = " ".join(capfd.readouterr().out.split())
     assert (
-        "clip_distance and kid_clip can't be told: baseline is the run's only method, with whose pictures others' are "
-        "compared; or quality.reference= names what to compare with." in printed
+        "clip_distance and kid_clip can't be told: baseline is the run's only method, and there is none to compare it "
+        "with; quality.reference= names other pictures for kid_clip." in printed
     )
     assert not list((run / "report" / "figures").glob("cost.*"))
