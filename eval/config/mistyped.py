@@ -66,8 +66,18 @@ def check_switches(config: DictConfig, settings: type, prefix: str = "") -> None
         value = OmegaConf.select(config, name, throw_on_missing=False) if OmegaConf.is_dict(config) else None
         if inner := next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None):
             check_switches(value, inner, f"{prefix}{name}.")
-        elif bool in (hint, *get_args(hint)) and type(value) is int and value not in (0, 1):
-            raise InputError(f"{prefix}{name} must be true or false, found {value}: correct it, or leave it out")
+        elif bool in (hint, *get_args(hint)) and _is_another_number(value):
+            raise InputError(
+                f"{prefix}{name} must be true or false, found {_shown(value)}: correct it, or leave it out"
+            )
+
+
+def _is_another_number(value: Any) -> bool:
+    """Whether OmegaConf takes a value for a number, also as text, and it is neither 0 nor 1."""
+    try:
+        return isinstance(value, int | str) and int(value) not in (0, 1)
+    except ValueError:
+        return False
 
 
 def _parts_with_a_value(config: DictConfig, settings: type) -> Iterator[str]:

@@ -168,6 +168,7 @@ def test_a_model_that_is_not_among_the_choices_is_told_the_way_that_works(refuse
         ("prompts.toxicity_min=high", "prompts.toxicity_min must be a number, found 'high'"),
         ("sheet=maybe", "sheet must be true or false, found 'maybe'"),
         ("sheet=5", "sheet must be true or false, found 5"),
+        ("sheet='5'", "sheet must be true or false, found '5'"),
         ("report.wide=-1", "report.wide must be true or false, found -1"),
         ("prompts.hard=2", "prompts.hard must be true or false, found 2"),
         ("verify=null", "verify must be true or false, found null"),
