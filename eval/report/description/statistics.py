@@ -46,11 +46,11 @@ def intervals_note(manifest: Manifest) -> str:
 def lacking_notes(
     metrics: Sequence[Metrics], differences: Sequence[Difference], against: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield as a sentence which differences there are none of, since all images of a category were lost.
+    """Yield a sentence that names the comparisons without a difference, since no pair of images was left for them.
 
     Args:
         metrics: of every category and method.
-        differences: those that there are.
+        differences: all that could be computed.
         against: method → with what it is compared.
     """
     planned = {(m.method, m.category) for m in metrics if m.planned}
