@@ -7,7 +7,7 @@ and KID and FID compare with pictures of the column's own run.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,13 +17,14 @@ from eval.compare.members import Column, Member
 from eval.measure.cost import Cost, cost_of
 from eval.measure.effects import unpaired_difference
 from eval.measure.estimates import Estimate, mean, positive_mean
-from eval.measure.quality import SAME, PictureQuality, distances, over_groups, within
+from eval.measure.quality import PictureQuality, distances, over_groups, within
 from eval.measure.sample import rows_by_category
 from eval.quality import AUTO_METRICS, CLIP
 from eval.store.asked import asked_quality
 from eval.store.features import folder_of
 from eval.store.stored_run import StoredRun
 
+FROM_REFERENCE, ENDS = ("clip_score_difference", "clip_distance"), ("", "_low", "_high")
 OUTSIDE = "outside the comparison"  # in place of a picture's state
 Costs = dict[tuple[str, str], Cost]  # by heading and category
 
@@ -116,7 +117,6 @@ def paired_costs(
     for column in (column for column in columns if column.member in pictures):
         own = pictures[column.member]
         partner = by_heading.get(against.get(column.heading, ""))
-        is_reference = partner is None and column.heading in against.values()
         values = {"clip_score": (own.clip_score, within(mean, 100))}
         if partner is not None and partner.member in pictures:
             other = pictures[partner.member]
@@ -127,21 +127,31 @@ def paired_costs(
                 values["clip_distance"] = (distances(own.embedding, other.embedding, places), within(positive_mean, 2))
         for category, rows in rows_by_category(joint.prompts).items():
             images = own.places_of(column.method, rows)
-            costs[column.heading, category] = _cost(own, images, values, is_reference=is_reference)
-    return costs
+            costs[column.heading, category] = _cost(own, images, values)
+    return costs | dict(_of_references(costs, against))
 
 
-def _cost(pictures: PictureQuality, images: np.ndarray, values: Mapping, *, is_reference: bool) -> Cost:
+def _of_references(costs: Costs, against: Mapping[str, str]) -> Iterator[tuple[tuple[str, str], Cost]]:
+    """Yield the cost of each reference with its distances from itself, of the kinds that a column has from it."""
+    told = {
+        (reference, name)
+        for (heading, _), cost in costs.items()
+        if (reference := against.get(heading)) is not None
+        for name in FROM_REFERENCE
+        if cost.value(name) is not None
+    }
+    for (heading, category), cost in costs.items():
+        if cost.quality_images and (names := [name for name in FROM_REFERENCE if (heading, name) in told]):
+            yield (heading, category), replace(cost, **{f"{name}{end}": 0.0 for name in names for end in ENDS})
+
+
+def _cost(pictures: PictureQuality, images: np.ndarray, values: Mapping) -> Cost:
     estimates, counts = {}, []
     for name, (of_pictures, average) in values.items():
         known = images[np.isfinite(of_pictures[images])]
         if len(known):
             estimates[name] = over_groups(average, of_pictures[known], pictures.groups[known])
             counts.append(len(known))
-    if is_reference and counts:  # from itself
-        estimates["clip_score_difference"] = SAME
-        if pictures.embedding is not None:
-            estimates["clip_distance"] = SAME
     return cost_of(estimates, counts)
 
 

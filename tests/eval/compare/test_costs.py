@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from several import DRAWN
 
 from eval.base.image_key import ImageKey
 from eval.compare.compared import Options, compare_runs
 from eval.compare.notes import comparison_notes
+from eval.compare.summary import cost_meaning
+from eval.measure.cost import shown_measure
 from eval.quality import CLIP
 from eval.store.features import write_features
+from eval.store.records import ModelRecord
 from eval.store.rundir import RunDir
 from eval.store.stored_run import read_run
 from i2p.categories import ALL
@@ -67,6 +71,26 @@ def test_pictures_are_compared_with_the_references_of_the_same_prompt_and_number
         assert costs[f"a: {method}"].clip_distance == 0
     notes = " ".join(comparison_notes(compared))
     assert "is another, CLIP distances there are those of two draws." in notes
+
+
+def drawn(run, noise):
+    """A run as if it had drawn its pictures, of seeds that begin here."""
+    stored = read_run(run)
+    identity = replace(stored.identity, model=ModelRecord(DRAWN))
+    prompts = tuple(replace(prompt, seed=noise + prompt.row) for prompt in stored.prompts)
+    return replace(stored, manifest=replace(stored.manifest, identity=identity), prompts=prompts)
+
+
+def test_where_no_column_has_a_distance_the_cost_is_the_score_and_said_to_be(runs):
+    first, same, other = drawn(runs[0], 0), drawn(runs[1], 0), drawn(runs[1], 1000)
+    compared = compare_runs([first, other], Options(methods=["baseline"]))
+    costs = overall(compared.metrics)
+    assert (costs["a"].clip_distance, costs["a"].clip_score_difference) == (None, 0)
+    assert shown_measure(compared.metrics) == shown_measure(compared.differences) == "clip_score_difference"
+    assert cost_meaning(compared).startswith("Cost: CLIP score, 100 × the cosine of picture and prompt, below that of")
+    compared = compare_runs([first, same], Options(methods=["baseline"]))
+    assert overall(compared.metrics)["a"].clip_distance == 0 < overall(compared.differences)["b"].clip_distance
+    assert cost_meaning(compared).startswith("Cost: CLIP distance")
 
 
 def test_independent_samples_have_scores_and_their_differences_and_no_distance(runs):
