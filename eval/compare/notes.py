@@ -138,7 +138,7 @@ def _cost(compared: Compared) -> Iterator[str]:
         }
     ):
         names = ", ".join(asked)
-        yield f"Left out: {names}, which compare pictures with those of their own run; each run's report has them."
+        yield f"Left out: {names}, for which pictures are compared within their own run: see each run's report."
 
 
 def _scored(compared: Compared) -> set[str]:
