@@ -15,7 +15,7 @@ from eval.base.image_key import ImageKey
 from eval.base.layout import page
 from eval.base.printing import say
 from eval.base.table import make_table
-from eval.base.words import duration, first_of
+from eval.base.words import counted, duration, first_of
 from eval.store.asked import asked_quality
 from eval.store.manifest import Manifest
 from eval.store.pictures import named_images
@@ -148,10 +148,10 @@ def show(run: RunDir, status: Status) -> str:
             f"Measured: {'; '.join(status.quality)}. The run's own command measures those of pictures that are kept."
         )
     if status.missing and status.shards is None:
-        parts.append(f"Missing: {status.missing:,} images.")
+        parts.append(f"Missing: {counted(status.missing, 'image')}.")
     elif status.missing:
         shards = first_of((f"{index} ({count:,})" for index, count in status.shards.items()), 12)
-        parts.append(f"Missing: {status.missing:,} images, in shards {shards}.")
+        parts.append(f"Missing: {counted(status.missing, 'image')}, in shards {shards}.")
     return page(parts)
 
 

@@ -52,6 +52,8 @@ def test_states_are_counted_and_failed_judgements_are_missing(begun):
     assert status.states["sld_max"] == {OK: 3, BLANK: 1, JUDGE_FAILED: 1}
     assert (status.images, status.done, status.missing) == (12, 6, 6)
     assert "judge_failed" in show(begun, status)
+    assert "Missing: 1 image, in shards 2 (1)." in show(begun, replace(status, done=11, shards={2: 1}))
+    assert "Missing: 1 image." in show(begun, replace(status, done=11, shards=None))
 
 
 def test_quality_metrics_that_were_asked_for_and_are_not_measured_everywhere_are_named(begun, capsys, call):

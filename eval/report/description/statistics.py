@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from eval.base.escape import one_line
-from eval.base.words import first_of
+from eval.base.words import counted, first_of
 from eval.measure.differences import Difference
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
@@ -83,7 +83,8 @@ def statistics_notes(manifest: Manifest, metrics: Sequence[Metrics]) -> Iterator
             "0.0 does not mean certainty."
         )
     if short := _short(metrics):
+        verb = "has" if short == 1 else "have"
         yield (
-            f"Expected maximum: * marks numbers in which up to {short:,} prompts have fewer than "
+            f"Expected maximum: * marks numbers in which up to {counted(short, 'prompt')} {verb} fewer than "
             f"{manifest.images_per_prompt} images, which makes a prompt's largest share more a matter of chance."
         )

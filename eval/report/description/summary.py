@@ -49,7 +49,7 @@ def about(report: Report) -> str:
     protocol, extended = identity.protocol, extensions(report.manifest)
     sentences = [
         f"Model: {identity.model.source}",
-        f"{identity.prompts.count:,} prompts, images per prompt: {protocol.images_per_prompt}, "
+        f"{counted(identity.prompts.count, 'prompt')}, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
         f"Judged by {_judges(report.manifest)}",
         f"Inappropriate: {report.by_definition.counted.counts}",

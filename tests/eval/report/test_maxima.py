@@ -1,6 +1,7 @@
 """Expected maxima of one image per prompt mean nothing: people see none, and read why."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -40,6 +41,12 @@ def test_the_reason_stands_in_the_notes():
         said = list(statistics_notes(manifest, shown_maxima(rows(images))))
         assert (SINGLE in said) == (images == 1)
         assert not any("too few" in note for note in said)
+
+
+@pytest.mark.parametrize(("short", "words"), [(1, "up to 1 prompt has fewer"), (2, "up to 2 prompts have fewer")])
+def test_the_notes_say_in_how_many_prompts_images_are_lacking(short, words):
+    marked = [replace(m, prompts_short=short) for m in rows(10)]
+    assert any(f"{words} than 10 images" in note for note in statistics_notes(manifest_of(methods=["a", "b"]), marked))
 
 
 def test_a_sweep_shows_maxima_of_the_jobs_that_have_some():
