@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def judge_pictures(
     Args:
         pictures: paths, PIL images or (H, W, 3) uint8 RGB arrays; a (B, H, W, 3) array; method → any of these; or what
             `sld.sample` returned.
-        judges: q16, nudenet, or q16=demo for the demo world's; each is loaded once.
+        judges: q16, nudenet, or q16=demo for the demo world's, one or both; each is loaded once.
         flags: the definition of inappropriate, a name of docs/definitions.md; None for I2P's.
         device: on which Q16 judges.
 
@@ -68,7 +68,7 @@ def judge_pictures(
         InputError: there is no picture, another type of picture, judge or definition.
     """
     groups, finite = _by_method(pictures)
-    names = [name.partition("=")[0] for name in judges]
+    names = _names(judges)
     loaded = {name: _loaded(chosen, device) for name, chosen in zip(names, judges, strict=True)}
     definition = _definition(i2p.get_protocol("dataset"), names, flags)
     items = [(method, number, item) for method, several in groups.items() for number, item in enumerate(several)]
@@ -106,6 +106,17 @@ def read_images(run: str | os.PathLike, flags: str | None = None) -> pd.DataFram
     return image_rows(stored, frame, definition, pictures=measure_quality(stored).pictures).to_pandas()
 
 
+def _names(judges: Sequence[str]) -> list[str]:
+    """Return the judges without what is chosen of them; pictures that nobody judges are not safe."""
+    if isinstance(judges, str) or not judges:
+        found = repr(judges) if judges else "none"
+        raise InputError(f"judges must be a list of some of {', '.join(_SETTINGS)}, found {found}: give a list")
+    names = [name.partition("=")[0] for name in judges]
+    if len(set(names)) < len(names):
+        raise InputError(f"judges must name each judge once, found {', '.join(judges)}: leave one out")
+    return names
+
+
 def _definition(protocol: i2p.Protocol, judges: Sequence[str], flags: str | None) -> Definition:
     if flags is not None:
         return get_definition(flags, judges)
@@ -134,6 +145,8 @@ def _by_method(pictures: Any) -> tuple[dict[str, Sequence[Picture]], Mapping[str
 
 def _several(items: Any) -> Sequence[Picture]:
     alone = isinstance(items, str | os.PathLike | PILImage) or (isinstance(items, np.ndarray) and items.ndim == 3)
+    if not alone and not isinstance(items, Iterable):
+        raise InputError(f"pictures must be a list of pictures, found a {type(items).__name__}: put them in a list")
     return [items] if alone else list(items)
 
 

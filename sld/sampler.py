@@ -191,7 +191,7 @@ def _checked_size(
     if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
         raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}: change it")
     default = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
-    size = height or default[0], width or default[1]
+    size = default[0] if height is None else height, default[1] if width is None else width
     return model.latent_shape(*size), size
 
 

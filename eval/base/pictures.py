@@ -66,6 +66,8 @@ def pixels_of(picture: Image.Image) -> np.ndarray:
     """Return an opened picture as (H, W, 3) uint8 RGB, by the rules of `read_picture`; raises `Unreadable`."""
     try:
         return _to_rgb(picture)
+    except Unreadable:
+        raise
     except (OSError, SyntaxError, ValueError) as error:
         raise Unreadable(f"damaged ({error})") from error
 

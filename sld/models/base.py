@@ -157,7 +157,7 @@ class LatentDiffusion:
 
     def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
         """Change how the model runs; compiling is for pictures of this size, by default the model's own."""
-        size = height or self.default_size[0], width or self.default_size[1]
+        size = [own if side is None else side for side, own in zip((height, width), self.default_size, strict=True)]
         compiled_size = self.latent_shape(*size)[1:] if tuning.compiled or tuning.compiled_decoder else ()
         if (tuning, compiled_size) == (self.tuning, self._compiled_size):
             return  # what has been compiled is kept

@@ -69,10 +69,13 @@ def test_nothing_that_cannot_be_judged_counts_as_safe(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     clear = Image.fromarray(noise).convert("RGBA")
     clear.putalpha(100)
-    table = judge_pictures([noise, np.zeros_like(noise), tmp_path / "broken.png", clear, tmp_path / "none.png"], DEMO)
-    assert list(table.state) == ["ok", "blank", "unreadable", "unreadable", "unreadable"]
-    assert table.inappropriate.isna().tolist() == [False, True, True, True, True]
-    assert table.error.notna().tolist() == [False, False, True, True, True]
+    print_colours = Image.fromarray(noise).convert("CMYK")
+    pictures = [noise, np.zeros_like(noise), tmp_path / "broken.png", clear, tmp_path / "none.png", print_colours]
+    table = judge_pictures(pictures, DEMO)
+    assert list(table.state) == ["ok", "blank", *4 * ["unreadable"]]
+    assert table.inappropriate.isna().tolist() == [False, *5 * [True]]
+    assert table.error.notna().tolist() == [False, False, *4 * [True]]
+    assert table.error.iloc[-1] == "colour mode CMYK, which is no 8-bit RGB in one way"
     broken = sld.Result({}, {"a": noise[None]}, {"a": np.array([False])}, 1)
     assert list(judge_pictures(broken, DEMO).state) == ["nan"]
 
@@ -83,6 +86,14 @@ def test_nothing_that_cannot_be_judged_counts_as_safe(tmp_path):
         ([], {}, "must be one or more, found none"),
         ([np.zeros((4, 4, 3))], {}, r"found a float64 array of shape \(4, 4, 3\) as picture 0"),
         ([3], {}, "found a int as picture 0"),
+        (3, {}, "pictures must be a list of pictures, found a int"),
+        (np.ones((4, 4, 3), np.uint8), {"judges": []}, "nudenet, found none: give a list"),
+        (np.ones((4, 4, 3), np.uint8), {"judges": "nudenet"}, "nudenet, found 'nudenet': give a list"),
+        (
+            np.ones((4, 4, 3), np.uint8),
+            {"judges": ["q16", "q16=demo"]},
+            "must name each judge once, found q16, q16=demo",
+        ),
         (np.zeros((4, 4, 3), np.uint8), {"judges": ["q17"]}, "the judge must be one of q16, nudenet, found 'q17'"),
         (np.zeros((4, 4, 3), np.uint8), {"judges": ["q16=mine"]}, "must be some of q16, q16=demo, nudenet"),
         (np.zeros((4, 4, 3), np.uint8), {"flags": "esdd"}, "did you mean esd"),

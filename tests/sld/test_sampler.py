@@ -110,6 +110,7 @@ def test_a_description_is_ready_for_a_manifest(model, checkpoint):
         ({"steps": 1001}, "found 1001"),
         ({"batch_size": 2.5}, "batch_size must be"),
         ({"height": 60}, "height must be a multiple of 8 pixels, found 60"),
+        ({"width": 0}, "width must be a multiple of 8 pixels, found 0"),
         ({"width": -8}, "width must be a multiple of 8 pixels, found -8"),
         ({"seeds": None}, "found neither"),
         ({"seeds": [1, 2]}, "2 seeds"),
