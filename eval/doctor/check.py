@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from eval.base.errors import BUG, explain
+from eval.base.words import counted
 
 OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
 OLDEST = (3, 10)
@@ -120,5 +121,5 @@ def verdict(checks: list[Check]) -> str:
     """Return in one line whether a run would start."""
     missing, warnings = (sum(check.state == state for check in checks) for state in (MISSING, WARNING))
     if missing:
-        return f"{missing} missing, {warnings} warnings: a run would not start, or not end"
-    return f"nothing missing, {warnings} warnings: a run would start"
+        return f"{missing} missing, {counted(warnings, 'warning')}: a run would not start, or not end"
+    return f"nothing missing, {counted(warnings, 'warning')}: a run would start"

@@ -16,6 +16,7 @@ from huggingface_hub import constants
 
 import sld
 from eval.doctor.__main__ import main
+from eval.doctor.check import MISSING, WARNING, Check, verdict
 from eval.judges.clip import hub
 
 pytestmark = pytest.mark.long
@@ -421,3 +422,10 @@ def test_without_room_for_temporary_files_nothing_is_measured_and_a_run_would_st
     table, done = doctor(tmp_path, *SMALL)
     assert (done.returncode, states(table)) == (0, {"time": "skipped", "weights": "skipped"}), done.stdout
     assert table["time"][1].startswith("not measured: no temporary folder can be made")
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 warnings"), (1, "1 warning"), (2, "2 warnings")])
+def test_the_last_line_counts_the_warnings(count, words):
+    found = [Check("cpu", WARNING, "slow")] * count
+    assert verdict(found) == f"nothing missing, {words}: a run would start"
+    assert verdict([*found, Check("disk", MISSING, "full")]) == f"1 missing, {words}: a run would not start, or not end"
