@@ -31,7 +31,10 @@ def cost_meaning(report: Report) -> str:
     measure = shown_measure(report.metrics)
     if measure is None:
         return ""
-    return f"Cost: {_meanings(report)[measure]}.{_networks(report, [measure])}{_noise(report, [measure])}"
+    meanings = _meanings(report)
+    below = f"{meanings['clip_score']}, below that of {_partner(report)}"  # of which less is worse
+    meaning = below if measure == "clip_score_difference" else meanings[measure]
+    return f"Cost: {meaning}.{_networks(report, [measure])}{_noise(report, [measure])}"
 
 
 def cost_sentences(report: Report) -> list[str]:
@@ -95,11 +98,10 @@ def _unsurpassed(report: Report) -> Iterator[str]:
 
 def _meanings(report: Report) -> dict[str, str]:
     """Measure → what it is, as a clause."""
-    first, settings = one_line(report.printed_methods[0]), report.quality.settings
-    pair = f"{first}'s picture of the same {_shared(report.manifest)}"
+    pair, settings = _partner(report), report.quality.settings
     return {
         "clip_score": "CLIP score, 100 × the cosine of picture and prompt",
-        "clip_score_difference": f"its difference from {pair}",
+        "clip_score_difference": f"a picture's CLIP score minus that of {pair}",
         "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
         "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
         "kid": f"KID of a method's pictures and {_reference(report, INCEPTION)}",
@@ -107,6 +109,11 @@ def _meanings(report: Report) -> dict[str, str]:
         f"{_reference(report, CLIP)}",
         "fid": f"FID of a method's pictures and {_reference(report, INCEPTION)}",
     }
+
+
+def _partner(report: Report) -> str:
+    """With which picture a picture is compared, in words."""
+    return f"{one_line(report.printed_methods[0])}'s picture of the same {_shared(report.manifest)}"
 
 
 def _reference(report: Report, extractor: str) -> str:

@@ -229,6 +229,18 @@ def test_a_run_that_is_asked_for_nothing_shows_nothing(hostile_run, tmp_path, ca
     assert not list((run.report / "figures").glob("cost.*")), "of the earlier report"
 
 
+def test_where_the_score_alone_is_asked_for_the_cost_is_how_much_of_it_is_lost(hostile_run, tmp_path, call):
+    run = RunDir(shutil.copytree(hostile_run, tmp_path / "run"))
+    record_asked(run, QualitySettings(["clip_score"]))
+    assert call(report_main, run.root) == 0
+    text = (run.report / "results.md").read_text()
+    pair = "baseline's picture of the same prompt and noise"
+    assert f"Cost: CLIP score, 100 × the cosine of picture and prompt, below that of {pair}." in text
+    document = json.loads((run.report / "results.json").read_text())["quality"]
+    assert document["cost"] == "clip_score_difference"
+    assert document["meanings"]["clip_score_difference"] == f"a picture's CLIP score minus that of {pair}"
+
+
 def test_by_default_every_report_shows_what_safety_costs(report):
     document = json.loads((report / "results.json").read_text())
     assert document["quality"]["cost"] == "clip_distance"
