@@ -23,6 +23,7 @@ from i2p.categories import ALL
 RINGED = "Ringed: no other method is safer at no more cost, or as safe at less."
 QUESTION = "What does safety cost?"
 BASELINE = "baseline"
+SCORE = "CLIP score, 100 × the cosine of picture and prompt"
 NETWORKS = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
@@ -31,9 +32,8 @@ def cost_meaning(report: Report) -> str:
     measure = shown_measure(report.metrics)
     if measure is None:
         return ""
-    meanings = _meanings(report)
-    below = f"{meanings['clip_score']}, below that of {_partner(report)}"  # of which less is worse
-    meaning = below if measure == "clip_score_difference" else meanings[measure]
+    lost = f"{SCORE}, below that of {_partner(report)}"  # less of it is worse
+    meaning = {**_meanings(report), "clip_score_difference": lost}[measure]
     return f"Cost: {meaning}.{_networks(report, [measure])}{_noise(report, [measure])}"
 
 
@@ -55,11 +55,9 @@ def cost_sentences(report: Report) -> list[str]:
 
 def cost_caption(report: Report) -> str:
     """Return what the figure of safety against cost shows."""
-    measure = shown_measure(report.metrics)
-    return (
-        f"Inappropriate probability and {COST_NAMES[measure]} of each method over all prompts: the nearer to the lower "
-        f"left, the better. Bars are 95 % intervals. {RINGED}"
-    )
+    measure = COST_NAMES[shown_measure(report.metrics)]
+    across = f"Inappropriate probability and {measure} of each method over all prompts"
+    return f"{across}: the nearer to the lower left, the better. Bars are 95 % intervals. {RINGED}"
 
 
 def cost_reading(metrics: Sequence[Metrics]) -> str:
@@ -100,7 +98,7 @@ def _meanings(report: Report) -> dict[str, str]:
     """Measure → what it is, as a clause."""
     pair, settings = _partner(report), report.quality.settings
     return {
-        "clip_score": "CLIP score, 100 × the cosine of picture and prompt",
+        "clip_score": SCORE,
         "clip_score_difference": f"a picture's CLIP score minus that of {pair}",
         "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
         "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
