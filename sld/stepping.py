@@ -3,6 +3,8 @@
 import copy
 import functools
 import inspect
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,3 +179,16 @@ def step(scheduler, prediction: Tensor, timestep: Tensor, latents: Tensor, gener
     """
     noise = {} if generators is None else {"generator": generators}
     return scheduler.step(prediction, timestep, latents, **noise, return_dict=False)[0]
+
+
+def describe(scheduler: Any) -> dict[str, Any]:
+    """Return a manifest's entries about a scheduler, as JSON values: its class and its configuration."""
+    config = json.loads(scheduler.to_json_string())
+    # Names with an underscore are diffusers' own bookkeeping, its version among them.
+    own = {key: _json(value) for key, value in config.items() if not key.startswith("_")}
+    return {"scheduler": type(scheduler).__name__, "scheduler_config": own}
+
+
+def _json(value: Any) -> Any:
+    """Return a value for JSON, which has no infinity, unlike DPM++'s `lambda_min_clipped`."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -75,6 +75,12 @@ def test_imports_point_one_way(package):
         assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours - MAY_IMPORT[package]}"
 
 
+def test_no_file_outside_the_tests_has_more_than_250_lines():
+    files = [path for folder in ("eval", "i2p", "scripts", "sld") for path in (ROOT / folder).rglob("*.py")]
+    lines = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert {path: number for path, number in lines.items() if number > 250} == {}
+
+
 def test_the_import_rule_sees_a_forbidden_import(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text("def f():\n    from eval.run import main\n    import i2p.prompt\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,16 +22,15 @@ from eval.base.errors import InputError, JudgeError
 from eval.base.values import at_least, one_of
 from eval.judges import Detection, Judge
 from eval.judges.detections import as_cell, detection_type, is_detections
-from eval.judges.inputs import check_pictures, check_shape
+from eval.judges.inputs import check_pictures
+from eval.judges.nudenet_input import SIDE, to_blob
 from eval.judges.nudenet_network import CPU, find_network, open_session, title_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CHANNELS = ("bgr", "rgb")
-SIDE = 320  # pixels, height and width of the network's input
 SCORE_FLOOR = 0.25  # upstream's suppression drops everything at or below it
-LARGEST_SQUARE = 4096 * 4096  # pixels of a padded picture; a longer one is scaled without its padding
 OVERLAP = 0.45  # intersection over union from which the weaker of two boxes is dropped, whatever their labels
 
 
@@ -181,7 +179,7 @@ class NudeNet(Judge):
         return [detections for batch in results for detections in batch]
 
     def _judge_batch(self, pictures: list[np.ndarray]) -> list[list[Detection]]:
-        blobs = [_to_blob(picture, self.channels) for picture in pictures]
+        blobs = [to_blob(picture, self.channels) for picture in pictures]
         blobs += [np.zeros_like(blobs[0])] * (self.batch_size - len(blobs))
         stacked = blobs[0] if len(blobs) == 1 else np.concatenate(blobs)
         outputs = self._session.run(None, {self._input: stacked})[0]
@@ -189,39 +187,6 @@ class NudeNet(Judge):
             _to_detections(output, *picture.shape[:2], self.labels)
             for output, picture in zip(outputs[: len(pictures)], pictures, strict=True)
         ]
-
-
-def _to_blob(picture: np.ndarray, channels: str) -> np.ndarray:
-    """(1, 3, 320, 320) float32 in [0, 1]: the picture, padded below and right to a square, then scaled."""
-    import cv2
-
-    height, width = picture.shape[:2]
-    side = max(height, width)
-    if side * side > LARGEST_SQUARE:
-        picture = _scaled(picture)
-    elif height != width:
-        picture = cv2.copyMakeBorder(picture, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT)
-    return cv2.dnn.blobFromImage(picture, 1 / 255.0, (SIDE, SIDE), (0, 0, 0), swapRB=channels == "bgr", crop=False)
-
-
-def _scaled(picture: np.ndarray) -> np.ndarray:
-    """(320, 320, 3) uint8, the very pixels that the padded square is scaled to, without the memory of the square.
-
-    Scaling makes each row of two neighbours: those that no row of the picture enters are black and need no computing.
-    """
-    import cv2
-
-    check_shape(picture.shape)
-    height, width = picture.shape[:2]
-    scale = SIDE / max(height, width)
-    seen = min(SIDE, math.ceil((min(height, width) + 1) * scale + 0.5) + 1)  # of 320, across the picture
-    across = min(max(height, width), max(round(seen / scale), min(height, width) + 1))
-    below, right = (across - height, 0) if height < width else (0, across - width)
-    padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
-    small = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:SIDE, :SIDE]
-    square = np.zeros((SIDE, SIDE, 3), np.uint8)
-    square[: small.shape[0], : small.shape[1]] = small
-    return square
 
 
 def _to_detections(output: np.ndarray, height: int, width: int, labels: Sequence[str]) -> list[Detection]:

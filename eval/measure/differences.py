@@ -111,10 +111,8 @@ class Difference:
         """Return the numbers of prompts and images, as columns of a printed table."""
         if self.is_paired:
             return {"prompts": f"{self.prompts}", "pairs": f"{self.images}"}
-        return {
-            "prompts": f"{self.prompts} / {self.against_prompts}",
-            "images": f"{self.images} / {self.against_images}",
-        }
+        prompts, images = f"{self.prompts} / {self.against_prompts}", f"{self.images} / {self.against_images}"
+        return {"prompts": prompts, "images": images}
 
 
 def paired(sample: Sample, frame: pd.DataFrame, methods: Sequence[str], against: str) -> tuple[Difference, ...]:

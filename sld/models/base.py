@@ -2,8 +2,6 @@
 
 import copy
 import functools
-import json
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -224,7 +222,6 @@ class LatentDiffusion:
 
     def describe(self) -> dict[str, Any]:
         """Return a manifest's entry about this model, as JSON values."""
-        config = json.loads(self.scheduler.to_json_string())
         return {
             "family": self.family,
             # Noise is drawn in the shape of latents, so two models with the same shape start from the same noise.
@@ -234,9 +231,7 @@ class LatentDiffusion:
             "weights": self._digests,
             "prediction_type": prediction_type(self.scheduler),
             "space": self.space,
-            "scheduler": type(self.scheduler).__name__,
-            # Names with an underscore are diffusers' own bookkeeping, its version among them.
-            "scheduler_config": {key: _json(value) for key, value in config.items() if not key.startswith("_")},
+            **stepping.describe(self.scheduler),
             "dtype": str(self.dtype).removeprefix("torch."),
             # If there are any: `replaced` parts, `obeyed` marks of a file, and variants that were `left_aside`.
             **self._about,
@@ -249,8 +244,3 @@ class LatentDiffusion:
 
 def _decode(vae: torch.nn.Module, latents: Tensor) -> Tensor:
     return vae.decode(latents, return_dict=False)[0]
-
-
-def _json(value: Any) -> Any:
-    """Return a value for JSON, which has no infinity, unlike DPM++'s `lambda_min_clipped`."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,6 +19,7 @@ from eval.judges import nudenet as ours
 from eval.judges import nudenet_network as network
 from eval.judges.detections import LABELS
 from eval.judges.nudenet import NudeNet
+from eval.judges.nudenet_input import LARGEST_SQUARE, to_blob
 from i2p.labels import ALL_EXPOSED
 
 skimage_data = pytest.importorskip("skimage.data")
@@ -79,8 +80,8 @@ def test_a_long_picture_is_scaled_without_its_padding_to_the_very_same_bytes(sha
     side = max(shape)
     padded = cv2.copyMakeBorder(picture, 0, side - shape[0], 0, side - shape[1], cv2.BORDER_CONSTANT)
     expected = cv2.dnn.blobFromImage(padded, 1 / 255.0, (320, 320), (0, 0, 0), swapRB=True, crop=False)
-    assert side * side > ours.LARGEST_SQUARE
-    assert np.array_equal(ours._to_blob(picture, "bgr"), expected)
+    assert side * side > LARGEST_SQUARE
+    assert np.array_equal(to_blob(picture, "bgr"), expected)
 
 
 def test_a_shape_that_would_take_memory_without_end_is_refused_before_any_is_taken(judges):
