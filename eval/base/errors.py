@@ -7,6 +7,7 @@ anything else is imported.
 from __future__ import annotations
 
 import errno
+import os
 
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 # Of a path: not permitted, within a file, in a circle of links, too long, or on a file system that has gone.
@@ -93,4 +94,14 @@ def explain(error: BaseException) -> tuple[int, str]:
             f"{error.filename} must be a path that this user can reach, found that it can't be ({error.strerror}): "
             "give the user permission, or give another path"
         )
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _here():
+        return BAD_INPUT, "the current folder must exist, found that it has been removed: change to another"
     return BUG, f"{type(error).__name__}: {sentence}"
+
+
+def _here() -> str:
+    """Return the current folder; empty where it has been removed, of which libraries raise an error without a name."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""

@@ -63,3 +63,16 @@ def test_no_other_module_of_eval_makes_an_error_of_its_own():
     ours = elsewhere.pop(Path(errors.__file__).resolve())
     assert {"InputError", "Incomplete", "StoppedAtOnce", "Unreadable"} <= ours
     assert {path: names for path, names in elsewhere.items() if names} == {}
+
+
+def test_a_current_folder_that_is_gone_is_bad_input_and_no_bug(tmp_path, monkeypatch):
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for name in ("relative", "."):
+        with pytest.raises(FileNotFoundError) as caught:
+            Path(name).absolute()
+        assert errors.explain(caught.value)[0] == 2
+        assert "the current folder must exist" in errors.explain(caught.value)[1]
+    monkeypatch.chdir(tmp_path)
+    assert errors.explain(caught.value)[0] == 1
