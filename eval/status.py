@@ -17,13 +17,12 @@ from eval.base.printing import say
 from eval.base.table import make_table
 from eval.base.words import counted, duration, first_of
 from eval.store.asked import asked_quality
-from eval.store.manifest import Manifest
 from eval.store.pictures import named_images
 from eval.store.planned import PlannedImages
 from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
 from eval.store.scores import OK, keyed
-from eval.store.stored_run import existing_manifest, read_run
+from eval.store.stored_run import StoredRun, check_scores, existing_manifest
 
 WINDOW = 1800.0  # seconds over which the rate is measured: long enough for a slow batch, short enough to be current
 LEAST = 10.0  # seconds; a rate over less means nothing
@@ -68,8 +67,8 @@ def read_status(run: RunDir) -> Status:
         InputError: there is no run, or its prompts are incomplete.
     """
     manifest = existing_manifest(run)
-    rows = tuple(prompt.row for prompt in read_run_prompts(run, manifest))
-    image_keys = named_images(run, manifest)
+    prompts, image_keys = tuple(read_run_prompts(run, manifest)), named_images(run, manifest)
+    rows = tuple(prompt.row for prompt in prompts)
     planned = PlannedImages(tuple(manifest.method_names), rows, manifest.images_per_prompt, image_keys)
     counts: dict[str, Counter] = {name: Counter() for name in planned.methods}
     scores = run.read_stored()
@@ -87,21 +86,21 @@ def read_status(run: RunDir) -> Status:
         idle=idle,
         shards=_missing(planned, done, count) if count > 1 else None,
         unjudged=Counter(name for key, each in scores.unjudged.items() if key in planned for name in each.judges),
-        quality=tuple(_unmeasured(run, manifest)),
+        quality=tuple(_unmeasured(StoredRun(run, manifest, prompts, scores.table, image_keys))),
         growths=tuple((growth.when, growth.words) for growth in manifest.history),
     )
 
 
-def _unmeasured(run: RunDir, manifest: Manifest) -> Iterator[str]:
+def _unmeasured(stored: StoredRun) -> Iterator[str]:
     """Yield of how many pictures quality metrics are measured that were asked for by name, where that is not all."""
-    asked = asked_quality(run, manifest).explicit
-    if not asked:
+    asked = asked_quality(stored.run, stored.manifest).explicit
+    if not asked or not stored.scores.num_rows:
         return
     from eval.measure.quality import PictureQuality, uncovered  # SciPy, which a status seldom needs
 
     try:
-        stored = read_run(run)
-    except InputError:  # no scores yet, or some that a report refuses: its progress is told all the same
+        check_scores(stored)
+    except InputError:  # a report refuses them: the progress is told all the same
         return
     for metrics, known, every, what in uncovered(PictureQuality(stored, asked), asked):
         yield f"{' and '.join(metrics)} of {known:,} of {every:,} {what}"

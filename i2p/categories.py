@@ -26,9 +26,10 @@ _I2P = {key(name): name for name in CATEGORIES}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return distinct names in the order of a report: I2P's as in the paper, then the others as they come."""
+    """Return distinct names in the order of a report: I2P's as in the paper, the others as they come, `all` last."""
     distinct = dict.fromkeys(names)
-    return [*(name for name in CATEGORIES if name in distinct), *(name for name in distinct if name not in CATEGORIES)]
+    others = [name for name in distinct if name not in (*CATEGORIES, ALL)]
+    return [*(name for name in CATEGORIES if name in distinct), *others, *([ALL] if ALL in distinct else [])]
 
 
 class Categories:

@@ -18,6 +18,7 @@ from sld.errors import InputError
 from sld.evaluation import Evaluator
 from sld.methods import Method, resolve_methods
 from sld.models import Model
+from sld.models.sizes import chosen_size
 from sld.noise import checked_seeds, step_generators, unit_noise
 from sld.threads import even_threads
 from sld.trajectories import Trajectory, common_trajectories, plan_courses
@@ -191,7 +192,7 @@ def _checked_size(
     if noise is not None and (not isinstance(noise, Tensor) or noise.ndim != 4):
         raise InputError(f"noise must be a tensor (B, C, h, w), found {getattr(noise, 'shape', noise)!r}: change it")
     default = model.default_size if noise is None else model.picture_size(*noise.shape[2:])
-    size = default[0] if height is None else height, default[1] if width is None else width
+    size = chosen_size(height, width, default)
     return model.latent_shape(*size), size
 
 

@@ -7,10 +7,11 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from eval.base.errors import InputError
+from eval.base.variables import variable
 
 PROGRAM = Path(__file__).resolve().parents[2] / "i2p_bench.py"
 NAME = "i2p-bench"
@@ -28,20 +29,12 @@ def typed(name: str, arguments: Sequence[str] = ()) -> str:
     return shlex.join([*_program(), name, *arguments])
 
 
-@contextlib.contextmanager
-def safe_path() -> Iterator[None]:
+def safe_path() -> contextlib.AbstractContextManager[None]:
     """Keep the current folder out of the module path of processes that multiprocessing starts meanwhile.
 
     Python 3.10 ignores the variable: there, a `signal.py` in the current folder hides Python's own.
     """
-    previous = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[SAFE_PATH]
-        if previous is not None:
-            os.environ[SAFE_PATH] = previous
+    return variable(SAFE_PATH, "1")
 
 
 def _program() -> list[str]:

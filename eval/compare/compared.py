@@ -20,7 +20,7 @@ from eval.measure.ranking import Rank, ranking
 from eval.measure.sample import rows_by_category
 from eval.measure.unpaired import unpaired
 from eval.store.stored_run import StoredRun
-from i2p.categories import ALL, in_order
+from i2p.categories import in_order
 
 MARK = "‡"  # behind the heading of a column that counts otherwise than the reference
 
@@ -224,8 +224,7 @@ def _independent(
 def _metrics(members: Sequence[Member], columns: Sequence[Column], joints: Sequence[Joint]) -> tuple[Metrics, ...]:
     """Return the numbers of every column over each category that any run has."""
     by_category = [rows_by_category(joint.prompts) for joint in joints]
-    names = in_order(name for rows in by_category for name in rows if name != ALL)
-    categories = [*names, ALL]
+    categories = in_order(name for rows in by_category for name in rows)
     metrics = []
     for joint, rows in zip(joints, by_category, strict=True):
         own = {column.heading: column for column in columns if column.heading in joint.planned.methods}

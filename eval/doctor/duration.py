@@ -138,8 +138,8 @@ def _not_judged(scores: Sequence[Score]) -> list[Check]:
 def _seconds_of(opened: DrawingRun, units: Sequence[Unit], scores: list[Score]) -> float:
     """Draw, judge and store units as the run will; return the seconds that it takes. `scores` takes what is stored."""
     plan = opened.plan
-    sampling = opened.model.start(plan.protocol.steps, *plan.usual_size)
-    calls = len(sampling.timesteps)  # two per step with some schedulers
+    scheduler = opened.model.start(plan.protocol.steps, *plan.usual_size)
+    calls = len(scheduler.timesteps)  # two per step with some of them
     began, steps = time.perf_counter(), 0
 
     def at_step(drawn: float) -> None:

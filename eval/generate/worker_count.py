@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 
 from eval.base.errors import InputError
+from eval.base.variables import variable
 from eval.config.settings import AUTO
 from eval.plan.memory import GIB, free_memory
 from sld.devices import device_type
@@ -42,8 +42,7 @@ def count_workers(requested: int | str, device: str) -> int:
     return requested if gpus else _on_cpu(requested)
 
 
-@contextlib.contextmanager
-def own_gpu(device: str, number: int) -> Iterator[None]:
+def own_gpu(device: str, number: int) -> contextlib.AbstractContextManager[None]:
     """Have a process that starts meanwhile see one GPU alone, its own, if there are any; to the process it is number 0.
 
     So no library opens a context on the GPU of another process. And what one process has compiled serves the others:
@@ -54,16 +53,9 @@ def own_gpu(device: str, number: int) -> Iterator[None]:
         number: of the GPU, among those that this process sees.
     """
     if device not in (AUTO, "cuda") or device_type(device) != "cuda":
-        yield
-        return
+        return contextlib.nullcontext()
     seen = os.environ.get(VISIBLE)
-    os.environ[VISIBLE] = str(number) if seen is None else seen.split(",")[number].strip()
-    try:
-        yield
-    finally:
-        del os.environ[VISIBLE]
-        if seen is not None:
-            os.environ[VISIBLE] = seen
+    return variable(VISIBLE, str(number) if seen is None else seen.split(",")[number].strip())
 
 
 def _on_cpu(requested: int) -> int:

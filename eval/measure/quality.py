@@ -186,27 +186,27 @@ def measure_quality(stored: StoredRun) -> Quality:
 
 def _cost(pictures: PictureQuality, method: str, images: np.ndarray) -> Cost:
     """Return the cost of a method over these pictures of it."""
-    is_first, alone = method == pictures.stored.methods[0], len(pictures.stored.methods) == 1
+    is_first, several = method == pictures.stored.methods[0], len(pictures.stored.methods) > 1
     estimates: dict[str, Estimate | None] = {}
     counts: list[int] = []
 
     def add(name: str, values: np.ndarray, average: Average, *, compared: bool) -> None:
         known = np.isfinite(values)
-        if known.any() and not (compared and alone):  # a run of one method has nothing to compare it with
+        if known.any():
             counts.append(int(known.sum()))
             own = pictures.groups[images[known]]
             estimates[name] = SAME if compared and is_first else over_groups(average, values[known], own)
 
     scores = pictures.clip_score
-    partner = pictures.first[images]
     add("clip_score", scores[images], within(mean, 100), compared=False)
-    gains = np.where(partner >= 0, scores[images] - scores[partner], np.nan)
-    add("clip_score_difference", gains, mean, compared=True)
-    add("clip_distance", pictures.clip_distance[images], within(positive_mean, 2), compared=True)
-    add("lpips", pictures.lpips[images], positive_mean, compared=True)
-    for metric in (name for name in DISTRIBUTIONS if name in pictures.asked):
-        if alone and pictures.reference is None:
-            continue
+    if several:  # else there is nothing to compare it with
+        partner = pictures.first[images]
+        gains = np.where(partner >= 0, scores[images] - scores[partner], np.nan)
+        add("clip_score_difference", gains, mean, compared=True)
+        add("clip_distance", pictures.clip_distance[images], within(positive_mean, 2), compared=True)
+        add("lpips", pictures.lpips[images], positive_mean, compared=True)
+    wholes = DISTRIBUTIONS if several or pictures.reference is not None else ()
+    for metric in (name for name in wholes if name in pictures.asked):
         estimate, count = pictures.distributions.distance(metric, images)
         if estimate is not None:
             counts.append(count)

@@ -233,5 +233,4 @@ def categories_of(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         of_method.setdefault(row.method, {})[row.category] = None
     most_first = sorted(of_method.values(), key=len, reverse=True)
-    names = in_order_of_report(name for names in most_first for name in names)
-    return [*(name for name in names if name != ALL), *(name for name in names if name == ALL)]
+    return in_order_of_report(name for names in most_first for name in names)

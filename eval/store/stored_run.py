@@ -168,12 +168,16 @@ def read_run(run: RunDir) -> StoredRun:
     if not scores.num_rows:
         raise InputError(f"{run.root} must hold scores, found none yet: {run_command(run, manifest)} makes them")
     stored = StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))
-    _check_scores(stored)
+    check_scores(stored)
     return stored
 
 
-def _check_scores(stored: StoredRun) -> None:
-    """Refuse scores of images that the run has not planned, or in unknown states, which no number could count."""
+def check_scores(stored: StoredRun) -> None:
+    """Refuse scores of images that the run has not planned, or in unknown states, which no number could count.
+
+    Raises:
+        InputError: the first of them.
+    """
     scores, planned = stored.scores, stored.planned
     values = {"method": planned.methods, "row": planned.rows, "state": (OK, *NOT_OK)}
     known = [pc.is_in(scores[name], pa.array(of_run, scores[name].type)) for name, of_run in values.items()]

@@ -19,7 +19,7 @@ from sld.errors import InputError
 from sld.gain import noise_gain, prediction_type
 from sld.models import Space
 from sld.models.networks import in_fours, placed
-from sld.models.sizes import default_size, pixels_per_latent
+from sld.models.sizes import chosen_size, default_size, pixels_per_latent
 from sld.tuning import Tuning, attention_order, compiled, settle_attention
 
 _GPU_TEXTS = 16  # texts that are encoded at a time on a GPU, which one text leaves idle
@@ -155,7 +155,7 @@ class LatentDiffusion:
 
     def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
         """Change how the model runs; compiling is for pictures of this size, by default the model's own."""
-        size = [own if side is None else side for side, own in zip((height, width), self.default_size, strict=True)]
+        size = chosen_size(height, width, self.default_size)
         compiled_size = self.latent_shape(*size)[1:] if tuning.compiled or tuning.compiled_decoder else ()
         if (tuning, compiled_size) == (self.tuning, self._compiled_size):
             return  # what has been compiled is kept

@@ -12,6 +12,11 @@ _ONE_LEVEL = (64,)  # channels of diffusers' AutoencoderKL by default
 _FIRST_SOUND = version.parse("0.9.0.dev0")
 
 
+def chosen_size(height: int | None, width: int | None, default: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) in pixels, each as it is given, or where it is None by default."""
+    return default[0] if height is None else height, default[1] if width is None else width
+
+
 def default_size(config: Mapping[str, Any], factor: int, source: str, missing: int = _DEFAULT) -> tuple[int, int]:
     """Return (height, width) in pixels from a denoiser's `sample_size`, a number or [height, width] of latents.
 
