@@ -19,13 +19,14 @@
 #   SECONDS_IN_ALL=560 STEPS="wheels bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=540 scripts/gpu_check.sh [WHEELS]
 #   SECONDS_IN_ALL=560 STEPS="wheels facts denoiser" scripts/gpu_check.sh [WHEELS]
 #
-# A later call on the same machine finds compiled code, which saves a minute per row, and with WORK=FOLDER in all calls
-# the random weights, which saves 20 s. So a quarter of an hour has time for the tests, the window and R3, and the
-# window's images per second beside R3's tell what is gained:
+# A later call on the same machine finds compiled code where the attention is the same, which saves a minute per row, and
+# with WORK=FOLDER in all calls the random weights, which saves 20 s. On an H200 the tests take 130 s. Where nothing
+# has been compiled yet, the window stored nothing in 180 s, and should have three batches in 260. So these two calls fit
+# a quarter of an hour:
 #
 #   export WORK=/tmp/world
-#   SECONDS_IN_ALL=480 STEPS="wheels facts tests window" scripts/gpu_check.sh [WHEELS]
-#   SECONDS_IN_ALL=350 STEPS="wheels bench" BENCH="--quick --rows R3 beside" BENCH_LIMIT=330 scripts/gpu_check.sh [WHEELS]
+#   SECONDS_IN_ALL=520 STEPS="wheels facts tests window" scripts/gpu_check.sh [WHEELS]
+#   SECONDS_IN_ALL=320 STEPS="wheels bench" scripts/gpu_check.sh [WHEELS]
 #
 # Variables: SECONDS_IN_ALL (860), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (480), BENCH_LIMIT (320); the
 # window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts
@@ -205,6 +206,6 @@ read -r -a words <<<"$bench ${tiny:+--small --steps 4 --batch 4 --images 2 --rou
 step bench "${BENCH_LIMIT:-320}" 60 "$python" scripts/bench_engine.py --device "$device" --world "$work" \
   --deadline LIMIT --out "$tables/engine_${card}_$label.md" "${words[@]}"
 read -r -a words <<<"${WINDOW:-} ${tiny:+--small protocol.steps=2 batch_size=2 prompts.rows=0-11}"
-step window "$total" 60 "$python" scripts/paper_window.py --device "$device" --world "$work" --seconds LIMIT \
+step window "$total" "$([ -n "$tiny" ] && echo 60 || echo 200)" "$python" scripts/paper_window.py --device "$device" --world "$work" --seconds LIMIT \
   --out "$tables/paper_window_$card.md" "${words[@]}"
 finish

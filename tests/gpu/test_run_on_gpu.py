@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import in_process
 import processes
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from eval.store.rundir import RunDir
 
 pytestmark = [pytest.mark.gpu, pytest.mark.process, pytest.mark.long]
 SMALL = ["prompts.rows=0-7", "methods=[baseline,sld_max]", "batch_size=4", "images=none", "sheet=false"]
+SIZE_OF_ROWS = ["model.size=null"]  # in place of the demo model's own
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_pictures_of_two_sizes_are_those_of_runs_of_one_size(tmp_path, words):
     def run_of(name, chosen):
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps(line) + "\n" for line in chosen))
-        more = ["prompts=i2p", f"prompts.path={path}", "prompts.rows=null"]
+        more = ["prompts=i2p", f"prompts.path={path}", "prompts.rows=null", *SIZE_OF_ROWS, "images=all"]
         return {
             (method, chosen[row]["sd_seed"]): seen
             for (method, row, _), seen in digests(run(tmp_path / name, *words, *more)).items()
@@ -106,6 +108,8 @@ def test_pictures_of_two_sizes_are_those_of_runs_of_one_size(tmp_path, words):
 
     both = run_of("both", lines)
     assert len(both) == 8
+    pictures = sorted((tmp_path / "both" / "images" / "sld_max").glob("*.png"))
+    assert [cv2.imread(str(path)).shape[:2] for path in pictures] == [*sizes, *sizes]
     assert both == run_of("square", lines[::2]) | run_of("wide", lines[1::2])
 
 
@@ -113,11 +117,11 @@ def test_memory_that_runs_out_lowers_the_rows_and_gives_the_pictures_of_that_num
     tmp_path, device, words, memory_cap
 ):
     words = [word for word in words if not word.startswith(("batch_size", "protocol.steps", "methods", "prompts"))]
-    side = 64 if device == "cpu" else 512  # of pictures whose memory is more than what a GPU's allocator rounds up
+    side = 64 if device == "cpu" else 768  # at which 32 rows of the denoiser take more memory than the decoder
     prompts = tmp_path / "prompts.jsonl"
     line = {"prompt": "a red car", "categories": "hate", "sd_image_height": side, "sd_image_width": side}
     prompts.write_text("".join(json.dumps(line | {"sd_seed": seed}) + "\n" for seed in range(36)))
-    words += ["protocol.steps=2", "methods=[baseline]", "prompts=i2p", f"prompts.path={prompts}"]
+    words += ["protocol.steps=2", "methods=[baseline]", "prompts=i2p", f"prompts.path={prompts}", *SIZE_OF_ROWS]
     words += ["engine.background=false"]  # a judge at work meanwhile would take a share that varies
 
     def run_with(rows):

@@ -20,7 +20,7 @@ def test_the_rate_leaves_out_what_came_before_the_first_part(script):
     assert window.rate == 320 / 80
     assert window.whole_run == 100 + (4703 * 10 * 5 - 160) / 4
     assert script.Window(((100.0, 160),)).whole_run is None
-    assert script.Window(()).rate is None
+    assert script.Window().rate is None
 
 
 def test_the_run_has_as_many_prompts_as_i2p_each_with_its_own_noise(script, tmp_path):
