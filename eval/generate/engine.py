@@ -20,7 +20,7 @@ from eval.config.checks import ATTENTION
 from eval.config.settings import AUTO, EngineSettings
 from eval.generate.background import DEPTH
 from eval.generate.pace import measured_units, two_calls
-from eval.generate.trials import try_attention, try_channels_last, try_compiling
+from eval.generate.trials import announce, try_attention, try_channels_last, try_compiling
 from eval.plan.batches import Rows, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
@@ -89,7 +89,10 @@ def choose_engine(
     device = model.device
     stored = _valid_choices(run, device, plan)
     cuda = device.type == "cuda"
+    long = cuda and len(plan.images) >= COMPILED_FROM
     height, width = plan.usual_size
+    if not stored:
+        announce(settings, gpu=cuda, long=long)
 
     def pick(name: str, value, choose):
         """Return the user's value, or the stored one, or a new choice."""
@@ -111,7 +114,6 @@ def choose_engine(
     decoder = stored.get(DECODER, False) if stored else cuda
     # Compiled code has no layout changes around channels-last convolutions, for which uncompiled code may lose by it.
     fast = Tuning(tuning.channels_last or layout_is_open, tuning.attention, compiled=True, compiled_decoder=decoder)
-    long = cuda and len(plan.images) >= COMPILED_FROM
     if pick("compile", settings.compile, lambda: long and try_compiling(model, plan, tuning, fast, batch_size)):
         tuning = fast
     layout, compiled = tuning.channels_last, tuning.compiled
