@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from eval.base.words import counted
 from eval.config.sources import PUBLISHED
 from eval.judges import judge_title
 from eval.report.description.groups import groups_fact
@@ -95,7 +96,7 @@ def _drawn(manifest: Manifest) -> tuple[str, str]:
     scheduler = protocol.scheduler or model.scheduler or "the checkpoint's scheduler"
     offset = protocol.seed_offset
     seeds = str(protocol.noise) + (f"; {offset} is added to every row's seed" if offset else "")
-    return f"{protocol.steps} steps of {scheduler}, guidance scale {guidance}, size {size}", seeds
+    return f"{counted(protocol.steps, 'step')} of {scheduler}, guidance scale {guidance}, size {size}", seeds
 
 
 def replacements(model: ModelRecord) -> Iterator[str]:
