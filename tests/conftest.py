@@ -1,4 +1,4 @@
-"""Shared by all tests: where the real data is, one torch thread a process, no network."""
+"""Shared by all tests: where the real data is, one torch thread a process, no network, no GPU unless it is tested."""
 
 import csv
 import os
@@ -15,6 +15,10 @@ from eval.base.garbage import collect_seldom
 
 # Set before any library reads them: nothing in a test may reach a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+ON_GPU = os.environ.get("I2P_BENCH_GPU_TESTS", "").startswith("cuda")
+if not ON_GPU:
+    # Commands would take one that is here, and their bits, batch sizes and words would be others.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of a test that has several do not spin on busy cores
 
@@ -34,7 +38,7 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_xdist_setupnodes(config, specs):
     """Workers are forks of a process that has imported and collected everything, which takes half a minute."""
-    if os.environ.get("I2P_BENCH_GPU_TESTS", "").startswith("cuda"):
+    if ON_GPU:
         return  # a fork of a process that has looked for its GPUs can use none
     import processes  # which keeps the environment of now, this file's variables included
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -45,15 +46,15 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     import torch
 
     from eval.generate.engine import check_attention
-    from eval.generate.worker_count import count_workers
+    from eval.generate.worker_count import VISIBLE, count_workers
 
-    checks = []
+    checks, seen = [], os.environ.get(VISIBLE)
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(number)
             finding = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
             checks.append(Check(f"cuda:{number}", OK, finding))
-    elif Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
+    elif seen is None and (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
         finding = f"an NVIDIA driver is installed, but torch {torch.__version__} finds no GPU"
         checks.append(Check("gpu", WARNING, finding, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
     if unneeded:
@@ -63,5 +64,5 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     count = count_workers(workers, device)
     finding = f"{chosen}" + (f", {count} processes" if count > 1 else "")
     if chosen.type == "cpu" and device == AUTO and not checks:
-        finding += " (no GPU found)"
+        finding += " (no GPU found)" if seen is None else f" (no GPU found with {VISIBLE}={shlex.quote(seen)})"
     return [*checks, Check("device", OK, finding)]

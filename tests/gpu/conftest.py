@@ -1,7 +1,7 @@
 """The device of the tests that need a GPU.
 
-`I2P_BENCH_GPU_TESTS=cpu` tries them on a CPU, as far as it can; with `I2P_BENCH_GPU_TESTS=cuda` none is skipped for
-want of a GPU.
+They run with `I2P_BENCH_GPU_TESTS=cuda`, as `scripts/gpu_check.sh` does; other tests see no GPU (tests/conftest.py).
+`I2P_BENCH_GPU_TESTS=cpu` tries them on a CPU, as far as it can.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ ASKED = os.environ.get("I2P_BENCH_GPU_TESTS")
 @pytest.fixture(scope="session")
 def device() -> str:
     """The device to try."""
-    if ASKED is None and not torch.cuda.is_available():
-        pytest.skip("no GPU here (I2P_BENCH_GPU_TESTS=cpu tries this on the CPU)")
-    return ASKED or "cuda"
+    if ASKED is None:
+        pytest.skip("needs a GPU and I2P_BENCH_GPU_TESTS=cuda (cpu tries this on the CPU)")
+    return ASKED
 
 
 @pytest.fixture(scope="session")
