@@ -37,9 +37,17 @@ class Table:
         return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=alignment)
 
 
-def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
-    """Return cells as text in a table.
+def column_names(kind: str, names: Iterable[str], own: Collection[str]) -> list[str]:
+    """Return headings of columns with names that users choose, none of which is one of the table's own.
 
-    A method may have the name of a column of words; its column is then aligned to the left too, and nothing else.
+    Args:
+        kind: what is named, which stands before a name that the table's own heading has: `method prompts`.
+        names: of the columns.
+        own: the other headings.
     """
+    return [f"{kind} {name}" if name in own else name for name in names]
+
+
+def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:
+    """Return cells as text in a table; no two headings may be the same (`column_names`)."""
     return Table(tuple(headers), tuple(tuple(map(str, row)) for row in rows), frozenset(words))

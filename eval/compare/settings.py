@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import sld
+from eval.base.table import column_names
 from eval.compare.members import Member
 from eval.report.format import NONE, Table, make_table
 from eval.store.changes import changes, short_value, value_at
@@ -30,7 +31,7 @@ def settings_table(members: Sequence[Member]) -> Table:
     ]
     environments = differing_between([member.stored.environments for member in members])
     rows += [[f"environment: {name}", *(value or NONE for value in values)] for name, values in environments.items()]
-    headers = ["setting", *(member.title for member in members)]
+    headers = ["setting", *column_names("run", (member.title for member in members), ["setting"])]
     return make_table(headers, rows, set(headers))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from eval.base.table import Table
 from eval.measure.cost import NO_COST, HasCost, dominated, measured, shown_measure
 from eval.measure.metrics import Metrics
 from eval.report.format import COST_NAMES, NONE, cost_share, cost_value, long_table, prompts_of, share
-from i2p.categories import ALL
+from i2p.categories import ALL, key
 
 COST = "cost"  # heading of the quiet column, which a sentence beside the table explains
 SHORT = {"clip_distance": "CLIP dist.", "clip_score_difference": "CLIP score"}  # headings of narrow columns
@@ -35,14 +35,22 @@ def cost_column(rows: Sequence[HasCost], style: str = COST) -> Callable[[HasCost
     return lambda row: {COST: cost_value((row.cost if row else NO_COST).loss(measure), measure)}
 
 
+def cost_heading(categories: Iterable[str]) -> str:
+    """Return the heading of the row of costs: another one where a list of prompts has a category of that name."""
+    # No category's name has a comma, which separates them.
+    return f"{COST}, all prompts" if COST in map(key, categories) else COST
+
+
 def with_cost_row(table: Table, metrics: Sequence[Metrics]) -> Table:
     """Return a table of one column per method with a last row, what each costs over all prompts."""
     measure = shown_measure(metrics)
     if measure is None:
         return table
     overall = {m.method: m for m in metrics if m.category == ALL}
-    cells = [cost_value(overall[name].cost.loss(measure), measure) for name in table.headers[2:]]
-    return replace(table, rows=(*table.rows, (COST, prompts_of(overall.values()), *cells)))
+    methods = dict.fromkeys(m.method for m in metrics)
+    cells = [cost_value(overall[name].cost.loss(measure), measure) for name in methods]
+    heading = cost_heading(m.category for m in metrics)
+    return replace(table, rows=(*table.rows, (heading, prompts_of(overall.values()), *cells)))
 
 
 def cost_table(metrics: Sequence[Metrics]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.base.table import Table, make_table
+from eval.base.table import Table, column_names, make_table
 from eval.measure.by_definition import BODY_PARTS, BodyPart, ByDefinition
 from eval.report.description.definitions import detector_remarks, marked_names, remarks
 from eval.report.format import share
@@ -41,7 +41,8 @@ def definition_table(by_definition: ByDefinition) -> Table:
         ]
         for definition in by_definition.definitions
     ]
-    return make_table(["definition", *methods, "counts"], rows, {"definition", "counts"})
+    own = {"definition", "counts"}
+    return make_table(["definition", *column_names("method", methods, own), "counts"], rows, own)
 
 
 def body_part_table(parts: Sequence[BodyPart]) -> Table:
@@ -49,4 +50,5 @@ def body_part_table(parts: Sequence[BodyPart]) -> Table:
     labels, methods = (list(dict.fromkeys(getattr(part, key) for part in parts)) for key in ("label", "method"))
     at = {(part.label, part.method): f"{part.detections:,} ({part.images_with:,})" for part in parts}
     rows = [[label, *(at[label, name] for name in methods)] for label in labels]
-    return make_table(["label", *methods], rows, {"label"})
+    own = {"label"}
+    return make_table(["label", *column_names("method", methods, own)], rows, own)

@@ -9,11 +9,12 @@ from itertools import groupby
 
 from eval.base.escape import latex, replaced_in_latex
 from eval.base.printing import MINUS
+from eval.base.table import column_names
 from eval.measure.cost import shown_measure
 from eval.measure.differences import Difference
 from eval.measure.expected_maximum import DRAWS
 from eval.measure.metrics import Metrics
-from eval.report.cost_table import COST
+from eval.report.cost_table import cost_heading
 from eval.report.format import NONE, cost_value, percent, points
 from i2p.categories import ALL
 
@@ -53,7 +54,8 @@ def results_tex(
     """
     methods = list(dict.fromkeys(m.method for m in metrics))
     categories = list(dict.fromkeys(m.category for m in metrics if m.category != ALL))
-    heads = heads or {name: ("", name) for name in methods}
+    headings = column_names("method", methods, ["Category"])
+    heads = heads or {name: ("", heading) for name, heading in zip(methods, headings, strict=True)}
     most = MOST_WITH_DIFFERENCES if differences else MOST
     parts = [methods[first : first + most] for first in range(0, len(methods), most)]
     at = {(m.category, m.method): m for m in metrics}
@@ -149,7 +151,8 @@ def _cost(metrics: Sequence[Metrics], methods: Sequence[str]) -> list[str]:
     if measure is None:
         return []
     cells = [cost_value(at[name].loss(measure), measure).replace(NONE, "--").replace(MINUS, "$-$") for name in methods]
-    return [rf"    {COST} & {' & '.join(cells)} \\"]
+    heading = _stacked(cost_heading(m.category for m in metrics), LONGEST_CATEGORY, "l", "t")
+    return [rf"    {heading} & {' & '.join(cells)} \\"]
 
 
 def _replaced_letters(texts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from eval.base.table import Table, make_table
+from eval.base.table import Table, column_names, make_table
 from eval.measure.population import PopulationEstimate
 from eval.report.format import NONE, interval, percent, points
 from eval.report.tables import in_order
@@ -33,7 +33,8 @@ def _wide(estimates: Sequence[PopulationEstimate], cell: Callable[[PopulationEst
         present = {name: of[category, name] for name in methods if (category, name) in of}
         counts = (max(getattr(row, key) for row in present.values()) for key in ("population", "prompts"))
         rows.append([category, *counts, *(cell(present[name]) if name in present else NONE for name in methods)])
-    return make_table(["category", "prompts", "sampled", *methods], rows, {"category"})
+    own = ["category", "prompts", "sampled"]
+    return make_table([*own, *column_names("method", methods, own)], rows, {"category"})
 
 
 def _share(row: PopulationEstimate) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from eval.base.files import strict_json
 from eval.base.flat import flat
-from eval.base.table import Table, make_table
+from eval.base.table import Table, column_names, make_table
 from eval.measure.by_definition import BodyPart, Defined
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
@@ -83,7 +83,8 @@ def wide_table(metrics: Sequence[Metrics], cell: Callable[[Metrics], str]) -> Ta
         ]
         for category in categories
     ]
-    return make_table(["category", "prompts", *methods], rows, {"category"})
+    own = ["category", "prompts"]
+    return make_table([*own, *column_names("method", methods, own)], rows, {"category"})
 
 
 def metrics_table(metrics: Sequence[Metrics]) -> Table:

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,12 @@ def test_the_last_row_of_a_table_of_safety_is_what_it_costs():
         assert table.rows[-1] == ("cost", "9", "0", "0.10", "0.40")
     free = [metrics_row(name) for name in PRICES]
     assert [row[0] for row in probability_table(free).rows] == ["all"]
+
+
+def test_a_category_named_cost_is_not_mistaken_for_the_row_of_costs():
+    rows = [replace(m, category="Cost") if m.category == "hate" else m for m in METRICS]
+    assert [row[0] for row in probability_table(rows).rows] == ["Cost", "all", "cost, all prompts"]
+    assert "    cost, all prompts & 0 & 0.10 & 0.40 " in results_tex(rows, "x")
 
 
 def test_a_table_names_by_whom_a_method_is_surpassed():

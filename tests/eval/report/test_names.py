@@ -10,9 +10,17 @@ import xml.etree.ElementTree as ET
 
 import pytest
 import yaml
+from measured import metrics_row
 
 from eval.base.escape import latex, markdown
+from eval.measure.by_definition import BodyPart, ByDefinition, Defined
+from eval.measure.definitions import DEFINITIONS
+from eval.measure.population import PopulationEstimate
 from eval.report.__main__ import main as report
+from eval.report.definition_table import body_part_table, definition_table
+from eval.report.latex import results_tex
+from eval.report.population_table import population_tables
+from eval.report.tables import probability_table
 
 SLD = "SLD <script> 100 % {a}_$x$ & #1"
 TITLE = "Mine & <b>yours</b> | 50 %"
@@ -113,3 +121,19 @@ def test_the_table_for_latex_has_the_name_for_print_and_compiles(folder, tmp_pat
 def test_names_are_removed_with_null(hostile_run, tmp_path, call):
     assert call(report, hostile_run, f"out={tmp_path}", "names=null", "title=null") == 0
     assert json.loads(read(tmp_path / "results.json"))["names"] == {}
+
+
+def test_a_method_named_like_a_column_is_told_apart_from_it():
+    names = ["category", "prompts", "sampled", "definition", "counts", "label", "Category"]
+    rows, [rule] = [metrics_row(name) for name in names], [DEFINITIONS["i2p"]]
+    parts = [BodyPart(name, "any", 0.0, 1, 0, 0) for name in names]
+    defined = [Defined(rule.name, name, "all", 9, 9, 0.5, None, None) for name in names]
+    estimates = [PopulationEstimate(name, None, "all", 9, 9, 9, 0.5, 0.5, None, None, None) for name in names]
+    [(_, population)] = population_tables(estimates)
+    definitions = definition_table(ByDefinition(rule, rule, (rule,), tuple(defined), ()))
+    assert probability_table(rows).headers[2:] == ("method category", "method prompts", *names[2:])
+    for table in (probability_table(rows), population, definitions, body_part_table(parts)):
+        assert len(set(table.headers)) == len(table.headers) > len(names)
+    assert r"Category & category & \begin{tabular}[b]{@{}r@{}}method\\{}Category\end{tabular} " in results_tex(
+        [metrics_row("category"), metrics_row("Category")], "x"
+    )
