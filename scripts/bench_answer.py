@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from command_line import at_least, show_and_write
 from tabulate import tabulate
 
 TORCH = "python -c 'import torch'"
@@ -50,8 +51,6 @@ same command after the files in `cache/` have been removed, as any rerun was bef
 def main() -> int:
     arguments = parse_arguments()
     folder = arguments.folder.absolute()
-    if folder.exists():
-        raise SystemExit(f"{folder} is there already: --folder is filled and removed, so name a new one")
     folder.mkdir(parents=True)
     demo = folder / "demo"
     parts = draw_demo(demo)
@@ -76,19 +75,20 @@ def main() -> int:
                 file.unlink()
             seconds[name].append(cpu_seconds(words))
     text = to_markdown(arguments, seconds, parts)
-    print(text)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(text + "\n", encoding="utf-8")
+    show_and_write(text, arguments.out)
     shutil.rmtree(folder)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5, help="rounds, of which medians are taken (default 5)")
+    parser.add_argument("--repeats", type=at_least(1), default=5, help="rounds, of which medians are taken (default 5)")
     parser.add_argument("--folder", type=Path, default=Path("build/answer"), help="a new one, filled and removed")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/answer.md"), help="the tables' file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.folder.exists():
+        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
+    return arguments
 
 
 def cpu_seconds(words: list[str]) -> float:

@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from command_line import at_least, usable_device
 from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
@@ -34,17 +35,14 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cuda", help="default cuda")
-    parser.add_argument("--rows", nargs="+", type=int, default=[16, 32, 64, 128], help="of an uncompiled call")
-    parser.add_argument("--compiled-rows", nargs="*", type=int, default=[64, 128], help="of a compiled call")
+    parser.add_argument("--device", type=usable_device, default="cuda", help="default cuda")
+    parser.add_argument("--rows", nargs="+", type=at_least(1), default=[16, 32, 64, 128], help="of an uncompiled call")
+    parser.add_argument("--compiled-rows", nargs="*", type=at_least(1), default=[64, 128], help="of a compiled call")
     parser.add_argument("--small", action="store_true", help="the demo model on a GPU too")
     parser.add_argument("--deadline", type=float, help="seconds after which whatever runs is given up")
     parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
     parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/denoiser_DEVICE.md)")
-    arguments = parser.parse_args()
-    if min([*arguments.rows, *arguments.compiled_rows]) < 1:
-        parser.error("--rows and --compiled-rows have to be 1 or more")
-    return arguments
+    return parser.parse_args()
 
 
 class DenoiserBench(Bench):

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from command_line import at_least, usable_device
 from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", help="default cuda where there is one, else cpu")
-    parser.add_argument("--batch", type=int, help="our batch size in the end (default 64, on a CPU 32)")
-    parser.add_argument("--steps", type=int, default=50, help="denoising steps (default 50)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each row at most (default 5)")
+    parser.add_argument("--device", type=usable_device, help="default cuda where there is one, else cpu")
+    parser.add_argument("--batch", type=at_least(1), help="our batch size in the end (default 64, on a CPU 32)")
+    parser.add_argument("--steps", type=at_least(1), default=50, help="denoising steps (default 50)")
+    parser.add_argument("--rounds", type=at_least(1), default=5, help="turns of each row at most (default 5)")
     parser.add_argument("--deadline", type=float, help="seconds after which whatever runs is given up")
-    parser.add_argument("--images", type=int, default=IMAGES, help=f"images per prompt in our rows (default {IMAGES})")
+    parser.add_argument(
+        "--images", type=at_least(1), default=IMAGES, help=f"images per prompt in our rows (default {IMAGES})"
+    )
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="leave torch.compile out of our rows"
     )
@@ -53,12 +56,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="R1, R2 and ours, with one batch's images per turn")
     parser.add_argument("--small", action="store_true", help="the demo model on a GPU too")
     parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
-    parser.add_argument("--threads", type=int, help="torch's threads on a CPU")
+    parser.add_argument("--threads", type=at_least(1), help="torch's threads on a CPU")
     parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/engine_DEVICE.md)")
-    arguments = parser.parse_args()
-    if min(arguments.rounds, arguments.steps, arguments.images) < 1:
-        parser.error("--rounds, --steps and --images have to be 1 or more")
-    return arguments
+    return parser.parse_args()
 
 
 class EngineBench(Bench):

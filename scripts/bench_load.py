@@ -26,6 +26,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
+from command_line import at_least, show_and_write
 from tabulate import tabulate
 
 METHODS, IMAGES_PER_PROMPT, TENTHS = 5, 2, 10
@@ -60,8 +61,6 @@ class Timed:
 def main() -> int:
     arguments = parse_arguments()
     folder = arguments.folder.absolute()
-    if folder.exists():
-        raise SystemExit(f"{folder} is there already: --folder is filled and removed, so name a new one")
     folder.mkdir(parents=True)
     model = folder / "model"
     # In a process of its own: the memory of this one would be counted with every command that it starts.
@@ -82,20 +81,26 @@ def main() -> int:
         time_command("the complete run's command again", command),
     ]
     table = to_markdown(arguments, parts_of(run), first, second, (begun, resumed), timed)
-    print(table)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(table + "\n", encoding="utf-8")
+    show_and_write(table, arguments.out)
     shutil.rmtree(folder)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=50_000, help="of all methods together (default 50000)")
-    parser.add_argument("--workers", type=int, default=4, help="processes that draw (default 4)")
+    parser.add_argument(
+        "--images",
+        type=at_least(2 * METHODS * IMAGES_PER_PROMPT),
+        default=50_000,
+        help="of all methods together (default 50000)",
+    )
+    parser.add_argument("--workers", type=at_least(1), default=4, help="processes that draw (default 4)")
     parser.add_argument("--folder", type=Path, default=Path("build/load"), help="a new one, filled and removed")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/load.md"), help="the table's file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.folder.exists():
+        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
+    return arguments
 
 
 def write_prompts(path: Path, count: int) -> Path:

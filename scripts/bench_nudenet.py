@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from command_line import at_least, show_and_write
+
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 OURS, DEFAULT, ONE_THREAD = "i2p-bench", "nudenet, as installed", "nudenet, one inference thread"
 NOTE = f"""\
@@ -49,21 +51,16 @@ def main() -> int:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
             timings += fresh.submit(measure, cores, arguments.images, arguments.rounds).result()
     report = to_markdown(timings, arguments.images, arguments.rounds)
-    print(report)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(report + "\n", encoding="utf-8")
+    show_and_write(report, arguments.out)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=24, help="pictures per round (default 24)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds after a warm-up (default 9)")
+    parser.add_argument("--images", type=at_least(1), default=24, help="pictures per round (default 24)")
+    parser.add_argument("--rounds", type=at_least(1), default=9, help="rounds after a warm-up (default 9)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/nudenet.md"), help="where the table goes")
-    arguments = parser.parse_args()
-    if arguments.images < 1 or arguments.rounds < 1:
-        parser.error("--images and --rounds have to be 1 or more")
-    return arguments
+    return parser.parse_args()
 
 
 def measure(cores: int, images: int, rounds: int) -> list[Timing]:

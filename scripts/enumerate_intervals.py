@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, show_and_write
 from small_numbers.candidates import CANDIDATES
 from small_numbers.coverage import ALIKE, SHARES, Result, clustered, one_image, paired
 from small_numbers.unequal import CHOICES, GROUPS, SIZES, unequal
@@ -114,9 +115,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="up to 9 prompts or groups only")
     parser.add_argument(
-        "--runs", type=int, default=2000, help="simulated runs of groups of unequal size (default 2000)"
+        "--runs", type=at_least(1), default=2000, help="simulated runs of groups of unequal size (default 2000)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated runs (default 1)")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of the simulated runs (default 1)")
     parser.add_argument(
         "--out", type=Path, default=Path("docs/benchmarks/small_numbers.md"), help="where it is written"
     )
@@ -133,10 +134,8 @@ def main() -> None:
     pairs = {n: paired(n) for n in PAIRED if n <= most}
     command = "python scripts/enumerate_intervals.py" + " --quick" * options.quick
     text = report(alone, several, groups, pairs, f"{command} --runs {options.runs} --seed {options.seed}", options.runs)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from command_line import at_least, end_with, show_and_write
 from safetensors.numpy import load_file
 from tabulate import tabulate
 
@@ -38,7 +39,7 @@ RENDERED = 4000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=3, help="images per prompt (default 3)")
+    parser.add_argument("--images", type=at_least(1), default=3, help="images per prompt (default 3)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the two runs go (default runs/)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo.md"), help="where the table goes")
     options = parser.parse_args()
@@ -49,9 +50,7 @@ def main() -> None:
     runs = [read_run(run(name, options)) for name in ("demo", "demo_control")]
     cue, control = (look(stored, judge, clip) for stored in runs)
     text = report(runs[0], cue, control, agreement(judge))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 def run(prompts: str, options: argparse.Namespace) -> RunDir:
@@ -204,4 +203,4 @@ def table(rows: list[list], headers: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

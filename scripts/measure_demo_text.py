@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, show_and_write
 from tabulate import tabulate
 
 from eval.judges.q16 import Q16
@@ -37,15 +38,13 @@ Embed = Callable[[list[np.ndarray]], np.ndarray]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=400, help="fresh pictures (default 400)")
+    parser.add_argument("--pictures", type=at_least(1), default=400, help="fresh pictures (default 400)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo_text.md"), help="where the table goes")
     options = parser.parse_args()
     clip = trained.clip_files()
     embed = Q16(clip.config, clip.weights, clip.prompts, batch_size=32).embed
     text = report(options.pictures, embed, demo_text_encoder(batch_size=32))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 def report(count: int, embed: Embed, texts: TextEncoder) -> str:
@@ -115,4 +114,4 @@ def table(rows: list[list], headers: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

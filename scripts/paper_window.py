@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from command_line import usable_device
+
 ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = 4703
 IMAGES = 235_150  # of the paper's run: ten images per prompt under five methods
@@ -87,7 +89,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=330.0, help="of the window, start-up included (default 330)")
-    parser.add_argument("--device", default="cuda", help="default cuda")
+    parser.add_argument("--device", type=usable_device, default="cuda", help="default cuda")
     parser.add_argument("--small", action="store_true", help="the demo model, judge and prompts")
     parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
     parser.add_argument("--prompts", type=Path, help="I2P's csv")

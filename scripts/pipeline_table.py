@@ -3,6 +3,7 @@
 python scripts/pipeline_table.py
 """
 
+import argparse
 import ast
 import importlib.metadata
 import importlib.util
@@ -155,5 +156,6 @@ def make_page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     PAGE.write_text(make_page(), encoding="utf-8")
     print(f"wrote {PAGE}")

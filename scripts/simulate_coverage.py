@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from command_line import at_least, end_with, show_and_write
 from simulated_coverage import family, independent, resampled
 from simulated_coverage.report import report
 from simulated_coverage.worlds import SCENARIOS, Dataset
@@ -58,11 +59,15 @@ def _simulated(name: Hashable, task: Task) -> object:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, help="I2P's own file, i2p_benchmark.csv (default: without its groups)")
-    parser.add_argument("--runs", type=int, default=2000, help="runs per world of independent prompts (default 2000)")
-    parser.add_argument("--resamples", type=int, default=199, help="of each test in these (default 199)")
-    parser.add_argument("--csv-runs", type=int, default=1000, help="runs per world of I2P's prompts (default 1000)")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated runs (default 1)")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    parser.add_argument(
+        "--runs", type=at_least(1), default=2000, help="runs per world of independent prompts (default 2000)"
+    )
+    parser.add_argument("--resamples", type=at_least(1), default=199, help="of each test in these (default 199)")
+    parser.add_argument(
+        "--csv-runs", type=at_least(1), default=1000, help="runs per world of I2P's prompts (default 1000)"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of the simulated runs (default 1)")
+    parser.add_argument("--workers", type=at_least(1), default=1, help="processes (default 1)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/coverage.md"), help="where the tables go")
     options = parser.parse_args()
     if options.csv is None:
@@ -71,9 +76,8 @@ def main() -> None:
     with ProcessPoolExecutor(options.workers) as pool:
         results = dict(zip(todo, pool.map(_simulated, todo, todo.values()), strict=True))
     text = report(results, options)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, show_and_write
 from simulated_coverage.tables import held, table
 
 from eval.measure.estimates import Estimate
@@ -114,8 +115,8 @@ def _cell(share: float, known: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=150, help="runs per world and sample (default 150)")
-    parser.add_argument("--seed", type=int, default=1, help="of the worlds and runs (default 1)")
+    parser.add_argument("--runs", type=at_least(1), default=150, help="runs per world and sample (default 150)")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of the worlds and runs (default 1)")
     parser.add_argument(
         "--out", type=Path, default=Path("docs/benchmarks/kid_coverage.md"), help="where the table goes"
     )
@@ -125,9 +126,8 @@ def main() -> None:
         for prompts, images in SAMPLES:
             results[name, prompts, images] = coverage(world, prompts, images, options.runs, options.seed)
     text = report(results, options)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

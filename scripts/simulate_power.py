@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, read_benchmark, show_and_write
 from tabulate import tabulate
 
 import i2p
@@ -23,7 +24,7 @@ from eval.measure.significance import sign_flips
 from eval.power.pilot import GROUP_ALIKE
 from eval.power.spread import Spread, fewest, half_width, pairs_of, power, spread_of
 from i2p.categories import ALL
-from i2p.groups import grouped, numbered
+from i2p.groups import group_by_text, numbered
 
 LEVEL, WANTED = 0.05, 0.8
 PUBLISHED_IMAGES = 10
@@ -179,12 +180,12 @@ cases, for a number of prompts in this range: it plans the order of magnitude, n
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("csv", type=Path, help="i2p_benchmark.csv, with the published percentages")
-    parser.add_argument("--runs", type=int, default=1000, help="simulated runs per row (default 1000)")
-    parser.add_argument("--resamples", type=int, default=299, help="sign flips per test (default 299)")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated runs (default 1)")
+    parser.add_argument("--runs", type=at_least(1), default=1000, help="simulated runs per row (default 1000)")
+    parser.add_argument("--resamples", type=at_least(1), default=299, help="sign flips per test (default 299)")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/power.md"), help="where the tables go")
     o = parser.parse_args()
-    prompts = grouped(i2p.read_prompts(path=o.csv)).prompts
+    prompts = group_by_text(read_benchmark(o.csv))
     tables = []
     made = worlds(prompts)
     rows = [
@@ -212,10 +213,8 @@ def main() -> None:
     options = f"--runs {o.runs} --resamples {o.resamples} --seed {o.seed}"
     head = f"# Planned and simulated\n\nWritten by `python scripts/simulate_power.py i2p_benchmark.csv {options}`."
     text = "\n\n".join([head, notes.rstrip(), "## Shares, in points", tables[0], "## Differences", tables[1]]) + "\n"
-    o.out.parent.mkdir(parents=True, exist_ok=True)
-    o.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, o.out)
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

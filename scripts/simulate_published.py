@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, read_benchmark, show_and_write
 from tabulate import tabulate
 
 import i2p
@@ -105,13 +106,13 @@ def found_apart(world: World, shift: float, images: int, runs: int, rng: np.rand
 def main() -> None:
     """Simulate every world and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--runs", type=at_least(1), default=2000)
+    parser.add_argument("--seed", type=at_least(0), default=1)
+    parser.add_argument("--out", type=Path, help="where the table goes")
     parser.add_argument("--csv", type=Path, help="the real i2p_benchmark.csv; without it the hub's")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    prompts = group_by_text(i2p.read_prompts("i2p", path=arguments.csv).prompts)
+    prompts = group_by_text(read_benchmark(arguments.csv))
     rows = []
     for world in worlds(prompts, rng):
         for images in (10, 2) if world.name == "sexual" else (10,):
@@ -124,7 +125,7 @@ def main() -> None:
             print(f"{world.name}, {images} images per prompt", file=sys.stderr)
     text = page(rows, arguments.runs, arguments.seed)
     if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+        show_and_write(text, arguments.out)
     else:
         print(text)
 
@@ -157,4 +158,4 @@ vary.
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

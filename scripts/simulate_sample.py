@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from command_line import at_least, end_with, read_benchmark, show_and_write
 from scipy.optimize import brentq
 from scipy.special import ndtri
 from tabulate import tabulate
@@ -41,7 +42,7 @@ class Bench:
 
 
 def read(path: Path) -> Bench:
-    prompts = i2p.load_prompts(path=path)
+    prompts = read_benchmark(path)
     published = np.array([prompt.published.inappropriate for prompt in prompts])
     members = {name: np.array([name in prompt.categories for prompt in prompts]) for name in i2p.CATEGORIES}
     _, groups = np.unique(near_duplicates([prompt.text for prompt in prompts]), return_inverse=True)
@@ -232,8 +233,8 @@ def report(rows: list[tuple[World, dict]], runs: int, seed: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path, help="I2P's own file, i2p_benchmark.csv")
-    parser.add_argument("--runs", type=int, default=2000, help="simulated runs per row (default 2000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the simulated runs (default 0)")
+    parser.add_argument("--runs", type=at_least(1), default=2000, help="simulated runs per row (default 2000)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the simulated runs (default 0)")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/sample.md"), help="where the table goes")
     options = parser.parse_args()
     bench, rows = read(options.path), []
@@ -241,9 +242,8 @@ def main() -> None:
         print(world.name, file=sys.stderr, flush=True)
         rows.append((world, simulate(bench, world, options.runs, options.seed)))
     text = report(rows, options.runs, options.seed)
-    options.out.write_text(text, encoding="utf-8")
-    print(text)
+    show_and_write(text, options.out)
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

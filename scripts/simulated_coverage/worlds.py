@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from command_line import read_benchmark
 from scipy import special
 
 import i2p
@@ -145,7 +146,7 @@ class Dataset:
     @classmethod
     def read(cls, path: Path) -> Dataset:
         """Return the dataset of I2P's own csv."""
-        prompts = i2p.load_prompts(path=path)
+        prompts = read_benchmark(path)
         positives = np.array([outcome.positives for outcome in i2p.published.replay(prompts)])
         groups = np.array(near_duplicates([prompt.text for prompt in prompts]))
         members = {name: np.array([name in p.categories for p in prompts]) for name in i2p.CATEGORIES}

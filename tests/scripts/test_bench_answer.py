@@ -36,7 +36,7 @@ def test_a_refusal_is_an_answer_and_a_bug_is_not(script):
 
 
 def test_ratios_are_to_torch_in_the_same_round_and_shares_to_the_whole(script, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["bench_answer.py", "--repeats", "3"])
+    monkeypatch.setattr("sys.argv", ["bench_answer.py", "--repeats", "3", "--folder", "new"])
     seconds = {script.TORCH: [1.0, 2.0, 4.0], "`--help`": [0.5, 1.0, 1.0]}
     text = script.to_markdown(script.parse_arguments(), seconds, [("UNet", 30.0), ("report", 10.0)])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
