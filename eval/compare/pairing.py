@@ -16,16 +16,15 @@ def noise_apart(first: Member, second: Member, rows: Mapping[int, int]) -> Itera
 
     Args:
         first: a run.
-        second: another run, or the same.
+        second: another run, or the same, whose methods share their noise only if they were drawn.
         rows: row of the first → the second's row of the same prompt.
     """
-    if first.stored.run.root == second.stored.run.root:
-        return
-    unknown = [member for member in (first, second) if not member.is_drawn]
+    runs = {member.stored.run.root: member for member in (first, second)}
+    unknown = [member for member in runs.values() if not member.is_drawn]
     for member in unknown:
         origin = "is a replay" if member.stored.identity.model.replayed else "judged pictures made elsewhere"
         yield f"{member.title} {origin}, whose noise is not known"
-    if unknown:
+    if unknown or len(runs) == 1:
         return
     ours, theirs = ({prompt.row: prompt for prompt in member.stored.prompts} for member in (first, second))
     pairs = [(ours[row], theirs[other]) for row, other in rows.items()]

@@ -145,6 +145,16 @@ def test_pictures_of_other_or_unknown_noise_are_pairs_of_which_no_noise_is_claim
     assert compared.differences[0].is_paired
 
 
+@pytest.mark.parametrize(("model", "claimed"), [(DRAWN, True), (FOLDER, False)])
+def test_methods_of_one_run_share_their_noise_only_where_they_were_drawn(model, claimed):
+    verdicts = {"baseline": share_of(0.6, 1), "safe": share_of(0.2, 1)}
+    compared = compare_runs([made_up("a", verdicts, prompts_of(10), model=model)], Options(titles=["a"]))
+    clauses = {} if claimed else {"a: safe": ("a judged pictures made elsewhere, whose noise is not known",)}
+    assert compared.noise_apart == clauses
+    notes = comparison_notes(compared)
+    assert any(note.startswith("On the same prompts and noise as a: baseline: ") for note in notes) == claimed
+
+
 def test_a_column_that_counts_otherwise_stands_marked_and_has_no_difference_and_no_place():
     plain = {"m": share_of(0.6, 1)}
     prompts = prompts_of(20)
