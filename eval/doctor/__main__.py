@@ -98,8 +98,8 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
 
     gaps: list[str] = []
 
-    def examined(name: str, inspect, remedy: str = "") -> Iterator[Check]:
-        for check in examine(name, inspect, remedy):
+    def examined(name: str, inspect, remedy: str = "", reinstall: str = REINSTALL) -> Iterator[Check]:
+        for check in examine(name, inspect, remedy, reinstall):
             if check.state == MISSING or check.pending:
                 gaps.append(check.name)
             yield check
@@ -120,7 +120,8 @@ def _checks(settings: Settings, measure: bool, digests: bool) -> Iterator[Check]
         # The settings of an unknown judge are None.
         inspect = partial(_of, "judges", "judge_checks", name, getattr(settings, name, None), digests)
         # A judge of another package may be broken.
-        yield from examined(name, inspect, judge_class(name).reinstall if name in JUDGES else "")
+        reinstall = judge_class(name).reinstall if name in JUDGES else ""
+        yield from examined(name, inspect, reinstall, reinstall or REINSTALL)
     if source.judged and "settings" not in gaps:
         yield from examined("quality", lambda: _of("quality", "quality_checks", settings, digests))
     yield from examined("prompts", lambda: _of("prompts", "prompts", settings.prompts, model))

@@ -41,18 +41,21 @@ class Check:
     pending: bool = False
 
 
-def examine(name: str, inspect: Callable[[], Check | list[Check]], remedy: str = "") -> list[Check]:
+def examine(
+    name: str, inspect: Callable[[], Check | list[Check]], remedy: str = "", reinstall: str = REINSTALL
+) -> list[Check]:
     """Return the checks that a function makes; if it raises anything, its reason is a gap.
 
     Args:
         name: of the check where the function raises.
         inspect: makes the checks.
         remedy: what to do where it raises.
+        reinstall: what to do where it raises for a package that is missing: no other value of a key brings that.
     """
     try:
         checks = inspect()
     except ImportError as error:
-        return [Check(name, MISSING, _reason(error), remedy or REINSTALL)]
+        return [Check(name, MISSING, _reason(error), reinstall)]
     except Exception as error:  # whatever is wrong with one part, the others are still to be checked
         code, sentence = explain(error)
         reason = f"{type(error).__name__}: {_reason(error)}" if code == BUG else sentence
