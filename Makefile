@@ -4,8 +4,9 @@ BIN := .venv/bin
 
 .PHONY: demo test lint format axe clean
 
+# On a CPU where there is a GPU too: half precision gives some pictures another verdict than the README's table has.
 demo: .venv/installed
-	$(BIN)/python -m eval.run
+	$(BIN)/python -m eval.run device=cpu
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -11,7 +11,10 @@ from pathlib import Path
 import processes
 import pytest
 
-pytestmark = pytest.mark.process
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not processes.LINUX, reason="commands of the tests are forked on Linux alone"),
+]
 
 SCRIPT = """
 import os, signal, sys, time

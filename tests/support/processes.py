@@ -30,6 +30,7 @@ SERVER = Path(__file__).with_name("forking.py")
 COLLECTING = SERVER.with_name("collecting.py")
 SHARED = "PYTEST_PROCESSES"  # the variable that names the server's folder to the tests' workers
 ENVIRONMENT = dict(os.environ)  # before any test has changed it
+LINUX = hasattr(os, "pidfd_open")  # which the server needs; elsewhere commands start in the usual way
 
 
 class Process:
@@ -101,7 +102,7 @@ def _as_read(stream: io.IOBase, written: bytes) -> str | bytes:
 def start(words: Sequence, *, stdout=None, stderr=None, text=False, cwd=None, env=None):
     """Start a command as `subprocess.Popen` does, as a fork of the server where that is the same."""
     words = [os.fspath(word) for word in words]
-    if words[0] in (sys.executable, python()) and (process := _fork(words, stdout, stderr, text, cwd, env)):
+    if LINUX and words[0] in (sys.executable, python()) and (process := _fork(words, stdout, stderr, text, cwd, env)):
         return process
     return subprocess.Popen(words, stdout=stdout, stderr=stderr, text=text, cwd=cwd, env=env)
 
@@ -124,7 +125,7 @@ def run(words: Sequence, *, capture_output=False, text=False, check=False, **opt
 
 def python() -> str:
     """A path that is used as `sys.executable` is, but starts forks of the server where that is the same."""
-    return str(_server() / "python")
+    return str(_server() / "python") if LINUX else sys.executable
 
 
 def workers(words: Sequence[str]) -> str | None:
@@ -137,7 +138,7 @@ def workers(words: Sequence[str]) -> str | None:
         The path of the workers' interpreter; None where there can be none: the tests can't be collected, which workers
         then say for themselves, or this is no Linux.
     """
-    if not hasattr(os, "pidfd_open"):
+    if not LINUX:
         return None
     os.environ[SHARED] = str(_server())
     folder = _server() / "workers"
