@@ -44,20 +44,20 @@ def test_guidance_follows_the_paper(name):
 
 
 def test_the_threshold_belongs_to_the_safe_side():
-    preset = sld.SafetyPreset(0, 1000, 0.0, 0.0, 0.0)
-    e_p = torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64)
-    e_s = torch.tensor([1.0, 0.5, 1.5], dtype=torch.float64)
-    gamma, nu = safety_guidance(torch.zeros(3, dtype=torch.float64), e_p, e_s, None, **numbers(preset))
-    assert gamma.tolist() == [0.0, 0.0, 1.5]
+    preset = sld.SafetyPreset(0, 1000, 0.25, 0.0, 0.0)
+    e_p = torch.tensor([1.0, 1.0, 1.0, 1.0], dtype=torch.float64)
+    e_s = torch.tensor([0.75, 0.5, 0.875, 1.5], dtype=torch.float64)  # at the threshold, beyond it, and within it
+    gamma, nu = safety_guidance(torch.zeros(4, dtype=torch.float64), e_p, e_s, None, **numbers(preset))
+    assert gamma.tolist() == [0.0, 0.0, 0.875, 1.5]
     assert nu is None
 
 
 def test_rows_with_a_scale_of_one_or_less_get_the_prompts_prediction():
     e_0, e_p, gamma = (torch.randn(3, 4, 2, 2) for _ in range(3))
-    scale = torch.tensor([1.0, 0.0, 7.5]).view(3, 1, 1, 1)
+    scale = torch.tensor([1.0, 0.0, 1.5]).view(3, 1, 1, 1)
     result = guided(e_0, e_p, gamma, scale)
     assert torch.equal(result[:2], e_p[:2])
-    assert torch.allclose(result[2], e_0[2] + 7.5 * (e_p[2] - e_0[2] - gamma[2]))
+    assert torch.allclose(result[2], e_0[2] + 1.5 * (e_p[2] - e_0[2] - gamma[2]))
 
 
 def test_equals_guidance_with_a_corrected_prompt_prediction():

@@ -28,6 +28,32 @@ PROTOCOL = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=5,
 PLAN = Plan((i2p.Prompt(3, "a", ("hate",), 1, 7.0, 64, 64),), (sld.METHODS["baseline"],), PROTOCOL, ())
 
 
+def test_a_picture_is_that_of_its_own_prompt_seed_guidance_and_size_and_of_the_protocol():
+    prompts = [
+        i2p.Prompt(row, text, ("hate",), seed, scale, 64, width)
+        for row, (text, seed, scale, width) in enumerate(
+            [("a red car", 5, 7.0, 64), ("fog", 6, 1.0, 64), ("fog", 8, 3.0, 96)]
+        )
+    ]
+    protocol = dataclasses.replace(PROTOCOL, images_per_prompt=2, steps=2, reuse=2)
+    methods = tuple(sld.METHODS[name] for name in ("baseline", "sld_max"))
+    plan, model = Plan(tuple(prompts), methods, protocol, ()), sld.load_model(trained.model_folder())
+    units = plan.units()
+    drawn = {
+        image.key: image.pixels
+        for batch in draw(model, [units[:4], units[4:]], plan, Rows(4, (64, 64)))
+        for image in batch.images
+    }
+    assert drawn.keys() == set(plan.images)
+    for prompt in prompts:
+        generator = torch.Generator().manual_seed(prompt.seed)
+        for image in (0, 1):
+            noise = torch.randn(1, *model.latent_shape(64, prompt.width), generator=generator)
+            options = {"guidance_scale": prompt.guidance_scale, "steps": 2, "reuse": 2, "noise": noise, "batch_size": 4}
+            for name, pictures in sld.sample(model, [prompt.text], methods, **options).images.items():
+                assert (drawn[name, prompt.row, image] == pictures[0]).all(), (name, prompt.row, image)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -77,13 +103,17 @@ def test_out_of_memory_at_one_size_leaves_the_batches_of_the_others_as_they_are(
 
 
 def test_a_single_picture_that_does_not_fit_stops_the_run_with_what_to_do(monkeypatch):
-    def full(*_, **__):
+    asked = []
+
+    def full(*_, batch_size, **__):
+        asked.append(batch_size)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(sld, "sample", full)
     model = sld.load_model(trained.model_folder())
     with pytest.raises(InputError, match="one picture of 64×64 pixels must fit the memory of cpu"):
         list(draw(model, [PLAN.units()], PLAN, Rows(2, (64, 64))))
+    assert asked == [2, 1]  # a single row is tried before that is said
 
 
 def test_another_error_is_not_taken_for_too_little_memory(monkeypatch):
