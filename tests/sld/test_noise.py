@@ -41,6 +41,13 @@ def test_step_noise_streams_are_unrelated():
     assert (torch.corrcoef(draws) - torch.eye(5)).abs().max() < 0.08
 
 
+def test_step_noise_is_seeded_by_the_published_numbers_of_splitmix64():
+    """Those that the states 0 and 1234567 give first: other constants would draw other pictures when a run resumes."""
+    of_0, of_1234567 = 0xE220A8397B1DCDAF, 6457827717110365317
+    (generator,) = step_generators([of_0 ^ 1234567], [0])
+    assert generator.initial_seed() == of_1234567
+
+
 @pytest.mark.parametrize(
     ("seeds", "indices", "words"),
     [([1.5], [0], "whole numbers"), ([-1], [0], "seed -1 .* row 0"), ([1, 2], [0], "2 seeds and 1 indices"),

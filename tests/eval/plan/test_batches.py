@@ -9,7 +9,7 @@ from planned_units import LARGE, PRESETS, SMALL, units, work
 import sld
 from eval.base.signals import GRACE
 from eval.plan.batches import Pending, Rows, cut, units_at
-from eval.plan.plan import size_of
+from eval.plan.plan import Kind, size_of
 from i2p.demo import trained
 
 # Each W with numbers of units of every kind: a few, a little more or less than whole rounds, thousands.
@@ -79,7 +79,8 @@ def test_calls_are_counted_as_the_sampler_makes_them():
     methods = ["baseline", "sld_weak", "sld_max"]
     sld.sample(model, ["a"] * 3, methods, steps=20, seeds=range(3), batch_size=8, decode=False)
     assert set(calls) == {8}
-    assert len(calls) == work(methods, steps=20).calls(3, 8)
+    planned = work(methods, steps=20)
+    assert len(calls) == planned.calls(3, 8) == planned.counter(8)(3, Kind(SMALL, ()))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8, 64])
@@ -112,17 +113,21 @@ def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
     assert not Pending([], 2, work())
 
 
-def test_units_that_lack_only_some_methods_come_in_batches_of_their_own_that_last_no_longer():
+@pytest.mark.parametrize("whole", [8, 1])
+def test_units_that_lack_only_some_methods_come_in_batches_of_their_own_that_last_no_longer(whole):
+    """Of one method, five units fill 15 of 16 rows with prompt, negative prompt and concept."""
     more = [dataclasses.replace(unit, methods=("sld_max",)) for unit in units(100)]
     all_units = units(40) + more
     pending, batches = Pending(all_units, 2, work()), []
     while pending:
-        batches.append(pending.next(16, {SMALL: 8, LARGE: 2}))
+        batches.append(pending.next(16, {SMALL: whole, LARGE: 1}))
     assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
+    largest = {}
     for batch in batches:
         [methods] = {unit.methods for unit in batch}
-        assert work().calls(len(batch), 16, methods) <= work().calls(8, 16)
-    assert max(map(len, batches)) == 8  # half the rows
+        assert work().calls(len(batch), 16, methods) <= work().calls(whole, 16)
+        largest[methods] = max(len(batch), largest.get(methods, 0))
+    assert largest == {(): whole, ("sld_max",): 5}
 
 
 def test_rows_of_another_size_are_never_more_than_those_of_the_usual_one():
