@@ -31,7 +31,8 @@ from sld.tuning import Tuning, largest_batch
 
 log = logging.getLogger(__name__)
 
-# Images of a run, all shards: on an H200 compiling takes some 110 s, once per machine, and saves 0.09 s per image.
+# Images of a run, all shards: on an H200 compiling takes some 110 s, 85 of them once per machine, and saves 0.09 s per
+# image.
 COMPILED_FROM = 2000
 CPU_ROWS = 8, 32  # of a denoiser call on a CPU: of large pictures more gain nothing, of small ones they do
 CPU_PIXELS = 8 * 512 * 512  # of the pictures in such a call, within these numbers of rows
