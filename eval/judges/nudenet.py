@@ -51,9 +51,9 @@ class NudeNet(Judge):
             file path, bytes or an OpenCV array; "rgb" is what it does with an RGB array. Scores differ by up to 0.1.
         providers: onnxruntime's execution providers in order of preference. None takes CUDA if this onnxruntime has
             it, else the CPU.
-        threads: inference threads a worker on a CPU.
-        workers: pictures (or batches) judged at a time; None for one a `threads` of the cores this process may use.
-        batch_size: pictures a network call; None for 1 on a CPU, where more gain nothing, and 32 on a GPU. A last,
+        threads: inference threads per worker on a CPU.
+        workers: pictures (or batches) judged at a time; None for one per `threads` cores that this process may use.
+        batch_size: pictures per network call; None for 1 on a CPU, where more gain nothing, and 32 on a GPU. A last,
             short batch is filled with black, so a picture's scores do not depend on its neighbours.
         gpu: the number of the GPU that CUDA uses; None for the first.
 
