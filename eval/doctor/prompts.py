@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import i2p
+from eval.base.words import counted
 from eval.config.keys import PLAN, as_keys
 from eval.config.model_settings import ModelSettings
 from eval.config.settings import PromptSettings
@@ -52,17 +53,19 @@ def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
 def selection(plan: Plan) -> Check:
     """Check which prompts are selected, and how many images they make."""
     shard = f", shard {plan.shard_index} of {plan.shard_count}" if plan.shard_count > 1 else ""
-    product = f"{len(plan.prompts):,} prompts × {plan.images_per_prompt} images × {len(plan.methods)} methods"
+    numbers = {"prompt": len(plan.prompts), "image": plan.images_per_prompt, "method": len(plan.methods)}
+    product = " × ".join(counted(number, noun) for noun, number in numbers.items())
     if plan.images.named is not None:
         product = f"up to {product}, as the table has them"
     pictures = isinstance(plan, FolderPlan) and plan.folder.layout in PROMPTLESS
     groups = in_words(plan.grouped_by, plan.group_column, numbered(plan.prompts), pictures=pictures)
-    finding = "; ".join([f"{product} = {len(plan.images):,} images{shard}", f"groups: {groups}", *plan.deviations])
+    images = counted(len(plan.images), "image")
+    finding = "; ".join([f"{product} = {images}{shard}", f"groups: {groups}", *plan.deviations])
     plan.describe_source()  # refuses prompts without results
     if not isinstance(plan, FolderPlan):
         return Check("selection", OK, "; ".join([finding, *remarks(plan.methods, plan.prompts)]))
     present = len(plan.folder.pictures)
-    finding += f"; {present:,} pictures are there, in the layout {plan.folder.layout}"
+    finding += f"; found {counted(present, 'picture')}, in the layout {plan.folder.layout}"
     if present < len(plan.images):
         return Check("selection", WARNING, finding, "add the missing ones, or choose fewer prompts")
     return Check("selection", OK, finding)

@@ -86,7 +86,7 @@ def test_where_all_is_here_a_run_would_start_and_the_time_is_estimated(tmp_path)
         ),
         *("run directory", "disk", "time", "weights"),
     } | {name for name in table if name.startswith("cuda:")}
-    assert "4 prompts × 1 images × 1 methods = 4 images" in table["selection"][1]
+    assert "4 prompts × 1 image × 1 method = 4 images" in table["selection"][1]
     assert "runs/demo: new" in table["run directory"][1]
     assert re.match(r"about .* for 4 images: 4 took .* s to draw, judge and store, ", table["time"][1])
     assert "the known sha256" in table["nudenet"][1]
@@ -325,7 +325,7 @@ def test_pictures_made_elsewhere_need_no_model_and_those_that_lack_are_said(begu
     table, done = doctor(tmp_path, *folder)
     assert done.returncode == 0, done.stdout
     assert states(table) == {"model": "skipped", "selection": "warning"}
-    assert "2 pictures are there, in the layout own" in table["selection"][1]
+    assert "found 2 pictures, in the layout own" in table["selection"][1]
     assert "scores and features of 2" in table["disk"][1]
     assert re.match(r"about .* for 2 pictures: .* measured on 2 of 64×64$", table["time"][1])
     table, done = doctor(tmp_path, *folder, f"model.path={tmp_path}")

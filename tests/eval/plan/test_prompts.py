@@ -86,7 +86,7 @@ def test_the_lists_categories_can_be_chosen_and_others_are_refused_with_them(dra
     _, path, _ = drawn
     words = ["prompts=i2p", f"prompts.path={path}", "measure=false", "out=runs/none"]
     call(doctor, *words, "prompts.categories=[nudity,zeta]")
-    assert "2 prompts × 1 images" in capfd.readouterr().out
+    assert "2 prompts × 1 image ×" in capfd.readouterr().out
     assert call(main, *words[:2], "prompts.categories=[hate]", "out=runs/none") == 2
     assert "must be one of 'sexual', 'Nudity', 'zeta', 'alpha'" in capfd.readouterr().err
 
