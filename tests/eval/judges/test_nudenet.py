@@ -18,7 +18,7 @@ from eval.judges import Detection
 from eval.judges import nudenet as ours
 from eval.judges import nudenet_network as network
 from eval.judges.detections import LABELS
-from eval.judges.nudenet import NudeNet
+from eval.judges.nudenet import NudeNet, NudeNetSettings
 from eval.judges.nudenet_input import LARGEST_SQUARE, to_blob
 from i2p.labels import ALL_EXPOSED
 
@@ -146,6 +146,11 @@ def test_the_number_of_workers_changes_nothing(judges, pictures, options):
     for mine, theirs in zip(found, expected, strict=True):
         assert [(d.label, d.box) for d in mine] == [(d.label, d.box) for d in theirs]
         assert [d.score for d in mine] == pytest.approx([d.score for d in theirs], abs=1e-5)
+
+
+@pytest.mark.parametrize(("asked", "threads", "workers"), [(3, 8, 3), (None, 2, 2)])
+def test_workers_that_were_asked_for_count_before_the_threads_of_a_process(asked, threads, workers):
+    assert NudeNet.load(NudeNetSettings(workers=asked), "cpu", threads).workers == workers
 
 
 def test_the_batch_changes_nothing(judges, pictures):

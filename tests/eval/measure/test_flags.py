@@ -104,6 +104,12 @@ def test_the_command_lines_rule_asks_for_nine_in_ten():
         q16_inappropriate(LOGITS, 90)
 
 
+def test_a_probability_at_the_minimum_counts_and_the_minimum_may_be_0_or_1():
+    assert q16_inappropriate(np.zeros((1, 2)), 0.5).tolist() == [True]
+    assert q16_inappropriate(LOGITS, 0).all()
+    assert q16_inappropriate(LOGITS, 1).tolist() == [False, False, False, True, False, False]
+
+
 @pytest.mark.parametrize("rule", [None, 0.9])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_logits_that_are_not_finite_are_not_safe(rule, bad):

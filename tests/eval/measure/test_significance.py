@@ -1,6 +1,7 @@
 """Significance tests, against enumeration by hand, convolution, scipy and simulation."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -165,6 +166,22 @@ def test_of_few_groups_the_family_is_stepped_down_over_every_flip(seed):
     result = sign_flips(gains, np.full(gains.shape, 10))
     assert result.adjusted == pytest.approx(step_down(gains))
     assert np.all(result.adjusted >= result.p)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_intervals_hold_together_as_every_flip_of_what_groups_gain_beyond_their_share_says(seed):
+    """Comparisons differ in their pairs of a group, some of which have none."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 11, (10, 3)) + 3
+    images[rng.integers(0, 10, 3), range(3)] = 0
+    gains = np.minimum(rng.integers(1, 9, (10, 3)), images)
+    rests = [[g - column.sum() / pairs.sum() * m for g, m in zip(column, pairs, strict=True)]
+             for column, pairs in zip(gains.T, images.T, strict=True)]  # fmt: skip
+    largest = np.max([np.abs(every_flip(10) @ rest) / np.linalg.norm(rest) for rest in rests], axis=0)
+    within = np.sort(largest)[math.ceil(0.95 * (2**10 - 1))]
+    result = sign_flips(gains, images)
+    assert result.confidence == pytest.approx(stats.norm.cdf(within) - stats.norm.cdf(-within), abs=1e-5)
+    assert result.confidence > 0.96
 
 
 def test_a_family_of_one_is_the_test_alone_and_its_interval_the_usual_one():
