@@ -21,6 +21,7 @@ from eval.plan.plan import Plan
 from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
 from eval.store.manifest import Manifest
+from eval.store.prompts import holds_prompts
 from eval.store.rundir import RunDir
 
 PNG_BYTES = 1.6  # per pixel of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
@@ -39,6 +40,7 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
             check_weights(run, manifest, digests)
         if manifest is not None:
             plan.check_pictures(run, done())
+            has_prompts = holds_prompts(run, manifest)
     except (InputError, sld.InputError) as error:
         return Check("run directory", MISSING, str(error), elsewhere)
     if manifest is None:
@@ -49,6 +51,8 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         finding += f"; it grows: {words}"
     if waiting := waiting_pictures(run, manifest, settings):
         finding += f"; {counted(waiting, 'kept picture')} to be judged by judges that were added"
+    if not has_prompts:
+        finding += "; its prompts.jsonl is missing, damaged or of other prompts, and the run writes it again"
     if digests is None:
         finding += "; its weights are not read here (digests=true compares them)"
     if ignored := ignored_column(manifest, plan):

@@ -60,18 +60,18 @@ class RunDir:
         return latest_manifest(self.root)
 
     def check_writable(self) -> None:
-        """Refuse a run directory, existing or planned, or a subfolder that can't be written; nothing is left behind.
+        """Refuse a run directory, existing or planned, or a part of it that can't be written; nothing is left behind.
 
         Raises:
             InputError: one can't be written.
         """
-        subfolders = [self.root / name for name in FOLDERS]
-        for folder in [self.root, *(path for path in subfolders if path.exists())]:
-            if hindered := cannot_write(folder):
-                raise InputError(
-                    f"out must be a folder that can be written, found {hindered[0]}, which can't ({hindered[1]}): set "
-                    "out= to another place"
-                )
+        subfolders = [path for name in FOLDERS if (path := self.root / name).exists()]
+        files = [self.manifest_path, self._prompts_path(""), *self.root.glob("engine/*.json")]
+        hindered = [found for folder in (self.root, *subfolders) if (found := cannot_write(folder))]
+        hindered += [(path, "it is a folder") for path in files if path.is_dir()]
+        for path, why in hindered[:1]:
+            found = f"found {path}, which can't ({why})"
+            raise InputError(f"out must be a folder that can be written, {found}: set out= to another place")
 
     def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a new run; return False where another process was first."""

@@ -70,6 +70,23 @@ def test_what_cannot_be_read_is_named(closed, line, told, folder):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "closed", ["manifest.json", "prompts.jsonl", "scores", "scores/00000-000000.parquet", "engine"]
+)
+def test_the_doctor_says_what_a_run_says_of_a_directory_that_can_t_be_read(closed, folder):
+    words = ["prompts.rows=[0]", "methods=[baseline]", "judges=[q16]", "images=none", "protocol.steps=1", "out=run"]
+    (folder / "run" / closed).chmod(0)
+    try:
+        done = in_process.run("eval.run", *words, cwd=folder)
+        told = in_process.run("eval.doctor", *words, "measure=false", cwd=folder)
+    finally:
+        (folder / "run" / closed).chmod(0o755)
+    assert (done.returncode, told.returncode) == (2, 2)
+    for said in (done.stderr, " ".join(told.stdout.split())):
+        assert f"run/{closed}" in said
+        assert "(Permission denied)" in said
+
+
 def test_the_report_of_a_read_only_run_goes_elsewhere(folder):
     for path in (folder / "run/report", folder / "run"):
         path.chmod(0o555)

@@ -155,6 +155,34 @@ def test_a_run_that_goes_on_is_told_from_another_run(begun, tmp_path):
     assert table["run directory"][2] == f"out={begun}-2"
 
 
+@pytest.mark.parametrize("content", [None, "{", "{}\n"], ids=["missing", "damaged", "of other prompts"])
+def test_the_doctor_says_that_a_run_writes_its_prompts_again(content, begun, tmp_path):
+    prompts = shutil.copytree(begun, tmp_path / "run") / "prompts.jsonl"
+    whole = prompts.read_bytes()
+    prompts.unlink()
+    if content:
+        prompts.write_text(content)
+    table, done = doctor(tmp_path, *SMALL, "measure=false", "out=run")
+    assert (done.returncode, table["run directory"][0]) == (0, "ok")
+    assert table["run directory"][1].endswith(
+        "; its prompts.jsonl is missing, damaged or of other prompts, and the run writes it again"
+    )
+    assert in_process.run("eval.run", *SMALL, "out=run", "shard.count=2", cwd=tmp_path).returncode == 0
+    assert prompts.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "prompts.jsonl", "engine/cpu.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused_by_the_doctor_as_by_a_run(name, begun, tmp_path):
+    path = shutil.copytree(begun, tmp_path / "run") / name
+    path.unlink()
+    path.mkdir()
+    table, done = doctor(tmp_path, *SMALL, "measure=false", "out=run")
+    refused = in_process.run("eval.run", *SMALL, "out=run", cwd=tmp_path)
+    assert (done.returncode, refused.returncode) == (2, 2)
+    assert refused.stderr == f"error: {table['run directory'][1]}\n"
+    assert name in refused.stderr
+
+
 def test_where_nothing_is_left_the_doctor_says_so_and_measures_nothing(begun, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(begun, out)
