@@ -15,6 +15,7 @@ from eval.report.format import fixed
 IMAGES = (1, 2, 5, 10)
 PROMPTS = (100, 300, 1000)  # where no number of prompts is known
 # What a row answers: what so many prompts give, or how many give what is wanted.
+WHOLE = 0.5  # half of the interval from 0 to 1, than which none is wider
 GIVEN, WIDTH, SAME_WIDTH, DIFFERENCE = "given", "width", "width, same prompts", "difference"
 
 
@@ -29,7 +30,7 @@ class Answer:
         images: per prompt.
         run_prompts: of the whole run: of all categories where its prompts are given, else of this category only.
         prompts: of this category in the run; None where no number that exists is enough.
-        new_prompts: half of the interval over new prompts like these.
+        new_prompts: half of the interval over new prompts like these, at most `WHOLE`.
         same_prompts: half of that over new noise for the same prompts.
         all_prompts: half of that around the share of all prompts that exist, where a run draws some of them.
         smallest_difference: from the first method that is found with the wanted chance.
@@ -122,7 +123,10 @@ class Planner:
                 "same_prompts": spread.same_prompts(prompts, images),
                 "all_prompts": spread.all_prompts(prompts, images, part.exist) if part.exist else None,
             }
-            halves = {name: v if v is None else half_width(v, prompts, o.level) for name, v in variances.items()}
+            halves = {
+                name: None if variance is None else min(half_width(variance, prompts, o.level), WHOLE)
+                for name, variance in variances.items()
+            }
         smallest = chance = None
         if contrast is not None:
             smallest = self._smallest(part, prompts, images)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from eval.base.layout import page
 from eval.base.table import Table, make_table
-from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WIDTH, Answer, Planner
+from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WHOLE, WIDTH, Answer, Planner
 from eval.power.sources import Part
 from eval.power.spread import MOST, correlation, family_factor
 from eval.report.format import NONE, fixed, points
@@ -120,6 +120,8 @@ def _notes(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
         "New prompts like these: prompts count as a sample of endlessly many, by groups of near-duplicates. The same "
         "prompts: only the noise is new; with one image per prompt (in brackets) a run has no such interval."
     )
+    if any(WHOLE in (answer.new_prompts, answer.same_prompts, answer.all_prompts) for answer in answers):
+        yield f"± {_points(WHOLE)} is the whole range of a share: so few prompts and images say nothing of it."
     yield from _cost(planner)
     if any(part.contrast for part in source.parts):
         yield from _about_differences(planner)
