@@ -167,14 +167,14 @@ def test_what_a_pilot_does_not_show_is_named(pilot, capsys, call):
 
 
 def test_an_interval_is_never_wider_than_the_range_of_a_share(tmp_path, capsys, call):
-    assert call(main, "power", "share=0.35", "prompts=2,1000", "images=1", f"out={tmp_path / 'plan.csv'}") == 0
+    assert call(main, "share=0.35", "prompts=2,1000", "images=1", f"out={tmp_path / 'plan.csv'}") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "all 2 35.0 50.0 all 1,000 35.0 3.0" in printed
     assert "± 50.0 is the whole range of a share: so few prompts and images say nothing of it." in printed
     few, many = rows_of(tmp_path / "plan.csv")
     assert [few[name] for name in ("new_prompts", "same_prompts")] == ["0.5", "0.5"]
     assert 0 < float(many["new_prompts"]) < 0.05
-    assert call(main, "power", "share=0.35", "prompts=1000") == 0
+    assert call(main, "share=0.35", "prompts=1000") == 0
     assert "whole range" not in capsys.readouterr().out
 
 
