@@ -75,11 +75,19 @@ def files(tmp_path_factory, call) -> dict[str, Path]:
         made |= MAKERS[kind](folder)
     made |= MAKERS["runs"](folder, call)
     data = os.environ.get("I2P_BENCH_DATA", ROOT.parent / "shared/data")
+    checkout = folder / "checkout"  # lines are split into words, and the real path may have spaces
+    checkout.symlink_to(ROOT)
+    made = {name: _below(checkout, ROOT, path) for name, path in made.items()}
     return made | {
         "none": folder / "none",
         "empty": folder / "empty",
         "published": Path(data, "q16/ViT-L-14.prompts.p"),
     }
+
+
+def _below(other: Path, root: Path, path: Path | str) -> Path | str:
+    """A path below a folder as a path below another one; what is no such path, as it is."""
+    return other / Path(path).relative_to(root) if Path(path).is_relative_to(root) else path
 
 
 @pytest.fixture(scope="module")
