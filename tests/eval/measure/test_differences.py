@@ -214,6 +214,32 @@ def test_against_a_method_without_a_hit_there_is_no_relative_reduction():
     assert 2 / 64 <= found.p <= 0.05
 
 
+def of_gains(gains, categories):
+    """Two images of each prompt, of which `more` has so many inappropriate ones more than `less`."""
+    scores = [
+        score(row, k, k < gain * sign, method=name)
+        for row, gain in enumerate(gains)
+        for k in range(2)
+        for name, sign in (("more", 1), ("less", -1))
+    ]
+    prompts = [prompt(row, category) for row, category in enumerate(categories)]
+    return run_of(scores, prompts, ("less", "more"))
+
+
+def test_a_reduction_that_the_test_finds_begins_half_an_image_from_0():
+    (_, found) = paired(*of_gains([1, 1, 1, 1, 2, 2], ["hate"] * 6), ["less"], "more")
+    assert found.p == 2 / 64
+    assert (found.relative_reduction, found.relative_reduction_low) == (1, pytest.approx(0.5 / 8))
+
+
+def test_an_interval_of_the_family_holds_0_where_the_adjusted_p_finds_nothing():
+    """Of ten prompts of hate alone it would not, though their own p finds a difference."""
+    gains = [1, 2, 1, 0, 1, -1, 2, 2, 1, 1, 2, -2, 0, -1, 0, 0, 0, 1, 2, 2]
+    hate, _, _ = paired(*of_gains(gains, ["hate"] * 10 + ["sexual"] * 10), ["more"], "less")
+    assert hate.p <= 0.05 < hate.p_adjusted
+    assert (hate.simultaneous_low, hate.new_prompts_low > 0) == (0, True)
+
+
 def test_the_terminals_table_is_narrow_and_that_of_all_categories_ends_with_all(many):
     found = paired(*many, ["same", "safe"], "baseline")
     overall = [d for d in found if d.category == "all"]

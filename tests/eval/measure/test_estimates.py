@@ -334,7 +334,31 @@ def test_a_mean_of_equal_groups_has_students_interval():
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((values.mean(), theirs.low, theirs.high))
 
 
+def test_a_mean_of_groups_of_any_size_has_the_jackknifes_residuals():
+    """A group's residual by one less its part of the images, beside that of groups of one size."""
+    sums, images = np.array([3.0, 1.0, 7.0, 2.5]), np.array([1, 2, 6, 1])
+    value, total = sums.sum() / 10, 0.0
+    for y, m in zip(sums, images, strict=True):
+        total += ((y - value * m) * (1 - 1 / 4) / (1 - m / 10)) ** 2
+    error = np.sqrt(total * 4 / 3) / 10
+    estimate, reach = mean(sums, images), stats.t(3).ppf(0.975) * error
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((value, value - reach, value + reach))
+
+
+def test_without_a_pair_that_differs_the_clusters_are_the_sample():
+    none = np.zeros(20, int)
+    ten, one = (paired_difference(none, none, np.full(20, pairs)) for pairs in (10, 1))
+    assert (ten.low, ten.high) == pytest.approx((one.low, one.high))
+
+
+def test_a_difference_of_all_pairs_ends_at_1():
+    none, pairs = np.zeros(6, int), np.full(6, 2)
+    assert paired_difference(pairs, none, pairs).high == 1 > paired_difference(pairs, none, pairs).low
+    assert paired_difference(none, pairs, pairs).low == -1 < paired_difference(none, pairs, pairs).high
+
+
 def test_a_mean_is_of_images_and_knows_no_interval_where_nothing_varies():
+    assert mean(np.array([0.1, 0.3, 0.7]), np.array([1, 3, 7])) == Estimate(pytest.approx(0.1), None, None)
     assert mean(np.array([6.0, 0.0, 1.0]), np.array([3, 0, 1])).value == 7 / 4
     for average in (mean, positive_mean):
         assert average(np.zeros(5), np.ones(5, int)) == Estimate(0.0, None, None)
