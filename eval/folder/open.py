@@ -12,6 +12,7 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
+from eval.base.words import counted
 from eval.folder.layouts import CSV, METHOD_IS, Match, Matches, examples, find_duplicates
 from eval.folder.listing import Listing, list_and_place
 from eval.folder.prompts import check_geneval_prompts, check_run_prompts, check_table_prompts
@@ -185,7 +186,7 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt], own: OwnP
         folders = list(dict.fromkeys(path.partition("/")[0] for path in matches.misnamed))
         raise InputError(
             f"The folders of {root} name the methods of its pictures and must be {METHOD_IS}, found "
-            f"{examples(map(repr, folders))} ({len(matches.misnamed):,} pictures): rename or remove them"
+            f"{examples(map(repr, folders))} ({counted(len(matches.misnamed), 'picture')}): rename or remove them"
         )
     if pairs := find_duplicates(placed):
         raise InputError(
