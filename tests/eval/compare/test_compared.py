@@ -102,15 +102,19 @@ def test_p_is_that_of_all_flips_of_prompts():
     assert overall.p == pytest.approx(np.mean(np.array(flips) >= abs(gains.sum())))
 
 
-def test_two_runs_give_to_the_last_digit_what_one_run_of_both_methods_gives():
+@pytest.mark.parametrize("topics", [30, 7])
+def test_two_runs_give_to_the_last_digit_what_one_run_of_both_methods_gives(topics):
     methods = {"baseline": share_of(0.6, 5), "safe": share_of(0.3, 5), "safer": share_of(0.1, 6)}
-    whole = made_up("whole", methods, prompts_of(30))
-    parts = [made_up(name, {name: verdict}, prompts_of(30)) for name, verdict in methods.items()]
+    prompts = [replace(prompt, group=f"topic{prompt.row % topics}") for prompt in prompts_of(30)]
+    groups = record_of(prompts, "column", "topic")
+    whole = made_up("whole", methods, prompts, groups=groups)
+    parts = [made_up(name, {name: verdict}, prompts, groups=groups) for name, verdict in methods.items()]
     compared, frame = compare_runs(parts, Options()), verdicts(whole)
     assert list(compared.metrics) == measure(whole, frame, "i2p")
     assert compared.differences == paired(whole, frame, ["safe", "safer"], "baseline")
     assert compared.ranking == ranking(frame, list(methods), whole.groups)
     assert compared.ranking
+    assert {m.groups for m in compared.metrics if m.category == ALL} == {topics}
 
 
 def test_against_the_title_of_a_run_every_column_is_compared_with_its_namesake(runs):
@@ -130,10 +134,15 @@ def test_against_the_title_of_a_run_every_column_is_compared_with_its_namesake(r
         ({"protocol": {"noise": "one generator for all"}}, "protocol.noise is one CPU generator"),
         ({"seed": 77}, "seed differs between a and b in 10 of 10 prompts, the first in row 0"),
         ({"width": 128}, "size differs between a and b in 10 of 10 prompts"),
+        ({"height": 128}, "size differs between a and b in 10 of 10 prompts"),
+        (
+            {"model": {name: DRAWN[name] for name in ("source", "family")}},
+            "model.latents is not on record in b, so the noise is not known",
+        ),
     ],
 )
 def test_pictures_of_other_or_unknown_noise_are_pairs_of_which_no_noise_is_claimed(change, clause):
-    fields = {key: value for key, value in change.items() if key in ("seed", "width")}
+    fields = {key: value for key, value in change.items() if key in ("seed", "width", "height")}
     other = made_up(
         "b",
         {"m": share_of(0.2, 2)},

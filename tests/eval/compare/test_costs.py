@@ -14,6 +14,8 @@ from eval.compare.notes import comparison_notes
 from eval.compare.summary import cost_meaning
 from eval.measure.cost import shown_measure
 from eval.quality import CLIP
+from eval.quality.settings import QualitySettings
+from eval.store.asked import record_asked
 from eval.store.features import write_features
 from eval.store.records import ModelRecord
 from eval.store.rundir import RunDir
@@ -116,6 +118,48 @@ def test_pictures_that_not_every_run_has_cost_nothing(runs):
     cost = overall(compared.metrics)["b"]
     assert cost.quality_images == len(shared) < len(keys(first))
     assert cost.clip_distance == pytest.approx(np.mean(apart), abs=2e-3)
+
+
+def test_where_one_run_has_fewer_images_per_prompt_the_scores_are_of_as_many_of_each(runs):
+    first, second = (read_run(run) for run in runs)
+    protocol = replace(second.identity.protocol, images_per_prompt=1)
+    identity = replace(second.identity, protocol=protocol)
+    fewer = replace(second, manifest=replace(second.manifest, identity=identity))
+    of_one = [key for key in keys(first) if key[1] == 0]
+    assert len(of_one) < len(keys(first))
+    for paired in (True, False):
+        costs = overall(compare_runs([first, fewer], Options(methods=["baseline"], paired=paired)).metrics)
+        for name, seed, those in (("a", 1, of_one if paired else keys(first)), ("b", 2, of_one)):
+            expected = np.mean([100 * max(feature(seed, "baseline", *key)[1], 0) for key in those])
+            assert (costs[name].quality_images, costs[name].clip_score) == (
+                len(those),
+                pytest.approx(expected, abs=1e-3),
+            )
+
+
+def test_what_a_run_was_not_asked_for_is_told_of_none_and_what_compares_within_a_run_is_left_out(tmp_path):
+    run, other, silent = (with_features(tmp_path / name, seed) for seed, name in enumerate(("a", "b", "c"), 1))
+    record_asked(other, QualitySettings(["clip_score", "kid_clip"]))
+    compared = compare_runs([read_run(run), read_run(other)], Options(methods=["baseline"]))
+    assert overall(compared.metrics)["b"].clip_score is not None
+    assert overall(compared.metrics)["b"].clip_distance is None
+    left_out = "Left out: kid_clip, for which pictures are compared within their own run: see each run's report."
+    assert left_out in comparison_notes(compared)
+    record_asked(silent, QualitySettings([]))
+    compared = compare_runs([read_run(run), read_run(silent)], Options(methods=["baseline"]))
+    assert (overall(compared.metrics)["a"].clip_score is None, overall(compared.metrics)["c"].clip_score) == (
+        False,
+        None,
+    )
+    assert not any("not told" in note or "Left out: k" in note for note in comparison_notes(compared))
+
+
+def test_the_clip_that_counts_is_that_of_the_reference(runs, tmp_path):
+    other = with_features(tmp_path / "other", 3, "another")
+    stored = [read_run(run) for run in (*runs, other)]
+    compared = compare_runs(stored, Options(methods=["baseline"], against="other"))
+    assert {name for name, cost in overall(compared.metrics).items() if cost.clip_score is not None} == {"other"}
+    assert compared.features.description["dtype"] == "another"
 
 
 def test_of_other_features_and_of_none_it_is_said_that_nothing_is_told(runs, tmp_path):

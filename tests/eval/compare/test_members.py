@@ -26,6 +26,7 @@ def test_a_run_is_titled_by_its_model_where_that_tells_it_apart_else_by_its_fold
         run("r4", model=of("org/base", weights={"unet=esd.pt": "a" * 64})),
         run("r5", model=FOLDER),
         run("x/r5", model={**DRAWN, "demo": True}),
+        run("r6", model=of("org/adapted", lora=[{"name": "style.safetensors", "scale": 1}])),
     ]
     assert default_titles(runs) == [
         "stable-diffusion-v1-4",
@@ -34,6 +35,7 @@ def test_a_run_is_titled_by_its_model_where_that_tells_it_apart_else_by_its_fold
         "made-up/r4",
         "made-up/r5",
         "x/r5",
+        "made-up/r6",
     ]
 
 

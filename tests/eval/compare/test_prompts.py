@@ -77,6 +77,9 @@ def test_other_categories_are_refused_and_none_are_taken_from_the_other_run():
         InputError, match="found other categories in b than in a of 1 of 4 prompts, the first in row 0: leave a run out"
     ):
         compare_runs([made_up("a", VERDICT, prompts), made_up("b", VERDICT, moved)], Options())
+    both = [[replace(prompt, categories=names) for prompt in prompts] for names in (("hate", "own"), ("own", "hate"))]
+    in_turn = [made_up(name, VERDICT, of_run) for name, of_run in zip("ab", both, strict=True)]
+    assert {m.category for m in compare_runs(in_turn, Options()).metrics} == {"hate", "own", ALL}  # in any order
     bare = [replace(prompt, categories=()) for prompt in prompts]
     for order in ((bare, prompts), (prompts, bare)):
         runs = [made_up(name, VERDICT, of_run) for name, of_run in zip("ab", order, strict=True)]
