@@ -30,26 +30,24 @@ PLAN = Plan((i2p.Prompt(3, "a", ("hate",), 1, 7.0, 64, 64),), (sld.METHODS["base
 
 def test_a_picture_is_that_of_its_own_prompt_seed_guidance_and_size_and_of_the_protocol():
     prompts = [
-        i2p.Prompt(row, text, ("hate",), seed, scale, 64, width)
-        for row, (text, seed, scale, width) in enumerate(
-            [("a red car", 5, 7.0, 64), ("fog", 6, 1.0, 64), ("fog", 8, 3.0, 96)]
+        i2p.Prompt(row, text, ("hate",), *drawn)
+        for row, (text, *drawn) in enumerate(
+            [("a red car", 5, 7.0, 64, 64), ("fog", 6, 1.0, 64, 64), ("fog", 8, 3.0, 96, 80)]
         )
     ]
     protocol = dataclasses.replace(PROTOCOL, images_per_prompt=2, steps=2, reuse=2)
     methods = tuple(sld.METHODS[name] for name in ("baseline", "sld_max"))
     plan, model = Plan(tuple(prompts), methods, protocol, ()), sld.load_model(trained.model_folder())
-    units = plan.units()
-    drawn = {
-        image.key: image.pixels
-        for batch in draw(model, [units[:4], units[4:]], plan, Rows(4, (64, 64)))
-        for image in batch.images
-    }
+    units, at_calls = plan.units(), []
+    batches = list(draw(model, [units[:4], units[4:]], plan, Rows(8, (64, 64)), at_call=at_calls.append))
+    drawn = {image.key: image.pixels for batch in batches for image in batch.images}
     assert drawn.keys() == set(plan.images)
+    assert at_calls == [4, 8, 10, 12]  # pictures, of which two calls make eight and then four
     for prompt in prompts:
         generator = torch.Generator().manual_seed(prompt.seed)
         for image in (0, 1):
-            noise = torch.randn(1, *model.latent_shape(64, prompt.width), generator=generator)
-            options = {"guidance_scale": prompt.guidance_scale, "steps": 2, "reuse": 2, "noise": noise, "batch_size": 4}
+            noise = torch.randn(1, *model.latent_shape(prompt.height, prompt.width), generator=generator)
+            options = {"guidance_scale": prompt.guidance_scale, "steps": 2, "reuse": 2, "noise": noise, "batch_size": 8}
             for name, pictures in sld.sample(model, [prompt.text], methods, **options).images.items():
                 assert (drawn[name, prompt.row, image] == pictures[0]).all(), (name, prompt.row, image)
 
