@@ -56,7 +56,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         WorkersLost: some images could not be made because workers died.
         InputError: the first that a worker raised.
         Stopped: a signal arrived.
-        RuntimeError: every worker failed with a bug.
+        RuntimeError: some images could not be made because workers failed with a bug.
     """
     from eval.generate.kept import pictures_to_redraw, set_aside
 
@@ -160,13 +160,11 @@ class _Pool:
         """Raise the error of a worker, or `WorkersLost` if some units were not made."""
         for worker in self._workers:
             self._lost += self._retire(worker)
-        if self._lost and self._bugs_only:
-            raise RuntimeError(f"every worker failed, the last with {self._cause}")
         if self._lost:
-            raise WorkersLost(
-                f"{len(self._lost):,} prompts × images were not made because workers died, the last of {self._cause}; "
-                "run the same command again to retry them"
-            )
+            what = f"{len(self._lost):,} prompts × images were not made because workers"
+            if self._bugs_only:
+                raise RuntimeError(f"{what} failed, the last with {self._cause}")
+            raise WorkersLost(f"{what} died, the last of {self._cause}; run the same command again to retry them")
 
     def _receive(self, worker: _Worker) -> bool:
         """Receive one message; return False if the worker has ended."""

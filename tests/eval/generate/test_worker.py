@@ -10,11 +10,12 @@ import pytest
 import torch
 from planned_units import SMALL, units, work
 
+from eval.base.errors import BUG, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import drawing_run, models, pool, worker
 from eval.generate.progress import Progress
-from eval.generate.worker import DRAWN, READY, STORED
+from eval.generate.worker import DRAWN, FAILED, READY, STORED
 from eval.judges import nudenet
 
 
@@ -120,27 +121,41 @@ def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, lef
 
 
 class Workers:
-    """Threads in place of processes; each draws what it is given, or the first dies before it is ready."""
+    """Threads in place of processes, which draw what they are given.
 
-    def __init__(self, *, first_dies=False):
-        self.first_dies, self.events, self.drawn, self.ready = first_dies, [], Counter(), threading.Event()
+    The first dies before it is ready, or each dies that is given a certain row: killed, or by a bug that it reports.
+    """
+
+    def __init__(self, *, first_dies=False, deadly_row=None, bug=None):
+        self.first_dies, self.deadly_row, self.bug = first_dies, deadly_row, bug
+        self.events, self.drawn, self.ready = [], Counter(), threading.Event()
 
     def start(self, settings, methods, place, threads):
         number, _ = place
         self.events.append(f"start {number}")
         ours, theirs = Pipe()
-        thread = threading.Thread(target=self.work, args=(number, theirs), daemon=True)
+        process = SimpleNamespace(kill=lambda: None, exitcode=0)
+        thread = threading.Thread(target=self.work, args=(number, theirs, process), daemon=True)
+        process.join = thread.join
         thread.start()
-        dies = self.first_dies and number == 0
-        process = SimpleNamespace(join=thread.join, kill=lambda: None, exitcode=-9 if dies else 0)
         return pool._Worker(f"worker {number}", process, ours)
 
-    def work(self, number, pipe):
-        if not (self.first_dies and number == 0):
+    def work(self, number, pipe, process):
+        if self.first_dies and number == 0:
+            process.exitcode = -9
+        else:
             self.events.append(f"ready {number}")
             pipe.send((READY, (64, {SMALL: 32})))
             while batch := pipe.recv():
-                self.drawn.update(unit.prompt.row for unit in batch)
+                rows = [unit.prompt.row for unit in batch]
+                if self.deadly_row in rows:
+                    self.events.append(rows)
+                    process.exitcode = -9
+                    if self.bug:
+                        process.exitcode = BUG
+                        pipe.send((FAILED, (BUG, self.bug)))
+                    break
+                self.drawn.update(rows)
                 keys = {(unit.prompt.row, unit.image) for unit in batch}
                 pipe.send((STORED, (keys, Counter(ok=len(keys)))))
                 pipe.send((DRAWN, None))
@@ -160,6 +175,30 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
     processes.check()
     assert workers.drawn == Counter(range(300))
     return started
+
+
+@pytest.mark.parametrize(
+    ("bug", "error", "words"),
+    [
+        (None, WorkersLost, "prompts × images were not made because workers died, the last of SIGKILL; run the same"),
+        (
+            "KeyError: 3",
+            RuntimeError,
+            "prompts × images were not made because workers failed, the last with KeyError: 3",
+        ),
+    ],
+)
+def test_what_ends_each_worker_that_draws_it_is_given_up_after_two_and_all_else_is_drawn(
+    monkeypatch, bug, error, words
+):
+    workers = Workers(deadly_row=70, bug=bug)
+    with pytest.raises(error) as raised:
+        share_out(monkeypatch, workers, device="cpu")
+    first, second = (event for event in workers.events if not isinstance(event, str))
+    assert first == second
+    assert 70 in first
+    assert workers.drawn == Counter(set(range(300)) - set(first))
+    assert f"{len(first)} {words}" in str(raised.value)
 
 
 def test_on_gpus_the_others_start_when_the_first_is_ready(monkeypatch):
