@@ -152,7 +152,7 @@ def test_a_batch_that_fitted_at_another_size_is_kept_for_that_size(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
     keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(10, (64, 64), {(64, 96): 4}))
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(10, (64, 64), {(96, 64): 2}))  # another process
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(12, (64, 64), {(64, 96): 5, (96, 64): 2}))  # another's
     assert kept(run) == before | {"smaller_batch_sizes": {"64x96": 4, "96x64": 2}}
     chosen = choose(settings(), Model(), plan(), run)
     assert (chosen.batch_size, chosen.smaller) == (10, {(64, 96): 4, (96, 64): 2})

@@ -123,6 +123,14 @@ def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch
         fitting_batch(model, large, 1)
 
 
+@pytest.mark.parametrize("rows", [5, 16])
+def test_the_memory_of_a_batch_is_that_of_its_rows_in_fours_and_of_the_pictures_that_wait(model, rows):
+    fours, size = -(-rows // 4) * 4, (256, 256)
+    waiting = rows * 6 * 2 * 256 * 256 * 3  # bytes of six copies of each picture, of two methods
+    calls = max(denoiser_bytes(model, fours, *size), decoder_bytes(model, min(fours, 8), *size))
+    assert memory._Rows(model, 2, *size).bytes(rows) - waiting == pytest.approx(calls, rel=0.02)
+
+
 # What a call adds to a process's memory at its most, by the kernel's own mark.
 MEASURE = """
 import ctypes, sys, torch
@@ -210,3 +218,37 @@ print(free_memory())
 """
     assert 0 < int(program(tmp_path, code).stdout) <= 2**30
     assert free_memory() > 0
+
+
+V2 = {"proc/self/cgroup": "0::/job/step\n"}
+V1 = {"proc/self/cgroup": "9:cpu:/other\n4:memory,hugetlb:/job/step\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "folder", "limit", "used"),
+    [(V2, "sys/fs/cgroup", "memory.max", "memory.current"),
+     (V1, "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")],
+)  # fmt: skip
+def test_free_memory_is_the_least_of_each_control_group_of_the_process_with_its_file_caches(
+    tmp_path, monkeypatch, files, folder, limit, used
+):
+    for group, numbers in {
+        "job/step": ("max", 1, 1),
+        "job": (900, 700, 60),
+        "": (5000, 800, 70),
+        "other": (5, 1, 0),
+    }.items():
+        place = f"{folder}/{group}".rstrip("/")
+        cache = f"anon 3\ninactive_file {numbers[2]}\n"
+        files = files | dict(zip((f"{place}/{limit}", f"{place}/{used}"), map(str, numbers), strict=False))
+        files[f"{place}/memory.stat"] = cache
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(memory, "Path", lambda name: tmp_path / name.lstrip("/"))
+    assert list(memory._control_groups()) == [900 - 700 + 60, 5000 - 800 + 70]
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 2 kB\n")
+    monkeypatch.setattr(memory, "_own_limit", lambda: None)
+    assert free_memory() == 260
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 0 kB\n")
+    assert free_memory() == 0

@@ -1,6 +1,7 @@
 """Features are stored beside the scores, and count only for the very picture that was judged."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -91,6 +92,16 @@ def test_another_network_has_a_folder_of_its_own_and_another_device_has_not(run)
     assert folder_of("clip", DESCRIPTION) != folder_of("clip", OTHER)
     features = read_features(run, run.read_scores())["clip"]
     assert (features.description, features.images, features.others) == (DESCRIPTION, 3, 1)
+
+
+@pytest.mark.parametrize("newest", [DESCRIPTION, OTHER])
+def test_of_two_networks_with_as_many_images_the_newest_features_count(run, newest):
+    for age, description in enumerate((DESCRIPTION, OTHER), start=1):
+        write_features(run, "clip", description, 0, [row(0)])
+        (part,) = (run.root / "features" / folder_of("clip", description)).glob("*.parquet")
+        written = 2e9 if description is newest else 1e9 + age
+        os.utime(part, (written, written))
+    assert read_features(run, run.read_scores())["clip"].description == newest
 
 
 def test_a_comparison_with_pictures_of_a_method_that_is_not_the_first_does_not_count(run):
