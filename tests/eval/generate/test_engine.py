@@ -199,6 +199,12 @@ def test_a_run_that_could_not_fill_a_call_chooses_again_once_it_has_grown(run):
     assert "rows_of_run" not in kept(run)
 
 
+def test_a_run_whose_calls_were_lowered_to_the_memory_keeps_to_that_once_it_has_grown(run):
+    choose(settings(), Model(), plan(2, ["baseline"]), run)
+    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(1, (64, 64)))
+    assert choose(settings(), Model(), plan(9), run).batch_size == 1
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_with(run):
     run.create_engine("cpu", CHOICES | {"batch_size": 16})
     assert choose(settings(16), Model(), plan(), run).batch_size == 16

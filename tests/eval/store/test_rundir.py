@@ -15,8 +15,9 @@ import sld
 from eval.base.errors import InputError, StorageError
 from eval.judges import Detection
 from eval.store.manifest import signed
+from eval.store.merged import Part, merge
 from eval.store.rundir import RunDir
-from eval.store.scores import BLANK, JUDGE_FAILED, OK
+from eval.store.scores import BLANK, JUDGE_FAILED, OK, to_table
 
 
 def score(row, image=0, state=OK, **more):
@@ -66,6 +67,14 @@ def test_an_image_scored_twice_counts_once_and_ok_wins(tmp_path):
     run.write_scores(0, [score(1), score(2, 0, JUDGE_FAILED)])
     run.write_scores(1, [score(1, 0, JUDGE_FAILED), score(2)])
     assert keys(run) == [(1, 0, OK), (2, 0, OK)]
+
+
+def test_of_many_images_scored_twice_the_later_scores_count_each():
+    parts = [
+        Part(to_table([score(row, digest=f"{row} {name}") for row in range(99)]), frozenset())
+        for name in ("old", "new")
+    ]
+    assert merge(parts, ()).table["digest"].to_pylist() == [f"{row} new" for row in range(99)]
 
 
 def test_failed_judgements_are_tried_again_and_blank_pictures_are_not(tmp_path):
