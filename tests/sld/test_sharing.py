@@ -74,6 +74,13 @@ def test_methods_that_agree_are_sampled_once(model):
     assert bits(result)["twin"] == bits(result)["sld_max"]
 
 
+def test_a_method_whose_warm_up_outlasts_the_last_call_is_sampled_with_the_baseline(model):
+    late = sld.Method("late", preset=sld.SafetyPreset(4, 500, 0.0, 0.5, 0.5))
+    result = sld.sample(model, ["a cat"], ["baseline", late], steps=4, seeds=[1], decode=False)
+    assert result.evaluations == 8
+    assert bits(result)["late"] == bits(result)["baseline"]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_row_depends_on_no_neighbour(loaded, checkpoint, dtype):
     model = loaded(checkpoint, dtype=dtype, scheduler="ddim")

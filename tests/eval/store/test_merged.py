@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from judged import judged
 
-from eval.store.merged import Part, Unjudged, merge
+from eval.store.merged import LATER, Part, Unjudged, merge
 from eval.store.scores import JUDGE_FAILED, OK, STORED, to_table
 
 JUDGES = ("q16", "nudenet")
+COLUMNS = ("state", "error", "q16_safe", "detections", "environment")
 ROWS = tuples(integers(0, 2), sampled_from("ab"), sampled_from([OK, OK, JUDGE_FAILED]), integers(0, 99))
 PARTS = lists(tuples(booleans(), sampled_from([("q16",), JUDGES]), lists(ROWS, min_size=1, max_size=3)), max_size=6)
 
@@ -25,7 +26,7 @@ def part(later, names, rows, number):
 
 
 def by_hand(parts):
-    """Row → (state, Q16's first logit, whether NudeNet judged), and the judges that each row lacks."""
+    """Row → its state, records, and where it was drawn and judged later; and the judges that each row lacks."""
     base, later = {}, {}
     for each in parts:
         for row in each.table.to_pylist():
@@ -38,7 +39,7 @@ def by_hand(parts):
                 base[place] = row, each.judges
     table, lacking = {}, {}
     for place, (row, names) in base.items():
-        merged, complete = dict(row), True
+        merged, complete, judged_in = dict(row), True, None
         for name in JUDGES:
             if row["state"] != OK or name in names:
                 continue
@@ -50,10 +51,11 @@ def by_hand(parts):
                 continue
             for column in ("q16_safe",) if name == "q16" else ("detections",):
                 merged[column] = record[column]
+            judged_in = record["environment"]
             if record["state"] != OK:
                 merged |= {"state": record["state"], "error": record["error"]}
         if complete:
-            table[place] = merged["state"], merged["error"], merged["q16_safe"], merged["detections"]
+            table[place] = *(merged[name] for name in COLUMNS), judged_in
     return table, {key: (base[key][0]["digest"], tuple(names)) for key, names in lacking.items()}
 
 
@@ -64,7 +66,7 @@ def test_parts_are_merged_as_by_hand(described):
     stored = merge(parts, JUDGES)
     rows = stored.table.to_pylist()
     table, lacking = by_hand(parts)
-    assert {row["row"]: (row["state"], row["error"], row["q16_safe"], row["detections"]) for row in rows} == table
+    assert {row["row"]: (*(row[name] for name in COLUMNS), row.get(LATER)) for row in rows} == table
     assert len(rows) == len(table)
     assert {key.row: (each.digest, each.judges) for key, each in stored.unjudged.items()} == lacking
     assert all(isinstance(each, Unjudged) for each in stored.unjudged.values())
