@@ -219,6 +219,7 @@ def test_reuse_saves_evaluations_of_the_branches_and_is_exact_at_one(loaded, che
         (["sld_weak"], 20, 1),
         (["baseline", "negative_prompt", "sld_max"], 9, 2),
         (FIVE, 4, 1),
+        (["baseline", sld.Method("kind", prefix="kind "), sld.Method("kind_max", "max", prefix="kind ")], 4, 1),
     ],
 )
 def test_evaluations_are_counted_beforehand_as_the_sampler_makes_them(model, methods, steps, reuse):
