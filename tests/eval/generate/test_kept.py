@@ -1,6 +1,7 @@
 """Which pictures stay on the disk, and that it changes no number which do."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,7 +9,8 @@ import pytest
 from judged import judged
 
 import i2p
-from eval.generate.kept import keeper
+from eval.base.pictures import encode_png
+from eval.generate.kept import _is_sound, keeper
 from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 from eval.plan.plan import Plan
@@ -91,6 +93,20 @@ def test_what_is_kept_is_the_same_picture_whatever_else_is(runs):
 def test_no_number_depends_on_what_is_kept(runs):
     tables = {(run / "report" / "results.csv").read_bytes() for run in runs.iterdir()}
     assert len(tables) == 1
+
+
+def test_a_picture_is_sound_with_its_own_pixels_alone_and_where_it_was_moved(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    path, png, digest = tmp_path / "0_0.png", encode_png(pixels), hashlib.sha256(pixels).hexdigest()
+    assert _is_sound(path, digest)
+    path.write_bytes(png)
+    assert _is_sound(path, digest)
+    for other in (encode_png(255 - pixels), png[:-1], png[:-12], png[:-200], b""):  # 12 bytes mark the end of a PNG
+        path.write_bytes(other)
+        assert not _is_sound(path, digest)
+    path.unlink()
+    path.mkdir()  # can't be read
+    assert not _is_sound(path, digest)
 
 
 def plan(prompts=10, **protocol):

@@ -2,15 +2,17 @@
 
 import json
 import sys
+from contextlib import nullcontext
 
 import processes
 import pytest
 import torch
 
 import sld
+from eval.base.errors import InputError
 from eval.plan import memory
-from eval.plan.make import make_plan
-from eval.plan.memory import filled_batch, fitting_batch, free_memory
+from eval.plan.make import _check_count, make_plan
+from eval.plan.memory import check_pictures, filled_batch, fitting_batch, free_memory
 from eval.run import main as run
 from i2p.demo import trained
 from sld.memory import decoder_bytes, denoiser_bytes
@@ -33,6 +35,18 @@ def test_too_much_is_refused_before_anything_is_made(word, sentence, call, capsy
     assert call(run, *LEAST, word, f"out={tmp_path / 'r'}", "device=cpu") == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "r").exists()
+
+
+def test_a_run_may_have_five_million_images_and_pictures_whose_numbers_fit(plan, monkeypatch):
+    _check_count(1000, 5, 1000)
+    with pytest.raises(InputError, match=r"found 5,005,000 \(1,000 prompts, 5 methods, 1,001 each\)"):
+        _check_count(1000, 5, 1001)
+    prompts = plan("prompts.rows=0-1", "methods=[baseline]").prompts
+    decoded = 64 * 64 * 3 * 4  # bytes of three float32 numbers per pixel
+    for free, refused in ((None, False), (decoded, False), (decoded - 1, True)):
+        monkeypatch.setattr(memory, "free_memory", lambda free=free: free)
+        with pytest.raises(InputError, match="one picture of 64×64 pixels must fit") if refused else nullcontext():
+            check_pictures(prompts)
 
 
 TOO_MUCH = [
