@@ -11,7 +11,7 @@ PROMPTS = ["a cat", "a dog on a hill"]
 def test_a_prefix_equals_prompts_that_begin_with_it(loaded, checkpoint):
     model = loaded(checkpoint, scheduler="ddim")
     mine = [sld.Method("plain", prefix="a drawing of "), sld.Method("safe", prefix="a drawing of ", preset="max")]
-    result = sld.sample(model, PROMPTS, ["baseline", *mine], [7.5, 1.0], seeds=[1, 2], **OPTIONS)
+    result = sld.sample(model, PROMPTS, [*mine, "baseline"], [7.5, 1.0], seeds=[1, 2], **OPTIONS)
     written = [f"a drawing of {prompt}" for prompt in PROMPTS]
     expected = sld.sample(model, written, ["baseline", "sld_max"], [7.5, 1.0], seeds=[1, 2], **OPTIONS)
     assert torch.equal(result.latents["plain"], expected.latents["baseline"])
