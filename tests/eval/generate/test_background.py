@@ -1,6 +1,7 @@
 """Work in the background: in order, bounded, nothing lost and nothing kept for longer than it is needed."""
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -234,6 +235,22 @@ def test_an_interrupted_run_stores_what_was_handed_over(tmp_path, monkeypatch, c
     assert call(main, f"out={out}", *SMALL, "engine.background=true") == 3
     assert "run the same command again to resume" in capfd.readouterr().err
     assert sorted(row for _, row, _ in scores(out)) == [0, 1, 2]
+
+
+def test_a_signal_ends_a_run_once_the_batch_at_work_is_stored(tmp_path, monkeypatch, capfd, call):
+    draw = drawing_run.draw
+
+    def signalled(*arguments):
+        for number, batch in enumerate(draw(*arguments)):
+            if number == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    monkeypatch.setattr(drawing_run, "draw", signalled)
+    out = tmp_path / "run"
+    assert call(main, f"out={out}", *SMALL, "engine.background=false") == 3
+    assert "SIGTERM arrived" in capfd.readouterr().err
+    assert sorted(row for _, row, _ in scores(out)) == [0, 1]
 
 
 def test_ctrl_c_ends_a_run_with_a_background_thread_cleanly(tmp_path):

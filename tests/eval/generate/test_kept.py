@@ -7,14 +7,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from judged import judged
+from manifests import manifest_of
 
 import i2p
+import sld
+from eval.base.image_key import ImageKey
 from eval.base.pictures import encode_png
-from eval.generate.kept import _is_sound, keeper
+from eval.generate.kept import _is_sound, keeper, pictures_to_redraw
 from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 from eval.plan.plan import Plan
 from eval.run import main
+from eval.store.rundir import RunDir
 from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK
 
 METHODS = ["baseline", "sld_max"]
@@ -107,6 +111,21 @@ def test_a_picture_is_sound_with_its_own_pixels_alone_and_where_it_was_moved(tmp
     path.unlink()
     path.mkdir()  # can't be read
     assert not _is_sound(path, digest)
+
+
+def test_a_shard_has_its_own_pictures_drawn_again_and_leaves_those_of_others(tmp_path):
+    """Of four that wait for a judge, two differ from what was judged and two are gone; each shard has one of both."""
+    run = RunDir(tmp_path)
+    run.create(manifest_of())
+    rows = [prompt.row for prompt in plan(4).prompts]
+    run.write_scores(0, [judged("baseline", row, 0, OK, q16=(1.0, 2.0), digest="another") for row in rows])
+    png = encode_png(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    run.write_images((ImageKey("baseline", row, 0), png) for row in rows[:2])
+    for index in (0, 1):
+        whole = dataclasses.replace(plan(4, images_per_prompt=1), methods=(sld.METHODS["baseline"],))
+        shard = dataclasses.replace(whole, shard_index=index, shard_count=2)
+        expected = {("baseline", rows[index], 0), ("baseline", rows[2 + index], 0)}
+        assert pictures_to_redraw(run, shard, ("q16", "nudenet")) == expected
 
 
 def plan(prompts=10, **protocol):

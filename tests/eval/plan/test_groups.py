@@ -3,25 +3,21 @@
 import json
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
-from manifests import manifest_of
 from PIL import Image
 
 from eval.base.errors import InputError
 from eval.config.settings import read_settings
 from eval.doctor.__main__ import main as doctor
-from eval.plan.growth import _grown
 from eval.plan.make import make_plan
 from eval.plan.record import make_manifest
 from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import check_rerun
 from eval.report.__main__ import main as report
 from eval.run import main
-from eval.store.groups import GroupsRecord
 from eval.store.manifest import signed
 from eval.store.rundir import RunDir
 
@@ -231,13 +227,6 @@ def test_a_column_is_ignored_only_by_a_run_without_a_record(run):
     assert ignored_column(stored, plan) is None
     assert "'cluster'" in ignored_column(replace(stored, groups=None), plan)
     assert ignored_column(replace(stored, groups=None), replace(plan, group_column=None, grouped_by="text")) is None
-
-
-@pytest.mark.parametrize("then", [None, GroupsRecord("column", "cluster", 2, 3, "ab")])
-def test_a_run_that_grows_records_groups_if_it_did_when_it_began(then):
-    now = GroupsRecord("column", "cluster", 3, 3, "cd")
-    grown = _grown(manifest_of(groups=then), manifest_of(groups=now), SimpleNamespace(added={"prompts": (2, 3)}))
-    assert grown.groups == (None if then is None else now)
 
 
 def test_a_replay_of_i2p_is_recorded_with_its_groups(i2p_csv):
