@@ -20,6 +20,16 @@ from pathlib import Path
 
 from eval.base.errors import StorageError
 
+# What to do about a write that is refused, by the number of the error; any other one is of the disk itself.
+REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "give this user permission or set out= to another place"),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG), "set out= to another place"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on the number of open files (ulimit -n)"),
+    errno.EROFS: "have the file system made writable or set out= to another place",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f)",
+    errno.EDQUOT: "make room within this user's quota or set out= to another place",
+    errno.ENOSPC: "make room or set out= to another place",
+}
 CLAIM = 5  # seconds within which a claimed name must get its content
 
 
@@ -136,14 +146,9 @@ class _Temporary:
             self.temporary.unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> StorageError:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return StorageError(
-                f"{self.path} could not be written ({error.strerror}): give this user permission or set out= to "
-                "another place, then run the same command again"
-            )
-        folder = next((p for p in [self.path.parent, *self.path.parents] if p.is_dir()), Path("/"))
-        free = shutil.disk_usage(folder).free / 2**20
-        return StorageError(
-            f"{self.path} could not be written ({error.strerror or error}; {free:,.0f} MiB are free there): "
-            "make room or set out= to another place, then run the same command again"
-        )
+        reason = error.strerror or str(error)
+        if error.errno == errno.ENOSPC:
+            folder = next((p for p in [self.path.parent, *self.path.parents] if p.is_dir()), Path("/"))
+            reason += f"; {shutil.disk_usage(folder).free / 2**20:,.0f} MiB are free there"
+        remedy = REMEDIES.get(error.errno, "check the disk or set out= to another place")
+        return StorageError(f"{self.path} could not be written ({reason}): {remedy}, then run the same command again")

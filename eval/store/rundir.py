@@ -70,8 +70,10 @@ class RunDir:
         hindered = [found for folder in (self.root, *subfolders) if (found := cannot_write(folder))]
         hindered += [(path, "it is a folder") for path in files if path.is_dir()]
         for path, why in hindered[:1]:
-            found = f"found {path}, which can't ({why})"
-            raise InputError(f"out must be a folder that can be written, {found}: set out= to another place")
+            raise InputError(
+                f"out must be a folder that can be written, found {path}, which can't ({why}): set out= to another "
+                "place"
+            )
 
     def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a new run; return False where another process was first."""

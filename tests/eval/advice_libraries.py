@@ -224,7 +224,6 @@ TRIALS = [
 
 # Sentences that no trial here can have raised, and why, or which test tries them.
 EXCEPTIONS = {
-    "give this user permission or set out=": "needs another user than root: test_permissions",
     "found none: give some": "test_multirun has the refusal, and runs jobs of several values",
     "in the hub's cache or … be reachable": "the hub has to be out: its words are those of the trial with it offline",
     "must be readable from …, found": "the hub has to fail: its words are those of the trial with it offline",

@@ -46,9 +46,9 @@ IN_PYTHON = (
     "either unet or parts must name the UNet",
 )
 COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit, "POWER": power}
-# What test_advice_hub tries: it needs a hub or a full disk.
+# What test_advice_hub tries: it needs a hub.
 ON_THE_HUB = (
-    *("could not be written (…; ", "found no such file: set allow_pickle", "the data set has changed"),
+    *("found no such file: set allow_pickle", "the data set has changed"),
     *("found a cached version that may be another", "(in a copy of the set", "download the file and give it"),
 )
 ACCEPTED = "accepted"

@@ -1,6 +1,8 @@
 """A name always stands for a whole file."""
 
+import errno
 import os
+import resource
 import subprocess
 import sys
 from multiprocessing.pool import ThreadPool
@@ -41,6 +43,36 @@ def test_a_failed_write_keeps_the_old_file_and_says_where_and_why(tmp_path, writ
         write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EACCES, "give this user permission or set out="),
+        (errno.EROFS, "have the file system made writable or set out="),
+        (errno.EDQUOT, "make room within this user's quota or set out="),
+        (errno.EMFILE, "raise the limit on the number of open files (ulimit -n), then"),
+        (errno.EIO, "check the disk or set out="),
+    ],
+)
+def test_what_to_do_depends_on_why_a_write_is_refused(number, told, tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError) as refused:
+        write_atomic(tmp_path / "file", b"new")
+    assert f"({os.strerror(number)}): {told}" in str(refused.value)  # how much is free has nothing to do with it
+
+
+def test_a_limit_on_the_size_of_a_file_is_named(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"too large\): raise the limit on the size of a file \(ulimit -f\), "):
+            write_atomic(tmp_path / "file", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("place", ["before the rename", "while writing"])
