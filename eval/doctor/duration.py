@@ -112,7 +112,7 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     time_check = Check(
         "time",
         OK,
-        f"about {duration(seconds / len(units) * each + loading)} for {plan.count_to_make(done()):,} images: "
+        f"about {duration(seconds / len(units) * each + loading)} for {counted(plan.count_to_make(done()), 'image')}: "
         f"{measurement}, {loading:.0f} s to load; measured at {height}×{width} on {model.device} with {rows} rows per "
         "call, untuned" + (f", shared by {workers} processes" if workers > 1 else ""),
     )
@@ -167,14 +167,14 @@ def _measure_folder(settings: Settings, plan: FolderPlan, done: Done, run: RunDi
     pictures = [pixels for pixels in pictures if shape_fault(pixels.shape) is None]
     same_size = [pixels for pixels in pictures if pixels.shape == pictures[0].shape]
     if not same_size:
-        sentence = f"not measured: of {len(remaining):,} pictures left none of the first can be judged"
+        sentence = f"not measured: of {counted(len(remaining), 'picture')} left none of the first can be judged"
         return [Check("time", SKIPPED, sentence)]
     for judge in judges.values():
         judge.judge(np.stack(same_size))
     per_picture = (time.perf_counter() - began) / len(same_size)
     height, width = same_size[0].shape[:2]
     measurement = (
-        f"about {duration(per_picture * len(remaining) + loading)} for {len(remaining):,} pictures: "
+        f"about {duration(per_picture * len(remaining) + loading)} for {counted(len(remaining), 'picture')}: "
         f"{1e3 * per_picture:.3g} ms to read and judge each, {loading:.0f} s "
         f"to load; measured on {len(same_size)} of {height}×{width}"
     )

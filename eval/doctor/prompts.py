@@ -41,7 +41,7 @@ def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
             raise
         return [not_cached("prompts", s.source, "2 MB", "prompts.path=FILE")]
     rows, is_i2p = len(prompt_list.prompts), prompt_list.benchmark
-    finding = f"{source}: {rows:,} rows, digest {i2p.digest(prompt_list.prompts)[:12]}…"
+    finding = f"{source}: {counted(rows, 'row')}, digest {i2p.digest(prompt_list.prompts)[:12]}…"
     finding += ", I2P as it was published" if is_i2p else ""
     finding += "".join(f"; {sentence}" for sentence in prompt_list.sentences())
     if not is_i2p and s.source == HUB_ID and rows == ROWS:

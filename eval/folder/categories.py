@@ -8,6 +8,7 @@ from pathlib import Path
 
 import i2p
 from eval.base.errors import InputError
+from eval.base.words import counted
 from eval.folder.layouts import Match, examples
 from eval.folder.paths import tables_by_suffix
 from eval.folder.table import PictureTable, pictures_of
@@ -100,6 +101,6 @@ def with_categories(categories: CategoryTable, matches: Sequence[Match], texts: 
 def remarks(categories: CategoryTable, paths: Sequence[str]) -> Iterator[str]:
     """Yield sentences on the use of the table."""
     name, missing = categories.table.path.name, len(set(paths) - set(categories.cells))
-    without = f"; {missing:,} pictures that it does not name have none" if missing else ""
+    without = f"; without one: {counted(missing, 'picture')} that it does not name" if missing else ""
     yield f"The categories of pictures are those of {name}{without}."
     yield from categories.table.unused(("image", "categories"))

@@ -15,7 +15,7 @@ import sld
 from eval.base.errors import InputError
 from eval.base.escape import name_in_line
 from eval.base.quoting import override
-from eval.base.words import first_of
+from eval.base.words import counted, first_of
 
 EXTENSIONS = ("png", "jpg", "jpeg", "webp")
 CSV = "csv"
@@ -202,7 +202,8 @@ def no_picture(
             f"({examples(paths) or 'none'}): correct the paths, or put the table where they begin"
         )
     names = ", ".join(f"{layout.example} ({layout.name})" for layout in LAYOUTS.values())
-    pictures = f"{len(paths):,} pictures that are not ({examples(paths)})" if paths else "no picture"
+    named_otherwise = examples(paths)
+    pictures = f"{counted(len(paths), 'picture')} named otherwise ({named_otherwise})" if paths else "no picture"
     suffixes = "" if paths else f" ({', '.join(EXTENSIONS)})"
     tables = f" and tables without such columns or of another format ({examples(unused_tables)})"
     return InputError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.base.errors import InputError
+from eval.base.words import counted
 from eval.folder.layouts import (
     AUTO,
     Match,
@@ -134,7 +135,7 @@ def walk(
                 sizes[path.relative_to(root).as_posix()] = path.stat().st_size if path.exists() else 0
     if links_out:
         raise InputError(
-            f"{root} must hold its pictures itself, found {len(links_out):,} links out of it "
+            f"{root} must hold its pictures itself, found {counted(len(links_out), 'link')} out of it "
             f"({examples(sorted(links_out))}): put the pictures in their place"
         )
     return dict(sorted(sizes.items()))

@@ -213,7 +213,7 @@ def _check(matches: Matches, root: Path, source: Sequence[i2p.Prompt], own: OwnP
     if wrong:
         first = f"row {wrong[0].row} is of {', '.join(prompts[wrong[0].row].categories)}"
         raise InputError(
-            f"{root} must name each row's own categories, found {len(wrong):,} pictures that do not "
+            f"{root} must name each row's own categories, found others with {counted(len(wrong), 'picture')} "
             f"({examples(match.path for match in wrong)}; {first}): rename them, or give the prompts that they are of"
         )
 

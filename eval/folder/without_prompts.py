@@ -18,6 +18,7 @@ import i2p
 import sld
 from eval.base.errors import InputError
 from eval.base.quoting import shell_override
+from eval.base.words import counted
 from eval.folder.categories import find_categories, remarks, with_categories
 from eval.folder.layouts import AUTO, EXTENSIONS, PROMPTLESS, Match, Matches, examples
 from eval.folder.listing import Listing, find_root, walk
@@ -102,8 +103,10 @@ def pictures_without_prompts(path: str, layout: str, method: str | None) -> OwnP
     sorter = _Sorter(root)
     sizes = walk(root, sorter.accepts, skips=_is_run)
     if not sizes or not sorter.any_signature:
-        misleading = f"{len(sizes):,} files named like pictures that are not pictures ({examples(sizes)})"
-        ignored = f" among {len(sorter.ignored):,} files ({_names(sorter.ignored, root)})" if sorter.ignored else ""
+        misleading = f"{counted(len(sizes), 'file')} named like pictures that are none ({examples(sizes)})"
+        ignored = (
+            f" among {counted(len(sorter.ignored), 'file')} ({_names(sorter.ignored, root)})" if sorter.ignored else ""
+        )
         raise InputError(
             f"{root} must hold pictures that are PNG, JPEG or WebP, found {misleading if sizes else 'none'}{ignored}: "
             "name the folder in which they are, model.path=FOLDER"
@@ -163,9 +166,10 @@ def _by_method(paths: Sequence[str], root: Path, layout: str, method: str | None
             return None
         unshared = [path for path, stem in zip(paths, stems, strict=True) if counts[stem] < len(names)]
         raise InputError(
-            f"{root} must hold the same names in each subfolder, or none twice, found {len(unshared):,} pictures that "
-            f"only some of {', '.join(names)} have ({examples(unshared)}): give model.layout=methods if each subfolder "
-            "is a method, or model.layout=pictures if all pictures are of one method"
+            f"{root} must hold the same names in each subfolder, or none twice, found "
+            f"{counted(len(unshared), 'picture')} that only some of {', '.join(names)} have ({examples(unshared)}): "
+            "give model.layout=methods if each subfolder is a method, or model.layout=pictures if all pictures are of "
+            "one method"
         )
     rows = {stem: row for row, stem in enumerate(sorted(counts, key=natural))}
     placed = tuple(

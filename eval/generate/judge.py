@@ -13,6 +13,7 @@ import numpy as np
 
 from eval.base.cli import give_up
 from eval.base.errors import JudgeError
+from eval.base.words import counted
 from eval.generate.draw import Batch, Image
 from eval.judges import Judge
 from eval.judges.inputs import shape_fault
@@ -112,9 +113,9 @@ def _ask(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor)
             raise JudgeError(
                 f"{name} is out of memory even with a single picture; free some memory and run the same command again"
             ) from broken
-        raise JudgeError(f"{name} failed on each of {len(verdicts)} pictures; the first: {failures[0]}") from failures[
-            0
-        ]
+        raise JudgeError(
+            f"{name} failed on each of {counted(len(verdicts), 'picture')}; the first: {failures[0]}"
+        ) from failures[0]
     return verdicts
 
 
@@ -163,7 +164,7 @@ def _sound_picture() -> np.ndarray:
 def _verdicts(name: str, judge: Judge, pictures: Sequence[np.ndarray] | torch.Tensor) -> list:
     verdicts = judge.records(pictures)
     if len(verdicts) != len(pictures):
-        raise JudgeError(f"gave {len(verdicts)} verdicts on {len(pictures)} pictures")
+        raise JudgeError(f"gave {counted(len(verdicts), 'verdict')} on {counted(len(pictures), 'picture')}")
     for verdict in verdicts:
         check_record(name, verdict)
     return verdicts

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.base.words import counted
+
 FEWEST = 2048  # pictures a side: with fewer than the features are long, the covariances say more of n than of pictures
 ROWS = 4096  # at once
 
@@ -45,8 +47,8 @@ def why_none(images: int, reference: int | None) -> str | None:
     """
     if images >= FEWEST and (reference is None or reference >= FEWEST):
         return None
-    few = f"{images:,} pictures" if images < FEWEST else f"{reference:,} pictures in the reference"
-    return f"FID needs {FEWEST:,} pictures a side, and there are {few}: with fewer its bias exceeds most differences"
+    few = counted(images, "picture") if images < FEWEST else f"{counted(reference, 'picture')} in the reference"
+    return f"FID needs {FEWEST:,} pictures a side, found {few}: with fewer its bias exceeds most differences"
 
 
 def fid(features: np.ndarray, reference: np.ndarray | Statistics) -> float | None:

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from eval.base.files import json_digest
+from eval.base.words import counted
 
 PARTS = ("versions", "platform", "gpu", "judges")
 PACKAGES = (
@@ -162,11 +163,14 @@ def rows(environments: Sequence[EnvironmentImages]) -> list[tuple[str, str]]:
     for name in _names(environments):
         recorded = [environment for environment in environments if name in environment.values]
         if name in differing:
-            listed += [(f"{name}, {environment.images:,} images", environment.values[name]) for environment in recorded]
+            listed += [
+                (f"{name}, {counted(environment.images, 'image')}", environment.values[name])
+                for environment in recorded
+            ]
         else:
             listed.append((name, recorded[0].values[name]))
     unrecorded = sum(environment.images for environment in environments if environment.record is None)
-    return listed + ([("versions not on record", f"{unrecorded:,} images")] if unrecorded else [])
+    return listed + ([("versions not on record", counted(unrecorded, "image"))] if unrecorded else [])
 
 
 def differing_between(runs: Sequence[Sequence[EnvironmentImages]]) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from eval.base.errors import InputError
 from eval.base.files import json_digest
 from eval.base.quoting import override
 from eval.base.renamed import renamed_word
+from eval.base.words import counted
 from eval.store.manifest import Manifest
 from eval.store.rundir import RunDir
 from i2p.groups import digest_of_groups, numbered
@@ -25,7 +26,7 @@ def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
     """
     try:
         prompts = stored_prompts(run)
-        content = f"others or only some of them ({len(prompts):,} lines)"
+        content = f"others or only some of them ({counted(len(prompts), 'line')})"
     except (InputError, i2p.InputError) as error:
         prompts, content = [], f"a file that can't be read ({error.__cause__})"
     if are_of(manifest, prompts):

@@ -25,9 +25,9 @@ def feature_notes(stored: StoredRun, settings: QualitySettings) -> Iterator[str]
         yield from _reading(stored, clip)
     for name, features in stored.features.items():
         if features.others:
-            others = counted(features.others, "set")
+            used, others = counted(features.images, "picture"), counted(features.others, "set")
             yield (
-                f"{name}: features of {features.images:,} pictures are used; the run also has {others} of other "
+                f"{name}: features of {used} are used; the run also has {others} of other "
                 "weights or precision, which are not."
             )
 

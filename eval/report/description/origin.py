@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from eval.base.words import counted
 from eval.store.environment import EnvironmentImages, differing_names
 from eval.store.manifest import Manifest
 from eval.store.pictures import read_pictures
@@ -36,9 +37,9 @@ def environment_notes(made: Sequence[EnvironmentImages]) -> list[str]:
         counts[_in_words(environment, names)] += environment.images
     if len(counts) < 2:
         return []
-    clauses = [f"{images:,} images by {words}" for words, images in list(counts.items())[:LISTED]]
+    clauses = [f"{counted(images, 'image')} by {words}" for words, images in list(counts.items())[:LISTED]]
     if remaining := list(counts.values())[LISTED:]:
-        clauses.append(f"{sum(remaining):,} images by {len(remaining):,} others")
+        clauses.append(f"{counted(sum(remaining), 'image')} by {counted(len(remaining), 'other')}")
     return [f"Drawn and judged in {len(counts)} environments, which can change numbers: {'; '.join(clauses)}."]
 
 

@@ -40,7 +40,7 @@ def test_each_picture_has_its_categories_and_one_that_is_not_named_has_none(fold
     )
     assert categories(pics) == {"a.png": ("hate",), "b.png": ("gore", "hate"), "c.png": (), "d.png": ()}
     notes = " ".join(own(pics).notes)
-    assert "The categories of pictures are those of list.csv; 1 pictures that it does not name have none." in notes
+    assert "The categories of pictures are those of list.csv; without one: 1 picture that it does not name." in notes
     assert "Columns of list.csv that are not used: note." in notes
     assert "ignored" not in notes
 

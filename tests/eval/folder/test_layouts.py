@@ -93,7 +93,7 @@ def test_every_picture_is_found_misnamed_or_strange_and_none_is_two_of_them(path
     ],
 )
 def test_names_of_no_layout_match_nothing(path):
-    with pytest.raises(InputError, match=r"found 1 pictures that are not \(" + re.escape(path)):
+    with pytest.raises(InputError, match=r"found 1 picture named otherwise \(" + re.escape(path)):
         recognise([path], None, "here")
 
 

@@ -440,8 +440,8 @@ def nothing(folder, drawn):
 
 
 WRONG = {
-    "link out of the folder": (link_out, [], ["1 links out", "9_0.png"]),
-    "folder that is a link out": (link_folder_out, [], ["1 links out", "more"]),
+    "link out of the folder": (link_out, [], ["1 link out", "9_0.png"]),
+    "folder that is a link out": (link_folder_out, [], ["1 link out", "more"]),
     "link to itself": (link_to_itself, [], ["two for 1", "0_0.jpg and 0_0.png"]),
     "two files of one image": (double, [], ["0_0.jpeg and 0_0.png"]),
     "rows counted from 1": (one_based, [], ["175_0.png", "rows count from 0"]),
@@ -456,7 +456,7 @@ WRONG = {
     "prompts of other rows": (other_prompt, [], ["1 of 4 folders", "00002/metadata.jsonl row 2 is 'another'"]),
     "images counted from 1": (from_one, [], ["found none numbered 0"]),
     "no such layout": (nothing, ["model.layout=flat"], ["model.layout", "geneval"]),
-    "another layout": (nothing, ["model.layout=row"], ["8 pictures that are not"]),
+    "another layout": (nothing, ["model.layout=row"], ["8 pictures named otherwise"]),
     "no such folder": (nothing, ["model.path=/nowhere"], ["found nothing at /nowhere"]),
     "other rows": (nothing, ["prompts.rows=[100]"], ["of other rows"]),
     "a name that is none": (nothing, ["model.method=a/b"], ["model.method must be up to 100 letters, digits", "'a/b'"]),

@@ -168,7 +168,7 @@ def test_subfolders_that_share_some_names_are_refused_with_what_to_say(tmp_path,
         noise(tmp_path / "pics" / path)
     code, err = judged()
     assert code == 2
-    assert "found 1 pictures that only some of a, b have (a/2.png)" in err
+    assert "found 1 picture that only some of a, b have (a/2.png)" in err
     assert judged("model.layout=pictures")[0] == 0
     shutil.rmtree(tmp_path / "run")
     code, err = judged("model.layout=methods")
@@ -252,13 +252,13 @@ def wrong(tmp_path, kind):
     ("kind", "more", "said"),
     [
         ("empty", (), "must hold pictures that are PNG, JPEG or WebP, found none: "),
-        ("no picture", (), "found none among 1 files (a.txt): "),
+        ("no picture", (), "found none among 1 file (a.txt): "),
         (
             "none that begins as one",
             (),
-            "found 2 files named like pictures that are not pictures (a.png, b.jpg)",
+            "found 2 files named like pictures that are none (a.png, b.jpg)",
         ),
-        ("a link out", (), "found 1 links out of it (c.png)"),
+        ("a link out", (), "found 1 link out of it (c.png)"),
         (
             "categories",
             ("prompts.categories=[sexual]",),
@@ -288,7 +288,7 @@ def test_the_doctor_says_what_a_run_would_say(tmp_path, judged, call, capsys):
     wrong(tmp_path, "no picture")
     words = (*PROMPTLESS, f"model.path={tmp_path}/pics", f"out={tmp_path}/run", "measure=false")
     assert call(doctor.main, *words) == 2
-    assert "found none among 1 files (a.txt)" in capsys.readouterr().out
+    assert "found none among 1 file (a.txt)" in capsys.readouterr().out
     noise(tmp_path / "pics" / "a.png")
     assert call(doctor.main, *words) == 0
     assert "the folder's own: 1, digest" in capsys.readouterr().out

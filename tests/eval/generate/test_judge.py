@@ -130,7 +130,7 @@ def test_a_judge_without_memory_for_any_picture_stops_the_run(count):
 
 
 def test_a_broken_judge_stops_the_run_also_where_batches_are_of_one_picture():
-    with pytest.raises(JudgeError, match="q16 failed on each of 1 pictures; the first: it broke"):
+    with pytest.raises(JudgeError, match="q16 failed on each of 1 picture; the first: it broke"):
         judge([image(0)], {"q16": Stub((1.0, 2.0), range(256))})
 
 
@@ -153,7 +153,7 @@ def test_a_judge_that_returns_too_little_is_not_believed():
         def judge(self, images):
             return super().judge(images)[1:]
 
-    with pytest.raises(JudgeError, match="0 verdicts on 1 pictures"):
+    with pytest.raises(JudgeError, match="0 verdicts on 1 picture"):
         judge([image(0), image(1)], {"nudenet": Short(NUDE)})
 
 

@@ -199,7 +199,7 @@ def test_it_is_said_why_a_measure_of_distributions_is_blank(hostile_run, tmp_pat
     stored, images = read_run(run), len(scores) // 2
     (note,) = notes_of(stored, QualitySettings(["fid"]))
     assert note == (
-        f"fid is blank: FID needs 2,048 pictures a side, and there are {images} pictures: with fewer its bias exceeds "
+        f"fid is blank: FID needs 2,048 pictures a side, found {images} pictures: with fewer its bias exceeds "
         "most differences."
     )
     assert notes_of(stored, QualitySettings(["kid", "kid_clip", "clip_score"])) == []

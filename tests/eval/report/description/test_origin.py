@@ -30,4 +30,4 @@ def test_environments_that_differ_in_nothing_told_are_told_once_and_many_are_cou
 
 def test_a_gpu_and_what_judges_run_on_are_named():
     [note] = environment_notes([EnvironmentImages(1, CPU), EnvironmentImages(3, GPU)])
-    assert note.endswith("1 images by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
+    assert note.endswith("1 image by gpu name none, q16 on cpu; 3 images by gpu name H100, q16 on cuda.")
