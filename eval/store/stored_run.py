@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,7 @@ class StoredRun:
         run: the directory.
         manifest: of the run.
         prompts: of the whole run, in the order of their source.
-        scores: a table of `eval.store.scores.STORED`, a row per image.
+        scores: a table of `eval.store.scores.STORED`, a row per image, by method and row in the order of the run.
         named: the images that a folder's table of prompts names; None where every prompt has as many.
     """
 
@@ -167,9 +167,18 @@ def read_run(run: RunDir) -> StoredRun:
     scores = run.read_scores()
     if not scores.num_rows:
         raise InputError(f"{run.root} must hold scores, found none yet: {run_command(run, manifest)} makes them")
+    scores = _in_order(scores, manifest.method_names, [prompt.row for prompt in prompts])
     stored = StoredRun(run, manifest, tuple(prompts), scores, named_images(run, manifest))
     check_scores(stored)
     return stored
+
+
+def _in_order(scores: pa.Table, methods: Sequence[str], rows: Sequence[int]) -> pa.Table:
+    """Return scores by method, then row, each in the order of the run; that in which they were stored is chance."""
+    values = {"method": methods, "row": rows}
+    places = [pc.index_in(scores[name], pa.array(of_run, scores[name].type)) for name, of_run in values.items()]
+    by_method, by_row, image = (pc.fill_null(column, -1).to_numpy() for column in (*places, scores["image"]))
+    return scores.take(pa.array(np.lexsort((image, by_row, by_method))))
 
 
 def check_scores(stored: StoredRun) -> None:
