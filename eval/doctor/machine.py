@@ -46,9 +46,9 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     import torch
 
     from eval.generate.engine import check_attention
-    from eval.generate.worker_count import VISIBLE, count_workers
+    from eval.generate.worker_count import count_workers, visible_gpus
 
-    checks, seen = [], os.environ.get(VISIBLE)
+    checks, (variable, seen) = [], visible_gpus()
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(number)
@@ -64,5 +64,5 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     count = count_workers(workers, device)
     finding = f"{chosen}" + (f", {count} processes" if count > 1 else "")
     if chosen.type == "cpu" and device == AUTO and not checks:
-        finding += " (no GPU found)" if seen is None else f" (no GPU found with {VISIBLE}={shlex.quote(seen)})"
+        finding += " (no GPU found)" if seen is None else f" (no GPU found with {variable}={shlex.quote(seen)})"
     return [*checks, Check("device", OK, finding)]

@@ -13,7 +13,6 @@ from sld.devices import device_type
 
 FEW = 8  # processes that are allowed on any CPU, even with fewer cores
 LIBRARIES = GIB  # bytes that a process needs before it has a model
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def count_workers(requested: int | str, device: str) -> int:
@@ -54,8 +53,26 @@ def own_gpu(device: str, number: int) -> contextlib.AbstractContextManager[None]
     """
     if device not in (AUTO, "cuda") or device_type(device) != "cuda":
         return contextlib.nullcontext()
-    seen = os.environ.get(VISIBLE)
-    return variable(VISIBLE, str(number) if seen is None else seen.split(",")[number].strip())
+    (name, *_), (_, seen) = _variables(), visible_gpus()
+    return variable(name, str(number) if seen is None else seen.split(",")[number].strip())
+
+
+def visible_gpus() -> tuple[str, str | None]:
+    """Return the variable that chooses which GPUs a process sees, and its value; None where nothing is chosen."""
+    names = _variables()
+    name = next((name for name in names if name in os.environ), names[0])
+    return name, os.environ.get(name)
+
+
+def _variables() -> tuple[str, ...]:
+    """The variables that choose among GPUs, the one that wins first.
+
+    HIP reads the one of CUDA where its own is not set. ROCR_VISIBLE_DEVICES applies before both, which count what it
+    leaves (ROCm's documentation of GPU isolation; `torch.cuda`).
+    """
+    import torch
+
+    return ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES") if torch.version.hip else ("CUDA_VISIBLE_DEVICES",)
 
 
 def _on_cpu(requested: int) -> int:

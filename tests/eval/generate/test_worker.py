@@ -16,6 +16,7 @@ from eval.config.settings import EngineSettings
 from eval.generate import drawing_run, models, pool, worker
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED
+from eval.generate.worker_count import own_gpu
 from eval.judges import nudenet
 
 
@@ -43,6 +44,31 @@ def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, see
         pool._start(SimpleNamespace(device=device), (), (number, len(own)), 1)
     assert found == own
     assert os.environ.get(variable) == seen
+
+
+@pytest.mark.parametrize(
+    ("chosen", "own"),
+    [
+        ({}, ["0", "1"]),
+        ({"HIP_VISIBLE_DEVICES": "4,GPU-5a"}, ["4", "GPU-5a"]),
+        ({"CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"]),
+        ({"HIP_VISIBLE_DEVICES": "6, 7", "CUDA_VISIBLE_DEVICES": "4,5"}, ["6", "7"]),
+        ({"ROCR_VISIBLE_DEVICES": "2,3"}, ["0", "1"]),  # of these two
+    ],
+)
+def test_on_rocm_a_worker_s_gpu_is_chosen_by_the_variable_that_wins_there(monkeypatch, chosen, own):
+    monkeypatch.setattr(torch.version, "hip", "7.1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    names = ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    for number, gpu in enumerate(own):
+        with own_gpu("auto", number):
+            assert {name: os.environ.get(name) for name in names[1:]} == {name: chosen.get(name) for name in names[1:]}
+            assert os.environ["HIP_VISIBLE_DEVICES"] == gpu
+        assert os.environ.get("HIP_VISIBLE_DEVICES") == chosen.get("HIP_VISIBLE_DEVICES")
 
 
 @pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda:0", [0]), ("cuda", []), ("cpu", [])])
