@@ -1,9 +1,11 @@
 """The effects beyond the points, against resampled prompts and published examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from eval.measure.effects import relative_reduction, unpaired_difference, unpaired_reduction
+from eval.measure.effects import mover, relative_reduction, unpaired_difference, unpaired_reduction
 from eval.measure.estimates import paired_difference, probability
 
 
@@ -76,3 +78,20 @@ def test_all_agree_on_the_point_estimate(two):
     won, lost = np.maximum(a - b, 0), np.maximum(b - a, 0)
     apart = unpaired_difference(probability(a, images), probability(b, images))
     assert paired_difference(won, lost, images).value == pytest.approx(apart.value)
+
+
+def test_at_the_limits_of_a_reduction_the_difference_of_one_share_from_its_part_of_the_other_ends_at_0():
+    """What the limits of a ratio are by definition; one pair more of either enters the correlation."""
+    rng, images = np.random.default_rng(3), np.array([10, 4, 10, 7, 10, 10, 2, 10])
+    b = rng.binomial(images, 0.6)
+    a = rng.binomial(b, 0.4)
+    found, (p, q) = relative_reduction(a, b, images), (probability(y, images) for y in (a, b))
+    more = np.sqrt(images.mean())
+    rests = [
+        [*(y - share * images), hit[0] - share * more, hit[1] - share * more]
+        for y, share, hit in ((a, p.value, (more, 0)), (b, q.value, (0, more)))
+    ]
+    alike = np.corrcoef(*rests)[0, 1]
+    for limit, end in ((found.high, "low"), (found.low, "high")):
+        part = replace(q, **{name: (1 - limit) * value for name, value in vars(q).items()})
+        assert getattr(mover(p, part, alike), end) == pytest.approx(0, abs=1e-9)

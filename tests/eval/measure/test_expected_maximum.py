@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import i2p
+from eval.measure.effects import mover
 from eval.measure.expected_maximum import (
     expected_max,
     paired_expected_max_difference,
@@ -169,3 +170,24 @@ def test_the_first_and_the_second_can_be_exchanged(two):
     (a, b), images, groups = two, np.full(300, 10), np.arange(300) // 2
     result, exchanged = (paired_expected_max_difference(*sides, images, groups) for sides in ((a, b), (b, a)))
     assert (result.value, result.low, result.high) == pytest.approx((-exchanged.value, -exchanged.high, -exchanged.low))
+
+
+def left_out(values, draws):
+    """How each prompt's absence moves the expectation."""
+    without = np.array([expected_max(np.delete(values, place), draws=draws).value for place in range(len(values))])
+    return without - without.mean()
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_into_the_correlation_of_two_maxima_enters_half_an_image_of_either(alike):
+    rng = np.random.default_rng(4)
+    first = rng.integers(0, 5, 12) / 4
+    second = first if alike else np.clip(first + rng.integers(-2, 2, 12) / 4, 0, 1)
+    images, draws = np.full(12, 4), 5
+    half_image = draws / 12 * 0.5 / 4  # of a prompt that is drawn, and is then the largest
+    rests = [[*left_out(first, draws), half_image, 0], [*left_out(second, draws), 0, half_image]]
+    p, q = (expected_max(values, draws=draws) for values in (first, second))
+    expected = mover(p, q, np.corrcoef(*rests)[0, 1])
+    found = paired_expected_max_difference(first, second, images, draws=draws)
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert found.low < found.value < found.high

@@ -23,10 +23,10 @@ PROMPTS = [
 ]  # fmt: skip
 
 
-def estimates(prompts, scores, strata=None, methods=("baseline", "safer")):
+def estimates(prompts, scores, strata=None, methods=("baseline", "safer"), model=None):
     stored = stored_run(to_table(scores), "dataset", prompts=prompts, methods=methods)
     population = i2p.population_of(PROMPTS, strata)
-    stored = replace(stored, manifest=manifest_of(methods=methods, population=population))
+    stored = replace(stored, manifest=manifest_of(methods=methods, population=population, model=model))
     rows = estimate_population(stored, verdicts(stored))
     return {(row.method, row.against, row.category): row for row in rows}
 
@@ -107,3 +107,9 @@ def test_a_method_without_a_judged_image_has_no_row_and_a_small_category_no_esti
     row = estimates(few, scores_of(few, by_number))["baseline", None, "sexual"]
     assert (row.prompts, row.estimate, row.all_prompts_low, row.relative_width) == (4, None, None, None)
     assert row.sample is not None
+
+
+def test_a_replay_and_a_run_of_all_prompts_have_nothing_to_estimate(sample):
+    replayed = {"source": "the dataset's own results", "results_sha256": "a" * 64}
+    assert estimates(sample, scores_of(sample, by_number), model=replayed) == {}
+    assert estimates(PROMPTS, scores_of(PROMPTS, by_number)) == {}

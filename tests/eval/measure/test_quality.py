@@ -9,7 +9,7 @@ import pytest
 from eval.measure.distribution import NUMBERS
 from eval.measure.estimates import Estimate, mean, positive_mean
 from eval.measure.kid import kid, paired_kid
-from eval.measure.quality import PictureQuality, distances, measure_quality, over_groups
+from eval.measure.quality import PictureQuality, Quality, distances, measure_quality, over_groups
 from eval.quality import CLIP, LPIPS
 from eval.quality.settings import QualitySettings
 from eval.store.asked import NAME, asked_quality, record_asked
@@ -144,7 +144,19 @@ def test_what_lacks_features_is_counted(run):
     known, every = pictures.covered(CLIP)
     assert known == every - 1
     known, pairs = pictures.covered(LPIPS)
-    assert known == pairs - 1
+    assert known == pairs - 1 == (pictures.ok & (pictures.places["method"] == "sld_max").to_numpy()).sum() - 1
+
+
+def test_a_picture_whose_partner_is_not_ok_has_a_score_and_no_difference(run):
+    stored = ask(run, "clip_score", "clip_distance")
+    pictures = PictureQuality(stored, ["clip_score", "clip_distance"])
+    lost = (pictures.places["method"] == "baseline") & (pictures.places["row"] == 2)
+    pictures.places["state"] = pictures.places["state"].mask(lost, "nan")
+    cost = Quality(QualitySettings(), pictures, {}).over("sld_max", {2})
+    assert cost.clip_score is not None
+    assert (cost.clip_score_difference, cost.clip_distance) == (None, None)
+    known, every = pictures.covered(CLIP)
+    assert (known, every) == (len(pictures.places) - 1, len(pictures.places) - lost.sum())
 
 
 def test_the_last_command_that_named_metrics_rules(run):

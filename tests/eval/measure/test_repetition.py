@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.measure.estimates import paired_difference, probability
+from eval.measure.estimates import exact_limits, paired_difference, probability
 from eval.measure.repetition import same_prompts, same_prompts_difference
 
 
@@ -115,3 +115,11 @@ def test_where_most_prompts_lost_all_images_but_one_the_others_do_not_tell_more_
     won, lost = (rng.binomial(images, p, (800, 100)) for p in (0.04, 0.0))
     pairs = [same_prompts_difference(w, x, images) for w, x in zip(won, lost, strict=True)]
     assert np.mean([each.low <= 0.04 <= each.high for each in pairs]) > 0.93
+
+
+def test_images_of_prompts_that_repel_one_another_are_worth_no_fewer_than_independent_ones():
+    """One of two images of each prompt, and beside a few such prompts many of a single image."""
+    for images in (np.full(10, 2), np.array([2, 2, *[1] * 20])):
+        y = images // 2 + (images == 1) * (np.arange(len(images)) % 2)
+        found, total = same_prompts(y, images), images.sum()
+        assert (found.low, found.high) == pytest.approx(exact_limits(y.sum() / total, total, total, 0.95))
