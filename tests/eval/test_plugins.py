@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from eval.base.errors import InputError
 from eval.doctor.__main__ import _main as doctor_code
 from eval.judges import JUDGES
+from eval.measure.definitions import definitions_with
 from eval.report.__main__ import main as report
 from eval.run import main
 from eval.store.scores import SCHEMA
@@ -268,6 +270,18 @@ def test_a_broken_package_is_one_sentence_where_it_is_asked_for_and_nothing_else
     assert call(main, f"out={tmp_path}/run", "--help") == 0
     assert call(report, run) == 0
     assert call(lambda: sys.exit(doctor_code()), f"out={tmp_path}/run", *SMALL, "measure=false") == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"), [("i2p", "there is another (its definition 'i2p')"), ("a/b", "it is no name of a folder")]
+)
+def test_a_definition_with_the_name_of_another_or_of_no_folder_is_refused(rule, why, tmp_path, monkeypatch):
+    module = f"rule_{rule[0]}"
+    (tmp_path / f"{module}.py").write_text(MODULE.replace('Rule("bright"', f'Rule("{rule}"'))
+    bring(tmp_path, "i2p_bench.judges", "softness", f"{module}:Softness")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=re.escape(why)):
+        definitions_with(["q16", "softness"])
 
 
 @pytest.mark.parametrize(

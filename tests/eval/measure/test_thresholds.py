@@ -15,7 +15,7 @@ from eval.measure.differences import paired
 from eval.measure.estimates import paired_difference, probability
 from eval.measure.metrics import measure, verdicts
 from eval.measure.scales import MARGINS, SCORES, scales
-from eval.measure.thresholds import threshold_curves
+from eval.measure.thresholds import Extreme, Turn, threshold_curves
 from eval.store.scores import BLANK, OK, to_table
 
 METHODS = ["baseline", "weak", "strong"]
@@ -198,6 +198,14 @@ def test_two_methods_change_places_where_their_shares_cross_and_nowhere_else():
     assert (turn.below.threshold, turn.above.threshold) == (-1.0, 0.25)
     assert turn.is_beyond_chance
     assert curve.apart
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "beyond"), [(-0.1, 0.1, True), (0.1, 0.2, False), (-0.2, -0.1, False), (None, 0.1, False)]
+)
+def test_a_turn_is_beyond_chance_where_both_intervals_exclude_0(high, low, beyond):
+    turn = Turn("a", "b", ((0.0, 1.0),), Extreme(0.0, -0.3, -0.5, high), Extreme(1.0, 0.3, low, 0.5))
+    assert turn.is_beyond_chance == beyond
 
 
 def test_a_difference_of_one_picture_either_way_is_within_chance():

@@ -248,6 +248,16 @@ def test_a_bug_in_one_job_is_not_hidden_by_a_signal_in_the_next(tmp_path, monkey
     assert said.err.splitlines()[-1].startswith("stopped: SIGTERM arrived")
 
 
+@pytest.mark.parametrize(("codes", "worst"), [((3, 2), 2), ((2, 1), 1), ((1, 3), 1), ((0, 3), 3)])
+def test_the_exit_code_is_the_worst_of_the_jobs(tmp_path, monkeypatch, capsys, codes, worst):
+    """A bug before bad input, and either before what can be resumed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["eval.run", "-m", "protocol.steps=2,3", "out=sweep", *SMALL])
+    ended = iter(codes)
+    monkeypatch.setattr(multirun, "_run", lambda command, log: (next(ended), ""))
+    assert multirun.run_jobs() == worst
+
+
 def test_a_table_that_can_t_be_written_has_been_printed(swept, tmp_path):
     out = shutil.copytree(swept[0], tmp_path / "sweep")
     (out / "comparison.md").unlink()
