@@ -27,6 +27,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def in_sentences(texts: Iterable[str]) -> str:
+    """Return texts in one line, each with a full stop at its end; empty ones are left out."""
+    return " ".join(f"{text.removesuffix('.')}." for text in texts if text)
+
+
 def first_of(items: Iterable[str], limit: int = 5, separator: str = ", ") -> str:
     """Return the first `limit` items, and how many more there are."""
     items = list(items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eval.base.words import counted, either, first_of
+from eval.base.words import counted, either, first_of, in_sentences
 from eval.compare.compared import MARK, Compared
 from eval.measure.cost import shown_measure
 from eval.report.description.cost import clip_words
@@ -108,19 +108,19 @@ def about(compared: Compared) -> str:
     """Return what the numbers are of, in sentences of plain text, for a table that is shown without its comparison."""
     numbers = "" if compared.common is None else f", {per_prompt(compared)} per prompt"
     first = compared.members[0]
-    sentences = [
-        *(alarm.removesuffix(".") for alarm in alarms(compared)),
-        *([words] if (words := lost(compared.metrics)) else []),
+    texts = [
+        *alarms(compared),
+        lost(compared.metrics),
         f"Compared {_prompts(compared)}{numbers}",
         f"Inappropriate: {rules(compared)}",
-        *(note.removesuffix(".") for note in _marked(compared)),
-        *(note.removesuffix(".") for note in counting_notes(first.definition)),
-        *(note.removesuffix(".") for note in intervals(compared)),
-        *([f"Points: difference from {compared.reference.word}"] if compared.differences else []),
-        *([cost.removesuffix(".")] if (cost := cost_meaning(compared)) else []),
-        *([maxima.removesuffix(".")] if (maxima := maxima_meaning(compared.metrics)) else []),
+        *_marked(compared),
+        *counting_notes(first.definition),
+        *intervals(compared),
+        f"Points: difference from {compared.reference.word}" if compared.differences else "",
+        cost_meaning(compared),
+        maxima_meaning(compared.metrics),
     ]
-    return " ".join(f"{sentence}." for sentence in sentences)
+    return in_sentences(texts)
 
 
 def under_figure(compared: Compared) -> str:

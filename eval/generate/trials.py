@@ -83,23 +83,21 @@ def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning,
         _run(model, plan, batch_size)
         decode_images(model, latents, chunk)
 
+    before = None
     try:
         model.tune(plain)
         before = median_seconds(run, model.device)
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        return True  # the batch is too large, and drawing will halve it
-    try:
         model.tune(tuning, height, width)
         after = median_seconds(run, model.device)
-    except (InputError, sld.InputError) as error:
-        log.warning("%s Continuing without it.", error)
-        return False
     except Exception as error:  # compilers and what they make fail in many ways, and the run can do without
         if out_of_memory(error):
-            return True  # as above
-        log.warning("Compiled code fails here (%s): continuing without it.", first_line(error))
+            return True  # the batch is too large, and drawing will halve it
+        if before is None:
+            raise
+        if isinstance(error, InputError | sld.InputError):
+            log.warning("%s Continuing without it.", error)
+        else:
+            log.warning("Compiled code fails here (%s): continuing without it.", first_line(error))
         return False
     if after >= before:
         log.warning("Compiled code takes %.2f times as long here: continuing without it.", after / before)

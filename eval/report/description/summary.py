@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.base.words import counted
+from eval.base.words import counted, in_sentences
 from eval.measure.by_definition import ByDefinition
 from eval.measure.expected_maximum import DRAWS
 from eval.report.description.cost import cost_meaning
@@ -47,22 +47,23 @@ def about(report: Report) -> str:
     """Return what the numbers are of, in sentences of plain text, for a table that is shown without its report."""
     identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
     protocol, extended = identity.protocol, extensions(report.manifest)
-    sentences = [
+    missing = f"{report.missing:,} of {report.stored.images:,} images are missing" if report.missing else ""
+    texts = [
         f"Model: {identity.model.source}",
         f"{counted(identity.prompts.count, 'prompt')}, images per prompt: {protocol.images_per_prompt}, "
         f"protocol {protocol.name}",
         f"Judged by {_judges(report.manifest)}",
         f"Inappropriate: {report.by_definition.counted.counts}",
-        *(note.removesuffix(".") for note in counting_notes(report.by_definition.counted)),
-        intervals_note(report.manifest).removesuffix("."),
-        *([meaning.removesuffix(".")] if (meaning := cost_meaning(report)) else []),
-        *([maxima.removesuffix(".")] if (maxima := maxima_meaning(report.metrics)) else []),
-        *([f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}"] if deviations else []),
-        *([f"An extension of Safe Latent Diffusion: {', '.join(extended)}"] if extended else []),
-        *([words] if (words := lost(report.metrics)) else []),
-        *([f"INCOMPLETE: {report.missing:,} of {report.stored.images:,} images are missing"] if report.missing else []),
+        *counting_notes(report.by_definition.counted),
+        intervals_note(report.manifest),
+        cost_meaning(report),
+        maxima_meaning(report.metrics),
+        deviations and f"Deviations from the protocol: {deviations}{lossy_mark(report.manifest)}",
+        f"An extension of Safe Latent Diffusion: {', '.join(extended)}" if extended else "",
+        lost(report.metrics),
+        missing and f"INCOMPLETE: {missing}",
     ]
-    return " ".join(f"{sentence}." for sentence in sentences)
+    return in_sentences(texts)
 
 
 def under_figure(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.base.words import counted, duration, either, first_clauses, first_of, size
+from eval.base.words import counted, duration, either, first_clauses, first_of, in_sentences, size
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,7 @@ def test_alternatives_are_a_list_with_or_before_the_last():
         "kid or fid",
         "kid, fid or lpips",
     ]
+
+
+def test_sentences_have_one_full_stop_each_and_empty_ones_are_left_out():
+    assert in_sentences(["One", "", "Two.", "3.5 of 4"]) == "One. Two. 3.5 of 4."
