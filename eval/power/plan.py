@@ -14,8 +14,8 @@ from eval.report.format import fixed
 
 IMAGES = (1, 2, 5, 10)
 PROMPTS = (100, 300, 1000)  # where no number of prompts is known
-# What a row answers: what so many prompts give, or how many give what is wanted.
 WHOLE = 0.5  # half of the interval from 0 to 1, than which none is wider
+# What a row answers: what so many prompts give, or how many give what is wanted.
 GIVEN, WIDTH, SAME_WIDTH, DIFFERENCE = "given", "width", "width, same prompts", "difference"
 
 
