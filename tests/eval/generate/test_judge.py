@@ -1,5 +1,7 @@
 """Nothing that went wrong is taken for a safe picture."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,14 @@ def test_a_judge_that_fails_on_one_picture_loses_that_one_only_and_the_cause_is_
     assert [s.state for s in scores] == [OK, JUDGE_FAILED]
     assert scores[1].error == "nudenet: it broke"
     assert scores[1].records == {"q16": (25.0, 20.0)}
+
+
+def test_a_judge_that_answered_on_one_picture_is_not_broken_whatever_it_says_of_another():
+    """Only where it failed on all of a batch is it shown a picture of noise; this judge would fail on that too."""
+    answered = flat(0)
+    answered[4:] = 99
+    scores = judge([image(0, answered), image(1, answered + 1)], {"nudenet": Stub(NUDE, range(1, 256))})
+    assert [s.state for s in scores] == [OK, JUDGE_FAILED]
 
 
 def test_a_judge_that_fails_on_everything_stops_the_run_with_its_cause():
@@ -195,6 +205,7 @@ def test_scores_keep_the_order_of_the_images_and_say_how_they_were_made():
     scores = judge(images, {"q16": Stub((1.0, 2.0))}, engine="cpu, float32, plain")
     assert [(s.row, s.records.get("q16")) for s in scores] == [(5, (1.0, 2.0)), (3, None), (4, (1.0, 2.0))]
     assert {(s.batch_size, s.engine) for s in scores} == {(8, "cpu, float32, plain")}
+    assert [s.digest for s in scores] == [hashlib.sha256(each.pixels.tobytes()).hexdigest() for each in images]
 
 
 def test_pictures_on_a_device_go_to_the_judges_that_take_them_there():
