@@ -74,6 +74,8 @@ def test_large_pictures_are_decoded_few_at_a_time_and_are_the_same_in_any_compan
     assert seen == [2, 2]
     assert finite.all()
     assert torch.equal(pixels[2], decode_images(model, latents[2:], 64)[0][0])
+    latents[1, 0, 3, 4] = float("nan")
+    assert decode_images(model, latents, 64)[1].tolist() == [True, False, True]  # for one pixel
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

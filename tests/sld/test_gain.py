@@ -117,6 +117,12 @@ def test_between_two_timesteps_the_gain_follows_the_sigmas_of_diffusers_euler():
         assert noise_gain(scheduler, timestep) == pytest.approx((sigma**2 + 1) ** -0.5, rel=1e-5)
 
 
+def test_between_a_timestep_and_one_of_pure_noise_the_gain_is_that_of_the_former():
+    scheduler = diffusers.DDIMScheduler(**BETAS, prediction_type="v_prediction", rescale_betas_zero_snr=True)
+    assert noise_gain(scheduler, 999) == 0
+    assert noise_gain(scheduler, 998.5) == pytest.approx(float(scheduler.alphas_cumprod[998]) ** 0.5)
+
+
 def test_where_a_prediction_says_nothing_about_the_noise_guidance_is_zero_and_remembers():
     from sld.trajectories import plan_courses
 

@@ -38,6 +38,8 @@ def test_presets_and_concept_equal_those_of_diffusers():
         (lambda: sld.SafetyPreset(1.5, 1000, 0.01, 0.3, 0.4), "found 1.5"),
         (lambda: sld.SafetyPreset(1, float("nan"), 0.01, 0.3, 0.4), "found nan"),
         (lambda: sld.SafetyPreset(1, 1000, 0.01, 0.3, 1.4), r"must be in \[0, 1\], found 1.4"),
+        (lambda: sld.SafetyPreset(1, -1000, 0.01, 0.3, 0.4), r"guidance_scale must be in \[0, inf\], found -1000"),
+        (lambda: sld.SafetyPreset(1, 1000, 0.01, -0.3, 0.4), r"momentum_scale must be in \[0, inf\], found -0.3"),
         (lambda: sld.SafetyPreset(1, 1000, "0.01", 0.3, 0.4), "found '0.01'"),
     ],
 )

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import sld
+from sld.sampler import _finish
+from sld.trajectories import common_trajectories, plan_courses
 
 ODD = ["", "two\nlines", "<script>alert(1)</script>", "🙂 ¿qué? 100 % $x_1$", "Null", "x" * 1093]
 
@@ -61,6 +63,14 @@ def test_a_row_that_is_not_finite_is_said_to_be_so(model, value):
     for name in ("baseline", "sld_max"):
         assert result.finite[name].tolist() == [True, False, True]
         assert result.images[name].dtype == np.uint8
+
+
+def test_one_number_that_is_not_finite_is_enough(model):
+    latents = torch.randn(3, 4, 8, 8)
+    latents[1, 2, 3, 3] = float("inf")
+    courses = plan_courses(sld.resolve_methods(["baseline"]), 2, share=True)
+    finished = _finish(model, common_trajectories(courses, True, latents, None, None), False, 4)
+    assert finished["baseline"][2].tolist() == [True, False, True]
 
 
 def test_broken_pixels_of_finite_latents_are_reported(checkpoint):

@@ -12,7 +12,7 @@ from sld import schedulers
 from sld.checkpoints.layout import SD1_SCHEDULER
 from sld.models.stable_diffusion import StableDiffusion
 from sld.schedulers import NAMES, from_config
-from sld.stepping import _dry_pass, start
+from sld.stepping import _dry_pass, describe, is_stochastic, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -117,6 +117,21 @@ def test_a_division_by_zero_that_a_scheduler_clips_is_no_obstacle():
     assert len(start(own("DDIMScheduler", **pure, clip_sample=True), 10).timesteps) == 10
     with pytest.raises(sld.InputError, match="timestep 999 gives NaN or infinity"):
         start(own("DDIMScheduler", **pure, clip_sample=False), 10)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "draws"),
+    [
+        *((make_scheduler(name, own()), name == "euler_a") for name in NAMES),
+        (own("DPMSolverMultistepScheduler", algorithm_type="sde-dpmsolver++"), True),
+        (diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True), True),
+        (diffusers.FlowMatchEulerDiscreteScheduler(), False),
+        (diffusers.DDPMScheduler(), True),
+    ],
+)
+def test_schedulers_whose_steps_draw_noise_are_known_by_their_settings_too(scheduler, draws):
+    assert is_stochastic(scheduler) is draws
+    json.dumps(describe(scheduler), allow_nan=False)  # whatever their settings, a manifest has no infinity
 
 
 def test_a_model_without_betas_has_no_scheduler_by_name():

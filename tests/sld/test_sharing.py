@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import diffusers
 import pytest
 import torch
 
@@ -136,12 +137,20 @@ def test_a_prediction_does_not_depend_on_its_place_in_the_batch(wide_model, batc
     assert torch.equal(predicted, predicted[:1].expand_as(predicted))
 
 
-def test_a_stochastic_step_depends_on_no_neighbour(loaded, checkpoint):
-    model = loaded(checkpoint, scheduler="euler_a")
+@pytest.mark.parametrize("scheduler", ["euler_a", "sde"])
+def test_a_stochastic_step_depends_on_no_neighbour(loaded, checkpoint, scheduler):
+    if scheduler == "sde":
+        scheduler = diffusers.DPMSolverMultistepScheduler(
+            beta_schedule="scaled_linear", algorithm_type="sde-dpmsolver++"
+        )
+    model = loaded(checkpoint, scheduler=scheduler)
     options = {"methods": ["baseline", "sld_max"], "steps": 5, "batch_size": 4, "decode": False}
     together = sld.sample(model, ["a cat", "a dog"], seeds=[5, 5], indices=[0, 1], **options)
     alone = sld.sample(model, ["a dog"], seeds=[5], indices=[1], **options)
     assert torch.equal(together.latents["sld_max"][1:], alone.latents["sld_max"])
+    same = torch.randn(1, 4, 8, 8).expand(2, -1, -1, -1)
+    steps = sld.sample(model, ["a dog"] * 2, noise=same, seeds=[5, 5], indices=[0, 1], **options).latents["baseline"]
+    assert not torch.equal(steps[0], steps[1])  # by the noise of its steps, each image's own
 
 
 def test_the_denoiser_only_ever_sees_one_batch_shape(loaded, checkpoint, monkeypatch):

@@ -139,6 +139,15 @@ def test_a_cards_largest_batch_follows_from_one_and_two_rows(monkeypatch, total,
     assert largest_batch(card.run, torch.device("cuda")) == fits
 
 
+def test_what_does_not_grow_with_the_rows_and_what_rows_hold_elsewhere_count_too(monkeypatch):
+    card = Card(1030)  # of which 1000 are free, and 800 may be taken
+    card.patch(monkeypatch)
+    fixed = lambda: setattr(card, "peak", card.used + 500)  # noqa: E731
+    assert largest_batch(card.run, torch.device("cuda"), fixed) == 4  # 500 + 150 + 3 * 50
+    assert largest_batch(card.run, torch.device("cuda"), row_bytes=100) == 4  # 150 + 3 * (50 + 100)
+    assert largest_batch(card.run, torch.device("cuda"), fixed, row_bytes=100) == 2
+
+
 def test_an_error_of_another_kind_is_no_full_card(monkeypatch):
     Card(100).patch(monkeypatch)
     with pytest.raises(ZeroDivisionError):
@@ -166,5 +175,8 @@ def test_memory_that_is_used_up_is_told_from_other_errors():
             ask()
         assert out_of_memory(caught.value)
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    while_compiling = ValueError("the backend raised")
+    while_compiling.inner_exception = torch.OutOfMemoryError("CUDA out of memory")
+    assert out_of_memory(while_compiling)
     for error in (RuntimeError("a bug"), ValueError("can't allocate memory"), KeyboardInterrupt()):
         assert not out_of_memory(error)

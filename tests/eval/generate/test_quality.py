@@ -10,6 +10,7 @@ import processes
 import pytest
 import quality_weights
 import tiny_clip
+from judged import judged
 
 from eval.base.pictures import encode_png, read_picture
 from eval.generate import quality
@@ -20,6 +21,7 @@ from eval.quality.settings import QualitySettings
 from eval.run import main
 from eval.store.features import read_features
 from eval.store.rundir import RunDir
+from eval.store.scores import BLANK, JUDGE_FAILED, NAN, OK, to_table
 from eval.store.stored_run import read_run
 
 NEVER = "{name: never, preset: strong, warmup_steps: 99}"
@@ -90,6 +92,12 @@ def test_a_finished_run_is_asked_for_another_metric_and_equal_pictures_are_looke
     looked_at.clear()
     assert call(main, *words, *ASKED, f"out={run.root}") == 0
     assert looked_at == []
+
+
+def test_pictures_that_no_judge_has_judged_have_no_features():
+    states = (OK, BLANK, NAN, JUDGE_FAILED, OK)
+    scores = to_table(judged("baseline", row, 0, state, digest=f"d{row}") for row, state in enumerate(states))
+    assert quality._judged(scores) == {("baseline", 0, 0): "d0", ("baseline", 4, 0): "d4"}
 
 
 def test_auto_looks_at_no_stored_picture_again(run, words, call, looked_at):

@@ -1,12 +1,15 @@
 """The protocol that a run is planned with: what the user asked for, no more and no less."""
 
+from itertools import groupby
+
 import pytest
 from hydra import compose, initialize_config_module
 
+import sld
 from eval.base.errors import InputError
 from eval.config.settings import ProtocolSettings, read_settings
 from eval.plan.make import make_plan
-from eval.plan.plan import Plan
+from eval.plan.plan import Plan, kind_of
 from eval.plan.protocol import changed_protocol
 from eval.plan.record import make_manifest
 from i2p import Prompt
@@ -58,6 +61,23 @@ def test_the_usual_size_is_that_of_most_prompts():
     prompts = [Prompt(row, "a", ("hate",), row, 7.0, 64, width) for row, width in enumerate(widths)]
     protocol, *_ = changed_protocol(settings(images_per_prompt=2))
     assert Plan(tuple(prompts), (), protocol, ()).usual_size == (64, 80)
+
+
+def test_missing_units_are_grouped_by_their_size_and_the_methods_that_they_lack():
+    prompts = [Prompt(row, "a", ("hate",), row, 7.0, 64, 96 if row % 2 else 64) for row in range(4)]
+    protocol, *_ = changed_protocol(settings(images_per_prompt=2))
+    plan = Plan(tuple(prompts), tuple(sld.METHODS[name] for name in ("baseline", "sld_max")), protocol, ())
+    units = plan.missing({("sld_max", 0, 0), ("sld_max", 3, 1), ("baseline", 2, 0), ("sld_max", 2, 0)})
+    lacking = {(unit.prompt.row, unit.image): unit.methods for unit in units}
+    assert lacking == {
+        **{(row, image): () for row in range(4) for image in (0, 1) if (row, image) != (2, 0)},
+        (0, 0): ("baseline",),
+        (3, 1): ("baseline",),
+    }
+    assert len(units) == len(lacking)
+    assert plan.count_images(units) == 16 - 4
+    groups = [kind for kind, _ in groupby(units, kind_of)]
+    assert len(groups) == len(set(groups)) == 4
 
 
 def planned_settings(*overrides):
