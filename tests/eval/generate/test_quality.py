@@ -1,9 +1,11 @@
 """Metrics that were asked for by name get their features from the kept pictures: each looked at once, none twice."""
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 
 import numpy as np
 import processes
@@ -11,7 +13,9 @@ import pytest
 import quality_weights
 import tiny_clip
 from judged import judged
+from manifests import manifest_of
 
+from eval.base.image_key import ImageKey
 from eval.base.pictures import encode_png, read_picture
 from eval.generate import quality
 from eval.judges.q16 import Q16
@@ -98,6 +102,29 @@ def test_pictures_that_no_judge_has_judged_have_no_features():
     states = (OK, BLANK, NAN, JUDGE_FAILED, OK)
     scores = to_table(judged("baseline", row, 0, state, digest=f"d{row}") for row, state in enumerate(states))
     assert quality._judged(scores) == {("baseline", 0, 0): "d0", ("baseline", 4, 0): "d4"}
+
+
+def test_a_picture_without_one_of_its_size_to_compare_with_is_counted_by_the_reason(tmp_path):
+    """The first method's may be blank, so that none has judged it, or of another size, in a folder made elsewhere."""
+    run, rng = RunDir(tmp_path), np.random.default_rng(0)
+    pixels = {
+        ImageKey(method, row, 0): rng.integers(0, 256, (8, 8 + 8 * (method == "mine" and row == 1), 3), dtype=np.uint8)
+        for method in ("baseline", "mine")
+        for row in range(3)
+    }
+    run.write_images((key, encode_png(picture)) for key, picture in pixels.items())
+    digests = {key: hashlib.sha256(picture).hexdigest() for key, picture in pixels.items()}
+    judged_ones = {key: digest for key, digest in digests.items() if key != ("baseline", 2, 0)}
+    mine, lacking = {key: digest for key, digest in digests.items() if key.method == "mine"}, Counter()
+    manifest = manifest_of(methods=("baseline", "mine"))
+    looks = list(
+        quality._looks(run, manifest, mine, set(), "baseline", judged_ones, dict.fromkeys(range(3), "a"), lacking)
+    )
+    (seen,) = quality._read(looks, lacking)
+    assert seen.look.keys == (("mine", 0, 0),)
+    assert (seen.pixels == pixels["mine", 0, 0]).all()
+    assert (seen.reference == pixels["baseline", 0, 0]).all()
+    assert lacking == {quality.NO_REFERENCE: 1, quality.OTHER_SIZE: 1}
 
 
 def test_auto_looks_at_no_stored_picture_again(run, words, call, looked_at):
