@@ -70,7 +70,7 @@ def test_quality_metrics_that_were_asked_for_and_are_not_measured_everywhere_are
 
 def test_a_run_whose_quality_was_asked_for_has_a_status_before_its_first_score_and_beside_foreign_ones(begun):
     record_asked(begun, QualitySettings(["clip_distance"]))
-    begun.write_scores(1, [judged("baseline", 1000, 0, OK, **BOTH)])
+    begun.write_scores(1, [judged("baseline", 1000, 0, OK, **BOTH), judged("foreign", 1, 0, OK, **BOTH)])
     assert (read_status(begun).done, read_status(begun).quality) == (4, ())
     for path in (begun.root / "scores").iterdir():
         path.unlink()
@@ -90,6 +90,15 @@ def test_the_rate_is_that_of_the_last_half_hour_of_work(begun):
     assert "Recently 12 images per hour, 40.0 minutes left; " in show(begun, status)
     assert "Recently 0.25 images per hour, 32.0 hours left; " in show(begun, replace(status, rate=0.25))
     assert "Recently 28,800 images per hour, 1 second left; " in show(begun, replace(status, rate=28_800.0))
+
+
+def test_a_few_seconds_of_work_have_no_rate(begun):
+    begun.write_scores(1, [judged("baseline", 1, 0, OK, **BOTH)])
+    for seconds, path in enumerate(sorted((begun.root / "scores").iterdir())):
+        os.utime(path, (1e9 + 4 * seconds,) * 2)
+    status = read_status(begun)
+    assert (status.done, status.rate) == (5, None)
+    assert "Recently too few images for a rate; " in show(begun, status)
 
 
 def test_a_folder_that_holds_no_run_is_said_to_be_none(tmp_path):

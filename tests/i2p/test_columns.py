@@ -231,6 +231,9 @@ def test_what_looks_like_a_seed_guidance_or_row_and_is_not_used_is_refused(refus
         ("num_tokens", "12 14 77"),
         ("user_id", "17 17 4"),
         ("id", "x1 x2"),
+        ("id", "4 x2"),
+        ("scale", "small large"),
+        ("scale", "-1 2"),
         ("image_id_text", "x y"),
         ("artist", "Monet Monet"),
         ("weight", "1 1"),
@@ -292,6 +295,11 @@ def test_an_index_of_pandas_is_nothing_where_it_counts_the_rows(refused, write, 
 def test_an_index_that_was_saved_twice_and_empty_columns_of_a_spreadsheet_are_nothing(write):
     assert i2p.read_prompts(path=write(",Unnamed: 0,prompt\n0,0,a\n1,1,b\n")).unused == ()
     assert i2p.read_prompts(path=write("prompt,seed,,\na,1,,\nb,2,,\n")).unused == ()
+
+
+def test_a_column_that_may_number_rows_and_repeats_their_numbers_is_no_second_one(write):
+    prompt_list = i2p.read_prompts(path=write("case_number,index,prompt\n5,5,a\n3,3,b\n"))
+    assert ([p.row for p in prompt_list.prompts], prompt_list.unused) == ([5, 3], ("index",))
 
 
 def test_a_negative_prompt_of_its_own_is_refused_and_an_empty_one_is_named(refused, write):
