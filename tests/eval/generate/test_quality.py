@@ -85,8 +85,8 @@ def test_a_finished_run_is_asked_for_another_metric_and_equal_pictures_are_looke
     scores = run.read_scores()
     assert call(main, *words, *ASKED, f"out={run.root}") == 0
     assert sum(looked_at) == 8, "the four pictures of baseline are those of the method that never acts"
+    assert run.read_scores().equals(scores)
     stored, keys, paths = pictures_of(RunDir(run.root))
-    assert stored.scores.equals(scores)
     judge = Q16(clip_files.architecture, clip_files.weights, clip_files.prompts, with_text=True)
     texts = {prompt.row: prompt.text for prompt in stored.prompts}
     expected = Clip(judge).rows([read_picture(path) for path in paths], [texts[key["row"]] for key in keys])
