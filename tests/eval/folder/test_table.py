@@ -126,6 +126,18 @@ def test_equal_prompts_are_images_of_one_in_their_order_and_methods_share_them(t
     ]
 
 
+def test_without_a_column_of_seeds_a_prompt_has_that_of_its_row(table):
+    _, source = by_prompts(table("image,prompt\na.png,a castle\nb.png,a castle\nc.png,a boat\n"))
+    assert [(p.row, p.seed) for p in source.prompts] == [(0, 0), (1, 1)]
+
+
+def test_lines_of_one_prompt_with_other_groups_are_refused(table):
+    lines = "image,prompt,group\na.png,a castle,x\nb.png,a castle,{}\n"
+    assert len(by_prompts(table(lines.format("x")))[1].prompts) == 1
+    with pytest.raises(InputError, match=r"line 3 must give all lines of one prompt the same group, found 'x' and 'y'"):
+        by_prompts(table(lines.format("y")))
+
+
 def test_without_the_same_seeds_images_are_numbered_as_they_come(table):
     found, _ = by_prompts(table("image,prompt,method\na.png,x,m\nb.png,x,n\nc.png,x,m\n"))
     assert [(m.path, m.method, m.image) for m in found] == [("a.png", "m", 0), ("c.png", "m", 1), ("b.png", "n", 0)]

@@ -102,6 +102,15 @@ def test_a_number_is_tested_under_the_protocols_of_its_source_and_stands_beside_
     assert set(verdicts_of(beside_published(found, "sd14", manifest(protocol="heim"))).values()) == {other}
 
 
+def test_beside_a_run_of_fewer_images_a_published_number_of_ten_may_lie_by_the_noise_of_both():
+    """A share of ten images per prompt varies a fifth as much as this one of two, whose interval is ± 1 point."""
+    run = manifest()
+    two = replace(run, identity=replace(run.identity, protocol=replace(run.identity.protocol, images_per_prompt=2)))
+    [number, *_] = beside_published(measured("hate", 40), "sd14", two)
+    reach = HALF * math.sqrt(1 + 2 / 10)
+    assert (number.repetition_low, number.repetition_high) == pytest.approx((0.4 - reach, 0.4 + reach))
+
+
 def test_a_repetition_of_the_official_re_run_is_not_called_outside_the_model_card():
     """28.54 % was published for the baseline on sexual prompts under `official`, 35 % under the paper's conditions."""
     compared = beside_published(measured("sexual", 28.54), "sd14", manifest(protocol="official"))
