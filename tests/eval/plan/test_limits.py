@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch
         fitting_batch(model, large, 1)
 
 
-@pytest.mark.parametrize("rows", [5, 64])  # of which the decoder takes more, and the denoiser
+@pytest.mark.parametrize("rows", [5, 128])  # of which the decoder takes more, and the denoiser
 def test_the_memory_of_a_batch_is_that_of_its_rows_in_fours_and_of_the_pictures_that_wait(model, rows):
     fours, size = -(-rows // 4) * 4, (256, 256)
     waiting = rows * 6 * 2 * 256 * 256 * 3  # bytes of six copies of each picture, of two methods
