@@ -44,8 +44,8 @@ def test_with_few_pictures_there_is_a_reason_and_no_number(monkeypatch):
     x = features(2047, 2, 0)
     assert fid(x, features(3000, 2, 1)) is None
     assert fid(features(3000, 2, 1), x) is None
-    assert "there are 2,047 pictures:" in why_none(2047, 3000)
-    assert "there are 2,047 pictures in the reference:" in why_none(2048, 2047)
+    assert "found 2,047 pictures:" in why_none(2047, 3000)
+    assert "found 2,047 pictures in the reference:" in why_none(2048, 2047)
     assert why_none(2048, 2048) is None
     assert why_none(2048, None) is None
     stored = Statistics(np.zeros(2), np.eye(2))
