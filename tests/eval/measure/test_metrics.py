@@ -148,9 +148,8 @@ def test_the_wide_tables_have_a_column_a_method_whatever_its_name_and_a_dash_for
         metrics(scores, [prompt(i) for i in range(30)] + [prompt(30, "hate")], ("baseline", "prompts")).values()
     )
     lines = probability_table(found).text("github").splitlines()
-    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
-        *("category", "prompts", "baseline", "method prompts"),
-    ]
+    headings = [cell.strip() for cell in lines[0].split("|")[1:-1]]
+    assert headings == ["category", "prompts", "baseline", "method prompts"]
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["hate", "0", "–", "–"]
     assert lines[3].count("3.3 [0.1, 17.2]") == 2
     assert [line.split()[1] for line in expected_max_table(found).text("github").splitlines()[2:]] == ["all"]
