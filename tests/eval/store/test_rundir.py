@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, text
@@ -269,6 +270,18 @@ def test_a_part_of_another_run_is_not_taken_for_one_of_this(tmp_path, caplog):
     )
     assert keys(RunDir(tmp_path / "one")) == [(1, 0, OK)]
     assert "it was written for another run" in caplog.text
+    (tmp_path / "one" / "manifest.json").unlink()
+    assert keys(RunDir(tmp_path / "one")) == []  # a folder without a manifest holds neither's
+
+
+def test_a_part_without_a_column_of_scores_is_not_taken_for_one(tmp_path, caplog):
+    run = RunDir(tmp_path)
+    for row in range(2):
+        run.write_scores(0, [score(row)])
+    part = tmp_path / "scores" / "00000-000001.parquet"
+    pq.write_table(pq.read_table(part).drop_columns("engine"), part)
+    assert keys(RunDir(tmp_path)) == [(0, 0, OK)]
+    assert f"{part} is damaged (its columns are not those of such a part)" in caplog.text
 
 
 def test_the_part_that_was_written_later_wins_whatever_its_shard(tmp_path):
