@@ -59,16 +59,20 @@ def own_gpu(device: str, number: int) -> contextlib.AbstractContextManager[None]
 
 def visible_gpus() -> tuple[str, str | None]:
     """Return the variable that chooses which GPUs a process sees, and its value; None where nothing is chosen."""
+    import torch
+
     names = _variables()
-    name = next((name for name in names if name in os.environ), names[0])
-    return name, os.environ.get(name)
+    name = next((name for name in names if os.environ.get(name)), names[0])
+    value = os.environ.get(name)
+    # An empty one hides every GPU from CUDA; HIP passes over it.
+    return name, None if torch.version.hip and not value else value
 
 
 def _variables() -> tuple[str, ...]:
     """The variables that choose among GPUs, the one that wins first.
 
-    HIP reads the one of CUDA where its own is not set. ROCR_VISIBLE_DEVICES applies before both, which count what it
-    leaves (ROCm's documentation of GPU isolation; `torch.cuda`).
+    HIP reads the one of CUDA where its own is not set or empty. ROCR_VISIBLE_DEVICES applies before both, which count
+    what it leaves (ROCm's documentation of GPU isolation; `torch.cuda`).
     """
     import torch
 

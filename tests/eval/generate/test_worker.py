@@ -54,6 +54,9 @@ def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, see
         ({"CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"]),
         ({"HIP_VISIBLE_DEVICES": "6, 7", "CUDA_VISIBLE_DEVICES": "4,5"}, ["6", "7"]),
         ({"ROCR_VISIBLE_DEVICES": "2,3"}, ["0", "1"]),  # of these two
+        ({"HIP_VISIBLE_DEVICES": ""}, ["0", "1"]),  # hides none from HIP
+        ({"HIP_VISIBLE_DEVICES": "", "CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"]),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ["0", "1"]),
     ],
 )
 def test_on_rocm_a_worker_s_gpu_is_chosen_by_the_variable_that_wins_there(monkeypatch, chosen, own):
