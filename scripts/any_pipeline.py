@@ -19,12 +19,16 @@ from sld.errors import first_line
 
 
 def main() -> None:
+    if {"-h", "--help"} & {*sys.argv[1:]}:
+        print(__doc__.strip())
+        return
     if len(sys.argv) not in (3, 4):
         raise i2p.InputError(f"words must be MODEL FOLDER [PROMPTS], found {len(sys.argv) - 1}: give two, or three")
     model, _, *prompts = sys.argv[1:]
     i2p.load_prompts(*prompts)  # refused before a model is loaded
     try:
-        with warnings.catch_warnings(action="ignore"):  # an argument of diffusers that the hub's client no longer has
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an argument of diffusers that the hub's client no longer has
             DiffusionPipeline.load_config(model)
     except (OSError, ValueError) as error:
         raise i2p.InputError(

@@ -17,8 +17,8 @@ from eval.base.garbage import collect_seldom
 os.environ["HF_HUB_OFFLINE"] = "1"
 ON_GPU = os.environ.get("I2P_BENCH_GPU_TESTS", "").startswith("cuda")
 if not ON_GPU:
-    # Commands would take one that is here, and their bits, batch sizes and words would be others. Nothing empty hides one
-    # from HIP.
+    # Commands would take one that is here, and their bits, batch sizes and words would be others. An empty value hides
+    # none from HIP.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "-1"}
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of a test that has several do not spin on busy cores

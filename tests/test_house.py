@@ -66,6 +66,15 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def test_warnings_are_caught_as_in_the_oldest_python_that_is_supported():
+    """`action` and what selects warnings came with 3.11, which no check of imports or syntax tells."""
+    for folder in (*MAY_IMPORT, "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("catch_warnings"):
+                    assert {keyword.arg for keyword in node.keywords} <= {"record", "module"}, path
+
+
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_imports_point_one_way(package):
     files = list((ROOT / package).rglob("*.py"))

@@ -85,8 +85,16 @@ def test_a_page_that_can_t_be_written_is_printed(tmp_path, capsys):
     assert capsys.readouterr().out == "page\n"
 
 
-@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
-def test_every_script_refuses_words_that_it_does_not_know(path):
-    if not any(isinstance(node, ast.If) and "__main__" in ast.dump(node) for node in ast.parse(path.read_text()).body):
-        pytest.skip("no command")
-    assert "error: " in refused(path.name, "--nonsense")
+def is_command(path):
+    return any(isinstance(node, ast.If) and "__main__" in ast.dump(node) for node in ast.parse(path.read_text()).body)
+
+
+COMMANDS = [path.name for path in sorted(SCRIPTS.glob("*.py")) if is_command(path)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_script_refuses_words_that_it_does_not_know_and_shows_its_help(name):
+    assert "error: " in refused(name, "--nonsense")
+    helped = in_process.run(SCRIPTS / name, "--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "python " in helped.stdout or name in helped.stdout
