@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from eval.config.settings import AUTO
 from eval.doctor.check import OK, SKIPPED, WARNING, Check
 from eval.plan.memory import GIB, free_memory
 from sld.devices import device_of
+
+NAMES_GPU = re.compile(r"\s*(\d|GPU-|MIG-)")  # any other value of CUDA_VISIBLE_DEVICES, such as -1, hides all of them
 
 
 def host() -> Check:
@@ -49,13 +52,14 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     from eval.generate.worker_count import count_workers, visible_gpus
 
     checks, (variable, seen) = [], visible_gpus()
+    chosen_by = "" if seen is None else f" with {variable}={shlex.quote(seen)}"
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(number)
             finding = f"{torch.cuda.get_device_name(number)}, {free / GIB:.1f} of {total / GIB:.1f} GiB free"
             checks.append(Check(f"cuda:{number}", OK, finding))
-    elif seen is None and (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
-        finding = f"an NVIDIA driver is installed, but torch {torch.__version__} finds no GPU"
+    elif (seen is None or NAMES_GPU.match(seen)) and (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
+        finding = f"an NVIDIA driver is installed, but torch {torch.__version__} finds no GPU{chosen_by}"
         checks.append(Check("gpu", WARNING, finding, "nvidia-smi; then a torch built for its CUDA: see pytorch.org"))
     if unneeded:
         return [*checks, Check("device", SKIPPED, unneeded)]
@@ -64,5 +68,5 @@ def devices(unneeded: str, device: str, workers: int | str, attention: str) -> l
     count = count_workers(workers, device)
     finding = f"{chosen}" + (f", {count} processes" if count > 1 else "")
     if chosen.type == "cpu" and device == AUTO and not checks:
-        finding += " (no GPU found)" if seen is None else f" (no GPU found with {variable}={shlex.quote(seen)})"
+        finding += f" (no GPU found{chosen_by})"
     return [*checks, Check("device", OK, finding)]

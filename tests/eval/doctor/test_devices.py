@@ -1,6 +1,9 @@
 """What the doctor says of the device where no GPU is found."""
 
+import shlex
 import shutil
+
+import pytest
 
 from eval.doctor import machine
 from eval.doctor.check import OK, WARNING
@@ -24,9 +27,21 @@ def test_a_driver_whose_gpus_torch_does_not_find_is_a_warning(monkeypatch):
     assert device == ("device", OK, "cpu")
 
 
-def test_gpus_that_a_variable_hides_are_no_fault_of_torch(monkeypatch):
-    assert found(monkeypatch, visible="") == [("device", OK, "cpu (no GPU found with CUDA_VISIBLE_DEVICES='')")]
-    assert found(monkeypatch, visible="7")[0][2] == "cpu (no GPU found with CUDA_VISIBLE_DEVICES=7)"
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_gpus_that_a_variable_hides_are_no_fault_of_torch(monkeypatch, value):
+    shown = shlex.quote(value)
+    assert found(monkeypatch, visible=value) == [
+        ("device", OK, f"cpu (no GPU found with CUDA_VISIBLE_DEVICES={shown})")
+    ]
+
+
+@pytest.mark.parametrize("value", ["0", "0,1", "GPU-5a", "MIG-6b"])
+def test_a_gpu_that_a_variable_names_and_torch_does_not_find_is_a_warning(monkeypatch, value):
+    """As a cluster's scheduler sets it for every job that has a GPU."""
+    (gpu, state, finding), device = found(monkeypatch, visible=value)
+    assert (gpu, state) == ("gpu", WARNING)
+    assert finding.endswith(f" finds no GPU with CUDA_VISIBLE_DEVICES={value}")
+    assert device == ("device", OK, "cpu")
 
 
 def test_a_machine_without_a_gpu_says_so(monkeypatch, tmp_path):
