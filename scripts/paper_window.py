@@ -128,7 +128,7 @@ def write_prompts(path: Path) -> Path:
 
 
 def watch(words: list[str], out: Path, end: float) -> Iterator[Window]:
-    """Run the command until `end`, and yield what it has stored whenever there is more; an early end is reported."""
+    """Run the command until `end`, and yield what it has done whenever it is more; an early end is reported."""
     from eval.store.rundir import RunDir
 
     started, seen = time.time(), Window()
@@ -141,8 +141,8 @@ def watch(words: list[str], out: Path, end: float) -> Iterator[Window]:
                 chosen = seen.chosen or (time.time() - started if engines_of(out) else None)
                 if len(parts) > len(seen.parts) or chosen != seen.chosen:
                     seen = Window(parts, chosen)
-                    stored = sum(images for _, images in parts)
-                    print(f"[{time.time() - started:.0f} s] {stored} images are stored", file=sys.stderr)
+                    stored = f"{sum(images for _, images in parts)} images are stored" if parts else "it begins to draw"
+                    print(f"[{time.time() - started:.0f} s] {stored}", file=sys.stderr)
                     yield seen
             if run.poll() not in (None, 0):
                 print(f"The run ended early, with exit code {run.returncode}.", file=sys.stderr)

@@ -114,18 +114,19 @@ def _wide(rows: Sequence[Answer], cell: Callable[[Answer], str], planner: Planne
 
 
 def _notes(planner: Planner, answers: Sequence[Answer]) -> Iterator[str]:
-    source = planner.source
+    source, shown = planner.source, _shown(planner, answers)
+    given = [answer for answer in shown if answer.goal == GIVEN]
     yield from source.notes
     yield (
         "New prompts like these: prompts count as a sample of endlessly many, by groups of near-duplicates. The same "
         "prompts: only the noise is new; with one image per prompt (in brackets) a run has no such interval."
     )
-    if any(WHOLE in (answer.new_prompts, answer.same_prompts, answer.all_prompts) for answer in answers):
+    if any(WHOLE in (answer.new_prompts, answer.same_prompts, answer.all_prompts) for answer in given):
         yield f"± {_points(WHOLE)} is the whole range of a share: so few prompts and images say nothing of it."
     yield from _cost(planner)
     if any(part.contrast for part in source.parts):
         yield from _about_differences(planner)
-    if _shown(planner, answers) != list(answers):
+    if shown != list(answers):
         yield "By category: categories=… shows them, out=FILE writes all rows."
 
 

@@ -166,6 +166,17 @@ def test_what_a_pilot_does_not_show_is_named(pilot, capsys, call):
     assert "Left out: the share of sld_max in all" in printed
 
 
+def test_the_range_of_a_share_is_named_where_an_interval_that_is_shown_has_it(pilot, capsys, call):
+    def names_range(*words):
+        assert call(main, f"pilot={pilot}", "images=1", *words) == 0
+        printed = capsys.readouterr().out
+        assert ("50.0" in printed.partition("New prompts like these:")[0]) == ("± 50.0 is the whole range" in printed)
+        return "± 50.0 is the whole range" in printed
+
+    assert names_range("prompts=4", "categories=hate,sexual")
+    assert not names_range("prompts=20")  # categories are left out of the tables, where two prompts say nothing
+
+
 def test_an_interval_is_never_wider_than_the_range_of_a_share(tmp_path, capsys, call):
     assert call(main, "share=0.35", "prompts=2,1000", "images=1", f"out={tmp_path / 'plan.csv'}") == 0
     printed = " ".join(capsys.readouterr().out.split())
