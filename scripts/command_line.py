@@ -24,15 +24,18 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def usable_device(name: str) -> str:
-    """Return the name of a device, as a type for argparse; nothing is allocated on it."""
+    """Return the name of a CPU or of a GPU of CUDA, as a type for argparse; nothing is allocated on it."""
     import torch
 
+    present = {"cpu": 1, "cuda": torch.cuda.device_count()}  # the benches measure on no other kind
     try:
-        kind = torch.device(name).type
+        device = torch.device(name)
     except RuntimeError:
-        kind = ""
-    if not kind or (kind == "cuda" and not torch.cuda.is_available()):
-        raise argparse.ArgumentTypeError(f"must be a device that torch can use here, found {name!r}: try --device cpu")
+        device = None
+    if device is None or (device.index or 0) >= present.get(device.type, 0):
+        raise argparse.ArgumentTypeError(
+            f"must be a CPU or a GPU of CUDA that torch finds here, found {name!r}: try --device cpu"
+        )
     return name
 
 

@@ -67,6 +67,7 @@ def test_a_simulation_of_i2p_needs_its_own_file(script, content, sentence, tmp_p
         ("simulate_coverage.py", ["--seed", "-1"]),
         ("bench_denoiser.py", ["--device", "gpu"]),
         ("paper_window.py", ["--device", "gpu"]),
+        *(("bench_engine.py", ["--device", name]) for name in ("mps", "meta", "cuda:99")),
     ],
 )
 def test_a_number_or_a_device_that_can_t_be_used_is_refused(script, words):
