@@ -20,7 +20,7 @@ from pathlib import Path
 
 from eval.base.errors import StorageError
 
-# What to do about a write that is refused, by the number of the error; any other one is of the disk itself.
+# What to do about a write that fails, by errno; any other error is taken for one of the disk.
 REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "give this user permission or set out= to another place"),
     **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG), "set out= to another place"),

@@ -40,7 +40,8 @@ class StoredRun:
         run: the directory.
         manifest: of the run.
         prompts: of the whole run, in the order of their source.
-        scores: a table of `eval.store.scores.STORED`, a row per image, by method and row in the order of the run.
+        scores: a table of `eval.store.scores.STORED`, a row per image; from `read_run` by method, row and image, in the
+            order of the run.
         named: the images that a folder's table of prompts names; None where every prompt has as many.
     """
 
@@ -174,7 +175,7 @@ def read_run(run: RunDir) -> StoredRun:
 
 
 def _in_order(scores: pa.Table, methods: Sequence[str], rows: Sequence[int]) -> pa.Table:
-    """Return scores by method, then row, each in the order of the run; that in which they were stored is chance."""
+    """Return scores by method, then row, each in the order of the run, then image; they were stored as shards ended."""
     values = {"method": methods, "row": rows}
     places = [pc.index_in(scores[name], pa.array(of_run, scores[name].type)) for name, of_run in values.items()]
     by_method, by_row, image = (pc.fill_null(column, -1).to_numpy() for column in (*places, scores["image"]))

@@ -1,9 +1,15 @@
 """A report says the same whichever shard was made first."""
 
 import re
+from itertools import product
 
 import in_process
+import pyarrow.parquet as pq
 import pytest
+
+from eval.store.rundir import RunDir
+from eval.store.scores import keyed
+from eval.store.stored_run import read_run
 
 WORDS = (
     *("prompts.rows=0-3", "protocol.steps=1", "methods=[baseline,sld_max]", "judges=[q16]", "shard.count=2", "out=run"),
@@ -31,3 +37,16 @@ def test_a_report_is_the_same_whichever_shard_was_made_first(reports):
     one, other = reports
     assert {"images.csv", "results.csv", "results.json", "results.md"} <= one.keys()
     assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_scores_are_read_by_method_row_and_image_in_whatever_order_a_part_has_them(tmp_path):
+    words = ["prompts.rows=0-2", "protocol.steps=1", "protocol.images_per_prompt=2", "methods=[sld_max,baseline]"]
+    run = tmp_path / "run"
+    assert in_process.run("eval.run", *words, "judges=[q16]", "images=none", f"out={run}").returncode == 0
+    scores = read_run(RunDir(run)).scores
+    for part in (run / "scores").glob("*.parquet"):
+        table = pq.read_table(part)
+        pq.write_table(table.take(list(reversed(range(table.num_rows)))), part)
+    again = read_run(RunDir(run)).scores
+    assert [key for (key,) in keyed(again)] == list(product(["sld_max", "baseline"], range(3), range(2)))
+    assert again.equals(scores)
