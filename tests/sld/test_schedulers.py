@@ -9,8 +9,10 @@ import torch
 
 import sld
 from sld import schedulers
-from sld.checkpoints.layout import SD1_SCHEDULER
+from sld.checkpoints.layout import SD1_SCHEDULER, SDXL_SCHEDULER
+from sld.models.pixart import PixArtSigma
 from sld.models.stable_diffusion import StableDiffusion
+from sld.models.stable_diffusion_xl import StableDiffusionXL
 from sld.schedulers import NAMES, from_config
 from sld.stepping import _dry_pass, describe, is_stochastic, start
 
@@ -38,6 +40,25 @@ def test_by_name_stable_diffusion_is_stepped_as_diffusers_steps_it(name):
     """Also to the letter of the configuration, by which a run that began earlier is known."""
     made = make_scheduler(name, own())
     assert settings(made) == settings(type(made).from_config(own().config))
+
+
+# As the checkpoints on the hub are saved, so far as steps depend on it.
+PIXART = diffusers.DPMSolverMultistepScheduler(beta_start=0.0001, beta_end=0.02, beta_schedule="linear")
+SDXL = from_config("EulerDiscreteScheduler", SDXL_SCHEDULER)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "saved"),
+    [(name, StableDiffusionXL, SDXL) for name in NAMES]
+    # DDIM and PNDM have settings of their own, which a checkpoint that was saved with another scheduler does not name.
+    + [(name, PixArtSigma, PIXART) for name in NAMES if name not in ("ddim", "pndm")],
+)
+def test_by_name_another_family_is_stepped_as_diffusers_steps_its_checkpoint(name, family, saved):
+    made = schedulers.make_scheduler(name, saved, family.standard, family.fixed)
+    plain = type(made).from_config(saved.config)
+    assert torch.equal(start(made, 7).timesteps, start(plain, 7).timesteps)
+    ours, theirs = settings(made), settings(plain)
+    assert {key: ours[key] for key in theirs if key in ours} == {key: theirs[key] for key in ours if key in theirs}
 
 
 @pytest.mark.parametrize("name", NAMES)
