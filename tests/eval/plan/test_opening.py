@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 import in_process
 import processes
@@ -10,6 +11,8 @@ import pytest
 from hydra import compose, initialize_config_module
 
 import sld
+from eval.base import fingerprints
+from eval.base.errors import InputError
 from eval.config.settings import read_settings
 from eval.generate import models
 from eval.plan.make import make_plan
@@ -94,6 +97,63 @@ def test_another_setting_is_another_opening(complete, word):
 def test_a_run_that_looks_at_its_pictures_always_loads(complete, word):
     _, words, _ = complete
     opening, plan = opened([*words, word])
+    assert opening.digest is None  # so that the second run of the same words loads too
+    assert not opening.found_paths
+    assert not opening.is_complete(plan)
+
+
+def test_a_judge_of_another_package_may_read_anything(complete):
+    _, words, _ = complete
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = read_settings(compose("run", overrides=words))
+    assert opening_of(RunDir(settings.out), settings).digest is not None
+    settings = replace(settings, judges=[*settings.judges, "softness"])
+    assert opening_of(RunDir(settings.out), settings).digest is None
+
+
+def test_other_devices_are_another_opening(complete, monkeypatch):
+    _, words, _ = complete
+    before = opened(words)[0].digest
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert opened(words)[0].digest != before
+
+
+def test_a_folder_of_too_many_files_is_always_loaded(complete, monkeypatch):
+    _, words, _ = complete
+    monkeypatch.setattr(fingerprints, "MOST", 3)
+    assert opened(words)[0].digest is None
+
+
+def test_files_that_a_judge_reads_and_paths_from_home_are_looked_at(complete, tmp_path, monkeypatch):
+    _, words, _ = complete
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for word, name in (("q16.prompts={}/pair.p", "pair.p"), ("model.unet='~/unet.safetensors'", "unet.safetensors")):
+        (tmp_path / name).write_bytes(b"one")
+        before = opened([*words, word.format(tmp_path)])[0].digest
+        (tmp_path / name).write_bytes(b"another")
+        assert opened([*words, word.format(tmp_path)])[0].digest != before, word
+
+
+@pytest.mark.parametrize("word", ["model.path=owner/name", "q16.weights=hf-hub:owner/name"])
+def test_what_the_hubs_cache_holds_of_a_repository_is_looked_at(complete, tmp_path, monkeypatch, word):
+    _, words, _ = complete
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with initialize_config_module("conf", version_base="1.3"):
+        settings = read_settings(compose("run", overrides=[*words, word]))
+    digests = [opening_of(RunDir(settings.out), settings).digest]
+    for place in ("refs/main", "snapshots/0123/model_index.json"):
+        path = tmp_path / "models--owner--name" / place
+        path.parent.mkdir(parents=True)
+        path.write_text("0123")
+        digests.append(opening_of(RunDir(settings.out), settings).digest)
+    assert len({*digests}) == 3
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"opening": null}'])
+def test_a_record_that_is_none_is_no_obstacle(own, content):
+    folder, words = own
+    (folder / "run" / "cache" / "opening.json").write_text(content)
+    opening, plan = opened(words)
     assert not opening.found_paths
     assert not opening.is_complete(plan)
 
@@ -153,6 +213,11 @@ def test_a_folder_of_pictures_is_complete_until_its_list_changes(complete, tmp_p
     assert not opening.is_complete(plan)
     write_pictures(RunDir(out), plan.folder)
     assert opening.is_complete(plan)
+    for path in pictures.glob("*_0.png"):
+        path.write_bytes(path.read_bytes() + b" ")
+    opening, plan = opened(words)
+    with pytest.raises(InputError, match="gone or changed since"):
+        opening.is_complete(plan)
 
 
 def test_other_groups_of_the_same_prompts_are_refused_of_a_complete_run(complete, tmp_path):
