@@ -222,6 +222,23 @@ def test_an_unknown_scheduler_dtype_or_device(checkpoint, copy):
     assert "'Nothing'" in refusal(copy)
 
 
+def test_a_checkpoints_own_scheduler_is_set_as_its_pipeline_sets_it_and_is_of_its_kind(copy):
+    path, index = copy / "scheduler" / "scheduler_config.json", copy / "model_index.json"
+    config = json.loads(path.read_text())
+
+    def save(name, settings):
+        path.write_text(json.dumps({"_class_name": name} | settings))
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"scheduler": ["diffusers", name]}))
+
+    del config["_class_name"]
+    save("DDIMScheduler", config | {"steps_offset": 0, "clip_sample": True})
+    scheduler = sld.load_model(copy).scheduler
+    assert type(scheduler).__name__ == "DDIMScheduler"
+    assert (scheduler.config.steps_offset, scheduler.config.clip_sample) == (1, False)
+    save("FlowMatchEulerDiscreteScheduler", {"shift": 3.0})
+    assert "found FlowMatchEulerDiscreteScheduler: correct scheduler_config.json" in refusal(copy)
+
+
 @pytest.mark.parametrize("name", ["DPM++ 2M", "Euler a", "EULER-ANCESTRAL", "plms"])
 def test_scheduler_names_are_lenient(checkpoint, name):
     assert sld.load_model(checkpoint, scheduler=name).scheduler is not None

@@ -15,7 +15,7 @@ from transformers import CLIPTextModel
 
 import sld
 from sld.checkpoints.lora import fuse
-from sld.checkpoints.lora_files import NAME, Lora, file_name, is_lora, open_lora
+from sld.checkpoints.lora_files import NAME, Lora, file_name, is_lora, lora_path, open_lora
 
 LAYOUTS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "lora_layouts.py")))
 SD = "StableDiffusionPipeline"
@@ -268,6 +268,17 @@ def test_a_path_without_a_lora_is_refused(tmp_path, saved, unet_pairs):
     saved(LAYOUTS.kohya(unet_pairs), name="a.safetensors")
     saved(LAYOUTS.kohya(unet_pairs), name="b.safetensors")
     assert "found 2 files in it (a.safetensors, b.safetensors)" in refusal(tmp_path)
+
+
+def test_of_a_folder_the_file_with_diffusers_name_is_meant_and_no_pickle_beside_it(tmp_path):
+    for name in ("a.safetensors", "pytorch_lora_weights.bin"):
+        (tmp_path / name).touch()
+    assert lora_path(tmp_path).name == "pytorch_lora_weights.bin"
+    (tmp_path / "pytorch_lora_weights.safetensors").touch()
+    assert lora_path(tmp_path).name == "pytorch_lora_weights.safetensors"
+    (tmp_path / "pytorch_lora_weights.safetensors").unlink()
+    (tmp_path / "pytorch_lora_weights.bin").rename(tmp_path / "b.bin")
+    assert lora_path(tmp_path).name == "a.safetensors"
 
 
 def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):

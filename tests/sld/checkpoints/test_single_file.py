@@ -5,7 +5,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import sld
 from sld.checkpoints import single_file
@@ -206,6 +206,30 @@ def test_the_built_in_configurations_have_the_published_sizes(tmp_path, predicti
             CLIPTextModel(CLIPTextConfig(**configs[2])),
         ]
     assert tuple(sum(value.numel() for value in model.parameters()) for model in models) == sizes
+
+
+# Of stable-diffusion-v1-5, -2-base and -2-1 on the hub: what no count of parameters shows.
+HEADS_1, HEADS_2 = 8, [5, 10, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "second", "size", "heads", "text_heads", "activation", "padding"),
+    [
+        ("epsilon", False, 64, HEADS_1, 12, "quick_gelu", "<|endoftext|>"),
+        ("v_prediction", False, 64, HEADS_1, 12, "quick_gelu", "<|endoftext|>"),
+        ("epsilon", True, 64, HEADS_2, 16, "gelu", "!"),
+        ("v_prediction", True, 96, HEADS_2, 16, "gelu", "!"),
+    ],
+)
+def test_the_built_in_configurations_compute_as_the_published_do(
+    tmp_path, prediction, second, size, heads, text_heads, activation, padding
+):
+    single_file._write_config(tmp_path, second, prediction)
+    unet, text = (read_json(tmp_path / part / "config.json") for part in ("unet", "text_encoder"))
+    assert (unet["sample_size"], unet["attention_head_dim"], unet["use_linear_projection"]) == (size, heads, second)
+    assert (text["num_attention_heads"], text["hidden_act"]) == (text_heads, activation)
+    assert CLIPTokenizer.from_pretrained(tmp_path / "tokenizer").pad_token == padding
+    assert read_json(tmp_path / "scheduler" / "scheduler_config.json")["prediction_type"] == prediction
 
 
 @pytest.mark.parametrize("name", ["conditioner.embedders.0.x", "model.diffusion_model.joint_blocks.0.x"])
