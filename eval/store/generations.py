@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eval.base.errors import InputError
 from eval.base.files import strict_json, write_atomic, write_new
+from eval.base.words import counted
 from eval.store.manifest import Manifest, read_manifest
 
 FOLDER = "manifests"
@@ -19,12 +21,17 @@ def latest_manifest(root: Path) -> Manifest | None:
     """Return the manifest of a run directory, None where there is none yet.
 
     Raises:
-        InputError: it can't be read.
+        InputError: it can't be read, or a generation's file is another generation's.
     """
     manifest = read_manifest(root / "manifest.json")
     # `manifest.json` is behind if its writer was killed, or has just been overtaken.
-    while manifest is not None and _is_written(path := _path(root, len(manifest.history) + 1)):
+    while manifest is not None and _is_written(path := _path(root, number := len(manifest.history) + 1)):
         manifest = read_manifest(path)
+        if manifest is not None and len(manifest.history) != number:  # it would lead to itself, or back, for ever
+            raise InputError(
+                f"{path} must be the manifest after {counted(number, 'growth')}, found the one after "
+                f"{len(manifest.history)}: restore it, or set out= to a new folder"
+            )
     return manifest
 
 

@@ -188,6 +188,7 @@ TRIALS = [
     ("must be a manifest of format", "out={format}", "set out= to a new folder", "new", LOADED),
     ("must be a manifest that this version knows", "out={later}", "set out= to a new folder", "new", LOADED),
     ("must be as it was written", "out={changed}", "set out= to a new folder", "new", LOADED),
+    ("must be the manifest after", "out={astray}", "set out= to a new folder", "new", LOADED),
     ("must have all parts of a manifest", "out={lacking}", "set out= to a new folder", "new", LOADED),
     (
         "must have a prompt with a guidance scale above 1",

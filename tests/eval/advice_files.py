@@ -122,7 +122,11 @@ def runs(folder: Path, call) -> dict[str, Path]:
         (shutil.copytree(folder / "run", folder / name) / "manifest.json").write_text(text)
     (folder / "linked").mkdir()
     (folder / "linked/manifest.json").symlink_to("nothing")
-    return {name: folder / name for name in ("run", "kept", "weak", "seeds", "pilot", "judged", "linked", *texts)}
+    generations = shutil.copytree(folder / "run", folder / "astray") / "manifests"
+    generations.mkdir()
+    shutil.copy(folder / "run/manifest.json", generations / "1.json")
+    names = ("run", "kept", "weak", "seeds", "pilot", "judged", "linked", "astray", *texts)
+    return {name: folder / name for name in names}
 
 
 def clusters(folder: Path) -> dict[str, Path]:

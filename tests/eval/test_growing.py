@@ -207,6 +207,18 @@ def test_a_growth_that_is_killed_is_completed_by_the_same_command(generations, w
     assert len(RunDir(out).read_manifest().history) == 1
 
 
+def test_a_generation_in_the_place_of_another_is_refused(generations, tmp_path, call, capsys):
+    out = shutil.copytree(generations[0], tmp_path / "run")
+    (out / "manifests").mkdir(exist_ok=True)
+    shutil.copy(out / "manifest.json", out / "manifests" / "1.json")
+    for command, words in ((main, [*ALWAYS, *STEPS[-1], f"out={out}"]), (eval.status.main, [out])):
+        capsys.readouterr()
+        assert call(command, *words) == 2
+        assert (
+            "1.json must be the manifest after 1 growth, found the one after 0: restore it" in capsys.readouterr().err
+        )
+
+
 def test_a_kill_before_the_new_generation_is_claimed_leaves_the_old_run(generations, tmp_path, call):
     out = shutil.copytree(generations[2], tmp_path / "run")
     for path in (generations[-1] / "manifests").glob("prompts-*"):
