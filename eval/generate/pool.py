@@ -63,17 +63,14 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
     count, stored = count_workers(settings.workers, settings.device), run.read_stored()
     redrawn = pictures_to_redraw(run, plan, settings.judges) if settings.verify else set()
     units = plan.missing(stored.drawn - redrawn)
-    waiting = [
-        key
-        for key in pictures_to_judge(run.read_manifest(), stored, settings.judges)
-        if key in plan.shard_images and key not in redrawn
-    ]
+    unjudged = pictures_to_judge(run.read_manifest(), stored, settings.judges)
+    waiting = [key for key in unjudged if key in plan.shard_images and key not in redrawn]
     with Progress(len(plan.shard_images), plan.count_images(units) + len(waiting)) as progress, Stop() as stop:
         # Nothing is set aside before a worker has checked that this is the same run.
         pool = _Pool(progress, on_ready=lambda: set_aside(run, redrawn))
         try:
             pool.start(settings, methods, count, len(units) + len(waiting))
-            pool.share_out(units, Work(plan), stop)
+            pool.share_out(units, Work(plan), stop, judging=bool(waiting))
         finally:
             pool.end()
         stop.check()
@@ -97,8 +94,8 @@ class _Pool:
     def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int) -> None:
         """Start the workers; some seconds later they wait for units.
 
-        Where choices are measured or compiled, one starts alone and the others when it is ready: they take over its
-        choices and find what it has compiled, and no two measure on a machine that is busy with the other.
+        Where choices are measured or compiled, one starts alone and the others when it is ready: they take over what
+        it has chosen and compiled, and no two measure at a time.
 
         Args:
             settings: of the run.
@@ -117,10 +114,15 @@ class _Pool:
         for _ in range(min(most, len(self._unstarted))):
             self._workers.append(self._unstarted.popleft()())
 
-    def share_out(self, units: Sequence[Unit], work: Work, stop: Stop) -> None:
-        """Send units to waiting workers until all are stored, or until `stop` has a reason."""
+    def share_out(self, units: Sequence[Unit], work: Work, stop: Stop, *, judging: bool = False) -> None:
+        """Send units to waiting workers until all are stored, or until `stop` has a reason.
+
+        With `judging`, each worker judges its share of the kept pictures before it is ready, and is waited for.
+        """
         pending = Pending(units, self._count, work)
-        while self._workers and not stop.reason and (pending or any(worker.units for worker in self._workers)):
+        while self._workers and not stop.reason:
+            if not pending and not any(w.units or (judging and not w.batch_size) for w in self._workers):
+                break
             for worker in self._workers:
                 if worker.waiting and pending:
                     _give(worker, pending.next(worker.batch_size, worker.largest))
@@ -136,7 +138,7 @@ class _Pool:
     def end(self) -> None:
         """Let every worker store its batch and end, and wait for it; a second ctrl-C kills them.
 
-        Workers that are still loading are killed: they have nothing to store.
+        Workers that are not ready yet are killed: they draw nothing, and what they have judged is stored.
         """
         self._unstarted.clear()
         loading = [worker for worker in self._workers if not worker.batch_size]

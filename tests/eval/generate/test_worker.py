@@ -153,17 +153,19 @@ class Workers:
     """Threads in place of processes, which draw what they are given.
 
     The first dies before it is ready, or each dies that is given a certain row: killed, or by a bug that it reports.
+    With `late`, the last is ready half a second after the others have drawn everything, unless it is killed before.
     """
 
-    def __init__(self, *, first_dies=False, deadly_row=None, bug=None):
-        self.first_dies, self.deadly_row, self.bug = first_dies, deadly_row, bug
+    def __init__(self, *, first_dies=False, deadly_row=None, bug=None, late=False):
+        self.first_dies, self.deadly_row, self.bug, self.late = first_dies, deadly_row, bug, late
+        self.all_drawn, self.killed = threading.Event(), threading.Event()
         self.events, self.drawn, self.ready = [], Counter(), threading.Event()
 
     def start(self, settings, methods, place, threads):
         number, _ = place
         self.events.append(f"start {number}")
         ours, theirs = Pipe()
-        process = SimpleNamespace(kill=lambda: None, exitcode=0)
+        process = SimpleNamespace(kill=self.killed.set, exitcode=0)
         thread = threading.Thread(target=self.work, args=(number, theirs, process), daemon=True)
         process.join = thread.join
         thread.start()
@@ -173,6 +175,9 @@ class Workers:
         if self.first_dies and number == 0:
             process.exitcode = -9
         else:
+            if self.late and number == 3:
+                self.all_drawn.wait()
+                self.killed.wait(0.5)
             self.events.append(f"ready {number}")
             pipe.send((READY, (64, {SMALL: 32})))
             while batch := pipe.recv():
@@ -185,13 +190,15 @@ class Workers:
                         pipe.send((FAILED, (BUG, self.bug)))
                     break
                 self.drawn.update(rows)
+                if self.drawn.total() == 300:
+                    self.all_drawn.set()
                 keys = {(unit.prompt.row, unit.image) for unit in batch}
                 pipe.send((STORED, (keys, Counter(ok=len(keys)))))
                 pipe.send((DRAWN, None))
         pipe.close()
 
 
-def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
+def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=False):
     monkeypatch.setattr(pool, "_start", workers.start)
     settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
     progress = Progress(300, 300)
@@ -199,7 +206,7 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto"):
     with Stop() as stop:
         processes.start(settings, (), 4, 300)
         started = list(workers.events)
-        processes.share_out(units(300), work(), stop)
+        processes.share_out(units(300), work(), stop, judging=judging)
         processes.end()
     processes.check()
     assert workers.drawn == Counter(range(300))
@@ -236,6 +243,16 @@ def test_on_gpus_the_others_start_when_the_first_is_ready(monkeypatch):
     assert [event for event in started if event.startswith("start")] == ["start 0"]
     assert workers.events.index("ready 0") < workers.events.index("start 1")
     assert [event for event in workers.events if event.startswith("start")] == [f"start {n}" for n in range(4)]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(monkeypatch, device):
+    workers = Workers(late=True)
+    share_out(monkeypatch, workers, device=device, judging=True)
+    assert not workers.killed.is_set()
+    idle = Workers(late=True)
+    share_out(monkeypatch, idle, device=device)
+    assert idle.killed.is_set(), "a worker that only loads would be waited for"
 
 
 def test_the_others_start_too_if_the_first_dies(monkeypatch, caplog):
