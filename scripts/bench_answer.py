@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from command_line import at_least, show_and_write
+from command_line import at_least, parsed_with_new_folder, show_and_write
 from tabulate import tabulate
 
 TORCH = "python -c 'import torch'"
@@ -85,10 +85,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=at_least(1), default=5, help="rounds, of which medians are taken (default 5)")
     parser.add_argument("--folder", type=Path, default=Path("build/answer"), help="a new one, filled and removed")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/answer.md"), help="the tables' file")
-    arguments = parser.parse_args()
-    if arguments.folder.exists():
-        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
-    return arguments
+    return parsed_with_new_folder(parser)
 
 
 def cpu_seconds(words: list[str]) -> float:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-from command_line import at_least, show_and_write
+from command_line import at_least, parsed_with_new_folder, show_and_write
 from tabulate import tabulate
 
 METHODS, IMAGES_PER_PROMPT, TENTHS = 5, 2, 10
@@ -97,10 +97,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=at_least(1), default=4, help="processes that draw (default 4)")
     parser.add_argument("--folder", type=Path, default=Path("build/load"), help="a new one, filled and removed")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/load.md"), help="the table's file")
-    arguments = parser.parse_args()
-    if arguments.folder.exists():
-        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
-    return arguments
+    return parsed_with_new_folder(parser)
 
 
 def write_prompts(path: Path, count: int) -> Path:

@@ -56,6 +56,14 @@ def read_benchmark(path: Path | None) -> list[i2p.Prompt]:
     return prompts
 
 
+def parsed_with_new_folder(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the parsed words, whose `--folder` is filled and removed, so that one that exists is refused."""
+    arguments = parser.parse_args()
+    if arguments.folder.exists():
+        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
+    return arguments
+
+
 def show_and_write(text: str, path: Path) -> None:
     """Print a page and write it; if it can't be written, it has been printed."""
     print(text)
