@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eval.base.files import json_digest
+from eval.base.variables import CUDA_GPUS, HIP_GPUS, ROCR_GPUS
 
 MOST = 2000  # files of a folder: one that holds more is no checkpoint
 _SOURCES = Path(__file__).resolve().parents[2]
-_CHOOSE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _PACKAGES = ("conf", "eval", "i2p", "sld")
 
 
@@ -41,7 +41,7 @@ def of_place(place: Path) -> dict[str, list[int] | None] | None:
 def of_program() -> str:
     """Return a digest of this program's files, of the versions of all installed packages, and of the machine."""
     devices = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
-    machine = [platform.node(), platform.platform(), devices, *map(os.environ.get, _CHOOSE_GPUS)]
+    machine = [platform.node(), platform.platform(), devices, *map(os.environ.get, (CUDA_GPUS, HIP_GPUS, ROCR_GPUS))]
     return json_digest({"sources": _sources(), "packages": _installed(), "python": sys.version, "machine": machine})
 
 

@@ -6,6 +6,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+# Which GPUs a process sees: of CUDA's; of ROCm's; and of these, those that HIP counts.
+CUDA_GPUS, ROCR_GPUS, HIP_GPUS = "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
+
 
 @contextlib.contextmanager
 def variable(name: str, value: str) -> Iterator[None]:

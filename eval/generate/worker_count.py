@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from eval.base.errors import InputError
-from eval.base.variables import variable
+from eval.base.variables import CUDA_GPUS, HIP_GPUS, variable
 from eval.config.settings import AUTO
 from eval.plan.memory import GIB, free_memory
 from sld.devices import device_type
@@ -76,7 +76,7 @@ def _variables() -> tuple[str, ...]:
     """
     import torch
 
-    return ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES") if torch.version.hip else ("CUDA_VISIBLE_DEVICES",)
+    return (HIP_GPUS, CUDA_GPUS) if torch.version.hip else (CUDA_GPUS,)
 
 
 def _on_cpu(requested: int) -> int:
