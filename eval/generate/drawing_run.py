@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 
 from eval.base.pictures import encode_png
+from eval.base.printing import say
 from eval.config.settings import Settings
 from eval.generate.background import Background
 from eval.generate.draw import Batch, draw
@@ -28,6 +30,9 @@ from eval.store.scores import Score
 from sld.models import LoadedModel
 from sld.threads import even_number, even_threads
 from sld.tuning import attention_order
+
+
+COMPILING = "Compiling, which takes minutes the first time on a machine …"
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class DrawingRun:
             Stopped: a signal arrived; the current batch has been stored.
         """
         model, judges = open_models(run, plan, settings, threads)
+        if share[0] == 0:  # one of the processes that start together speaks for all
+            model.before_compiled = cache(partial(say, COMPILING, sys.stderr))
         features, timeout = InlineFeatures.of_run(run, plan, settings, judges), settings.judge_timeout
         judge_kept(
             run,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,11 +17,12 @@ import torch
 
 import sld
 from eval.base.errors import InputError
+from eval.base.printing import say
 from eval.config.checks import ATTENTION
 from eval.config.settings import AUTO, EngineSettings
 from eval.generate.background import DEPTH
 from eval.generate.pace import measured_units, two_calls
-from eval.generate.trials import announce, try_attention, try_channels_last, try_compiling
+from eval.generate.trials import try_attention, try_channels_last, try_compiling
 from eval.plan.batches import Rows, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
@@ -92,8 +94,8 @@ def choose_engine(
     cuda = device.type == "cuda"
     long = cuda and len(plan.images) >= COMPILED_FROM
     height, width = plan.usual_size
-    if not stored:
-        announce(settings, gpu=cuda, long=long)
+    if cuda and not stored and AUTO in (settings.attention, settings.channels_last):
+        say("Measuring what is fastest here …", sys.stderr)
 
     def pick(name: str, value, choose):
         """Return the user's value, or the stored one, or a new choice."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,8 +12,6 @@ import torch
 
 import sld
 from eval.base.errors import InputError
-from eval.base.printing import say
-from eval.config.settings import AUTO, EngineSettings
 from eval.generate.pace import two_calls
 from eval.plan.plan import Plan
 from sld.decoding import decode_images, pictures_per_chunk
@@ -26,21 +23,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROWS = 32  # which keep a GPU busy, so that more would show nothing else
-
-
-def announce(settings: EngineSettings, *, gpu: bool, long: bool) -> None:
-    """Say on stderr what will take its time before the first picture of a run.
-
-    Args:
-        settings: the user's choices.
-        gpu: whether the model is on one, which is measured.
-        long: whether the run is compiled where that is left to `auto`.
-    """
-    compiling = settings.compile is True or (settings.compile == AUTO and long)
-    parts = ["measuring what is fastest here"] * (gpu and AUTO in (settings.attention, settings.channels_last))
-    parts += ["compiling, which takes minutes the first time on a machine"] * compiling
-    if parts:
-        say(f"{' and '.join(parts).capitalize()} …", sys.stderr)
 
 
 def try_attention(model: LoadedModel, plan: Plan, batch_size: int, names: Sequence[str]) -> str:

@@ -107,7 +107,8 @@ def _work(
             stop.request("the run's end")
         stop.at_call()
 
-    if engine.tuning.compiled:  # before it is ready, since others start then, and find what this one has compiled
+    # Before it is ready, since others start then, and find what this one has compiled.
+    if engine.tuning.compiled and plan.missing(run.read_stored().drawn):
         two_calls(opened.model, plan, [sld.METHODS["baseline"]], engine.batch_size)
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
     send(READY, (engine.batch_size, largest))

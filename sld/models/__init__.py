@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:  # a path is checked without torch, which takes seconds to import
@@ -101,6 +101,8 @@ class LoadedModel(Model, Protocol):
     texts: Texts
     tuning: Tuning
     """How it runs now."""
+    before_compiled: Callable[[], object]
+    """Is called before each call of compiled code, of which the first takes minutes; set it to be told."""
 
     def tune(self, tuning: Tuning, height: int | None = None, width: int | None = None) -> None:
         """Run the denoiser in another way; compiling is for pictures of this size, by default the model's own."""

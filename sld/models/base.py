@@ -83,6 +83,7 @@ class LatentDiffusion:
             placed(copy.deepcopy(parts["vae"]), device, torch.float16) if half and self._decodes_in_half() else None
         )
         self.tuning = Tuning()
+        self.before_compiled: Callable[[], object] = lambda: None
         self._compiled: dict[str, Callable] = {}
         self._compiled_size: tuple[int, ...] = ()
         self.text_rows = _GPU_TEXTS if device.type == "cuda" else 1
@@ -189,7 +190,10 @@ class LatentDiffusion:
 
     def _stage(self, name: str, size: Sequence[int], plain: Callable) -> Callable:
         # Compiling for each unusual size of a few pictures would take longer than drawing them.
-        return self._compiled.get(name, plain) if tuple(size) == self._compiled_size else plain
+        if name not in self._compiled or tuple(size) != self._compiled_size:
+            return plain
+        self.before_compiled()
+        return self._compiled[name]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -287,19 +287,18 @@ def test_a_card_is_measured_once_a_run_and_for_nothing_that_the_user_says(run, c
     assert card.rows == []
 
 
-def test_what_takes_time_before_the_first_picture_is_told_once_a_run(run, card, capsys):
+def test_a_card_that_is_measured_says_so_once_a_run(run, card, capsys):
     def told(asked, model, plan, name):
         choose(asked, model, plan, RunDir(run.root / name))
         return capsys.readouterr().err
 
-    measuring, compiling = "easuring what is fastest here", "ompiling, which takes minutes the first time on a machine"
-    assert told(settings(), Model("cuda"), plan(), "short") == f"M{measuring} …\n"
-    assert told(settings(), Model("cuda"), plan(COMPILED_FROM), "long") == f"M{measuring} and c{compiling} …\n"
-    assert told(settings(), Model("cuda"), plan(COMPILED_FROM), "long") == ""
-    asked = {"attention": "flash", "channels_last": True}
-    assert told(settings(**asked, compile=False), Model("cuda"), plan(COMPILED_FROM), "all") == ""
+    measuring = "Measuring what is fastest here …\n"
+    assert told(settings(), Model("cuda"), plan(), "run") == measuring
+    assert told(settings(), Model("cuda"), plan(), "run") == ""
+    assert told(settings(attention="flash"), Model("cuda"), plan(), "layout") == measuring
+    assert told(settings(channels_last=True), Model("cuda"), plan(), "attention") == measuring
+    assert told(settings(attention="flash", channels_last=True), Model("cuda"), plan(COMPILED_FROM), "nothing") == ""
     assert told(settings(), Model(), plan(COMPILED_FROM), "cpu") == ""
-    assert told(settings(compile=True), Model(), plan(), "compiled") == f"C{compiling} …\n"
 
 
 def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):

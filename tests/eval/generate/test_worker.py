@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import Counter
+from contextlib import nullcontext
 from multiprocessing import Pipe
 from types import SimpleNamespace
 
@@ -14,10 +15,12 @@ from eval.base.errors import BUG, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import drawing_run, models, pool, worker
+from eval.generate.engine import Engine
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED
 from eval.generate.worker_count import own_gpu
 from eval.judges import nudenet
+from sld.tuning import Tuning
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,29 @@ def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_sa
 
 
 MODULES = {"log_plainly": "printing", "collect_seldom": "garbage", "ignore_signals": "signals"}
+
+
+@pytest.mark.parametrize(("compiled", "left", "calls"), [(True, [1], 1), (True, [], 0), (False, [1], 0)])
+def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
+    monkeypatch, tmp_path, compiled, left, calls
+):
+    ours, theirs = Pipe()
+    called = []
+
+    def two_calls(*_):
+        assert not ours.poll(), "the others would start"
+        called.append(1)
+
+    engine = Engine(4, Tuning(compiled=compiled), background=False, units=2)
+    opened = SimpleNamespace(engine=engine, model=None, rows=lambda: None, storing=lambda _: nullcontext())
+    plan = SimpleNamespace(missing=lambda drawn: left, usual_size=SMALL)
+    monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", lambda *_, **__: opened)
+    monkeypatch.setattr("eval.generate.pace.two_calls", two_calls)
+    monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: plan)
+    monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
+    ours.send(None)
+    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), theirs)
+    assert (ours.recv()[0], len(called)) == (READY, calls)
 
 
 def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part(monkeypatch):
