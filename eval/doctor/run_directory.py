@@ -15,13 +15,12 @@ from eval.base.quoting import shell_override
 from eval.base.words import counted, first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
-from eval.plan.growth import what_grows
 from eval.plan.later_judges import pictures_to_judge
 from eval.plan.plan import Plan
 from eval.plan.same_groups import ignored_column
 from eval.plan.same_run import changed_files, changed_versions, check_rerun, check_weights
 from eval.store.manifest import Manifest
-from eval.store.prompts import holds_prompts
+from eval.store.prompts import read_run_prompts
 from eval.store.rundir import RunDir
 
 PNG_BYTES = 1.6  # per pixel of a photograph as this project writes it: 235,150 pictures of 512×512 are some 100 GB
@@ -34,21 +33,22 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
     run = RunDir(settings.out)
     elsewhere, digests = shell_override("out", _free_name(run.root)), {}
     try:
-        manifest = check_rerun(run, settings, plan)
+        both = check_rerun(run, settings, plan)
+        manifest = both and both.stored
         run.check_writable()
         if manifest is not None and (digests := weights()):
             check_weights(run, manifest, digests)
         if manifest is not None:
             plan.check_pictures(run, done())
-            has_prompts = holds_prompts(run, manifest)
+            has_prompts = both.read_prompts or _has_prompts(run, manifest)
     except (InputError, sld.InputError) as error:
         return Check("run directory", MISSING, str(error), elsewhere)
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
     total, remaining = len(plan.shard_images), plan.shard_images.missing(done())
     finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
-    if words := what_grows(run, manifest, plan, settings.judges):
-        finding += f"; it grows: {words}"
+    if both.growth:
+        finding += f"; it grows: {both.growth}"
     if waiting := waiting_pictures(run, manifest, settings):
         finding += f"; {counted(waiting, 'kept picture')} to be judged by judges that were added"
     if not has_prompts:
@@ -64,6 +64,15 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
         finding += f"; a run compares the files by their digests, for {first_clauses(renamed)}"
         return Check("run directory", WARNING, finding, f"the names of that run, or {elsewhere}")
     return Check("run directory", OK, finding)
+
+
+def _has_prompts(run: RunDir, manifest: Manifest) -> bool:
+    """Whether a run's prompts can be read; while another process lets it grow they are in another file."""
+    try:
+        read_run_prompts(run, manifest)
+    except InputError:
+        return False
+    return True
 
 
 def waiting_pictures(run: RunDir, manifest: Manifest | None, settings: Settings) -> int:

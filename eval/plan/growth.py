@@ -25,20 +25,29 @@ class Overlap:
     """What a stored run and a plan have in common, and what only one of them has.
 
     Attributes:
+        stored: the manifest of the run.
         identity: of the run, without what the plan lacks.
         plan: without what the run lacks; methods in the order of the run.
         judges: the names of those that both have.
         other_rows: whose prompts are others in the plan than in the run.
         lacking: clauses on what of the run the plan lacks.
         added: what the plan adds to the run, named as in `Growth`; empty if it adds nothing.
+        read_prompts: whether the run's prompts have been read, which is needed where the plan has others.
     """
 
+    stored: Manifest
     identity: Identity
     plan: Plan
     judges: frozenset[str]
     other_rows: tuple[int, ...]
     lacking: tuple[str, ...]
     added: dict
+    read_prompts: bool
+
+    @property
+    def growth(self) -> str:
+        """What the plan adds to the run, as clauses; empty if nothing."""
+        return Growth("", (), "", **self.added).words
 
 
 def overlap(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) -> Overlap:
@@ -54,12 +63,14 @@ def overlap(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) 
     by_name = {method.name: method for method in plan.methods}
     common = [name for name in stored.method_names if name in names]
     count = min(stored.images_per_prompt, plan.images_per_prompt)
-    held = _held_prompts(run, stored, plan)
+    found = _other_prompts(run, stored, plan)
+    held = plan.prompts if found is None else found  # which then must have the digest of the run's
     of_plan = {prompt.row: prompt for prompt in plan.prompts}
     both = [prompt for prompt in held if prompt.row in of_plan]
     rows = {prompt.row for prompt in both}
     record = identity.prompts if len(both) == len(held) else PromptsRecord(digest_of(both), len(both))
     return Overlap(
+        stored,
         replace(
             identity,
             methods=tuple(method for method in identity.methods if method.name in names),
@@ -77,17 +88,18 @@ def overlap(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) 
         tuple(p.row for p in both if p is not (other := of_plan[p.row]) and i2p.digest([p]) != i2p.digest([other])),
         tuple(_lacking(stored, plan, judges, len(held), len(both))),
         _added(stored, plan, judges, len(held), len(both)),
+        found is not None,
     )
 
 
-def _held_prompts(run: RunDir, stored: Manifest, plan: Plan) -> Sequence[i2p.Prompt]:
-    """Return the prompts of the run; where they can't be read those of the plan, which then must have their digest."""
+def _other_prompts(run: RunDir, stored: Manifest, plan: Plan) -> Sequence[i2p.Prompt] | None:
+    """Return the prompts of the run; None where they are the plan's or can't be read."""
     if stored.identity.prompts.digest == i2p.digest(plan.prompts):
-        return plan.prompts
+        return None
     try:
         return read_run_prompts(run, stored)
     except InputError:
-        return plan.prompts
+        return None
 
 
 def _lacking(stored: Manifest, plan: Plan, judges: Collection[str], held: int, both: int) -> Iterator[str]:
@@ -115,12 +127,6 @@ def _added(stored: Manifest, plan: Plan, judges: Collection[str], held: int, bot
     if [name for name in names if name in before] != before:
         added["reordered"] = True
     return added
-
-
-def what_grows(run: RunDir, stored: Manifest, plan: Plan, judges: Collection[str]) -> str:
-    """Return, as clauses, what a plan and judges add to the run in a directory; empty if nothing."""
-    added = overlap(run, stored, plan, judges).added
-    return Growth("", (), "", **added).words
 
 
 def grow(run: RunDir, stored: Manifest, requested: Manifest, plan: Plan, both: Overlap) -> bool:

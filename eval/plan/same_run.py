@@ -17,7 +17,7 @@ from eval.base.words import first_clauses, first_of
 from eval.config.loras import read_loras
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.judges import judge_class, known_judges
-from eval.plan.growth import Overlap, grow, overlap, what_grows
+from eval.plan.growth import Overlap, grow, overlap
 from eval.plan.later_judges import check_kept
 from eval.plan.plan import Plan
 from eval.plan.record import identity_of
@@ -49,11 +49,11 @@ def check_directory(run: RunDir, settings: Settings, plan: Plan) -> None:
     Raises:
         InputError: it holds another run, or can't be read or written.
     """
-    stored = check_rerun(run, settings, plan)
+    both = check_rerun(run, settings, plan)
     run.check_writable()
-    if stored and (words := what_grows(run, stored, plan, settings.judges)):
-        say(f"{run.root} grows: {words}.", sys.stderr)
-    if stored and (changed := changed_versions(run, stored)):
+    if both and both.growth:
+        say(f"{run.root} grows: {both.growth}.", sys.stderr)
+    if both and (changed := changed_versions(run, both.stored)):
         log.warning("%s resumes with other versions, which its report will list: %s.", run.root, first_clauses(changed))
     log_ignored_column(run, plan)
 
@@ -65,21 +65,22 @@ def log_ignored_column(run: RunDir, plan: Plan) -> None:
         log.warning("%s resumes: %s.", run.root, ignored)
 
 
-def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Manifest | None:
-    """Return the manifest in the run directory, None if there is none yet.
+def check_rerun(run: RunDir, settings: Settings, plan: Plan) -> Overlap | None:
+    """Return what the run in the directory has in common with a plan, None if there is no run yet.
 
     Raises:
         InputError: it is of another run, holds more than these settings ask for, or can't be read.
     """
     stored = run.read_manifest()
-    if stored is not None:
-        both = overlap(run, stored, plan, settings.judges)
-        _check_same(run, _known_changes(stored, settings, both))
-        grown = "prompts" in both.added
-        _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, both.plan, grown=grown)))
-        _check_whole(run, stored, both)
-        check_kept(run, stored, settings, plan)
-    return stored
+    if stored is None:
+        return None
+    both = overlap(run, stored, plan, settings.judges)
+    _check_same(run, _known_changes(stored, settings, both))
+    grown = "prompts" in both.added
+    _check_same(run, _of(GROUPS, changed_groups(stored, settings.prompts, both.plan, grown=grown)))
+    _check_whole(run, stored, both)
+    check_kept(run, stored, settings, plan)
+    return both
 
 
 def changed_versions(run: RunDir, stored: Manifest) -> list[str]:

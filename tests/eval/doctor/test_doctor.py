@@ -18,6 +18,7 @@ import sld
 from eval.doctor.__main__ import main
 from eval.doctor.check import MISSING, WARNING, Check, verdict
 from eval.judges.clip import hub
+from eval.store.rundir import RunDir
 
 pytestmark = pytest.mark.long
 
@@ -169,6 +170,27 @@ def test_the_doctor_says_that_a_run_writes_its_prompts_again(content, begun, tmp
     )
     assert in_process.run("eval.run", *SMALL, "out=run", "shard.count=2", cwd=tmp_path).returncode == 0
     assert prompts.read_bytes() == whole
+
+
+def test_prompts_of_a_run_that_another_process_lets_grow_are_not_called_damaged(begun, tmp_path, monkeypatch):
+    prompts = shutil.copytree(begun, tmp_path / "run") / "prompts.jsonl"
+    before, write = prompts.read_bytes(), RunDir.write_prompts
+    more = [*SMALL, "prompts.rows=0-4", "out=run"]
+
+    def killed_at_last(self, documents, key=""):  # the manifest and its prompts have been written, and not this file
+        if not key:
+            raise KeyboardInterrupt
+        write(self, documents, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDir, "write_prompts", killed_at_last)
+        assert in_process.run("eval.run", *more, cwd=tmp_path).returncode != 0
+    assert prompts.read_bytes() == before
+    for words, found in ((more, "2 of 5 images are done"), ([*more, "prompts.rows=0-5"], "it grows: 6 prompts")):
+        table, done = doctor(tmp_path, *words, "measure=false")
+        assert (done.returncode, table["run directory"][0]) == (0, "ok")
+        assert found in table["run directory"][1]
+        assert "prompts.jsonl" not in table["run directory"][1]
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "prompts.jsonl", "engine/cpu.json"])

@@ -176,7 +176,7 @@ def test_prompts_may_join_a_columns_groups_and_the_others_stay_in_theirs(run, tm
     path = listed(tmp_path, ["x", 7, "x", "", "x"])
     path.write_text(path.read_text() + "a dog,x\n")
     words = [*SMALL, f"prompts.path={path}", f"out={run[0]}"]
-    assert check_rerun(RunDir(run[0]), settings(*words), planned(*words)).groups.count == 3
+    assert check_rerun(RunDir(run[0]), settings(*words), planned(*words)).stored.groups.count == 3
     path.write_text(path.read_text().replace("a fox in the red snow,", "a fox in the red snow,x"))
     with pytest.raises(InputError) as refused:
         check_rerun(RunDir(run[0]), settings(*words), planned(*words))

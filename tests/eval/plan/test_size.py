@@ -108,7 +108,7 @@ def test_a_finished_run_reports_after_its_checkpoint_has_been_deleted(settings_o
     settings = settings_of(*words)
     run = begin(tmp_path / "run", settings, make_plan(settings))
     shutil.rmtree(tmp_path / "model")
-    assert check_rerun(run, settings, make_plan(settings)).identity.protocol.size == (768, 768)
+    assert check_rerun(run, settings, make_plan(settings)).stored.identity.protocol.size == (768, 768)
 
 
 def test_a_folder_of_pictures_has_no_size(tmp_path, settings_of):
