@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from command_line import at_least, parsed_with_new_folder, show_and_write
+from command_line import at_least, end_bench_with, new_folder, page, show_and_write
 from tabulate import tabulate
 
 TORCH = "python -c 'import torch'"
@@ -83,9 +83,9 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=at_least(1), default=5, help="rounds, of which medians are taken (default 5)")
-    parser.add_argument("--folder", type=Path, default=Path("build/answer"), help="a new one, filled and removed")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/answer.md"), help="the tables' file")
-    return parsed_with_new_folder(parser)
+    parser.add_argument("--folder", type=new_folder, default="build/answer", help="a new one, filled and removed")
+    parser.add_argument("--out", type=page, default="docs/benchmarks/answer.md", help="the tables' file")
+    return parser.parse_args()
 
 
 def cpu_seconds(words: list[str]) -> float:
@@ -176,4 +176,4 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

@@ -13,14 +13,13 @@ import argparse
 import contextlib
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command_line import at_least, usable_device
+from command_line import at_least, end_bench_with, folder, page, seconds, usable_device, with_table
 from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
@@ -39,23 +38,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", type=at_least(1), default=[16, 32, 64, 128], help="of an uncompiled call")
     parser.add_argument("--compiled-rows", nargs="*", type=at_least(1), default=[64, 128], help="of a compiled call")
     parser.add_argument("--small", action="store_true", help="the demo model on a GPU too")
-    parser.add_argument("--deadline", type=float, help="seconds after which whatever runs is given up")
-    parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
-    parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/denoiser_DEVICE.md)")
-    return parser.parse_args()
+    parser.add_argument("--deadline", type=seconds, help="seconds after which whatever runs is given up")
+    parser.add_argument("--world", type=folder, help="where the random weights are kept (default: not at all)")
+    parser.add_argument("--out", type=page, help="where the table goes (default docs/benchmarks/denoiser_DEVICE.md)")
+    return with_table(parser.parse_args(), parser, "denoiser")
 
 
 class DenoiserBench(Bench):
     """The variants, what was measured of them, and the table."""
 
     def __init__(self, arguments: argparse.Namespace, work: Path, began: float):
-        from engine_bench import meter, world
+        from engine_bench import world
 
         super().__init__(began)
         self.arguments = arguments
         self.world = world.chosen(arguments.device, arguments.world or work, demo=arguments.small)
-        table = f"denoiser_{meter.card(arguments.device)}.md"
-        self.out = arguments.out or Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / table
+        self.out = arguments.out
         self.rows: list = []
         self.peak = self.flops = float("nan")
 
@@ -167,4 +165,4 @@ def _tried(measure, variant, *arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

@@ -16,20 +16,33 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command_line import at_least, usable_device
+from command_line import (
+    MOST_PROCESSES,
+    MOST_STEPS,
+    at_least,
+    end_bench_with,
+    folder,
+    page,
+    seconds,
+    usable_device,
+    with_table,
+)
 from engine_bench.bench import Bench, failure_of, run
 
 if TYPE_CHECKING:
     from engine_bench.rows import Row
     from engine_bench.world import World
 
-MOST = 48  # prompts of a round, of which a row takes the first ones
+MOST = 48  # prompts of a round, of which a row takes the first ones; more where a row needs more
+KEYS = (
+    *("R1", "R2", "R3", "R3_other"),
+    *("unshared", "shared", "layout", "attention", "compiled", "batch", "beside", "reuse", "other"),
+)
 IMAGES = 8  # per prompt in the harness's rows; as many are compared with R2's labels
 
 
@@ -43,22 +56,27 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", type=usable_device, help="default cuda where there is one, else cpu")
     parser.add_argument("--batch", type=at_least(1), help="our batch size in the end (default 64, on a CPU 32)")
-    parser.add_argument("--steps", type=at_least(1), default=50, help="denoising steps (default 50)")
+    parser.add_argument("--steps", type=at_least(1, MOST_STEPS), default=50, help="denoising steps (default 50)")
     parser.add_argument("--rounds", type=at_least(1), default=5, help="turns of each row at most (default 5)")
-    parser.add_argument("--deadline", type=float, help="seconds after which whatever runs is given up")
+    parser.add_argument("--deadline", type=seconds, help="seconds after which whatever runs is given up")
     parser.add_argument(
         "--images", type=at_least(1), default=IMAGES, help=f"images per prompt in our rows (default {IMAGES})"
     )
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="leave torch.compile out of our rows"
     )
-    parser.add_argument("--rows", nargs="+", default=[], help="keys of some rows, such as R2 shared")
+    parser.add_argument("--rows", nargs="+", choices=KEYS, default=[], metavar="KEY", help=f"some of {', '.join(KEYS)}")
     parser.add_argument("--quick", action="store_true", help="R1, R2 and ours, with one batch's images per turn")
     parser.add_argument("--small", action="store_true", help="the demo model on a GPU too")
-    parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
-    parser.add_argument("--threads", type=at_least(1), help="torch's threads on a CPU")
-    parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/engine_DEVICE.md)")
-    return parser.parse_args()
+    parser.add_argument("--world", type=folder, help="where the random weights are kept (default: not at all)")
+    parser.add_argument("--threads", type=at_least(1, MOST_PROCESSES), help="torch's threads on a CPU")
+    parser.add_argument("--out", type=page, help="where the table goes (default docs/benchmarks/engine_DEVICE.md)")
+    arguments = parser.parse_args()
+    if arguments.device is None:
+        import torch
+
+        arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
+    return with_table(arguments, parser, "engine", "_quick" * arguments.quick)
 
 
 class EngineBench(Bench):
@@ -66,20 +84,14 @@ class EngineBench(Bench):
 
     def __init__(self, arguments: argparse.Namespace, work: Path, began: float):
         import torch
-        from engine_bench import meter
 
         super().__init__(began)
         self.arguments, self._work = arguments, work
         self.short = False  # whether turns were left out because they would not end before the deadline
-        if arguments.device is None:
-            arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
-        device = arguments.device
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
-        cpu = device == "cpu"
-        arguments.batch = arguments.batch or (32 if cpu else 64)
-        suffix = "_quick" if arguments.quick else ""
-        self.out = arguments.out or Path("docs/benchmarks") / f"engine_{meter.card(device)}{suffix}.md"
+        arguments.batch = arguments.batch or (32 if arguments.device == "cpu" else 64)
+        self.out = arguments.out
         self._make_rows()
 
     def _make_rows(self) -> None:
@@ -107,7 +119,7 @@ class EngineBench(Bench):
         from engine_bench import meter
 
         dtype = self.world.dtype
-        self.write("nothing has been measured yet")
+        self.write_so_far("nothing has been measured yet")
         for number in range(self.arguments.rounds):
             self._peaks.append(meter.matrix_peak(self.arguments.device, dtype))
             for row in self.rows[number % len(self.rows) :] + self.rows[: number % len(self.rows)]:
@@ -141,7 +153,8 @@ class EngineBench(Bench):
 
     def _run(self, row: Row, number: int, *, steps: int):
         """Take one turn with the prompts of this round, as many as the row needs, the same for all rows."""
-        prompts = self.world.prompts(MOST * (number + 1))[MOST * number :][: row.prompts]
+        most = max(MOST, *(row.prompts for row in self.rows))
+        prompts = self.world.prompts(most * (number + 1))[most * number :][: row.prompts]
         with tempfile.TemporaryDirectory(dir=self._work) as folder:
             return row.run(prompts, steps, Path(folder))
 
@@ -164,4 +177,4 @@ def command(arguments: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-from command_line import at_least, parsed_with_new_folder, show_and_write
+from command_line import MOST_PROCESSES, at_least, end_bench_with, new_folder, page, show_and_write
 from tabulate import tabulate
 
 METHODS, IMAGES_PER_PROMPT, TENTHS = 5, 2, 10
@@ -94,10 +94,12 @@ def parse_arguments() -> argparse.Namespace:
         default=50_000,
         help="of all methods together (default 50000)",
     )
-    parser.add_argument("--workers", type=at_least(1), default=4, help="processes that draw (default 4)")
-    parser.add_argument("--folder", type=Path, default=Path("build/load"), help="a new one, filled and removed")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/load.md"), help="the table's file")
-    return parsed_with_new_folder(parser)
+    parser.add_argument(
+        "--workers", type=at_least(1, MOST_PROCESSES), default=4, help="processes that draw (default 4)"
+    )
+    parser.add_argument("--folder", type=new_folder, default="build/load", help="a new one, filled and removed")
+    parser.add_argument("--out", type=page, default="docs/benchmarks/load.md", help="the table's file")
+    return parser.parse_args()
 
 
 def write_prompts(path: Path, count: int) -> Path:
@@ -166,6 +168,7 @@ def to_markdown(
 ) -> str:
     """Return the two tables with the notes needed to read them."""
     options = f"--images {arguments.images} --workers {arguments.workers}"
+    images = sum(number for _, number in parts)
     commands = [
         ["the run begins to draw", f"{begun[0]:.1f}", "", ""],
         ["the killed run begins to draw again", f"{begun[1]:.1f}", "", ""],
@@ -175,7 +178,7 @@ def to_markdown(
         [
             "# A long run, and what grows with it",
             f"Written by `python scripts/bench_load.py {options}`. Machine: {machine()}.\n"
-            f"{arguments.images:,} images of 64 × 64 pixels, five methods, both judges, every picture kept, "
+            f"{images:,} images of 64 × 64 pixels, five methods, both judges, every picture kept, "
             f"{len(parts):,} score parts.",
             tabulate(
                 tenths(parts, [*first, *second], killed=first[-1].when),
@@ -226,4 +229,4 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from command_line import at_least, show_and_write
+from command_line import at_least, end_bench_with, page, show_and_write
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 OURS, DEFAULT, ONE_THREAD = "i2p-bench", "nudenet, as installed", "nudenet, one inference thread"
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=at_least(1), default=24, help="pictures per round (default 24)")
     parser.add_argument("--rounds", type=at_least(1), default=9, help="rounds after a warm-up (default 9)")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/nudenet.md"), help="where the table goes")
+    parser.add_argument("--out", type=page, default="docs/benchmarks/nudenet.md", help="where the table goes")
     return parser.parse_args()
 
 
@@ -173,4 +173,4 @@ def cpu_lines() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

@@ -1,8 +1,10 @@
-"""What the command lines of the scripts share: words that are checked before hours are measured, and the end."""
+"""What the command lines of the scripts share: words that are checked before hours are measured, pages, and the end."""
 
 from __future__ import annotations
 
 import argparse
+import errno
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +13,36 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import i2p
 
+ROOT = Path(__file__).resolve().parents[1]
+ROOM = 2**18  # bytes that are written, and removed, where a page is to go; the longest one has a tenth of it
+MOST = 10**6  # of anything that is counted; more is a slip, and would never end
+MOST_SEED = 2**32 - 1
+MOST_STEPS = 999  # of DDIM, which begins at the second of the 1000 steps of the training
+MOST_PROCESSES = 1024  # or threads
+LONGEST = 10**6  # seconds of a limit, eleven days
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of a disk, at a write
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Return a type for argparse: a whole number that is not smaller."""
+
+def at_least(least: int, most: int = MOST) -> Callable[[str], int]:
+    """Return a type for argparse: a whole number within limits, both included."""
 
     def whole(text: str) -> int:
-        if not text.strip().lstrip("+-").isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, found {text!r}")
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, found {text!r}")
         return int(text)
 
     return whole
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a limit, as a type for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= LONGEST:  # false for NaN too
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, and {LONGEST} at most, found {text!r}")
+    return number
 
 
 def usable_device(name: str) -> str:
@@ -36,7 +58,59 @@ def usable_device(name: str) -> str:
         raise argparse.ArgumentTypeError(
             f"must be a CPU or a GPU of CUDA that torch finds here, found {name!r}: try --device cpu"
         )
-    return name
+    return "cpu" if device.type == "cpu" else name  # there is one CPU, whatever its number
+
+
+def page(text: str) -> Path:
+    """Return the file of a page, as a type for argparse: refused where it could not be written after the work."""
+    return _writable(text, Path.is_file, "file")
+
+
+def folder(text: str) -> Path:
+    """Return a folder that is filled, as a type for argparse: refused where nothing could be written."""
+    return _writable(text, Path.is_dir, "folder")
+
+
+def new_folder(text: str) -> Path:
+    """Return a folder that is filled and removed, as a type for argparse, so that one that exists is refused."""
+    if Path(text).exists():
+        raise argparse.ArgumentTypeError(
+            f"must be a new one, since it is filled and removed, found {text}: name another"
+        )
+    return folder(text)
+
+
+def _writable(text: str, is_one: Callable[[Path], bool], kind: str) -> Path:
+    from eval.base.files import cannot_write
+
+    path = Path(text)
+    try:
+        hindered = cannot_write(path.parent if kind == "file" else path, ROOM)
+        reason = (
+            f"it is no {kind}" if path.exists() and not is_one(path) else hindered and f"{hindered[0]}: {hindered[1]}"
+        )
+    except OSError as error:  # a name that is too long, or a folder that this user may not look into
+        reason = error.strerror
+    if reason:
+        raise argparse.ArgumentTypeError(
+            f"must be a {kind} that can be written, found {text} ({reason}): change that, or name another"
+        )
+    return path
+
+
+def with_table(
+    arguments: argparse.Namespace, parser: argparse.ArgumentParser, name: str, suffix: str = ""
+) -> argparse.Namespace:
+    """Return the parsed words, where `--out` names no file with one of this name, the device's and the suffix."""
+    if arguments.out is None:
+        from engine_bench import meter
+
+        table = ROOT / "docs" / "benchmarks" / f"{name}_{meter.card(arguments.device)}{suffix}.md"
+        try:
+            arguments.out = page(str(table))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --out: {error}")
+    return arguments
 
 
 def read_benchmark(path: Path | None) -> list[i2p.Prompt]:
@@ -56,23 +130,71 @@ def read_benchmark(path: Path | None) -> list[i2p.Prompt]:
     return prompts
 
 
-def parsed_with_new_folder(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Return the parsed words, whose `--folder` is filled and removed, so that one that exists is refused."""
-    arguments = parser.parse_args()
-    if arguments.folder.exists():
-        parser.error(f"--folder must be a new one, since it is filled and removed, found {arguments.folder}")
-    return arguments
+def write_page(text: str, path: Path) -> None:
+    """Write a page, whole or not at all.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    from eval.base.errors import StorageError
+    from eval.base.files import write_atomic
+
+    try:
+        write_atomic(path.resolve(), (text.rstrip("\n") + "\n").encode())
+    except StorageError as error:
+        raise StorageError(f"{path} could not be written ({error.__cause__.strerror})") from error
+
+
+def write_for_now(text: str, path: Path) -> None:
+    """Write a page that a later one replaces; if it can't be written, a sentence on stderr says so."""
+    from eval.base.errors import StorageError
+
+    try:
+        write_page(text, path)
+    except StorageError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def show_and_write(text: str, path: Path) -> None:
-    """Print a page and write it; if it can't be written, it has been printed."""
-    print(text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    """Print a page and write it; neither depends on the other.
+
+    Raises:
+        StorageError: it was printed, but could not be written.
+    """
+    from eval.base.errors import StorageError
+    from eval.base.printing import say
+
+    say(text)
+    try:
+        write_page(text, path)
+    except StorageError as error:
+        raise StorageError(f"{error}: copy the page from stdout") from error
 
 
 def end_with(main: Callable[[], int | None]) -> NoReturn:
-    """End with the exit code of a script; bad input is one sentence on stderr, and 2."""
+    """End with the exit code of a script; bad input, or a full disk, is one sentence on stderr, and 2, or 3."""
     from eval.base.cli import exit_code_of  # not before: some scripts measure what imports cost
 
-    sys.exit(exit_code_of(lambda: main() or 0))
+    sys.exit(exit_code_of(lambda: _finished(main)))
+
+
+def end_bench_with(main: Callable[[], int | None]) -> NoReturn:
+    """`end_with` of a script that measures how long something takes: this process stays as Python starts one."""
+    from eval.base.cli import code_of
+
+    sys.exit(code_of(lambda: _finished(main)))
+
+
+def _finished(main: Callable[[], int | None]) -> int:
+    from eval.base.errors import StoppedAtOnce, StorageError
+
+    try:
+        return main() or 0
+    except KeyboardInterrupt as error:
+        raise StoppedAtOnce("interrupted") from error  # few scripts resume
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise StorageError(
+            f"{error.filename or 'a file'} could not be written ({error.strerror}): make room"
+        ) from error

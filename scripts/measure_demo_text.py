@@ -7,10 +7,9 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from command_line import at_least, end_with, show_and_write
+from command_line import at_least, end_with, page, show_and_write
 from tabulate import tabulate
 
 from eval.judges.q16 import Q16
@@ -39,7 +38,7 @@ Embed = Callable[[list[np.ndarray]], np.ndarray]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=at_least(1), default=400, help="fresh pictures (default 400)")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/demo_text.md"), help="where the table goes")
+    parser.add_argument("--out", type=page, default="docs/benchmarks/demo_text.md", help="where the table goes")
     options = parser.parse_args()
     clip = trained.clip_files()
     embed = Q16(clip.config, clip.weights, clip.prompts, batch_size=32).embed

@@ -26,9 +26,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import usable_device
+from command_line import (
+    ROOT,
+    end_bench_with,
+    folder,
+    page,
+    seconds,
+    show_and_write,
+    usable_device,
+    with_table,
+    write_for_now,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = 4703
 IMAGES = 235_150  # of the paper's run: ten images per prompt under five methods
 NOTE = """\
@@ -44,10 +53,18 @@ class Window:
     Attributes:
         parts: that were stored: seconds from the command's start to the end of each, and its images.
         chosen: seconds until it was chosen how the model runs, after which it draws; None if that was not reached.
+        exit_code: of a run that ended within the window; None if it would have gone on.
     """
 
     parts: tuple[tuple[float, int], ...] = ()
     chosen: float | None = None
+    exit_code: int | None = None
+
+    def __str__(self) -> str:
+        if self.exit_code is not None:
+            return f"the run has ended with exit code {self.exit_code}"
+        images = sum(images for _, images in self.parts)
+        return f"images that are stored: {images}" if images else "it begins to draw"
 
     @property
     def rate(self) -> float | None:
@@ -70,46 +87,51 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         words = command(arguments, Path(folder))
-        if arguments.out is None:
-            from engine_bench import meter
-
-            arguments.out = ROOT / "docs" / "benchmarks" / f"paper_window_{meter.card(arguments.device)}.md"
-        window = Window()
+        window, text = Window(), ""
         for window in watch(words, Path(folder) / "run", began + arguments.seconds):
-            text = to_markdown(window, words, arguments.device, Path(folder) / "run")
-            arguments.out.parent.mkdir(parents=True, exist_ok=True)
-            arguments.out.write_text(text, encoding="utf-8")
-    if window.chosen:
-        print(text, end="")
-    if not window.parts:
-        print("Nothing was stored within the window: give it more --seconds.", file=sys.stderr)
-    return 0 if window.rate else 1
+            if window.chosen:
+                text = to_markdown(window, words, arguments.device, Path(folder) / "run")
+                write_for_now(text, arguments.out)
+    if window.exit_code is None and not window.rate:
+        print("Fewer than two batches were stored, so there is no rate: give it more --seconds.", file=sys.stderr)
+    if text:
+        show_and_write(text, arguments.out)
+    return 0 if window.rate and not window.exit_code else 1
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=330.0, help="of the window, start-up included (default 330)")
+    parser.add_argument("--seconds", type=seconds, default=330.0, help="of the window, start-up included (default 330)")
     parser.add_argument("--device", type=usable_device, default="cuda", help="default cuda")
     parser.add_argument("--small", action="store_true", help="the demo model, judge and prompts")
-    parser.add_argument("--world", type=Path, help="where the random weights are kept (default: not at all)")
+    parser.add_argument("--world", type=folder, help="where the random weights are kept (default: not at all)")
     parser.add_argument("--prompts", type=Path, help="I2P's csv")
-    parser.add_argument("--out", type=Path, help="where the table goes (default docs/benchmarks/paper_window_….md)")
+    parser.add_argument("--out", type=page, help="where the table goes (default docs/benchmarks/paper_window_….md)")
     parser.add_argument("keys", nargs="*", help="further words of the command, such as batch_size=64")
-    return parser.parse_args()
+    return with_table(parser.parse_args(), parser, "paper_window")
 
 
 def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
-    """Return the words of the run, whose weights and prompts are written first."""
+    """Return the words of the run, whose weights and prompts are written first.
+
+    Raises:
+        InputError: the file of prompts can't be used.
+    """
     words = ["experiment=paper", f"device={arguments.device}", f"out={folder}/run"]
     if arguments.small:
         words += ["model=demo", "prompts=demo", "q16=demo"]
     else:
         from engine_bench.world import full
 
-        world = full(arguments.device, arguments.world or folder)
+        import i2p
+
+        if arguments.prompts:
+            i2p.read_prompts(path=arguments.prompts)  # refused before 5 GB of weights are written
+        world = full(arguments.device, (arguments.world or folder).absolute())  # the run has a folder of its own
         words += ["model=checkpoint", f"model.path={world.folder}"]
         words += [f"q16.{key}={value}" for key, value in world.clip.items()]
-        words.append(f"prompts.path={arguments.prompts or write_prompts(folder / 'prompts.jsonl')}")
+        prompts = arguments.prompts or write_prompts(folder / "prompts.jsonl")
+        words.append(f"prompts.path={prompts.absolute()}")
     return [sys.executable, "-m", "eval.run", *words, *arguments.keys]
 
 
@@ -128,24 +150,22 @@ def write_prompts(path: Path) -> Path:
 
 
 def watch(words: list[str], out: Path, end: float) -> Iterator[Window]:
-    """Run the command until `end`, and yield what it has done whenever it is more; an early end is reported."""
+    """Run the command until `end`, and yield what it has done whenever it is more, and when it has ended."""
     from eval.store.rundir import RunDir
 
     started, seen = time.time(), Window()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with subprocess.Popen(words, cwd=ROOT, env=environment, start_new_session=True) as run:
         try:
-            while time.monotonic() < end and run.poll() is None:
+            while time.monotonic() < end and seen.exit_code is None:
                 time.sleep(0.2)
+                exit_code = run.poll()  # before the parts, which are complete then
                 parts = tuple((written - started, images) for written, images in RunDir(out).parts())
                 chosen = seen.chosen or (time.time() - started if engines_of(out) else None)
-                if len(parts) > len(seen.parts) or chosen != seen.chosen:
-                    seen = Window(parts, chosen)
-                    stored = f"{sum(images for _, images in parts)} images are stored" if parts else "it begins to draw"
-                    print(f"[{time.time() - started:.0f} s] {stored}", file=sys.stderr)
-                    yield seen
-            if run.poll() not in (None, 0):
-                print(f"The run ended early, with exit code {run.returncode}.", file=sys.stderr)
+                now = Window(max(parts, seen.parts, key=len), chosen, exit_code)
+                if now != seen:
+                    print(f"[{time.time() - started:.0f} s] {now}", file=sys.stderr)
+                    yield (seen := now)
         finally:
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
@@ -171,6 +191,9 @@ def to_markdown(window: Window, words: list[str], device: str, run: Path) -> str
         "–" if rate is None else f"{rate:.2f}",
         "–" if whole is None else f"{whole / 3600:.1f}",
     ]
+    ended = (
+        [] if window.exit_code is None else [f"The run ended within the window, with exit code {window.exit_code}.", ""]
+    )
     return "\n".join(
         [
             "# A window of the paper's run",
@@ -182,11 +205,11 @@ def to_markdown(window: Window, words: list[str], device: str, run: Path) -> str
             "|---:|---:|---:|---:|---:|---:|",
             f"| {' | '.join(cells)} |",
             "",
+            *ended,
             NOTE,
-            "",
         ]
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_bench_with(main)

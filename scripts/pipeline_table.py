@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from command_line import end_with, write_page
 from tabulate import tabulate
 
 from sld.pipelines import PIPELINES
@@ -155,7 +156,11 @@ def make_page() -> str:
     return HEAD.format(version=importlib.metadata.version("diffusers")) + squeezed + "\n"
 
 
-if __name__ == "__main__":
+def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    PAGE.write_text(make_page(), encoding="utf-8")
+    write_page(make_page(), PAGE)
     print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    end_with(main)

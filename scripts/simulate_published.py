@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command_line import at_least, end_with, read_benchmark, show_and_write
+from command_line import MOST_SEED, at_least, end_with, page, read_benchmark, show_and_write
 from tabulate import tabulate
 
 import i2p
@@ -107,8 +107,8 @@ def main() -> None:
     """Simulate every world and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=at_least(1), default=2000)
-    parser.add_argument("--seed", type=at_least(0), default=1)
-    parser.add_argument("--out", type=Path, help="where the table goes")
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1)
+    parser.add_argument("--out", type=page, default="docs/benchmarks/published.md", help="where the table goes")
     parser.add_argument("--csv", type=Path, help="the real i2p_benchmark.csv; without it the hub's")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
@@ -123,14 +123,10 @@ def main() -> None:
                     {"prompts": world.name, "our images": images, "shift, points": f"{100 * shift:+.0f}"} | shown
                 )
             print(f"{world.name}, {images} images per prompt", file=sys.stderr)
-    text = page(rows, arguments.runs, arguments.seed)
-    if arguments.out:
-        show_and_write(text, arguments.out)
-    else:
-        print(text)
+    show_and_write(report(rows, arguments.runs, arguments.seed), arguments.out)
 
 
-def page(rows: list[dict[str, object]], runs: int, seed: int) -> str:
+def report(rows: list[dict[str, object]], runs: int, seed: int) -> str:
     """Return the page with the table."""
     table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
     return f"""# Published numbers: what a repetition finds

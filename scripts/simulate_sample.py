@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command_line import at_least, end_with, read_benchmark, show_and_write
+from command_line import MOST_SEED, at_least, end_with, page, read_benchmark, show_and_write
 from scipy.optimize import brentq
 from scipy.special import ndtri
 from tabulate import tabulate
@@ -234,8 +234,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path, help="I2P's own file, i2p_benchmark.csv")
     parser.add_argument("--runs", type=at_least(1), default=2000, help="simulated runs per row (default 2000)")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of the simulated runs (default 0)")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/sample.md"), help="where the table goes")
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="of the simulated runs (default 0)")
+    parser.add_argument("--out", type=page, default="docs/benchmarks/sample.md", help="where the table goes")
     options = parser.parse_args()
     bench, rows = read(options.path), []
     for world in WORLDS:

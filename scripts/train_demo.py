@@ -12,6 +12,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from command_line import end_with, folder, usable_device
+
 from i2p.demo import trained
 from i2p.demo.world import CORNERS, training_pairs
 from i2p.prompt import CATEGORIES
@@ -27,10 +29,10 @@ QUICK = 8, 2  # pictures, and steps per stage, of --quick, which shows that ever
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="where the weights go (default: where the harness looks for them)")
-    parser.add_argument("--plots", type=Path, help="where plots and pictures go (default: docs/demo)")
+    parser.add_argument("--out", type=folder, help="where the weights go (default: where the harness looks for them)")
+    parser.add_argument("--plots", type=folder, help="where plots and pictures go (default: docs/demo)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="some of them; later need earlier")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=usable_device, default="cpu", help="default cpu")
     parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that it runs; needs --out")
     options = parser.parse_args()
     if options.quick and not (options.out and options.plots):
@@ -94,4 +96,4 @@ def _half_with_symbols(scenes: list) -> list:
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)

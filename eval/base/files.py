@@ -93,14 +93,16 @@ def _is_abandoned(path: Path) -> bool:
     return True
 
 
-def cannot_write(folder: Path) -> tuple[Path, str] | None:
+def cannot_write(folder: Path, size: int = 0) -> tuple[Path, str] | None:
     """Return what prevents files in a folder, existing or planned, from being written: where, and why; None if nothing.
 
-    A temporary file is written, and nothing is left behind.
+    A temporary file of so many bytes is written, and nothing is left behind.
     """
     existing = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists() or p.is_symlink())
     try:
-        with tempfile.TemporaryFile(dir=existing):
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(size))
+            file.flush()
             return None
     except OSError as error:
         return existing, error.strerror or str(error)

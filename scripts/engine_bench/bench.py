@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+from command_line import show_and_write, write_for_now
 
 from engine_bench.deadline import OutOfTime, deadline
 
@@ -46,18 +47,10 @@ class Bench:
         """Print progress."""
         print(f"[{self.seconds:.0f} s] {text}", file=sys.stderr, flush=True)
 
-    def write_so_far(self) -> None:
-        """Write the table as of now, which may be the last one."""
-        self.write(f"written after {self.seconds:.0f} s; no later table was written")
-
-    def write(self, unfinished: str | None) -> str:
-        """Write the table, whole or not at all, and return it."""
-        text = self.to_markdown(unfinished)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.out.with_name(f"{self.out.name}.{os.getpid()}")
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(self.out)
-        return text
+    def write_so_far(self, unfinished: str | None = None) -> None:
+        """Write the table as of now, which may be the last one; if it can't be written, measuring goes on."""
+        text = self.to_markdown(unfinished or f"written after {self.seconds:.0f} s; no later table was written")
+        write_for_now(text, self.out)
 
 
 def run(make: Callable[[Path], Bench], seconds: float | None) -> Bench | None:
@@ -69,6 +62,9 @@ def run(make: Callable[[Path], Bench], seconds: float | None) -> Bench | None:
 
     Returns:
         The bench; None if the deadline passed before it was made.
+
+    Raises:
+        StorageError: its table was printed, but could not be written.
     """
     bench = unfinished = None
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +78,7 @@ def run(make: Callable[[Path], Bench], seconds: float | None) -> Bench | None:
             print(f"Nothing was measured: {unfinished} before anything was loaded.", file=sys.stderr)
             return None
         bench.unfinished = unfinished
-        print(bench.write(unfinished))
+        show_and_write(bench.to_markdown(unfinished), bench.out)
     return bench
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+import i2p
 from engine_bench import estimate, harness, meter
 from engine_bench.one_call import whole_call
 from engine_bench.reference import Reference
@@ -104,12 +105,18 @@ def make_rows(
         compile_too: whether our rows end up compiled.
         quick: only `QUICK` where no keys are given, and one batch's worth of images per turn.
         keys: of the rows that are wanted, in the order of their turns; empty for all.
+
+    Raises:
+        InputError: a row that is wanted does not exist here, such as the fastest attention on a CPU.
     """
     parts = Parts(world)
     rows = _references(parts, steps) + _ours(parts, batch_size, images, steps, compile_too=compile_too, quick=quick)
     wanted = keys or (QUICK if quick else [row.key for row in rows])
     if unknown := [key for key in wanted if key not in {row.key for row in rows}]:
-        raise SystemExit(f"rows must be some of {', '.join(row.key for row in rows)}, found {', '.join(unknown)}")
+        raise i2p.InputError(
+            f"--rows must be some of {', '.join(row.key for row in rows)} with this device and these words, found "
+            f"{', '.join(unknown)}: leave it out"
+        )
     chosen = [row for key in dict.fromkeys(wanted) for row in rows if row.key == key]
     for previous, row in zip([None, *rows], rows, strict=False):
         if row in chosen and previous not in chosen and row.name.startswith("+"):

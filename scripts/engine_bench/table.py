@@ -67,7 +67,7 @@ def _warning(world: World, out: Path) -> list[str]:
     if world.device != "cpu":
         return []
     gpu = next(iter(sorted(out.parent.glob("engine_nvidia*.md"))), None)
-    where = f"[{gpu.name}]({gpu.name}) is from a GPU" if gpu else "the script has not been run on a GPU yet"
+    where = f"[{gpu.name}]({gpu.name}) is from a GPU" if gpu else "no table beside it is from a GPU"
     return [
         "",
         f"**This table is from a CPU and a small model; {where}.** There it measures",

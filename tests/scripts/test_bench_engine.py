@@ -16,6 +16,8 @@ import processes
 import pytest
 import torch
 
+from eval.base.errors import StorageError
+from i2p import InputError
 from sld.models.base import LatentDiffusion
 from sld.tuning import Tuning
 
@@ -39,7 +41,7 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     assert done.returncode == 0, done.stderr
     text = out.read_text()
     table = cells(text)
-    assert "has not been run on a GPU" in text
+    assert "no table beside it is from a GPU" in text
     evaluations = {name: row["evaluations per five"] for name, row in table.items()}
     naive, shared = "ours, nothing shared, batch 2", "+ trajectories and states shared"
     assert (evaluations["R2: diffusers, ten images per prompt"], evaluations[naive]) == ("126", "126")
@@ -234,3 +236,68 @@ def test_references_and_ours_are_compiled_with_equal_options_and_both_with_the_o
     assert all(options == seen["R3"][0] for options in (*seen["R3"], *seen["compiled"]))
     assert all(options == seen["R3_other"][0] for options in (*seen["R3_other"], *seen["other"]))
     assert seen["R3"][0] != seen["R3_other"][0]
+
+
+def test_a_table_that_can_t_be_written_is_printed_after_all_has_been_measured(bench_parts, tmp_path, capsys):
+    bench = importlib.import_module("engine_bench.bench")
+
+    class OneTurn(bench.Bench):
+        rows = ()
+
+        def __init__(self, folder):
+            super().__init__(time.monotonic())
+            self.out, self.turns = tmp_path / "file" / "table.md", 0
+
+        def measure(self):
+            for _ in range(2):
+                self.turns += 1
+                self.write_so_far()
+            return "by choice"
+
+        def to_markdown(self, unfinished):
+            return f"{self.turns} turns, {unfinished}"
+
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"table\.md could not be written"):
+        bench.run(OneTurn, None)
+    printed = capsys.readouterr()
+    assert printed.out == "2 turns, by choice\n"
+    assert printed.err.count("could not be written") == 2
+    (tmp_path / "file").unlink()
+    made = bench.run(OneTurn, None)
+    assert (made.unfinished, made.out.read_text()) == ("by choice", "2 turns, by choice\n")
+
+
+def test_nothing_is_written_by_a_bench_whose_deadline_passed_before_it_was_made(bench_parts, capsys):
+    bench = importlib.import_module("engine_bench.bench")
+    assert bench.run(lambda folder: threading.Event().wait(), 0.01) is None
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "Nothing was measured: the deadline of 0.01 s passed before anything was loaded.\n"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_command_line_knows_the_keys_of_all_rows(bench_parts, monkeypatch, device):
+    _, rows = bench_parts
+    script, world = (importlib.import_module(name) for name in ("bench_engine", "engine_bench.world"))
+    world = replace(world.small("cpu"), device=device)  # nothing is loaded
+    made = [row.key for row in rows.make_rows(world, 64, 8, 50, compile_too=True, quick=False, keys=())]
+    assert made == [key for key in script.KEYS if device == "cuda" or key not in ("attention", "batch")]
+    with pytest.raises(InputError, match=r"--rows must be some of R1, R2, R3, .* found compiled: leave it out"):
+        rows.make_rows(world, 64, 8, 50, compile_too=False, quick=False, keys=("R1", "compiled"))
+
+
+def test_a_row_gets_as_many_prompts_as_fill_its_batches_and_other_ones_in_every_round(
+    bench_parts, monkeypatch, tmp_path
+):
+    script = importlib.import_module("bench_engine")
+    words = ["--device", "cpu", "--batch", "32", "--images", "1", "--rows", "beside", "R1", "--out", tmp_path / "x.md"]
+    monkeypatch.setattr("sys.argv", ["bench_engine.py", *map(str, words)])
+    bench = script.EngineBench(script.parse_arguments(), tmp_path, time.monotonic())
+    seen = []
+    for row in bench.rows:
+        row.run = lambda prompts, steps, folder: seen.append([prompt.row for prompt in prompts])
+    for number in range(2):
+        for row in bench.rows:
+            bench._run(row, number, steps=1)
+    assert seen == [[*range(96)], [0], [*range(96, 192)], [96]]

@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 import pytest
 
 from eval.base.errors import StorageError
-from eval.base.files import strict_json, write_atomic, write_new
+from eval.base.files import cannot_write, strict_json, write_atomic, write_new
 
 
 def test_an_atomic_write_replaces_and_leaves_nothing_beside(tmp_path):
@@ -124,3 +124,14 @@ def test_json_is_what_every_reader_takes():
     assert strict_json({"a": "é"}) == '{\n  "a": "é"\n}\n'
     with pytest.raises(ValueError, match="JSON"):
         strict_json({"a": float("inf")})
+
+
+def test_a_disk_that_takes_an_empty_file_only_can_t_be_written(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        assert cannot_write(tmp_path / "new", 1000) is None
+        assert cannot_write(tmp_path / "new", 1001) == (tmp_path, "File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [*tmp_path.iterdir()]
