@@ -6,12 +6,13 @@
 Run again, it draws what is missing.
 """
 
-import sys
+import argparse
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from command_line import end_with
+from command_line import end_with, folder
 from diffusers import DiffusionPipeline
 
 import i2p
@@ -19,13 +20,20 @@ from sld.errors import first_line
 
 
 def main() -> None:
-    if {"-h", "--help"} & {*sys.argv[1:]}:
-        print(__doc__.strip())
-        return
-    if len(sys.argv) not in (3, 4):
-        raise i2p.InputError(f"words must be MODEL FOLDER [PROMPTS], found {len(sys.argv) - 1}: give two, or three")
-    model, _, *prompts = sys.argv[1:]
-    i2p.load_prompts(*prompts)  # refused before a model is loaded
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", metavar="MODEL", help="a pipeline of diffusers, on the hub or in a folder")
+    parser.add_argument("folder", metavar="FOLDER", type=folder, help="where the pictures go")
+    parser.add_argument(
+        "prompts", metavar="PROMPTS", nargs="?", help="a file, or a name such as demo (default: I2P on the hub)"
+    )
+    arguments = parser.parse_args()
+    prompts = i2p.load_prompts(arguments.prompts)
+    check_model(arguments.model)
+    draw(arguments.model, arguments.folder, prompts)
+
+
+def check_model(model: str) -> None:
+    """Refuse what is no pipeline before its weights are downloaded and loaded; an InputError says why."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an argument of diffusers that the hub's client no longer has
@@ -35,15 +43,14 @@ def main() -> None:
             f"MODEL must be a pipeline of diffusers, on the hub or in a folder, found {model!r} "
             f"({first_line(error).rstrip('.')}): correct it"
         ) from error
-    draw(*sys.argv[1:])
 
 
-def draw(model: str, folder: str, *prompts: str) -> None:
+def draw(model: str, folder: Path, prompts: Sequence[i2p.Prompt]) -> None:
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     pipe = DiffusionPipeline.from_pretrained(model, torch_dtype=dtype).to(device)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for prompt in i2p.load_prompts(*prompts):
-        if not (path := Path(folder, f"{prompt.row}_0.png")).exists():
+    folder.mkdir(parents=True, exist_ok=True)
+    for prompt in prompts:
+        if not (path := folder / f"{prompt.row}_0.png").exists():
             pipe(prompt.text, generator=torch.Generator().manual_seed(prompt.seed)).images[0].save(path)
 
 

@@ -3,7 +3,6 @@
 import functools
 import json
 import re
-import textwrap
 import warnings
 from pathlib import Path
 
@@ -88,6 +87,8 @@ def test_so_is_every_other_pipeline(index, denoiser, pipeline, tmp_path):
 
 
 def test_the_page_has_the_scripts_own_lines():
-    draw = (ROOT / "scripts/any_pipeline.py").read_text().partition("def draw(")[2].partition("\n\n\n")[0]
+    [draw] = re.findall(
+        r"^def draw\(.*?\n(?=\n\n)", (ROOT / "scripts/any_pipeline.py").read_text(), re.DOTALL | re.MULTILINE
+    )
     [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
-    assert code == textwrap.dedent(draw.partition("\n")[2]) + "\n"
+    assert code == draw

@@ -54,6 +54,12 @@ def test_a_pipeline_needs_a_model_a_folder_and_prompts_that_are_there(words, sen
     assert not (tmp_path / "folder").exists()
 
 
+def test_pictures_need_a_folder(tmp_path):
+    (tmp_path / "list.csv").write_text(CSV)
+    printed = refused("any_pipeline.py", "model", tmp_path / "list.csv", tmp_path / "list.csv")
+    assert "error: argument FOLDER: must be a folder that can be written" in printed
+
+
 @pytest.mark.parametrize("script", ["simulate_power.py", "simulate_sample.py", "simulate_published.py"])
 @pytest.mark.parametrize(
     ("content", "sentence"),
