@@ -131,7 +131,7 @@ class _Pool:
                 worker = next(w for w in self._workers if w.pipe is pipe)
                 if not self._receive(worker):
                     self._workers.remove(worker)
-                    pending.put_back(self._retire(worker))
+                    pending.put_back(self._retire(worker), len(self._workers) + len(self._unstarted))
                     self._start_others(len(self._unstarted))  # it was the first
         self._lost += pending.units()
 

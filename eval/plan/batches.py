@@ -159,11 +159,11 @@ class Pending:
             self._batches.appendleft(batch[most:])
         return batch[:most]
 
-    def put_back(self, units: Sequence[Unit]) -> None:
-        """Take the unfinished units of a worker that has ended."""
-        if not units:
-            return
-        self._batches.extendleft(list(group) for _, group in groupby(sorted(units, key=kind_of), kind_of))
+    def put_back(self, units: Sequence[Unit], workers: int) -> None:
+        """Take the unfinished units of a worker that has ended; the `workers` that remain share what is left anew."""
+        if units:
+            self._units, self._workers = sorted([*units, *self.units()], key=kind_of), max(1, workers)
+            self._batches = None
 
     def units(self) -> list[Unit]:
         """Return the units that no worker has."""

@@ -175,6 +175,9 @@ def test_memory_that_is_used_up_is_told_from_other_errors():
             ask()
         assert out_of_memory(caught.value)
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    statuses = ["CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"]  # cuDNN's until version 8, then these
+    statuses += [f"CUDNN_STATUS_INTERNAL_ERROR_{place}_ALLOCATION_FAILED" for place in ("HOST", "DEVICE")]
+    assert all(out_of_memory(RuntimeError(f"a call failed: {status}")) for status in statuses)
     while_compiling = ValueError("the backend raised")
     while_compiling.inner_exception = torch.OutOfMemoryError("CUDA out of memory")
     assert out_of_memory(while_compiling)

@@ -47,8 +47,8 @@ def test_workers_end_together_whatever_the_number_of_units(methods, rows, worker
         batches = cut(all_units[:number], workers, lambda kind: largest, lambda count, kind: cost[count])
         assert [unit for batch in batches for unit in batch] == all_units[:number]
         sizes = [len(batch) for batch in batches]
-        assert max(sizes) <= largest
         each = -(-number // workers)  # nobody can have fewer than this
+        assert max(sizes) <= min(largest, each)
         assert makespan(sizes, workers) <= 1.3 * each, number
         assert makespan([cost[size] for size in sizes], workers) <= 1.3 * best[each], number
 
@@ -62,6 +62,18 @@ def test_other_picture_sizes_among_the_units_do_not_keep_workers_waiting(workers
         assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
         ideal = max(-(-(small + large) // workers), 1)
         assert makespan(map(len, batches), workers) <= max(1.3 * ideal, ideal + 1), (small, large)
+
+
+def test_eight_workers_draw_the_papers_run_in_an_eighth_of_the_calls_of_one():
+    prompts, images, odd = 4703, 10, 55  # of I2P, 55 rows have another size
+    all_units = units((prompts - odd) * images) + units(odd * images, LARGE)
+    cost = [work().calls(number, 64) for number in range(33)]
+
+    def calls(workers):
+        batches = cut(all_units, workers, lambda kind: 32, lambda number, kind: cost[number])
+        return makespan([cost[len(batch)] for batch in batches], workers)
+
+    assert calls(1) >= 0.99 * 8 * calls(8)
 
 
 def test_half_the_rows_leave_little_to_padding_and_a_few_units_more():
@@ -104,13 +116,34 @@ def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
     pending = Pending(all_units, 2, work())
     assert pending.units() == all_units
     taken, unfinished = [], pending.next(64, {SMALL: 8, LARGE: 2})
-    pending.put_back(unfinished)
+    pending.put_back(unfinished, 1)
     while pending:
         batch = pending.next(8, slow)
         assert len(batch) <= slow[size_of(batch[0])]
         taken += batch
     assert sorted(map(id, taken)) == sorted(map(id, all_units))
     assert not Pending([], 2, work())
+
+
+def test_what_a_worker_leaves_is_divided_among_those_that_remain():
+    pending, left = Pending(units(256), 8, work()), []
+    while pending:
+        left = pending.next(64, {SMALL: 32})
+    assert len(left) == 32
+    pending.put_back(left, 7)
+    sizes = []
+    while pending:
+        sizes.append(len(pending.next(64, {SMALL: 32})))
+    assert max(sizes) == -(-32 // 7)
+    assert sum(sizes) == 32
+
+
+def test_units_that_lack_one_method_are_no_more_in_a_batch_than_last_as_long():
+    """With 16 rows one unit of all methods takes a call per step; of the others, eight would pad least."""
+    lacking, most_calls = PRESETS[:-1], work().calls(1, 16)
+    assert work().units_of(Kind(SMALL, lacking), 8, 16) > 1
+    assert work().units_of(Kind(SMALL, lacking), 1, 16) == 1
+    assert work().calls(2, 16, lacking) > most_calls
 
 
 @pytest.mark.parametrize("whole", [8, 1])
