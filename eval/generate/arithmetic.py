@@ -1,4 +1,4 @@
-"""How networks that look at stored pictures compute."""
+"""Where networks compute, and how those that look at stored pictures do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from collections.abc import Iterator
 
 import torch
 
-from sld.devices import device_of
+from sld.devices import device_of, device_type
 from sld.threads import even_threads
+
+
+def current_device(name: str) -> torch.device:
+    """Return the device with a name, or the best one for auto; it is torch's current one before anything is done on it.
+
+    Otherwise what names no device would open a context on GPU 0 beside it, which takes hundreds of megabytes.
+    """
+    number = name.partition(":")[2] if device_type(name) == "cuda" else ""
+    if number.isdigit() and int(number) < torch.cuda.device_count():  # of others the next line says what is wrong
+        torch.cuda.set_device(int(number))
+    return device_of(name)
 
 
 @contextlib.contextmanager
@@ -18,5 +29,5 @@ def same_arithmetic(device: str) -> Iterator[None]:
     Args:
         device: on which they are, or auto.
     """
-    with even_threads(device_of(device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with even_threads(current_device(device)), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield

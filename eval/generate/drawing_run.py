@@ -31,7 +31,6 @@ from sld.models import LoadedModel
 from sld.threads import even_number, even_threads
 from sld.tuning import attention_order
 
-
 COMPILING = "Compiling, which takes minutes the first time on a machine …"
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 import i2p
 import sld
 from eval.config.keys import MODEL, as_keys
@@ -15,6 +13,7 @@ from eval.config.loras import read_loras
 from eval.config.model_settings import ModelSettings
 from eval.config.settings import Settings, judge_settings, model_dtype
 from eval.config.sources import SOURCES
+from eval.generate.arithmetic import current_device
 from eval.generate.inline_features import Q16, needs_clip
 from eval.generate.remarks import drawing_deviations, drawing_remarks
 from eval.judges import Judge, described, judge_class
@@ -25,7 +24,6 @@ from eval.plan.record import make_manifest
 from eval.plan.same_run import open_run
 from eval.store.rundir import RunDir
 from sld.checkpoints.family import TITLES
-from sld.devices import device_of
 from sld.models import LoadedModel
 
 
@@ -81,17 +79,6 @@ def load_judges(
             more = {"with_text": True} if with_text and name == Q16 else {}
             loaded[name] = judge.load(settings, torch_device, threads, **more)
     return loaded
-
-
-def current_device(name: str) -> torch.device:
-    """Return the device with a name, or the best one for auto; from now on it is torch's current one.
-
-    Otherwise libraries that name no device would open a context on GPU 0 beside it, which takes hundreds of megabytes.
-    """
-    device = device_of(name)
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
-    return device
 
 
 def open_models(

@@ -14,7 +14,7 @@ from planned_units import SMALL, units, work
 from eval.base.errors import BUG, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
-from eval.generate import drawing_run, models, pool, worker
+from eval.generate import arithmetic, drawing_run, models, pool, worker
 from eval.generate.engine import Engine
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED
@@ -77,13 +77,24 @@ def test_on_rocm_a_worker_s_gpu_is_chosen_by_the_variable_that_wins_there(monkey
         assert os.environ.get("HIP_VISIBLE_DEVICES") == chosen.get("HIP_VISIBLE_DEVICES")
 
 
-@pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda:0", [0]), ("cuda", []), ("cpu", [])])
-def test_a_process_on_its_own_makes_its_device_the_current_one(monkeypatch, name, current):
-    chosen = []
-    monkeypatch.setattr(models, "device_of", torch.device)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(device.index))
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("cuda:1", ["current 1", "used cuda:1"]),
+        ("cuda:0", ["current 0", "used cuda:0"]),
+        ("cuda:2", ["used cuda:2"]),  # is not here, and refused
+        ("cuda", ["used cuda"]),
+        ("cpu", ["used cpu"]),
+    ],
+)
+def test_a_process_on_its_own_makes_its_device_the_current_one_before_it_uses_it(monkeypatch, name, steps):
+    done = []
+    monkeypatch.setattr(arithmetic, "device_of", lambda name: done.append(f"used {name}") or torch.device(name))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: done.append(f"current {number}"))
     assert models.load_judges({}, name) == {}
-    assert chosen == current
+    with arithmetic.same_arithmetic(name):  # of judges and features that come later
+        assert done == steps * 2
 
 
 def test_the_thread_that_judges_makes_the_gpu_of_its_pictures_the_current_one(monkeypatch):
