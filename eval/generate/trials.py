@@ -13,6 +13,7 @@ import torch
 import sld
 from eval.base.errors import InputError
 from eval.generate.pace import two_calls
+from eval.plan.batches import most_units
 from eval.plan.plan import Plan
 from sld.decoding import decode_images, pictures_per_chunk
 from sld.errors import first_line
@@ -57,19 +58,16 @@ def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning,
         tuning: with what is compiled.
         batch_size: rows of a call, for which the code is.
     """
-    height, width = plan.usual_size
-    chunk = pictures_per_chunk(batch_size, height, width)
-    latents = torch.zeros(chunk, *model.latent_shape(height, width), device=model.device)
 
     def run() -> None:
         _run(model, plan, batch_size)
-        decode_images(model, latents, chunk)
+        _decode(model, plan, batch_size)
 
     before = None
     try:
         model.tune(plain)
         before = median_seconds(run, model.device)
-        model.tune(tuning, height, width)
+        model.tune(tuning, *plan.usual_size)
         after = median_seconds(run, model.device)
     except Exception as error:  # compilers and what they make fail in many ways, and the run can do without
         if out_of_memory(error):
@@ -86,8 +84,33 @@ def try_compiling(model: LoadedModel, plan: Plan, plain: Tuning, tuning: Tuning,
     return after < before
 
 
+def compile_now(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int) -> None:
+    """Make the calls at which what a tuning compiles is compiled, or found on the disk.
+
+    Args:
+        model: on its device, so tuned.
+        plan: of the run.
+        tuning: with what is compiled.
+        batch_size: rows of a call.
+    """
+    try:
+        _run(model, plan, batch_size)
+        if tuning.compiled_decoder:
+            _decode(model, plan, batch_size)
+    except Exception as error:
+        if not out_of_memory(error):  # drawing will halve the batch
+            raise
+
+
 def _run(model: LoadedModel, plan: Plan, rows: int) -> None:
-    two_calls(model, plan, [sld.METHODS["baseline"]], rows)
+    prompts = most_units(rows)  # of two evaluations each, so that a step is one call
+    two_calls(model, plan, [sld.METHODS["baseline"]], rows, prompts)
+
+
+def _decode(model: LoadedModel, plan: Plan, rows: int) -> None:
+    height, width = plan.usual_size
+    chunk = pictures_per_chunk(rows, height, width)
+    decode_images(model, torch.zeros(chunk, *model.latent_shape(height, width), device=model.device), chunk)
 
 
 def _with_memory(trial: Callable[[int], T], rows: int, otherwise: T) -> T:

@@ -69,7 +69,7 @@ def _work(
 
     from eval.base.signals import Stop
     from eval.generate.drawing_run import DrawingRun
-    from eval.generate.pace import two_calls
+    from eval.generate.trials import compile_now
     from eval.plan.batches import units_at
     from eval.plan.make import make_plan
     from eval.plan.memory import plan_sizes
@@ -109,7 +109,7 @@ def _work(
 
     # Before it is ready, since others start then, and find what this one has compiled.
     if engine.tuning.compiled and plan.missing(run.read_stored().drawn):
-        two_calls(opened.model, plan, [sld.METHODS["baseline"]], engine.batch_size)
+        compile_now(opened.model, plan, engine.tuning, engine.batch_size)
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
     send(READY, (engine.batch_size, largest))
     with opened.storing(stored) as store:

@@ -215,17 +215,18 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_wi
 def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
     monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, asked, processes: asked)  # a card that is not here
-    noted = SimpleNamespace(chunks=[], rows=[], methods=[], decoded=[], full_from=65, fault=None)
+    noted = SimpleNamespace(chunks=[], rows=[], prompts=[], methods=[], decoded=[], full_from=65, fault=None)
     noted.seconds = {"channels_last": 0.9, "compiled": 0.5}  # as shares of the time without
 
     def sample(model, prompts, methods, *, batch_size, decode, seeds, **options):
         if model.tuned and model.tuned[0].compiled and noted.fault:
             raise noted.fault
         assert (options["height"], options["width"]) == (64, 64)
-        assert len(prompts) == len(seeds) == batch_size
+        assert len(prompts) == len(seeds)
         sld.resolve_methods(methods)  # as the real one does
         noted.tuning = model.tuned[0] if model.tuned else Tuning()
         noted.rows.append(batch_size)
+        noted.prompts.append(len(prompts))
         noted.methods.append([(method.name, method.safety and method.safety.warmup_steps) for method in methods])
         noted.decoded.append(decode)
         if batch_size >= noted.full_from:
@@ -265,6 +266,7 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_attention_and_la
     assert choose(settings(), model, plan(99), run) == half(64, Tuning(True, "cudnn"), True)
     assert model.tuned == (Tuning(True, "cudnn"), 64, 64)
     assert card.rows == [2, 32, 32, 32]  # memory; attention; the layout, without and with
+    assert card.prompts == [2, 16, 16, 16]  # of the last ones a call per step holds all
     assert card.methods == [[("baseline", None), ("sld_medium_without_warm_up", 0)], *[[("baseline", None)]] * 3]
     assert card.decoded == [False] * 4
     assert card.chunks == [(8, 4, 8, 8)]
@@ -357,6 +359,20 @@ def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_
     slower = choose(few, Model("cuda"), long, RunDir(run.root / "slower"))
     assert slower.tuning == Tuning(True, "cudnn")
     assert "1.25 times as long" in caplog.text
+
+
+@pytest.mark.parametrize(("decoder", "chunks"), [(True, [(4, 4, 8, 8)]), (False, [])])
+def test_the_first_worker_compiles_the_decoder_too_and_leaves_too_many_rows_to_the_loop(card, decoder, chunks):
+    tuning = Tuning(compiled=True, compiled_decoder=decoder)
+    trials.compile_now(Model("cuda"), plan(99), tuning, 4)
+    assert (card.rows, card.chunks) == ([4], chunks)
+    card.full_from = 4
+    trials.compile_now(Model("cuda"), plan(99), tuning, 4)
+    card.full_from, card.fault = 9, RuntimeError("no kernel image")
+    model = Model("cuda")
+    model.tune(tuning)
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        trials.compile_now(model, plan(99), tuning, 4)
 
 
 def test_a_run_whose_decoder_was_not_compiled_goes_on_so(run, card):

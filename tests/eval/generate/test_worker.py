@@ -147,7 +147,7 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
     ours, theirs = Pipe()
     called = []
 
-    def two_calls(*_):
+    def compile_now(*_):
         assert not ours.poll(), "the others would start"
         called.append(1)
 
@@ -155,7 +155,7 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
     opened = SimpleNamespace(engine=engine, model=None, rows=lambda: None, storing=lambda _: nullcontext())
     plan = SimpleNamespace(missing=lambda drawn: left, usual_size=SMALL)
     monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", lambda *_, **__: opened)
-    monkeypatch.setattr("eval.generate.pace.two_calls", two_calls)
+    monkeypatch.setattr("eval.generate.trials.compile_now", compile_now)
     monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: plan)
     monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
     ours.send(None)
