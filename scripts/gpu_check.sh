@@ -31,24 +31,51 @@
 # Variables: SECONDS_IN_ALL (860), FACTS_LIMIT (60), TESTS_LIMIT (160), DENOISER_LIMIT (480), BENCH_LIMIT (320); the
 # window has what is left. STEPS; TESTS, DENOISER, BENCH and WINDOW: words of pytest and of the scripts
 # bench_denoiser.py, bench_engine.py and paper_window.py; TABLES and LOGS: their folders; WORK: the folder of the random
-# weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU.
+# weights, 5 GB; PYTHON. DEVICE=cpu TINY=1 tries every line without a GPU. What can't work is refused at once, with exit
+# code 2.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+from=$PWD
+cd "$(dirname "$0")/.." || exit
+
+refuse() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+# path_of PATH: as the caller meant it, who may be in another folder.
+path_of() {
+  case $1 in /* | '') printf %s "$1" ;; *) printf %s "$from/$1" ;; esac
+}
 
 began=$SECONDS
-total=${SECONDS_IN_ALL:-860}
 device=${DEVICE:-cuda}
 tiny=${TINY:-}
-wheels=${1:-${WHEELS:-}}
+wheels=$(path_of "${1:-${WHEELS:-}}")
 steps=${STEPS:-wheels facts tests bench window}
-tables=${TABLES:-docs/benchmarks}
-scratch=$(mktemp -d)
-logs=${LOGS:-$scratch/logs}
-work=${WORK:-$scratch/world}
-python=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+python=${PYTHON:-$([ -x .venv/bin/python ] && echo "$PWD/.venv/bin/python" || echo python3)}
+[[ $python == */* ]] && python=$(path_of "$python")
+for name in $steps; do
+  [[ " wheels facts tests denoiser bench window " == *" $name "* ]] ||
+    refuse "STEPS must be some of wheels, facts, tests, denoiser, bench and window, found '$name': correct it"
+done
+for name in SECONDS_IN_ALL FACTS_LIMIT TESTS_LIMIT DENOISER_LIMIT BENCH_LIMIT; do
+  [[ ${!name:-1} =~ ^[1-9][0-9]{0,6}$ ]] || refuse "$name must be a whole number of seconds, found '${!name}': correct it"
+done
+total=${SECONDS_IN_ALL:-860}
+for name in setsid timeout "$python"; do
+  command -v "$name" >/dev/null || refuse "$name must be a program here, found none: install it, or name another PYTHON"
+done
+[ -z "$wheels" ] || [ -d "$wheels" ] || refuse "WHEELS must be a folder of wheels, found none at $wheels: correct it"
+scratch=$(mktemp -d) || refuse "a temporary folder must be possible, found none: set TMPDIR to a folder that can be written"
+tables=$(path_of "${TABLES:-$PWD/docs/benchmarks}")
+logs=$(path_of "${LOGS:-$scratch/logs}")
+work=$(path_of "${WORK:-$scratch/world}")
+for name in tables logs work; do
+  { mkdir -p "${!name}" && head -c 262144 /dev/zero >"${!name}/.gpu_check.$$" && rm "${!name}/.gpu_check.$$"; } 2>/dev/null ||
+    { rm -rf "$scratch" && refuse "${name^^} must be a folder that can be written, found ${!name}: name another"; }
+done
 export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 export I2P_BENCH_GPU_TESTS=$device
-mkdir -p "$logs" "$work" "$tables"
 touch "$scratch/began"
 
 # label_of WORDS: the words as a part of a file's name.
@@ -144,12 +171,17 @@ summary() {
       [ "$name" -nt "$scratch/began" ] && printf '\nTable: %s\n' "$(basename "$name")"
     done
     true
-  } >"$tables/.gpu_check.$$" && mv "$tables/.gpu_check.$$" "$tables/gpu_check_$card$chosen.md"
+  } >"$tables/.gpu_check.$$" && mv "$tables/.gpu_check.$$" "$tables/gpu_check_$card$chosen.md" && return
+  echo "== the summary could not be written to $tables"
+  return 1
 }
 
 finish() {
-  summary
-  echo "== summary: $tables/gpu_check_$card$chosen.md"
+  if summary; then
+    echo "== summary: $tables/gpu_check_$card$chosen.md"
+  else
+    failures=$((failures + 1))
+  fi
   printf '   %s\n' "${outcomes[@]}"
   rm -rf "$scratch"
   exit $((failures > 0))

@@ -1,6 +1,7 @@
 """The check of a GPU goes on after a step that fails, keeps its limits, and always leaves a summary."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -125,3 +126,65 @@ def test_a_check_without_a_failure_exits_with_0_and_tells_of_nothing_that_others
     assert "Table: paper_window_a-card.md" in summary
     assert old[0].name not in summary
     assert old[1].read_text() not in summary
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"STEPS": "facts test"},
+            "STEPS must be some of wheels, facts, tests, denoiser, bench and window, found 'test'",
+        ),
+        ({"SECONDS_IN_ALL": "9m"}, "SECONDS_IN_ALL must be a whole number of seconds, found '9m'"),
+        ({"BENCH_LIMIT": "08"}, "BENCH_LIMIT must be a whole number of seconds, found '08'"),
+        ({"PYTHON": "python2.1"}, "python2.1 must be a program here, found none"),
+        ({"WHEELS": "none"}, "WHEELS must be a folder of wheels, found none at {here}/none"),
+        ({"TABLES": "file"}, "TABLES must be a folder that can be written, found {here}/file"),
+        ({"LOGS": "file/logs"}, "LOGS must be a folder that can be written, found {here}/file/logs"),
+        ({"WORK": "file"}, "WORK must be a folder that can be written, found {here}/file"),
+        ({"TMPDIR": "/none"}, "a temporary folder must be possible, found none"),
+        ({"PATH": "{here}/few"}, "setsid must be a program here, found none"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, dict) else "",
+)
+def test_what_can_t_work_is_refused_before_the_first_step(variables, sentence, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "few").mkdir()
+    for name in ("bash", "dirname", "env"):
+        (tmp_path / "few" / name).symlink_to(shutil.which(name))
+    variables = {name: value.format(here=tmp_path) for name, value in variables.items()}
+    environment = os.environ | {"PYTHON": "true", "TABLES": "tables", "TMPDIR": str(tmp_path)} | variables
+    command = [ROOT / "scripts" / "gpu_check.sh"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith(f"error: {sentence.format(here=tmp_path)}")
+    assert not [*tmp_path.glob("tmp.*")]  # its folder in TMPDIR
+
+
+def test_a_disk_that_takes_nothing_is_refused(tmp_path):
+    environment = os.environ | {"PYTHON": "true", "TABLES": str(tmp_path)}
+    command = ["bash", "-c", f"ulimit -f 10; {ROOT}/scripts/gpu_check.sh"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: TABLES must be a folder that can be written, found {tmp_path}: name another" in done.stderr
+
+
+def test_folders_are_those_of_the_caller_s_folder(check, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done, summary = check(STEPS="facts", TABLES="tables", LOGS="logs", PYTHON="./python")
+    assert done.returncode == 0, summary
+    assert f"== summary: {tmp_path}/tables/gpu_check_a-card_facts.md" in done.stdout
+
+
+def test_a_summary_that_can_t_be_written_is_no_success(tmp_path):
+    stub, tables = tmp_path / "python", tmp_path / "tables"
+    stub.write_text(STUB.replace("echo table >", f"mv {tables} {tables}.gone #"))  # as a disk may go
+    stub.chmod(0o755)
+    environment = os.environ | {"PYTHON": str(stub), "TABLES": str(tables), "STEPS": "window"}
+    command = [ROOT / "scripts" / "gpu_check.sh"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"== the summary could not be written to {tables}\n" in done.stdout
+    assert "== summary: " not in done.stdout
+    assert "window: passed" in done.stdout
