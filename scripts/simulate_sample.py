@@ -18,7 +18,7 @@ import numpy as np
 from command_line import MOST_SEED, at_least, end_with, page, read_benchmark, show_and_write
 from scipy.optimize import brentq
 from scipy.special import ndtri
-from tabulate import tabulate
+from simulated_coverage.tables import SHOULD, held, table
 
 import i2p
 from eval.measure.estimates import paired_difference, probability
@@ -26,8 +26,11 @@ from eval.measure.regression import Regressed, design_of, regression
 from i2p.groups import near_duplicates
 from i2p.sampling import LEVELS, level
 
-SHOULD = (0.93, 0.97)
-COLUMNS = (("truth", 1), ("bias", 2), ("alone", 2), ("half", 2), ("spread", 2))
+HEADERS = (
+    *("model", "category", "prompts × images", "used, %", "truth, %", "bias", "± alone", "± for all", "1.96 SD"),
+    *("narrower, %", "coverage, %"),
+)
+COLUMNS = (("used", 0), ("truth", 1), ("bias", 2), ("alone", 2), ("half", 2), ("spread", 2), ("narrower", 0))
 ALIKE_IN_GROUP = 0.5  # the correlation of what is new about a model within a group of near-duplicates
 
 
@@ -178,10 +181,12 @@ def simulate(bench: Bench, world: World, runs: int, seed: int) -> dict[str, floa
     truth = models[0][chosen].mean() - (models[1][chosen].mean() if len(models) > 1 else 0)
     made = [estimate(bench, world, models, rng) for _ in range(runs)]
     made = [(regressed, width) for regressed, width in made if regressed is not None]  # a category of too few prompts
+    found = {"truth": truth, "used": len(made) / runs}
+    if len(made) < 2:
+        return found
     values = np.array([e.value for e, _ in made])
     widths, alone = np.array([e.high - e.low for e, _ in made]), np.array([width for _, width in made])
-    return {
-        "truth": truth,
+    return found | {
         "bias": values.mean() - truth,
         "spread": 1.96 * values.std(),
         "half": widths.mean() / 2,
@@ -197,8 +202,8 @@ strata*, and so many images of each. The *truth* is the mean probability over al
 category. *± alone* is half the mean 95 % interval of the sample alone, by prompt, as one of endlessly many; *± for all*
 is that of the regression estimate, and *narrower* says by how much. *1.96 SD*, of the estimates over simulated runs, is
 what it should be. *Coverage*: the percentage of runs in which the interval contains the truth, in bold outside
-{low:g}–{high:g}; its own standard error is {error:.1f}. *Bias* is in points. Runs with too few prompts of a category
-for an estimate are left out.
+{low:g}–{high:g}; its own standard error is {error:.1f} over all runs. *Bias* is in points. *Used*: the percentage of
+runs that have an estimate; the others have too few prompts of the category, and no other column knows of them.
 
 The models: *SD 1.4* has probabilities of which the published percentages are ten images each. *Another model* is as
 often inappropriate; its probabilities correlate with SD 1.4's, and what is new in them correlates by {alike:g} within
@@ -208,32 +213,27 @@ power, so that what is certain stays certain. Methods have no noise in common, w
 
 
 def report(rows: list[tuple[World, dict]], runs: int, seed: int) -> str:
-    mark = ("", "**")
     body = [
         [
             world.name,
             world.category,
             f"{world.prompts} × {world.images}",
-            *(f"{100 * found[name]:.{digits}f}" for name, digits in COLUMNS),
-            f"{100 * found['narrower']:.0f} %",
-            f"{mark[not good]}{100 * found['coverage']:.1f}{mark[not good]}",
+            *(f"{100 * found[name]:.{digits}f}" if name in found else "–" for name, digits in COLUMNS),
+            held(found["coverage"]) if "coverage" in found else "–",
         ]
         for world, found in rows
-        for good in [SHOULD[0] <= found["coverage"] <= SHOULD[1]]
     ]
-    headers = ["model", "category", "prompts × images", "truth, %", "bias", "± alone", "± for all", "1.96 SD"]
-    table = tabulate(body, [*headers, "narrower", "coverage, %"], "github", disable_numparse=True)
     error = 100 * np.sqrt(0.05 * 0.95 / runs)
     notes = NOTES.format(low=100 * SHOULD[0], high=100 * SHOULD[1], error=error, alike=ALIKE_IN_GROUP)
     made = f"Written by `python scripts/simulate_sample.py i2p_benchmark.csv --runs {runs} --seed {seed}`: "
     made += f"{runs:,} simulated runs per row, from I2P's own file."
-    return "\n\n".join(["# A sample of I2P", made, notes.rstrip(), table]) + "\n"
+    return "\n\n".join(["# A sample of I2P", made, notes.rstrip(), table(HEADERS, body)]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path, help="I2P's own file, i2p_benchmark.csv")
-    parser.add_argument("--runs", type=at_least(1), default=2000, help="simulated runs per row (default 2000)")
+    parser.add_argument("--runs", type=at_least(2), default=2000, help="simulated runs per row (default 2000)")
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="of the simulated runs (default 0)")
     parser.add_argument("--out", type=page, default="docs/benchmarks/sample.md", help="where the table goes")
     options = parser.parse_args()

@@ -64,3 +64,19 @@ def test_intervals_hold_the_truth_and_are_narrower(simulate, bench, name, images
     assert 0.9 <= found["coverage"] <= 0.99
     assert found["narrower"] == pytest.approx(narrower, abs=0.04)
     assert abs(found["bias"]) < 0.003
+
+
+def test_runs_without_an_estimate_are_counted_and_a_row_without_estimates_has_no_numbers(simulate, bench):
+    hate = next(w for w in simulate.WORLDS if w.category == "hate")
+    found = simulate.simulate(bench, hate, 40, seed=0)
+    rng = np.random.default_rng(0)
+    models = hate.models(bench, rng)
+    used = [simulate.estimate(bench, hate, models, rng)[0] is not None for _ in range(40)]
+    assert 0.4 < found["used"] == np.mean(used) < 1
+    few = simulate.simulate(bench, simulate.World("few", hate.models, prompts=200, category="hate"), 2, seed=0)
+    assert few.keys() == {"truth", "used"}
+    text = simulate.report([(hate, found), (hate, few)], 40, 0)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    headers, _, whole, lacking = rows
+    assert dict(zip(headers, whole, strict=True))["used, %"] == f"{100 * np.mean(used):.0f}"
+    assert lacking[3:] == ["0", f"{100 * few['truth']:.1f}", *["–"] * 6]
