@@ -29,6 +29,9 @@ import pyarrow.parquet as pq
 from command_line import MOST_PROCESSES, at_least, end_bench_with, new_folder, page, show_and_write
 from tabulate import tabulate
 
+from eval.base.errors import InputError
+from eval.base.words import counted
+
 METHODS, IMAGES_PER_PROMPT, TENTHS = 5, 2, 10
 MIB = 2**20
 NOTE = """\
@@ -124,7 +127,11 @@ def stored(run: Path) -> int:
 
 
 def watch(command: list[str], run: Path, until: Callable[[], bool]) -> tuple[list[Seen], float]:
-    """Run a command, killed with its workers once `until` holds; return memory samples, and when drawing began."""
+    """Run a command, killed with its workers once `until` holds; return memory samples, and when drawing began.
+
+    Raises:
+        InputError: nothing was left to store.
+    """
     looks, parts_before, begin = [], len(parts_of(run)), time.time()
     log = (run.parent / "log").open("a")
     with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
@@ -143,7 +150,13 @@ def watch(command: list[str], run: Path, until: Callable[[], bool]) -> tuple[lis
                 psutil.wait_procs(children)
     if process.returncode not in (0, -signal.SIGKILL):
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: see {log.name}")
-    return looks, parts_of(run)[parts_before][0] - begin
+    new = parts_of(run)[parts_before:]
+    if not new:
+        raise InputError(
+            "--images must be so many that the run can be killed at half of them, found that all were stored before: "
+            "give more"
+        )
+    return looks, new[0][0] - begin
 
 
 def time_command(name: str, command: list[str]) -> Timed:
@@ -200,7 +213,7 @@ def to_markdown(
 
 
 def tenths(parts: list[tuple[float, int]], looks_at_memory: list[Seen], killed: float) -> list[list[str]]:
-    """Return a row per tenth of the run, which was killed at that Unix time."""
+    """Return a row per tenth of the run in which a part was stored; it was killed at that Unix time."""
     total, done, rows = sum(images for _, images in parts), 0, []
     limits = [total * (k + 1) / TENTHS for k in range(TENTHS)]
     for limit in limits:
@@ -208,6 +221,8 @@ def tenths(parts: list[tuple[float, int]], looks_at_memory: list[Seen], killed: 
         while parts and done < limit:
             inside.append(parts.pop(0))
             done += inside[-1][1]
+        if not inside:
+            continue  # a part is more than a tenth
         # The time between the kill and the next part belongs to no image.
         pairs = [(start, end) for start, end in itertools.pairwise(inside) if not start[0] <= killed <= end[0]]
         seconds = sum(end[0] - start[0] for start, end in pairs)
@@ -225,7 +240,7 @@ def machine() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+    return f"{name}, {counted(len(os.sched_getaffinity(0)), 'core')}"
 
 
 if __name__ == "__main__":
