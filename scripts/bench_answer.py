@@ -27,6 +27,8 @@ from typing import Any
 from command_line import at_least, end_bench_with, new_folder, page, show_and_write
 from tabulate import tabulate
 
+from eval.base.words import counted
+
 TORCH = "python -c 'import torch'"
 # The parts of the demo: what is printed, and the function that it is, as module, attributes.
 PARTS = {
@@ -172,7 +174,9 @@ def machine() -> str:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     threads = os.environ.get("OMP_NUM_THREADS")
     limit = f", OMP_NUM_THREADS={threads}" if threads else ""
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores{limit}"
+    return (
+        f"{names[0] if names else platform.processor() or platform.machine()}, {counted(os.cpu_count(), 'core')}{limit}"
+    )
 
 
 if __name__ == "__main__":

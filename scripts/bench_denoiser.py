@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from command_line import at_least, end_bench_with, folder, page, seconds, usable_device, with_table
 from engine_bench.bench import Bench, failure_of, run
 
+from eval.base.words import counted
+
 if TYPE_CHECKING:
     from engine_bench.one_call import Tuned
 
@@ -71,7 +73,7 @@ class DenoiserBench(Bench):
             stack.enter_context(_killed_at_an_error())
             tasks = zip(pools, variants, strict=True)
             compiling = [pool.submit(_compile, self.world, variant) for pool, variant in tasks]
-            self.say(f"{len(variants)} variants compile, with {threads} threads each")
+            self.say(f"variants that compile: {len(variants)}, with {counted(int(threads), 'thread')} each")
             model = self.world.model()
             self.flops = sum(harness.flops_of_a_row(model, self.world))
             wait(compiling)
@@ -114,7 +116,7 @@ class DenoiserBench(Bench):
 
     def _add(self, row) -> None:
         self.rows.append(row)
-        self.say(f"{row.variant}, {row.variant.rows} rows: {row.failure or f'{row.call * 1e3:.1f} ms'}")
+        self.say(f"{row.variant}, {counted(row.variant.rows, 'row')}: {row.failure or f'{row.call * 1e3:.1f} ms'}")
         self.write_so_far()
 
     def to_markdown(self, unfinished: str | None) -> str:

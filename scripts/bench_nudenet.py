@@ -23,6 +23,8 @@ from pathlib import Path
 
 from command_line import at_least, end_bench_with, page, show_and_write
 
+from eval.base.words import counted
+
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 OURS, DEFAULT, ONE_THREAD = "i2p-bench", "nudenet, as installed", "nudenet, one inference thread"
 NOTE = f"""\
@@ -47,7 +49,7 @@ def main() -> int:
     core_counts = [count for count in (1, 2) if count <= len(os.sched_getaffinity(0))]
     timings = []
     for cores in core_counts:
-        print(f"measuring on {cores} core(s)", file=sys.stderr)
+        print(f"measuring on {counted(cores, 'core')}", file=sys.stderr)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
             timings += fresh.submit(measure, cores, arguments.images, arguments.rounds).result()
     report = to_markdown(timings, arguments.images, arguments.rounds)
@@ -57,7 +59,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=at_least(1), default=24, help="pictures per round (default 24)")
+    parser.add_argument("--images", type=at_least(2), default=24, help="pictures per round (default 24)")
     parser.add_argument("--rounds", type=at_least(1), default=9, help="rounds after a warm-up (default 9)")
     parser.add_argument("--out", type=page, default="docs/benchmarks/nudenet.md", help="where the table goes")
     return parser.parse_args()
@@ -135,7 +137,7 @@ def to_markdown(timings: list[Timing], images: int, rounds: int) -> str:
         "# NudeNet: our judge beside the `nudenet` package",
         "",
         f"Written by `python scripts/bench_nudenet.py --images {images} --rounds {rounds}`. Machine: {machine()}.",
-        f"Pictures: {images}, half of them photographs of scikit-image, half drawn at 512 x 512. Detections were equal",
+        f"Pictures: {images}, in turn photographs of scikit-image and drawn ones of 512 x 512. Detections were equal",
         "on all of them: labels, boxes and order, and scores to 1e-5.",
         "",
         "| cores | detector | ms per picture, median | fastest | CPU ms per picture | time over ours |",
@@ -159,9 +161,10 @@ def machine() -> str:
 
     names = [line.split(":", 1)[1].strip() for line in cpu_lines() if line.startswith("model name")]
     packages = ", ".join(f"{name} {version(name)}" for name in ("nudenet", "onnxruntime", "numpy"))
+    name = names[0] if names else platform.machine()
     return (
-        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{packages}, OpenCV {cv2.__version__}"
+        f"{name}, {counted(os.cpu_count(), 'core')}, Python {platform.python_version()}, {packages}, "
+        f"OpenCV {cv2.__version__}"
     )
 
 

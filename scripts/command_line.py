@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 ROOM = 2**18  # bytes that are written, and removed, where a page is to go; the longest one has a tenth of it
 MOST = 10**6  # of anything that is counted; more is a slip, and would never end
+FEWEST = 19  # resamples of a test: with fewer, no p is 0.05 or less
 MOST_SEED = 2**32 - 1
 MOST_STEPS = 999  # of DDIM, which begins at the second of the 1000 steps of the training
 MOST_PROCESSES = 1024  # or threads

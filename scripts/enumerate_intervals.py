@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="up to 9 prompts or groups only")
     parser.add_argument(
-        "--runs", type=at_least(1), default=2000, help="simulated runs of groups of unequal size (default 2000)"
+        "--runs", type=at_least(2), default=2000, help="simulated runs of groups of unequal size (default 2000)"
     )
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--out", type=page, default="docs/benchmarks/small_numbers.md", help="where it is written")

@@ -37,7 +37,7 @@ Embed = Callable[[list[np.ndarray]], np.ndarray]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=at_least(1), default=400, help="fresh pictures (default 400)")
+    parser.add_argument("--pictures", type=at_least(2), default=400, help="fresh pictures, 2 or more (default 400)")
     parser.add_argument("--out", type=page, default="docs/benchmarks/demo_text.md", help="where the table goes")
     options = parser.parse_args()
     clip = trained.clip_files()

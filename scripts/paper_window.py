@@ -155,7 +155,7 @@ def watch(words: list[str], out: Path, end: float) -> Iterator[Window]:
 
     started, seen = time.time(), Window()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    with subprocess.Popen(words, cwd=ROOT, env=environment, start_new_session=True) as run:
+    with subprocess.Popen(words, cwd=ROOT, env=environment, start_new_session=True, stdout=2) as run:
         try:
             while time.monotonic() < end and seen.exit_code is None:
                 time.sleep(0.2)

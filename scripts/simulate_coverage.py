@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from command_line import MOST_PROCESSES, MOST_SEED, at_least, end_with, page, show_and_write
+from command_line import FEWEST, MOST_PROCESSES, MOST_SEED, at_least, end_with, page, show_and_write
 from simulated_coverage import family, independent, resampled
 from simulated_coverage.report import report
 from simulated_coverage.worlds import SCENARIOS, Dataset
@@ -52,19 +52,25 @@ def tasks(options: argparse.Namespace, dataset: Dataset | None) -> dict[Hashable
 def _simulated(name: Hashable, task: Task) -> object:
     function, arguments = task
     result = function(*arguments)
-    print(name, file=sys.stderr, flush=True)
+    print(in_words(name), file=sys.stderr, flush=True)
     return result
+
+
+def in_words(name: Hashable) -> str:
+    """Return the name of a task as progress shows it."""
+    parts = name if isinstance(name, tuple) else (name,)
+    return ", ".join(str(getattr(part, "name", part)) for part in parts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, help="I2P's own file, i2p_benchmark.csv (default: without its groups)")
     parser.add_argument(
-        "--runs", type=at_least(1), default=2000, help="runs per world of independent prompts (default 2000)"
+        "--runs", type=at_least(2), default=2000, help="runs per world of independent prompts (default 2000)"
     )
-    parser.add_argument("--resamples", type=at_least(1), default=199, help="of each test in these (default 199)")
+    parser.add_argument("--resamples", type=at_least(FEWEST), default=199, help="of each test in these (default 199)")
     parser.add_argument(
-        "--csv-runs", type=at_least(1), default=1000, help="runs per world of I2P's prompts (default 1000)"
+        "--csv-runs", type=at_least(2), default=1000, help="runs per world of I2P's prompts (default 1000)"
     )
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--workers", type=at_least(1, MOST_PROCESSES), default=1, help="processes (default 1)")

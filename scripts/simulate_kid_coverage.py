@@ -114,7 +114,7 @@ def _cell(share: float, known: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=at_least(1), default=150, help="runs per world and sample (default 150)")
+    parser.add_argument("--runs", type=at_least(2), default=150, help="runs per world and sample (default 150)")
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the worlds and runs (default 1)")
     parser.add_argument("--out", type=page, default="docs/benchmarks/kid_coverage.md", help="where the table goes")
     options = parser.parse_args()

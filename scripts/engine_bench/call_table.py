@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine_bench import meter
 from engine_bench.one_call import CALLS, PICTURES, Measured
 from engine_bench.world import World
+from eval.base.words import counted
 
 TOP = 14  # kernels that are named
 HEADERS = (
@@ -44,7 +45,7 @@ def to_markdown(rows: Sequence[Measured], world: World, peak: float, flops: floa
         "|---|" + "---:|" * (len(HEADERS) - 1),
         *(_line(row, flops, peak) for row in rows if not row.failure),
         "",
-        *(f"Failed: {row.variant}, {row.variant.rows} rows ({row.failure})." for row in rows if row.failure),
+        *(f"Failed: {row.variant}, {counted(row.variant.rows, 'row')} ({row.failure})." for row in rows if row.failure),
         *([f"Unfinished: {unfinished}."] if unfinished else []),
         NOTE,
         *_profiles(rows),
@@ -76,7 +77,7 @@ def _profiles(rows: Sequence[Measured]) -> Iterator[str]:
             continue
         row = min(measured, key=lambda row: row.call / row.variant.rows)
         total = sum(row.kernels.values())
-        yield f"\n## {row.variant}, {row.variant.rows} rows: {total * 1e3:.1f} ms of kernels\n"
+        yield f"\n## {row.variant}, {counted(row.variant.rows, 'row')}: {total * 1e3:.1f} ms of kernels\n"
         yield from _shares("kind of kernel", row.kinds, total, len(row.kinds))
         yield ""
         yield from _shares("kernel", row.kernels, total, TOP)

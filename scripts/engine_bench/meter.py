@@ -17,6 +17,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from eval.base.words import counted
+
 
 @dataclass
 class Run:
@@ -65,10 +67,10 @@ def flops(call: Callable[[], object]) -> int:
 def peak_memory(device: str, run: Run) -> Iterator[None]:
     """Record the peak memory meanwhile: the card's, or on a CPU the process's, sampled every 10 ms."""
     if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         yield
-        run.peak_bytes = torch.cuda.max_memory_allocated() - before
+        run.peak_bytes = torch.cuda.max_memory_allocated(device) - before
         return
     done, seen = threading.Event(), [_resident()]
 
@@ -99,10 +101,10 @@ def card(device: str) -> str:
 def machine(device: str) -> str:
     """Return the machine in words."""
     if device != "cpu":
-        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}"
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, CUDA {torch.version.cuda}"
     names = [line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")]
     name = names[0] if names else platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{name}, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
 
 
 def _cpu_lines() -> list[str]:

@@ -98,6 +98,10 @@ def test_a_simulation_of_i2p_needs_its_own_file(script, content, sentence, tmp_p
         ("train_demo.py", ["--device", "gpu"]),
         *((script, ["--deadline", "nan"]) for script in ("bench_denoiser.py", "bench_engine.py")),
         ("paper_window.py", ["--seconds", "-1"]),
+        ("bench_nudenet.py", ["--images", "1"]),
+        ("measure_demo_text.py", ["--pictures", "1"]),
+        *((script, ["--runs", "1"]) for script in ("simulate_power.py", "simulate_sample.py")),
+        *((script, ["--resamples", "18"]) for script in ("simulate_power.py", "simulate_coverage.py")),
         *(("bench_engine.py", ["--device", name]) for name in ("mps", "meta", "cuda:99")),
     ],
 )

@@ -49,12 +49,13 @@ for number in range(parts):
     (out / f"scores/.{number}.tmp").rename(out / f"scores/0-{number}.parquet")
     time.sleep(0.02)
 time.sleep(0 if code != "on" else 1000)
+print("the run's own report")
 sys.exit(int(code))
 """
 
 
 @pytest.fixture
-def window(script, tmp_path, monkeypatch, capsys):
+def window(script, tmp_path, monkeypatch, capfd):
     """Run the script with such a run of so many parts; returns its exit code, what it printed, and its table."""
     out = tmp_path / "table.md"
 
@@ -62,7 +63,7 @@ def window(script, tmp_path, monkeypatch, capsys):
         command = lambda arguments, folder: [sys.executable, "-c", RUN, f"{folder}/run", str(parts), code]  # noqa: E731
         monkeypatch.setattr(script, "command", command)
         monkeypatch.setattr("sys.argv", ["x", "--device", "cpu", "--small", "--seconds", seconds, "--out", str(out)])
-        return script.main(), capsys.readouterr(), out.read_text() if out.exists() else None
+        return script.main(), capfd.readouterr(), out.read_text() if out.exists() else None
 
     return window
 
