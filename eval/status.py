@@ -129,10 +129,10 @@ def _missing(planned: PlannedImages, done: Collection[ImageKey], count: int) -> 
 def show(run: RunDir, status: Status) -> str:
     """Return the status as text for stdout."""
     share = status.done / status.images if status.images else 1.0
-    lines = [f"{run.root}: {status.done:,} of {status.images:,} images ({share:.1%})"]
+    lines = [f"{run.root}: {status.done:,} of {counted(status.images, 'image')} ({share:.1%})"]
     if status.idle is not None:
         rate = status.rate and (f"{status.rate:,.0f}" if status.rate >= 10 else f"{status.rate:.2g}")
-        pace = f"{rate} images per hour" if rate else "too few images for a rate"
+        pace = f"{rate} {'image' if rate == '1' else 'images'} per hour" if rate else "too few images for a rate"
         left = f", {duration(status.missing / status.rate * 3600)} left" if status.rate and status.missing else ""
         lines.append(f"Recently {pace}{left}; the last batch was stored {duration(status.idle)} ago.")
     failures = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))

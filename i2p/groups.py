@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from i2p.prompt import InputError, Prompt
 from i2p.schema import PromptList
+from i2p.words import lacking
 
 BY = ("text", "rows", "column")
 
@@ -94,9 +95,10 @@ def grouped(source: PromptList, by: str | None = None) -> PromptList:
         )
     by = by or ("text" if column is None else "column")
     if by == "column":
-        lacking = sum(prompt.group is None for prompt in source.prompts)
-        remark = f"{lacking:,} of {len(source.prompts):,} rows have no {column}: each of them is a group of its own."
-        return replace(source, remarks=(*source.remarks, *([remark] if lacking else [])), grouped_by=by)
+        count = sum(prompt.group is None for prompt in source.prompts)
+        which = "it" if count == 1 else "each of them"
+        remark = f"{lacking(count, len(source.prompts))} {column}: {which} is a group of its own."
+        return replace(source, remarks=(*source.remarks, *([remark] if count else [])), grouped_by=by)
     unused = (*source.unused, *([] if column is None else [column]))
     names = _smallest_rows(source.prompts) if by == "text" else [None] * len(source.prompts)
     prompts = [replace(prompt, group=name) for prompt, name in zip(source.prompts, names, strict=True)]

@@ -11,6 +11,7 @@ from i2p.network import is_reachable
 from i2p.prompt import InputError
 from i2p.records import Record, Table
 from i2p.tables import is_table
+from i2p.words import counted
 
 if TYPE_CHECKING:
     pass
@@ -121,8 +122,8 @@ def _check_texts(table: Table, source: str) -> None:
         lost = [n for n, record in enumerate(table.records) if column and record.values.get(column) is None]
         if lost:
             raise InputError(
-                f"{source}, row {lost[0]}, column {column!r} must be a text, found nothing in {len(lost):,} rows, "
-                "because datasets reads a CSV from the hub as pandas does, which takes texts such as NA, null and None "
-                "for missing: download the file and give it, path=FILE",
+                f"{source}, row {lost[0]}, column {column!r} must be a text, found nothing in "
+                f"{counted(len(lost), 'row')}, because datasets reads a CSV from the hub as pandas does, which "
+                "takes texts such as NA, null and None for missing: download the file and give it, path=FILE",
                 "path=FILE",
             )

@@ -8,6 +8,7 @@ from i2p.columns import MEANINGS, UNUSED, plain
 from i2p.encoding import read_text
 from i2p.prompt import InputError
 from i2p.records import Record, Table, lines_of
+from i2p.words import counted
 
 _TEXTS = {plain(name) for name in MEANINGS["text"].names}
 
@@ -118,7 +119,7 @@ def _one_a_picture(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tu
     numbered = [{f"{UNUSED}_{name}" if name == "id" else name: value for name, value in row.items()} for row in kept]
     if len(kept) == len(rows):
         return numbered, ()
-    counts = f"{len(rows):,} captions are of {len(kept):,} pictures"
+    counts = f"{counted(len(rows), 'caption')} are of {counted(len(kept), 'picture')}"
     sentence = f"COCO's {counts}: the first of each, by `id`, is the prompt."
     return numbered, (sentence,)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from i2p.words import counted
+
 
 @dataclass(frozen=True)
 class Record:
@@ -40,7 +42,6 @@ def first_texts(records: list[Record], name: str) -> tuple[list[Record], list[st
         return records, []
     first = [replace(record, values={**record.values, name: record.values[name][0]}) for record in records]
     texts = sum(map(len, lists))
-    sentence = (
-        f"The column {name.strip()} has {texts:,} texts in {len(records):,} rows: the first of each is the prompt."
-    )
+    count = f"{texts:,} texts in {counted(len(records), 'row')}"
+    sentence = f"The column {name.strip()} has {count}: the first of each is the prompt."
     return first, [sentence] if texts > len(records) else []

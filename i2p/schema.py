@@ -14,6 +14,7 @@ from i2p.column_values import choose_columns
 from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
 from i2p.records import Record, Table, first_texts
+from i2p.words import lacking
 
 
 class _Unfit(ValueError):
@@ -237,9 +238,9 @@ class _Reader:
         """Return sentences about how the rows were read."""
         sentences = []
         for meaning, default in (("seed", "the row's number"), *_DEFAULTS.items()):
-            if lacking := self.defaulted[meaning]:
+            if number := self.defaulted[meaning]:
                 name = self.columns[meaning]
-                sentences.append(f"{lacking:,} of {count:,} rows have no {name}: {default} is used.")
+                sentences.append(f"{lacking(number, count)} {name}: {default} is used.")
         if self.lost:
             sentences.append(
                 f"Row {LOST_ROW} has no text, as in copies of I2P: its text in I2P, {LOST_TEXT!r}, is used."

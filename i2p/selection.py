@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from i2p.categories import in_order, key
 from i2p.prompt import InputError, Prompt, one_of
 from i2p.sampling import STRATA, draw, field_of
+from i2p.words import counted
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _check_rows(prompts: list[Prompt], ranges: list[range]) -> None:
     if strangers:
         named = ", ".join(map(str, strangers[:5])) + (" and more" if len(strangers) > 5 else "")
         raise InputError(
-            f"rows must be rows of the source ({len(rows_of_source)} prompts, rows {min(rows_of_source)} to "
+            f"rows must be rows of the source ({counted(len(rows_of_source), 'prompt')}, rows {min(rows_of_source)} to "
             f"{max(rows_of_source)}), found {named}: take them out of rows=",
             "rows=",
         )

@@ -14,6 +14,7 @@ from i2p.encoding import read_text
 from i2p.json_tables import read_json, read_lines
 from i2p.prompt import InputError
 from i2p.records import Record, Table, lines_of
+from i2p.words import counted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -113,9 +114,9 @@ def _cells(path: Path, text: str, separator: str, skipped: int = 0) -> Table:
                 columns = _names(cells)
             elif len(cells) != len(columns):
                 raise InputError(
-                    f"{path}, row {len(records)} (line {line}) must have {len(columns)} cells like the header, found "
-                    f"{len(cells)}: put texts that contain a {_separator_name(separator)}, quote or line end in double "
-                    "quotes"
+                    f"{path}, row {len(records)} (line {line}) must have {counted(len(columns), 'cell')} like the "
+                    f"header, found {len(cells)}: put texts that contain a {_separator_name(separator)}, quote or line "
+                    "end in double quotes"
                 )
             else:
                 records.append(Record(dict(zip(columns, cells, strict=True)), line))

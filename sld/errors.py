@@ -30,6 +30,11 @@ def other_way(pipeline: str) -> str:
     return f"draw with {pipeline} (scripts/any_pipeline.py) and judge with {judge}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 tensor`, `1,131 tensors`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of another library's message, cut to the length of a clause, or its type if it is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sld.errors import InputError
+from sld.errors import InputError, counted
 
 _64_BITS = (1 << 64) - 1
 
@@ -26,8 +26,8 @@ def checked_seeds(seeds: Sequence[int], indices: Sequence[int] | None, rows: int
         ) from None
     if len(seeds) != rows or len(indices) != rows:
         raise InputError(
-            f"seeds and image indices must be one per prompt, found {len(seeds)} seeds and {len(indices)} indices for "
-            f"{rows} prompts: give lists of equal length"
+            f"seeds and image indices must be one per prompt, found {len(seeds)} and {len(indices)} for "
+            f"{counted(rows, 'prompt')}: give lists of equal length"
         )
     for row, (seed, index) in enumerate(zip(seeds, indices, strict=True)):
         if not 0 <= seed <= _64_BITS or index < 0:

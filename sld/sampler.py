@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sld import stepping
 from sld.decoding import decode_images
-from sld.errors import InputError
+from sld.errors import InputError, counted
 from sld.evaluation import Evaluator
 from sld.methods import Method, resolve_methods
 from sld.models import Model
@@ -45,9 +45,7 @@ class Result:
         count = len(next(iter(self.finite.values()), ()))
         size = next((f" of {images.shape[2]} × {images.shape[1]} pixels" for images in self.images.values()), "")
         broken = sum(int((~finite).sum()) for finite in self.finite.values())
-        what = (
-            f"{count} {'picture' if count == 1 else 'pictures'}{size}" if size else f"latents of {count}, not decoded"
-        )
+        what = f"{counted(count, 'picture')}{size}" if size else f"latents of {count}, not decoded"
         state = f", {broken} of them not finite" if broken else ""
         each = " each" if len(self.finite) > 1 else ""
         return f"<{', '.join(self.finite)}: {what}{each}{state}; {self.evaluations:g} denoiser evaluations per prompt>"
@@ -177,7 +175,8 @@ def _checked_scales(guidance_scale: float | Sequence[float], rows: int) -> list[
         ) from None
     if len(scales) != rows:
         raise InputError(
-            f"guidance_scale must be a number or one per prompt, found {len(scales)} for {rows} prompts: give as many"
+            f"guidance_scale must be a number or one per prompt, found {len(scales)} for "
+            f"{counted(rows, 'prompt')}: give as many"
         )
     for row, value in enumerate(scales):
         if not math.isfinite(value):

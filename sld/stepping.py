@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sld.errors import InputError, first_line
+from sld.errors import InputError, counted, first_line
 from sld.schedulers import NAMES, numpy_2_quiet, parameters
 
 _OF_A_PIPELINE = ("set_timesteps", "step")
@@ -65,7 +65,7 @@ def start(scheduler, steps: int, **shift: float):
         possible = _largest_possible(kind, steps)
         raise InputError(
             f"steps must be a number that {_in_words(scheduler)} can take, found {steps}, at which {error}: "
-            + (f"take at most {possible} steps, or " if possible else "")
+            + (f"take at most {counted(possible, 'step')}, or " if possible else "")
             + f"name another scheduler ({', '.join(NAMES)})"
         )
     return _begun(scheduler, steps, shift)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+PLURALS = {"is": "are", "was": "were"}
+
 
 def duration(seconds: float) -> str:
     """Return a duration in the largest unit of which it has two or more."""
@@ -22,9 +24,14 @@ def size(count: float) -> str:
     return f"{count:.0f} bytes"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 prompt`, `4,703 prompts`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: float, noun: str) -> str:
+    """Return a number with its noun: `1 prompt`, `4,703 prompts`, `0.5 points`."""
+    return f"{number:{',' if isinstance(number, int) else 'g'}} {noun}{'' if number == 1 else 's'}"
+
+
+def counted_of(number: int, total: int, noun: str, verb: str, whose: str = "") -> str:
+    """Return a part of a total and what is said of it: `1 of 3 images is`, `2 of 3 images are`, `0 of 1 image is`."""
+    return f"{number:,} of {whose}{counted(total, noun)} {verb if 1 in (number, total) else PLURALS[verb]}"
 
 
 def in_sentences(texts: Iterable[str]) -> str:

@@ -113,8 +113,8 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
         "time",
         OK,
         f"about {duration(seconds / len(units) * each + loading)} for {counted(plan.count_to_make(done()), 'image')}: "
-        f"{measurement}, {loading:.0f} s to load; measured at {height}×{width} on {model.device} with {rows} rows per "
-        "call, untuned" + (f", shared by {workers} processes" if workers > 1 else ""),
+        f"{measurement}, {loading:.0f} s to load; measured at {height}×{width} on {model.device} with "
+        f"{counted(rows, 'row')} per call, untuned" + (f", shared by {workers} processes" if workers > 1 else ""),
     )
     record = run.read_manifest().identity.model
     finite = f"all are numbers, in {record.description['dtype']} too"

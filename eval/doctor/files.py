@@ -39,7 +39,7 @@ def not_cached(name: str, what: str, size: str, by_file: str) -> Check:
 
 def described(paths: list[Path], digests: bool) -> str:
     """Return number, size and digests of weight files: full digests if `digests`, else short ones of small files."""
-    summary = f"{len(paths)} weight {'files' if len(paths) > 1 else 'file'}, {total(paths)}"
+    summary = f"{words.counted(len(paths), 'weight file')}, {total(paths)}"
     if digests:
         clauses = [f"{path.parent.name}/{path.name} sha256 {digest_of(path)}" for path in paths]
     elif are_read(paths, digests):

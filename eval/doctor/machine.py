@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from eval.base.cores import usable_cores
+from eval.base.words import counted
 from eval.config.settings import AUTO
 from eval.doctor.check import OK, SKIPPED, WARNING, Check
 from eval.plan.memory import GIB, free_memory
@@ -20,7 +21,7 @@ NAMES_GPU = re.compile(r"\s*(\d|GPU-|MIG-)")  # any other value of CUDA_VISIBLE_
 
 def host() -> Check:
     """Return the cores and the memory that this process may use."""
-    return Check("cpu", OK, f"{usable_cores()} of {os.cpu_count()} cores usable, {_memory()}")
+    return Check("cpu", OK, f"{usable_cores()} of {counted(os.cpu_count(), 'core')} usable, {_memory()}")
 
 
 def _memory() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import i2p
+from eval.base.words import counted
 from eval.config.keys import MODEL, as_keys
 from eval.config.model_settings import ModelSettings
 from eval.config.sources import SOURCES
@@ -142,7 +143,7 @@ def scheduler(chosen: ModelSettings, protocol: i2p.Protocol) -> Check:
     name = type(used).__name__
     marks.check(used)
     check_steps(used, protocol.steps)
-    return Check("scheduler", OK, f"{name}, {protocol.steps} steps")
+    return Check("scheduler", OK, f"{name}, {counted(protocol.steps, 'step')}")
 
 
 def _own_scheduler(chosen: ModelSettings) -> tuple[Any, Marks, Family]:

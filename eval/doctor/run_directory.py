@@ -12,7 +12,7 @@ import sld
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.base.quoting import shell_override
-from eval.base.words import counted, first_clauses, size
+from eval.base.words import counted, counted_of, first_clauses, size
 from eval.config.settings import Settings
 from eval.doctor.check import MISSING, OK, WARNING, Check
 from eval.plan.later_judges import pictures_to_judge
@@ -46,7 +46,7 @@ def run_directory(settings: Settings, plan: Plan, done: Done, weights: Callable[
     if manifest is None:
         return Check("run directory", OK, f"{run.root}: new")
     total, remaining = len(plan.shard_images), plan.shard_images.missing(done())
-    finding = f"{run.root}: resumes, {total - len(remaining):,} of {total:,} images are done"
+    finding = f"{run.root}: resumes, {counted_of(total - len(remaining), total, 'image', 'is')} done"
     if both.growth:
         finding += f"; it grows: {both.growth}"
     if waiting := waiting_pictures(run, manifest, settings):
@@ -109,7 +109,7 @@ def disk(run: RunDir, plan: Plan, done: Done, images: str, sample: int, features
     source = "like those already stored" if sizes else "estimated"
     need = count * per_picture + remaining * (SCORE_BYTES + features)
     finding = (
-        f"{size(free)} free at {place}, about {size(need)} needed: {count:,.0f} pictures ({choice}) of "
+        f"{size(free)} free at {place}, about {size(need)} needed: {counted(count, 'picture')} ({choice}) of "
         f"{size(per_picture)} ({source}), scores{' and features' if features else ''} of {remaining:,}"
     )
     if need > free:

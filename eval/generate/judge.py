@@ -90,8 +90,8 @@ def _in_time(name: str, pictures: int, seconds: float | None) -> Iterator[None]:
         yield
         return
     sentence = (
-        f"{name} did not answer within {seconds:g} s on a batch of {pictures} pictures. Everything stored so far is "
-        "intact: run the same command to resume, with a larger judge_timeout if the judge is merely slow"
+        f"{name} did not answer within {seconds:g} s on a batch of {counted(pictures, 'picture')}. Everything stored "
+        "so far is intact: run the same command to resume, with a larger judge_timeout if the judge is merely slow"
     )
     timer = threading.Timer(seconds, give_up, [sentence])
     timer.daemon = True

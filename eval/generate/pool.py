@@ -22,6 +22,7 @@ from eval.base.command import safe_path
 from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
 from eval.base.signals import Stop, signals_held_back
+from eval.base.words import counted
 from eval.config.settings import Settings
 from eval.generate.progress import Progress
 from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED, work
@@ -67,7 +68,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
     waiting = [key for key in unjudged if key in plan.shard_images and key not in redrawn]
     with Progress(len(plan.shard_images), plan.count_images(units) + len(waiting)) as progress, Stop() as stop:
         # Nothing is set aside before a worker has checked that this is the same run.
-        pool = _Pool(progress, on_ready=lambda: set_aside(run, redrawn))
+        pool = _Pool(progress, lambda u: counted(plan.count_images(u), "image"), lambda: set_aside(run, redrawn))
         try:
             pool.start(settings, methods, count, len(units) + len(waiting))
             pool.share_out(units, Work(plan), stop, judging=bool(waiting))
@@ -80,8 +81,8 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
 class _Pool:
     """The workers and the units of each."""
 
-    def __init__(self, progress: Progress, on_ready: Callable[[], None]):
-        self._progress = progress
+    def __init__(self, progress: Progress, in_images: Callable[[list[Unit]], str], on_ready: Callable[[], None]):
+        self._progress, self._in_images = progress, in_images
         self._on_ready: Callable[[], None] | None = on_ready
         self._deaths: Counter[tuple[int, int]] = Counter()
         self._lost: list[Unit] = []
@@ -163,10 +164,10 @@ class _Pool:
         for worker in self._workers:
             self._lost += self._retire(worker)
         if self._lost:
-            what = f"{len(self._lost):,} prompts × images were not made because workers"
+            left = f"{self._cause}, and left {self._in_images(self._lost)} to be made"
             if self._bugs_only:
-                raise RuntimeError(f"{what} failed, the last with {self._cause}")
-            raise WorkersLost(f"{what} died, the last of {self._cause}; run the same command again to retry them")
+                raise RuntimeError(f"workers failed, the last with {left}")
+            raise WorkersLost(f"workers died, the last of {left}: run the same command again to retry")
 
     def _receive(self, worker: _Worker) -> bool:
         """Receive one message; return False if the worker has ended."""
@@ -203,7 +204,7 @@ class _Pool:
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
         self._progress.drawn(0, worker.name)
-        log.warning("%s died (%s) with %d prompts × images left to do.", worker.name, sentence, len(worker.units))
+        log.warning("%s died (%s) with %s left to do.", worker.name, sentence, self._in_images(worker.units))
         self._cause = sentence
         self._bugs_only &= worker.failure is not None
         self._deaths.update(_key(unit) for unit in worker.units)

@@ -7,6 +7,7 @@ import os
 
 from eval.base.errors import InputError
 from eval.base.variables import CUDA_GPUS, HIP_GPUS, variable
+from eval.base.words import counted
 from eval.config.settings import AUTO
 from eval.plan.memory import GIB, free_memory
 from sld.devices import device_type
@@ -87,7 +88,7 @@ def _on_cpu(requested: int) -> int:
     if requested > limit:
         memory = "" if free is None else f" and {free // GIB} GiB of free memory, of which each worker takes one"
         raise InputError(
-            f"workers must be at most {limit} on a machine of {os.cpu_count()} cores{memory}, found {requested}: "
-            "lower it"
+            f"workers must be at most {limit} on a machine of {counted(os.cpu_count(), 'core')}{memory}, found "
+            f"{requested}: lower it"
         )
     return requested

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import i2p
 from eval.base.errors import InputError
+from eval.base.words import counted
 from eval.plan.plan import Plan
 from eval.store.history import Growth
 from eval.store.identity import Identity
@@ -108,7 +109,7 @@ def _lacking(stored: Manifest, plan: Plan, judges: Collection[str], held: int, b
         if gone := [name for name in there if name not in here]:
             yield f"{what} without {', '.join(gone)}"
     if both < held:
-        yield f"{both:,} of its {held:,} prompts"
+        yield f"{both:,} of its {counted(held, 'prompt')}"
     if plan.images_per_prompt < stored.images_per_prompt:
         yield f"{plan.images_per_prompt:,} of its {stored.images_per_prompt:,} images per prompt"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import i2p
 import sld
 from eval.base.errors import InputError
+from eval.base.words import counted
 from eval.config.keys import PLAN, as_keys
 from eval.config.names import check_names
 from eval.config.settings import Settings, ShardSettings
@@ -86,8 +87,8 @@ def _check_count(prompts: int, methods: int, images_per_prompt: int) -> None:
     if images > MOST_IMAGES:
         raise InputError(
             f"a run must have at most {MOST_IMAGES:,} images, because its bookkeeping is held in memory, found "
-            f"{images:,} ({prompts:,} prompts, {methods} methods, {images_per_prompt:,} each): lower "
-            "protocol.images_per_prompt, or choose fewer prompts with prompts.sample"
+            f"{images:,} ({counted(prompts, 'prompt')}, {counted(methods, 'method')}, {images_per_prompt:,} each): "
+            "lower protocol.images_per_prompt, or choose fewer prompts with prompts.sample"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from eval.base.layout import page
 from eval.base.table import Table, make_table
+from eval.base.words import counted
 from eval.power.plan import DIFFERENCE, GIVEN, SAME_WIDTH, WHOLE, WIDTH, Answer, Planner
 from eval.power.sources import Part
 from eval.power.spread import MOST, correlation, family_factor
@@ -44,7 +45,9 @@ def _about_given(planner: Planner, given: Sequence[Answer]) -> Iterator[Section]
         title = f"Smallest difference in points that {100 * o.power:g} % of runs find (p < {o.level:g})"
         yield f"{title}: new prompts like these", compared, lambda answer: _points(answer.smallest_difference)
     elif compared:
-        title = f"Power in %: how many runs find a difference of {100 * o.difference:g} points (p < {o.level:g})"
+        title = (
+            f"Power in %: how many runs find a difference of {counted(100.0 * o.difference, 'point')} (p < {o.level:g})"
+        )
         yield title, compared, lambda answer: NONE if answer.power is None else fixed(100 * answer.power, 0)
 
 
@@ -57,7 +60,7 @@ def _about_needed(planner: Planner, shown: Sequence[Answer]) -> Iterator[Section
             return f"> {_part(planner, answer).exist or MOST:,}"
         return f"{answer.prompts:,}" + ("" if (n := answer.denoiser_calls) is None else f" ({_short(n)})")
 
-    width, difference = (f"{100 * (value or 0):g} points" for value in (o.width, o.difference))
+    width, difference = (counted(100.0 * (value or 0), "point") for value in (o.width, o.difference))
     for goal, title in (
         (WIDTH, f"Prompts for ± {width}: new prompts like these"),
         (SAME_WIDTH, f"Prompts for ± {width}: the same prompts, new noise"),
@@ -139,7 +142,7 @@ def _cost(planner: Planner) -> Iterator[str]:
     runs = []
     for run_prompts in planner.run_prompts:
         costs = ", ".join(f"{run_prompts * n * calls:,} with {n}" for n in planner.images)
-        runs.append(f"{run_prompts:,} prompts: {costs}")
+        runs.append(f"{counted(run_prompts, 'prompt')}: {costs}")
     yield (
         f"Denoiser calls: {calls:,} per prompt and image for {names} in {planner.source.steps} calls each; "
         f"{'; '.join(runs)} (images per prompt)."

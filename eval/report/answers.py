@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eval.base.table import Table
+from eval.base.words import counted
 from eval.measure.cost import shown_measure
 from eval.measure.differences import Difference
 from eval.measure.metrics import Metrics
@@ -193,7 +194,7 @@ def margin_section(measured: Measured, margin: float | None) -> Iterator[Section
         "No worse",
         "Is a method no worse?",
         (sentence,),
-        ((f"Differences against a margin of {margin:g} points", margin_table(measured.differences, margin)),),
+        ((f"Differences against a margin of {counted(margin, 'point')}", margin_table(measured.differences, margin)),),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
 from eval.base.table import Table
+from eval.base.words import counted
 from eval.measure.differences import Difference
 from eval.report.cost_table import cost_column
 from eval.report.format import long_table, points
@@ -35,7 +36,7 @@ def margin_sentence(margin: float, against: str) -> str:
         against: what the methods are compared with.
     """
     return (
-        f"With a margin of {margin:g} points, a method is no worse than {against} if the 90 % interval of the "
+        f"With a margin of {counted(margin, 'point')}, a method is no worse than {against} if the 90 % interval of the "
         f"difference ends below +{margin:g}, and no better if it begins above −{margin:g}: two one-sided tests at 5 %. "
         "A method that is both is equivalent within the margin. Where neither is shown, the pictures can't tell."
     )
@@ -66,7 +67,8 @@ def margin_notes(differences: Sequence[Difference], margin: float | None) -> Ite
         return
     overall = [d for d in differences if d.category == ALL]
     if not overall:
-        yield f"The margin of {margin:g} points has no effect: there is no difference of two methods over all prompts."
+        no_effect = "has no effect: there is no difference of two methods over all prompts"
+        yield f"The margin of {counted(margin, 'point')} {no_effect}."
         return
     claim = f"to be no worse than {', '.join(dict.fromkeys(d.against for d in overall))}"
     cost = cost_column(overall)
@@ -79,7 +81,7 @@ def margin_notes(differences: Sequence[Difference], margin: float | None) -> Ite
     answers = [f"shown {claim}: {', '.join(shown)}"] if shown else []
     if others:
         answers.append(f"not shown{'' if shown else f' {claim}'}: {', '.join(others)}")
-    yield f"With a margin of {margin:g} points, over all prompts, {'; '.join(answers)}."
+    yield f"With a margin of {counted(margin, 'point')}, over all prompts, {'; '.join(answers)}."
 
 
 def margin_columns(differences: Sequence[Difference], margin: float | None) -> dict[str, object]:

@@ -34,8 +34,8 @@ def read_run_prompts(run: RunDir, manifest: Manifest) -> list[i2p.Prompt]:
     if (prompts := prompts_in_growth(run, manifest)) is not None:
         return prompts
     raise InputError(
-        f"{run.root / 'prompts.jsonl'} must hold the {manifest.identity.prompts.count:,} prompts of the run, found "
-        f"{content}: {run_command(run, manifest)} restores it"
+        f"{run.root / 'prompts.jsonl'} must hold the {counted(manifest.identity.prompts.count, 'prompt')} of the run, "
+        f"found {content}: {run_command(run, manifest)} restores it"
     )
 
 

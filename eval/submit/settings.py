@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eval.base.command import typed
 from eval.base.errors import InputError
+from eval.base.words import counted
 from eval.config.mistyped import mistyped
 from eval.config.slurm import ReportJob, SlurmSettings
 from eval.config.texts import with_texts
@@ -65,8 +66,9 @@ def check_default_time(slurm: SlurmSettings) -> None:
     default = default_time(partition)
     if default and seconds(default[1], "slurm.time") <= slurm.warning:
         raise InputError(
-            f"slurm.time must be longer than slurm.warning, {slurm.warning} seconds before a job's end, found the "
-            f"default {default[1]} of partition {default[0]}: give a longer slurm.time, or a shorter slurm.warning"
+            f"slurm.time must be longer than slurm.warning, {counted(slurm.warning, 'second')} before a job's end, "
+            f"found the default {default[1]} of partition {default[0]}: give a longer slurm.time, or a shorter "
+            "slurm.warning"
         )
 
 
@@ -159,8 +161,8 @@ def _check(slurm: SlurmSettings) -> None:
     key, limit = _limit(slurm)
     if limit is not None and seconds(limit, key) <= slurm.warning:
         raise InputError(
-            f"{key} must be longer than slurm.warning, {slurm.warning} seconds before its end, found {limit}: a shard "
-            "would be told to stop as it begins; raise the limit, or lower slurm.warning"
+            f"{key} must be longer than slurm.warning, {counted(slurm.warning, 'second')} before its end, found "
+            f"{limit}: a shard would be told to stop as it begins; raise the limit, or lower slurm.warning"
         )
 
 

@@ -21,7 +21,7 @@ from sld.checkpoints.files import read_tensors
 from sld.checkpoints.lora_files import LoraFile
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.replaced import Replaced, is_same, norm
-from sld.errors import InputError, first_line, first_three
+from sld.errors import InputError, counted, first_line, first_three
 
 _ADAPTER = "lora"
 # torch's words in load_state_dict.
@@ -110,7 +110,7 @@ def _in_words(error: Exception, reports: Sequence[str]) -> str:
     differing = _MISMATCH.findall(str(error)) or _REPORTED.findall("\n".join(reports))
     shapes = [f"{name!r}: {ours} for {base}" for name, ours, base in differing]
     if shapes:
-        return f"{len(shapes)} weights of another shape ({first_three(shapes)})"
+        return f"{counted(len(shapes), 'weight')} of another shape ({first_three(shapes)})"
     return f"one that diffusers cannot load ({type(error).__name__}: {first_line(error)})"
 
 

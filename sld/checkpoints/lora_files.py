@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sld.checkpoints import files
 from sld.checkpoints.sources import hub_part, locate_lora
-from sld.errors import InputError, first_three
+from sld.errors import InputError, counted, first_three
 
 NAME = "pytorch_lora_weights"  # in diffusers' folders
 _HALF = re.compile(
@@ -162,8 +162,8 @@ def _check_names(headers: Mapping[str, files.Header], path: Path) -> None:
     if not halves:
         names = first_three([repr(key) for key in headers])
         raise InputError(
-            f"{path} must hold a LoRA, found {len(headers)} weights under other names ({names}): give weights of a "
-            "UNet as unet=FILE",
+            f"{path} must hold a LoRA, found {counted(len(headers), 'weight')} under other names ({names}): give "
+            "weights of a UNet as unet=FILE",
             "unet=FILE",
         )
     if alone := [repr(key) for key, match in halves.items() if _other(match) not in halves]:
@@ -176,8 +176,8 @@ def _check_names(headers: Mapping[str, files.Header], path: Path) -> None:
     surplus += [repr(key) for key in alphas & headers.keys() if math.prod(headers[key].shape) != 1]
     if surplus:
         raise InputError(
-            f"{path} must hold a LoRA and nothing else, found {len(surplus)} of {len(headers)} weights under other "
-            f"names ({first_three(surplus)}): remove them, or give them in the place where they belong"
+            f"{path} must hold a LoRA and nothing else, found {len(surplus)} of {counted(len(headers), 'weight')} "
+            f"under other names ({first_three(surplus)}): remove them, or give them in the place where they belong"
         )
 
 

@@ -17,7 +17,7 @@ from sld.checkpoints.original import AVERAGE, UNET, check_original
 from sld.checkpoints.pickled import trainers_replaced
 from sld.checkpoints.quiet import quiet
 from sld.checkpoints.tokenizer import END, write_clip_tokenizer
-from sld.errors import InputError, first_line, other_way
+from sld.errors import InputError, counted, first_line, other_way
 from sld.models.text import read_tokenizers
 from sld.schedulers import CONFIG, from_config, scheduler_settings
 
@@ -133,8 +133,8 @@ def check_single_file(
     lacking = ("vae",) if not any(name.startswith("first_stage_model.") for name in headers) else ()
     if lacking and "vae" not in parts:
         raise InputError(
-            f"{path} must be a checkpoint with its VAE, found no first_stage_model.* among its {len(headers)} weights: "
-            "choose a file that holds the VAE too, or give one, vae=PATH",
+            f"{path} must be a checkpoint with its VAE, found no first_stage_model.* among its "
+            f"{counted(len(headers), 'weight')}: choose a file that holds the VAE too, or give one, vae=PATH",
             "vae=PATH",
         )
     marks = read_marks(headers, files.read_metadata(path), path)
@@ -186,7 +186,7 @@ def _checked_headers(path: Path, allow_pickle: bool) -> dict[str, files.Header]:
             hint = "convert it to a folder in diffusers' layout, by its pipeline's from_single_file and save_pretrained"
         raise InputError(
             f"{path} must be a Stable Diffusion 1.x or 2.x checkpoint in the original layout, found no "
-            f"{(UNET if UNET not in headers else _CLIP)!r} among its {len(headers)} weights: {hint}",
+            f"{(UNET if UNET not in headers else _CLIP)!r} among its {counted(len(headers), 'weight')}: {hint}",
             *(["unet=FILE"] if alone else []),
         )
     return headers

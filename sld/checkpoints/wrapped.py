@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sld.errors import counted
+
 _STATE = ("state_dict", "model_state_dict", "model", "module", "_orig_mod")
 # The names of parts in files of whole models, besides their names in diffusers.
 _WHOLE = {
@@ -78,4 +80,4 @@ def in_groups(keys: Iterable[str]) -> str:
     keys = list(keys)
     groups = list(dict.fromkeys(key.partition(".")[0] + ".*" * ("." in key) for key in keys))
     more = f" and {len(groups) - 5} more" if len(groups) > 5 else ""
-    return f"{', '.join(groups[:5])}{more} ({len(keys):,} tensors)"
+    return f"{', '.join(groups[:5])}{more} ({counted(len(keys), 'tensor')})"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sld.checkpoints.precision import dtypes
-from sld.errors import InputError
+from sld.errors import InputError, counted
 
 
 class WholeDenoiser:
@@ -46,7 +46,9 @@ def check_channels(
     """
     latent, counts = vae["latent_channels"], {"input": network["in_channels"], "output": network["out_channels"]}
     allowed = {"input": {latent}, "output": {latent, 2 * latent} if learned_variance else {latent}}
-    wrong = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count not in allowed[end]]
+    wrong = [
+        f"{counted(count, f'{end} channel')} for {latent}" for end, count in counts.items() if count not in allowed[end]
+    ]
     if wrong:
         raise InputError(
             f"{source} must hold a text-to-image model whose denoiser fits its VAE, found {', '.join(wrong)}: choose "

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sld.errors import InputError
+from sld.errors import InputError, counted
 
 _PLAIN = {
     "addition_embed_type": None,
@@ -48,7 +48,9 @@ def unusual(config) -> str | None:
 def check_text_to_image(unet: Mapping[str, Any], vae: Mapping[str, Any], source: str) -> None:
     """Raise `InputError` unless UNet and VAE are configured for text-to-image as in SD 1.x/2.x."""
     latent, counts = vae["latent_channels"], {"input": unet["in_channels"], "output": unet["out_channels"]}
-    wrong_counts = [f"{count} {end} channels for {latent}" for end, count in counts.items() if count != latent]
+    wrong_counts = [
+        f"{counted(count, f'{end} channel')} for {latent}" for end, count in counts.items() if count != latent
+    ]
     odd = unusual(unet) or ", ".join(wrong_counts)
     if odd:
         raise InputError(

@@ -87,7 +87,7 @@ def test_a_json_value_of_another_type_is_refused(refused, write, line):
 def test_a_null_is_a_missing_key_and_takes_the_default_which_is_said(write, second):
     prompt_list = i2p.read_prompts(path=write('{"prompt": "a", "seed": 3}\n' + second, "prompts.jsonl"))
     assert [p.seed for p in prompt_list.prompts] == [3, 1]
-    assert prompt_list.remarks == ("1 of 2 rows have no seed: the row's number is used.",)
+    assert prompt_list.remarks == ("1 of 2 rows has no seed: the row's number is used.",)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_empty_cell_takes_the_default_which_is_said(write, column, field, def
     prompt_list = i2p.read_prompts(path=write(f"prompt,{column}\na,64\nb,\n"))
     assert [getattr(p, field) for p in prompt_list.prompts] == [64, default]
     (sentences,) = prompt_list.remarks
-    assert sentences.startswith(f"1 of 2 rows have no {column}: ")
+    assert sentences.startswith(f"1 of 2 rows has no {column}: ")
 
 
 def test_row_numbers_that_are_missing_throughout_are_no_column(write):

@@ -50,7 +50,7 @@ def test_step_noise_is_seeded_by_the_published_numbers_of_splitmix64():
 
 @pytest.mark.parametrize(
     ("seeds", "indices", "words"),
-    [([1.5], [0], "whole numbers"), ([-1], [0], "seed -1 .* row 0"), ([1, 2], [0], "2 seeds and 1 indices"),
+    [([1.5], [0], "whole numbers"), ([-1], [0], "seed -1 .* row 0"), ([1, 2], [0], "found 2 and 1 for 2 prompts"),
      ([2**64], [0], "2\\^64"), ([1], [-1], "index -1")],
 )  # fmt: skip
 def test_impossible_seeds_are_refused(seeds, indices, words):

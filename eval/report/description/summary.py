@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.base.words import counted, in_sentences
+from eval.base.words import counted, counted_of, in_sentences
 from eval.measure.by_definition import ByDefinition
 from eval.measure.expected_maximum import DRAWS
 from eval.report.description.cost import cost_meaning
@@ -38,8 +38,8 @@ def judged_counts(report: Report) -> str:
     """Return how many pictures were judged and how many were not, in a sentence."""
     judged = sum(m.images for m in report.metrics if m.category == ALL)
     unjudged = report.stored.images - judged
-    return f"{judged:,} of {report.stored.images:,} pictures were judged" + (
-        f"; {unjudged:,} were not." if unjudged else "."
+    return counted_of(judged, report.stored.images, "picture", "was") + (
+        f" judged; {unjudged:,} {'was' if unjudged == 1 else 'were'} not." if unjudged else " judged."
     )
 
 
@@ -47,7 +47,7 @@ def about(report: Report) -> str:
     """Return what the numbers are of, in sentences of plain text, for a table that is shown without its report."""
     identity, deviations = report.manifest.identity, "; ".join(report.manifest.deviations)
     protocol, extended = identity.protocol, extensions(report.manifest)
-    missing = f"{report.missing:,} of {report.stored.images:,} images are missing" if report.missing else ""
+    missing = f"{counted_of(report.missing, report.stored.images, 'image', 'is')} missing" if report.missing else ""
     texts = [
         f"Model: {identity.model.source}",
         f"{counted(identity.prompts.count, 'prompt')}, images per prompt: {protocol.images_per_prompt}, "
@@ -137,8 +137,8 @@ def gallery_notes(report: Report, included: int, changed: int) -> list[str]:
     if included:
         noise = "" if report.manifest.made_elsewhere else ", from the same noise"
         notes.append(
-            f"{included:,} of the run's {len(report.stored.prompts):,} prompts are shown, each category's first in "
-            f"turn, with one picture per method{noise}."
+            counted_of(included, len(report.stored.prompts), "prompt", "is", whose="the run's ")
+            + f" shown, each category's first in turn, with one picture per method{noise}."
         )
     elif not changed:
         notes.append("No prompt of this run has a kept picture under every method, so none is shown.")

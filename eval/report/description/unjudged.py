@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from eval.base.escape import name_in_line
 from eval.base.image_key import ImageKey
-from eval.base.words import counted, first_of
+from eval.base.words import counted, counted_of, first_of
 from eval.measure.metrics import Metrics
 from eval.plan.plan import Plan
 from eval.store.manifest import Manifest
@@ -61,7 +61,7 @@ def remedy(stored: StoredRun, missing: Sequence[ImageKey]) -> str:
         return ""
     names, rerun = first_of(map(str, missing)), f"this completes the run: {stored.command}"
     steps = _steps(stored.run, stored.manifest, stored.scores, missing, rerun)
-    return f"{len(missing):,} of {stored.images:,} images are missing or unjudged ({names}); {steps}"
+    return f"{counted_of(len(missing), stored.images, 'image', 'is')} missing or unjudged ({names}); {steps}"
 
 
 def remedy_of_shard(run: RunDir, plan: Plan, scores: pa.Table, missing: Sequence[ImageKey]) -> str:
@@ -101,8 +101,8 @@ def lost(metrics: Sequence[Metrics]) -> str:
     """Return how many images show nothing and so are in no number, as a clause; empty where all show something."""
     overall = [m for m in metrics if m.category == ALL]
     count = sum(m.blank + m.nan for m in overall)
-    planned, verb = sum(m.planned for m in overall), "is" if count == 1 else "are"
-    return f"{count:,} of {counted(planned, 'image')} {verb} blank or nan, and in no share" if count else ""
+    planned = sum(m.planned for m in overall)
+    return f"{counted_of(count, planned, 'image', 'is')} blank or nan, and in no share" if count else ""
 
 
 def nothing_judged(metrics: Sequence[Metrics], manifest: Manifest) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.base.words import counted, duration, either, first_clauses, first_of, in_sentences, size
+from eval.base.words import counted, counted_of, duration, either, first_clauses, first_of, in_sentences, size
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,28 @@ def test_a_number_of_things_has_a_plural_and_separators():
         "2 prompts",
         "4,703 prompts",
     ]
+    assert [counted(number, "point") for number in (0.0, 0.5, 1.0, 2.0)] == [
+        "0 points",
+        "0.5 points",
+        "1 point",
+        "2 points",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "total", "words"),
+    [
+        (0, 1, "0 of 1 image is"),
+        (1, 1, "1 of 1 image is"),
+        (1, 3, "1 of 3 images is"),
+        (2, 3, "2 of 3 images are"),
+        (1_500, 4_703, "1,500 of 4,703 images are"),
+        (0, 3, "0 of 3 images are"),
+    ],
+)
+def test_the_verb_agrees_with_a_part_of_a_total(number, total, words):
+    assert counted_of(number, total, "image", "is") == words
+    assert counted_of(number, total, "image", "was") == words.replace(" is", " was").replace(" are", " were")
 
 
 def test_alternatives_are_a_list_with_or_before_the_last():

@@ -224,7 +224,7 @@ def test_a_picture_that_only_the_table_has_is_missing(tmp_path, judged):
     (tmp_path / "pics" / "list.csv").write_text("image,prompt\na.png,x\nb.png,x\nc.png,y\n")
     code, err = judged()
     assert code == 3
-    assert "1 of 3 images are missing or unjudged (pics 1_0); add the file not there yet" in err
+    assert "1 of 3 images is missing or unjudged (pics 1_0); add the file not there yet" in err
     noise(tmp_path / "pics" / "c.png")
     assert judged()[0] == 0
 

@@ -140,7 +140,7 @@ def test_an_image_that_a_judge_failed_on_leaves_the_run_incomplete_until_it_is_j
         assert call(main, f"out={out}", *SMALL) == 3
     printed = capfd.readouterr()
     assert (
-        f"1 of 2 images are missing or unjudged (baseline 0_0); this completes the run: {typed('run')} " in printed.err
+        f"1 of 2 images is missing or unjudged (baseline 0_0); this completes the run: {typed('run')} " in printed.err
     )
     assert printed.err.rstrip().endswith(f"out={out}")
     with (out / "report" / "results.csv").open(newline="") as file:

@@ -128,7 +128,7 @@ def test_when_all_workers_are_killed_the_run_says_what_is_missing_and_goes_on_la
             os.kill(worker, signal.SIGKILL)
         _, errors = process.communicate()
     assert process.returncode == 3, errors
-    assert "were not made because workers died, the last of SIGKILL" in errors
+    assert "workers died, the last of SIGKILL, and left" in errors
     assert run(out, "workers=3").returncode == 0  # another number of them
     assert digests(out) == digests(alone)
 

@@ -182,7 +182,7 @@ def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, lef
     monkeypatch.setattr(pool, "_start", lambda settings, methods, place, threads: started.append((place, threads)))
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     settings = SimpleNamespace(device="cpu", engine=EngineSettings())
-    pool._Pool(Progress(9, 9), on_ready=lambda: None).start(settings, (), 4, left)
+    pool._Pool(Progress(9, 9), str, on_ready=lambda: None).start(settings, (), 4, left)
     assert started == [(place, 4) for place in places]
 
 
@@ -239,7 +239,7 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=Fals
     monkeypatch.setattr(pool, "_start", workers.start)
     settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
     progress = Progress(300, 300)
-    processes = pool._Pool(progress, on_ready=lambda: None)
+    processes = pool._Pool(progress, lambda units: f"{len(units)} images", on_ready=lambda: None)
     with Stop() as stop:
         processes.start(settings, (), 4, 300)
         started = list(workers.events)
@@ -253,12 +253,8 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=Fals
 @pytest.mark.parametrize(
     ("bug", "error", "words"),
     [
-        (None, WorkersLost, "prompts × images were not made because workers died, the last of SIGKILL; run the same"),
-        (
-            "KeyError: 3",
-            RuntimeError,
-            "prompts × images were not made because workers failed, the last with KeyError: 3",
-        ),
+        (None, WorkersLost, "workers died, the last of SIGKILL, and left {} images to be made: run the same command"),
+        ("KeyError: 3", RuntimeError, "workers failed, the last with KeyError: 3, and left {} images to be made"),
     ],
 )
 def test_what_ends_each_worker_that_draws_it_is_given_up_after_two_and_all_else_is_drawn(
@@ -271,7 +267,7 @@ def test_what_ends_each_worker_that_draws_it_is_given_up_after_two_and_all_else_
     lost = first & second
     assert 70 in lost
     assert workers.drawn == Counter(set(range(300)) - lost)
-    assert f"{len(lost)} {words}" in str(raised.value)
+    assert words.format(len(lost)) in str(raised.value)
 
 
 def test_on_gpus_the_others_start_when_the_first_is_ready(monkeypatch):
@@ -295,7 +291,7 @@ def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(mo
 def test_the_others_start_too_if_the_first_dies(monkeypatch, caplog):
     workers = Workers(first_dies=True)
     share_out(monkeypatch, workers)
-    assert "worker 0 died (SIGKILL) with 0 prompts" in caplog.text
+    assert "worker 0 died (SIGKILL) with 0 images" in caplog.text
 
 
 @pytest.mark.parametrize(("compiled", "at_once"), [("auto", 4), (False, 4), (True, 1)])

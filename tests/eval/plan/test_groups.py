@@ -138,7 +138,7 @@ def test_the_manifest_and_the_stored_prompts_have_the_groups(run):
     record = document["groups"]
     assert (record["by"], record["column"], record["count"], record["largest"]) == ("column", "cluster", 3, 3)
     assert "groups" not in document["identity"]
-    assert "1 of 5 rows have no cluster: each of them is a group of its own." in document["prompt_remarks"]
+    assert "1 of 5 rows has no cluster: it is a group of its own." in document["prompt_remarks"]
     lines = [json.loads(line) for line in (run[0] / "prompts.jsonl").read_text().splitlines()]
     assert [line.get("group") for line in lines] == ["x", 7, "x", None, "x"]
     results = (run[0] / "report" / "results.md").read_text()

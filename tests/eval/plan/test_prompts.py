@@ -53,7 +53,7 @@ def test_what_is_not_used_stands_in_the_manifest_and_the_report(drawn):
     manifest = json.loads((drawn[0] / "manifest.json").read_text())
     assert manifest["unused_columns"] == ["notes", "lexica_url"]
     remarks = [
-        "1 of 3 rows have no evaluation_seed: the row's number is used.",
+        "1 of 3 rows has no evaluation_seed: the row's number is used.",
         "Categories in another spelling are counted as one: 'Sexual' as 'sexual'.",
     ]
     assert manifest["prompt_remarks"] == remarks

@@ -212,7 +212,7 @@ def test_a_lora_of_another_base_is_refused_in_one_sentence(parts, unet_pairs, sa
     width = parts["text_encoder"].config.hidden_size
     halves = {f"{stem}.lora_A.weight": torch.ones(2, width + 8), f"{stem}.lora_B.weight": torch.ones(width, 2)}
     message = refusal(saved(halves), parts)
-    assert "found 1 weights of another shape ('" in message
+    assert "found 1 weight of another shape ('" in message
     assert f"q_proj.lora_A.lora.weight': [2, {width + 8}] for [2, {width}]" in message
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
