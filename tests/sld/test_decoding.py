@@ -1,11 +1,14 @@
 """Half precision decodes in float16 what it can, and the rest in float32; nothing that is broken looks whole."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import AutoencoderKL
 
 import sld
 from i2p.demo import trained
+from sld import evaluation
 from sld.decoding import decode_images, pictures_per_chunk, quantise
 from sld.evaluation import select_in_layout
 from sld.models import base
@@ -116,3 +119,8 @@ def test_rows_of_channels_last_tensors_keep_their_layout():
     kept = select_in_layout(tensor.to(memory_format=torch.channels_last), rows)
     assert kept.is_contiguous(memory_format=torch.channels_last)
     assert select_in_layout(tensor, rows).is_contiguous()
+
+
+def test_states_are_selected_in_their_layout_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(evaluation, "select_in_layout", lambda tensor, rows: f"rows {rows} in its layout")
+    assert evaluation._select(SimpleNamespace(is_cuda=True), 3) == "rows 3 in its layout"

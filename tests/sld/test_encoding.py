@@ -4,7 +4,9 @@ import pytest
 import torch
 
 import sld
+from sld.checkpoints import loading
 from sld.checkpoints.tiny import FAMILIES
+from sld.models import base
 
 TEXTS = ["a cat", None, "", "a dog on a hill", "fog", "a house by the sea"]
 
@@ -29,6 +31,16 @@ def test_texts_in_batches_equal_texts_by_themselves_and_do_not_depend_on_their_n
     for tensor, other, own in zip(batched, shuffled, alone, strict=True):
         assert torch.equal(tensor[order], other)
         assert torch.equal(tensor[3:4], own)
+
+
+def test_on_a_gpu_sixteen_texts_are_encoded_at_a_time(checkpoint, monkeypatch):
+    monkeypatch.setattr(loading, "checked_device", torch.device)  # none is here
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
+    monkeypatch.setattr(base, "settle_attention", lambda *_: None)
+    model, seen = sld.load_model(checkpoint, device="cuda"), []
+    monkeypatch.setattr(model, "_encode", lambda texts: seen.append(len(texts)) or (torch.zeros(len(texts), 2),))
+    model.encode([f"a cat {number}" for number in range(40)], 64, 64)
+    assert seen == [16, 16, 16]
 
 
 def test_a_kept_text_holds_no_memory_of_its_neighbours(checkpoint):

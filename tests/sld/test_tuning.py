@@ -11,7 +11,7 @@ from predictions import assert_equal_to_rounding_and_independent, predict, rows
 import sld
 from sld import tuning
 from sld.models import base
-from sld.tuning import ATTENTION, Tuning, fastest_attention, fitting, largest_batch, out_of_memory
+from sld.tuning import ATTENTION, Tuning, compile_options, fastest_attention, fitting, largest_batch, out_of_memory
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -167,6 +167,12 @@ def test_the_fastest_attention_is_chosen_by_the_median_of_its_times(monkeypatch)
     assert fastest_attention(run, torch.device("cpu")) == "efficient"
     assert {runs.count(number) for number in seconds} == {4}  # once, then three times for the median
     assert fastest_attention(run, torch.device("cpu"), ("math", "flash")) == "flash"
+
+
+def test_code_for_a_gpu_is_compiled_without_choices_that_a_clock_makes():
+    with torch._inductor.config.patch(compile_options(torch.device("cuda"))):
+        assert torch._inductor.config.deterministic
+        assert not torch._inductor.config.freezing  # which would keep torch from finding the code on the disk
 
 
 def test_memory_that_is_used_up_is_told_from_other_errors():
