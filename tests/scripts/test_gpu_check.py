@@ -80,6 +80,21 @@ def test_a_step_that_fails_or_hangs_does_not_stop_the_others(check, tmp_path):
     assert not is_alive(tmp_path / "python.child")
 
 
+def test_a_check_that_is_killed_leaves_a_summary_of_the_steps_before(check, tmp_path):
+    child = tmp_path / "python.child"
+
+    def kill(script):
+        while not (child.exists() and child.read_text().strip()):
+            assert script.poll() is None
+            time.sleep(0.02)
+        script.kill()
+        os.killpg(os.getpgid(int(child.read_text())), signal.SIGKILL)  # what nobody ends now
+
+    _, summary = check(STEPS="facts bench window", during=kill)
+    lines = [line.partition(" in ")[0] for line in summary.splitlines() if line[:2] == "- "]
+    assert lines == ["- facts: passed", "- bench: not reached", "- window: not reached"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_check_that_is_stopped_ends_what_is_at_work_and_says_so(check, tmp_path, number):
     child = tmp_path / "python.child"
