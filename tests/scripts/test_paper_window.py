@@ -81,6 +81,8 @@ def test_a_run_that_ends_well_within_the_window_has_a_rate(window):
     cells = row(table)
     assert (cells["batches"], cells["images"]) == ("3", "30")
     assert float(cells["images/s"]) > 0
+    # From the start of the command, not since 1970.
+    assert all(0 <= float(cells[name]) < 600 for name in ("begins to draw, s", "begins to store, s"))
     assert "The run ended within the window, with exit code 0." in table
     assert 'Chosen: {"batch_size": 2}.' in table
 
