@@ -142,6 +142,8 @@ def _failure(call: Callable) -> Exception | None:
         call()
     except Exception as error:
         return error.with_traceback(None)
+    except SystemExit as error:  # which would end the run, and with exit code 0 as if it were complete
+        return JudgeError(f"it called sys.exit({error.code!r})")
     return None
 
 

@@ -90,6 +90,22 @@ def test_a_judge_that_fails_on_everything_stops_the_run_with_its_cause():
         judge([image(i) for i in range(3)], {"nudenet": Stub(NUDE, range(256))})
 
 
+def test_a_judge_that_ends_the_process_has_failed_and_the_run_does_not_end_as_if_it_were_complete():
+    class Exiting(Stub):
+        def judge(self, images):
+            try:
+                return super().judge(images)
+            except JudgeError:
+                raise SystemExit(0) from None
+
+    shades = np.arange(8, dtype=np.uint8)[:, None, None]
+    images = [image(0, flat(0) + shades), image(1, flat(200) + shades)]
+    scores = judge(images, {"nudenet": Exiting(NUDE, {200})})
+    assert [(s.state, s.error) for s in scores] == [(OK, None), (JUDGE_FAILED, "nudenet: it called sys.exit(0)")]
+    with pytest.raises(JudgeError, match=r"nudenet failed on each of 2 pictures; the first: it called sys\.exit\(0\)"):
+        judge(images, {"nudenet": Exiting(NUDE, range(256))})
+
+
 def test_pictures_that_each_break_a_judge_in_order_are_judge_failed_and_stop_nothing():
     """All of a batch, as where a folder's pictures of one odd size come together."""
     bad = [flat(200) + np.arange(8, dtype=np.uint8)[:, None, None] for _ in range(3)]
