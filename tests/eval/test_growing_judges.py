@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 
 import eval.doctor.__main__
 import eval.status
+from eval.generate import judge_folder, judge_later
 from eval.judges.nudenet import NudeNet
 from eval.run import main
 from eval.store.rundir import RunDir
@@ -184,3 +186,51 @@ def test_pictures_that_were_not_kept_are_counted_before_anything_is_drawn(tmp_pa
     assert call(main, *more, "verify=true") == 0
     assert len(scores_of(tmp_path / "run")) == 2
     assert Path(tmp_path / "run" / "images").exists() is False
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["drawn", "folder"])
+def test_a_signal_while_kept_pictures_are_judged_ends_after_the_batch(
+    run, whole, tmp_path, call, capsys, monkeypatch, elsewhere
+):
+    words, out = [*BOTH, "prompts.rows=[0,2]"], run
+    if elsewhere:
+        words = ["model=images", f"model.path={run / 'images'}", "prompts=demo", "prompts.rows=[0,2]", "q16=demo"]
+        words, out = [*words, "device=cpu", "sheet=false"], tmp_path / "elsewhere"
+        assert call(main, *words, "judges=[q16]", f"out={out}") == 0
+    words, before, judge = [*words, "judges=[q16,nudenet]", f"out={out}"], parts_of(out), NudeNet.judge
+    with monkeypatch.context() as patch:
+        patch.setattr(judge_later, "BATCH", 1)
+        patch.setattr(NudeNet, "judge", lambda *given: signal.raise_signal(signal.SIGTERM) or judge(*given))
+        assert call(main, *words) == 3
+    assert "SIGTERM arrived; everything done so far is stored" in capsys.readouterr().err
+    assert [pq.read_metadata(out / "scores" / name).num_rows for name in parts_of(out).keys() - before.keys()] == [1]
+    assert call(main, *words) == 0
+    assert scores_of(out) == {key: value for key, value in scores_of(whole).items() if key[1] != 1}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["drawn", "folder"])
+def test_a_clip_that_judges_later_leaves_its_features_and_has_the_time_limit(
+    run, whole, tmp_path, call, monkeypatch, elsewhere
+):
+    words, limits = [*ALWAYS, "prompts.rows=[0,2]", "judge_timeout=77", f"out={tmp_path / 'later'}"], []
+    if elsewhere:
+        words = ["model=images", f"model.path={run / 'images'}", "q16=demo", *words[:1], *words[3:5], *words[6:]]
+    judge = judge_later.judge
+
+    def noting(*given, timeout=None):
+        limits.append(timeout)
+        return judge(*given, timeout=timeout)
+
+    for module in (judge_folder, judge_later):
+        monkeypatch.setattr(module, "judge", noting)
+    assert call(main, *words, "judges=[nudenet]") == 0
+    more = [*words, "prompts.rows=[0,1,2]"] if elsewhere else words
+    assert call(main, *more, "judges=[nudenet,q16]") == (3 if elsewhere else 0)  # row 1 has no pictures there
+    assert set(limits) == {77}
+    features = {out: features_of(out) for out in (whole, tmp_path / "later")}
+    assert features[tmp_path / "later"] == {key: each for key, each in features[whole].items() if key[1] != 1}
+
+
+def features_of(out) -> dict:
+    rows = (row for path in (out / "features").rglob("*.parquet") for row in pq.read_table(path).to_pylist())
+    return {(row["method"], row["row"], row["image"]): (row["digest"], row["embedding"]) for row in rows}
