@@ -7,12 +7,13 @@ import sld
 from sld.checkpoints import loading
 from sld.checkpoints.tiny import FAMILIES
 from sld.models import base
+from sld.tuning import Tuning
 
 TEXTS = ["a cat", None, "", "a dog on a hill", "fog", "a house by the sea"]
 
 
 def encode(model, texts, rows):
-    model.tune(model.tuning)  # which forgets what was encoded
+    model._encoded.clear()  # or what was kept would be compared with itself
     model.text_rows = rows
     return model.encode(texts, 64, 64)
 
@@ -48,3 +49,22 @@ def test_a_kept_text_holds_no_memory_of_its_neighbours(checkpoint):
     encode(model, TEXTS, 4)
     for tensors in model._encoded.values():
         assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors)
+
+
+def test_a_text_is_encoded_once_as_long_as_the_model_is_run_in_the_same_way(checkpoint):
+    model, read = sld.load_model(checkpoint), []
+    model.text_encoder.register_forward_pre_hook(lambda _, texts: read.append(len(texts[0])))
+    for tuning, reads in ((Tuning(), 2), (Tuning(), 2), (Tuning(attention="math"), 4), (Tuning(), 6)):
+        model.tune(tuning)
+        model.encode(["a cat", "fog", "a cat"], 64, 64)
+        assert len(read) == reads
+
+
+def test_of_texts_that_are_kept_the_one_that_was_used_least_recently_is_forgotten(checkpoint, monkeypatch):
+    model, read = sld.load_model(checkpoint), []
+    (tensor,) = model.encode(["a cat"], 64, 64)
+    monkeypatch.setattr(base, "_KEPT_TEXTS", 2 * tensor.nbytes)
+    model.text_encoder.register_forward_pre_hook(lambda _, texts: read.append(len(texts[0])))
+    for text, reads in (("fog", 1), ("a cat", 1), ("a dog", 2), ("a cat", 2), ("fog", 3)):
+        model.encode([text], 64, 64)
+        assert len(read) == reads
