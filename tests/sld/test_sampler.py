@@ -55,6 +55,19 @@ def test_every_dtype_samples_close_to_float64(loaded, checkpoint, dtype):
     assert abs(difference).mean() < (1 if dtype.startswith("float") else 8)
 
 
+def test_half_precision_rounds_neither_noise_nor_steps(loaded, checkpoint):
+    """Diffusers' own steps in float32, of a denoiser that predicts zeros: only what enters the denoiser is rounded."""
+    model = loaded(checkpoint, dtype="float16", scheduler="ddim")
+    model.predict = lambda observed, timestep, texts: torch.zeros(len(texts[0]), 4, 8, 8, dtype=torch.float16)
+    latents = sld.sample(model, ["a cat"], seeds=[7], steps=3, decode=False).latents["baseline"]
+    expected = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
+    scheduler = diffusers.DDIMScheduler.from_config(model.scheduler.config)
+    scheduler.set_timesteps(3)
+    for timestep in scheduler.timesteps:
+        expected = scheduler.step(torch.zeros_like(expected), timestep, expected).prev_sample
+    assert torch.equal(latents, expected)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_row_that_is_not_finite_is_said_to_be_so(model, value):
     noise = torch.randn(3, 4, 8, 8)
