@@ -41,6 +41,7 @@ def check_safetensors(path: Path) -> None:
 
     if not path.is_file():
         raise InputError(f"{path} must be a safetensors file, found none: complete the checkpoint")
+    _check_permission(path)
     try:
         with safe_open(path, framework="pt") as file:
             count = len(file.keys())
@@ -72,13 +73,29 @@ def check_config(folder: Path) -> None:
 
 
 def check_weights(path: Path, allow_pickle: bool) -> None:
-    """Raise `InputError` unless a file is complete safetensors, or a pickle and `allow_pickle`."""
+    """Raise `InputError` unless a file can be read and is complete safetensors, or a pickle and `allow_pickle`."""
     if path.suffix == ".safetensors":
         check_safetensors(path)
     elif path.suffix not in PICKLES:
         raise InputError(f"weights must be a .safetensors file, found {path.name} in {path.parent}: give another file")
     elif not allow_pickle:
         raise pickle_refused(path)
+    else:
+        _check_permission(path)
+
+
+def _check_permission(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except PermissionError as error:
+        raise _not_permitted(path, error) from error
+
+
+def _not_permitted(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
+        "permission"
+    )
 
 
 def read_tensors(path: Path, allow_pickle: bool, names: Collection[str] | None = None) -> dict:
@@ -153,10 +170,7 @@ def read_json(path: Path) -> dict:
             "diffusers' layout, or complete this one"
         ) from None
     except PermissionError as error:
-        raise InputError(
-            f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
-            "permission"
-        ) from error
+        raise _not_permitted(path, error) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} must be a JSON file, found something else ({error}): write it again") from error
     if not isinstance(content, dict):

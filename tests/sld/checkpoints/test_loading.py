@@ -1,5 +1,6 @@
 """Checkpoints load from folders, files and hub ids; what cannot be loaded is explained in one sentence."""
 
+import errno
 import json
 import pathlib
 import shutil
@@ -115,6 +116,22 @@ def test_damaged_weights_are_named(copy, content, words):
     message = refusal(copy)
     assert words in message
     assert str(path) in message
+
+
+@pytest.mark.parametrize("name", ["erased.safetensors", "erased.pt"])
+def test_weights_that_this_user_may_not_read_are_not_called_damaged(checkpoint, tmp_path, monkeypatch, name):
+    closed, opened = tmp_path / name, pathlib.Path.open
+    closed.write_bytes(b"PK\x03\x04")
+
+    def as_another_user(path, *arguments, **options):
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(pathlib.Path, "open", as_another_user)
+    message = rf"{name} must be a file that this user can read, found that it can't be \(Permission denied\): give"
+    with pytest.raises(sld.InputError, match=message):
+        sld.load_model(checkpoint, unet=closed, allow_pickle=True)
 
 
 def test_pickles_are_refused_and_read_weights_only_on_request(copy, model):
