@@ -185,7 +185,7 @@ def _seconds(keys: Iterable[str]) -> Iterator[tuple[str, re.Match]]:
     """Yield the second half (up, B) of each pair."""
     for key in keys:
         match = _HALF.fullmatch(key)
-        if match and match["half"] in ("up", "B"):
+        if match["half"] in ("up", "B"):
             yield key, match
 
 

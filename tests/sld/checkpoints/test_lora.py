@@ -116,6 +116,12 @@ def test_each_pair_has_a_rank_and_an_alpha_of_its_own(loaded, parts, unet_pairs,
         assert (weight - base - change).abs().max() < 1e-5
 
 
+def test_pefts_names_with_an_alpha_of_each_pair(loaded, parts, unet_pairs, saved):
+    alphas = {f"unet.{name}.alpha": torch.tensor(LAYOUTS.ALPHA) for name in unet_pairs}
+    fused(saved(LAYOUTS.peft(unet_pairs) | alphas), parts)
+    assert error_by_hand(parts["unet"], loaded["unet"], unet_pairs, 1) < 1e-6
+
+
 @pytest.mark.parametrize("layout", ["peft", "processors"])
 def test_diffusers_names_without_alpha(loaded, parts, unet_pairs, saved, layout):
     fused(saved(getattr(LAYOUTS, layout)(unet_pairs)), parts, 0.5)
@@ -256,6 +262,17 @@ def test_weights_beside_a_lora_are_named(unet_pairs, saved):
     assert f"found 2 of {3 * len(unet_pairs) + 2} weights under other names ('conv_in.weight', 'x.alpha')" in message
 
 
+def test_what_is_no_number_for_a_pair_or_no_weight_is_named(unet_pairs, saved):
+    weights = LAYOUTS.kohya(unet_pairs)
+    alpha = next(name for name in weights if name.endswith(".alpha"))
+    for one in (torch.tensor(3), torch.tensor([3.0]), torch.tensor([[3.0]])):  # as tools save it
+        assert len(open_lora(Lora(saved(weights | {alpha: one})), False).alphas) == len(unet_pairs)
+    assert f"under other names ({alpha!r})" in refusal(saved(weights | {alpha: torch.tensor([3.0, 3.0])}))
+    half = alpha.replace("alpha", "lora_up.weight")
+    quantised = saved(weights | {half: torch.ones(weights[half].shape, dtype=torch.int8)})
+    assert f"found 1 of whole numbers ({half!r})" in refusal(quantised)
+
+
 def test_an_spm_needs_a_scale_and_is_then_noted_as_another_method(unet_pairs, saved):
     path = saved(LAYOUTS.kohya(unet_pairs), SPM)
     assert "found an SPM's file" in refusal(path)
@@ -278,7 +295,7 @@ def test_of_a_folder_the_file_with_diffusers_name_is_meant_and_no_pickle_beside_
     assert lora_path(tmp_path).name == "pytorch_lora_weights.safetensors"
     (tmp_path / "pytorch_lora_weights.safetensors").unlink()
     (tmp_path / "pytorch_lora_weights.bin").rename(tmp_path / "b.bin")
-    assert lora_path(tmp_path).name == "a.safetensors"
+    assert lora_path(tmp_path).name == file_name(Lora(tmp_path)) == "a.safetensors"
 
 
 def test_without_peft_the_command_to_install_it_is_named(monkeypatch, tmp_path):
@@ -320,6 +337,7 @@ def test_a_lora_in_the_hubs_cache_is_found_by_id_and_path(unet_pairs, saved, tmp
         lora = open_lora(Lora(given), False)
         assert (lora.path.name, lora.revision) == (f"{name}.safetensors", commit)
         assert file_name(Lora(given)) == lora.path.name
+    assert file_name(Lora("org/name:inner/last.bin")) == "last.bin"
     assert "found no such file at" in refusal(f"org/name@{commit}:inner")
     assert "must be a checkpoint on the hub" in refusal("org/another")
 
