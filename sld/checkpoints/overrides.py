@@ -67,7 +67,7 @@ class Override:
 
         component = checkpoint.family.component(self.part)
         module = configured(component, checkpoint.folder / self.part, device="cpu")
-        return module, fill(component, module, self.files, self.source.path, self.allow_pickle)
+        return module, fill(component, module, self.files, self.allow_pickle)
 
     def describe(self, audit: Replaced) -> dict[str, Any]:
         """Return a manifest's entry: where it comes from, and how much it changed."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from sld.checkpoints.family import Component
+from sld.checkpoints.part_weights import part_weights
 from sld.checkpoints.precision import HALVES
-from sld.checkpoints.weights_check import check_replacement
 from sld.errors import InputError
 
 
@@ -57,7 +57,7 @@ class Replaced:
 def replace(
     component: Component, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
 ) -> Replaced:
-    """Put the weights in files into a component, in place.
+    """Put the weights in files into a component, in place, once `check_replacement` has found that they fit.
 
     Args:
         component: whose weights are replaced.
@@ -67,9 +67,9 @@ def replace(
         allow_pickle: read pickles, weights-only.
 
     Raises:
-        InputError: the weights don't fit, or change nothing.
+        InputError: the weights change nothing, or the base's are no numbers.
     """
-    weights = check_replacement(component, module, paths, place, allow_pickle)
+    weights = part_weights(component, module, paths, allow_pickle)
     base = module.state_dict()
     new = {name: value for name, value in weights.tensors(allow_pickle) if name in base}
     different = [name for name, value in new.items() if not is_same(value, base[name])]
@@ -93,18 +93,21 @@ def replace(
 
 
 @torch.no_grad()
-def fill(
-    component: Component, module: torch.nn.Module, paths: Sequence[Path], place: Path, allow_pickle: bool
-) -> Replaced:
-    """Put the weights in files into a component that has none yet, in place; the arguments are those of `replace`.
+def fill(component: Component, module: torch.nn.Module, paths: Sequence[Path], allow_pickle: bool) -> Replaced:
+    """Put all weights of a component that has none yet into it, in place.
 
-    Raises:
-        InputError: the weights don't fit, or are not all.
+    `check_replacement` has found that the files hold them.
+
+    Args:
+        component: the component.
+        module: built from its configuration.
+        paths: the files.
+        allow_pickle: read pickles, weights-only.
     """
-    weights = check_replacement(component, module, paths, place, allow_pickle, whole=True)
+    weights = part_weights(component, module, paths, allow_pickle)
     own = module.state_dict()
     new = {name: value for name, value in weights.tensors(allow_pickle) if name in own}
-    module.load_state_dict(new, strict=False)
+    module.load_state_dict(new)
     aside = tuple(weights.left_aside)
     return Replaced(len(weights.places), len(new), len(new), len(own), None, False, aside)
 

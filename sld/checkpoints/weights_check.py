@@ -16,7 +16,7 @@ from sld.checkpoints.family import Component
 from sld.checkpoints.files import Header, read_headers
 from sld.checkpoints.lora_files import is_lora
 from sld.checkpoints.names import canonical, is_harmless
-from sld.checkpoints.part_weights import PartWeights, part_weights
+from sld.checkpoints.part_weights import part_weights
 from sld.errors import InputError, first_three
 
 # The purpose of a UNet with more input channels than latents have, by the number of channels.
@@ -56,12 +56,12 @@ def check_replacement(
     place: Path,
     allow_pickle: bool,
     whole: bool = False,
-) -> PartWeights:
-    """Return the weights of a component in files, which hold all or some of them.
+) -> None:
+    """Raise `InputError` unless files hold all or some of a component's weights, by their headers alone.
 
     Args:
         component: whose weights are replaced.
-        model: the component.
+        model: the component, possibly without weights.
         paths: the files.
         place: the file or folder that the user named. A configuration in the folder must compute like the component's.
         allow_pickle: read pickles, weights-only.
@@ -100,7 +100,6 @@ def check_replacement(
     )
     if place.is_dir():
         _check_same_configuration(component, settings(model), paths[0].parent)
-    return weights
 
 
 def _check_task(first: tuple[int, ...], channels: int, place: Path) -> None:

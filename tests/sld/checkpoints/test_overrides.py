@@ -54,7 +54,7 @@ def test_each_part_is_replaced_and_its_change_is_on_record(checkpoint, saved, pa
     described = model.describe()
     audit = described["replaced"][part]
     counts = {"source": str(path), "given": 1, "used": 1, "different": 1, "of": len(weights)}
-    assert {key: audit[key] for key in counts} == counts
+    assert audit == counts | {"relative_change": audit["relative_change"]}
     assert f"{part}=new.safetensors" in described["weights"]
     assert json.loads(json.dumps(described, allow_nan=False))
     assert "base model would be evaluated" in refusal(checkpoint, parts={part: saved(weights)})
@@ -70,6 +70,17 @@ def test_whole_folders_replace_parts_of_a_family_with_two_text_encoders(xl):
         assert audit["given"] == audit["used"] == len(load_file(other / file))
     own = sld.load_model(other).describe()["weights"]
     assert described["weights"]["text_encoder_2=model.safetensors"] == own[TEXT_2]
+
+
+def test_what_lies_unread_beside_the_base_and_beside_its_replacement_is_said_of_both(checkpoint, saved, tmp_path):
+    base = shutil.copytree(checkpoint, tmp_path / "base")
+    shutil.copy(base / UNET, (base / UNET).with_suffix(".fp16.safetensors"))
+    whole = {f"unet.{name}": value + 1 for name, value in floats(base / UNET).items()} | {"vae.x": torch.ones(1)}
+    described = sld.load_model(base, unet=saved(whole)).describe()
+    assert described["left_aside"] == [
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae.* (1 tensor) in new.safetensors",
+    ]
 
 
 def test_the_texts_of_a_whole_clip_s_file_are_used_and_the_rest_counted(checkpoint, saved):
@@ -114,6 +125,14 @@ def test_a_model_that_can_do_without_t5_is_loaded_without_it(tmp_path):
     assert described["without"] == ["text_encoder_3"]
     assert "without" not in whole
     assert {n: x for n, x in whole["weights"].items() if not n.startswith("text_encoder_3")} == described["weights"]
+
+
+def test_a_t5_that_has_its_embedding_under_both_names_replaces_it(tmp_path, saved):
+    base = sld.write_tiny_checkpoint(tmp_path / "base", family="pixart-sigma", width=16, text_width=16)
+    changed = floats(base / TEXT)["shared.weight"] + 1
+    path = saved({"shared.weight": changed, "encoder.embed_tokens.weight": changed.clone()})
+    model = sld.load_model(base, parts={"text_encoder": path})
+    assert torch.equal(model._encoder.encoder.embed_tokens.weight, changed)
 
 
 @pytest.mark.parametrize("family", ["stable-diffusion-3", "pixart-sigma"])
