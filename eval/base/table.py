@@ -38,14 +38,22 @@ class Table:
 
 
 def column_names(kind: str, names: Iterable[str], own: Collection[str]) -> list[str]:
-    """Return headings of columns with names that users choose, none of which is one of the table's own.
+    """Return headings of columns with names that users choose, none of which is another's or one of the table's own.
 
     Args:
-        kind: what is named, which stands before a name that the table's own heading has: `method prompts`.
-        names: of the columns.
+        kind: what is named, which stands before a name that the table's own heading has: `method prompts`; again where
+            another column has that name.
+        names: of the columns, no two the same.
         own: the other headings.
     """
-    return [f"{kind} {name}" if name in own else name for name in names]
+    names = list(names)
+    headings = []
+    for name in names:
+        heading = f"{kind} {name}" if name in own else name
+        while heading != name and heading in (*names, *own):
+            heading = f"{kind} {heading}"
+        headings.append(heading)
+    return headings
 
 
 def make_table(headers: Iterable[str], rows: Iterable[Iterable[object]], words: Collection[str]) -> Table:

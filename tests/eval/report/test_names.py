@@ -137,3 +137,9 @@ def test_a_method_named_like_a_column_is_told_apart_from_it():
     assert r"Category & category & \begin{tabular}[b]{@{}r@{}}method\\{}Category\end{tabular} " in results_tex(
         [metrics_row("category"), metrics_row("Category")], "x"
     )
+
+
+def test_a_name_for_print_like_a_heading_that_was_told_apart_leaves_each_column_its_own():
+    names = ["prompts", "method prompts", "method method prompts", "category"]
+    own = ("method method method prompts", *names[1:3], "method category")
+    assert probability_table([metrics_row(name) for name in names]).headers == ("category", "prompts", *own)
