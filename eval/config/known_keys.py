@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from collections.abc import Collection, Iterable
 
 from eval.base.nearest import nearest
 from eval.base.renamed import RENAMED
 from eval.config.settings import Settings
+from eval.config.types import key_types
 
 # A word of other programs → the key that does the same here.
 OTHER_WORDS = {
@@ -39,24 +38,13 @@ OF_SUBMIT = {**dict.fromkeys(("gpus", "num_gpus"), "slurm.gpus"), "walltime": "s
 OWN = {"doctor": ("measure", "digests"), "submit": ("dry_run",)}
 
 
-def keys_of(settings: type, prefix: str = "") -> Iterator[str]:
-    """Yield the keys of a dataclass of settings, those of its parts with a dot."""
-    hints: dict[str, Any] = get_type_hints(settings)
-    for name in (field.name for field in fields(settings)):
-        kinds = (hints[name], *get_args(hints[name]))
-        if part := next((kind for kind in kinds if is_dataclass(kind)), None):
-            yield from keys_of(part, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
 def known_keys(command: str) -> list[str]:
     """Return the keys that a command such as run takes, without those of installed packages' judges."""
-    keys = [*keys_of(Settings), *OWN.get(command, ())]
+    keys = [*dict(key_types(Settings)), *OWN.get(command, ())]
     if command == "submit":
         from eval.config.slurm import SlurmSettings
 
-        keys += keys_of(SlurmSettings, "slurm.")
+        keys += dict(key_types(SlurmSettings, "slurm."))
     return keys
 
 

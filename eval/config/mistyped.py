@@ -8,12 +8,13 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException
 
 from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.nearest import nearest
 from eval.base.renamed import RENAMED, renamed_sentence
+from eval.config.types import key_types, part_of
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -30,13 +31,16 @@ def mistyped(
         prefix: the key of the config itself, with a dot.
         command: whose help lists the keys.
     """
-    message = re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
-    inside = error.full_key or next(_parts_with_a_value(config, settings), "")
+    if isinstance(error, InterpolationResolutionError):
+        return unresolved(error, prefix)
+    message = _first_line(error)
+    if "Missing mandatory value" in message:
+        key = f"{prefix}{error.full_key}"
+        return f"{key} must be given, because it has no default, found none: give {key}=…"
+    inside = next(_parts_with_a_value(config, settings), error.full_key or "")
     key = prefix + inside
     if key in RENAMED:
         return renamed_sentence(key)
-    if "Missing mandatory value" in message:
-        return f"{key} must be given, because it has no default, found none: give {key}=…"
     part, _, name = inside.rpartition(".")
     place = _hint(settings, part)
     if isinstance(error, ConfigKeyError) and is_dataclass(place):
@@ -47,29 +51,40 @@ def mistyped(
     hint = _hint(settings, inside)
     if expected := _expected(hint, key):
         value = OmegaConf.select(config, inside, throw_on_missing=False)
-        return f"{key} must be {expected}, found {_shown(value)}: correct it, or leave it out"
+        return f"{key} must be {expected}, found {shown(value)}: correct it, or leave it out"
     return f"{key}: {message}; see `{typed(command)} --help` for the keys and their types"
 
 
-def check_switches(config: DictConfig, settings: type, prefix: str = "") -> None:
+def unresolved(error: InterpolationResolutionError, prefix: str = "") -> str:
+    """Return a sentence for an interpolation without a value, such as `${oc.env:NAME}` of a variable that is not set.
+
+    Args:
+        error: of OmegaConf.
+        prefix: what the error's key begins with, with a dot.
+    """
+    why = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(error)).strip('"')
+    return f"{prefix}{error.full_key} must have an interpolation with a value, found one without ({why}): correct it"
+
+
+def _first_line(error: OmegaConfBaseException) -> str:
+    return re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
+
+
+def check_switches(config: DictConfig, settings: type) -> None:
     """Refuse a number other than 0 and 1 where a key takes true or false: OmegaConf would read it as true.
 
     Args:
         config: of the settings.
         settings: their dataclass.
-        prefix: the key of the config itself, with a dot.
 
     Raises:
         InputError: the first such number.
     """
-    for name, hint in get_type_hints(settings).items():
-        value = OmegaConf.select(config, name, throw_on_missing=False) if OmegaConf.is_dict(config) else None
-        if inner := next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None):
-            check_switches(value, inner, f"{prefix}{name}.")
-        elif bool in (hint, *get_args(hint)) and _is_another_number(value):
-            raise InputError(
-                f"{prefix}{name} must be true or false, found {_shown(value)}: correct it, or leave it out"
-            )
+    for key, hint in key_types(settings):
+        if bool in (hint, *get_args(hint)):
+            value = OmegaConf.select(config, key, throw_on_missing=False)
+            if _is_another_number(value):
+                raise InputError(f"{key} must be true or false, found {shown(value)}: correct it, or leave it out")
 
 
 def _is_another_number(value: Any) -> bool:
@@ -82,10 +97,10 @@ def _is_another_number(value: Any) -> bool:
 
 def _parts_with_a_value(config: DictConfig, settings: type) -> Iterator[str]:
     """Yield the names of parts that hold a value instead of keys, of which OmegaConf does not give the name."""
-    for field in fields(settings):
-        whole = is_dataclass(_hint(settings, field.name)) and field.name in config
-        if whole and not OmegaConf.is_dict(config[field.name]) and config[field.name] is not None:
-            yield field.name
+    for name in (field.name for field in fields(settings) if is_dataclass(_hint(settings, field.name))):
+        whole = name in config and not OmegaConf.is_dict(config[name]) and config[name] is not None
+        if whole or OmegaConf.is_interpolation(config, name):
+            yield name
 
 
 def _hint(settings: type, key: str) -> Any:
@@ -95,7 +110,7 @@ def _hint(settings: type, key: str) -> Any:
         if not is_dataclass(hint):
             return None
         hint = get_type_hints(hint).get(name)
-        hint = next((kind for kind in get_args(hint) if is_dataclass(kind)), hint)
+        hint = part_of(hint) or hint
     return hint
 
 
@@ -112,8 +127,9 @@ def _expected(hint: Any, key: str) -> str:
     return f"a list in brackets, {key}=[…]" if get_origin(hint) is list else ""
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value in words, as it is typed."""
     value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(shown, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

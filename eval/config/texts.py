@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 
 from eval.base.command import expanded
 from eval.base.errors import InputError
+from eval.config.types import key_types
 from eval.judges import JUDGES, judge_class
 from sld.checkpoints.family import TITLES
 
@@ -45,16 +46,14 @@ PATHS = (
 def text_keys(settings: type, prefix: str = "") -> Mapping[str, str]:
     """Return key → kind of the keys that hold texts, of a dataclass of settings and its parts."""
     keys = {}
-    for name, hint in get_type_hints(settings).items():
-        key, kinds = prefix + name, {part for part in (hint, *get_args(hint)) if part is not type(None)}
-        if inner := next((part for part in kinds if is_dataclass(part)), None):
-            keys |= text_keys(inner, f"{key}.")
-        elif key in SPECIAL:
+    for key, hint in key_types(settings, prefix):
+        kinds = (hint, *get_args(hint))
+        if key in SPECIAL:
             keys[key] = SPECIAL[key]
         elif list[str] in kinds:
             keys[key] = TEXTS
         elif str in kinds:
-            keys[key] = OPTIONAL if type(None) in get_args(hint) else TEXT
+            keys[key] = OPTIONAL if type(None) in kinds else TEXT
     return MappingProxyType(keys)
 
 
