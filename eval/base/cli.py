@@ -101,11 +101,11 @@ def with_run(
             f"a command must have RUN first, found {folder!r} there: give it behind, as in "
             f"`{typed(command.rpartition('.')[2], ['RUN', *_as_key(folder, '', keys)])}`"
         )
-    if not folder:
+    if not folder.strip():
         say(usage, sys.stderr)
         return BAD_INPUT
     if words and not keys:
-        raise InputError(f"a command must have RUN and no more, found {' '.join(words)}: leave it out")
+        raise InputError(f"a command must have RUN and no more, found {' '.join(words)!r}: leave it out")
     values = key_values(command, words, keys, "arguments after the run directory")
     return call(Path(expanded("the run directory", folder)), **values)
 

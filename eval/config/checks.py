@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import threading
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ DTYPE_WORDS = {
     **dict.fromkeys(("fp32", "float", "f32", "32", "full"), "float32"),
     **dict.fromkeys(("fp64", "double", "f64"), "float64"),
 }
+_DEVICE = re.compile(r"[a-z]+(:\d{1,3})?", re.ASCII)
 TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 MAX_STEPS = 10_000  # ten times the steps in the training of this family of models
@@ -41,6 +43,8 @@ def check_settings(s: Settings) -> None:
     one_of("images", s.images, IMAGES)
     if s.prompts.groups is not None:
         one_of("prompts.groups", s.prompts.groups, BY)
+    if not _DEVICE.fullmatch(s.device):  # torch says more, but a job's node may be another machine
+        raise InputError(f"device must be auto or one of torch's such as cuda:1, found {s.device!r}: correct it")
     one_of("dtype", s.dtype, DTYPES, DTYPE_WORDS)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))

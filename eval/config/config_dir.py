@@ -6,6 +6,7 @@ settings name, so any file that could change them is refused, chosen or not.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -81,7 +82,7 @@ def _check(folder: Path) -> None:
         raise InputError(
             f"{FLAG} must hold GROUP/NAME.yaml such as experiment/mine.yaml, found none in {folder}: put one there"
         )
-    keys = _plain_keys()
+    keys, _ = _keys_of_a_run()
     for path in files:
         inside = path.relative_to(folder)
         if inside.parts[0] == "hydra":
@@ -99,12 +100,14 @@ def _check(folder: Path) -> None:
         _check_file(path)
 
 
-def _plain_keys() -> set[str]:
-    """Return the keys of a run that hold values rather than further keys."""
+@functools.cache
+def _keys_of_a_run() -> tuple[set[str], set[str]]:
+    """Return the keys of a run that hold values, and those that hold further keys."""
     import yaml
 
     content = yaml.safe_load((CONF / "run.yaml").read_text(encoding="utf-8"))
-    return {key for key, value in content.items() if not isinstance(value, dict)}
+    parts = {key for key, value in content.items() if isinstance(value, dict)}
+    return {*content} - parts, {*parts, *choices(CONF), "slurm"}
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
@@ -146,6 +149,8 @@ def _check_file(path: Path) -> None:
         raise InputError(
             f"{path} must not set Hydra's own settings, which may name code to call, found some: leave them out"
         )
+    if not isinstance(defaults, list) or not all(isinstance(each, str | dict) for each in defaults):
+        raise InputError(f"{path} must have a list of GROUP: NAME as its defaults, found {defaults!r}: correct it")
     if any(_ELSEWHERE.search(word.split()[-1] if word.split() else "/") for word in _words(defaults)):
         raise InputError(
             f"{path} must name groups and choices in its defaults, found a path or a reference: correct it"
@@ -158,6 +163,9 @@ def _check_file(path: Path) -> None:
         raise InputError(
             f"{path} must have a mapping as its quality, found a list or a name: write quality: {{metrics: […]}}"
         )
+    _, parts = _keys_of_a_run()
+    if part := next((key for key, value in content.items() if isinstance(value, list) and key in parts), None):
+        raise InputError(f"{path} must have a mapping as its {part}, found a list: write {part}: {{KEY: VALUE}}")
 
 
 def _read(path: Path) -> tuple[str, dict]:
@@ -166,6 +174,8 @@ def _read(path: Path) -> tuple[str, dict]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+        raise InputError(f"{path} must be a file, found another kind of thing: remove it")
     errors = (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException)
     try:
         text = path.read_text(encoding="utf-8")
@@ -173,7 +183,7 @@ def _read(path: Path) -> tuple[str, dict]:
         if isinstance(content, dict):
             OmegaConf.load(path)  # refuses a repeated key, or `${` without an end
     except errors as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(f"{path} must be YAML, found a file that can't be read as such ({why}): correct it") from error
     if text.startswith("\N{BYTE ORDER MARK}"):
         raise InputError(

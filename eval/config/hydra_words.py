@@ -13,16 +13,16 @@ from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.config_dir import CONF, FLAG, choices, config_dir
 from eval.config.known_keys import OTHER_WORDS, known_keys, meant, place
 from eval.config.methods import KEYS, NUMBERS
+from eval.config.mistyped import unresolved
 from eval.config.overrides import groups, key_of
-from eval.config.settings import Settings
-from eval.config.texts import LISTS, text_keys
 from sld.errors import other_way
 
 _NO_KEY = re.compile(r"Could not override '([^']*)'")
 _ADDED = re.compile(
     r"Multiple values for ([\w/]+)|force-add of config groups is not supported: '\+\+([^=]*)|"
-    r"An item is already at '([^']*)'"
+    r"An item is already at '([^']*)'|Error merging override \+(\w+)=(?!\[)"  # of a key whose value is interpolated
 )
+_NOT_MERGED = re.compile(r"Error merging override \+*([\w.]+)=(.*)")  # a list in the place of keys
 _SEVERAL = re.compile(r"Ambiguous value for argument '([^=]*)=(.*?)' 1\. ")
 _PARTIAL = "base"  # the common part of the configurations of a group, not a choice
 # A word of other programs → the choice that is meant.
@@ -52,7 +52,10 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
         arguments: the command line.
     """
     from hydra.errors import MissingConfigException
+    from omegaconf.errors import InterpolationResolutionError
 
+    if isinstance(error, InterpolationResolutionError):
+        return unresolved(error)
     if isinstance(error, RecursionError):
         return "the chosen configurations must not be defaults of each other, found a circle: correct them"
     sentence = " ".join(str(error).partition("Config search path:")[0].split()).rstrip(".") or type(error).__name__
@@ -70,12 +73,12 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
         inner = getattr(error.__cause__, "full_key", None) or ""  # of a key in a value in braces
         key = max(match[1], inner, key=len)
         return _unknown_key(key, name, arguments, see)
-    for key in map(key_of, arguments):
-        if whole := next(
-            (known for known, kind in text_keys(Settings).items() if kind in LISTS and key.startswith(f"{known}.")),
-            None,
-        ):
-            return f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]"
+    if match := _NOT_MERGED.search(sentence):
+        key = match[1]
+        return (
+            f"{key} must be given by its own keys, {key}.NAME=…, found {match[2]} "
+            f"({place(f'{key}.', name, groups(arguments))}): correct it, or leave it out"
+        )
     return f"{sentence}: {see} for the available groups and keys"
 
 
@@ -126,6 +129,9 @@ def _unknown_key(key: str, name: str, arguments: Sequence[str], see: str) -> str
     names = groups(arguments)
     if old_key := next((old for old in RENAMED if key in (old, old.rpartition(".")[2])), None):
         return renamed_sentence(old_key)
+    if "@" in key:  # which no command line holds
+        group = key.partition("@")[0].rpartition("/")[2]
+        return f"an override in the defaults of a file must begin with /, found {group}: write override /{group}: NAME"
     if key in names or "/" in key:  # a group of the user, which a run has only if added
         return f"{key} is a group that must be added: give +{key}=NAME"
     if key.partition(".")[0] == "slurm" and name != "submit":

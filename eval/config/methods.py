@@ -33,6 +33,8 @@ def read_method(entry: Mapping[str, Any]) -> sld.Method:
             "{name: mine, preset: strong}"
         )
     name, numbers = given["name"], {key: given[key] for key in NUMBERS if key in given}
+    if not isinstance(name, str):
+        raise InputError(f"an entry of methods must have a text as its name, found {name!r}: correct it")
     if unknown := [key for key in given if key not in (*KEYS, *NUMBERS)]:
         raise InputError(
             f"methods: {name} must have no keys but {', '.join(KEYS)} and, beside a preset, {', '.join(NUMBERS)}, "

@@ -7,6 +7,7 @@ from a folder that has been checked (`eval.config.config_dir`).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from eval.base.nearest import nearest
 from eval.base.values import one_of
 from eval.config.config_dir import CONF, FLAG, config_dir, yaml_files
 from eval.config.known_keys import meant
+from eval.config.settings import Settings
+from eval.config.slurm import SlurmSettings
+from eval.config.texts import LISTS, text_keys
 
 HELP = ("--help", "-h")
 MULTIRUN = ("--multirun", "-m")
@@ -29,12 +33,13 @@ EXCLUSIVE = (MULTIRUN, ("--cfg", "-c"), ("--info", "-i"), ("--shell-completion",
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _WORDS_OF = {**dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")), **dict.fromkeys(("--info", "-i"), _INFO)}
 _QUESTIONS = set(FLAGS) - {"--resolve", FLAG, *MULTIRUN}
+_LISTS = [key for key, kind in {**text_keys(Settings), **text_keys(SlurmSettings, "slurm.")}.items() if kind in LISTS]
 _CHOICE = re.compile(r"[\w-][\w.-]*")
 
 
 def key_of(word: str) -> str:
-    """Return the key of an override, without the signs that add (`+`) or delete (`~`) it."""
-    return word.lstrip("+~").partition("=")[0]
+    """Return the key of an override, without the sign that adds it (`+`)."""
+    return word.lstrip("+").partition("=")[0]
 
 
 def in_full(word: str) -> str:
@@ -51,7 +56,7 @@ def in_full(word: str) -> str:
 
 def replaced(arguments: Sequence[str]) -> list[tuple[str, str]]:
     """Return the overrides whose key a later one gives another value, each with the last, which is what Hydra takes."""
-    words = [word for word in arguments if "=" in word and not word.startswith(("-", "~"))]
+    words = [word for word in arguments if "=" in word and not word.startswith("-")]
     given = [(key_of(in_full(word)).strip(), word, word.partition("=")[2]) for word in words]
     last = {key: (word, value) for key, word, value in given}
     return [(word, last[key][0]) for key, word, value in given if value != last[key][1]]
@@ -60,6 +65,13 @@ def replaced(arguments: Sequence[str]) -> list[tuple[str, str]]:
 def asks(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks Hydra for something else than a run, such as help."""
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
+
+
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with its flags and their values behind the overrides, of which argparse takes one group."""
+    values = [word in _WORDS_OF.get(before, ()) for word, before in zip(arguments, ["", *arguments], strict=False)]
+    is_flag = [word.startswith("-") or value for word, value in zip(arguments, values, strict=True)]
+    return [word for last in (False, True) for word, flag in zip(arguments, is_flag, strict=True) if flag == last]
 
 
 def groups(arguments: Sequence[str]) -> set[str]:
@@ -86,6 +98,8 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
         raise InputError(f"a command must have one of {flags}, found {' and '.join(exclusive)}: leave one out")
     if "--resolve" in words and not words & {"--cfg", "-c", "--help", "-h"}:
         raise InputError("--resolve must go with --cfg, whose values it fills in, found it without: add --cfg job")
+    if words & {"--shell-completion", "-sc"} and "query" in words and "COMP_LINE" not in os.environ:
+        raise InputError("--shell-completion must be called by a shell, found no COMP_LINE: leave it out")
     names = groups(arguments)
     for number, word in enumerate(arguments):
         key, _, value = word.strip().partition("=")
@@ -94,15 +108,24 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
             if key not in FLAGS:
                 raise InputError(_no_flag(arguments[number:], name, names))
             behind = value if "=" in word else next(iter(arguments[number + 1 : number + 2]), "")
-            if key in _WORDS_OF and behind not in _WORDS_OF[key] and (key in ("--cfg", "-c") or "=" in word):
+            bare = key in ("--info", "-i") and "=" not in word and (not behind or behind.startswith("-"))
+            if key in _WORDS_OF and not bare:
                 one_of(key, behind, _WORDS_OF[key])
             continue
-        key = key.lstrip("+~").strip()
+        if key.startswith("~"):
+            gone = key.lstrip("~").strip()
+            raise InputError(
+                f"an override must be KEY=VALUE, found {word!r}, which takes a key away: leave it out for the default, "
+                f"or give {gone or 'KEY'}=…"
+            )
+        key = key.lstrip("+").strip()
         if re.split(r"[./@=]", key)[0].strip() == "hydra" or "@" in key:
             raise InputError(
                 f"an override must not set Hydra's own settings or packages, which may name code to call, found "
                 f"{word}: leave it out"
             )
+        if whole := next((known for known in _LISTS if key.startswith((f"{known}.", f"{known}["))), None):
+            raise InputError(f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]")
         if key in names or "/" in key:
             _check_choice(key, value.strip(), arguments)
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from omegaconf import MISSING
+
 import i2p
 import sld
 from eval.base.errors import InputError
 from eval.config.config_dir import config_dir
-from eval.config.overrides import key_of
+from eval.config.overrides import in_full, key_of
 
 T = TypeVar("T")
 _PATH = re.compile(r"[./\\]")
@@ -52,6 +54,25 @@ def place_of(sentence: str, arguments: Sequence[str]) -> str:
             if not typed & {key, value} and (named or _is_named(key, sentence)):
                 return f"{path}, line {line}"
     return ""
+
+
+def check_given(arguments: Sequence[str]) -> None:
+    """Refuse a key that a file of the user leaves open with `???`: OmegaConf would take another file's value for it.
+
+    Args:
+        arguments: the command line, with the folder of the user's configurations.
+
+    Raises:
+        InputError: the first such key that neither the command line nor another file of the user gives.
+    """
+    folder, typed = config_dir(arguments), {key_of(in_full(word)).strip() for word in arguments}
+    files = list(_chosen(folder, arguments)) if folder else []
+    values = [each for path in files for each in _values(path, path.parent.relative_to(folder).as_posix())]
+    given = typed | {key for key, value, _ in values if value != MISSING}
+    mappings = tuple(f"{key_of(word).strip()}." for word in arguments if "={" in word)
+    for key, value, _ in values:
+        if value == MISSING and key not in given and not key.startswith(mappings):
+            raise InputError(f"{key} must be given, because a file leaves it open with ???, found none: give it")
 
 
 def _is_named(key: str, sentence: str) -> bool:

@@ -25,7 +25,7 @@ def with_plugged(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         new = dot and not word.startswith("-") and name not in shipped and name in plugins.names(plugins.JUDGES)
         if new and name not in judges:
             judges.append(name)
-        words.append(f"++{word}" if new and word[:1] not in "+~" else word)
+        words.append(f"++{word}" if new and word[:1] != "+" else word)
     return words, judges
 
 

@@ -34,7 +34,7 @@ def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
     key, equals, value = word.partition("=")
     if not equals or word.startswith("-"):
         return word
-    name = key.lstrip("+~").strip()
+    name = key.lstrip("+").strip()
     if sweep:
         return f"{key}={','.join(_of_a_job(name, part.strip(), kinds) for part in _split(value))}"
     return f"{key}={_value(name, value, kinds)}"

@@ -62,12 +62,13 @@ def _doctor(config: DictConfig) -> int:
     from omegaconf import OmegaConf
 
     from eval.base.layout import paragraphs
+    from eval.config.mistyped import shown
     from eval.config.settings import read_settings
 
     own_keys = ("measure", "digests")
     for key in own_keys:
         if not isinstance(config[key], bool):
-            raise InputError(f"{key} must be true or false, found {config[key]!r}: correct it")
+            raise InputError(f"{key} must be true or false, found {shown(config[key])}: correct it")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in own_keys]))
     checks = []
     for check in _checks(settings, config.measure, config.digests):

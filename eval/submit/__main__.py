@@ -19,6 +19,7 @@ from eval.base.printing import say
 from eval.base.quoting import override
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call
+from eval.config.mistyped import shown
 from eval.config.overrides import key_of
 from eval.config.settings import Settings, read_settings
 from eval.config.slurm import SlurmSettings
@@ -41,7 +42,7 @@ def main() -> None:
 def _submit(config: DictConfig) -> int:
     chosen = read_slurm(config.slurm)
     if not isinstance(config.dry_run, bool):
-        raise InputError(f"dry_run must be true or false, found {config.dry_run!r}: correct it")
+        raise InputError(f"dry_run must be true or false, found {shown(config.dry_run)}: correct it")
     settings = read_settings(OmegaConf.masked_copy(config, [key for key in config if key not in ("slurm", "dry_run")]))
     check_settings(settings)
     log_unused(settings)
@@ -116,8 +117,7 @@ def _write(chosen: SlurmSettings, settings: Settings, run: Path, shard: list[str
 
 
 def _is_own(word: str) -> bool:
-    is_override = "=" in word or word.startswith("~")  # the value of a flag is not
-    return is_override and key_of(word).strip().partition(".")[0] in OWN_KEYS
+    return "=" in word and key_of(word).strip().partition(".")[0] in OWN_KEYS  # the value of a flag has no =
 
 
 def _array_size() -> int:

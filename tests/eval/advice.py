@@ -15,6 +15,8 @@ ENDS = "ends"  # accepted with exit code 0
 
 TRIALS = [
     ("out must be the run directory", "out=", "out=runs/NAME", "", LOADED),
+    ("which takes a key away", "~images", "give images=…", "> images=none", LOADED),
+    ("must be given as a whole list", "judges.0=nudenet", "give judges=[…]", "> judges=[nudenet]", LOADED),
     ("shard.index must be from", "shard.index=2 shard.count=2", "shard.count=…", "3", LOADED),
     (
         "prompts=none must go with model=images",

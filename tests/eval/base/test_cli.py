@@ -33,7 +33,7 @@ def runs(tmp_path):
         ("report rusn/mine", "did you mean runs/mine?"),
         ("report runs", "found no manifest.json in it: choose a run in it, runs/demo, runs/mine"),
         ("status elsewhere", "found nothing there: `"),
-        ("status runs/demo --watch", "a command must have RUN and no more, found --watch: leave it out"),
+        ("status runs/demo --watch", "a command must have RUN and no more, found '--watch': leave it out"),
         ("compare runs/demo runs/mine --out x", "did you mean out=x?"),
         ("compare --paired=false runs/demo runs/mine", "found '--paired=false': did you mean paired=false?"),
         ("compare runs/demo flags=q16 flags=esd", "flags must be given once, found 'q16' and 'esd': leave one out"),

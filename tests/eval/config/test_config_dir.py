@@ -1,6 +1,7 @@
 """A folder of one's own configurations adds choices; nothing in it reaches Hydra's own settings or hides ours."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from eval.base.errors import InputError
 from eval.config.compose import compose_and_call, compose_jobs
 from eval.config.config_dir import choices, with_config_dir
+from eval.config.places import check_given
 from eval.config.settings import read_settings
 from eval.config.values import typed_again
 from eval.doctor.__main__ import main as doctor
@@ -135,6 +137,26 @@ def test_what_could_reach_hydra_or_hide_ours_is_refused_wherever_it_stands(folde
     assert word in str(error.value)
 
 
+@pytest.mark.parametrize("target", ["pipe", "/dev/zero"])
+def test_what_could_be_read_for_ever_is_refused(folder, target):
+    path = folder / "experiment" / "x.yaml"
+    os.mkfifo(path) if target == "pipe" else path.symlink_to(target)
+    with pytest.raises(InputError, match=r"x\.yaml must be a file, found another kind of thing: remove it"):
+        with_config_dir(["--config-dir", str(folder)])
+
+
+def test_what_a_file_leaves_open_may_be_given_by_the_command_line_or_another_file(folder):
+    (folder / "experiment" / "open.yaml").write_text("# @package _global_\nout: ???\nreport: {title: '???'}\n")
+    (folder / "site").mkdir()
+    (folder / "site" / "mine.yaml").write_text("# @package _global_\nout: runs/x\n")
+    chosen = [f"--config-dir={folder}", "experiment=open"]
+    for words in (["+site=mine", "report.title=x"], ["out=x", "report={title: x}"]):
+        check_given([*chosen, *words])
+    for words, key in ((["+site=mine"], "report.title"), (["report.title=x"], "out")):
+        with pytest.raises(InputError, match=f"^{key} must be given"):
+            check_given([*chosen, *words])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -172,7 +194,20 @@ def test_keys_and_values_are_held_to_the_same_as_on_the_command_line(folder, tmp
     [
         ("methods: [baseline]\n", "must have # @package _global_ as its first line"),
         ("# mine\n# @package _global_\nmethods: [baseline]\n", "must have # @package _global_ as its first line"),
-        ("# @package _global_\ndefaults: paper\n", "defaults must be a list"),
+        ("# @package _global_\ndefaults: paper\n", "must have a list of GROUP: NAME as its defaults, found 'paper'"),
+        ("# @package _global_\ndefaults: [1]\n", "must have a list of GROUP: NAME as its defaults, found [1]"),
+        ("# @package _global_\ndefaults: [{override model: sd14}]\n", "write override /model: NAME"),
+        ("# @package _global_\nreport: [1]\n", "must have a mapping as its report, found a list"),
+        ("# @package _global_\nslurm: [1]\n", "must have a mapping as its slurm, found a list"),
+        ("# @package _global_\nmodel: [1]\n", "must have a mapping as its model, found a list"),
+        ("# @package _global_\nout: ???\n", "out must be given, because a file leaves it open with ???"),
+        ("# @package _global_\nreport: {title: '???'}\n", "report.title must be given, because a file leaves it open"),
+        ("# @package _global_\nmethods: [{name: {a: b}}]\n", "an entry of methods must have a text as its name, found"),
+        ("# @package _global_\nmethods: [{name: [a]}]\n", "an entry of methods must have a text as its name, found"),
+        (
+            "# @package _global_\nout: ${oc.env:NO_SUCH}\n",
+            "out must have an interpolation with a value, found one",
+        ),
         ("# @package _global_\ndefaults: [mine, _self_]\n", "found a circle"),
         ("# @package _global_\ndefaults: [{override /modle: sd14}]\n", "modle"),
         ("# @package _global_\ndefaults: [{override /model: sd99}]\n", "model must be one of checkpoint, demo"),

@@ -198,13 +198,12 @@ def test_a_choice_by_a_name_like_a_number_is_that_name():
     assert as_typed("experiment=paper", KINDS, sweep=False) == "experiment=paper"
 
 
-def test_numbers_flags_and_deletions_are_hydras():
+def test_numbers_and_flags_are_hydras():
     for word in (
         "batch_size=1_000",
         "protocol.guidance_scale=1e1",
         "-m",
         "--cfg",
         "job",
-        "~model.path",
     ):
         assert as_typed(word, KINDS, sweep=False) == word

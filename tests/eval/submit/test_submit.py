@@ -519,6 +519,14 @@ def test_what_is_typed_on_the_command_line_reaches_sbatch_as_it_was(tmp_path, ca
     assert f"#SBATCH --{key}={typed}" in script(tmp_path / "run", "report")
 
 
+def test_slurm_s_keys_may_refer_to_those_of_the_run(tmp_path, call, slurm):
+    words = ["slurm.gpus=${workers}", "slurm.options=['--comment=${out}']", "workers=2", "dry_run=true"]
+    assert call(main, *SMALL[:2], f"out={tmp_path}/run", *words) == 0
+    script = (tmp_path / "run" / "slurm" / "shard.sbatch").read_text()
+    assert "#SBATCH --gres=gpu:2\n" in script
+    assert f"#SBATCH --comment={tmp_path}/run\n" in script
+
+
 def test_slurm_as_one_mapping_reaches_the_scripts_and_not_the_shards(tmp_path, call, slurm):
     words = ["slurm={partition: cpu, time: 1:00:00, report: {cpus: 1}}", "shard={count: 4}", f"out={tmp_path}/run"]
     assert call(main, *SMALL[:2], *words, "dry_run=true") == 0
