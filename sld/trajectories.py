@@ -197,12 +197,15 @@ def count_evaluations(methods: Sequence[Method], calls: int, reuse: int = 1) -> 
     return sum(evaluations_by_call(methods, calls, reuse))
 
 
-def evaluations_by_call(methods: Sequence[Method], calls: int, reuse: int = 1) -> list[int]:
-    """Return, for each of `calls` calls, the evaluations that one guided sample needs under all methods, with sharing.
+def evaluations_by_call(methods: Sequence[Method], calls: int, reuse: int = 1, guided: bool = True) -> list[int]:
+    """Return, for each of `calls` calls, the evaluations that one sample needs under all methods, with sharing.
 
-    They grow as warm-ups end: 3 at the first call and 14 at the last for the baseline and SLD's four presets.
+    They grow as warm-ups end: 3 at the first call and 14 at the last for the baseline and SLD's four presets. A sample
+    without guidance needs one for each text that the prompt becomes, at every call.
     """
     courses = plan_courses(methods, calls, share=True)
+    if not guided:
+        return [len({course.prefix for course in courses})] * calls
     counts = []
     for call in range(calls):
         # Methods whose safety guidance has acted are on their own, the others together by prefix and negative prompt.

@@ -91,8 +91,8 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     rows = fitting_batch(model, plan, filled_batch(plan, rows))
     remaining = plan.missing(done())
     usual = max((list(group) for _, group in groupby(remaining, kind_of)), key=len)
-    # As many units as fill a call: each method has a conditional and an unconditional row.
-    units = usual[: max(1, rows // (2 * len(plan.methods_of(kind_of(usual[0])))))]
+    # As many units as fill a call: each method has a conditional and, with guidance, an unconditional row.
+    units = usual[: max(1, rows // ((1 + plan.guided) * len(plan.methods_of(kind_of(usual[0])))))]
     images = plan.count_images(units)
     keeps = keeper(settings.images, settings.images_sample, plan)
     warm_up(model, plan, judges, rows)

@@ -82,7 +82,7 @@ def draw(
         left, size = list(batch), size_of(batch[0])
         while left:
             batch_size = rows.at(size)
-            part = left[: most_units(batch_size)]
+            part = left[: most_units(batch_size, plan.guided)]
             try:
                 pictures = _generate(model, part, plan, batch_size, partial(_count, at_call, drawn))
             except Exception as error:

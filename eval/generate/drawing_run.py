@@ -103,7 +103,7 @@ class DrawingRun:
         )
         engine = choose_engine(run, plan, model, settings.engine, settings.batch_size, settings.workers)
         keeps = keeper(settings.images, settings.images_sample, plan)
-        on_halved = partial(keep_smaller_batch, run, model.device, settings.batch_size)
+        on_halved = partial(keep_smaller_batch, run, plan, model.device, settings.batch_size)
         return cls(run, plan, model, judges, engine, features, keeps, timeout, on_halved)
 
     def rows(self) -> Rows:

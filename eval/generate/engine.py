@@ -162,23 +162,24 @@ def check_attention(attention: str, device: torch.device) -> None:
         raise InputError(f"engine.attention={attention} must have a GPU, found {device}: leave it at auto")
 
 
-def keep_smaller_batch(run: RunDir, device: torch.device, requested: int | str, rows: Rows) -> None:
+def keep_smaller_batch(run: RunDir, plan: Plan, device: torch.device, requested: int | str, rows: Rows) -> None:
     """Store batch sizes that fitted, with which later processes of the run start unless the user changes the request.
 
     Args:
         run: the directory.
+        plan: of the run.
         device: on which they fitted.
         requested: the batch size that this process requested.
         rows: of a denoiser call, that fitted.
     """
-    stored = _stored_choices(run, device)
+    stored = _stored_choices(run, device, plan)
     if not stored or requested not in (AUTO, stored[REQUESTED]):
         return
     smaller = dict(stored[SMALLER])
     for size, number in rows.smaller.items():
         smaller[size] = min(number, smaller.get(size, number))
     chosen = stored | {"batch_size": min(rows.usual, stored["batch_size"])}
-    chosen[UNITS] = stored[UNITS] and min(stored[UNITS], most_units(chosen["batch_size"]))
+    chosen[UNITS] = stored[UNITS] and min(stored[UNITS], most_units(chosen["batch_size"], plan.guided))
     chosen[SMALLER] = {f"{height}x{width}": number for (height, width), number in smaller.items()}
     run.replace_engine(kind_of(device), {key: value for key, value in chosen.items() if value not in (None, {})})
 
@@ -191,12 +192,12 @@ def kind_of(device: torch.device) -> str:
 
 def _valid_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
     """Return the stored choices, empty if they are of calls as small as the run was, which has grown since."""
-    stored = _stored_choices(run, device)
+    stored = _stored_choices(run, device, plan)
     filled = stored.get(FILLED)
     return {} if filled and stored["batch_size"] >= filled and most_rows(plan) > filled else stored
 
 
-def _stored_choices(run: RunDir, device: torch.device) -> dict:
+def _stored_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
     """Return the choices of an earlier process, empty if there are none or their file is damaged."""
     document = run.read_engine(kind_of(device)) or {}
     size, layout, attention, compiled = (document.get(key) for key in CHOICES)
@@ -207,7 +208,7 @@ def _stored_choices(run: RunDir, device: torch.device) -> dict:
     units, requested = document.get(UNITS), document.get(REQUESTED, size)
     return {key: document[key] for key in CHOICES} | {
         REQUESTED: requested,
-        UNITS: units if type(units) is int and 0 < units <= most_units(size) else None,
+        UNITS: units if type(units) is int and 0 < units <= most_units(size, plan.guided) else None,
         SMALLER: _sizes(document.get(SMALLER)),
         FILLED: filled if type(filled := document.get(FILLED)) is int and filled > 0 else None,
         **({DECODER: True} if document.get(DECODER) is True else {}),

@@ -38,11 +38,12 @@ class Work:
         """Return the calls of `rows` rows of a batch, the last one at each step padded; `methods` as in `Unit`."""
         if methods not in self._evaluations:
             chosen = self._plan.methods_of(Kind((0, 0), methods))
-            self._evaluations[methods] = evaluations_by_call(chosen, self._calls, self._plan.protocol.reuse)
+            reuse, guided = self._plan.protocol.reuse, self._plan.guided
+            self._evaluations[methods] = evaluations_by_call(chosen, self._calls, reuse, guided)
         return sum(-(-units * evaluations // rows) for evaluations in self._evaluations[methods])
 
     def units_per_batch(self, rows: int, seconds: float | None = None) -> int:
-        """Return the units of a batch: of up to half the rows those that leave the fewest rows to padding.
+        """Return the units of a batch: of up to `most_units` those that leave the fewest rows to padding.
 
         Half the rows pad 1.3 % for SLD's presets; more would pad little less, and make a batch last longer.
 
@@ -62,14 +63,14 @@ class Work:
         return self._units(rows, self.calls(units, rows), kind.methods) if kind.methods else units
 
     def _units(self, rows: int, most_calls: float | None, methods: tuple[str, ...] = ()) -> int:
-        costs = {units: self.calls(units, rows, methods) for units in range(1, most_units(rows) + 1)}
+        costs = {units: self.calls(units, rows, methods) for units in range(1, most_units(rows, self._plan.guided) + 1)}
         short = [units for units, calls in costs.items() if most_calls is None or calls <= most_calls]
         return max(short, key=lambda units: (units / costs[units], units), default=1)
 
 
-def most_units(rows: int) -> int:
-    """Return the most units that a batch may have with `rows` rows per denoiser call."""
-    return max(1, rows // 2)
+def most_units(rows: int, guided: bool = True) -> int:
+    """Return the most units that a batch may have with `rows` rows per denoiser call, which they fill at least."""
+    return max(1, rows // 2) if guided else rows
 
 
 def units_at(size: Size, usual: Size, units: int) -> int:

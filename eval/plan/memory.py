@@ -158,9 +158,14 @@ def filled_batch(plan: Plan, requested: int) -> int:
 
 def most_rows(plan: Plan) -> int:
     """Return the most rows of a denoiser call that the plan can fill, all shards together, so that they agree."""
-    # Each method on a trajectory of its own, with prompt, negative prompt and concept.
-    rows_per_image = sum(2 + (method.safety is not None) for method in plan.methods)
-    return max(plan_sizes(plan).values()) * plan.images_per_prompt * rows_per_image
+    from sld.trajectories import evaluations_by_call
+
+    steps, reuse = plan.protocol.steps, plan.protocol.reuse
+    of_one = {guided: max(evaluations_by_call(plan.methods, steps, reuse, guided)) for guided in (False, True)}
+    rows: Counter[tuple[int, int]] = Counter()
+    for prompt in plan.prompts:
+        rows[prompt.height, prompt.width] += of_one[prompt.guidance_scale > 1]
+    return max(rows.values()) * plan.images_per_prompt
 
 
 def plan_sizes(plan: Plan) -> Counter[tuple[int, int]]:

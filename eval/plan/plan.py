@@ -87,6 +87,11 @@ class Plan:
         """Images per prompt and method."""
         return self.protocol.images_per_prompt
 
+    @cached_property
+    def guided(self) -> bool:
+        """Whether any picture is: prompts whose guidance scale is 1 or less need one evaluation in place of two."""
+        return any(prompt.guidance_scale > 1 for prompt in self.prompts)
+
     @property
     def brings_prompts(self) -> bool:
         """Whether the prompts are what lies beside the pictures."""

@@ -8,7 +8,7 @@ import torch
 
 import sld
 from sld.stepping import start
-from sld.trajectories import count_evaluations
+from sld.trajectories import count_evaluations, evaluations_by_call
 
 pytestmark = pytest.mark.long
 FIVE = ["baseline", "sld_weak", "sld_medium", "sld_strong", "sld_max"]
@@ -236,6 +236,15 @@ def test_evaluations_are_counted_beforehand_as_the_sampler_makes_them(model, met
     made = sld.sample(model, ["a cat"], methods, **options).evaluations
     calls = len(start(model.scheduler, steps).timesteps)
     assert count_evaluations(sld.resolve_methods(methods), calls, reuse) == made
+
+
+@pytest.mark.parametrize("reuse", [1, 2])
+@pytest.mark.parametrize("methods", [FIVE, ["baseline", sld.Method("kind", prefix="kind ")]])
+def test_evaluations_without_guidance_are_counted_beforehand_too(model, methods, reuse):
+    options = {"steps": 4, "reuse": reuse, "seeds": [1], "height": 32, "width": 32, "decode": False}
+    made = sld.sample(model, ["a cat"], methods, guidance_scale=1.0, **options).evaluations
+    calls = len(start(model.scheduler, 4).timesteps)
+    assert sum(evaluations_by_call(sld.resolve_methods(methods), calls, reuse, guided=False)) == made
 
 
 def test_the_paper_s_run_is_604_evaluations_a_picture():

@@ -141,9 +141,9 @@ def test_a_call_on_a_cpu_has_more_rows_of_small_pictures(run, monkeypatch, side,
 def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_one(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
-    keep_smaller_batch(run, torch.device("cpu"), 16, Rows(4, (64, 64)))
+    keep_smaller_batch(run, plan(), torch.device("cpu"), 16, Rows(4, (64, 64)))
     assert kept(run) == before
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(2, (64, 64)))
+    keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", Rows(2, (64, 64)))
     assert kept(run) == before | {"batch_size": 2, "units_per_batch": 1}
     assert choose(settings(), Model(), plan(), run).batch_size == 2
 
@@ -151,8 +151,9 @@ def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_o
 def test_a_batch_that_fitted_at_another_size_is_kept_for_that_size(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(10, (64, 64), {(64, 96): 4}))
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(12, (64, 64), {(64, 96): 5, (96, 64): 2}))  # another's
+    keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", Rows(10, (64, 64), {(64, 96): 4}))
+    another_process = Rows(12, (64, 64), {(64, 96): 5, (96, 64): 2})
+    keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", another_process)
     assert kept(run) == before | {"smaller_batch_sizes": {"64x96": 4, "96x64": 2}}
     chosen = choose(settings(), Model(), plan(), run)
     assert (chosen.batch_size, chosen.smaller) == (10, {(64, 96): 4, (96, 64): 2})
@@ -186,7 +187,7 @@ def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_aga
     assert choose(few, Model(), plan(99), run).batch_size == 8
     assert choose(few, Model(), plan(99), run).batch_size == 8
     assert (asked, shares) == ([16, 8], [2, 1])
-    keep_smaller_batch(run, torch.device("cpu"), few.batch_size, Rows(2, (64, 64)))
+    keep_smaller_batch(run, plan(), torch.device("cpu"), few.batch_size, Rows(2, (64, 64)))
     assert choose(few, Model(), plan(99), run).batch_size == 2
     assert choose(dataclasses.replace(few, batch_size=32), Model(), plan(99), run).batch_size == 32
 
@@ -201,7 +202,7 @@ def test_a_run_that_could_not_fill_a_call_chooses_again_once_it_has_grown(run):
 
 def test_a_run_whose_calls_were_lowered_to_the_memory_keeps_to_that_once_it_has_grown(run):
     choose(settings(), Model(), plan(2, ["baseline"]), run)
-    keep_smaller_batch(run, torch.device("cpu"), "auto", Rows(1, (64, 64)))
+    keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", Rows(1, (64, 64)))
     assert choose(settings(), Model(), plan(9), run).batch_size == 1
 
 

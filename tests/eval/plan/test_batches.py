@@ -84,6 +84,14 @@ def test_half_the_rows_leave_little_to_padding_and_a_few_units_more():
     assert work(["baseline"]).units_per_batch(1) == 1
 
 
+def test_without_guidance_a_call_is_full_too():
+    """Of a distilled model, which is drawn with a guidance scale of 1 or 0: one evaluation a picture, not two."""
+    plain = work(["baseline"], steps=4, guidance_scale=1.0)
+    assert plain.units_per_batch(64) == 64
+    assert [plain.calls(units, 64) for units in (1, 64, 65)] == [4, 4, 8]
+    assert work(["baseline"], steps=4, guidance_scale=1.1).calls(64, 64) == 8
+
+
 def test_calls_are_counted_as_the_sampler_makes_them():
     model, calls = sld.load_model(trained.model_folder()), []
     predict = model.predict

@@ -120,6 +120,11 @@ def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, c
     assert "continuing with batch_size=30" in caplog.text
     assert filled_batch(few, 7) == 7
     assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8) == 3 * 2
+    # Where the steps end before the warm-up does, all share one trajectory, of which two evaluations are made.
+    early = plan("prompts.rows=0-2", "methods=[baseline,sld_weak,sld_medium]", "protocol.steps=4")
+    assert filled_batch(early, 10**8) == 3 * 2
+    plain = plan("prompts.rows=0-2", "methods=[baseline]", "protocol.guidance_scale=1")
+    assert filled_batch(plain, 10**8) == 3
 
 
 def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch, caplog):
