@@ -170,9 +170,10 @@ def _unused_without_prompts(s: Settings, source: Source) -> Unused:
             f"prompts=none must go with model=images, because it takes the pictures of a folder as they are, found "
             f"model.kind={s.model.kind}: give model=images model.path=FOLDER, or choose prompts"
         )
-    keys = ("path", "revision", "categories", "hard", "toxicity_min", "toxicity_below", "groups")
-    unused: Unused = {f"prompts.{key}": (getattr(s.prompts, key), "prompts=none has no prompts") for key in keys}
-    unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard), "prompts=none has no prompts"
+    keys = ("path", "revision", "categories", "toxicity_min", "toxicity_below", "groups")
+    why = "prompts=none has no prompts"
+    unused: Unused = {f"prompts.{key}": (getattr(s.prompts, key), why) for key in keys}
+    unused["prompts.hard"] = None if s.prompts.hard is None else str(s.prompts.hard).lower(), why
     count = s.protocol.images_per_prompt
     unused["protocol.images_per_prompt"] = count if count != 1 else None, "with prompts=none each picture is a prompt"
     unused["model.published_as"] = s.model.published_as, "no numbers are published for pictures without prompts"

@@ -9,6 +9,7 @@ from eval.run import main as run
 from eval.submit.__main__ import main as submit
 
 TAKEN = "which takes a key away: leave it out for the default, or give"
+NO_PROMPTS = ["model=images", "prompts=none", "q16=demo", "model.path=."]
 WHOLE = "must be given as a whole list, found"
 
 
@@ -47,6 +48,10 @@ WHOLE = "must be given as a whole list, found"
         (["device="], "device must be auto or one of torch's such as cuda:1, found '': correct it"),
         (["device=[cpu]"], "such as cuda:1, found '[cpu]'"),
         (["device=cuda:99999999999999999999"], "found 'cuda:99999999999999999999'"),
+        (["--steps", "--cfg", "job"], "found --steps: give protocol.steps=…"),
+        (["promts.path=x"], "did you mean prompts.path=x?"),
+        (["track=[wandbb]"], "track must be a list of wandb, mlflow, tensorboard, found 'wandbb': did you mean wandb?"),
+        ([*NO_PROMPTS, "prompts.hard=false"], "prompts.hard is 'false', which would have no effect (prompts=none has"),
         (["--info", "out=x"], "--info must be one of all, config,"),
         (["--info", "foo"], "searchpath, found 'foo'"),
         (["-sc", "query=bash"], "must be called by a shell, found no COMP_LINE: leave it out"),

@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from eval.submit.jobs import array_ranges
 from eval.submit.queue import locked
 from eval.submit.scripts import report_options, report_script, shard_options, shard_script
 from eval.submit.settings import check_default_time, read_slurm
+from eval.submit.slurm import submit
 
 SMALL = ["protocol.steps=1", "prompts.rows=0-9", "slurm.time=01:00:00", "slurm.partition=gpu"]
 STAND_IN = """\
@@ -158,6 +160,9 @@ def test_a_shard_without_its_array_refuses_to_run(tmp_path, call, slurm):
         (["slurm.report.mem=lots"], "give slurm.report.mem=32G"),
         (["slurm.time=tomorrow"], "slurm.time must be a time limit of sbatch"),
         (["slurm.report.time=1:2:3:4"], "slurm.report.time must be a time limit of sbatch"),
+        (["slurm.gpus=1.5"], "slurm.gpus must be a number, or a type and a number, found 1.5: give slurm.gpus=1 or"),
+        (["slurm.report.gpus=[1]"], "slurm.report.gpus must be a number, or a type and a number, found [1]"),
+        (["slurm.gpus=-1"], "slurm.gpus must be a number, or a type and a number, found -1"),
         (["slurm.partition=''"], "slurm.partition must be a value, found an empty text"),
         (["model.unet=/nowhere"], "/nowhere"),
     ],
@@ -350,6 +355,30 @@ def test_a_run_that_is_queued_is_not_queued_twice(tmp_path, call, capsys, slurm)
     queue.write_text(f"101|RUNNING|{tmp_path}/other/slurm/shard.sbatch 0\n8|RUNNING|/bin/thing\n9|RUNNING|\n")
     assert call(main, *words) == 0
     assert len(submitted(slurm)) == 4
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "link"), ("link", "")])
+def test_a_run_that_is_queued_by_another_path_is_not_queued_twice(tmp_path, call, capsys, slurm, first, second):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert call(main, f"out={tmp_path / first / 'run'}", *SMALL) == 0
+    (tmp_path / "log.queue").write_text(f"7|PENDING|{tmp_path / first / 'run'}/slurm/shard.sbatch 0\n")
+    assert call(main, f"out={tmp_path / second / 'run'}", *SMALL) == 2
+    assert "must not be in SLURM's queue already, found job 7 (pending)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["101", "101|RUNNING"])
+def test_a_squeue_that_leaves_columns_out_still_tells_a_job_by_its_number(tmp_path, call, capsys, slurm, line):
+    words = [f"out={tmp_path}/run", *SMALL]
+    assert call(main, *words) == 0
+    (tmp_path / "log.queue").write_text(f"{line}\n")
+    assert call(main, *words) == 2
+    assert "must not be in SLURM's queue already, found job 101 (" in capsys.readouterr().err
+
+
+def test_slurm_s_commands_have_a_session_of_their_own_which_ctrl_c_does_not_reach(tmp_path, slurm):
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text(f"#!{sys.executable}\nimport os\nprint(int(os.getsid(0) == os.getpid()))\n")
+    assert submit([], "script", []).number == "1"
 
 
 def test_of_two_submissions_at_once_one_is_refused(tmp_path, call, capsys, slurm):
