@@ -27,6 +27,7 @@ from sld.checkpoints.components import (
     weight_names,
 )
 from sld.checkpoints.family import Family
+from sld.checkpoints.hub import hub_id
 from sld.checkpoints.lora_files import lora_names
 from sld.checkpoints.marks import Marks
 from sld.models.text import read_tokenizers
@@ -40,7 +41,7 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
     source = SOURCES[chosen.kind]
     if unneeded := source.no_model(chosen):
         return [Check("model", SKIPPED, unneeded)]
-    hub = not source.ships and sources.hub_id(chosen.path) is not None
+    hub = not source.ships and hub_id(chosen.path) is not None
     if hub:
         files.check_alone(Path(chosen.path), chosen.config, chosen.prediction_type)
     try:

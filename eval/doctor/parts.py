@@ -7,9 +7,9 @@ from collections.abc import Collection
 from eval.config.model_settings import ModelSettings
 from eval.doctor.check import OK, Check
 from eval.doctor.files import described, not_cached
-from sld.checkpoints import sources
 from sld.checkpoints.components import Checkpoint
 from sld.checkpoints.family import TITLES
+from sld.checkpoints.hub import hub_part
 from sld.checkpoints.overrides import Override, locate_overrides
 from sld.errors import InputError
 
@@ -23,7 +23,7 @@ def _open(part: str, given: str, allow_pickle: bool) -> Override | None:
     try:
         return locate_overrides({part: given}, allow_pickle, local=True)[part]
     except InputError:
-        if sources.hub_part(given)[0] is not None:
+        if hub_part(given)[0] is not None:
             return None
         raise
 

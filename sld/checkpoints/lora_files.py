@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sld.checkpoints import files
-from sld.checkpoints.sources import hub_part, locate_lora
+from sld.checkpoints.hub import hub_part
+from sld.checkpoints.sources import locate_lora
 from sld.errors import InputError, counted, first_three
 
 NAME = "pytorch_lora_weights"  # in diffusers' folders
