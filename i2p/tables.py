@@ -173,7 +173,8 @@ def _read_parquet(path: Path) -> Table:
     for name, column in zip(names, table.columns, strict=True):
         try:
             columns.append(column.to_pylist())
-        except (ValueError, OverflowError, pyarrow.ArrowException) as error:  # not UTF-8, or a date that Python lacks
+        # Not UTF-8, or a date or time zone that Python lacks: for the last, pytz raises a KeyError if it is there.
+        except (ValueError, OverflowError, KeyError, pyarrow.ArrowException) as error:
             raise InputError(
                 f"{path}, column {name!r} must have values that Python has too, found {str(error).rstrip('.')}: "
                 "correct them, or drop the column"

@@ -70,8 +70,9 @@ def start(command, cwd, *path):
 @from_wheel
 def test_a_sweep_with_workers_and_a_report_from_a_wheel(installed, repository):
     """Each job of a sweep is a run by the same command, in a process of its own; for one picture it has one worker."""
-    for name in ("signal", "random", "multiprocessing"):  # Python's own: no process may begin by looking here
-        (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
+    if sys.version_info >= (3, 11):  # before, multiprocessing can't be kept from looking here first
+        for name in ("signal", "random", "multiprocessing"):  # Python's own
+            (repository / f"{name}.py").write_text(f"raise RuntimeError('theirs: {name}')")
     done = installed("run", "-m", "protocol.seed_offset=1000", *QUICK, "out=sweep", "workers=2", "judges=[nudenet]")
     assert done.returncode == 0, done.stderr
     assert (repository / "sweep" / "comparison.csv").is_file()
