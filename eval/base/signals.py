@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from eval.base.errors import Stopped, StoppedAtOnce
 
@@ -20,6 +21,8 @@ SIGNALS = (signal.SIGTERM, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else
 # Seconds that the current batch has to end. SLURM sends its warning 300 seconds before its limit (conf/submit.yaml),
 # within which the batch must also be judged and written.
 GRACE = 120.0
+# Seconds that an import has to end, and between two looks whether it has.
+IMPORT_GRACE, AGAIN = 10.0, 0.05
 
 
 class Stop:
@@ -28,7 +31,8 @@ class Stop:
     Nested contexts share what they noted: the inner one takes it over on entering, and passes it on when left.
 
     Args:
-        at_once: raise `StoppedAtOnce` at the first signal, for code that has nothing to store: imports, loading.
+        at_once: raise `StoppedAtOnce` at the first signal, for code that has nothing to store: imports, loading. An
+            import that is under way ends first, if it ends soon.
         signals: those to note; ctrl-C too where a KeyboardInterrupt would lose something.
 
     Attributes:
@@ -40,7 +44,7 @@ class Stop:
         self.reason: str | None = None
         self.raised = False
         self._at_once, self._signals = at_once, signals
-        self._since = 0.0
+        self._since, self._waits = 0.0, False
         self._previous: dict = {}
 
     def __enter__(self) -> Stop:
@@ -78,12 +82,26 @@ class Stop:
         """The message for the user."""
         return f"{self.reason} arrived; everything done so far is stored: run the same command again to resume"
 
-    def _note(self, number: int, frame) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:
         first = not self.reason
         self.request(signal.Signals(number).name)
-        if self._at_once and first:  # a second signal would interrupt the cleanup of the first
-            self.raised = True
-            raise StoppedAtOnce(self.sentence)
+        if not self._at_once or not (first or self._waits):  # a second signal would interrupt the cleanup of the first
+            return
+        # C++ that imports Python, as torch's does, aborts the process where an import raises what it does not expect.
+        self._waits = _imports(frame) and time.monotonic() - self._since < IMPORT_GRACE
+        if self._waits:
+            again = threading.Timer(AGAIN, self._repeat, (number,))
+            again.daemon = True
+            again.start()
+            return
+        self.raised = True
+        raise StoppedAtOnce(self.sentence)
+
+    def _repeat(self, number: int) -> None:
+        """Send the signal again, unless it would be heard by another than this."""
+        if _of(signal.getsignal(number)) is self:
+            # To the main thread, so that it wakes whatever waits there.
+            signal.pthread_kill(threading.main_thread().ident, number)
 
     def _outer(self) -> Stop | None:
         return _of(self._previous.get(SIGNALS[0]))
@@ -127,6 +145,13 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, *SIGNALS))
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether an import is under way in a frame or in what called it."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _of(handler) -> Stop | None:

@@ -1,5 +1,6 @@
 """A signal at any moment of a shard: exit code 3 and one requeue, or all was done before."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import eval.generate.drawing_run
 import eval.plan.make
 import eval.report.files
 import eval.report.make
+from eval.base import signals
 from eval.base.errors import Stopped, StoppedAtOnce
 from eval.base.signals import Stop, signals_held_back
 from eval.run import main as run_main
@@ -227,6 +229,55 @@ def test_of_two_the_inner_one_decides_and_the_outer_one_knows_afterwards():
         signal.raise_signal(signal.SIGTERM)  # what the first one set going is not broken off
         with Stop() as late:
             assert late.reason == "SIGTERM"
+
+
+IMPORTED = """
+import signal, time
+signal.raise_signal(signal.SIGTERM)
+time.sleep({seconds})
+whole = True
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Make a module that a signal reaches in the middle, and that takes some seconds more."""
+
+    def module(seconds):
+        (tmp_path / "reached_by_a_signal.py").write_text(IMPORTED.format(seconds=seconds))
+        return "reached_by_a_signal"
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield module
+    sys.modules.pop("reached_by_a_signal", None)
+
+
+def test_an_import_that_a_signal_reaches_ends_first(module):
+    """C++ that imports Python aborts the process where something unexpected is raised."""
+    with Stop(at_once=True) as stop:
+        assert importlib.import_module(module(0.2)).whole
+        assert not stop.raised
+        with pytest.raises(StoppedAtOnce):
+            time.sleep(60)
+    assert stop.raised
+
+
+def test_an_import_without_end_is_broken_off(module, monkeypatch):
+    monkeypatch.setattr(signals, "IMPORT_GRACE", 0.1)
+    with Stop(at_once=True), pytest.raises(StoppedAtOnce):
+        importlib.import_module(module(60))
+
+
+def test_a_signal_during_an_import_is_not_repeated_to_others(module):
+    heard = []
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with Stop(at_once=True) as stop:
+            importlib.import_module(module(0))
+        time.sleep(4 * signals.AGAIN)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert (stop.reason, heard) == ("SIGTERM", [])
 
 
 def test_a_signal_that_is_held_back_is_heard_afterwards():
