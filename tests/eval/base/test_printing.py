@@ -186,7 +186,7 @@ def test_what_libraries_say_and_a_bug_s_traceback_steer_no_terminal():
     done = run(["-c", LIBRARY], capture_output=True)
     assert done.returncode == 1
     assert b"\\x1b[2J" in done.stdout
-    assert done.stderr.count(b"\\x1b[2J") == 4
+    assert done.stderr.count(b"\\x1b[2J") >= 4  # Python 3.13 also shows the lines of a command in its traceback
     assert not {b"\x1b", b"\x07", STEERING[4:5].encode()} & {bytes([c]) for c in done.stdout + done.stderr}
     assert b"Traceback" in done.stderr
 
