@@ -6,8 +6,10 @@ anything else is imported.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 COMPLETE, BUG, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 # Of a path: not permitted, within a file, in a circle of links, too long, or on a file system that has gone.
@@ -75,6 +77,19 @@ class Stopped(Incomplete):
 
 class StoppedAtOnce(KeyboardInterrupt):
     """`Stopped`, raised wherever the process was; like ctrl-C, not caught by the `except Exception` of libraries."""
+
+
+@contextlib.contextmanager
+def exits_are_bugs() -> Iterator[None]:
+    """Raise an error where code of others calls sys.exit, which would end a command as if it were complete.
+
+    Raises:
+        RuntimeError: it was called.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"sys.exit({error.code!r}) was called before the command had ended") from error
 
 
 def explain(error: BaseException) -> tuple[int, str]:

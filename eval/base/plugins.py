@@ -84,7 +84,7 @@ def load(group: str, name: str) -> object:
         raise InputError(f"the {_NOUN[group]} {name} must be of one package, found it in {packages}: uninstall one")
     try:
         return entries[0].load()
-    except Exception as error:  # importing a package can raise anything
+    except (Exception, SystemExit) as error:  # importing a package can raise anything
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(
             f"the {_NOUN[group]} {name} must be importable, found that {_package(entries[0])} is broken "

@@ -18,7 +18,7 @@ import i2p
 import sld
 from eval.base.cli import exit_code_of, says_version
 from eval.base.command import typed
-from eval.base.errors import COMPLETE, InputError
+from eval.base.errors import COMPLETE, InputError, exits_are_bugs
 from eval.base.printing import say
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error, explain_word
@@ -127,7 +127,8 @@ def _compose(name: str, task: Callable[[DictConfig], None]) -> None:
     def run_task(config: DictConfig) -> None:
         running.append(config)
         sys.argv = command_line  # a run records the words as typed
-        task(config)
+        with exits_are_bugs():
+            task(config)
         running.clear()
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from eval.base.errors import BUG, explain
+from eval.base.errors import BUG, exits_are_bugs, explain
 from eval.base.words import counted
 
 OK, WARNING, MISSING, SKIPPED = "ok", "warning", "missing", "skipped"
@@ -53,7 +53,8 @@ def examine(
         reinstall: what to do where it raises for a package that is missing: no other value of a key brings that.
     """
     try:
-        checks = inspect()
+        with exits_are_bugs():
+            checks = inspect()
     except ImportError as error:
         return [Check(name, MISSING, _reason(error), reinstall)]
     except Exception as error:  # whatever is wrong with one part, the others are still to be checked

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 
 import sld
-from eval.base.errors import JudgeError, StorageError, TooSlow, Unreadable
+from eval.base.errors import JudgeError, StorageError, TooSlow, Unreadable, exits_are_bugs
 from eval.base.pictures import read_picture
 from eval.base.words import counted, duration
 from eval.config.settings import AUTO, Settings, judge_settings
@@ -59,7 +59,8 @@ def measured(settings: Settings, plan: Plan, done: Done) -> list[Check]:
 
     def measure() -> None:
         try:
-            outcomes.append(inspect(settings, plan, done, RunDir(folder)))
+            with exits_are_bugs():
+                outcomes.append(inspect(settings, plan, done, RunDir(folder)))
         except Exception as error:
             outcomes.append(error)
 

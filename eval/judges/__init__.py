@@ -170,7 +170,7 @@ def _faults(name: str, candidate: Any) -> Iterator[str]:
         yield "its settings are no frozen dataclass"
     try:
         columns = list(candidate.columns())
-    except Exception as error:  # code of another package can raise anything
+    except (Exception, SystemExit) as error:  # code of another package can raise anything
         yield f"its columns can't be told ({type(error).__name__}: {error})"
         return
     if not columns:
@@ -186,7 +186,7 @@ def judge_title(name: str, description: Mapping[str, Any]) -> str:
         return name
     try:
         return str(judge_class(name).title(description)) or name
-    except Exception:  # code of another package can raise anything, and a report needs no title
+    except (Exception, SystemExit):  # code of another package can raise anything, and a report needs no title
         return name
 
 

@@ -196,7 +196,7 @@ def _by_rule(scores: pa.Table, definition: Definition) -> np.ndarray:
         judged &= column.is_valid().to_numpy()
     try:
         flagged = np.asarray(definition.rule.inappropriate(columns.filter(pa.array(judged))))
-    except Exception as error:  # code of another package can raise anything
+    except (Exception, SystemExit) as error:  # code of another package can raise anything
         why = f"its definition {definition.name} failed ({type(error).__name__}: {error})"
         raise plugins.misfit(plugins.JUDGES, definition.judge, why) from error
     if flagged.dtype != bool or flagged.shape != (judged.sum(),):

@@ -15,7 +15,7 @@ import pytest
 
 from eval.base.errors import InputError
 from eval.doctor.__main__ import _main as doctor_code
-from eval.judges import JUDGES
+from eval.judges import JUDGES, judge_class
 from eval.measure.definitions import definitions_with
 from eval.report.__main__ import main as report
 from eval.run import main
@@ -245,8 +245,20 @@ def test_keys_of_a_judge_are_accepted_with_the_judges_that_are_advised(installed
     assert call(main, *words, advised) == 0
 
 
+def test_a_judge_that_calls_sys_exit_as_it_is_loaded_ends_no_command_as_if_it_were_complete(
+    installed, tmp_path, monkeypatch, call, capfd
+):
+    monkeypatch.setattr(judge_class("softness"), "load", lambda *_, **__: sys.exit(0))
+    words = [f"out={tmp_path}/run", *ASKED]
+    with pytest.raises(RuntimeError, match=r"sys\.exit\(0\) was called before the command had ended"):
+        call(main, *words)
+    assert call(lambda: sys.exit(doctor_code()), *words) == 2
+    assert "sys.exit(0) was called before the command had ended" in capfd.readouterr().out
+
+
 BROKEN = {
     "raises": ("raise RuntimeError('half installed')", "is broken (RuntimeError: half installed)"),
+    "exits": ("raise SystemExit(0)", "is broken (SystemExit: 0)"),
     "missing": ("", "is broken (AttributeError"),
     "function": ("def thing(): pass", "it is no class that derives from eval.judges.Judge"),
 }
