@@ -17,8 +17,10 @@ def current_device(name: str) -> torch.device:
     Otherwise what names no device would open a context on GPU 0 beside it, which takes hundreds of megabytes.
     """
     number = name.partition(":")[2] if device_type(name) == "cuda" else ""
-    if number.isdigit() and int(number) < torch.cuda.device_count():  # of others the next line says what is wrong
-        torch.cuda.set_device(int(number))
+    if number.isdecimal() and int(number) < torch.cuda.device_count():
+        # Of a GPU that fails, as of one that is not there, `device_of` says what is wrong.
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.set_device(int(number))
     return device_of(name)
 
 

@@ -70,7 +70,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         # Nothing is set aside before a worker has checked that this is the same run.
         pool = _Pool(progress, lambda u: counted(plan.count_images(u), "image"), lambda: set_aside(run, redrawn))
         try:
-            pool.start(settings, methods, count, len(units) + len(waiting))
+            pool.start(settings, methods, count, len(units), len(waiting))
             pool.share_out(units, Work(plan), stop, judging=bool(waiting))
         finally:
             pool.end()
@@ -92,7 +92,7 @@ class _Pool:
         self._unstarted: deque[Callable[[], _Worker]] = deque()
         self._count = 0
 
-    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int) -> None:
+    def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int, unjudged: int) -> None:
         """Start the workers; some seconds later they wait for units.
 
         Where choices are measured or compiled, one starts alone and the others when it is ready: they take over what
@@ -103,12 +103,13 @@ class _Pool:
             methods: that a script brought.
             count: how many there are to be. It divides the cores, even if fewer start: on a CPU the last bits of
                 pictures depend on the threads, so they must not depend on where the run was interrupted.
-            left: how many units are to be made; no more workers start.
+            left: how many units are to be made; no more workers start than these and `unjudged` together.
+            unjudged: how many kept pictures are to be judged.
         """
         threads = max(1, usable_cores() // count)
-        self._count = min(count, max(1, left))
+        self._count = min(count, max(1, left + unjudged))
         places = ((number, self._count) for number in range(self._count))
-        self._unstarted.extend(partial(_start, settings, methods, place, threads) for place in places)
+        self._unstarted.extend(partial(_start, settings, methods, place, threads, left > 0) for place in places)
         self._start_others(1 if _chooses(settings) else self._count)
 
     def _start_others(self, most: int) -> None:
@@ -197,9 +198,8 @@ class _Pool:
     def _retire(self, worker: _Worker) -> list[Unit]:
         """Return the unfinished units of a worker that has ended; raise an error that all workers would have."""
         worker.process.join()
-        if worker.failure is None and worker.process.exitcode == 0:
-            self._bugs_only &= not worker.units
-            return worker.units
+        if worker.failure is None and worker.process.exitcode == 0 and not worker.units:
+            return []
         code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
@@ -222,18 +222,19 @@ def _chooses(settings: Settings) -> bool:
     return settings.engine.compile is True or device_type(settings.device) == "cuda"
 
 
-def _start(settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int) -> _Worker:
+def _start(
+    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, draws: bool
+) -> _Worker:
     # Spawned, because a forked process can't use CUDA.
     context = multiprocessing.get_context("spawn")
     parent_pipe, worker_pipe = context.Pipe()
-    number, _ = place
-    compiling = usable_cores() if number == 0 else threads  # the first compiles alone
-    arguments = settings, tuple(methods), place, threads, compiling, worker_pipe
+    compiling = usable_cores() if place[0] == 0 else threads  # the first compiles alone
+    arguments = settings, tuple(methods), place, threads, compiling, draws, worker_pipe
     process = context.Process(target=work, args=arguments, daemon=True)
-    with safe_path(), own_gpu(settings.device, number), signals_held_back():
+    with safe_path(), own_gpu(settings.device, place[0]), signals_held_back():
         process.start()
     worker_pipe.close()
-    return _Worker(f"worker {number}", process, parent_pipe)
+    return _Worker(f"worker {place[0]}", process, parent_pipe)
 
 
 def _give(worker: _Worker, batch: Sequence[Unit]) -> None:
@@ -243,8 +244,7 @@ def _give(worker: _Worker, batch: Sequence[Unit]) -> None:
         worker.pipe.send(batch)
 
 
-def _cause(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        with contextlib.suppress(ValueError):  # a real-time signal has no name
-            return signal.Signals(-exit_code).name
+def _cause(exit_code: int) -> str:
+    with contextlib.suppress(ValueError):  # of an exit of its own, and a real-time signal, which has no name
+        return signal.Signals(-exit_code).name
     return f"exit code {exit_code}"

@@ -91,15 +91,15 @@ def compile_now(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int)
         model: on its device, so tuned.
         plan: of the run.
         tuning: with what is compiled.
-        batch_size: rows of a call.
+        batch_size: rows of a call; halved as drawing will halve them, so that the code for what fits is compiled too.
     """
-    try:
-        _run(model, plan, batch_size)
+
+    def run(rows: int) -> None:
+        _run(model, plan, rows)
         if tuning.compiled_decoder:
-            _decode(model, plan, batch_size)
-    except Exception as error:
-        if not out_of_memory(error):  # drawing will halve the batch
-            raise
+            _decode(model, plan, rows)
+
+    _with_memory(run, batch_size, otherwise=None)
 
 
 def _run(model: LoadedModel, plan: Plan, rows: int) -> None:

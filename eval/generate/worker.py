@@ -30,6 +30,7 @@ def work(
     place: tuple[int, int],
     threads: int,
     compile_threads: int,
+    draws: bool,
     pipe: Connection,
 ) -> None:
     """Draw batches of units from the pipe until None arrives or it ends.
@@ -40,6 +41,7 @@ def work(
         place: the number of the worker, and how many there are. Of GPUs it sees its own alone.
         threads: cores that it may use.
         compile_threads: processes in which it may compile at a time.
+        draws: whether the run has anything to draw; otherwise kept pictures are judged, and nothing is compiled.
         pipe: to the parent.
     """
     from eval.base.errors import BUG, explain
@@ -53,8 +55,8 @@ def work(
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(compile_threads))
     try:
-        _work(settings, methods, place, threads, pipe)
-    except Exception as error:
+        _work(settings, methods, place, threads, draws, pipe)
+    except (Exception, SystemExit) as error:  # the latter would seem to be the end of its work
         with contextlib.suppress(OSError):
             pipe.send((FAILED, explain(error)))
         if explain(error)[0] == BUG:
@@ -63,7 +65,12 @@ def work(
 
 
 def _work(
-    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, pipe: Connection
+    settings: Settings,
+    methods: Sequence[sld.Method],
+    place: tuple[int, int],
+    threads: int,
+    draws: bool,
+    pipe: Connection,
 ) -> None:
     import torch
 
@@ -108,7 +115,7 @@ def _work(
         stop.at_call()
 
     # Before it is ready, since others start then, and find what this one has compiled.
-    if engine.tuning.compiled and plan.missing(run.read_stored().drawn):
+    if engine.tuning.compiled and draws:
         compile_now(opened.model, plan, engine.tuning, engine.batch_size)
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
     send(READY, (engine.batch_size, largest))

@@ -162,9 +162,8 @@ class Pending:
 
     def put_back(self, units: Sequence[Unit], workers: int) -> None:
         """Take the unfinished units of a worker that has ended; the `workers` that remain share what is left anew."""
-        if units:
-            self._units, self._workers = sorted([*units, *self.units()], key=kind_of), max(1, workers)
-            self._batches = None
+        self._units, self._workers = sorted([*units, *self.units()], key=kind_of), max(1, workers)
+        self._batches = None
 
     def units(self) -> list[Unit]:
         """Return the units that no worker has."""

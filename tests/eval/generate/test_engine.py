@@ -363,12 +363,15 @@ def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_
 
 
 @pytest.mark.parametrize(("decoder", "chunks"), [(True, [(4, 4, 8, 8)]), (False, [])])
-def test_the_first_worker_compiles_the_decoder_too_and_leaves_too_many_rows_to_the_loop(card, decoder, chunks):
+def test_the_first_worker_compiles_the_decoder_too_and_for_as_many_rows_as_fit(card, decoder, chunks):
     tuning = Tuning(compiled=True, compiled_decoder=decoder)
     trials.compile_now(Model("cuda"), plan(99), tuning, 4)
     assert (card.rows, card.chunks) == ([4], chunks)
     card.full_from = 4
+    card.rows.clear()
+    card.chunks.clear()
     trials.compile_now(Model("cuda"), plan(99), tuning, 4)
+    assert (card.rows, card.chunks) == ([4, 2], [(2, *chunk[1:]) for chunk in chunks])
     card.full_from, card.fault = 9, RuntimeError("no kernel image")
     model = Model("cuda")
     model.tune(tuning)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from planned_units import SMALL, units, work
 
+import sld
 from eval.base.errors import BUG, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
@@ -44,7 +45,7 @@ def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, see
     if seen is not None:
         monkeypatch.setenv(variable, seen)
     for number in range(len(own)):
-        pool._start(SimpleNamespace(device=device), (), (number, len(own)), 1)
+        pool._start(SimpleNamespace(device=device), (), (number, len(own)), 1, True)
     assert found == own
     assert os.environ.get(variable) == seen
 
@@ -97,6 +98,18 @@ def test_a_process_on_its_own_makes_its_device_the_current_one_before_it_uses_it
         assert done == steps * 2
 
 
+@pytest.mark.parametrize("error", [RuntimeError("CUDA-capable device(s) is/are busy"), torch.OutOfMemoryError("")])
+def test_a_gpu_that_fails_is_refused_as_any_device_that_can_not_be_used(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", fail)
+    monkeypatch.setattr(torch, "empty", fail)
+    with pytest.raises(sld.InputError, match="device must be one that torch can use here, found 'cuda:1'"):
+        arithmetic.current_device("cuda:1")
+
+
 def test_the_thread_that_judges_makes_the_gpu_of_its_pictures_the_current_one(monkeypatch):
     steps = []
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: steps.append(str(device)))
@@ -133,16 +146,33 @@ def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_sa
     for name in ("log_plainly", "collect_seldom", "ignore_signals"):
         monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
     monkeypatch.setattr(worker, "_work", lambda *_: None)
-    worker.work(None, (), (1, 4), 4, 4, None)
+    worker.work(None, (), (1, 4), 4, 4, True, None)
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == compiling
+
+
+def test_a_worker_whose_code_calls_sys_exit_has_failed(monkeypatch, capsys):
+    """With exit code 0 its end would look like that of its work."""
+
+    def leave(*_):
+        raise SystemExit(0)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("log_plainly", "collect_seldom", "ignore_signals"):
+        monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
+    monkeypatch.setattr(worker, "_work", leave)
+    ours, theirs = Pipe()
+    with pytest.raises(SystemExit) as ended:
+        worker.work(None, (), (1, 4), 4, 4, True, theirs)
+    assert (ended.value.code, ours.recv()) == (BUG, (FAILED, (BUG, "SystemExit: 0")))
+    assert "leave" in capsys.readouterr().err
 
 
 MODULES = {"log_plainly": "printing", "collect_seldom": "garbage", "ignore_signals": "signals"}
 
 
-@pytest.mark.parametrize(("compiled", "left", "calls"), [(True, [1], 1), (True, [], 0), (False, [1], 0)])
+@pytest.mark.parametrize(("compiled", "draws", "calls"), [(True, True, 1), (True, False, 0), (False, True, 0)])
 def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
-    monkeypatch, tmp_path, compiled, left, calls
+    monkeypatch, tmp_path, compiled, draws, calls
 ):
     ours, theirs = Pipe()
     called = []
@@ -153,13 +183,13 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
 
     engine = Engine(4, Tuning(compiled=compiled), background=False, units=2)
     opened = SimpleNamespace(engine=engine, model=None, rows=lambda: None, storing=lambda _: nullcontext())
-    plan = SimpleNamespace(missing=lambda drawn: left, usual_size=SMALL)
+    plan = SimpleNamespace(usual_size=SMALL)
     monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", lambda *_, **__: opened)
     monkeypatch.setattr("eval.generate.trials.compile_now", compile_now)
     monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: plan)
     monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
     ours.send(None)
-    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), theirs)
+    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), draws, theirs)
     assert (ours.recv()[0], len(called)) == (READY, calls)
 
 
@@ -170,7 +200,7 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
     monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     for number in range(8):
-        pool._start(SimpleNamespace(device="cpu"), (), (number, 8), 2)
+        pool._start(SimpleNamespace(device="cpu"), (), (number, 8), 2, True)
     assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
 
 
@@ -179,11 +209,13 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
 )
 def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, left, places):
     started = []
-    monkeypatch.setattr(pool, "_start", lambda settings, methods, place, threads: started.append((place, threads)))
+    monkeypatch.setattr(pool, "_start", lambda settings, methods, *place: started.append(place))
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     settings = SimpleNamespace(device="cpu", engine=EngineSettings())
-    pool._Pool(Progress(9, 9), str, on_ready=lambda: None).start(settings, (), 4, left)
-    assert started == [(place, 4) for place in places]
+    for drawn in (left, 0):
+        pool._Pool(Progress(9, 9), str, on_ready=lambda: None).start(settings, (), 4, drawn, left - drawn)
+        assert started == [(place, 4, drawn > 0) for place in places]
+        started.clear()
 
 
 class Workers:
@@ -193,12 +225,13 @@ class Workers:
     With `late`, the last is ready half a second after the others have drawn everything, unless it is killed before.
     """
 
-    def __init__(self, *, first_dies=False, deadly_row=None, bug=None, late=False):
+    def __init__(self, *, first_dies=False, deadly_row=None, exit_code=-9, bug=None, late=False):
         self.first_dies, self.deadly_row, self.bug, self.late = first_dies, deadly_row, bug, late
+        self.exit_code = exit_code
         self.all_drawn, self.killed = threading.Event(), threading.Event()
         self.events, self.drawn, self.ready = [], Counter(), threading.Event()
 
-    def start(self, settings, methods, place, threads):
+    def start(self, settings, methods, place, threads, draws):
         number, _ = place
         self.events.append(f"start {number}")
         ours, theirs = Pipe()
@@ -221,9 +254,8 @@ class Workers:
                 rows = [unit.prompt.row for unit in batch]
                 if self.deadly_row in rows:
                     self.events.append(rows)
-                    process.exitcode = -9
+                    process.exitcode = self.exit_code
                     if self.bug:
-                        process.exitcode = BUG
                         pipe.send((FAILED, (BUG, self.bug)))
                     break
                 self.drawn.update(rows)
@@ -241,7 +273,7 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=Fals
     progress = Progress(300, 300)
     processes = pool._Pool(progress, lambda units: f"{len(units)} images", on_ready=lambda: None)
     with Stop() as stop:
-        processes.start(settings, (), 4, 300)
+        processes.start(settings, (), 4, 300, 0)
         started = list(workers.events)
         processes.share_out(units(300), work(), stop, judging=judging)
         processes.end()
@@ -251,16 +283,17 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=Fals
 
 
 @pytest.mark.parametrize(
-    ("bug", "error", "words"),
+    ("exit_code", "bug", "error", "words"),
     [
-        (None, WorkersLost, "workers died, the last of SIGKILL, and left {} images to be made: run the same command"),
-        ("KeyError: 3", RuntimeError, "workers failed, the last with KeyError: 3, and left {} images to be made"),
+        (-9, None, WorkersLost, "workers died, the last of SIGKILL, and left {} images to be made: run the same"),
+        (0, None, WorkersLost, "workers died, the last of exit code 0, and left {} images to be made: run the same"),
+        (BUG, "KeyError: 3", RuntimeError, "workers failed, the last with KeyError: 3, and left {} images to be made"),
     ],
 )
 def test_what_ends_each_worker_that_draws_it_is_given_up_after_two_and_all_else_is_drawn(
-    monkeypatch, bug, error, words
+    monkeypatch, exit_code, bug, error, words
 ):
-    workers = Workers(deadly_row=70, bug=bug)
+    workers = Workers(deadly_row=70, exit_code=exit_code, bug=bug)
     with pytest.raises(error) as raised:
         share_out(monkeypatch, workers, device="cpu")
     first, second = (set(event) for event in workers.events if not isinstance(event, str))

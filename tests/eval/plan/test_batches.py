@@ -146,6 +146,13 @@ def test_what_a_worker_leaves_is_divided_among_those_that_remain():
     assert sum(sizes) == 32
 
 
+def test_the_share_of_a_worker_that_ends_before_it_has_units_is_divided_too():
+    pending = Pending(units(128), 4, work())
+    pending.put_back(pending.next(64, {SMALL: 8}), 4)
+    pending.put_back([], 2)
+    assert len(pending.next(64, {SMALL: 64})) == 64
+
+
 def test_units_that_lack_one_method_are_no_more_in_a_batch_than_last_as_long():
     """With 16 rows one unit of all methods takes a call per step; of the others, eight would pad least."""
     lacking, most_calls = PRESETS[:-1], work().calls(1, 16)
