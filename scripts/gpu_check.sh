@@ -72,7 +72,7 @@ logs=$(path_of "${LOGS:-$scratch/logs}")
 work=$(path_of "${WORK:-$scratch/world}")
 for name in tables logs work; do
   { mkdir -p "${!name}" && head -c 262144 /dev/zero >"${!name}/.gpu_check.$$" && rm "${!name}/.gpu_check.$$"; } 2>/dev/null ||
-    { rm -rf "$scratch" && refuse "${name^^} must be a folder that can be written, found ${!name}: name another"; }
+    { rm -rf "$scratch" "${!name}/.gpu_check.$$" 2>/dev/null; refuse "${name^^} must be a folder that can be written, found ${!name}: name another"; }
 done
 export PYTHONPATH="$scratch/site:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 export I2P_BENCH_GPU_TESTS=$device

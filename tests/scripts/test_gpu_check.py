@@ -183,6 +183,7 @@ def test_a_disk_that_takes_nothing_is_refused(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"error: TABLES must be a folder that can be written, found {tmp_path}: name another" in done.stderr
+    assert not [*tmp_path.iterdir()]
 
 
 def test_folders_are_those_of_the_caller_s_folder(check, tmp_path, monkeypatch):

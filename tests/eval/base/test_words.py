@@ -1,5 +1,6 @@
 """Durations, sizes and long lists in words."""
 
+import numpy as np
 import pytest
 
 from eval.base.words import counted, counted_of, duration, either, first_clauses, first_of, in_sentences, size
@@ -45,6 +46,7 @@ def test_a_number_of_things_has_a_plural_and_separators():
         "2 prompts",
         "4,703 prompts",
     ]
+    assert counted(np.int64(1_234_567), "prompt") == "1,234,567 prompts"
     assert [counted(number, "point") for number in (0.0, 0.5, 1.0, 2.0)] == [
         "0 points",
         "0.5 points",
