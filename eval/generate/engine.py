@@ -136,9 +136,9 @@ def choose_engine(
 
 
 def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: int | str, stored: Mapping) -> int:
-    """Return the rows of a denoiser call: those of an earlier process with the same request, else a new choice."""
+    """Return the rows of a denoiser call: an earlier process's unless another number is asked, else a new choice."""
     cuda = model.device.type == "cuda"
-    if stored and requested in (AUTO, stored[REQUESTED]):
+    if stored and requested in (AUTO, stored[REQUESTED], stored["batch_size"]):
         size = stored["batch_size"]
         if requested not in (AUTO, size):
             log.info("batch_size=%d came to %d when this run started: keeping that.", requested, size)
@@ -173,7 +173,7 @@ def keep_smaller_batch(run: RunDir, plan: Plan, device: torch.device, requested:
         rows: of a denoiser call, that fitted.
     """
     stored = _stored_choices(run, device, plan)
-    if not stored or requested not in (AUTO, stored[REQUESTED]):
+    if not stored or requested not in (AUTO, stored[REQUESTED], stored["batch_size"]):
         return
     smaller = dict(stored[SMALLER])
     for size, number in rows.smaller.items():

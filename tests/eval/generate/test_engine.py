@@ -212,6 +212,14 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_wi
     assert choose(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
 
 
+def test_a_user_who_names_the_batch_size_that_auto_came_to_gets_that_though_the_run_can_not_fill_it(run):
+    """As some runs of earlier versions can't: they counted rows as if no warm-up were shared."""
+    run.create_engine("cpu", CHOICES | {"batch_size": 16, "asked_batch_size": "auto", "units_per_batch": 8})
+    assert choose(settings(16), Model(), plan(), run).batch_size == 16
+    keep_smaller_batch(run, plan(), torch.device("cpu"), 16, Rows(8, (64, 64)))
+    assert kept(run)["batch_size"] == 8
+
+
 @pytest.fixture
 def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
