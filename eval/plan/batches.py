@@ -69,7 +69,7 @@ class Work:
 
 
 def most_units(rows: int, guided: bool = True) -> int:
-    """Return the most units that a batch may have with `rows` rows per denoiser call, which they fill at least."""
+    """Return the most units that a batch may have: as many as fill a denoiser call of `rows` rows under any methods."""
     return max(1, rows // 2) if guided else rows
 
 
