@@ -39,9 +39,7 @@ def check_safetensors(path: Path) -> None:
     """Raise `InputError` unless a file is a complete safetensors file; reads only its header."""
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise InputError(f"{path} must be a safetensors file, found none: complete the checkpoint")
-    _check_permission(path)
+    _check_readable(path, "a safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             count = len(file.keys())
@@ -81,10 +79,12 @@ def check_weights(path: Path, allow_pickle: bool) -> None:
     elif not allow_pickle:
         raise pickle_refused(path)
     else:
-        _check_permission(path)
+        _check_readable(path, "a file of weights")
 
 
-def _check_permission(path: Path) -> None:
+def _check_readable(path: Path, what: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path} must be {what}, found none: complete the checkpoint")
     try:
         path.open("rb").close()
     except PermissionError as error:

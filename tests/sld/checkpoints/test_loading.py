@@ -134,6 +134,17 @@ def test_weights_that_this_user_may_not_read_are_not_called_damaged(checkpoint, 
         sld.load_model(checkpoint, unet=closed, allow_pickle=True)
 
 
+@pytest.mark.parametrize(("suffix", "what"), [(".safetensors", "a safetensors file"), (".bin", "a file of weights")])
+@pytest.mark.parametrize("make", [pathlib.Path.mkdir, lambda path: path.symlink_to("gone")], ids=["folder", "link"])
+def test_a_folder_or_a_link_to_nothing_in_the_place_of_weights_is_no_file(checkpoint, tmp_path, make, suffix, what):
+    path = (tmp_path / UNET).with_suffix(suffix)
+    path.parent.mkdir()
+    shutil.copy((checkpoint / UNET).with_name("config.json"), path.parent)
+    make(path)
+    with pytest.raises(sld.InputError, match=f"{path} must be {what}, found none: complete the checkpoint"):
+        sld.load_model(checkpoint, unet=path.parent, allow_pickle=True)
+
+
 def test_pickles_are_refused_and_read_weights_only_on_request(copy, model):
     path = copy / UNET
     pickled = path.with_suffix(".bin")
