@@ -26,7 +26,8 @@ _CLIP_KEYS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
 _COMPUTED_BY = {
     "UNet2DConditionModel": (
         *("act_fn", "attention_head_dim", "center_input_sample", "downsample_padding", "flip_sin_to_cos", "freq_shift"),
-        *("mid_block_scale_factor", "norm_eps", "norm_num_groups", "num_attention_heads", "resnet_out_scale_factor"),
+        *("mid_block_scale_factor", "norm_eps", "norm_num_groups", "num_attention_heads", "only_cross_attention"),
+        *("resnet_out_scale_factor", "time_embedding_act_fn"),
     ),
     "AutoencoderKL": (
         *("act_fn", "latents_mean", "latents_std", "mid_block_add_attention", "norm_num_groups", "scaling_factor"),
@@ -35,7 +36,9 @@ _COMPUTED_BY = {
     "CLIPTextModel": _CLIP_KEYS,
     "CLIPTextModelWithProjection": _CLIP_KEYS,
     "T5EncoderModel": (*("dense_act_fn", "layer_norm_epsilon", "num_heads", "relative_attention_max_distance"),),
-    "PixArtTransformer2DModel": ("interpolation_scale", "num_attention_heads", "patch_size", "sample_size"),
+    "PixArtTransformer2DModel": (
+        *("activation_fn", "interpolation_scale", "norm_eps", "num_attention_heads", "patch_size", "sample_size"),
+    ),
     "SD3Transformer2DModel": ("num_attention_heads", "patch_size", "qk_norm"),
 }
 
@@ -128,7 +131,7 @@ def _check_same_configuration(component: Component, config: Mapping[str, Any], f
 def _per_block(config: Mapping[str, Any], key: str) -> Any:
     value = config.get(key)
     value = list(value) if isinstance(value, list | tuple) else value
-    per_block = key == "attention_head_dim" and isinstance(value, int)
+    per_block = key in ("attention_head_dim", "only_cross_attention") and isinstance(value, int)
     return [value] * len(config["down_block_types"]) if per_block else value
 
 
