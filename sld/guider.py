@@ -85,6 +85,13 @@ class SafeLatentGuidance(BaseGuidance):
                 f"the pipeline of SafeLatentGuidance must be a {' or '.join(_PIPELINES)}, found a {names[0]}: use one "
                 "of these, or sld.attach for diffusers' other pipelines"
             )
+        # First: a pipeline without it has no text encoders to load.
+        blocks = pipe.blocks.sub_blocks
+        if "text_encoder" not in blocks:
+            raise InputError(
+                f"the pipeline of SafeLatentGuidance must encode texts, found no block text_encoder in a {names[0]}: "
+                "encode the concept with the pipeline that encodes the prompts"
+            )
         denoiser = pipe.components.get("unet") or pipe.components.get("transformer")
         if denoiser is None or pipe.components.get("text_encoder_2") is None:
             raise InputError(
@@ -92,12 +99,6 @@ class SafeLatentGuidance(BaseGuidance):
                 "encoders: call its load_components first"
             )
         check_not_distilled(denoiser)
-        blocks = pipe.blocks.sub_blocks
-        if "text_encoder" not in blocks:
-            raise InputError(
-                f"the pipeline of SafeLatentGuidance must encode texts, found no block text_encoder in a {names[0]}: "
-                "encode the concept with the pipeline that encodes the prompts"
-            )
         state = PipelineState()
         state.set("prompt", self._method.concept)
         _, state = blocks["text_encoder"](pipe, state)

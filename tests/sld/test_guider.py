@@ -2,7 +2,7 @@
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import tiny_pipelines
@@ -30,6 +30,16 @@ def modular(family, plain):
     pipe.update_components(**{name: part for name, part in plain.components.items() if name in pipe._component_specs})
     pipe.set_progress_bar_config(disable=True)
     return pipe, plain
+
+
+@dataclass(frozen=True)
+class Plain(sld.SafetyGuidance):
+    """Guidance that is no `SafetyPreset`."""
+
+    warmup_steps: int = 0
+
+    def guide(self, e_0, e_p, e_s, memory):
+        return torch.zeros_like(e_p), memory
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +141,39 @@ def test_step_zero_clears_the_momentum():
     assert torch.equal(predict(1), second)
 
 
+def test_half_precision_is_guided_in_float32():
+    guider = sld.SafeLatentGuidance(7.5, preset=SHORT["max"])
+    half = [noise(seed).half() for seed in range(3)]
+
+    def predict(predictions):
+        guider.set_state(0, 3, torch.tensor(500))
+        return guider.forward(*predictions).pred
+
+    assert torch.equal(predict(half), predict([x.float() for x in half]).half())
+
+
+def test_only_the_second_of_three_calls_is_unconditional():
+    """As in diffusers' own guidance; a ControlNet in guess mode is left out of that call alone."""
+    guider, plain = sld.SafeLatentGuidance(5.0), diffusers.ClassifierFreeGuidance(5.0)
+    for each in (guider, plain):
+        each.set_state(0, 3, torch.tensor(500))
+    calls = []
+    for _ in range(3):
+        for each in (guider, plain):
+            each.prepare_models(None)
+        calls.append((guider.is_conditional, plain.is_conditional))
+    assert calls[:2] == [(True, True), (False, False)]
+    assert calls[2][0]
+
+
+def test_a_guider_that_is_disabled_asks_for_one_prediction_as_diffusers_own_does():
+    guider, plain = sld.SafeLatentGuidance(5.0), diffusers.ClassifierFreeGuidance(5.0)
+    assert (guider.num_conditions, plain.num_conditions) == (3, 2)
+    for each in (guider, plain):
+        each.disable()
+        assert each.num_conditions == 1
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_concept_has_to_be_encoded(pipelines, family):
     with pytest.raises(sld.InputError, match="must be encoded before the pipeline runs"):
@@ -151,6 +194,27 @@ def test_a_pipeline_whose_parts_are_not_loaded_is_refused():
         sld.SafeLatentGuidance().encode(diffusers.StableDiffusionXLAutoBlocks().init_pipeline())
 
 
+def test_a_pipeline_without_text_encoders_or_without_the_block_that_uses_them_is_refused(pipelines):
+    parts = pipelines["sdxl"][1].components
+    pipe = diffusers.StableDiffusionXLAutoBlocks().init_pipeline()
+    pipe.update_components(unet=parts["unet"])
+    with pytest.raises(sld.InputError, match="without denoiser or text encoders: call its load_components"):
+        sld.SafeLatentGuidance().encode(pipe)
+    blocks = diffusers.StableDiffusionXLAutoBlocks()
+    blocks.sub_blocks.pop("text_encoder")
+    pipe = blocks.init_pipeline()
+    pipe.update_components(unet=parts["unet"])
+    with pytest.raises(sld.InputError, match="found no block text_encoder in a StableDiffusionXLModularPipeline: "):
+        sld.SafeLatentGuidance().encode(pipe)
+
+
+def test_a_picture_that_steers_beside_the_prompt_is_refused(pipelines):
+    guider = sld.SafeLatentGuidance(5.0).encode(pipelines["sdxl"][0])
+    pair = (torch.zeros(1, 4, 8), torch.zeros(1, 4, 8))
+    with pytest.raises(sld.InputError, match="steered by texts alone, found an IP-Adapter's picture: leave it out"):
+        guider.prepare_inputs({"encoder_hidden_states": pair, "image_embeds": ([pair[0]], [pair[1]])})
+
+
 def test_sd3_needs_a_negative_prompt(pipelines):
     pipe, _ = pipelines["sd3"]
     with pytest.raises(sld.InputError, match="must get a negative prompt, found none"):
@@ -164,5 +228,7 @@ def test_other_pipelines_and_presets_are_refused(pipelines):
         sld.SafeLatentGuidance(preset="mild")
     with pytest.raises(sld.InputError, match=r"a dictionary of warmup_steps, .* found one of threshold: give these"):
         sld.SafeLatentGuidance(preset={"threshold": 0.1})
+    with pytest.raises(sld.InputError, match="can be saved as numbers, found a Plain: give one of these"):
+        sld.SafeLatentGuidance(preset=Plain())
     with pytest.raises(sld.InputError, match="found a StableDiffusionXLModularPipeline, for which there is"):
         sld.attach(pipelines["sdxl"][0])
