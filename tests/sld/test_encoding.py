@@ -1,7 +1,11 @@
 """Texts are encoded several at a time, and none depends on the others."""
 
+import json
+import shutil
+
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 
 import sld
 from sld.checkpoints import loading
@@ -68,3 +72,23 @@ def test_of_texts_that_are_kept_the_one_that_was_used_least_recently_is_forgotte
     for text, reads in (("fog", 1), ("a cat", 1), ("a dog", 2), ("a cat", 2), ("fog", 3)):
         model.encode([text], 64, 64)
         assert len(read) == reads
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_padding_is_masked_where_the_configuration_asks_for_it_as_diffusers_does(checkpoint, tmp_path, masked):
+    folder = shutil.copytree(checkpoint, tmp_path / "copy")
+    path = folder / "text_encoder" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"use_attention_mask": masked}))
+    model = sld.load_model(folder, dtype="float64")
+    pipe = StableDiffusionPipeline(
+        model.vae,
+        model.text_encoder,
+        model.tokenizer,
+        model.unet,
+        model.scheduler,
+        None,
+        None,
+        requires_safety_checker=False,
+    )
+    expected, _ = pipe.encode_prompt("a cat", "cpu", 1, False)
+    assert torch.allclose(model.encode(["a cat"], 64, 64)[0], model.stages.project(expected), atol=1e-12)

@@ -14,9 +14,9 @@ from sld.models.pixart import PixArtSigma
 from sld.models.stable_diffusion import StableDiffusion
 from sld.models.stable_diffusion_xl import StableDiffusionXL
 from sld.schedulers import NAMES, from_config
-from sld.stepping import _dry_pass, describe, is_stochastic, start
+from sld.stepping import _dry_pass, describe, is_stochastic, scaled, start
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 
 
 def own(name="PNDMScheduler", **changes):
@@ -153,6 +153,32 @@ def test_a_division_by_zero_that_a_scheduler_clips_is_no_obstacle():
 def test_schedulers_whose_steps_draw_noise_are_known_by_their_settings_too(scheduler, draws):
     assert is_stochastic(scheduler) is draws
     json.dumps(describe(scheduler), allow_nan=False)  # whatever their settings, a manifest has no infinity
+
+
+NEVER_DRAW = [
+    *("DDIM", "DEISMultistep", "DPMSolverMultistep", "DPMSolverSinglestep", "EulerDiscrete", "FlowMatchEulerDiscrete"),
+    *("FlowMatchHeunDiscrete", "HeunDiscrete", "KDPM2Discrete", "LMSDiscrete", "PNDM", "UniPCMultistep"),
+]
+DRAW = [
+    *("CMStochasticIterative", "DDPM", "DDPMParallel", "EulerAncestralDiscrete", "FlowMatchLCM"),
+    *("KDPM2AncestralDiscrete", "LCM", "SASolver", "TCD"),
+]
+
+
+@pytest.mark.parametrize(("name", "draws"), [*((name, False) for name in NEVER_DRAW), *((name, True) for name in DRAW)])
+def test_schedulers_draw_noise_where_diffusers_steps_depend_on_the_state_of_the_random_numbers(name, draws):
+    def latents(seed):
+        scheduler = getattr(diffusers, f"{name}Scheduler")()
+        scheduler.set_timesteps(4)
+        torch.manual_seed(seed)
+        latents = torch.full((1, 4, 2, 2), 0.3)
+        for timestep in scheduler.timesteps:
+            scaled(scheduler, latents, timestep)
+            latents = scheduler.step(torch.full_like(latents, 0.5), timestep, latents, return_dict=False)[0]
+        return latents
+
+    assert torch.equal(latents(0), latents(1)) is not draws
+    assert is_stochastic(getattr(diffusers, f"{name}Scheduler")()) is draws
 
 
 def test_a_model_without_betas_has_no_scheduler_by_name():

@@ -41,6 +41,13 @@ def test_a_part_of_another_class_is_refused_with_both_names(copy, name, change, 
             look(copy)
 
 
+@pytest.mark.parametrize("name", ["CLIPTextModelWithProjection", "CLIPModel"])
+def test_a_text_encoder_may_have_been_saved_as_more_than_a_text_model(copy, name):
+    """transformers takes the text model out of either."""
+    edit(copy / "text_encoder/config.json", architectures=[name])
+    check_classes(open_checkpoint(copy))
+
+
 def test_what_names_no_class_is_taken_for_what_is_expected(copy):
     edit(copy / "unet/config.json", drop=["_class_name"])
     edit(copy / "text_encoder/config.json", drop=["architectures"])

@@ -163,9 +163,10 @@ def test_pickles_are_refused_and_read_weights_only_on_request(copy, model):
     assert pickled.exists()
 
 
-def lightning_class():
-    """A class as PyTorch Lightning's callbacks are in a checkpoint of its own."""
-    names = ["pytorch_lightning", "pytorch_lightning.callbacks", "pytorch_lightning.callbacks.model_checkpoint"]
+def lightning_class(package):
+    """A class as PyTorch Lightning's callbacks are in a checkpoint of its own; its package has had three names."""
+    steps = [*package.split("."), "callbacks", "model_checkpoint"]
+    names = [".".join(steps[:end]) for end in range(1, len(steps) + 1)]
     modules = {name: types.ModuleType(name) for name in names}
     kind = type("ModelCheckpoint", (), {"__module__": names[-1]})
     modules[names[-1]].ModelCheckpoint = kind
@@ -173,12 +174,19 @@ def lightning_class():
 
 
 @pytest.mark.parametrize("pair", ["sd1"], indirect=True)
-@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize(
+    ("package", "as_object"),
+    [
+        *(("pytorch_lightning", as_object) for as_object in (False, True)),
+        ("lightning.pytorch", True),
+        ("lightning_fabric", True),
+    ],
+)
 def test_the_weights_beside_a_trainer_s_own_objects_are_read_without_its_classes(
-    pair, tmp_path, monkeypatch, as_object
+    pair, tmp_path, monkeypatch, package, as_object
 ):
     _, file, config = pair
-    kind, modules = lightning_class()
+    kind, modules = lightning_class(package)
     with monkeypatch.context() as patch:
         for name, module in modules.items():
             patch.setitem(sys.modules, name, module)
@@ -233,7 +241,9 @@ def test_a_broken_configuration(copy):
     assert str(copy / "unet") in refusal(copy)
 
 
-@pytest.mark.parametrize("change", [{"text_encoder_2": ["transformers", "CLIPTextModel"]}, {"unet": ["a", "B"]}])
+@pytest.mark.parametrize(
+    "change", [{"text_encoder_2": ["transformers", "CLIPTextModel"]}, {"unet": ["a", "B"]}, {"vae": [None, None]}]
+)
 def test_other_families_are_refused(copy, change):
     index = json.loads((copy / "model_index.json").read_text())
     (copy / "model_index.json").write_text(json.dumps(index | change))

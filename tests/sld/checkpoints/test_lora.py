@@ -90,6 +90,11 @@ def test_kohyas_names_with_their_alpha_in_unet_and_text_encoder(loaded, parts, u
         counts = {"used": 2 * len(pairs), "different": len(pairs), "of": total}
         assert {key: described[key] for key in counts} == counts
         assert described["given"] == 2 * (len(unet_pairs) + len(text_pairs))
+        before, after = (
+            torch.cat([x.flatten().double() for x in each[part].state_dict().values()]) for each in (loaded, parts)
+        )
+        by_hand = float((after - before).norm() / before.norm())
+        assert described["relative_change"] == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_convolutions_and_feed_forward_layers_of_a_file_as_spm_saves_it(loaded, parts, saved):
@@ -114,6 +119,20 @@ def test_each_pair_has_a_rank_and_an_alpha_of_its_own(loaded, parts, unet_pairs,
     for part, name, change in chosen:
         weight, base = (states[part].state_dict()[name].double() for states in (parts, loaded))
         assert (weight - base - change).abs().max() < 1e-5
+
+
+def test_a_file_in_half_precision_is_scaled_by_alpha_in_full(loaded, parts, unet_pairs, saved):
+    halves = {name: tuple(half.half() for half in pair) for name, pair in unet_pairs.items()}
+    fused(saved(LAYOUTS.kohya(halves, {}, 0.7)), parts)
+    wide = {name: tuple(half.float() for half in pair) for name, pair in halves.items()}
+    alpha = float(torch.tensor(0.7))
+    assert error_by_hand(parts["unet"], loaded["unet"], wide, 1, alpha) < 1e-6
+
+
+def test_a_model_in_double_precision_is_fused_in_it(loaded, parts, unet_pairs, saved):
+    path = saved(LAYOUTS.kohya(unet_pairs, {}, 1.0))
+    fuse(open_lora(Lora(path, 0.3), False), SD, parts, False, torch.float64)
+    assert error_by_hand(parts["unet"], loaded["unet"].double(), unet_pairs, 0.3, 1.0) < 1e-12
 
 
 def test_pefts_names_with_an_alpha_of_each_pair(loaded, parts, unet_pairs, saved):
@@ -185,6 +204,13 @@ def test_each_weight_has_a_place_or_is_named(parts, unet_pairs, saved):
     stray = {f"unet.mid_block.nothing.to_q.lora_{half}.weight": torch.ones(2, 2) for half in "AB"}
     message = refusal(saved(LAYOUTS.peft(unet_pairs) | stray), parts)
     assert all(repr(name) in message for name in stray)
+
+
+def test_a_weight_without_a_place_is_named_though_another_has_its_numbers(parts, unet_pairs, saved):
+    pair = next(iter(unet_pairs.values()))
+    stray = {f"unet.mid_block.nothing.to_q.lora_{half}.weight": x.clone() for half, x in zip("AB", pair, strict=True)}
+    message = refusal(saved(LAYOUTS.peft(unet_pairs) | stray), parts)
+    assert f"found 2 of {2 * len(unet_pairs) + 2} weights" in message
 
 
 def test_a_second_text_encoders_lora_does_not_vanish_in_a_model_with_one(parts, unet_pairs, text_pairs, saved):

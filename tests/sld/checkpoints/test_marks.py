@@ -43,6 +43,7 @@ def refusal(file, config, **options):
         (V, None),
         ((), {"modelspec.prediction_type": "v"}),
         ((), {"modelspec.prediction_type": "v-prediction"}),
+        ((), {"modelspec.prediction_type": " V-Prediction"}),
         ((), {"modelspec.predict_key": "v"}),  # as ComfyUI writes it
         (V, {"modelspec.prediction_type": "v"}),
     ],
@@ -108,6 +109,13 @@ def test_a_scheduler_of_the_user_s_own_that_contradicts_the_file_is_refused(mark
     file, config = mark(V)
     assert sld.load_model(file, config=config, scheduler=fitting)
     assert "'ztsnr'" in refusal(*mark(V | ZERO), scheduler=fitting)
+    kept = diffusers.DDIMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True).config
+    heedless = diffusers.PNDMScheduler.from_config(kept)  # keeps the setting, and computes the betas without it
+    assert heedless.config["rescale_betas_zero_snr"]
+    assert heedless.alphas_cumprod[-1] > 0
+    assert "'ztsnr'" in refusal(*mark(V | ZERO), scheduler=heedless)
+    file, config = mark(V | ZERO)
+    assert sld.load_model(file, config=config, scheduler=diffusers.DDIMScheduler.from_config(kept))
 
 
 def test_a_configuration_that_says_otherwise_is_refused_and_one_that_agrees_is_not(mark):
@@ -119,6 +127,11 @@ def test_a_configuration_that_says_otherwise_is_refused_and_one_that_agrees_is_n
     assert sld.load_model(file, config=config)
     file, config = mark(V | ZERO, _class_name="DDIMScheduler", rescale_betas_zero_snr=True, timestep_spacing="linspace")
     assert sld.load_model(file, config=config).scheduler.config.timestep_spacing == "linspace"
+
+
+def test_a_spacing_that_was_saved_without_a_thought_of_zero_terminal_snr_becomes_that_of_lin_et_al(mark):
+    file, config = mark(V | ZERO, timestep_spacing="leading")  # as every configuration of SDXL says
+    assert sld.load_model(file, config=config).scheduler.config.timestep_spacing == "trailing"
 
 
 def test_zero_terminal_snr_makes_no_sense_of_epsilon(mark):

@@ -116,6 +116,16 @@ def test_a_family_without_t5_has_none_to_leave_out(checkpoint):
     assert refusal(checkpoint, t5=False).endswith("leave t5= out")
 
 
+def test_a_family_whose_only_text_encoder_is_a_t5_needs_it(checkpoint_of):
+    assert "found PixArt" in refusal(checkpoint_of("pixart-sigma"), t5=False)
+
+
+def test_one_of_several_shards_is_no_part(checkpoint, saved):
+    path = saved(load_file(checkpoint / UNET), "diffusion_pytorch_model-00001-of-00002.safetensors")
+    message = refusal(checkpoint, unet=path)
+    assert f"a complete UNet, found one of several shards at {path}: give its folder, unet={path.parent}" in message
+
+
 def test_a_model_that_can_do_without_t5_is_loaded_without_it(tmp_path):
     folder = sld.write_tiny_checkpoint(tmp_path / "three", family="stable-diffusion-3", width=8, text_width=16)
     whole = sld.load_model(folder).describe()

@@ -123,6 +123,20 @@ def test_a_folder_whose_unet_computes_otherwise_is_refused(checkpoint, base, tmp
             sld.load_model(checkpoint, unet=folder)
 
 
+def test_a_weight_in_two_files_of_a_folder_is_refused_with_both_names(checkpoint, base, tmp_path):
+    """As shards do that were written over those of another number; the last one read would win."""
+    folder = shutil.copytree(checkpoint / "unet", tmp_path / "unet")
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+    names = [f"diffusion_pytorch_model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {key: names[number % 2] for number, key in enumerate(base)}
+    for name in names:
+        some = {key: value + 1 for key, value in base.items() if index[key] == name or key == "conv_in.bias"}
+        save_file(some, folder / name, {"format": "pt"})
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    with pytest.raises(sld.InputError, match=r"each weight once, found 'conv_in\.bias' in .*00001.* and in .*00002"):
+        sld.load_model(checkpoint, unet=folder)
+
+
 def test_a_unet_that_does_not_fit_is_refused_before_the_base_is_read(checkpoint, saved, monkeypatch):
     monkeypatch.setattr("sld.checkpoints.loading.pretrained", lambda *_: pytest.fail("the base was read"))
     with pytest.raises(sld.InputError, match=r"1 that the model has no place for \('x'\)"):

@@ -77,6 +77,7 @@ def test_weights_without_a_place_are_refused_by_name_number_and_file(copy, check
     named = [name for name in surplus if repr(name) in message]
     assert len(named) == min(3, len(surplus))
     assert message.startswith(f"{path} must hold ")
+    assert message.endswith(": merge LoRAs and adapters into the weights, or remove them")
 
 
 def test_what_is_missing_and_what_has_another_shape_is_named_and_counted(copy):
@@ -193,6 +194,28 @@ def test_weights_that_half_precision_cannot_hold_are_refused_with_a_precision_th
     assert message.endswith("choose dtype=bfloat16 or dtype=float32")
     for dtype in ("bfloat16", "float32"):
         assert torch.isfinite(sld.load_model(copy, dtype=dtype).unet.conv_in.weight).all()
+
+
+def test_where_bfloat16_cannot_hold_weights_either_it_is_not_advised(copy):
+    largest = torch.finfo(torch.float32).max  # rounds to infinity
+    rewrite(copy / UNET, lambda weights: weights | {"conv_in.bias": torch.full((8,), largest)})
+    message = refusal(copy, dtype="bfloat16")
+    assert "bfloat16 can represent" in message
+    assert message.endswith("which would become infinite: choose dtype=float32")
+
+
+def test_a_weight_in_two_files_is_refused_with_both_names(copy):
+    """As shards do that were written over those of another number, with an index of both."""
+    folder, weights = copy / "unet", load_file(copy / UNET)
+    files = [f"diffusion_pytorch_model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    (copy / UNET).unlink()
+    for number, name in enumerate(files):
+        some = {key: value for index, (key, value) in enumerate(weights.items()) if index % 2 == number}
+        save_file(some | {"conv_in.bias": weights["conv_in.bias"]}, folder / name, {"format": "pt"})
+    index = {key: files[number % 2] for number, key in enumerate(weights)}
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    message = refusal(copy)
+    assert f"must hold each weight once, found 'conv_in.bias' in {files[0]} and in {files[1]}: keep one" in message
 
 
 def test_a_vae_that_half_precision_cannot_hold_decodes_in_float32(copy):

@@ -35,6 +35,14 @@ def test_the_unet_of_a_whole_model_is_taken_and_the_rest_is_counted():
     assert in_groups(rest) == "first_stage_model.*, cond_stage_model.*, betas, model_ema.* (5 tensors)"
 
 
+@pytest.mark.parametrize("outer", ["state_dict.", "model_state_dict.", "model."])
+def test_of_a_whole_model_in_a_dictionary_the_unet_alone_is_taken(outer):
+    rest = [f"{outer}vae.conv_in.weight", f"{outer}text_encoder.x", "optimizer.state.0.exp_avg"]
+    selection = select("unet", [f"{outer}unet.conv_in.weight", *rest])
+    assert selection.names == (("conv_in.weight", f"{outer}unet.conv_in.weight"),)
+    assert selection.beside == tuple(rest)
+
+
 def test_a_state_dict_is_taken_and_its_optimizer_counted():
     selection = select("unet", ["state_dict.conv_in.weight", "optimizer.state.0.exp_avg"])
     assert selection.names == (("conv_in.weight", "state_dict.conv_in.weight"),)

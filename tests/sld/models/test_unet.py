@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import sld
-from sld.models.unet import StagedUNet
+from sld.models.unet import StagedUNet, check_text_to_image
 
 
 @pytest.mark.parametrize("size", [(8, 8), (4, 12), (5, 7)])
@@ -43,3 +43,48 @@ def test_another_unet_is_refused_with_what_is_odd_about_it(tmp_path, change, wor
     UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
     with pytest.raises(sld.InputError, match="Stable Diffusion 1.x or 2.x, found one with " + words):
         sld.load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"addition_embed_type": "text_time"},
+        {"attention_type": "gated"},
+        {"center_input_sample": True},
+        {"class_embed_type": "projection"},
+        {"class_embeddings_concat": True},
+        {"cross_attention_norm": "layer_norm"},
+        {"dual_cross_attention": True},
+        {"encoder_hid_dim_type": "text_proj"},
+        {"mid_block_type": "UNetMidBlock2DSimpleCrossAttn"},
+        {"num_class_embeds": 1000},
+        {"only_cross_attention": [True, False]},
+        {"resnet_time_scale_shift": "scale_shift"},
+        {"time_cond_proj_dim": 256},
+        {"time_embedding_act_fn": "silu"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_the_stages_leave_out_is_refused_by_its_setting(checkpoint, change):
+    """Each of these makes diffusers' forward compute something that the stages do not."""
+    unet, vae = (json.loads((checkpoint / part / "config.json").read_text()) for part in ("unet", "vae"))
+    check_text_to_image(unet, vae, "here")
+    ((key, value),) = change.items()
+    with pytest.raises(sld.InputError) as caught:
+        check_text_to_image(unet | change, vae, "here")
+    assert f"found one with {key}={value!r}: choose another one" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"out_channels": 8}, "8 output channels for 4"),
+        ({"down_block_types": ["CrossAttnDownBlock2D", "AttnDownBlock2D"]}, "a block AttnDownBlock2D"),
+        ({"up_block_types": ["UpBlock2D", "SimpleCrossAttnUpBlock2D"]}, "a block SimpleCrossAttnUpBlock2D"),
+        ({"down_block_types": ["DownBlock2D", "DownBlock2D"]}, "no CrossAttnDownBlock2D"),
+    ],
+)
+def test_other_channels_and_blocks_are_refused(checkpoint, change, words):
+    unet, vae = (json.loads((checkpoint / part / "config.json").read_text()) for part in ("unet", "vae"))
+    with pytest.raises(sld.InputError, match=f"found one with {words}: choose another one"):
+        check_text_to_image(unet | change, vae, "here")
