@@ -50,7 +50,7 @@ def column_names(kind: str, names: Iterable[str], own: Collection[str]) -> list[
     headings = []
     for name in names:
         heading = f"{kind} {name}" if name in own else name
-        while heading != name and heading in (*names, *own):
+        while heading != name and heading in (*names, *own, *headings):
             heading = f"{kind} {heading}"
         headings.append(heading)
     return headings

@@ -26,7 +26,8 @@ def size(count: float) -> str:
 
 def counted(number: float, noun: str) -> str:
     """Return a number with its noun: `1 prompt`, `4,703 prompts`, `0.5 points`."""
-    return f"{number:{'g' if isinstance(number, float) else ','}} {noun}{'' if number == 1 else 's'}"
+    shown = f"{number:{'g' if isinstance(number, float) else ','}}"
+    return f"{shown} {noun}{'' if shown == '1' else 's'}"
 
 
 def counted_of(number: int, total: int, noun: str, verb: str, whose: str = "") -> str:

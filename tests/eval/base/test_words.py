@@ -47,9 +47,10 @@ def test_a_number_of_things_has_a_plural_and_separators():
         "4,703 prompts",
     ]
     assert counted(np.int64(1_234_567), "prompt") == "1,234,567 prompts"
-    assert [counted(number, "point") for number in (0.0, 0.5, 1.0, 2.0)] == [
+    assert [counted(number, "point") for number in (0.0, 0.5, 1.0, 1.0000001, 2.0)] == [
         "0 points",
         "0.5 points",
+        "1 point",
         "1 point",
         "2 points",
     ]
