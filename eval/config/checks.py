@@ -44,7 +44,7 @@ def check_settings(s: Settings) -> None:
     if s.prompts.groups is not None:
         one_of("prompts.groups", s.prompts.groups, BY)
     if not _DEVICE.fullmatch(s.device):  # torch says more, but a job's node may be another machine
-        raise InputError(f"device must be auto or one of torch's such as cuda:1, found {s.device!r}: correct it")
+        raise InputError(f"device must be auto or a device of torch, such as cuda:1, found {s.device!r}: correct it")
     one_of("dtype", s.dtype, DTYPES, DTYPE_WORDS)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))

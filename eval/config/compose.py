@@ -23,7 +23,7 @@ from eval.base.printing import say
 from eval.config.config_dir import CONF, choices, completed_config_dir, config_dir, with_config_dir
 from eval.config.hydra_words import explain_hydra_error, explain_word
 from eval.config.overrides import HELP, MULTIRUN, asks, check_arguments, flags_last, groups, in_full, replaced
-from eval.config.places import check_given, naming_files, place_of
+from eval.config.places import check_nothing_open, naming_files, place_of
 from eval.config.plugged import help_lines, with_plugged
 from eval.config.settings import Settings
 from eval.config.texts import CHOICE, text_keys
@@ -106,7 +106,7 @@ def _check_packages(config: DictConfig) -> DictConfig:
                 f"{own} must have # @package _global_ as its first line, found another: add it, because otherwise its "
                 f"keys belong to {key} and not to the run"
             )
-    check_given(sys.argv[1:])
+    check_nothing_open(sys.argv[1:])
     return config
 
 

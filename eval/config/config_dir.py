@@ -12,13 +12,18 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eval.base.command import expanded
 from eval.base.errors import InputError
 
+if TYPE_CHECKING:
+    import yaml
+
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FLAG, SHORT = "--config-dir", "-cd"
 MAX_FILES = 10_000  # files and folders; a folder with more is not one of configurations
+MAX_VALUES = 100_000  # in a file; ten lines whose aliases repeat one another make thousands of millions
 _PARTS = re.compile(r"[\s/@:.$\{\}]+")
 _ELSEWHERE = re.compile(r"\.\.|\$|//|/$")  # in a default, may lead out of the folder
 
@@ -150,7 +155,8 @@ def _check_file(path: Path) -> None:
             f"{path} must not set Hydra's own settings, which may name code to call, found some: leave them out"
         )
     if not isinstance(defaults, list) or not all(isinstance(each, str | dict) for each in defaults):
-        raise InputError(f"{path} must have a list of GROUP: NAME as its defaults, found {defaults!r}: correct it")
+        found = "nothing" if defaults is None else repr(defaults)
+        raise InputError(f"{path} must have a list of GROUP: NAME as its defaults, found {found}: correct it")
     if any(_ELSEWHERE.search(word.split()[-1] if word.split() else "/") for word in _words(defaults)):
         raise InputError(
             f"{path} must name groups and choices in its defaults, found a path or a reference: correct it"
@@ -174,17 +180,22 @@ def _read(path: Path) -> tuple[str, dict]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
-        raise InputError(f"{path} must be a file, found another kind of thing: remove it")
+    if os.path.exists(path) and not os.path.isfile(path):  # reading one may never end
+        raise InputError(f"{path} must be a file, found a pipe or a device: remove it")
     errors = (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException)
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        too_many = _count(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MAX_VALUES
+        content = None if too_many else yaml.safe_load(text)
         if isinstance(content, dict):
             OmegaConf.load(path)  # refuses a repeated key, or `${` without an end
     except errors as error:
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(f"{path} must be YAML, found a file that can't be read as such ({why}): correct it") from error
+    if too_many:
+        raise InputError(
+            f"{path} must hold at most {MAX_VALUES:,} values, found more with those of its aliases: shorten it"
+        )
     if text.startswith("\N{BYTE ORDER MARK}"):
         raise InputError(
             f"{path} must be without a byte order mark, which hides the first line, found one: save it without"
@@ -192,6 +203,22 @@ def _read(path: Path) -> tuple[str, dict]:
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: VALUE, found a {type(content).__name__}: correct it")
     return text, content or {}
+
+
+def _count(node: yaml.Node | None, counts: dict[int, int]) -> int:
+    """Return the number of values in a node of YAML, those of an alias again wherever it stands.
+
+    Args:
+        node: of the document, None in an empty one.
+        counts: by identity, of nodes that were counted before.
+    """
+    inside = getattr(node, "value", "")
+    if not isinstance(inside, list):
+        return 1
+    if id(node) not in counts:
+        parts = (part for each in inside for part in (each if isinstance(each, tuple) else (each,)))
+        counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 def _words(content: object) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def place_of(sentence: str, arguments: Sequence[str]) -> str:
     return ""
 
 
-def check_given(arguments: Sequence[str]) -> None:
+def check_nothing_open(arguments: Sequence[str]) -> None:
     """Refuse a key that a file of the user leaves open with `???`: OmegaConf would take another file's value for it.
 
     Args:
@@ -82,14 +83,34 @@ def _is_named(key: str, sentence: str) -> bool:
 
 
 def _chosen(folder: Path, arguments: Sequence[str]) -> Iterator[Path]:
-    """Yield the files of the folder that the run consists of, as far as its configuration was composed."""
+    """Yield the files of the folder that the run consists of, as far as its configuration was composed.
+
+    Each is followed by those that it builds on.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
-    choices = {**choices, **dict(word.lstrip("+").split("=", 1) for word in arguments if "=" in word)}
-    for group, name in choices.items():
-        if (path := folder / str(group) / f"{name}.yaml").is_file():
+    # Of a sweep's words, such as experiment=a,b, each job has one choice, which only the composed ones tell.
+    choices = [word.lstrip("+").split("=", 1) for word in arguments if "=" in word]
+    choices += HydraConfig.get().runtime.choices.items() if HydraConfig.initialized() else []
+    seen: set[Path] = set()
+    paths = [folder / str(group) / f"{name}.yaml" for group, name in choices]
+    while paths:
+        path = paths.pop(0)
+        if os.path.isfile(path) and path not in seen:  # Path.is_file raises for a long text in the place of a name
+            seen.add(path)
             yield path
+            paths = [*_built_on(path, folder), *paths]
+
+
+def _built_on(path: Path, folder: Path) -> Iterator[Path]:
+    """Yield where the folder would have the configurations that a file names in its defaults without their group."""
+    import yaml
+
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name in content.get("defaults", []) if isinstance(content, dict) else []:
+        if isinstance(name, str):
+            inside = name.partition("@")[0].removesuffix(".yaml")
+            yield Path(folder if inside.startswith("/") else path.parent, f"{inside.lstrip('/')}.yaml")
 
 
 def _values(path: Path, group: str) -> Iterator[tuple[str, str, int]]:
@@ -97,9 +118,10 @@ def _values(path: Path, group: str) -> Iterator[tuple[str, str, int]]:
     import yaml
 
     text = path.read_text(encoding="utf-8")
-    top = "" if re.search(r"^\s*#+\s*@package\s+_global_", text, re.MULTILINE) else f"{group}."
+    package = re.search(r"^\s*#+\s*@package\s+(\S+)", text, re.MULTILINE)
+    top = package[1].removeprefix("_global_").lstrip(".") if package else group.replace("/", ".")
     with contextlib.suppress(yaml.YAMLError):
-        yield from _of_node(yaml.compose(text), top.replace("/", "."))
+        yield from _of_node(yaml.compose(text), f"{top}." if top else "")
 
 
 def _of_node(node, key: str) -> Iterator[tuple[str, str, int]]:

@@ -12,7 +12,7 @@ import pytest
 from eval.base.errors import InputError
 from eval.config.compose import compose_and_call, compose_jobs
 from eval.config.config_dir import choices, with_config_dir
-from eval.config.places import check_given
+from eval.config.places import check_nothing_open
 from eval.config.settings import read_settings
 from eval.config.values import typed_again
 from eval.doctor.__main__ import main as doctor
@@ -36,6 +36,8 @@ PROTOCOL = """defaults:
 name: dataset
 steps: 2
 """
+OVER = "# @package _global_\ndefaults: [{override /protocol: open}]\n"
+OPEN = "# @package _global_\nprotocol:\n  steps: ???\n"
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ def test_what_could_reach_hydra_or_hide_ours_is_refused_wherever_it_stands(folde
 def test_what_could_be_read_for_ever_is_refused(folder, target):
     path = folder / "experiment" / "x.yaml"
     os.mkfifo(path) if target == "pipe" else path.symlink_to(target)
-    with pytest.raises(InputError, match=r"x\.yaml must be a file, found another kind of thing: remove it"):
+    with pytest.raises(InputError, match=r"x\.yaml must be a file, found a pipe or a device: remove it"):
         with_config_dir(["--config-dir", str(folder)])
 
 
@@ -151,10 +153,52 @@ def test_what_a_file_leaves_open_may_be_given_by_the_command_line_or_another_fil
     (folder / "site" / "mine.yaml").write_text("# @package _global_\nout: runs/x\n")
     chosen = [f"--config-dir={folder}", "experiment=open"]
     for words in (["+site=mine", "report.title=x"], ["out=x", "report={title: x}"]):
-        check_given([*chosen, *words])
+        check_nothing_open([*chosen, *words])
     for words, key in ((["+site=mine"], "report.title"), (["report.title=x"], "out")):
         with pytest.raises(InputError, match=f"^{key} must be given"):
-            check_given([*chosen, *words])
+            check_nothing_open([*chosen, *words])
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        ({"experiment/open": "# @package protocol\nsteps: ???\n"}, "open"),
+        ({"experiment/open": "# @package _global_.protocol\nsteps: ???\n"}, "open"),
+        ({"protocol/open": "defaults: [base, _self_]\nname: mine\nsteps: ???\n", "experiment/a": OVER}, "a"),
+        ({"experiment/open": OPEN, "experiment/a": "# @package _global_\ndefaults: [open, _self_]\n"}, "a"),
+        ({"experiment/open": OPEN, "experiment/a": "# @package _global_\ndefaults: [/experiment/open]\n"}, "a"),
+        ({"experiment/sub/open": OPEN}, "sub/open"),
+        ({"experiment/open": OPEN}, "open,mine"),
+    ],
+)
+def test_what_any_file_of_a_run_leaves_open_must_be_given(folder, monkeypatch, files, chosen):
+    for name, text in files.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    words = ["eval.run", "--config-dir", str(folder), f"experiment={chosen}", f"report.title={'long' * 1200}", "-m"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(
+        InputError, match=r"^protocol\.steps must be given, because a file leaves it open .*open\.yaml, l"
+    ):
+        compose_jobs("run", read_settings)
+    monkeypatch.setattr(sys, "argv", [*words, "protocol.steps=3"])
+    assert {settings.protocol.steps for _, settings in compose_jobs("run", read_settings)} == {3}
+
+
+def test_a_file_whose_aliases_repeat_one_another_is_refused_before_they_are_written_out(folder):
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    path = folder / "experiment" / "x.yaml"
+    path.write_text("\n".join(["# @package _global_", "a0: &a0 [x]", *lines]))
+    with pytest.raises(
+        InputError, match=r"x\.yaml must hold at most 100,000 values, found more with those of its alias"
+    ):
+        with_config_dir(["--config-dir", str(folder)])
+    path.write_text("# @package _global_\nmethods: &m [*m]\n")
+    with pytest.raises(InputError, match=r"x\.yaml must be YAML"):
+        with_config_dir(["--config-dir", str(folder)])
+    path.write_text("methods: [&m {name: a, preset: max}, {<<: *m, name: b}]\nprotocol: &p {steps: 3}\n")
+    with_config_dir(["--config-dir", str(folder)])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +250,7 @@ def test_keys_and_values_are_held_to_the_same_as_on_the_command_line(folder, tmp
         ("# @package _global_\nmethods: [{name: [a]}]\n", "an entry of methods must have a text as its name, found"),
         (
             "# @package _global_\nout: ${oc.env:NO_SUCH}\n",
-            "out must have an interpolation with a value, found one",
+            "out must refer to a value, found an interpolation without one",
         ),
         ("# @package _global_\ndefaults: [mine, _self_]\n", "found a circle"),
         ("# @package _global_\ndefaults: [{override /modle: sd14}]\n", "modle"),
