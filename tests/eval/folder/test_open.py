@@ -252,6 +252,9 @@ def test_what_cannot_be_read_is_counted_and_tried_again(flat, drawn, tmp_path):
     assert found["my-model", 1, 0] == ("blank", None)
     (every,) = (r for r in results(tmp_path / "run")["results"] if r["category"] == "all")
     assert (every["images"], every["unreadable"], every["blank"]) == (4, 3, 1)
+    parts = sorted((tmp_path / "run" / "scores").iterdir())
+    assert judged(flat, tmp_path / "run", ROWS, Q16).returncode == 3
+    assert sorted((tmp_path / "run" / "scores").iterdir()) == parts  # the same files would have the same scores
     (flat / "0_0.png").write_bytes(whole)
     (flat / "0_1.jpg").unlink()
     for name in ("0_1.png", "1_1.png"):
@@ -321,6 +324,15 @@ def test_pictures_that_were_judged_must_be_there_as_they_were(flat, tmp_path):
     (moved / "2_0.png").write_bytes(other + bytes(len(before) - len(other)))  # other pixels in as many bytes
     assert judged(*again).returncode == 0
     refused(judged(*again, "verify=true"), "gone or changed", "2_0.png")
+
+
+def test_a_picture_that_was_judged_may_not_go_while_others_are_still_to_be_judged(flat, tmp_path):
+    later = flat.joinpath("3_1.png").rename(tmp_path / "3_1.png")
+    assert judged(flat, tmp_path / "run", ROWS, Q16).returncode == 3
+    later.rename(flat / "3_1.png")
+    (flat / "2_0.png").unlink()
+    refused(judged(flat, tmp_path / "run", ROWS, Q16), "1 gone or changed", "2_0.png")
+    assert len(scores(tmp_path / "run")) == 7
 
 
 def test_another_layout_or_name_is_another_run(flat, tmp_path):
