@@ -35,7 +35,8 @@ def mistyped(
         return unresolved(error, prefix)
     message = _first_line(error)
     if "Missing mandatory value" in message:
-        return _not_given(f"{prefix}{error.full_key}")
+        key = f"{prefix}{error.full_key}"
+        return f"{key} must be given, because it has no default, found none: give {key}=…"
     inside = next(_parts_with_a_value(config, settings), error.full_key or "")
     key = prefix + inside
     if key in RENAMED:
@@ -63,24 +64,6 @@ def unresolved(error: InterpolationResolutionError, prefix: str = "") -> str:
     """
     why = re.sub(r"^\w+ raised while resolving interpolation: ", "", _first_line(error)).strip('"')
     return f"{prefix}{error.full_key} must refer to a value, found an interpolation without one ({why}): correct it"
-
-
-def _not_given(key: str) -> str:
-    return f"{key} must be given, because it has no default, found none: give {key}=…"
-
-
-def check_given(config: DictConfig, prefix: str = "") -> None:
-    """Refuse a key whose value is `???`, which says that it has no default: OmegaConf would take the dataclass's.
-
-    Args:
-        config: of the settings.
-        prefix: the key of the config itself, with a dot.
-
-    Raises:
-        InputError: the first such key.
-    """
-    for key in sorted(OmegaConf.missing_keys(config)):
-        raise InputError(_not_given(prefix + key))
 
 
 def _first_line(error: OmegaConfBaseException) -> str:

@@ -124,6 +124,8 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
                 f"an override must not set Hydra's own settings or packages, which may name code to call, found "
                 f"{word}: leave it out"
             )
+        if value.strip() == "???":  # for which OmegaConf would take another value
+            raise InputError(f"{key} must have a value, found ???, which leaves it open: give one, or leave it out")
         if whole := next((known for known in _LISTS if key.startswith((f"{known}.", f"{known}["))), None):
             raise InputError(f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]")
         if key in names or "/" in key:

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.words import counted
-from eval.config.mistyped import check_given, mistyped, shown
+from eval.config.mistyped import mistyped, shown
 from eval.config.slurm import ReportJob, SlurmSettings
 from eval.config.texts import with_texts
 from eval.submit.slurm import default_time
@@ -44,12 +44,11 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     """
     if not isinstance(config, DictConfig):
         raise InputError(f"slurm must be a mapping of its keys, found {shown(config)}: see `{typed('submit')} --help`")
+    config = with_texts(config, SlurmSettings, "slurm.")
     schema = OmegaConf.structured(SlurmSettings)
     for node in (schema, schema.report):  # OmegaConf makes a frozen dataclass's stand-in read-only, at each level
         OmegaConf.set_readonly(node, False)
     try:
-        check_given(config, "slurm.")
-        config = with_texts(config, SlurmSettings, "slurm.")
         merged = OmegaConf.merge(schema, config)
         merged._set_parent(config._get_parent())  # where interpolations find the keys of the run, such as ${out}
         slurm = OmegaConf.to_object(merged)
