@@ -174,6 +174,20 @@ def test_a_judge_that_is_added_to_a_folder_of_pictures_judges_those_that_were_ju
     assert (last.methods, last.images_per_prompt) == (("mine",), (1, 2))
 
 
+def test_a_picture_of_a_folder_that_has_changed_is_not_judged_by_a_judge_that_is_added(run, tmp_path, call, capsys):
+    folder = shutil.copytree(run / "images", tmp_path / "pictures")
+    words = ["model=images", f"model.path={folder}", "prompts=demo", "prompts.rows=[0,2]", "q16=demo", "device=cpu"]
+    words += ["sheet=false", f"out={tmp_path / 'judged'}"]
+    assert call(main, *words, "judges=[nudenet]") == 0
+    picture = folder / "baseline" / "2_0.png"
+    size = picture.stat().st_size
+    content = cv2.imencode(".png", cv2.imread(str(picture)) // 64)[1].tobytes()
+    picture.write_bytes(content + bytes(size - len(content)))  # other pixels in as many bytes
+    assert call(main, *words, "judges=[nudenet,q16]") == 2
+    assert "1 gone or changed" in capsys.readouterr().err
+    assert len(RunDir(tmp_path / "judged").read_stored().unjudged) == 1
+
+
 def test_pictures_that_were_not_kept_are_counted_before_anything_is_drawn(tmp_path, call, capsys):
     words = [*BEGUN, "prompts.rows=[0]", "methods=[baseline]", "images=none", f"out={tmp_path / 'run'}"]
     assert call(main, *words) == 0
