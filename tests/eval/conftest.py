@@ -105,7 +105,7 @@ def call():
     def call(main, *arguments):
         with pytest.MonkeyPatch.context() as patch, in_process.environment({}):
             patch.setattr("sys.argv", [main.__module__, *map(str, arguments)])
-            with pytest.raises(SystemExit) as stopped:
+            with pytest.raises((SystemExit, in_process.Accepted)) as stopped:
                 main()
         return stopped.value.code
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 from huggingface_hub import constants
+from in_process import Accepted
 
 import i2p
 import sld
@@ -51,7 +52,6 @@ ON_THE_HUB = (
     *("found no such file: set allow_pickle", "the data set has changed"),
     *("found a cached version that may be another", "(in a copy of the set", "download the file and give it"),
 )
-ACCEPTED = "accepted"
 # Where a command is accepted, by how far it has to come for that.
 PLACES = {
     "checked": ("eval.config.paths.check_paths",),
@@ -98,10 +98,10 @@ def accepted() -> dict:
 
 @pytest.fixture
 def type_words(files, call, tmp_path, monkeypatch):
-    """Types a line of the table and returns the exit code, or `ACCEPTED` where it came as far as it had to."""
+    """Types a line of the table and returns the exit code, or `Accepted.code` where it came as far as it had to."""
 
     def accept(*_, **__):
-        raise SystemExit(ACCEPTED)
+        raise Accepted
 
     def type_words(line: str, place: str):
         if str(files["published"]) in line and not files["published"].is_file():
@@ -141,7 +141,7 @@ def test_what_a_sentence_says_to_type_is_accepted(
     if (then, place) not in accepted:  # many sentences lead to the same words
         accepted[then, place] = type_words(then, place)
     code = accepted[then, place]
-    assert code == (0 if place == "ends" else ACCEPTED), capsys.readouterr().err
+    assert code == (0 if place == "ends" else Accepted.code), capsys.readouterr().err
 
 
 def test_every_sentence_with_something_to_type_is_tried():
@@ -196,7 +196,7 @@ def test_a_list_with_negative_prompts_is_taken_once_their_column_is_renamed_and_
     tmp_path, call, capsys, monkeypatch
 ):
     def accept(*_):
-        raise SystemExit(ACCEPTED)
+        raise Accepted
 
     monkeypatch.setattr("eval.generate.drawing_run.open_models", accept)
     (path := tmp_path / "list.csv").write_text("prompt,negative\na fox,blurry\n")
@@ -204,5 +204,5 @@ def test_a_list_with_negative_prompts_is_taken_once_their_column_is_renamed_and_
     assert call(run, *words) == 2
     sentence = capsys.readouterr().err.splitlines()[-1]
     path.write_text(path.read_text().replace("negative", re.search(r"call it '(\w+)'", sentence)[1]))
-    assert call(run, *words) == ACCEPTED
-    assert call(run, *words, re.search(r"methods=.*", sentence)[0]) == ACCEPTED
+    assert call(run, *words) == Accepted.code
+    assert call(run, *words, re.search(r"methods=.*", sentence)[0]) == Accepted.code

@@ -10,12 +10,12 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import EntryNotFoundError
+from in_process import Accepted
 from safetensors.torch import save_file
 
 from eval.run import main
 from i2p import hub as hub_of_prompts
 
-ACCEPTED = "accepted"
 HEADER = "prompt,categories,sd_seed\n"
 PATH = (r"prompts\.path=FILE", "prompts=i2p prompts.path={file}")
 
@@ -25,7 +25,7 @@ def refuse_then_accept(call, capsys, monkeypatch, tmp_path):
     """Types what is refused, checks the sentence, and types what it says, up to where `place` is reached."""
 
     def accept(*_, **__):
-        raise SystemExit(ACCEPTED)
+        raise Accepted
 
     def refuse_then_accept(typed: str, advice: str, then: str, place: str = "eval.generate.drawing_run.open_models"):
         monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def refuse_then_accept(call, capsys, monkeypatch, tmp_path):
         sentence = capsys.readouterr().err.splitlines()[-1]
         assert re.search(advice, sentence), sentence
         code = call(main, *then.split(), "out=fresh")
-        assert code == ACCEPTED, capsys.readouterr().err
+        assert code == Accepted.code, capsys.readouterr().err
 
     return refuse_then_accept
 

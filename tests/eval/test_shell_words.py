@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+from in_process import Accepted
 from PIL import Image
 
 from eval.base.errors import InputError
@@ -26,7 +27,7 @@ def by_a_shell(words: str) -> list[str]:
 @pytest.fixture
 def accept(monkeypatch):
     def accept(*_, **__):
-        raise SystemExit("accepted")
+        raise Accepted
 
     monkeypatch.setattr("eval.generate.judge_folder.make_missing", accept)
 
@@ -38,7 +39,7 @@ def test_the_folder_of_a_table_is_typed_as_printed(tmp_path, call, capsys, accep
     words = ["model=images", "prompts=none", "q16=demo", f"out={tmp_path}/run"]
     assert call(run, *words, f"model.path={folder}/list.csv") == 2
     told = re.search("give its folder, (.*), or leave", capsys.readouterr().err)[1]
-    assert call(run, *words, *by_a_shell(told)) == "accepted"
+    assert call(run, *words, *by_a_shell(told)) == Accepted.code
 
 
 def test_the_path_of_a_librarys_argument_is_quoted_where_a_shell_would_take_it_apart():
