@@ -37,6 +37,7 @@ MIB = 2**20
 NOTE = """\
 *Images/s* counts the parts that were stored in that tenth, without the first part of a process. *Memory* is the median
 resident set of the process that distributes the work and of the largest worker; torch and the judges are most of it.
+A worker grows by the encoded texts that it keeps: 96 KiB each with this small model, and 512 MiB at most with any.
 The first process was killed (kill -9) at half of the images; *begins to draw* is from the start of the command to its
 first stored part. *CPU* counts the seconds of the command and its children. Absolute times of a shared CPU say little:
 compare the last tenth with the first."""
