@@ -14,7 +14,6 @@ import argparse
 import functools
 import importlib
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from command_line import at_least, end_bench_with, new_folder, page, show_and_write
+from command_line import at_least, end_bench_with, new_folder, page, processor, show_and_write
 from tabulate import tabulate
 
 from eval.base.words import counted
@@ -170,13 +169,9 @@ def to_markdown(arguments: argparse.Namespace, seconds: dict[str, list[float]], 
 
 def machine() -> str:
     """Return processor and cores."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     threads = os.environ.get("OMP_NUM_THREADS")
     limit = f", OMP_NUM_THREADS={threads}" if threads else ""
-    return (
-        f"{names[0] if names else platform.processor() or platform.machine()}, {counted(os.cpu_count(), 'core')}{limit}"
-    )
+    return f"{processor()}, {counted(os.cpu_count(), 'core')}{limit}"
 
 
 if __name__ == "__main__":

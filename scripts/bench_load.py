@@ -14,7 +14,6 @@ import argparse
 import csv
 import itertools
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-from command_line import MOST_PROCESSES, at_least, end_bench_with, new_folder, page, show_and_write
+from command_line import MOST_PROCESSES, at_least, end_bench_with, new_folder, page, processor, show_and_write
 from tabulate import tabulate
 
 from eval.base.errors import InputError
@@ -237,11 +236,7 @@ def tenths(parts: list[tuple[float, int]], looks_at_memory: list[Seen], killed: 
 
 def machine() -> str:
     """Return the processor and how many of its cores this process may use."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {counted(len(os.sched_getaffinity(0)), 'core')}"
+    return f"{processor()}, {counted(len(os.sched_getaffinity(0)), 'core')}"
 
 
 if __name__ == "__main__":

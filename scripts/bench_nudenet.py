@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from command_line import at_least, end_bench_with, page, show_and_write
+from command_line import at_least, end_bench_with, page, processor, show_and_write
 
 from eval.base.words import counted
 
@@ -159,20 +159,11 @@ def to_markdown(timings: list[Timing], images: int, rounds: int) -> str:
 def machine() -> str:
     import cv2
 
-    names = [line.split(":", 1)[1].strip() for line in cpu_lines() if line.startswith("model name")]
     packages = ", ".join(f"{name} {version(name)}" for name in ("nudenet", "onnxruntime", "numpy"))
-    name = names[0] if names else platform.machine()
     return (
-        f"{name}, {counted(os.cpu_count(), 'core')}, Python {platform.python_version()}, {packages}, "
+        f"{processor()}, {counted(os.cpu_count(), 'core')}, Python {platform.python_version()}, {packages}, "
         f"OpenCV {cv2.__version__}"
     )
-
-
-def cpu_lines() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
 
 
 if __name__ == "__main__":

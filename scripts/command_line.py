@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -60,6 +61,14 @@ def usable_device(name: str) -> str:
             f"must be a CPU or a GPU of CUDA that torch finds here, found {name!r}: try --device cpu"
         )
     return "cpu" if device.type == "cpu" else name  # there is one CPU, whatever its number
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def page(text: str) -> Path:

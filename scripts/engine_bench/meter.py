@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import statistics
 import threading
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from command_line import processor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -102,13 +102,4 @@ def machine(device: str) -> str:
     """Return the machine in words."""
     if device != "cpu":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, CUDA {torch.version.cuda}"
-    names = [line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")]
-    name = names[0] if names else platform.machine()
-    return f"{name}, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
-
-
-def _cpu_lines() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
+    return f"{processor()}, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
