@@ -185,8 +185,10 @@ def _read(path: Path) -> tuple[str, dict]:
     errors = (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException)
     try:
         text = path.read_text(encoding="utf-8")
-        too_many = _count(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MAX_VALUES
-        content = None if too_many else yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        too_many = _count(node, {}) > MAX_VALUES
+        content = None if too_many or node is None else loader.construct_document(node)
         if isinstance(content, dict):
             OmegaConf.load(path)  # refuses a repeated key, or `${` without an end
     except errors as error:
