@@ -75,6 +75,11 @@ class Prompt:
     published: Published | None = None
     group: int | str | None = None
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether the guidance scale is above 1: at 1 or less, negative prompts and safety guidance have no effect."""
+        return self.guidance_scale > 1
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values without those that are None: a line of JSONL that `load_prompts` reads."""
         values = dataclasses.asdict(self) | {"categories": list(self.categories)}

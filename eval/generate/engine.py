@@ -15,21 +15,18 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-import sld
 from eval.base.errors import InputError
 from eval.base.printing import say
 from eval.config.checks import ATTENTION
 from eval.config.settings import AUTO, EngineSettings
-from eval.generate.background import DEPTH
-from eval.generate.pace import measured_units, two_calls
-from eval.generate.trials import try_attention, try_channels_last, try_compiling
+from eval.generate.pace import measured_units
+from eval.generate.trials import try_attention, try_channels_last, try_compiling, try_rows
 from eval.plan.batches import Rows, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
 from eval.store.rundir import RunDir
-from sld.decoding import LARGEST_CHUNK, decode_images, pictures_per_chunk
 from sld.models import LoadedModel
-from sld.tuning import Tuning, largest_batch
+from sld.tuning import Tuning
 
 log = logging.getLogger(__name__)
 
@@ -138,16 +135,23 @@ def choose_engine(
 def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: int | str, stored: Mapping) -> int:
     """Return the rows of a denoiser call: an earlier process's unless another number is asked, else a new choice."""
     cuda = model.device.type == "cuda"
-    if stored and requested in (AUTO, stored[REQUESTED], stored["batch_size"]):
+    if _keeps_size(stored, requested):
         size = stored["batch_size"]
         if requested not in (AUTO, size):
             log.info("batch_size=%d came to %d when this run started: keeping that.", requested, size)
         # Other processes of the run may share the memory, and have taken theirs: all that is free now is this one's.
         return size if cuda else fitting_batch(model, plan, size)
     if requested == AUTO and cuda:
-        return min(_largest_batch(model, plan), most_rows(plan))  # measured, so it fits
+        fitting = try_rows(model, plan)
+        log.info("batch_size=%d fits %s", fitting, kind_of(model.device))
+        return min(fitting, most_rows(plan))
     size = min(_cpu_rows(plan.usual_size), most_rows(plan)) if requested == AUTO else filled_batch(plan, requested)
     return fitting_batch(model, plan, size, 1 if workers == AUTO else workers)
+
+
+def _keeps_size(stored: Mapping, requested: int | str) -> bool:
+    """Return whether a request leaves the batch size of an earlier process in effect."""
+    return bool(stored) and requested in (AUTO, stored[REQUESTED], stored["batch_size"])
 
 
 def _cpu_rows(size: Size) -> int:
@@ -173,7 +177,7 @@ def keep_smaller_batch(run: RunDir, plan: Plan, device: torch.device, requested:
         rows: of a denoiser call, that fitted.
     """
     stored = _stored_choices(run, device, plan)
-    if not stored or requested not in (AUTO, stored[REQUESTED], stored["batch_size"]):
+    if not _keeps_size(stored, requested):
         return
     smaller = dict(stored[SMALLER])
     for size, number in rows.smaller.items():
@@ -223,27 +227,3 @@ def _sizes(smaller: object) -> dict[Size, int]:
         if match and type(rows) is int and rows > 0:
             found[int(match[1]), int(match[2])] = rows
     return found
-
-
-def _largest_batch(model: LoadedModel, plan: Plan) -> int:
-    """Return the largest batch size for which the denoiser, a chunk of the decoder and waiting pictures fit."""
-    # The most memory of any call: each method on a trajectory of its own.
-    methods = [_without_warm_up(method) for method in plan.methods]
-    height, width = plan.usual_size
-    chunk = pictures_per_chunk(LARGEST_CHUNK, height, width)
-    latents = torch.zeros(chunk, *model.latent_shape(height, width), device=model.device)
-    rows = largest_batch(
-        lambda rows: two_calls(model, plan, methods, rows),
-        model.device,
-        fixed=lambda: decode_images(model, latents, chunk),
-        row_bytes=(DEPTH + 2) * len(methods) * height * width * 3,
-    )
-    log.info("batch_size=%d fits %s", rows, kind_of(model.device))
-    return rows
-
-
-def _without_warm_up(method: sld.Method) -> sld.Method:
-    if method.safety is None:
-        return method
-    # A known method's name is for its own preset alone.
-    return replace(method, name=f"{method.name}_without_warm_up", preset=replace(method.safety, warmup_steps=0))

@@ -1,4 +1,4 @@
-"""What is tried at the run's own shape before it is chosen: kinds of attention, layouts, and compiled code."""
+"""What is tried at the run's own shape before it is chosen: rows, kinds of attention, layouts, and compiled code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,32 @@ import torch
 
 import sld
 from eval.base.errors import InputError
+from eval.generate.background import DEPTH
 from eval.generate.pace import two_calls
 from eval.plan.batches import most_units
 from eval.plan.plan import Plan
-from sld.decoding import decode_images, pictures_per_chunk
+from sld.decoding import LARGEST_CHUNK, decode_images, pictures_per_chunk
 from sld.errors import first_line
 from sld.models import LoadedModel
-from sld.tuning import Tuning, fastest_attention, median_seconds, out_of_memory
+from sld.tuning import Tuning, fastest_attention, largest_batch, median_seconds, out_of_memory
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROWS = 32  # which keep a GPU busy, so that more would show nothing else
+
+
+def try_rows(model: LoadedModel, plan: Plan) -> int:
+    """Return the largest batch size for which the denoiser, a chunk of the decoder and waiting pictures fit."""
+    # The most memory of any call: each method on a trajectory of its own.
+    methods = [_without_warm_up(method) for method in plan.methods]
+    height, width = plan.usual_size
+    return largest_batch(
+        lambda rows: two_calls(model, plan, methods, rows),
+        model.device,
+        fixed=lambda: _decode(model, plan, LARGEST_CHUNK),
+        row_bytes=(DEPTH + 2) * len(methods) * height * width * 3,
+    )
 
 
 def try_attention(model: LoadedModel, plan: Plan, batch_size: int, names: Sequence[str]) -> str:
@@ -100,6 +114,13 @@ def compile_now(model: LoadedModel, plan: Plan, tuning: Tuning, batch_size: int)
             _decode(model, plan, rows)
 
     _with_memory(run, batch_size, otherwise=None)
+
+
+def _without_warm_up(method: sld.Method) -> sld.Method:
+    if method.safety is None:
+        return method
+    # A known method's name is for its own preset alone.
+    return replace(method, name=f"{method.name}_without_warm_up", preset=replace(method.safety, warmup_steps=0))
 
 
 def _run(model: LoadedModel, plan: Plan, rows: int) -> None:

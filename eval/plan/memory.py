@@ -164,7 +164,7 @@ def most_rows(plan: Plan) -> int:
     of_one = {guided: max(evaluations_by_call(plan.methods, steps, reuse, guided)) for guided in (False, True)}
     rows: Counter[tuple[int, int]] = Counter()
     for prompt in plan.prompts:
-        rows[prompt.height, prompt.width] += of_one[prompt.guidance_scale > 1]
+        rows[prompt.height, prompt.width] += of_one[prompt.is_guided]
     return max(rows.values()) * plan.images_per_prompt
 
 

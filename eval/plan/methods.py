@@ -99,7 +99,7 @@ def _needs_guidance(method: sld.Method) -> bool:
 def check_guided(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> None:
     """Refuse methods that act through guidance where no prompt is guided: their pictures would be the baseline's."""
     idle = [method.name for method in methods if _needs_guidance(method)]
-    if idle and all(prompt.guidance_scale <= 1 for prompt in prompts):
+    if idle and not any(prompt.is_guided for prompt in prompts):
         raise InputError(
             f"methods: {', '.join(idle)} must have a prompt with a guidance scale above 1, since at 1 or less there is "
             "no classifier-free guidance for safety guidance or a negative prompt to change, found none in "
@@ -123,7 +123,7 @@ def remarks(methods: Sequence[sld.Method], prompts: Sequence[i2p.Prompt]) -> Ite
                 f"{method.name}: its prefix ends without a space, so that {method.prefix.split()[-1]!r} runs into the "
                 "first word of every prompt."
             )
-    unguided = sum(prompt.guidance_scale <= 1 for prompt in prompts)
+    unguided = sum(not prompt.is_guided for prompt in prompts)
     if unguided and any(map(_needs_guidance, methods)):
         every = "every method without a prefix" if any(method.prefix for method in methods) else "every method"
         yield (

@@ -90,7 +90,7 @@ class Plan:
     @cached_property
     def guided(self) -> bool:
         """Whether any picture is: prompts whose guidance scale is 1 or less need one evaluation in place of two."""
-        return any(prompt.guidance_scale > 1 for prompt in self.prompts)
+        return any(prompt.is_guided for prompt in self.prompts)
 
     @property
     def brings_prompts(self) -> bool:

@@ -261,8 +261,7 @@ def card(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
     monkeypatch.setattr(sld, "sample", sample)
-    monkeypatch.setattr(engine, "largest_batch", largest_batch)
-    monkeypatch.setattr(engine, "decode_images", decode_images)
+    monkeypatch.setattr(trials, "largest_batch", largest_batch)
     monkeypatch.setattr(trials, "decode_images", decode_images)
     monkeypatch.setattr(trials, "fastest_attention", fastest_attention)
     monkeypatch.setattr(trials, "median_seconds", median_seconds)
@@ -420,10 +419,9 @@ def test_what_a_card_is_measured_with_is_drawn_by_the_real_sampler(demo, monkeyp
         return 2
 
     results = []
-    monkeypatch.setattr(engine, "largest_batch", largest_batch)
-    monkeypatch.setattr(engine, "kind_of", lambda device: "a card")
+    monkeypatch.setattr(trials, "largest_batch", largest_batch)
     everything = plan(methods=sld.METHODS)
-    assert engine._largest_batch(demo, everything) == 2
+    assert trials.try_rows(demo, everything) == 2
     # Two calls in which every method has a trajectory and a concept of its own, but for the plain one.
     assert [len(result.latents) for result in results] == [len(sld.METHODS)] * 2
     assert trials.try_attention(demo, everything, 2, ("flash",)) == "flash"
