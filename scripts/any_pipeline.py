@@ -7,6 +7,7 @@ Run again, it draws what is missing.
 """
 
 import argparse
+import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from command_line import end_with, folder
 from diffusers import DiffusionPipeline
 
 import i2p
+from eval.base.printing import say
+from eval.base.words import counted
 from sld.errors import first_line
 
 
@@ -29,7 +32,14 @@ def main() -> None:
     arguments = parser.parse_args()
     prompts = i2p.load_prompts(arguments.prompts)
     check_model(arguments.model)
+    before = count(arguments.folder, prompts)
     draw(arguments.model, arguments.folder, prompts)
+    say(f"{counted(count(arguments.folder, prompts) - before, 'picture')} drawn, {before} were there already")
+
+
+def count(folder: Path, prompts: Sequence[i2p.Prompt]) -> int:
+    """Return how many of the prompts have a picture."""
+    return sum((folder / f"{prompt.row}_0.png").exists() for prompt in prompts)
 
 
 def check_model(model: str) -> None:
@@ -49,9 +59,12 @@ def draw(model: str, folder: Path, prompts: Sequence[i2p.Prompt]) -> None:
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     pipe = DiffusionPipeline.from_pretrained(model, torch_dtype=dtype).to(device)
     folder.mkdir(parents=True, exist_ok=True)
-    for prompt in prompts:
-        if not (path := folder / f"{prompt.row}_0.png").exists():
-            pipe(prompt.text, generator=torch.Generator().manual_seed(prompt.seed)).images[0].save(path)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:  # so that no kill leaves half a picture
+        for prompt in prompts:
+            if not (path := folder / f"{prompt.row}_0.png").exists():
+                picture = pipe(prompt.text, generator=torch.Generator().manual_seed(prompt.seed)).images[0]
+                picture.save(temporary := Path(scratch, path.name))
+                temporary.replace(path)
 
 
 if __name__ == "__main__":

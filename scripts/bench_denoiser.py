@@ -1,6 +1,6 @@
 """One call of the denoiser: its time by layout, attention, compilation and rows, and the kernels that take it.
 
-    python scripts/bench_denoiser.py [--rows 16 32 64 128] [--deadline 240] [--world FOLDER] [--out FILE]
+    python scripts/bench_denoiser.py [--rows 16 32 64 128] [--compiled-rows 64 128] [--deadline 240] [--out FILE] …
 
 On a GPU with SD 1.x at 512 × 512 in float16, random weights of the real architecture; on a CPU, or with `--small`, the
 demo model. Compiled variants have processes of their own, all of which compile at once. Then everything is measured,
@@ -37,8 +37,16 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", type=usable_device, default="cuda", help="default cuda")
-    parser.add_argument("--rows", nargs="+", type=at_least(1), default=[16, 32, 64, 128], help="of an uncompiled call")
-    parser.add_argument("--compiled-rows", nargs="*", type=at_least(1), default=[64, 128], help="of a compiled call")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        type=at_least(1),
+        default=[16, 32, 64, 128],
+        help="of an uncompiled call (default 16 32 64 128)",
+    )
+    parser.add_argument(
+        "--compiled-rows", nargs="*", type=at_least(1), default=[64, 128], help="of a compiled call (default 64 128)"
+    )
     parser.add_argument("--small", action="store_true", help="the demo model on a GPU too")
     parser.add_argument("--deadline", type=seconds, help="seconds after which whatever runs is given up")
     parser.add_argument("--world", type=folder, help="where the random weights are kept (default: not at all)")
@@ -123,7 +131,14 @@ class DenoiserBench(Bench):
         """Return the table."""
         from engine_bench import call_table
 
-        return call_table.to_markdown(self.rows, self.world, self.peak, self.flops, unfinished)
+        return call_table.to_markdown(self.rows, self.world, self.peak, self.flops, command(self.arguments), unfinished)
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """Return the command line, without what changes no number."""
+    words = ["--rows", *arguments.rows, "--compiled-rows", *arguments.compiled_rows]
+    words += ["--small"] * arguments.small + ["--device", arguments.device] * (arguments.device != "cuda")
+    return " ".join(["python scripts/bench_denoiser.py", *map(str, words)])
 
 
 @contextlib.contextmanager

@@ -168,7 +168,10 @@ class EngineBench(Bench):
 
 
 def command(arguments: argparse.Namespace) -> str:
+    """Return the command line, without what changes no number."""
     choices = " --quick" if arguments.quick else ""
+    choices += " --small" if arguments.small else ""
+    choices += f" --threads {arguments.threads}" if arguments.threads else ""
     choices += f" --images {arguments.images}" if arguments.images != IMAGES else ""
     choices += "" if arguments.compile else " --no-compile"
     choices += f" --rows {' '.join(arguments.rows)}" if arguments.rows else ""

@@ -24,7 +24,9 @@ variant compiles. *Other options* for torch.compile are torch's own, with which 
 meanwhile. The kernels are those of one call; where that takes longer than their sum, the device waits."""
 
 
-def to_markdown(rows: Sequence[Measured], world: World, peak: float, flops: float, unfinished: str | None) -> str:
+def to_markdown(
+    rows: Sequence[Measured], world: World, peak: float, flops: float, command: str, unfinished: str | None
+) -> str:
     """Return the table.
 
     Args:
@@ -32,12 +34,13 @@ def to_markdown(rows: Sequence[Measured], world: World, peak: float, flops: floa
         world: that was measured.
         peak: FLOP/s of one large matrix product.
         flops: of one row of a call.
+        command: that measured.
         unfinished: why rows are missing; None if none are.
     """
     lines = [
         "# One call of the denoiser",
         "",
-        f"Written by `python scripts/bench_denoiser.py`. Machine: {meter.machine(world.device)}.",
+        f"Written by `{command}`. Machine: {meter.machine(world.device)}.",
         f"Model: {world.name}, {world.dtype}, {flops / 1e12:.3g} TFLOP per row.",
         f"Matrix peak: {peak / 1e12:.3g} TFLOP/s.",
         "",

@@ -1,5 +1,6 @@
 """A model that the harness can't draw with: refused with the way that works, which is then gone to its end."""
 
+import errno
 import functools
 import json
 import re
@@ -12,6 +13,7 @@ import pytest
 import tiny_pipelines
 import torch
 from diffusers import FluxPipeline
+from PIL import Image
 
 import sld
 
@@ -32,6 +34,12 @@ def folder(tmp_path_factory):
     return folder
 
 
+def cut(picture, path):
+    """Save the beginning of a picture, as if the disk were full then."""
+    Path(path).write_bytes(b"\x89PNG")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.mark.filterwarnings("ignore:`torch_dtype` is deprecated")  # older releases have no other name
 def test_flux_is_refused_with_the_script_that_draws_it_whose_pictures_are_judged(folder, monkeypatch):
     monkeypatch.chdir(folder)
@@ -42,14 +50,20 @@ def test_flux_is_refused_with_the_script_that_draws_it_whose_pictures_are_judged
     told = r"draw with FluxPipeline \((scripts/\S+)\) and judge with (model=images) (model\.path=)FOLDER"
     script, kind, path = re.search(told, refused.stderr).groups()
     words = ["flux", "pictures", "list.csv"]
-    assert in_process.run(ROOT / script, *words).returncode == 0
+    drawn = in_process.run(ROOT / script, *words)
+    assert (drawn.returncode, drawn.stdout) == (0, "3 pictures drawn, 0 were there already\n")
     names = sorted(file.name for file in (folder / "pictures").iterdir())
     assert names == ["0_0.png", "1_0.png", "2_0.png"]
     first = (folder / "pictures/0_0.png").read_bytes()
     assert first != (folder / "pictures/2_0.png").read_bytes()  # another seed
     (folder / "pictures/1_0.png").unlink()
     before = (folder / "pictures/0_0.png").stat().st_mtime_ns
-    assert in_process.run(ROOT / script, *words).returncode == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", cut)
+        assert in_process.run(ROOT / script, *words).returncode == 3
+    assert sorted(file.name for file in (folder / "pictures").iterdir()) == ["0_0.png", "2_0.png"]
+    drawn = in_process.run(ROOT / script, *words)
+    assert (drawn.returncode, drawn.stdout) == (0, "1 picture drawn, 2 were there already\n")
     assert (folder / "pictures/1_0.png").is_file()  # what is missing is drawn
     assert (folder / "pictures/0_0.png").stat().st_mtime_ns == before
     words = [kind, f"{path}pictures", "prompts=i2p", "prompts.path=list.csv", "q16=demo", "judges=[q16]", "out=run"]

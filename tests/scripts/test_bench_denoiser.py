@@ -36,6 +36,7 @@ def test_every_variant_is_measured_with_its_kernels_and_one_that_fails_is_named(
     assert done.returncode == 1, done.stderr
     text = out.read_text()
     assert done.stdout.strip() == text.strip()
+    assert "Written by `python scripts/bench_denoiser.py --rows 1 2 --compiled-rows --device cpu`." in text
     rows = cells(text)
     named = [row["tuning"].partition(" attention")[0] for row in rows]
     assert named[:3] == ["plain", "flash", "cudnn"]

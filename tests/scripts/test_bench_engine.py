@@ -42,6 +42,10 @@ def test_the_references_and_our_rows_draw_judge_and_store_the_same_images(tmp_pa
     text = out.read_text()
     table = cells(text)
     assert "no table beside it is from a GPU" in text
+    made_by = (
+        "python scripts/bench_engine.py --batch 2 --steps 9 --rounds 1 --quick --threads 1 --images 2 --no-compile"
+    )
+    assert f"Written by `{made_by} --rows R2 unshared shared reuse`." in text
     evaluations = {name: row["evaluations per five"] for name, row in table.items()}
     naive, shared = "ours, nothing shared, batch 2", "+ trajectories and states shared"
     assert (evaluations["R2: diffusers, ten images per prompt"], evaluations[naive]) == ("126", "126")

@@ -113,11 +113,12 @@ def test_the_cells_of_one_call(bench, monkeypatch, tmp_path):
         bench.one_call.Measured(plain, 0.040, 0.030, 0.005, 12.0, bench.one_call.Counter(kernels)),
         bench.one_call.Measured(replace(plain, rows=16), 0.1, 0.1, 0.1, 1.0, bench.one_call.Counter(a=1.0)),
     ]
-    text = bench.call_table.to_markdown(measured, world, 4e12, 1e10, "the deadline")
+    text = bench.call_table.to_markdown(measured, world, 4e12, 1e10, "a command", "the deadline")
     tuning, *others = cells(text.partition("\n## ")[0])[0].values()
     assert tuning == str(plain)
     # 8 rows of 0.01 TFLOP in 40 ms are 2 TFLOP/s.
     assert others == ["8", "40.0", "30.0", "5.00", "2", "50%", "5.0", "12"]
+    assert "Written by `a command`. Machine: a machine." in text
     assert "Unfinished: the deadline." in text
     # The fastest by time per row.
     assert f"## {plain}, 8 rows: 40.0 ms of kernels" in text
