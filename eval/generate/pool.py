@@ -8,46 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
-import signal
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from multiprocessing.connection import wait
 
 import sld
-from eval.base.command import safe_path
 from eval.base.cores import usable_cores
 from eval.base.errors import BAD_INPUT, BUG, InputError, WorkersLost
-from eval.base.signals import Stop, signals_held_back
+from eval.base.signals import Stop
 from eval.base.words import counted
 from eval.config.settings import Settings
 from eval.generate.progress import Progress
-from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED, work
-from eval.generate.worker_count import count_workers, own_gpu
+from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED
+from eval.generate.worker_count import count_workers
+from eval.generate.worker_process import WorkerProcess, start_worker
 from eval.plan.batches import Pending, Work
 from eval.plan.later_judges import pictures_to_judge
-from eval.plan.plan import Plan, Size, Unit
+from eval.plan.plan import Plan, Unit
 from eval.store.rundir import RunDir
 from sld.devices import device_type
 
 log = logging.getLogger(__name__)
 
 TRIES = 2  # a unit is given up after so many workers died with it: it may be the cause
-
-
-@dataclass(eq=False)
-class _Worker:
-    name: str
-    process: Any
-    pipe: Connection
-    batch_size: int = 0
-    largest: dict[Size, int] = field(default_factory=dict)  # units of a batch by picture size
-    waiting: bool = False
-    units: list[Unit] = field(default_factory=list)  # sent to it and not stored yet
-    failure: tuple[int, str] | None = None
 
 
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
@@ -88,8 +72,8 @@ class _Pool:
         self._lost: list[Unit] = []
         self._cause = ""
         self._bugs_only = True
-        self._workers: list[_Worker] = []
-        self._unstarted: deque[Callable[[], _Worker]] = deque()
+        self._workers: list[WorkerProcess] = []
+        self._unstarted: deque[Callable[[], WorkerProcess]] = deque()
         self._count = 0
 
     def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int, unjudged: int) -> None:
@@ -109,7 +93,7 @@ class _Pool:
         threads = max(1, usable_cores() // count)
         self._count = min(count, max(1, left + unjudged))
         places = ((number, self._count) for number in range(self._count))
-        self._unstarted.extend(partial(_start, settings, methods, place, threads, left > 0) for place in places)
+        self._unstarted.extend(partial(start_worker, settings, methods, place, threads, left > 0) for place in places)
         self._start_others(1 if _chooses(settings) else self._count)
 
     def _start_others(self, most: int) -> None:
@@ -127,7 +111,7 @@ class _Pool:
                 break
             for worker in self._workers:
                 if worker.waiting and pending:
-                    _give(worker, pending.next(worker.batch_size, worker.largest))
+                    worker.give(pending.next(worker.batch_size, worker.largest))
             # With a timeout, because a signal is only noticed between two waits.
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.5):
                 worker = next(w for w in self._workers if w.pipe is pipe)
@@ -170,7 +154,7 @@ class _Pool:
                 raise RuntimeError(f"workers failed, the last with {left}")
             raise WorkersLost(f"workers died, the last of {left}: run the same command again to retry")
 
-    def _receive(self, worker: _Worker) -> bool:
+    def _receive(self, worker: WorkerProcess) -> bool:
         """Receive one message; return False if the worker has ended."""
         try:
             kind, content = worker.pipe.recv()
@@ -195,12 +179,12 @@ class _Pool:
             worker.failure = content
         return True
 
-    def _retire(self, worker: _Worker) -> list[Unit]:
+    def _retire(self, worker: WorkerProcess) -> list[Unit]:
         """Return the unfinished units of a worker that has ended; raise an error that all workers would have."""
         worker.process.join()
         if worker.failure is None and worker.process.exitcode == 0 and not worker.units:
             return []
-        code, sentence = worker.failure or (BUG, _cause(worker.process.exitcode))
+        code, sentence = worker.failure or (BUG, worker.cause_of_end())
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
         self._progress.drawn(0, worker.name)
@@ -220,31 +204,3 @@ def _key(unit: Unit) -> tuple[int, int]:
 def _chooses(settings: Settings) -> bool:
     """Return whether a worker measures or compiles before it is ready."""
     return settings.engine.compile is True or device_type(settings.device) == "cuda"
-
-
-def _start(
-    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, draws: bool
-) -> _Worker:
-    # Spawned, because a forked process can't use CUDA.
-    context = multiprocessing.get_context("spawn")
-    parent_pipe, worker_pipe = context.Pipe()
-    compiling = usable_cores() if place[0] == 0 else threads  # the first compiles alone
-    arguments = settings, tuple(methods), place, threads, compiling, draws, worker_pipe
-    process = context.Process(target=work, args=arguments, daemon=True)
-    with safe_path(), own_gpu(settings.device, place[0]), signals_held_back():
-        process.start()
-    worker_pipe.close()
-    return _Worker(f"worker {place[0]}", process, parent_pipe)
-
-
-def _give(worker: _Worker, batch: Sequence[Unit]) -> None:
-    worker.units += batch
-    worker.waiting = False
-    with contextlib.suppress(OSError):  # it has just died: its pipe ends, and its units go to others
-        worker.pipe.send(batch)
-
-
-def _cause(exit_code: int) -> str:
-    with contextlib.suppress(ValueError):  # of an exit of its own, and a real-time signal, which has no name
-        return signal.Signals(-exit_code).name
-    return f"exit code {exit_code}"

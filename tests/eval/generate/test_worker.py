@@ -15,7 +15,7 @@ import sld
 from eval.base.errors import BUG, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
-from eval.generate import arithmetic, drawing_run, models, pool, worker
+from eval.generate import arithmetic, drawing_run, models, pool, worker, worker_process
 from eval.generate.engine import Engine
 from eval.generate.progress import Progress
 from eval.generate.worker import DRAWN, FAILED, READY, STORED
@@ -39,13 +39,13 @@ def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, see
     variable = "CUDA_VISIBLE_DEVICES"
     process = SimpleNamespace(start=lambda: found.append(os.environ.get(variable)))
     context = SimpleNamespace(Pipe=Pipe, Process=lambda target, args, daemon: process)
-    monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(worker_process.multiprocessing, "get_context", lambda kind: context)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.delenv(variable, raising=False)
     if seen is not None:
         monkeypatch.setenv(variable, seen)
     for number in range(len(own)):
-        pool._start(SimpleNamespace(device=device), (), (number, len(own)), 1, True)
+        worker_process.start_worker(SimpleNamespace(device=device), (), (number, len(own)), 1, True)
     assert found == own
     assert os.environ.get(variable) == seen
 
@@ -197,10 +197,10 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
     started = []
     process = SimpleNamespace(start=lambda: None)
     context = SimpleNamespace(Pipe=Pipe, Process=lambda target, args, daemon: started.append(args[2:5]) or process)
-    monkeypatch.setattr(pool.multiprocessing, "get_context", lambda kind: context)
-    monkeypatch.setattr(pool, "usable_cores", lambda: 16)
+    monkeypatch.setattr(worker_process.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(worker_process, "usable_cores", lambda: 16)
     for number in range(8):
-        pool._start(SimpleNamespace(device="cpu"), (), (number, 8), 2, True)
+        worker_process.start_worker(SimpleNamespace(device="cpu"), (), (number, 8), 2, True)
     assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
 
 
@@ -209,7 +209,7 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
 )
 def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, left, places):
     started = []
-    monkeypatch.setattr(pool, "_start", lambda settings, methods, *place: started.append(place))
+    monkeypatch.setattr(pool, "start_worker", lambda settings, methods, *place: started.append(place))
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     settings = SimpleNamespace(device="cpu", engine=EngineSettings())
     for drawn in (left, 0):
@@ -239,7 +239,7 @@ class Workers:
         thread = threading.Thread(target=self.work, args=(number, theirs, process), daemon=True)
         process.join = thread.join
         thread.start()
-        return pool._Worker(f"worker {number}", process, ours)
+        return worker_process.WorkerProcess(f"worker {number}", process, ours)
 
     def work(self, number, pipe, process):
         if self.first_dies and number == 0:
@@ -268,7 +268,7 @@ class Workers:
 
 
 def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=False):
-    monkeypatch.setattr(pool, "_start", workers.start)
+    monkeypatch.setattr(pool, "start_worker", workers.start)
     settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
     progress = Progress(300, 300)
     processes = pool._Pool(progress, lambda units: f"{len(units)} images", on_ready=lambda: None)
