@@ -70,6 +70,7 @@ class DrawingRun:
         threads: int | None = None,
         share: tuple[int, int] = (0, 1),
         on_judged: Callable[[Sequence[Score]], None] | None = None,
+        announces: bool = True,
     ) -> DrawingRun:
         """Load model and judges, open the run, have kept pictures judged by judges that are new, and choose the engine.
 
@@ -80,6 +81,7 @@ class DrawingRun:
             threads: cores that this process may use if it is one of several; None for all.
             share: the index and number of the processes that share the judging.
             on_judged: called with the scores of a batch that was judged anew, in a worker.
+            announces: say that it compiles, once, when it begins to; one of several processes speaks for all.
 
         Raises:
             InputError, sld.InputError: something can't be loaded, or the directory holds another run.
@@ -87,7 +89,7 @@ class DrawingRun:
             Stopped: a signal arrived; the current batch has been stored.
         """
         model, judges = open_models(run, plan, settings, threads)
-        if share[0] == 0:  # one of the processes that start together speaks for all
+        if announces:
             model.before_compiled = cache(partial(say, COMPILING, sys.stderr))
         features, timeout = InlineFeatures.of_run(run, plan, settings, judges), settings.judge_timeout
         judge_kept(

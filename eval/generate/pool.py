@@ -73,14 +73,14 @@ class _Pool:
         self._cause = ""
         self._bugs_only = True
         self._workers: list[WorkerProcess] = []
-        self._unstarted: deque[Callable[[], WorkerProcess]] = deque()
+        self._unstarted: deque[Callable[..., WorkerProcess]] = deque()
         self._count = 0
 
     def start(self, settings: Settings, methods: Sequence[sld.Method], count: int, left: int, unjudged: int) -> None:
         """Start the workers; some seconds later they wait for units.
 
         Where choices are measured or compiled, one starts alone and the others when it is ready: they take over what
-        it has chosen and compiled, and no two measure at a time.
+        it has chosen and compiled, and no two measure at a time. If it dies before that, the next one takes its place.
 
         Args:
             settings: of the run.
@@ -98,7 +98,7 @@ class _Pool:
 
     def _start_others(self, most: int) -> None:
         for _ in range(min(most, len(self._unstarted))):
-            self._workers.append(self._unstarted.popleft()())
+            self._workers.append(self._unstarted.popleft()(first=not self._workers))
 
     def share_out(self, units: Sequence[Unit], work: Work, stop: Stop, *, judging: bool = False) -> None:
         """Send units to waiting workers until all are stored, or until `stop` has a reason.
@@ -118,7 +118,7 @@ class _Pool:
                 if not self._receive(worker):
                     self._workers.remove(worker)
                     pending.put_back(self._retire(worker), len(self._workers) + len(self._unstarted))
-                    self._start_others(len(self._unstarted))  # it was the first
+                    self._start_others(1)  # others are left only if it was alone and not ready yet
         self._lost += pending.units()
 
     def end(self) -> None:

@@ -29,8 +29,8 @@ def work(
     methods: Sequence[sld.Method],
     place: tuple[int, int],
     threads: int,
-    compile_threads: int,
     draws: bool,
+    first: bool,
     pipe: Connection,
 ) -> None:
     """Draw batches of units from the pipe until None arrives or it ends.
@@ -40,10 +40,11 @@ def work(
         methods: that a script brought.
         place: the number of the worker, and how many there are. Of GPUs it sees its own alone.
         threads: cores that it may use.
-        compile_threads: processes in which it may compile at a time.
         draws: whether the run has anything to draw; otherwise kept pictures are judged, and nothing is compiled.
+        first: whether no other was there at its start: it compiles on all cores, and says that it does.
         pipe: to the parent.
     """
+    from eval.base.cores import usable_cores
     from eval.base.errors import BUG, explain
     from eval.base.garbage import collect_seldom
     from eval.base.printing import log_plainly, say
@@ -53,9 +54,9 @@ def work(
     collect_seldom()
     log_plainly(f"%(levelname)s: worker {place[0]}: %(message)s")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(compile_threads))
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(usable_cores() if first else threads))
     try:
-        _work(settings, methods, place, threads, draws, pipe)
+        _work(settings, methods, place, threads, draws, first, pipe)
     except (Exception, SystemExit) as error:  # the latter would seem to be the end of its work
         with contextlib.suppress(OSError):
             pipe.send((FAILED, explain(error)))
@@ -70,6 +71,7 @@ def _work(
     place: tuple[int, int],
     threads: int,
     draws: bool,
+    first: bool,
     pipe: Connection,
 ) -> None:
     import torch
@@ -102,7 +104,7 @@ def _work(
         finished += len(scores)
         stored(scores)
 
-    opened = DrawingRun.open(run, plan, settings, threads=threads, share=place, on_judged=judged)
+    opened = DrawingRun.open(run, plan, settings, threads=threads, share=place, on_judged=judged, announces=first)
     engine, rows, stop, told = opened.engine, opened.rows(), Stop(), 0.0
 
     def at_call(drawn: float) -> None:

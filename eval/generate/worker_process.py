@@ -12,7 +12,6 @@ from typing import Any
 
 import sld
 from eval.base.command import safe_path
-from eval.base.cores import usable_cores
 from eval.base.signals import signals_held_back
 from eval.config.settings import Settings
 from eval.generate.worker import work
@@ -60,7 +59,7 @@ class WorkerProcess:
 
 
 def start_worker(
-    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, draws: bool
+    settings: Settings, methods: Sequence[sld.Method], place: tuple[int, int], threads: int, draws: bool, *, first: bool
 ) -> WorkerProcess:
     """Start a worker (`eval.generate.worker.work`).
 
@@ -70,12 +69,12 @@ def start_worker(
         place: the number of the worker, and how many there are.
         threads: cores that it may use.
         draws: whether the run has anything to draw.
+        first: whether no other is there yet; it compiles alone.
     """
     # Spawned, because a forked process can't use CUDA.
     context = multiprocessing.get_context("spawn")
     parent_pipe, worker_pipe = context.Pipe()
-    compiling = usable_cores() if place[0] == 0 else threads  # the first compiles alone
-    arguments = settings, tuple(methods), place, threads, compiling, draws, worker_pipe
+    arguments = settings, tuple(methods), place, threads, draws, first, worker_pipe
     process = context.Process(target=work, args=arguments, daemon=True)
     with safe_path(), own_gpu(settings.device, place[0]), signals_held_back():
         process.start()

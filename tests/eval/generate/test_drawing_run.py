@@ -38,8 +38,8 @@ def test_a_run_that_compiles_says_so_once_when_it_begins_and_when_it_resumes(tmp
     assert told("judges=[q16,nudenet]") == 0, "nothing is drawn"
 
 
-@pytest.mark.parametrize(("share", "times"), [((0, 2), 1), ((1, 2), 0)])
-def test_of_several_processes_the_first_says_that_they_compile(monkeypatch, capsys, share, times):
+@pytest.mark.parametrize(("announces", "times"), [(True, 1), (False, 0)])
+def test_of_several_processes_one_says_once_that_it_compiles(monkeypatch, capsys, announces, times):
     model = SimpleNamespace(device=torch.device("cpu"), before_compiled=lambda: None)
     monkeypatch.setattr(drawing_run, "open_models", lambda *_: (model, {}))
     monkeypatch.setattr(drawing_run, "InlineFeatures", SimpleNamespace(of_run=lambda *_: None))
@@ -48,7 +48,7 @@ def test_of_several_processes_the_first_says_that_they_compile(monkeypatch, caps
     settings = SimpleNamespace(
         judge_timeout=None, device="cpu", verify=False, engine=None, batch_size=2, workers=2, images="", images_sample=0
     )
-    DrawingRun.open(None, None, settings, share=share)
+    DrawingRun.open(None, None, settings, share=(1, 2), announces=announces)
     for _ in range(2):
         model.before_compiled()
     assert capsys.readouterr().err.count(COMPILING) == times

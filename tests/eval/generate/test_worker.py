@@ -45,7 +45,7 @@ def test_a_worker_sees_its_own_gpu_alone_from_its_start(monkeypatch, device, see
     if seen is not None:
         monkeypatch.setenv(variable, seen)
     for number in range(len(own)):
-        worker_process.start_worker(SimpleNamespace(device=device), (), (number, len(own)), 1, True)
+        worker_process.start_worker(SimpleNamespace(device=device), (), (number, len(own)), 1, True, first=number == 0)
     assert found == own
     assert os.environ.get(variable) == seen
 
@@ -135,9 +135,9 @@ def test_nudenet_judges_on_the_gpu_of_its_worker(monkeypatch, device, gpu):
     assert opened == [gpu]
 
 
-@pytest.mark.parametrize(("own", "compiling"), [(None, "4"), ("2", "2")])
-def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_said_how_many(
-    monkeypatch, own, compiling
+@pytest.mark.parametrize(("own", "first", "compiling"), [(None, False, "4"), (None, True, "16"), ("2", True, "2")])
+def test_the_first_worker_compiles_with_all_cores_and_others_with_their_part_unless_the_user_has_said_how_many(
+    monkeypatch, own, first, compiling
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
@@ -145,8 +145,9 @@ def test_processes_that_compile_are_divided_among_workers_unless_the_user_has_sa
         monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", own)
     for name in ("log_plainly", "collect_seldom", "ignore_signals"):
         monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
+    monkeypatch.setattr("eval.base.cores.usable_cores", lambda: 16)
     monkeypatch.setattr(worker, "_work", lambda *_: None)
-    worker.work(None, (), (1, 4), 4, 4, True, None)
+    worker.work(None, (), (1, 4), 4, True, first, None)
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == compiling
 
 
@@ -162,7 +163,7 @@ def test_a_worker_whose_code_calls_sys_exit_has_failed(monkeypatch, capsys):
     monkeypatch.setattr(worker, "_work", leave)
     ours, theirs = Pipe()
     with pytest.raises(SystemExit) as ended:
-        worker.work(None, (), (1, 4), 4, 4, True, theirs)
+        worker.work(None, (), (1, 4), 4, True, False, theirs)
     assert (ended.value.code, ours.recv()) == (BUG, (FAILED, (BUG, "SystemExit: 0")))
     assert "leave" in capsys.readouterr().err
 
@@ -189,19 +190,8 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
     monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: plan)
     monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
     ours.send(None)
-    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), draws, theirs)
+    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), draws, True, theirs)
     assert (ours.recv()[0], len(called)) == (READY, calls)
-
-
-def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part(monkeypatch):
-    started = []
-    process = SimpleNamespace(start=lambda: None)
-    context = SimpleNamespace(Pipe=Pipe, Process=lambda target, args, daemon: started.append(args[2:5]) or process)
-    monkeypatch.setattr(worker_process.multiprocessing, "get_context", lambda kind: context)
-    monkeypatch.setattr(worker_process, "usable_cores", lambda: 16)
-    for number in range(8):
-        worker_process.start_worker(SimpleNamespace(device="cpu"), (), (number, 8), 2, True)
-    assert started == [((0, 8), 2, 16), *(((number, 8), 2, 2) for number in range(1, 8))]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +199,7 @@ def test_the_first_worker_compiles_with_all_cores_and_the_others_with_their_part
 )
 def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, left, places):
     started = []
-    monkeypatch.setattr(pool, "start_worker", lambda settings, methods, *place: started.append(place))
+    monkeypatch.setattr(pool, "start_worker", lambda settings, methods, *place, first: started.append(place))
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     settings = SimpleNamespace(device="cpu", engine=EngineSettings())
     for drawn in (left, 0):
@@ -221,19 +211,21 @@ def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, lef
 class Workers:
     """Threads in place of processes, which draw what they are given.
 
-    The first dies before it is ready, or each dies that is given a certain row: killed, or by a bug that it reports.
+    The first ones die before they are ready, or each dies that is given a certain row: killed, or by a bug that it
+    reports.
     With `late`, the last is ready half a second after the others have drawn everything, unless it is killed before.
     """
 
-    def __init__(self, *, first_dies=False, deadly_row=None, exit_code=-9, bug=None, late=False):
-        self.first_dies, self.deadly_row, self.bug, self.late = first_dies, deadly_row, bug, late
+    def __init__(self, *, die_early=0, deadly_row=None, exit_code=-9, bug=None, late=False):
+        self.die_early, self.deadly_row, self.bug, self.late = die_early, deadly_row, bug, late
         self.exit_code = exit_code
         self.all_drawn, self.killed = threading.Event(), threading.Event()
-        self.events, self.drawn, self.ready = [], Counter(), threading.Event()
+        self.events, self.first, self.drawn, self.ready = [], [], Counter(), threading.Event()
 
-    def start(self, settings, methods, place, threads, draws):
+    def start(self, settings, methods, place, threads, draws, *, first):
         number, _ = place
         self.events.append(f"start {number}")
+        self.first += [number] * first
         ours, theirs = Pipe()
         process = SimpleNamespace(kill=self.killed.set, exitcode=0)
         thread = threading.Thread(target=self.work, args=(number, theirs, process), daemon=True)
@@ -242,7 +234,7 @@ class Workers:
         return worker_process.WorkerProcess(f"worker {number}", process, ours)
 
     def work(self, number, pipe, process):
-        if self.first_dies and number == 0:
+        if number < self.die_early:
             process.exitcode = -9
         else:
             if self.late and number == 3:
@@ -321,13 +313,26 @@ def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(mo
     assert idle.killed.is_set(), "a worker that only loads would be waited for"
 
 
-def test_the_others_start_too_if_the_first_dies(monkeypatch, caplog):
-    workers = Workers(first_dies=True)
+def test_if_the_first_dies_before_it_is_ready_the_next_measures_and_compiles_alone_in_its_place(monkeypatch, caplog):
+    workers = Workers(die_early=2)
     share_out(monkeypatch, workers)
-    assert "worker 0 died (SIGKILL) with 0 images" in caplog.text
+    assert workers.events[:4] == ["start 0", "start 1", "start 2", "ready 2"]
+    assert workers.events.index("ready 2") < workers.events.index("start 3")
+    assert workers.first == [0, 1, 2]
+    for number in range(2):
+        assert f"worker {number} died (SIGKILL) with 0 images" in caplog.text
+
+
+def test_a_run_whose_workers_all_die_before_they_are_ready_starts_each_of_them_and_says_what_is_left(monkeypatch):
+    workers = Workers(die_early=4)
+    with pytest.raises(WorkersLost, match="workers died, the last of SIGKILL, and left 300 images to be made"):
+        share_out(monkeypatch, workers)
+    assert workers.events == [f"start {number}" for number in range(4)]
 
 
 @pytest.mark.parametrize(("compiled", "at_once"), [("auto", 4), (False, 4), (True, 1)])
 def test_on_a_cpu_all_start_at_once_unless_they_compile(monkeypatch, compiled, at_once):
-    started = share_out(monkeypatch, Workers(), device="cpu", compiled=compiled)
+    workers = Workers()
+    started = share_out(monkeypatch, workers, device="cpu", compiled=compiled)
     assert len([event for event in started if event.startswith("start")]) == at_once
+    assert workers.first == [0]
