@@ -112,7 +112,7 @@ def choose_engine(
         tuning = replace(tuning, channels_last=try_channels_last(model, plan, tuning, batch_size))
     # Of a run that did not record it the decoder was not compiled.
     decoder = stored.get(DECODER, False) if stored else cuda
-    # Compiled code has no layout changes around channels-last convolutions, for which uncompiled code may lose by it.
+    # Compiled convolutions are channels-last in any case, uncompiled ones may lose by it.
     fast = Tuning(tuning.channels_last or layout_is_open, tuning.attention, compiled=True, compiled_decoder=decoder)
     if pick("compile", settings.compile, lambda: long and try_compiling(model, plan, tuning, fast, batch_size)):
         tuning = fast

@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from predictions import assert_equal_to_rounding_and_independent, predict, rows
 from torch._inductor import cpp_builder
+from torch._inductor.graph import GraphLowering
 from torch._inductor.runtime import cache_dir_utils
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import sld
 from sld.models.unet import StagedUNet
@@ -20,6 +23,7 @@ pytestmark = [pytest.mark.compile, pytest.mark.long]
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) here")
 # On a GPU code is compiled with other options than on a CPU, and only those let torch find it on the disk again.
 AS_ON_A_GPU = torch.device("cuda")
+SD_1 = {"block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768, "attention_head_dim": 8}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,22 @@ def test_compiled_code_attends_as_is_in_effect_whether_compiled_now_or_found_on_
         torch.compiler.reset()  # from here on as in another process, which shares the folder alone
         # Math is compiled once, and flash found in the cache.
         assert kernels("math", None, "math", None) == (["math", "flash", "math", "flash"], 1, 1)
+
+
+def test_torch_compiles_the_convolutions_of_sd_as_channels_last_whatever_layout_its_weights_have():
+    """So compiled code gains nothing by weights in the usual layout: it would reorder them at each call."""
+    with FakeTensorMode(), torch.no_grad(), torch.device("cuda:0"):  # shapes without values, so without a GPU
+        inputs = torch.empty(64, 4, 64, 64), torch.tensor(1), torch.empty(64, 77, 768)
+        stages = StagedUNet(UNet2DConditionModel(**SD_1).eval().requires_grad_(False))
+
+        def denoise(latents, timestep, embeddings):
+            return stages.predict(stages.observe(latents, timestep), timestep, stages.project(embeddings))
+
+        graph = make_fx(denoise)(*inputs)
+    convolutions = [node for node in graph.graph.nodes if node.target is torch.ops.aten.convolution.default]
+    assert len(convolutions) == 98
+    assert all(node.args[1].meta["val"].is_contiguous() for node in convolutions)
+    assert GraphLowering.decide_layout_opt(graph, is_inference=True)
 
 
 def attend(tensor):
