@@ -55,7 +55,7 @@ def log_plainly(layout: str) -> None:
     prepare_printing()
     logging.setLogRecordFactory(_Record)
     logging.captureWarnings(True)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_Formatter(layout))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
@@ -76,6 +76,15 @@ class _Record(logging.LogRecord):
         return terminal(super().getMessage())
 
 
+class _Handler(logging.StreamHandler):
+    """Warnings on lines of their own, beside a bar that is drawn."""
+
+    def emit(self, record):
+        with contextlib.suppress(ValueError):  # it is closed
+            say_in_place("")
+        super().emit(record)
+
+
 class _Formatter(logging.Formatter):
     """A layout whose tracebacks are escaped too."""
 
@@ -84,9 +93,15 @@ class _Formatter(logging.Formatter):
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print to stdout, or to sys.stderr, and flush. Output that can't be written is lost, with a warning on stderr."""
+    """Print to stdout, or to sys.stderr, and flush. Output that can't be written is lost, with a warning on stderr.
+
+    On a terminal's stderr it takes the place of a line that stands there, such as a bar, also that of another process,
+    which is drawn anew below it when it moves.
+    """
     stream, text = stream or sys.stdout, terminal(text)
     try:
+        if stream is sys.stderr:
+            say_in_place("")
         try:
             print(text, file=stream, flush=True)
         except UnicodeError:  # a stream that can't be told to replace characters, such as codecs' own
@@ -104,7 +119,11 @@ def say_in_place(text: str) -> None:
     """Replace the line on stderr, if that is a terminal; a line that is wider than the terminal is cut."""
     if not sys.stderr.isatty():
         return
-    width = max(shutil.get_terminal_size().columns - 1, 0)  # Python 3.10 says 0 of a terminal that has no size
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = shutil.get_terminal_size().columns
+    width = max(columns - 1, 0)  # Python 3.10 says 0 of a terminal that has no size
     with contextlib.suppress(OSError):  # the next line tells more
         sys.stderr.write(f"\r{terminal(text)[:width]:<{width}}\r")
         sys.stderr.flush()

@@ -212,6 +212,18 @@ def test_a_line_that_is_replaced_fits_a_terminal_of_any_size(columns, monkeypatc
     assert len(sys.stderr.getvalue().strip("\r")) == max(columns - 1, 0)
 
 
+def test_a_line_that_is_replaced_is_as_wide_as_the_terminal_of_stderr_wherever_stdout_goes(monkeypatch):
+    class Terminal(in_process.Terminal):
+        def fileno(self):
+            return 77
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with monkeypatch.context() as patch:
+        patch.setattr("os.get_terminal_size", lambda number: os.terminal_size(({77: 30}.get(number, 100), 24)))
+        say_in_place("job 3 of 12: 120 of 300 images, and more words")
+    assert sys.stderr.getvalue() == "\rjob 3 of 12: 120 of 300 image\r"
+
+
 def test_what_is_printed_is_written_before(tmp_path, monkeypatch):
     from eval.report import files as module
 

@@ -1,9 +1,11 @@
 """The bar of a run: it moves with every denoiser call, and a log file is not flooded by it."""
 
 import io
+import logging
 import sys
 from types import SimpleNamespace
 
+from eval.base.printing import log_plainly, say
 from eval.generate import progress as module
 from eval.generate.progress import Progress
 
@@ -70,3 +72,29 @@ def test_nothing_is_shown_where_nothing_is_missing(monkeypatch):
     with Progress(3, 0) as progress:
         progress.drawn(0)
     assert log.getvalue() == ""
+
+
+def on_screen(written):
+    """The lines that a terminal shows: what follows a carriage return overwrites what stands there."""
+    shown = []
+    for line in written.split("\n"):
+        cells = ""
+        for part in line.split("\r"):
+            cells = part + cells[len(part) :]
+        shown.append(cells.rstrip())
+    return shown
+
+
+def test_messages_stand_on_lines_of_their_own_beside_it(monkeypatch):
+    """As those of workers do, which have no bar and write to the same terminal."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(logging.root, "handlers", [])
+    log_plainly("%(levelname)s: %(message)s")
+    with Progress(10, 8) as progress:
+        say("Compiling …", sys.stderr)
+        progress.drawn(1)
+        logging.warning("out of memory")
+        progress.drawn(2)
+    *messages, bar, end = on_screen(sys.stderr.getvalue())
+    assert (messages, end) == (["Compiling …", "WARNING: out of memory"], "")
+    assert bar.startswith(" 40%|")
