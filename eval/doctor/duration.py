@@ -28,6 +28,7 @@ from eval.generate.kept import keeper
 from eval.generate.models import load_judges, open_models
 from eval.generate.worker_count import count_workers
 from eval.judges.inputs import shape_fault
+from eval.plan.batches import calls_per_picture
 from eval.plan.memory import filled_batch, fitting_batch
 from eval.plan.plan import FolderPlan, Plan, Unit, kind_of
 from eval.report.description.facts import replacements
@@ -89,7 +90,7 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
         return [Check("time", SKIPPED, "not measured: it needs the model"), Check("weights", MISSING, str(error))]
     loading = time.perf_counter() - began
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
-    rows = fitting_batch(model, plan, filled_batch(plan, rows))
+    rows = fitting_batch(model, plan, filled_batch(plan, rows, calls_per_picture(model, plan)))
     remaining = plan.missing(done())
     usual = max((list(group) for _, group in groupby(remaining, kind_of)), key=len)
     # As many units as fill a call: each method has a conditional and, with guidance, an unconditional row.
@@ -139,8 +140,7 @@ def _not_judged(scores: Sequence[Score]) -> list[Check]:
 def _seconds_of(opened: DrawingRun, units: Sequence[Unit], scores: list[Score]) -> float:
     """Draw, judge and store units as the run will; return the seconds that it takes. `scores` takes what is stored."""
     plan = opened.plan
-    scheduler = opened.model.start(plan.protocol.steps, *plan.usual_size)
-    calls = len(scheduler.timesteps)  # two per step with some of them
+    calls = calls_per_picture(opened.model, plan)
     began, steps = time.perf_counter(), 0
 
     def at_step(drawn: float) -> None:

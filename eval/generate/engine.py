@@ -21,7 +21,7 @@ from eval.config.checks import ATTENTION
 from eval.config.settings import AUTO, EngineSettings
 from eval.generate.pace import measured_units
 from eval.generate.trials import try_attention, try_channels_last, try_compiling, try_rows
-from eval.plan.batches import Rows, most_units
+from eval.plan.batches import Rows, calls_per_picture, most_units
 from eval.plan.memory import filled_batch, fitting_batch, most_rows
 from eval.plan.plan import Plan, Size
 from eval.store.rundir import RunDir
@@ -37,8 +37,10 @@ CPU_ROWS = 8, 32  # of a denoiser call on a CPU: of large pictures more gain not
 CPU_PIXELS = 8 * 512 * 512  # of the pictures in such a call, within these numbers of rows
 CHOICES = ("batch_size", "channels_last", "attention", "compile")
 # Further keys of the stored choices: the requested batch size, the units of a batch, and batch sizes by picture size.
-# The last is there if the batch size was all that the run could fill: one that has grown since chooses again.
-REQUESTED, UNITS, SMALLER, FILLED = "asked_batch_size", "units_per_batch", "smaller_batch_sizes", "rows_of_run"
+REQUESTED, UNITS, SMALLER = "asked_batch_size", "units_per_batch", "smaller_batch_sizes"
+# There if the batch size was all that the run could fill, since one that has grown chooses again: those rows, and the
+# denoiser calls of a picture by which they were counted. Older versions took one per step.
+FILLED, CALLS = "rows_of_run", "calls_per_picture"
 DECODER = "compile_decoder"  # there if it is compiled
 FUSED = ("flash", "cudnn", "efficient")  # worth measuring; the math kernel writes all scores to memory
 
@@ -88,7 +90,7 @@ def choose_engine(
     """
     device = model.device
     stored = _valid_choices(run, device, plan)
-    cuda = device.type == "cuda"
+    calls, cuda = calls_per_picture(model, plan), device.type == "cuda"
     long = cuda and len(plan.images) >= COMPILED_FROM
     height, width = plan.usual_size
     if cuda and not stored and AUTO in (settings.attention, settings.channels_last):
@@ -102,7 +104,7 @@ def choose_engine(
     # Channels-last is measured last, since it needs the attention.
     layout = pick("channels_last", settings.channels_last, lambda: False)
     model.tune(Tuning(channels_last=layout, attention="math" if settings.attention == "math" else None))
-    batch_size = _batch_size(plan, model, requested_batch, workers, stored)
+    batch_size = _batch_size(plan, model, requested_batch, workers, stored, calls)
     attention = pick(
         "attention", settings.attention, lambda: try_attention(model, plan, batch_size, FUSED) if cuda else "default"
     )
@@ -122,8 +124,8 @@ def choose_engine(
     units = stored[UNITS] if same and stored[UNITS] else measured_units(model, plan, batch_size, compiled)
     chosen = {"channels_last": layout, "batch_size": batch_size, "attention": attention, "compile": compiled}
     chosen |= {REQUESTED: requested_batch, UNITS: units} | ({DECODER: True} if tuning.compiled_decoder else {})
-    if batch_size == most_rows(plan):
-        chosen[FILLED] = batch_size
+    if batch_size == most_rows(plan, calls):
+        chosen |= {FILLED: batch_size, CALLS: calls}
     if not stored and not run.create_engine(kind_of(device), chosen):
         if _valid_choices(run, device, plan):  # another process was first, and its choices are in effect
             return choose_engine(run, plan, model, settings, requested_batch, workers)
@@ -132,7 +134,9 @@ def choose_engine(
     return Engine(batch_size, tuning, background, units, stored[SMALLER] if same else {})
 
 
-def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: int | str, stored: Mapping) -> int:
+def _batch_size(
+    plan: Plan, model: LoadedModel, requested: int | str, workers: int | str, stored: Mapping, calls: int
+) -> int:
     """Return the rows of a denoiser call: an earlier process's unless another number is asked, else a new choice."""
     cuda = model.device.type == "cuda"
     if _keeps_size(stored, requested):
@@ -144,8 +148,9 @@ def _batch_size(plan: Plan, model: LoadedModel, requested: int | str, workers: i
     if requested == AUTO and cuda:
         fitting = try_rows(model, plan)
         log.info("batch_size=%d fits %s", fitting, kind_of(model.device))
-        return min(fitting, most_rows(plan))
-    size = min(_cpu_rows(plan.usual_size), most_rows(plan)) if requested == AUTO else filled_batch(plan, requested)
+        return min(fitting, most_rows(plan, calls))
+    auto = requested == AUTO
+    size = min(_cpu_rows(plan.usual_size), most_rows(plan, calls)) if auto else filled_batch(plan, requested, calls)
     return fitting_batch(model, plan, size, 1 if workers == AUTO else workers)
 
 
@@ -198,7 +203,9 @@ def _valid_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
     """Return the stored choices, empty if they are of calls as small as the run was, which has grown since."""
     stored = _stored_choices(run, device, plan)
     filled = stored.get(FILLED)
-    return {} if filled and stored["batch_size"] >= filled and most_rows(plan) > filled else stored
+    if not filled or stored["batch_size"] < filled:
+        return stored
+    return {} if most_rows(plan, stored[CALLS] or plan.protocol.steps) > filled else stored
 
 
 def _stored_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
@@ -214,7 +221,7 @@ def _stored_choices(run: RunDir, device: torch.device, plan: Plan) -> dict:
         REQUESTED: requested,
         UNITS: units if type(units) is int and 0 < units <= most_units(size, plan.guided) else None,
         SMALLER: _sizes(document.get(SMALLER)),
-        FILLED: filled if type(filled := document.get(FILLED)) is int and filled > 0 else None,
+        **{key: n if type(n := document.get(key)) is int and n > 0 else None for key in (FILLED, CALLS)},
         **({DECODER: True} if document.get(DECODER) is True else {}),
     }
 

@@ -10,7 +10,7 @@ from eval.config.settings import Settings
 from eval.generate.drawing_run import DrawingRun
 from eval.generate.kept import pictures_to_redraw, set_aside
 from eval.generate.progress import Progress
-from eval.plan.batches import Work, cut, units_at
+from eval.plan.batches import Work, calls_per_picture, cut, units_at
 from eval.plan.plan import Kind, Plan
 from eval.store.rundir import RunDir
 
@@ -35,7 +35,7 @@ def draw_missing(opened: DrawingRun, *, verify: bool = False) -> None:
     redrawn = pictures_to_redraw(run, plan, opened.judges) if verify else set()
     set_aside(run, redrawn)
     units = plan.missing(run.read_stored(set_aside=True).drawn - redrawn)
-    rows, work = opened.rows(), Work(plan)
+    rows, work = opened.rows(), Work(plan, calls_per_picture(opened.model, plan))
     largest = opened.engine.units or work.units_per_batch(size)
 
     def most_of(kind: Kind) -> int:

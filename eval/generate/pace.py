@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sld
 from eval.config.keys import MODEL, as_keys
-from eval.plan.batches import Work, most_units
+from eval.plan.batches import Work, calls_per_picture, most_units
 from eval.plan.plan import Plan
 from sld.models import LoadedModel, Model
 from sld.tuning import out_of_memory, seconds_of
@@ -49,8 +49,8 @@ def measured_units(model: LoadedModel, plan: Plan, batch_size: int, compiled: bo
         batch_size: rows of a call.
         compiled: whether the first call compiles.
     """
-    calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)  # some schedulers make two per step
-    return Work(plan, calls).units_per_batch(batch_size, _seconds_per_call(model, plan, batch_size, compiled))
+    work = Work(plan, calls_per_picture(model, plan))
+    return work.units_per_batch(batch_size, _seconds_per_call(model, plan, batch_size, compiled))
 
 
 def _seconds_per_call(model: LoadedModel, plan: Plan, batch_size: int, compiled: bool) -> float | None:

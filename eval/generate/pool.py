@@ -23,7 +23,7 @@ from eval.generate.progress import Progress
 from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED
 from eval.generate.worker_count import count_workers
 from eval.generate.worker_process import WorkerProcess, start_worker
-from eval.plan.batches import Pending, Work
+from eval.plan.batches import Pending
 from eval.plan.later_judges import pictures_to_judge
 from eval.plan.plan import Plan, Unit
 from eval.store.rundir import RunDir
@@ -55,7 +55,7 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
         pool = _Pool(progress, lambda u: counted(plan.count_images(u), "image"), lambda: set_aside(run, redrawn))
         try:
             pool.start(settings, methods, count, len(units), len(waiting))
-            pool.share_out(units, Work(plan), stop, judging=bool(waiting))
+            pool.share_out(units, plan, stop, judging=bool(waiting))
         finally:
             pool.end()
         stop.check()
@@ -100,18 +100,18 @@ class _Pool:
         for _ in range(min(most, len(self._unstarted))):
             self._workers.append(self._unstarted.popleft()(first=not self._workers))
 
-    def share_out(self, units: Sequence[Unit], work: Work, stop: Stop, *, judging: bool = False) -> None:
+    def share_out(self, units: Sequence[Unit], plan: Plan, stop: Stop, *, judging: bool = False) -> None:
         """Send units to waiting workers until all are stored, or until `stop` has a reason.
 
         With `judging`, each worker judges its share of the kept pictures before it is ready, and is waited for.
         """
-        pending = Pending(units, self._count, work)
+        pending = Pending(units, self._count, plan)
         while self._workers and not stop.reason:
             if not pending and not any(w.units or (judging and not w.batch_size) for w in self._workers):
                 break
             for worker in self._workers:
                 if worker.waiting and pending:
-                    worker.give(pending.next(worker.batch_size, worker.largest))
+                    worker.give(pending.next(worker.batch_size, worker.largest, worker.calls))
             # With a timeout, because a signal is only noticed between two waits.
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.5):
                 worker = next(w for w in self._workers if w.pipe is pipe)
@@ -161,7 +161,7 @@ class _Pool:
         except (EOFError, OSError):
             return False
         if kind == READY:
-            worker.batch_size, worker.largest = content
+            worker.batch_size, worker.largest, worker.calls = content
             worker.waiting = True
             self._start_others(len(self._unstarted))
             if self._on_ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.plan import methods
+from eval.plan.batches import calls_per_picture
 from eval.plan.plan import Plan
 from eval.plan.size import leaves_size, size_deviations
 from sld.models import LoadedModel
@@ -68,7 +69,7 @@ def _cut(plan: Plan, texts: Texts) -> Iterator[str]:
 
 
 def _never_acting(plan: Plan, model: LoadedModel) -> Iterator[str]:
-    calls = len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)
+    calls = calls_per_picture(model, plan)
     names = [m.name for m in plan.methods if m.safety is not None and m.safety.warmup_steps >= calls]
     if names:
         yield f"{', '.join(names)}: safety guidance never acts: its warm-up outlasts the {calls} denoiser calls."

@@ -79,7 +79,7 @@ def _work(
     from eval.base.signals import Stop
     from eval.generate.drawing_run import DrawingRun
     from eval.generate.trials import compile_now
-    from eval.plan.batches import units_at
+    from eval.plan.batches import calls_per_picture, units_at
     from eval.plan.make import make_plan
     from eval.plan.memory import plan_sizes
     from eval.store.rundir import RunDir
@@ -120,7 +120,7 @@ def _work(
     if engine.tuning.compiled and draws:
         compile_now(opened.model, plan, engine.tuning, engine.batch_size)
     largest = {size: units_at(size, plan.usual_size, engine.units) for size in plan_sizes(plan)}
-    send(READY, (engine.batch_size, largest))
+    send(READY, (engine.batch_size, largest, calls_per_picture(opened.model, plan)))
     with opened.storing(stored) as store:
         while units := _next(pipe):
             pictures = 0

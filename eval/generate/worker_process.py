@@ -29,6 +29,7 @@ class WorkerProcess:
         pipe: to it.
         batch_size: rows of its denoiser calls; 0 until it is ready.
         largest: units of a batch by picture size.
+        calls: of its denoiser, that a picture takes.
         waiting: whether it waits for a batch.
         units: sent to it and not stored yet.
         failure: the exit code and the sentence that it ended with, if it could tell.
@@ -39,6 +40,7 @@ class WorkerProcess:
     pipe: Connection
     batch_size: int = 0
     largest: dict[Size, int] = field(default_factory=dict)
+    calls: int = 0
     waiting: bool = False
     units: list[Unit] = field(default_factory=list)
     failure: tuple[int, str] | None = None

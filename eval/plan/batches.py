@@ -12,14 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import heapreplace
 from itertools import accumulate, chain, groupby, pairwise
+from typing import TYPE_CHECKING
 
 from eval.base.signals import GRACE
 from eval.plan.plan import Kind, Plan, Size, Unit, kind_of
 from sld.trajectories import evaluations_by_call
 
+if TYPE_CHECKING:
+    from sld.models import Model
+
 # Seconds that a batch is planned to take at most: a signal that arrives at its beginning waits for its end, and
 # decoding and a machine's moods come on top of the predicted calls.
 LONGEST = 0.75 * GRACE
+
+
+def calls_per_picture(model: Model, plan: Plan) -> int:
+    """Return how many denoiser calls a picture takes: with some schedulers two per step, or one more than steps."""
+    return len(model.start(plan.protocol.steps, *plan.usual_size).timesteps)
 
 
 class Work:
@@ -27,11 +36,11 @@ class Work:
 
     Args:
         plan: whose methods are drawn.
-        calls: denoiser calls of a picture; some schedulers make more than one per step.
+        calls: denoiser calls of a picture, as `calls_per_picture` returns them.
     """
 
-    def __init__(self, plan: Plan, calls: int | None = None):
-        self._plan, self._calls = plan, calls or plan.protocol.steps
+    def __init__(self, plan: Plan, calls: int):
+        self._plan, self._calls = plan, calls
         self._evaluations: dict[tuple[str, ...], list[int]] = {}  # by the methods of a unit
 
     def calls(self, units: int, rows: int, methods: tuple[str, ...] = ()) -> int:
@@ -136,24 +145,31 @@ class Pending:
     Args:
         units: grouped by kind.
         workers: that share them.
-        work: what they cost.
+        plan: of the run.
     """
 
-    def __init__(self, units: Sequence[Unit], workers: int, work: Work):
-        self._units, self._workers, self._work = units, workers, work
+    def __init__(self, units: Sequence[Unit], workers: int, plan: Plan):
+        self._units, self._workers, self._plan = units, workers, plan
         self._batches: deque[Sequence[Unit]] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._units if self._batches is None else self._batches)
 
-    def next(self, rows: int, largest: Mapping[Size, int]) -> Sequence[Unit]:
-        """Return the next batch, for a worker with so many rows per call and units of a picture size per batch."""
+    def next(self, rows: int, largest: Mapping[Size, int], calls: int) -> Sequence[Unit]:
+        """Return the next batch for a worker.
+
+        Args:
+            rows: of its denoiser calls.
+            largest: units of its batches by picture size.
+            calls: of the denoiser, that a picture takes.
+        """
+        work = Work(self._plan, calls)
 
         def most_of(kind: Kind) -> int:
-            return self._work.units_of(kind, largest[kind.size], rows)
+            return work.units_of(kind, largest[kind.size], rows)
 
         if self._batches is None:
-            self._batches = deque(cut(self._units, self._workers, most_of, self._work.counter(rows)))
+            self._batches = deque(cut(self._units, self._workers, most_of, work.counter(rows)))
         batch = self._batches.popleft()
         most = most_of(kind_of(batch[0]))
         if batch[most:]:  # this worker's device is slower than the first's

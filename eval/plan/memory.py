@@ -148,20 +148,31 @@ def fitting_batch(model: Model, plan: Plan, requested: int, processes: int = 1) 
     return rows
 
 
-def filled_batch(plan: Plan, requested: int) -> int:
-    """Return the requested rows of a denoiser call, or the most that the plan can fill; fewer are logged."""
-    largest = most_rows(plan)
+def filled_batch(plan: Plan, requested: int, calls: int) -> int:
+    """Return the requested rows of a denoiser call, or the most that the plan can fill; fewer are logged.
+
+    Args:
+        plan: of the run.
+        requested: rows.
+        calls: of the denoiser, that a picture takes.
+    """
+    largest = most_rows(plan, calls)
     if requested > largest:
         log.warning("batch_size=%d is more than this run can fill: continuing with batch_size=%d.", requested, largest)
     return min(requested, largest)
 
 
-def most_rows(plan: Plan) -> int:
-    """Return the most rows of a denoiser call that the plan can fill, all shards together, so that they agree."""
+def most_rows(plan: Plan, calls: int) -> int:
+    """Return the most rows of a denoiser call that the plan can fill, all shards together, so that they agree.
+
+    Args:
+        plan: of the run.
+        calls: of the denoiser, that a picture takes; more of them outlast more warm-ups.
+    """
     from sld.trajectories import evaluations_by_call
 
-    steps, reuse = plan.protocol.steps, plan.protocol.reuse
-    of_one = {guided: max(evaluations_by_call(plan.methods, steps, reuse, guided)) for guided in (False, True)}
+    reuse = plan.protocol.reuse
+    of_one = {guided: max(evaluations_by_call(plan.methods, calls, reuse, guided)) for guided in (False, True)}
     rows: Counter[tuple[int, int]] = Counter()
     for prompt in plan.prompts:
         rows[prompt.height, prompt.width] += of_one[prompt.is_guided]

@@ -12,9 +12,13 @@ SMALL, LARGE = (64, 64), (96, 64)
 
 
 def work(methods=PRESETS, steps=50, guidance_scale=7.0):
+    return Work(plan(methods, steps, guidance_scale), steps)
+
+
+def plan(methods=PRESETS, steps=50, guidance_scale=7.0):
     protocol = dataclasses.replace(i2p.get_protocol("dataset"), steps=steps)
     prompts = (prompt(0, guidance_scale=guidance_scale),)
-    return Work(Plan(prompts, tuple(sld.METHODS[name] for name in methods), protocol, ()))
+    return Plan(prompts, tuple(sld.METHODS[name] for name in methods), protocol, ())
 
 
 def units(count, size=SMALL):

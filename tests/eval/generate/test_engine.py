@@ -23,10 +23,13 @@ CHOICES = {"batch_size": 5, "channels_last": True, "attention": "math", "compile
 
 
 class Model:
-    """Notes how it was tuned last, and for pictures of which size."""
+    """Notes how it was tuned last, and for pictures of which size; a picture takes `more` calls than steps."""
 
-    def __init__(self, device="cpu"):
-        self.device, self.tuned = torch.device(device), None
+    def __init__(self, device="cpu", more=0):
+        self.device, self.more, self.tuned = torch.device(device), more, None
+
+    def start(self, steps, height, width):
+        return SimpleNamespace(timesteps=range(steps + self.more))
 
     def tune(self, *tuned):
         self.tuned = tuned
@@ -49,8 +52,8 @@ def choose(asked, model, plan, run):
     return choose_engine(run, plan, model, asked.engine, asked.batch_size, asked.workers)
 
 
-def plan(prompts=3, methods=("baseline", "sld_medium")):
-    protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1)
+def plan(prompts=3, methods=("baseline", "sld_medium"), steps=50):
+    protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1, steps=steps)
     rows = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
     return Plan(tuple(rows), tuple(sld.METHODS[name] for name in methods), protocol, ())
 
@@ -198,6 +201,28 @@ def test_a_run_that_could_not_fill_a_call_chooses_again_once_it_has_grown(run):
     assert choose(settings(), Model(), plan(2, ["baseline"]), run).batch_size == 2
     assert choose(settings(), Model(), plan(9), run).batch_size == 32
     assert "rows_of_run" not in kept(run)
+
+
+def test_a_scheduler_that_makes_more_calls_than_steps_fills_what_follows_a_warm_up_of_as_many_steps(run):
+    """Of two prompts of one size: two evaluations for both, after sld_medium's ten calls two and three."""
+    heun, few = Model(more=9), plan(3, steps=10)
+    assert choose(settings(), Model(), few, RunDir(run.root / "euler")).batch_size == 2 * 2
+    assert choose(settings(), heun, few, run).batch_size == 2 * (2 + 3)
+    assert choose(settings(64), heun, few, RunDir(run.root / "asked")).batch_size == 2 * (2 + 3)
+    assert (kept(run)["rows_of_run"], kept(run)["calls_per_picture"]) == (2 * (2 + 3), 19)
+    assert choose(settings(), heun, few, run).batch_size == 2 * (2 + 3)
+    keep_smaller_batch(run, few, torch.device("cpu"), "auto", Rows(99, (64, 64)))
+    assert kept(run)["calls_per_picture"] == 19
+    assert choose(settings(), heun, plan(4, steps=10), run).batch_size == 3 * (2 + 3), "it has grown"
+
+
+def test_a_run_that_an_earlier_version_filled_by_its_steps_keeps_its_batch_size_until_it_grows(run):
+    heun, few = Model(more=9), plan(3, steps=10)
+    begun = CHOICES | {"batch_size": 4, "asked_batch_size": "auto", "units_per_batch": 2, "rows_of_run": 4}
+    run.create_engine("cpu", begun)
+    assert choose(settings(), heun, few, run).batch_size == 4
+    assert kept(run) == begun
+    assert choose(settings(), heun, plan(4, steps=10), run).batch_size == 3 * (2 + 3)
 
 
 def test_a_run_whose_calls_were_lowered_to_the_memory_keeps_to_that_once_it_has_grown(run):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from planned_units import SMALL, units, work
+from planned_units import SMALL, plan, units
 
 import sld
 from eval.base.errors import BUG, WorkersLost
@@ -184,14 +184,15 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
 
     engine = Engine(4, Tuning(compiled=compiled), background=False, units=2)
     opened = SimpleNamespace(engine=engine, model=None, rows=lambda: None, storing=lambda _: nullcontext())
-    plan = SimpleNamespace(usual_size=SMALL)
+    of_run = SimpleNamespace(usual_size=SMALL)
     monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", lambda *_, **__: opened)
     monkeypatch.setattr("eval.generate.trials.compile_now", compile_now)
-    monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: plan)
+    monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: of_run)
     monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
+    monkeypatch.setattr("eval.plan.batches.calls_per_picture", lambda *_: 51)
     ours.send(None)
     worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), draws, True, theirs)
-    assert (ours.recv()[0], len(called)) == (READY, calls)
+    assert (ours.recv(), len(called)) == ((READY, (4, {SMALL: 2}, 51)), calls)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ class Workers:
                 self.all_drawn.wait()
                 self.killed.wait(0.5)
             self.events.append(f"ready {number}")
-            pipe.send((READY, (64, {SMALL: 32})))
+            pipe.send((READY, (64, {SMALL: 32}, 50)))
             while batch := pipe.recv():
                 rows = [unit.prompt.row for unit in batch]
                 if self.deadly_row in rows:
@@ -267,7 +268,7 @@ def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=Fals
     with Stop() as stop:
         processes.start(settings, (), 4, 300, 0)
         started = list(workers.events)
-        processes.share_out(units(300), work(), stop, judging=judging)
+        processes.share_out(units(300), plan(), stop, judging=judging)
         processes.end()
     processes.check()
     assert workers.drawn == Counter(range(300))

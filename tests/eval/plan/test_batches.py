@@ -4,7 +4,7 @@ import dataclasses
 import heapq
 
 import pytest
-from planned_units import LARGE, PRESETS, SMALL, units, work
+from planned_units import LARGE, PRESETS, SMALL, plan, units, work
 
 import sld
 from eval.base.signals import GRACE
@@ -121,36 +121,36 @@ def test_larger_pictures_come_fewer_at_a_time():
 
 def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
     all_units, slow = units(40) + units(5, LARGE), {SMALL: 3, LARGE: 1}
-    pending = Pending(all_units, 2, work())
+    pending = Pending(all_units, 2, plan())
     assert pending.units() == all_units
-    taken, unfinished = [], pending.next(64, {SMALL: 8, LARGE: 2})
+    taken, unfinished = [], pending.next(64, {SMALL: 8, LARGE: 2}, 50)
     pending.put_back(unfinished, 1)
     while pending:
-        batch = pending.next(8, slow)
+        batch = pending.next(8, slow, 50)
         assert len(batch) <= slow[size_of(batch[0])]
         taken += batch
     assert sorted(map(id, taken)) == sorted(map(id, all_units))
-    assert not Pending([], 2, work())
+    assert not Pending([], 2, plan())
 
 
 def test_what_a_worker_leaves_is_divided_among_those_that_remain():
-    pending, left = Pending(units(256), 8, work()), []
+    pending, left = Pending(units(256), 8, plan()), []
     while pending:
-        left = pending.next(64, {SMALL: 32})
+        left = pending.next(64, {SMALL: 32}, 50)
     assert len(left) == 32
     pending.put_back(left, 7)
     sizes = []
     while pending:
-        sizes.append(len(pending.next(64, {SMALL: 32})))
+        sizes.append(len(pending.next(64, {SMALL: 32}, 50)))
     assert max(sizes) == -(-32 // 7)
     assert sum(sizes) == 32
 
 
 def test_the_share_of_a_worker_that_ends_before_it_has_units_is_divided_too():
-    pending = Pending(units(128), 4, work())
-    pending.put_back(pending.next(64, {SMALL: 8}), 4)
+    pending = Pending(units(128), 4, plan())
+    pending.put_back(pending.next(64, {SMALL: 8}, 50), 4)
     pending.put_back([], 2)
-    assert len(pending.next(64, {SMALL: 64})) == 64
+    assert len(pending.next(64, {SMALL: 64}, 50)) == 64
 
 
 def test_units_that_lack_one_method_are_no_more_in_a_batch_than_last_as_long():
@@ -166,9 +166,9 @@ def test_units_that_lack_only_some_methods_come_in_batches_of_their_own_that_las
     """Of one method, five units fill 15 of 16 rows with prompt, negative prompt and concept."""
     more = [dataclasses.replace(unit, methods=("sld_max",)) for unit in units(100)]
     all_units = units(40) + more
-    pending, batches = Pending(all_units, 2, work()), []
+    pending, batches = Pending(all_units, 2, plan()), []
     while pending:
-        batches.append(pending.next(16, {SMALL: whole, LARGE: 1}))
+        batches.append(pending.next(16, {SMALL: whole, LARGE: 1}, 50))
     assert sorted(id(unit) for batch in batches for unit in batch) == sorted(map(id, all_units))
     largest = {}
     for batch in batches:

@@ -116,15 +116,17 @@ def settings_of():
 def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, caplog):
     few = plan("prompts.rows=0-2", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2")
     # Two evaluations a picture for the baseline, three for SLD, of 3 prompts × 2 images.
-    assert filled_batch(few, 10**8) == 3 * 2 * (2 + 3)
+    assert filled_batch(few, 10**8, few.protocol.steps) == 3 * 2 * (2 + 3)
     assert "continuing with batch_size=30" in caplog.text
-    assert filled_batch(few, 7) == 7
-    assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8) == 3 * 2
+    assert filled_batch(few, 7, 50) == 7
+    assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8, 50) == 3 * 2
     # Where the steps end before the warm-up does, all share one trajectory, of which two evaluations are made.
     early = plan("prompts.rows=0-2", "methods=[baseline,sld_weak,sld_medium]", "protocol.steps=4")
-    assert filled_batch(early, 10**8) == 3 * 2
+    assert filled_batch(early, 10**8, 4) == 3 * 2
+    # A scheduler that makes 17 calls in these steps outlasts the warm-ups: two evaluations, and three of each SLD.
+    assert filled_batch(early, 10**8, 17) == 3 * (2 + 3 + 3)
     plain = plan("prompts.rows=0-2", "methods=[baseline]", "protocol.guidance_scale=1")
-    assert filled_batch(plain, 10**8) == 3
+    assert filled_batch(plain, 10**8, 50) == 3
 
 
 def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch, caplog):
