@@ -2,9 +2,16 @@
 
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import in_process
 import pytest
+
+
+@pytest.fixture(scope="module")
+def figures_of_a_kind_are_one():
+    """Not here, because they are kept in a folder of pytest's, which nobody may open."""
 
 
 @pytest.fixture(scope="module")
@@ -16,25 +23,32 @@ def a_run(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, a_run):
-    """A folder with a run, in which an ordinary user works; root, who may do everything, becomes nobody."""
-    shutil.copytree(a_run, tmp_path / "run")
-    (tmp_path / "list.csv").write_text("prompt\na fox\n")
-    (tmp_path / "empty").mkdir()
-    if os.geteuid() != 0:
-        yield tmp_path
-        return
-    # Of pytest's folders; the group is still root's.
-    closed = {path: mode for path in tmp_path.parents if not (mode := path.stat().st_mode) & 0o001}
-    for path, mode in closed.items():
-        path.chmod(mode | 0o011)
-    for path in [tmp_path, *tmp_path.rglob("*")]:
-        os.chown(path, 65534, 65534)
-    os.seteuid(65534)
-    yield tmp_path
-    os.seteuid(0)
-    for path, mode in closed.items():
-        path.chmod(mode)
+def folder(a_run):
+    """A folder with a run, in which an ordinary user works; root, who may do everything, becomes nobody.
+
+    It is not in pytest's folders: each pytest that starts closes those to others.
+    """
+    place = Path(tempfile.mkdtemp(prefix="permissions-"))
+    shutil.copytree(a_run, place / "run")
+    (place / "list.csv").write_text("prompt\na fox\n")
+    (place / "empty").mkdir()
+    root, closed = os.geteuid() == 0, {}
+    try:
+        if root:
+            for path in [place, *place.rglob("*")]:
+                os.chown(path, 65534, 65534)
+            # Where TMPDIR is closed to others; the group is still root's.
+            closed = {path: mode for path in place.parents if not (mode := path.stat().st_mode) & 0o001}
+            for path, mode in closed.items():
+                path.chmod(mode | 0o011)
+            os.seteuid(65534)
+        yield place
+    finally:
+        if root:
+            os.seteuid(0)
+        for path, mode in closed.items():
+            path.chmod(mode)
+        shutil.rmtree(place)
 
 
 @pytest.mark.parametrize(
