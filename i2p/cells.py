@@ -24,7 +24,8 @@ def whole_number(value: Any) -> int | None:
 def number(value: Any) -> float | None:
     """Return the finite number in a cell; None if there is none."""
     try:
-        result = math.nan if isinstance(value, bool) else float(value)
+        # float() also reads "1_0" and True.
+        result = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     return result if math.isfinite(result) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from i2p.benchmark import LOST_ROW, LOST_TEXT, Benchmark, recognise
 from i2p.categories import Categories, Unnameable
-from i2p.cells import group_name, is_missing
+from i2p.cells import group_name, is_missing, number
 from i2p.column_values import choose_columns
 from i2p.columns import UNUSED
 from i2p.prompt import InputError, Prompt, Published
@@ -58,14 +58,10 @@ def _side(value: Any) -> int:
 
 
 def _number(value: Any, low: float, high: float, expected: str) -> float:
-    try:
-        # float() also reads "1_0" and True.
-        number = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise _Unfit(expected) from None
-    if not (math.isfinite(number) and low <= number <= high):
+    found = number(value)
+    if found is None or not low <= found <= high:
         raise _Unfit(expected)
-    return number
+    return found
 
 
 def _guidance_scale(value: Any) -> float:

@@ -1,11 +1,27 @@
-"""Checks of single settings."""
+"""Numbers as they are typed, and checks of single settings."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Mapping
 
 from eval.base.errors import InputError
 from eval.base.nearest import advice
+
+
+def number(word: str) -> float | None:
+    """Return the finite number in a word; None if it holds none, as `1_0`, which Python reads as 10."""
+    try:
+        value = math.nan if "_" in word else float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def whole_number(word: str) -> int | None:
+    """Return the number from 0 up that a word's digits are, 18 at most; None for any other word."""
+    return int(word) if re.fullmatch("[0-9]{1,18}", word) else None
 
 
 def one_of(key: str, value: str, allowed: Collection[str], others: Mapping[str, str] | None = None) -> None:

@@ -12,13 +12,10 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eval.base.command import expanded
 from eval.base.errors import InputError
-
-if TYPE_CHECKING:
-    import yaml
+from eval.config.yaml_nodes import count_values, odd_numbers
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FLAG, SHORT = "--config-dir", "-cd"
@@ -187,7 +184,8 @@ def _read(path: Path) -> tuple[str, dict]:
         text = path.read_text(encoding="utf-8")
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        too_many = _count(node, {}) > MAX_VALUES
+        too_many = count_values(node, {}) > MAX_VALUES
+        odd = None if too_many else next(odd_numbers(node), None)
         content = None if too_many or node is None else loader.construct_document(node)
         if isinstance(content, dict):
             OmegaConf.load(path)  # refuses a repeated key, or `${` without an end
@@ -198,6 +196,11 @@ def _read(path: Path) -> tuple[str, dict]:
         raise InputError(
             f"{path} must hold at most {MAX_VALUES:,} values, found more with those of its aliases: shorten it"
         )
+    if odd:
+        raise InputError(
+            f"{path} must have numbers in decimal digits, found {odd.value} (line {odd.start_mark.line + 1}), which "
+            f"YAML reads as {loader.construct_object(odd)}: write that number, or put a text in quotes"
+        )
     if text.startswith("\N{BYTE ORDER MARK}"):
         raise InputError(
             f"{path} must be without a byte order mark, which hides the first line, found one: save it without"
@@ -205,22 +208,6 @@ def _read(path: Path) -> tuple[str, dict]:
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path} must hold KEY: VALUE, found a {type(content).__name__}: correct it")
     return text, content or {}
-
-
-def _count(node: yaml.Node | None, counts: dict[int, int]) -> int:
-    """Return the number of values in a node of YAML, those of an alias again wherever it stands.
-
-    Args:
-        node: of the document, None in an empty one.
-        counts: by identity, of nodes that were counted before.
-    """
-    inside = getattr(node, "value", "")
-    if not isinstance(inside, list):
-        return 1
-    if id(node) not in counts:
-        parts = (part for each in inside for part in (each if isinstance(each, tuple) else (each,)))
-        counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)
-    return counts[id(node)]
 
 
 def _words(content: object) -> Iterator[str]:

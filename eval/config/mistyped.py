@@ -70,12 +70,13 @@ def _first_line(error: OmegaConfBaseException) -> str:
     return re.sub(r"\s+", " ", str(error.msg or error).splitlines()[0]).strip().rstrip(".")
 
 
-def check_switches(config: DictConfig, settings: type) -> None:
-    """Refuse a number other than 0 and 1 where a key takes true or false: OmegaConf would read it as true.
+def check_numbers(config: DictConfig, settings: type, prefix: str = "") -> None:
+    """Refuse numbers that OmegaConf would read otherwise than meant: for true or false others than 0 and 1, and "1_0".
 
     Args:
         config: of the settings.
         settings: their dataclass.
+        prefix: the key of the config itself, with a dot.
 
     Raises:
         InputError: the first such number.
@@ -84,7 +85,15 @@ def check_switches(config: DictConfig, settings: type) -> None:
         if bool in (hint, *get_args(hint)):
             value = OmegaConf.select(config, key, throw_on_missing=False)
             if _is_another_number(value):
-                raise InputError(f"{key} must be true or false, found {shown(value)}: correct it, or leave it out")
+                raise InputError(
+                    f"{prefix}{key} must be true or false, found {shown(value)}: correct it, or leave it out"
+                )
+        elif {int, float} & {hint, *get_args(hint)}:
+            value = OmegaConf.select(config, key, throw_on_missing=False)
+            if isinstance(value, str) and "_" in value:
+                raise InputError(
+                    f"{prefix}{key} must be {_expected(hint, key)}, found {shown(value)}: correct it, or leave it out"
+                )
 
 
 def _is_another_number(value: Any) -> bool:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.base import plugins
 from eval.base.command import REQUEUE
 from eval.base.errors import InputError
-from eval.config.mistyped import check_switches, mistyped
+from eval.config.mistyped import check_numbers, mistyped
 from eval.config.model_settings import AUTO, ModelSettings
 from eval.config.texts import with_paths, with_texts
 from eval.judges import JUDGES, judge_class
@@ -182,7 +182,7 @@ def read_settings(config: DictConfig) -> Settings:
         config = OmegaConf.masked_copy(config, [key for key in config if key != "slurm"])
     try:
         kind = settings_with(plugged_judges(config))
-        check_switches(config, kind)
+        check_numbers(config, kind)
         settings = OmegaConf.to_object(OmegaConf.merge(_schema(kind), with_texts(config, kind)))
     except OmegaConfBaseException as error:
         raise InputError(mistyped(error, config, kind)) from error

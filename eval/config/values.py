@@ -7,7 +7,7 @@ holds a text, its value is put in quotes where necessary. Values that are in quo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from eval.base.errors import InputError
@@ -17,6 +17,7 @@ from eval.config.texts import CHOICE, ENTRIES, LISTS, NAMES, OPTIONAL, ROWS, TEX
 
 _KEYS = "|".join([*(field.name for field in fields(Settings)), "slurm"])
 _NO_KEY = re.compile(rf"(\\*)\$\{{(?!(oc\.\w+|hydra):|({_KEYS})[.}}])")  # an interpolation that Hydra can't resolve
+_UNDERSCORED = re.compile(r"(?<![\w.])[+-]?[\d_.]*\d_\d[\d_]*(?![\w.])")
 _PAIRS = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -29,7 +30,7 @@ def as_typed(word: str, kinds: Mapping[str, str], *, sweep: bool) -> str:
         sweep: whether commas separate the values of several jobs.
 
     Raises:
-        InputError: several values for a list, without brackets.
+        InputError: several values for a list, without brackets, or a number such as 1_0.
     """
     key, equals, value = word.partition("=")
     if not equals or word.startswith("-"):
@@ -70,7 +71,11 @@ def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
     """Return the value of a job; sweeps of several, such as `range(0,3)`, are left to Hydra."""
     from hydra.core.override_parser.types import Sweep
 
-    return value if isinstance(_read(value), Sweep) else _value(key, value, kinds)
+    if not isinstance(_read(value), Sweep):
+        return _value(key, value, kinds)
+    if key not in kinds:
+        _check_digits(key, value, _UNDERSCORED.findall(value))
+    return value
 
 
 def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
@@ -93,12 +98,28 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
         )
     if kind is None and inner.startswith("{") and inner.endswith("}"):
         return _mapping(inner, _inside(key, kinds))
+    if kind in (None, ROWS):
+        parts = _split(inner[1:-1]) if isinstance(_read(value), list) else [inner]
+        _check_digits(key, value, [part for part in map(str.strip, parts) if _is_number(_read(part))])
     if kind == ROWS and ("," not in value or inner.startswith("[")):
         return value
     if kind == CHOICE:
         readable = "," in value or value in ("", "null") or isinstance(_read(value), str | QuotedString)
         return value if readable else quoted(value)
     return value if kind is None or (kind == OPTIONAL and value == "null") else _text(value, exact=True)
+
+
+def _check_digits(key: str, value: str, numbers: Sequence[str]) -> None:
+    """Refuse a number such as 1_0, a slip that Hydra reads as 10."""
+    if slips := [number for number in numbers if "_" in number]:
+        raise InputError(
+            f"{key} must have numbers without underscores, found {slips[0]} in {value}: write "
+            f"{slips[0].replace('_', '')}, or what was meant"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _element(value: str, kind: str) -> str:
@@ -150,7 +171,7 @@ def _read(value: str) -> object:
 
     try:
         return OverridesParser.create().parse_override(f"key={value}")._value
-    except HydraException:
+    except (HydraException, ValueError):  # the latter of a number with more digits than Python reads
         return None
 
 

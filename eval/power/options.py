@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from eval.base.errors import InputError
+from eval.base.values import number, whole_number
 
 T = TypeVar("T")
 # Keys that say where the numbers come from; those of one line belong together.
@@ -67,11 +67,8 @@ def _number(low: float, high: float, what: str, scale: float = 1.0, ends: bool =
     """Return a reader of numbers between `low` and `high` as typed, with or without the ends."""
 
     def read(key: str, word: str) -> float:
-        try:
-            value = float(word)
-        except ValueError:
-            value = math.nan
-        if not (low < value < high or (ends and value in (low, high))):
+        value = number(word)
+        if value is None or not (low < value < high or (ends and value in (low, high))):
             raise InputError(f"{key} must be {what}, found {word!r}: correct it")
         return value / scale
 
@@ -79,19 +76,19 @@ def _number(low: float, high: float, what: str, scale: float = 1.0, ends: bool =
 
 
 def _counts(key: str, word: str, least: int = 1) -> tuple[int, ...]:
-    values = [part.strip() for part in word.removeprefix("[").removesuffix("]").split(",")]
-    wrong = [part for part in values if not (part.isdecimal() and len(part) < 9 and int(part) >= least)]
-    if wrong:
-        raise InputError(
-            f"{key} must be whole numbers from {least} up, joined by commas, found {wrong[0]!r}: correct it"
-        )
-    return tuple(dict.fromkeys(map(int, values)))
+    values = {part.strip(): whole_number(part.strip()) for part in word.removeprefix("[").removesuffix("]").split(",")}
+    for part, value in values.items():
+        if value is None or not least <= value < 10**8:
+            raise InputError(
+                f"{key} must be whole numbers from {least} up, joined by commas, found {part!r}: correct it"
+            )
+    return tuple(dict.fromkeys(values.values()))
 
 
 def _steps(key: str, word: str) -> int:
-    if not (word.isdecimal() and 1 <= int(word) <= 10_000):
+    if (value := whole_number(word)) is None or not 1 <= value <= 10_000:
         raise InputError(f"{key} must be a whole number from 1 to 10,000, found {word!r}: correct it")
-    return int(word)
+    return value
 
 
 def _names(key: str, word: str) -> tuple[str, ...]:

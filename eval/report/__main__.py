@@ -10,6 +10,7 @@ from pathlib import Path
 from eval.base.cli import exit_code_of, with_run
 from eval.base.errors import InputError
 from eval.base.files import cannot_write
+from eval.base.values import whole_number
 from eval.config.checks import check_report
 from eval.config.names import check_names, read_names
 from eval.config.settings import ReportSettings
@@ -63,11 +64,11 @@ def _options(words: Mapping[str, str]) -> dict[str, object]:
     """Fields of `ReportSettings` as typed on the command line."""
     options: dict[str, object] = dict(words)
     if "gallery_prompts" in words:
-        if not words["gallery_prompts"].isdecimal():
+        options["gallery_prompts"] = whole_number(words["gallery_prompts"])
+        if options["gallery_prompts"] is None:
             raise InputError(
                 f"gallery_prompts must be a whole number from 1 up, found {words['gallery_prompts']!r}: correct it"
             )
-        options["gallery_prompts"] = int(words["gallery_prompts"])
     for key in (key for key in ("images", "wide") if key in words):
         if words[key] not in ("true", "false"):
             raise InputError(f"{key} must be true or false, found {words[key]!r}: correct it")

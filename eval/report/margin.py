@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
 from eval.base.table import Table
+from eval.base.values import number
 from eval.base.words import counted
 from eval.measure.differences import Difference
 from eval.report.cost_table import cost_column
@@ -20,12 +21,10 @@ def read_margin(text: str) -> float:
     Raises:
         InputError: it is no number; `eval.config.checks.check_margin` checks its range.
     """
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            f"margin must be a number of percentage points, found {text!r}: give one, as in margin=2"
-        ) from None
+    margin = number(text)
+    if margin is None:
+        raise InputError(f"margin must be a number of percentage points, found {text!r}: give one, as in margin=2")
+    return margin
 
 
 def margin_sentence(margin: float, against: str) -> str:

@@ -17,6 +17,7 @@ from eval.base.errors import COMPLETE, InputError
 from eval.base.layout import paragraphs
 from eval.base.printing import say
 from eval.base.quoting import override
+from eval.base.values import whole_number
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call
 from eval.config.mistyped import shown
@@ -77,7 +78,7 @@ def _submit(config: DictConfig) -> int:
 
 def _warn_of_idle_gpus(chosen: SlurmSettings, settings: Settings) -> None:
     count = str(chosen.gpus).rpartition(":")[2]
-    if settings.workers == 1 and count.isdecimal() and int(count) > 1:
+    if settings.workers == 1 and (whole_number(count) or 0) > 1:
         say(f"warning: a shard has {count} GPUs and uses only one: workers=auto uses them all", sys.stderr)
 
 

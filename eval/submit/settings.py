@@ -13,15 +13,15 @@ from omegaconf.errors import OmegaConfBaseException
 from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.words import counted
-from eval.config.mistyped import mistyped, shown
+from eval.config.mistyped import check_numbers, mistyped, shown
 from eval.config.slurm import ReportJob, SlurmSettings
 from eval.config.texts import with_texts
 from eval.submit.slurm import default_time
 
 MAX_WARNING = 65535  # seconds, the largest that sbatch accepts in --signal
 REPORT_TIME, REPORT_MEMORY = 3600, 8192  # seconds and MiB, the most that a report requests by default
-_DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+)(?::(\d+))?)?")
-_HOURS = re.compile(r"(\d+)(?::(\d+)(?::(\d+))?)?")
+_DAYS = re.compile(r"(\d{1,9})-(\d{1,9})(?::(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
+_HOURS = re.compile(r"(\d{1,9})(?::(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
 # Options with which sbatch submits other jobs than the planned, or none, or waits for the end of a job.
 _NOT_FOR_SBATCH = {
     **dict.fromkeys(("--array", "-a"), "shard.count and slurm.at_once set it"),
@@ -31,7 +31,7 @@ _NOT_FOR_SBATCH = {
 }
 # For the report: the option would come after the planned one, and win.
 _NOT_FOR_THE_REPORT = dict.fromkeys(("--dependency", "-d"), "its job waits for the shards, and for nothing else")
-_MEMORY = re.compile(r"(\d+)([KMGT]?)B?", re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,18})([KMGT]?)B?", re.IGNORECASE | re.ASCII)
 LEAST_MEMORY = 512  # MB; importing torch takes as much
 _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
@@ -45,6 +45,7 @@ def read_slurm(config: DictConfig) -> SlurmSettings:
     if not isinstance(config, DictConfig):
         raise InputError(f"slurm must be a mapping of its keys, found {shown(config)}: see `{typed('submit')} --help`")
     config = with_texts(config, SlurmSettings, "slurm.")
+    check_numbers(config, SlurmSettings, "slurm.")
     schema = OmegaConf.structured(SlurmSettings)
     for node in (schema, schema.report):  # OmegaConf makes a frozen dataclass's stand-in read-only, at each level
         OmegaConf.set_readonly(node, False)
@@ -202,7 +203,7 @@ def _with_defaults(report: ReportJob, slurm: SlurmSettings) -> ReportJob:
 
 def _check_memory(mem: str, key: str) -> None:
     """Refuse what sbatch would, and a number that was meant as gigabytes: without a unit sbatch reads megabytes."""
-    number = re.match(r"\d+", mem)
+    number = re.match(r"\d{1,18}", mem, re.ASCII)
     instead = f"give {key}={number[0] if number and number[0].strip('0') else 32}G"
     if not _MEMORY.fullmatch(mem):
         raise InputError(f"{key} must be a number with K, M, G or T, found {mem!r}: {instead}")

@@ -86,6 +86,8 @@ def test_names_are_printed_and_not_written_for_machines(runs, tmp_path, call, ca
         (["methods=[]"], "methods must be a list in brackets, found '[]'"),
         (["names={sld_mx: X}"], "names must name methods of the run, baseline, sld_max, found 'sld_mx': did you mean"),
         (["margin=wide"], "margin must be a number"),
+        (["margin=1_0"], "margin must be a number of percentage points, found '1_0'"),
+        (["margin=nan"], "margin must be a number of percentage points, found 'nan'"),
         (["margin=0"], "above 0 and below 100"),
         (["flags=nonsense"], "flags must be one of "),
     ],

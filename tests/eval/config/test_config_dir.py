@@ -122,6 +122,14 @@ REFUSED = {
     "a byte order mark": ("experiment/x.yaml", "\ufeff# @package _global_\nmethods: [baseline]", "byte order mark"),
     "a default at the root": ("experiment/x.yaml", "defaults: [{/: tmp/x}]", "a path or a reference"),
     "a default from the root": ("experiment/x.yaml", "defaults: [//tmp/x]", "a path or a reference"),
+    "a number with an underscore": (
+        "experiment/x.yaml",
+        "a: b\nprotocol: {steps: 1_0}",
+        "must have numbers in decimal digits, found 1_0 (line 2), which YAML reads as 10: write that number, or",
+    ),
+    "an octal number": ("experiment/x.yaml", "a: [010]", "found 010 (line 1), which YAML reads as 8"),
+    "a number in sixties": ("experiment/x.yaml", "slurm: {time: 1:30}", "found 1:30 (line 1), which YAML reads as 90"),
+    "a fraction with an underscore": ("experiment/x.yaml", "a: &b 1_0.5", "found 1_0.5 (line 1), which YAML reads as"),
     "a method that is no list": ("experiment/x.yaml", "methods: {name: a, negative_prompt: b}", "put it in brackets"),
     "metrics without their key": ("experiment/x.yaml", "quality: [kid]", "write quality: {metrics: […]}"),
 }

@@ -200,10 +200,45 @@ def test_a_choice_by_a_name_like_a_number_is_that_name():
 
 def test_numbers_and_flags_are_hydras():
     for word in (
-        "batch_size=1_000",
+        "batch_size=1000",
         "protocol.guidance_scale=1e1",
         "-m",
         "--cfg",
         "job",
     ):
         assert as_typed(word, KINDS, sweep=False) == word
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "protocol.steps=1_0",
+        "protocol.guidance_scale=7_0.5",
+        "+protocol.steps= 1_0",
+        "model.size=[64,6_4]",
+        "prompts.rows=1_0",
+        "prompts.rows=[0,1_0]",
+        "shard={count: 1_0, index: 0}",
+        "methods=[{name: mine, preset: strong, warmup_steps: 1_0}]",
+    ],
+)
+@pytest.mark.parametrize("sweep", [False, True])
+def test_a_number_with_an_underscore_which_hydra_reads_without_is_refused(word, sweep):
+    with pytest.raises(InputError, match=r"must have numbers without underscores, found \S*\d_\d\S* in "):
+        as_typed(word, KINDS, sweep=sweep)
+
+
+@pytest.mark.parametrize("word", ["protocol.steps=20,1_0", "protocol.steps=range(1_0,20)"])
+def test_a_number_with_an_underscore_is_refused_among_those_of_a_sweep(word):
+    with pytest.raises(InputError, match="must have numbers without underscores, found 1_0 in "):
+        as_typed(word, KINDS, sweep=True)
+
+
+@pytest.mark.parametrize("word", ["out=range(1_0,2_0)", "track=[a_1_0]", "nudenet=v3_4", "methods={name: a_1_0}"])
+def test_underscores_in_texts_stay(word):
+    assert "1_0" in as_typed(word, KINDS, sweep=True) or "3_4" in as_typed(word, KINDS, sweep=True)
+
+
+def test_more_digits_than_python_reads_are_left_to_hydra_which_refuses_them():
+    assert as_typed(f"protocol.steps={'9' * 5000}", KINDS, sweep=False).endswith("9")
+    assert as_typed(f"out={'9' * 5000}", KINDS, sweep=False) == f"out='{'9' * 5000}'"

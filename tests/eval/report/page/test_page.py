@@ -280,6 +280,8 @@ def test_another_definition_is_said_in_the_page_and_its_links_still_hold(hostile
     [
         ("gallery=blurred", "gallery must be one of off, pixelated, clear, found 'blurred'"),
         ("gallery_prompts=0", "gallery_prompts must be 1 or more, found 0"),
+        ("gallery_prompts=1_0", "gallery_prompts must be a whole number from 1 up, found '1_0'"),
+        (f"gallery_prompts={'9' * 5000}", "gallery_prompts must be a whole number from 1 up"),
         ("gallery_prompts=ten", "gallery_prompts must be a whole number from 1 up, found 'ten'"),
         ("images=yes", "images must be true or false, found 'yes'"),
     ],
