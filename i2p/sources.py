@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from i2p.hub import HUB_ID, hub_file, hub_table, is_hub_id, parsed
+from i2p.paths import expanded
 from i2p.prompt import InputError, Prompt, digest
 from i2p.schema import PromptList, to_prompts
 from i2p.tables import read_table
@@ -56,12 +57,12 @@ def read_prompts(
         InputError: something cannot be read or is not valid; nothing is repaired or dropped.
     """
     if path is not None:
-        return _from_file(Path(path))
+        return _from_file(path)
     source = HUB_ID if source in (None, "i2p") else source
     if source in SHIPPED:
         return _from_file(SHIPPED[source])
     if isinstance(source, Path) or not is_hub_id(source):
-        return _from_file(Path(source))
+        return _from_file(source)
     name, pinned, inner = parsed(source)
     if revision and pinned and revision != pinned:
         raise InputError(
@@ -81,8 +82,8 @@ def read_prompts(
     return prompt_list
 
 
-def _from_file(path: Path) -> PromptList:
-    path = path.expanduser()
+def _from_file(path: str | Path) -> PromptList:
+    path = expanded(path)
     return to_prompts(read_table(path), str(path))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from i2p.columns import is_known
 from i2p.encoding import read_text
 from i2p.json_tables import read_json, read_lines
+from i2p.paths import expanded
 from i2p.prompt import InputError
 from i2p.records import Record, Table, lines_of
 from i2p.words import counted
@@ -28,7 +29,7 @@ def read_table(path: str | Path) -> Table:
     Raises:
         InputError: the file cannot be read; names the line.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir():
         raise InputError(
             f"{path} must be a file of prompts, found a folder: give path=FILE, one inside it", "path=FILE"

@@ -107,7 +107,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.errno in UNREACHABLE and error.filename:
         return BAD_INPUT, (
             f"{error.filename} must be a path that this user can reach, found that it can't be ({error.strerror}): "
-            "give the user permission, or give another path"
+            f"{'give the user permission, or ' if isinstance(error, PermissionError) else ''}give another path"
         )
     if isinstance(error, FileNotFoundError) and error.filename is None and not _here():
         return BAD_INPUT, "the current folder must exist, found that it has been removed: change to another"

@@ -5,8 +5,6 @@ Only names, headers and the few kilobytes of a prompt pair are read.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from eval.config.keys import MODEL, as_keys
 from eval.config.loras import read_loras
 from eval.config.model_settings import ModelSettings
@@ -66,7 +64,7 @@ def _check_model(chosen: ModelSettings) -> None:
             files.check_t5(path, chosen.t5)
             files.check_weights(path, chosen.allow_pickle)
     if chosen.config:
-        files.check_config(Path(chosen.config))
+        files.check_config(chosen.config)
     for lora in read_loras(chosen.lora):
         if sources.hub_part(lora.path)[0] is None:
             open_lora(lora, chosen.allow_pickle)

@@ -90,11 +90,11 @@ def find_root(path: str) -> tuple[Path, Path | None]:
     Raises:
         InputError: the path does not exist, or is another file.
     """
-    target = Path(path).expanduser()
+    target = Path(path)
     if not target.exists():
         raise InputError(f"model.path must be a folder of pictures, found nothing at {target}: correct it")
     target = target.resolve()
-    if target.is_file():
+    if not target.is_dir():
         if not may_be_table(target):
             raise InputError(
                 "model.path must be a folder of pictures or a table of them (CSV, TSV, JSON, JSONL, parquet), found "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import i2p
-from eval.base.errors import InputError
+from eval.base.errors import UNREACHABLE, InputError
 from eval.base.files import json_digest
 from eval.base.renamed import renamed_settings
 from eval.folder.layouts import NO_PROMPTS
@@ -210,9 +210,9 @@ def read_manifest(path: Path) -> Manifest | None:
         raise InputError(f"{path} must be a manifest, found a link to nothing: remove it, or set out=") from error
     except NotADirectoryError as error:
         raise InputError(f"out must be a folder, found a file on the way to {path.parent}: name another") from error
-    except PermissionError:
-        raise  # `eval.base.errors.explain` has a sentence for any path
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in UNREACHABLE:
+            raise  # `eval.base.errors.explain` has a sentence for any path
         raise InputError(
             f"{path} must be a readable manifest, found {error}: restore it, or set out= to a new folder"
         ) from error

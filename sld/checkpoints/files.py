@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sld.checkpoints.paths import expanded
 from sld.checkpoints.pickled import unpickle
 from sld.errors import InputError
 
@@ -60,14 +61,16 @@ def pickle_refused(path: Path) -> InputError:
     )
 
 
-def check_config(folder: Path) -> None:
-    """Raise `InputError` unless a folder can be the configuration of a single file."""
+def check_config(given: str | os.PathLike) -> Path:
+    """Return the folder of a single file's configuration; raise `InputError` unless it can be one."""
+    folder = expanded(given)
     if not (folder / "model_index.json").is_file():
         raise InputError(
             f"config must be a folder in diffusers' layout, found no model_index.json in {folder}: give config=FOLDER, "
             "the folder of a checkpoint of the same architecture",
             "config=FOLDER",
         )
+    return folder
 
 
 def check_weights(path: Path, allow_pickle: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sld.checkpoints.family import stems
 from sld.checkpoints.files import PICKLES, pickle_refused
+from sld.checkpoints.paths import exists
 from sld.errors import InputError, first_line
 
 log = logging.getLogger(__name__)
@@ -17,14 +18,14 @@ log = logging.getLogger(__name__)
 def hub_part(given: str | Path) -> tuple[tuple[str, str | None] | None, str]:
     """Return the hub id (see `hub_id`) and the path in `org/name[@revision][:path]`; None and "" for anything else."""
     match = re.fullmatch(r"(?P<hub>[^:]+)(?::(?P<inner>[\w.-]+(?:/[\w.-]+)*))?", str(given))
-    hub = None if match is None or Path(given).expanduser().exists() else hub_id(match["hub"])
+    hub = None if match is None or exists(given) else hub_id(match["hub"])
     return (None, "") if hub is None else (hub, match["inner"] or "")
 
 
 def hub_id(source: str | Path) -> tuple[str, str | None] | None:
     """Return repository and revision (None for the newest) of a hub id; None for anything else."""
     match = re.fullmatch(r"([\w-][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", str(source))
-    if match is None or Path(source).suffix in (".safetensors", *PICKLES) or Path(source).expanduser().exists():
+    if match is None or Path(source).suffix in (".safetensors", *PICKLES) or exists(source):
         return None
     return match[1], match[2]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sld.checkpoints import files
 from sld.checkpoints.hub import hub_part
+from sld.checkpoints.paths import expanded
 from sld.checkpoints.sources import locate_lora
 from sld.errors import InputError, counted, first_three
 
@@ -113,7 +114,7 @@ def lora_path(path: str | Path) -> Path:
     Raises:
         InputError: there is none, or several that may be meant.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_file():
         return place
     everything = sorted(place.iterdir()) if place.is_dir() else []

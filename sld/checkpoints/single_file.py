@@ -147,8 +147,7 @@ def check_single_file(
         )
     checkpoint = None
     if config is not None:
-        files.check_config(Path(config))
-        checkpoint = open_checkpoint(Path(config))
+        checkpoint = open_checkpoint(files.check_config(config))
         check_classes(checkpoint)
         read_tokenizers(checkpoint.folder, checkpoint.tokenizers)
         prediction = None

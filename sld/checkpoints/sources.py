@@ -7,6 +7,7 @@ from pathlib import Path
 from sld.checkpoints.family import stems
 from sld.checkpoints.files import PICKLES
 from sld.checkpoints.hub import Repository, hub_id, hub_part, weights
+from sld.checkpoints.paths import expanded
 from sld.errors import InputError
 
 # Downloaded first: they tell the family, and with it what else a model needs.
@@ -48,7 +49,7 @@ def locate(
         InputError: there is no such checkpoint, or it cannot be downloaded.
     """
     name = str(source)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.exists():
         return Source(name, path)
     hub = hub_id(name)
@@ -106,7 +107,7 @@ def locate_part(part: str, given: str | Path, allow_pickle: bool = False, local:
     name = str(given)
     hub, inner = hub_part(name)
     if hub is None:
-        return Source(name, Path(name).expanduser())  # what is wrong with it is said where its files are looked for
+        return Source(name, expanded(name))  # what is wrong with it is said where its files are looked for
     repository = Repository(*hub, local, part)
     if Path(inner).suffix in (".safetensors", *PICKLES):
         folder = repository.fetch_file(name, inner, allow_pickle)
@@ -137,7 +138,7 @@ def locate_lora(given: str | Path, stem: str, allow_pickle: bool = False, local:
     name = str(given)
     hub, inner = hub_part(name)
     if hub is None:
-        return Source(name, Path(name).expanduser())
+        return Source(name, expanded(name))
     if Path(inner).suffix not in (".safetensors", *PICKLES):
         inner = f"{inner}/{stem}.safetensors".lstrip("/")
     folder = Repository(*hub, local, "lora").fetch_file(name, inner, allow_pickle)

@@ -265,3 +265,12 @@ def test_the_harmless_prompts_ship_and_cover_all_categories():
 def test_a_file_goes_before_a_named_source(tmp_path):
     (path := tmp_path / "p.txt").write_text("a kite")
     assert [p.text for p in i2p.load_prompts("AIML-TUDA/i2p", path=path)] == ["a kite"]
+
+
+def test_a_path_that_can_t_be_is_refused(refused, tmp_path, monkeypatch):
+    refused("~nobody-here/p.csv", "found no user ~nobody-here")
+    refused(f"{'a' * 300}.csv", "(File name too long): give another path")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(i2p.InputError, match="File name too long"):
+        i2p.load_prompts(f"here/{'a' * 300}")  # as a data set is named

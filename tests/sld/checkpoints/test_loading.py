@@ -68,6 +68,47 @@ def test_nothing_there_and_no_hub_id(tmp_path):
     assert "nothing at" in refusal(tmp_path / "missing")
     assert "nothing at" in refusal(tmp_path / "missing.safetensors")
     assert "nothing at" in refusal("org/model.safetensors")
+    assert "nothing at" in refusal("a\0b")
+    assert "nothing at" in refusal("a\udcff")
+
+
+LONG = f"{'a' * 300}.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("~nobody-here/x", "must begin with the home folder of a user of this machine, found no user ~nobody-here:"),
+        ("~nobody-here/x:y", "found no user ~nobody-here: write ./~nobody-here/x:y for a folder of that name"),
+        (LONG, "must be a path that this user can reach, found that it can't be (File name too long): give another"),
+        (f"{LONG}:x!", "(File name too long)"),
+        (f"here/{LONG[:280]}", "(File name too long)"),  # as a repository is named
+    ],
+)
+def test_a_path_that_can_t_be_is_refused_wherever_one_is_given(given, reason, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    for options in ({"source": given}, {"unet": given}, {"parts": {"vae": given}}, {"lora": given}):
+        sentence = refusal(**{"source": checkpoint} | options)
+        assert sentence.startswith(given)
+        assert reason in sentence
+
+
+def test_a_home_folder_is_expanded_in_the_path_of_a_configuration_too(pair, monkeypatch):
+    _, file, config = pair
+    monkeypatch.setenv("HOME", str(config.parent))
+    assert sld.load_model(file, config=f"~/{config.name}")
+    assert "found no user ~nobody-here" in refusal(file, config="~nobody-here/x")
+    assert "(File name too long)" in refusal(file, config=LONG)
+
+
+def test_a_folder_closed_to_this_user_is_named(tmp_path, monkeypatch):
+    def closed(path, *arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "exists", closed)
+    sentence = refusal(tmp_path / "x.safetensors")
+    assert "found that it can't be (Permission denied): give the user permission, or give another path" in sentence
 
 
 def test_an_unreachable_hub_is_explained_without_another_try(nothing_waits):
