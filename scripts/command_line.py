@@ -38,13 +38,12 @@ def at_least(least: int, most: int = MOST) -> Callable[[str], int]:
 
 def seconds(text: str) -> float:
     """Return the seconds of a limit, as a type for argparse."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= LONGEST:  # false for NaN too
+    from eval.base.values import number
+
+    duration = number(text)
+    if duration is None or not 0 < duration <= LONGEST:
         raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, and {LONGEST} at most, found {text!r}")
-    return number
+    return duration
 
 
 def usable_device(name: str) -> str:
@@ -73,34 +72,48 @@ def processor() -> str:
 
 def page(text: str) -> Path:
     """Return the file of a page, as a type for argparse: refused where it could not be written after the work."""
-    return _writable(text, Path.is_file, "file")
+    from eval.base.files import cannot_write_file
+
+    path = _path(text)
+    return _checked(path, "file", text, cannot_write_file(path, ROOM))
 
 
 def folder(text: str) -> Path:
     """Return a folder that is filled, as a type for argparse: refused where nothing could be written."""
-    return _writable(text, Path.is_dir, "folder")
+    from eval.base.files import cannot_write
+
+    path = _path(text)
+    try:
+        hindered = cannot_write(path, ROOM)
+        reason = (
+            "it is no folder" if path.exists() and not path.is_dir() else hindered and ": ".join(map(str, hindered))
+        )
+    except OSError as error:  # a name that is too long, or a folder that this user may not look into
+        reason = error.strerror
+    return _checked(path, "folder", text, reason)
 
 
 def new_folder(text: str) -> Path:
     """Return a folder that is filled and removed, as a type for argparse, so that one that exists is refused."""
-    if Path(text).exists():
+    if _path(text).exists():
         raise argparse.ArgumentTypeError(
             f"must be a new one, since it is filled and removed, found {text}: name another"
         )
     return folder(text)
 
 
-def _writable(text: str, is_one: Callable[[Path], bool], kind: str) -> Path:
-    from eval.base.files import cannot_write
+def _path(text: str) -> Path:
+    """Return a path with the home folder in place of a leading `~`, which no shell expands in `--out=~/x`."""
+    from eval.base.command import expanded
+    from eval.base.errors import InputError
 
-    path = Path(text)
     try:
-        hindered = cannot_write(path.parent if kind == "file" else path, ROOM)
-        reason = (
-            f"it is no {kind}" if path.exists() and not is_one(path) else hindered and f"{hindered[0]}: {hindered[1]}"
-        )
-    except OSError as error:  # a name that is too long, or a folder that this user may not look into
-        reason = error.strerror
+        return Path(expanded("a path", text))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("a path ")) from error
+
+
+def _checked(path: Path, kind: str, text: str, reason: str | None) -> Path:
     if reason:
         raise argparse.ArgumentTypeError(
             f"must be a {kind} that can be written, found {text} ({reason}): change that, or name another"

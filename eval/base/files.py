@@ -108,6 +108,20 @@ def cannot_write(folder: Path, size: int = 0) -> tuple[Path, str] | None:
         return existing, error.strerror or str(error)
 
 
+def cannot_write_file(path: Path, size: int = 0) -> str | None:
+    """Return why a file, existing or planned, can't be written, with so many bytes in its folder; None if it can.
+
+    A device or a pipe can't be: a file that takes its place would remove it.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            return "it is no file"
+        hindered = cannot_write(path.parent, size)
+    except OSError as error:  # a name that is too long, or a folder that this user may not look into
+        return error.strerror
+    return hindered and f"{hindered[0]}: {hindered[1]}"
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut. Systems that can't open a folder need no such step."""
     try:

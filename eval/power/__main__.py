@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.base.cli import exit_code_of, with_keys
-from eval.base.errors import COMPLETE
+from eval.base.errors import COMPLETE, InputError
 from eval.base.printing import say
 
 if TYPE_CHECKING:
@@ -64,10 +64,12 @@ def _power(words: Mapping[str, str]) -> int:
     from eval.power.options import read_options
 
     options = read_options(words)  # before anything heavy is imported
-    from eval.base.files import write_atomic
+    from eval.base.files import cannot_write_file, write_atomic
     from eval.power.plan import make_planner
     from eval.power.text import as_csv, as_text
 
+    if options.out is not None and (reason := cannot_write_file(Path(options.out))):
+        raise InputError(f"out must be a file that can be written, found {options.out} ({reason}): name another")
     planner = make_planner(_source(options), options)
     answers = list(planner.answers())
     try:

@@ -18,6 +18,7 @@ from command_line import (
     end_bench_with,
     end_with,
     folder,
+    new_folder,
     page,
     seconds,
     show_and_write,
@@ -116,7 +117,7 @@ def test_a_count_is_a_whole_number_within_its_limits(text):
     assert [at_least(1)(text) for text in ("1", "+5", " 7 ", "1000000")] == [1, 5, 7, 10**6]
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e7", "", "ten"])
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e7", "1_0", "", "ten"])
 def test_the_seconds_of_a_limit_are_a_number_above_0(text):
     with pytest.raises(argparse.ArgumentTypeError, match="must be a number of seconds above 0"):
         seconds(text)
@@ -166,6 +167,16 @@ def test_a_page_is_refused_where_no_file_can_be_or_the_disk_takes_none(tmp_path)
         page(str(tmp_path / "page.md"))
     assert page(str(tmp_path / "new" / "page.md")) == tmp_path / "new" / "page.md"
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_home_folder_that_no_shell_expands_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert page("~/page.md") == tmp_path / "page.md"
+    (tmp_path / "here").mkdir()
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a new one"):
+        new_folder("~/here")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"^must begin with the home folder of a user .*~nobody-here"):
+        page("~nobody-here/page.md")
 
 
 def test_a_folder_is_refused_where_there_is_a_file(tmp_path):

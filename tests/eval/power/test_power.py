@@ -1,6 +1,7 @@
 """`python -m eval.power`: a plan from published percentages, a pilot run or assumptions, or one sentence why not."""
 
 import csv
+import os
 import re
 
 import in_process
@@ -201,6 +202,11 @@ def test_assumptions_need_no_list(tmp_path):
     [
         (["width=-2"], "width must be a number of points above 0 and below 50, found '-2'"),
         (["width=nan"], "width must be a number of points"),
+        (["width=1_0"], "width must be a number of points above 0 and below 50, found '1_0'"),
+        (["images=1_0"], "images must be whole numbers from 1 up, joined by commas, found '1_0'"),
+        (["images=100000000"], "images must be whole numbers from 1 up"),
+        (["steps=10001"], "steps must be a whole number from 1 to 10,000, found '10001'"),
+        ([f"steps={'9' * 5000}"], "steps must be a whole number from 1 to 10,000"),
         (["difference=100"], "difference must be a number of points above 0 and below 100, found '100'"),
         (["difference=99"], "difference must be below the share"),
         (["power=1"], "power must be a chance above 0.5 and below 1, found '1'"),
@@ -249,3 +255,16 @@ def test_help_lists_every_key(call, capsys):
     assert call(main, "--help") == 0
     printed = capsys.readouterr().out
     assert all(f"{key}=" in printed for key in READERS)
+
+
+@pytest.mark.parametrize("place", ["pipe", "folder", f"{'a' * 300}.csv", "file/plan.csv", "~nobody-here/plan.csv"])
+def test_a_plan_is_written_to_no_place_but_a_file_s_which_is_known_before_it_is_made(place, tmp_path, call, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    out = place if place.startswith("~") else tmp_path / place
+    assert call(main, "share=0.35", "prompts=100", "images=1", f"out={out}") == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert captured.err.startswith("error: out must b")
+    assert (tmp_path / "pipe").is_fifo()
