@@ -29,6 +29,7 @@ DTYPE_WORDS = {
     **dict.fromkeys(("fp32", "float", "f32", "32", "full"), "float32"),
     **dict.fromkeys(("fp64", "double", "f64"), "float64"),
 }
+_DEVICE_WORDS = {"gpu": "cuda", **dict.fromkeys(("null", "none", "default", "true"), "auto")}
 _DEVICE = re.compile(r"[a-z]+(:\d{1,3})?", re.ASCII)
 TRACKERS = ("wandb", "mlflow", "tensorboard")
 
@@ -43,8 +44,10 @@ def check_settings(s: Settings) -> None:
     one_of("images", s.images, IMAGES)
     if s.prompts.groups is not None:
         one_of("prompts.groups", s.prompts.groups, BY)
-    if not _DEVICE.fullmatch(s.device):  # torch says more, but a job's node may be another machine
-        raise InputError(f"device must be auto or a device of torch, such as cuda:1, found {s.device!r}: correct it")
+    meant = _DEVICE_WORDS.get(s.device.lower())
+    if meant or not _DEVICE.fullmatch(s.device):  # torch says more, but a job's node may be another machine
+        do = f"give device={meant}" if meant else "correct it"
+        raise InputError(f"device must be auto or a device of torch, such as cuda:1, found {s.device!r}: {do}")
     one_of("dtype", s.dtype, DTYPES, DTYPE_WORDS)
     for name in s.judges:
         one_of("judges", name, (*JUDGES, *(() if name in JUDGES else plugins.names(plugins.JUDGES))))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from eval.base.command import typed
 from eval.base.nearest import advice
-from eval.base.quoting import shell_override
 from eval.base.renamed import RENAMED, renamed_sentence
 from eval.config.config_dir import CONF, FLAG, choices, config_dir
 from eval.config.known_keys import OTHER_WORDS, known_keys, meant, place
 from eval.config.methods import KEYS, NUMBERS
 from eval.config.mistyped import unresolved
-from eval.config.overrides import groups, key_of
+from eval.config.overrides import OVERRIDE, explain_path, groups, key_of
 from sld.errors import other_way
 
 _NO_KEY = re.compile(r"Could not override '([^']*)'")
@@ -90,20 +88,15 @@ def explain_word(word: str, name: str, arguments: Sequence[str]) -> str:
         name: of the command, such as run.
         arguments: the command line.
     """
-    what = "an override must be KEY=VALUE"
+    what = OVERRIDE
     if "=" in word.strip("="):
         return f"{what} as Hydra reads it, found {word!r}: check its brackets and quotes"
     if not word.strip("="):
         return f"{what} without blanks, found a lone {word!r}: give it as one word, in quotes if the value has blanks"
     if word.lower() in ("help", "version"):
         return f"{what}, found {word!r}: give --{word.lower()}"
-    if (Path(word) / "manifest.json").is_file():
-        again = f"`{typed('report', [word])}` writes its report again"
-        return f"{what}, found the run directory {word!r}: give {shell_override('out', word)} to resume it; {again}"
-    if Path(word).exists():
-        weights = Path(word).suffix in (".safetensors", ".ckpt", ".pt", ".bin")
-        keys = ("model.path", "out") if Path(word).is_dir() else ("model.path",) if weights else ("prompts.path",)
-        return f"{what}, found the path {word!r}: give {' or '.join(shell_override(key, word) for key in keys)}"
+    if of_path := explain_path(word):
+        return of_path
     if where := [group for group, names in _all_choices(arguments).items() if word in names]:
         return f"{what}, found {word!r}: give {' or '.join(f'{group}={word}' for group in where)}"
     before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""

@@ -13,8 +13,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from eval.base.cli import VERSION
+from eval.base.command import typed
 from eval.base.errors import InputError
 from eval.base.nearest import nearest
+from eval.base.quoting import shell_override
 from eval.base.values import one_of
 from eval.config.config_dir import CONF, FLAG, config_dir, yaml_files
 from eval.config.known_keys import meant
@@ -34,6 +36,7 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _WORDS_OF = {**dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")), **dict.fromkeys(("--info", "-i"), _INFO)}
 _QUESTIONS = set(FLAGS) - {"--resolve", FLAG, *MULTIRUN}
 _LISTS = [key for key, kind in {**text_keys(Settings), **text_keys(SlurmSettings, "slurm.")}.items() if kind in LISTS]
+OVERRIDE = "an override must be KEY=VALUE"
 _CHOICE = re.compile(r"[\w-][\w.-]*")
 
 
@@ -113,9 +116,11 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
                 one_of(key, behind, _WORDS_OF[key])
             continue
         if key.startswith("~"):
+            if of_path := explain_path(word):
+                raise InputError(of_path)
             gone = key.lstrip("~").strip()
             raise InputError(
-                f"an override must be KEY=VALUE, found {word!r}, which takes a key away: leave it out for the default, "
+                f"{OVERRIDE}, found {word!r}, which takes a key away: leave it out for the default, "
                 f"or give {gone or 'KEY'}=…"
             )
         key = key.lstrip("+").strip()
@@ -130,6 +135,21 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
             raise InputError(f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]")
         if key in names or "/" in key:
             _check_choice(key, value.strip(), arguments)
+
+
+def explain_path(word: str) -> str | None:
+    """Return a sentence for a word that is a path instead of KEY=VALUE; None where nothing is there."""
+    path = Path(os.path.expanduser(word) if "/" in word else word)  # ~slurm is a key that is taken away
+    if not os.path.exists(path):  # False also for a name that no file can have
+        return None
+    if (path / "manifest.json").is_file():
+        again = f"`{typed('report', [str(path)])}` writes its report again"
+        resume = f"give {shell_override('out', str(path))} to resume it"
+        return f"{OVERRIDE}, found the run directory {word!r}: {resume}; {again}"
+    weights = path.suffix in (".safetensors", ".ckpt", ".pt", ".bin")
+    keys = ("model.path", "out") if path.is_dir() else ("model.path",) if weights else ("prompts.path",)
+    given = " or ".join(shell_override(key, str(path)) for key in keys)
+    return f"{OVERRIDE}, found the path {word!r}: give {given}"
 
 
 def _no_flag(words: Sequence[str], name: str, names: Collection[str]) -> str:

@@ -65,7 +65,7 @@ TRIALS = [
         "{list}",
         LOADED,
     ),
-    ("give device=cpu", "device=gpu", "device=cpu", "", OPENED),
+    ("give device=cpu", "device=tpu", "device=cpu", "", OPENED),
     ("correct …=PATH", f"{TINY} model.unet={{none}}", "model.unet=PATH", "{unet}", OPENED),
     (
         "must be a part of the model",

@@ -144,10 +144,12 @@ def test_a_mistake_is_met_half_way(command, typed, advice, words, refused, call,
     assert call(command, words, *(["--cfg", "job"] if words != "--help" else [])) == 0
 
 
-def test_a_path_alone_is_told_where_it_may_go(refused, tmp_path, call, capsys):
+def test_a_path_alone_is_told_where_it_may_go(refused, tmp_path, call, capsys, monkeypatch):
     (tmp_path / "mine.csv").write_text("prompt\na fox\n")
     assert refused(run, "mine.csv").endswith("found the path 'mine.csv': give prompts.path=mine.csv")
     (tmp_path / "pictures").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert refused(run, "~/mine.csv").endswith(f"found the path '~/mine.csv': give prompts.path={tmp_path}/mine.csv")
     told = "give model.path=pictures or out=pictures"
     assert refused(run, "pictures").endswith(told)
     (tmp_path / "pictures/manifest.json").touch()

@@ -51,6 +51,8 @@ WHOLE = "must be given as a whole list, found"
             "an entry of methods must have a text as its name, found {'a': 'b'}",
         ),
         (["device="], "device must be auto or a device of torch, such as cuda:1, found '': correct it"),
+        (["device=null"], "such as cuda:1, found 'null': give device=auto"),
+        (["device=gpu"], "such as cuda:1, found 'gpu': give device=cuda"),
         (["device=[cpu]"], "such as cuda:1, found '[cpu]'"),
         (["device=cuda:99999999999999999999"], "found 'cuda:99999999999999999999'"),
         (["--steps", "--cfg", "job"], "found --steps: give protocol.steps=…"),
