@@ -34,6 +34,7 @@ from eval.plan.plan import FolderPlan, Plan, Unit, kind_of
 from eval.report.description.facts import replacements
 from eval.store.rundir import RunDir
 from eval.store.scores import JUDGE_FAILED, NOT_OK, Score
+from sld.trajectories import evaluations_by_call
 from sld.tuning import Tuning
 
 PATIENCE = 150.0  # seconds that loading and the batch may take
@@ -90,11 +91,13 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
         return [Check("time", SKIPPED, "not measured: it needs the model"), Check("weights", MISSING, str(error))]
     loading = time.perf_counter() - began
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
-    rows = fitting_batch(model, plan, filled_batch(plan, rows, calls_per_picture(model, plan)))
+    calls = calls_per_picture(model, plan)
+    rows = fitting_batch(model, plan, filled_batch(plan, rows, calls))
     remaining = plan.missing(done())
     usual = max((list(group) for _, group in groupby(remaining, kind_of)), key=len)
-    # As many units as fill a call: each method has a conditional and, with guidance, an unconditional row.
-    units = usual[: max(1, rows // ((1 + plan.guided) * len(plan.methods_of(kind_of(usual[0])))))]
+    # As many units as fill a call when each has the most rows in it.
+    methods = plan.methods_of(kind_of(usual[0]))
+    units = usual[: max(1, rows // max(evaluations_by_call(methods, calls, plan.protocol.reuse, plan.guided)))]
     images = plan.count_images(units)
     keeps = keeper(settings.images, settings.images_sample, plan)
     warm_up(model, plan, judges, rows)

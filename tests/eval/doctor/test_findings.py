@@ -144,6 +144,29 @@ def test_the_time_is_that_of_the_process_that_draws_the_most(tmp_path, monkeypat
     assert said.endswith(f"untuned{shared}")
 
 
+@pytest.mark.parametrize(
+    ("methods", "scale", "units"),
+    [
+        ("[baseline]", 1, 8),  # without guidance only the text is evaluated
+        ("[baseline,{name: mine, prefix: 'a photo of '}]", 1, 4),
+        ("[{name: mine, prefix: 'a photo of '},{name: again, prefix: 'a photo of '}]", 1, 8),
+        ("[baseline,sld_weak]", 7, 4),  # of four steps none is guided by SLD
+        ("[baseline,sld_max]", 7, 1),  # two evaluations and three
+        ("[baseline,negative_prompt]", 7, 2),
+    ],
+)
+def test_the_batch_that_is_timed_has_as_many_prompts_as_a_call_of_the_run_takes(
+    tmp_path, monkeypatch, methods, scale, units
+):
+    drawn = []
+    monkeypatch.setattr(duration, "_seconds_of", lambda opened, units, scores: drawn.append(len(units)) or 3600.0)
+    monkeypatch.setattr(duration, "warm_up", lambda *_: None)
+    words = ["prompts.rows=0-15", "protocol.steps=4", f"methods={methods}", f"protocol.guidance_scale={scale}"]
+    found = in_process.run("eval.doctor", *words, "protocol.images_per_prompt=1", "batch_size=8", cwd=tmp_path).stdout
+    assert drawn == [units]
+    assert f"about {16 / units:.1f} hours for " in line(found, "time")
+
+
 def stored(folder, sizes):
     rng = np.random.default_rng(0)
     for number, size in enumerate(sizes):
