@@ -38,10 +38,10 @@ def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[
     """Draw, judge and store the missing images of this shard in several processes (`eval.generate.sources`).
 
     Raises:
-        WorkersLost: some images could not be made because workers died.
+        WorkersLost: some images could not be made because workers died, or none lived to open the run.
         InputError: the first that a worker raised.
         Stopped: a signal arrived.
-        RuntimeError: some images could not be made because workers failed with a bug.
+        RuntimeError: the same, because workers failed with a bug.
     """
     from eval.generate.kept import pictures_to_redraw, set_aside
 
@@ -67,7 +67,7 @@ class _Pool:
 
     def __init__(self, progress: Progress, in_images: Callable[[list[Unit]], str], on_ready: Callable[[], None]):
         self._progress, self._in_images = progress, in_images
-        self._on_ready: Callable[[], None] | None = on_ready
+        self._on_ready, self._opened = on_ready, False
         self._deaths: Counter[tuple[int, int]] = Counter()
         self._lost: list[Unit] = []
         self._cause = ""
@@ -103,11 +103,13 @@ class _Pool:
     def share_out(self, units: Sequence[Unit], plan: Plan, stop: Stop, *, judging: bool = False) -> None:
         """Send units to waiting workers until all are stored, or until `stop` has a reason.
 
+        One is waited for even if nothing is left to do: it tells whether the folder holds the run of these settings.
         With `judging`, each worker judges its share of the kept pictures before it is ready, and is waited for.
         """
         pending = Pending(units, self._count, plan)
         while self._workers and not stop.reason:
-            if not pending and not any(w.units or (judging and not w.batch_size) for w in self._workers):
+            at_work = any(w.units or (judging and not w.batch_size) for w in self._workers)
+            if self._opened and not pending and not at_work:
                 break
             for worker in self._workers:
                 if worker.waiting and pending:
@@ -145,14 +147,16 @@ class _Pool:
         self._workers = [worker for worker in self._workers if worker not in loading]
 
     def check(self) -> None:
-        """Raise the error of a worker, or `WorkersLost` if some units were not made."""
+        """Raise the error of a worker, or `WorkersLost` if some units were not made or none has opened the run."""
         for worker in self._workers:
             self._lost += self._retire(worker)
-        if self._lost:
-            left = f"{self._cause}, and left {self._in_images(self._lost)} to be made"
+        if self._lost or not self._opened:
+            end = "before one had opened the run"
+            if self._lost:
+                end = f"and left {self._in_images(self._lost)} to be made"
             if self._bugs_only:
-                raise RuntimeError(f"workers failed, the last with {left}")
-            raise WorkersLost(f"workers died, the last of {left}: run the same command again to retry")
+                raise RuntimeError(f"workers failed, the last with {self._cause}, {end}")
+            raise WorkersLost(f"workers died, the last of {self._cause}, {end}: run the same command again to retry")
 
     def _receive(self, worker: WorkerProcess) -> bool:
         """Receive one message; return False if the worker has ended."""
@@ -164,9 +168,9 @@ class _Pool:
             worker.batch_size, worker.largest, worker.calls = content
             worker.waiting = True
             self._start_others(len(self._unstarted))
-            if self._on_ready:
+            if not self._opened:
+                self._opened = True
                 self._on_ready()
-                self._on_ready = None
         elif kind == AT_WORK:
             self._progress.drawn(content, worker.name)
         elif kind == DRAWN:
@@ -182,13 +186,14 @@ class _Pool:
     def _retire(self, worker: WorkerProcess) -> list[Unit]:
         """Return the unfinished units of a worker that has ended; raise an error that all workers would have."""
         worker.process.join()
-        if worker.failure is None and worker.process.exitcode == 0 and not worker.units:
+        if worker.failure is None and worker.process.exitcode == 0 and worker.batch_size and not worker.units:
             return []
         code, sentence = worker.failure or (BUG, worker.cause_of_end())
         if code != BUG:  # bad input, a full disk, a broken judge
             raise InputError(sentence) if code == BAD_INPUT else WorkersLost(sentence)
         self._progress.drawn(0, worker.name)
-        log.warning("%s died (%s) with %s left to do.", worker.name, sentence, self._in_images(worker.units))
+        left = f"with {self._in_images(worker.units)} left to do" if worker.batch_size else "before it was ready"
+        log.warning("%s died (%s) %s.", worker.name, sentence, left)
         self._cause = sentence
         self._bugs_only &= worker.failure is not None
         self._deaths.update(_key(unit) for unit in worker.units)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import in_process
 import processes
 import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 
 from eval.store.rundir import RunDir
+from i2p.demo import trained
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
@@ -169,6 +172,18 @@ def test_what_all_workers_would_meet_ends_the_run_with_its_own_words(alone, tmp_
     done = run(tmp_path / "run", "workers=2", "model.unet=nowhere")
     assert done.returncode == 2
     assert done.stderr.count("error:") == 1
+
+
+def test_a_complete_run_whose_weights_have_changed_is_refused_with_workers_too(tmp_path):
+    shutil.copytree(trained.model_folder(), tmp_path / "model")
+    words = ["model=checkpoint", f"model.path={tmp_path}/model", "prompts=demo", "q16=demo", "prompts.rows=0-1"]
+    out = tmp_path / "run"
+    assert in_process.run("eval.run", f"out={out}", *SMALL, *words).returncode == 0
+    (part,) = (tmp_path / "model" / "unet").glob("*.safetensors")
+    save_file({name: 1.01 * tensor for name, tensor in load_file(part).items()}, part)
+    for _ in range(2):  # nor does the first one have the second believe that it is that run
+        done = run(out, *words, "workers=2")
+        assert (done.returncode, done.stderr.count("must hold the run of these settings")) == (2, 1), done.stderr
 
 
 def test_a_complete_run_with_workers_reports_and_draws_nothing(alone):

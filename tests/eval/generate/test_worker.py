@@ -236,7 +236,7 @@ class Workers:
 
     def work(self, number, pipe, process):
         if number < self.die_early:
-            process.exitcode = -9
+            process.exitcode = self.exit_code
         else:
             if self.late and number == 3:
                 self.all_drawn.wait()
@@ -260,18 +260,18 @@ class Workers:
         pipe.close()
 
 
-def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=False):
+def share_out(monkeypatch, workers, device="cuda", compiled="auto", judging=False, left=300):
     monkeypatch.setattr(pool, "start_worker", workers.start)
     settings = SimpleNamespace(device=device, engine=EngineSettings(compile=compiled))
     progress = Progress(300, 300)
     processes = pool._Pool(progress, lambda units: f"{len(units)} images", on_ready=lambda: None)
     with Stop() as stop:
-        processes.start(settings, (), 4, 300, 0)
+        processes.start(settings, (), 4, left, 0)
         started = list(workers.events)
-        processes.share_out(units(300), plan(), stop, judging=judging)
+        processes.share_out(units(left), plan(), stop, judging=judging)
         processes.end()
     processes.check()
-    assert workers.drawn == Counter(range(300))
+    assert workers.drawn == Counter(range(left))
     return started
 
 
@@ -321,7 +321,7 @@ def test_if_the_first_dies_before_it_is_ready_the_next_measures_and_compiles_alo
     assert workers.events.index("ready 2") < workers.events.index("start 3")
     assert workers.first == [0, 1, 2]
     for number in range(2):
-        assert f"worker {number} died (SIGKILL) with 0 images" in caplog.text
+        assert f"worker {number} died (SIGKILL) before it was ready." in caplog.text
 
 
 def test_a_run_whose_workers_all_die_before_they_are_ready_starts_each_of_them_and_says_what_is_left(monkeypatch):
@@ -329,6 +329,20 @@ def test_a_run_whose_workers_all_die_before_they_are_ready_starts_each_of_them_a
     with pytest.raises(WorkersLost, match="workers died, the last of SIGKILL, and left 300 images to be made"):
         share_out(monkeypatch, workers)
     assert workers.events == [f"start {number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_where_nothing_is_left_one_worker_still_compares_the_run_with_the_settings(monkeypatch, device):
+    workers = Workers()
+    share_out(monkeypatch, workers, device=device, left=0)
+    assert workers.events == ["start 0", "ready 0"]
+    assert not workers.killed.is_set()
+
+
+@pytest.mark.parametrize("exit_code", [-9, 0])
+def test_a_worker_that_dies_before_it_has_is_no_success_of_a_run_with_nothing_left(monkeypatch, exit_code):
+    with pytest.raises(WorkersLost, match=r"the last of (SIGKILL|exit code 0), before one had opened the run"):
+        share_out(monkeypatch, Workers(die_early=1, exit_code=exit_code), left=0)
 
 
 @pytest.mark.parametrize(("compiled", "at_once"), [("auto", 4), (False, 4), (True, 1)])
