@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import i2p
 
 ROOT = Path(__file__).resolve().parents[1]
+TABLES = ROOT / "docs" / "benchmarks"  # from whichever folder a script is run
 ROOM = 2**18  # bytes that are written, and removed, where a page is to go; the longest one has a tenth of it
 MOST = 10**6  # of anything that is counted; more is a slip, and would never end
 FEWEST = 19  # resamples of a test: with fewer, no p is 0.05 or less
@@ -97,7 +98,7 @@ def new_folder(text: str) -> Path:
     """Return a folder that is filled and removed, as a type for argparse, so that one that exists is refused."""
     if _path(text).exists():
         raise argparse.ArgumentTypeError(
-            f"must be a new one, since it is filled and removed, found {text}: name another"
+            f"must be a new one, since it is filled and removed, found {text}: remove it, or name another"
         )
     return folder(text)
 
@@ -128,7 +129,7 @@ def with_table(
     if arguments.out is None:
         from engine_bench import meter
 
-        table = ROOT / "docs" / "benchmarks" / f"{name}_{meter.card(arguments.device)}{suffix}.md"
+        table = TABLES / f"{name}_{meter.card(arguments.device)}{suffix}.md"
         try:
             arguments.out = page(str(table))
         except argparse.ArgumentTypeError as error:

@@ -12,7 +12,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from command_line import end_with, folder, usable_device
+from command_line import ROOT, end_with, folder, usable_device
 
 from i2p.demo import trained
 from i2p.demo.world import CORNERS, training_pairs
@@ -20,7 +20,6 @@ from i2p.prompt import CATEGORIES
 from sld.checkpoints.files import sha256
 from sld.checkpoints.layout import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("autoencoder", "denoiser", "clip", "text")
 STEPS = {"autoencoder": 8000, "denoiser": 7000, "clip": 2500, "text": 800}
 PICTURES, DESCRIBED = 24_000, 6000  # in all, and of these those from which the CLIP learns captions
@@ -48,7 +47,10 @@ def main() -> None:
     elif not work.exists():
         if not out.exists():
             parser.error(f"--stages {' '.join(options.stages)} needs earlier stages, found none in {out}")
-        shutil.copytree(out, work)
+        copied = out.with_name(f"{out.name}.copied")  # so that a copy that was stopped is not trained further
+        shutil.rmtree(copied, ignore_errors=True)
+        shutil.copytree(out, copied)
+        copied.rename(work)
 
     from demo_training.autoencoder import train_autoencoder
     from demo_training.clip import train_clip

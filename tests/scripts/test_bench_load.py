@@ -1,8 +1,10 @@
 """The table of a long run: a row per tenth, and what was really drawn."""
 
 import importlib
+import os
 import sys
 from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +61,37 @@ def test_a_run_that_leaves_nothing_to_resume_is_refused_and_one_that_fails_named
         script.watch([sys.executable, "-c", "raise SystemExit(3)"], run, until=lambda: False)
     with pytest.raises(SystemExit, match=r"ended with 3$"):
         script.time_command("a command", [sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_a_command_s_memory_is_in_bytes_and_its_seconds_are_of_all_processes(script, monkeypatch):
+    wait4 = os.wait4
+
+    def waited(number, options):
+        return *wait4(number, options)[:2], SimpleNamespace(ru_utime=1.5, ru_stime=0.25, ru_maxrss=7)
+
+    monkeypatch.setattr(script.os, "wait4", waited)
+    monkeypatch.setattr(script.sys, "platform", "linux")
+    timed = script.time_command("a command", [sys.executable, "-c", ""])
+    assert (timed.name, timed.cpu, timed.memory) == ("a command", 1.75, 7 * 1024)
+
+
+def test_a_run_is_watched_until_it_is_killed_with_its_workers(script, monkeypatch, tmp_path):
+    killed = []
+
+    def process(rss):
+        memory = SimpleNamespace(rss=rss)
+        return SimpleNamespace(memory_info=lambda: memory, send_signal=lambda number: killed.append((rss, number)))
+
+    workers = [process(5), process(3)]
+    parent = process(2)
+    parent.children = lambda recursive=False: workers
+    parts = [[], [(107.0, 5)]]
+    monkeypatch.setattr(script.psutil, "Process", lambda number: parent)
+    monkeypatch.setattr(script.psutil, "wait_procs", lambda processes: None)
+    monkeypatch.setattr(script, "parts_of", lambda run: parts.pop(0))
+    monkeypatch.setattr(script, "time", SimpleNamespace(time=lambda: 100.0, sleep=lambda seconds: None))
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    looks, begun = script.watch(command, tmp_path / "run", until=lambda: True)
+    assert set(looks) == {script.Seen(100.0, 2, 5)}  # until the kill is seen
+    assert begun == 7.0  # the first part is of 107
+    assert killed[:2] == [(5, 9), (3, 9)]

@@ -1,6 +1,7 @@
 """The table of NudeNet's bench, and that a judge with other results has none."""
 
 import importlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,3 +54,50 @@ def test_pictures_are_photographs_and_drawn_ones_in_turn(script):
     pictures = script.make_pictures(4)
     assert [picture.shape for picture in pictures] == [(512, 512, 3), (512, 512, 3), (300, 451, 3), (512, 512, 3)]
     assert len({picture.tobytes() for picture in pictures}) == 4
+
+
+def test_detectors_take_turns_and_their_results_are_compared(script, monkeypatch):
+    now, turns, compared, sessions, cores = [0.0], [], [], [], []
+
+    class Detector:
+        def __init__(self):
+            self.onnx_session = None
+
+        def detect(self, picture):
+            turns.append(script.DEFAULT if self.onnx_session is None else script.ONE_THREAD)
+            now[0] += 1.0
+            return []
+
+    class Judge:
+        def __init__(self, channels):
+            assert channels == "bgr"
+
+        def judge(self, pictures):
+            turns.append(script.OURS)
+            now[0] += 1.0
+            return [[] for _ in pictures]
+
+    def session(network, options):
+        sessions.append(options.intra_op_num_threads)
+        return "a session"
+
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 2 * now[0], sleep=lambda seconds: None)
+    monkeypatch.setattr(script, "time", clock)
+    monkeypatch.setattr("nudenet.NudeDetector", Detector)
+    monkeypatch.setattr("eval.judges.nudenet.NudeNet", Judge)
+    monkeypatch.setattr("onnxruntime.InferenceSession", session)
+    monkeypatch.setattr(script.os, "sched_setaffinity", lambda number, chosen: cores.append(chosen))
+    monkeypatch.setattr(script.os, "sched_getaffinity", lambda number: {5, 3, 4})
+    monkeypatch.setattr(script, "check_equal", lambda ours, theirs: compared.append((len(ours), len(theirs))))
+    timings = script.measure(2, 2, 3)
+    assert cores == [[3, 4]]
+    assert sessions == [1]
+    assert compared == [(2, 2), (2, 2)]
+    default, one = [script.DEFAULT] * 2, [script.ONE_THREAD] * 2
+    first, second, third = [*default, *one, script.OURS], [*one, script.OURS, *default], [script.OURS, *default, *one]
+    assert turns == first + first + second + third  # the first are the warm-up
+    assert timings == [
+        script.Timing(2, script.DEFAULT, (1.0,) * 3, (2.0,) * 3),
+        script.Timing(2, script.ONE_THREAD, (1.0,) * 3, (2.0,) * 3),
+        script.Timing(2, script.OURS, (0.5,) * 3, (1.0,) * 3),
+    ]

@@ -144,6 +144,9 @@ WRITTEN = [
 ]
 
 
+ON_A_DEVICE = ("bench_denoiser.py", "bench_engine.py", "paper_window.py")
+
+
 @pytest.mark.parametrize(("script", "option"), WRITTEN)
 def test_what_could_not_be_written_in_the_end_is_refused_at_the_beginning(script, option, tmp_path):
     (tmp_path / "file").touch()
@@ -295,3 +298,18 @@ def test_every_script_refuses_words_that_it_does_not_know_and_shows_its_help(nam
     helped = in_process.run(SCRIPTS / name, "--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "python " in helped.stdout or name in helped.stdout
+
+
+@pytest.mark.parametrize("name", [name for name, option in WRITTEN if option == "--out" and name != "train_demo.py"])
+def test_a_table_has_its_place_in_this_repository_from_whichever_folder_a_script_is_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = []
+
+    def place(text):
+        places.append(Path(text))
+        raise argparse.ArgumentTypeError("is told")
+
+    monkeypatch.setattr("command_line.page", place)
+    required = ["file.csv"] if name in ("simulate_power.py", "simulate_sample.py") else []
+    assert "is told" in refused(name, *required, *(["--device", "cpu"] if name in ON_A_DEVICE else []))
+    assert [place.parent for place in places] == [SCRIPTS.parent / "docs" / "benchmarks"]

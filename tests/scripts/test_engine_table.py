@@ -9,7 +9,7 @@ import torch
 
 import sld
 
-NAMES = ("table", "call_table", "meter", "one_call", "harness", "world", "rows", "reference")
+NAMES = ("table", "call_table", "estimate", "meter", "one_call", "harness", "world", "rows", "reference")
 
 
 @pytest.fixture
@@ -108,10 +108,14 @@ def test_the_cells_of_one_call(bench, monkeypatch, tmp_path):
     monkeypatch.setattr(bench.meter, "machine", lambda device: "a machine")
     world = bench.world.World("a world", tmp_path, {}, 512, "cuda", "float16")
     plain = bench.one_call.Variant(sld.tuning.Tuning(attention="flash"), 8)
+    compiled = bench.one_call.Variant(sld.tuning.Tuning(compiled=True), 8)
     kernels = {"void flash_fwd": 0.010, "nvjet_gemm": 0.030}
     measured = [
         bench.one_call.Measured(plain, 0.040, 0.030, 0.005, 12.0, bench.one_call.Counter(kernels)),
         bench.one_call.Measured(replace(plain, rows=16), 0.1, 0.1, 0.1, 1.0, bench.one_call.Counter(a=1.0)),
+        bench.one_call.Measured(compiled, 0.2, 0.2, 0.1, 1.0, bench.one_call.Counter({"a|b": 0.001})),
+        bench.one_call.Measured(replace(plain, rows=4), call=0.0, failure="no kernel"),
+        bench.one_call.Measured(replace(compiled, rows=2), call=0.0, failure="no kernel"),
     ]
     text = bench.call_table.to_markdown(measured, world, 4e12, 1e10, "a command", "the deadline")
     tuning, *others = cells(text.partition("\n## ")[0])[0].values()
@@ -119,7 +123,11 @@ def test_the_cells_of_one_call(bench, monkeypatch, tmp_path):
     # 8 rows of 0.01 TFLOP in 40 ms are 2 TFLOP/s.
     assert others == ["8", "40.0", "30.0", "5.00", "2", "50%", "5.0", "12"]
     assert "Written by `a command`. Machine: a machine." in text
+    assert "a world, float16, 0.01 TFLOP per row.\nMatrix peak: 4 TFLOP/s.\n" in text
     assert "Unfinished: the deadline." in text
+    assert text.count("\n## ") == 2
+    assert f"## {compiled}, 8 rows: 1.0 ms of kernels" in text
+    assert "| a¦b | 1.00 | 100.0% |" in text  # a bar would end the cell
     # The fastest by time per row.
     assert f"## {plain}, 8 rows: 40.0 ms of kernels" in text
     assert "| matrix products | 30.00 | 75.0% |\n| attention | 10.00 | 25.0% |" in text
@@ -199,3 +207,56 @@ def test_our_rows_count_the_denoiser_s_calls_padding_included(bench, clock, monk
     assert run.denoising == 0
     assert run.seconds > 0
     assert len(run.labels) == 3
+
+
+def test_one_call_is_measured_beside_its_decoder_and_cudnn_searches_in_the_end_only(bench, monkeypatch):
+    tuned = object.__new__(bench.one_call.Tuned)
+    tuned.variant, tuned.start, tuned._device = bench.one_call.Variant(sld.tuning.Tuning(), 8), 3.0, "cpu"
+    tuned._call, tuned._decode = lambda: None, lambda: None
+    times = {tuned._call: 0.04, tuned._decode: 0.8}
+
+    def seconds(call, device):
+        return times[call] / (2 if torch.backends.cudnn.benchmark else 1)
+
+    monkeypatch.setattr(bench.meter, "seconds", seconds)
+    monkeypatch.setattr(bench.one_call, "kernels", lambda call, device: bench.one_call.Counter())
+    done = tuned.measure()
+    assert (done.call, done.searched, done.picture, done.start) == (0.04, 0.02, 0.1, 3.0)
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_kernels_have_their_kind_by_name_in_any_case(bench):
+    kernels = {"Memcpy DtoD": 1.0, "triton_poi_fused": 2.0, "triton_red_fused": 3.0, "FMHA": 4.0, "what": 5.0}
+    done = bench.one_call.Measured(None, kernels=bench.one_call.Counter(kernels))
+    assert dict(done.kinds) == {
+        "layouts and copies": 1.0,
+        "pointwise": 2.0,
+        "sums, as in normalisations": 3.0,
+        "attention": 4.0,
+        "others": 5.0,
+    }
+
+
+def test_the_expected_seconds_add_up(bench, monkeypatch):
+    """With round numbers: 2 s per evaluation and 10 per decoded picture at the peak, of which eager has a half."""
+    numbers = {"PEAK": 1.0, "EVALUATION": 2.0, "DECODING": 10.0, "EAGER": 0.5, "COMPILED": 1.0, "SMALL_CALL": 3.0}
+    numbers |= {"ONE_PICTURE": 7.0, "IMPORTS": 1.0, "WEIGHTS": 2.0, "JUDGES": 4.0, "LOADING": 100.0}
+    numbers |= {"COMPILING": 1000.0, "BESIDE": 2.0}
+    for name, number in numbers.items():
+        monkeypatch.setattr(bench.estimate, name, number)
+    estimate = bench.estimate
+    judged = 5 * 10 * (7 + 20)  # five methods, ten images
+    # A call per step, image and method; its start-up is a step, and all pictures, once more.
+    assert estimate.reference_seconds("R1", 4, 10) == (100 + 5 * 10 * 3 + judged) + (5 * 4 * 10 * 3 + judged)
+    # 14 evaluations per step and image; compiled, each of two pipelines takes its time.
+    assert estimate.reference_seconds("R2", 4, 10) == (100 + 14 * 10 * 4 + judged) + (14 * 4 * 10 * 4 + judged)
+    compiled = (100 + 2000 + 14 * 10 * 2 + judged) + (14 * 4 * 10 * 2 + judged)
+    assert estimate.reference_seconds("R3", 4, 10) == compiled
+    assert estimate.reference_seconds("R3_other", 4, 10) == compiled
+    # 604 evaluations per noise in 50 steps, and what is decoded beside them.
+    step, decoded = 25 * 604 / 50 * 4, 25 * 5 * 20
+    eager = (100 + step + decoded) + (4 * step * 2 + decoded)
+    assert estimate.our_seconds(25, 4, compiled=False) == pytest.approx(eager)
+    fast = (1100 + step / 2 + decoded) + (4 * step / 2 * 2 + decoded)
+    assert estimate.our_seconds(25, 4, compiled=True) == pytest.approx(fast)
+    assert estimate.common_seconds() == 7

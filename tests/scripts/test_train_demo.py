@@ -1,5 +1,6 @@
 """The training runs by its one command, and what it writes is what the harness reads."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -31,3 +32,23 @@ def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path, monk
     assert demo_text_encoder().embed(["a tree"]).shape == (1, 64)
     for name in ("autoencoder", "denoiser", "clip", "text"):
         assert cv2.imread(str(plots / f"{name}.png")).shape == (320, 640, 3)
+
+
+def test_a_copy_of_the_weights_that_was_stopped_is_not_trained_further(tmp_path, monkeypatch):
+    script = importlib.import_module("train_demo")
+    out = tmp_path / "weights"
+    out.mkdir()
+    (out / "digests.json").touch()
+
+    def stopped(source, target):
+        target.mkdir()
+        (target / "half").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script.shutil, "copytree", stopped)
+    words = ["--stages", "text", "--out", str(out), "--plots", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["train_demo.py", *words])
+    for _ in range(2):  # what the first left is no hindrance
+        with pytest.raises(KeyboardInterrupt):
+            script.main()
+    assert not (tmp_path / "weights.partial").exists()
