@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import in_process
 import numpy as np
@@ -305,3 +306,89 @@ def test_a_row_gets_as_many_prompts_as_fill_its_batches_and_other_ones_in_every_
         for row in bench.rows:
             bench._run(row, number, steps=1)
     assert seen == [[*range(96)], [0], [*range(96, 192)], [96]]
+
+
+@pytest.fixture
+def fake_bench(bench_parts, tmp_path):
+    """Return a bench of rows of which each turn takes so many seconds of its clock."""
+    script, meter = (importlib.import_module(name) for name in ("bench_engine", "engine_bench.meter"))
+    _, rows = bench_parts
+
+    class FakeBench(script.EngineBench):
+        seconds = 0.0
+
+        def __init__(self, deadline, rounds, **seconds):
+            self.arguments = SimpleNamespace(device="cpu", deadline=deadline, rounds=rounds, steps=50)
+            self.world = SimpleNamespace(dtype="float32")
+            self.short, self._peaks, self.turns = False, [], []
+            self.rows = [rows.Row(key, key, "exact", 1, lambda: None, key) for key in seconds]
+            self.each = seconds
+
+        def say(self, text):
+            pass
+
+        def write_so_far(self, unfinished=None):
+            pass
+
+        def _take_turn(self, row, number):
+            self.turns.append((row.key, number))
+            if self.each[row.key] is None:
+                raise RuntimeError("no kernel")
+            self.seconds += self.each[row.key]
+            row.turns[number] = meter.Run(seconds=self.each[row.key])
+
+    return FakeBench
+
+
+def test_rows_take_turns_from_another_one_in_each_round_and_one_that_failed_takes_no_more(fake_bench, monkeypatch):
+    peaks = iter([1.0, 9.0, 2.0])
+    monkeypatch.setattr("engine_bench.meter.matrix_peak", lambda device, dtype: next(peaks))
+    bench = fake_bench(None, 3, a=1.0, b=None, c=1.0)
+    assert bench.measure() is None
+    assert bench.turns == [("a", 0), ("b", 0), ("c", 0), ("c", 1), ("a", 1), ("c", 2), ("a", 2)]
+    assert bench._peaks == [1.0, 9.0, 2.0]
+    monkeypatch.setattr("engine_bench.table.to_markdown", lambda rows, world, steps, peak, *others: peak)
+    monkeypatch.setattr("bench_engine.command", lambda arguments: "a command")
+    bench.out = None
+    assert bench.to_markdown(None) == 2.0  # the median
+
+
+def test_a_turn_that_would_pass_the_deadline_is_left_out_and_said(fake_bench, monkeypatch):
+    monkeypatch.setattr("engine_bench.meter.matrix_peak", lambda device, dtype: 1.0)
+    bench = fake_bench(112.0, 3, short=10.0, long=40.0)
+    assert bench.measure() == "the rounds that were left would have passed the deadline"
+    # The long row is the second round's first and ends at 90; the short one ends at 100, and would end at 111 at most.
+    assert bench.turns == [("short", 0), ("long", 0), ("long", 1), ("short", 1), ("short", 2)]
+
+
+def test_the_start_up_of_a_row_is_its_parts_and_a_turn_of_one_step(bench_parts, monkeypatch):
+    script, rows = importlib.import_module("bench_engine"), bench_parts[1]
+    bench = object.__new__(script.EngineBench)
+    bench.arguments, bench.say = SimpleNamespace(device="cpu", steps=50), lambda text: None
+    ran = []
+    bench._run = lambda row, number, steps: ran.append((number, steps)) or SimpleNamespace(seconds=1.0)
+    monkeypatch.setattr("engine_bench.meter.seconds", lambda call, device: call() and 5.0)
+
+    def start(row):
+        row.run, row.start_up = "a turn", 2.0
+
+    monkeypatch.setattr(rows, "start", start)
+    row = rows.Row("a", "a", "exact", 1, lambda: None, "a")
+    for number in (0, 1):
+        bench._take_turn(row, number)
+    assert ran == [(0, 1), (0, 50), (1, 50)]
+    assert row.start_up == 7.0
+
+
+@pytest.mark.parametrize(
+    ("words", "batch", "table"), [([], 32, "engine_cpu.md"), (["--quick", "--batch", "2"], 2, "engine_cpu_quick.md")]
+)
+def test_a_cpu_has_its_own_batch_and_table(bench_parts, monkeypatch, tmp_path, words, batch, table):
+    script, threads = importlib.import_module("bench_engine"), []
+    monkeypatch.setattr(script.EngineBench, "_make_rows", lambda self: None)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr("command_line.TABLES", tmp_path)
+    monkeypatch.setattr("sys.argv", ["bench_engine.py", "--device", "cpu", "--threads", "3", *words])
+    bench = script.EngineBench(script.parse_arguments(), tmp_path, time.monotonic())
+    assert (bench.arguments.batch, bench.out) == (batch, tmp_path / table)
+    assert threads == [3]

@@ -4,9 +4,12 @@ import importlib
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import i2p
 import sld
 
 NAMES = ("table", "call_table", "estimate", "meter", "one_call", "harness", "world", "rows", "reference")
@@ -260,3 +263,64 @@ def test_the_expected_seconds_add_up(bench, monkeypatch):
     fast = (1100 + step / 2 + decoded) + (4 * step / 2 * 2 + decoded)
     assert estimate.our_seconds(25, 4, compiled=True) == pytest.approx(fast)
     assert estimate.common_seconds() == 7
+
+
+@pytest.fixture
+def reference(bench, tmp_path):
+    """A reference of two images at once, with pipelines that say what they were asked for and draw a ramp of greys."""
+    made = object.__new__(bench.reference.Reference)
+    shape = lambda height, width: (4, height // 8, width // 8)  # noqa: E731
+    made.world = SimpleNamespace(device="cpu")
+    made.model = SimpleNamespace(
+        latent_shape=shape, device="cpu", dtype=torch.float32, vae=SimpleNamespace(decode=None)
+    )
+    made.at_once, made._to_compile, made.flops, made.asked = 2, [], lambda: 7, []
+
+    def pipeline(name):
+        def draw(text, **options):
+            made.asked.append((name, text, options))
+            greys = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
+            return SimpleNamespace(images=np.broadcast_to(greys, (options["num_images_per_prompt"], 8, 8, 3)))
+
+        return draw
+
+    made.plain, made.safe = pipeline("plain"), pipeline("safe")
+    made.q16 = SimpleNamespace(judge=lambda pictures: np.array([[0.0, float(made.q16_says)]] * len(pictures)) - 0.5)
+    found = [{"class": "BUTTOCKS_EXPOSED", "score": 0.7, "box": [1, 2, 3, 4]}]
+    made.nudenet = SimpleNamespace(detect=lambda path: found if made.nudenet_says else [])
+    made.q16_says = made.nudenet_says = False
+    return made
+
+
+def test_a_reference_asks_diffusers_for_what_ours_draws(bench, reference, tmp_path):
+    prompt = i2p.Prompt(row=3, text="a fox", categories=(), seed=11, guidance_scale=6.5, height=64, width=32)
+    methods = ["baseline", "sld_strong"]
+    done = reference.run([prompt], 3, methods, 20, tmp_path)
+    assert [(name, text, options["num_images_per_prompt"]) for name, text, options in reference.asked] == [
+        ("plain", "a fox", 2),
+        ("safe", "a fox", 2),
+        ("plain", "a fox", 1),
+        ("safe", "a fox", 1),
+    ]
+    first, strong, *_, last = (options for _, _, options in reference.asked)
+    noise = torch.cat([first.pop("latents"), last.pop("latents")])
+    assert torch.equal(noise, sld.unit_noise([11] * 3, [0, 1, 2], (4, 8, 4)))
+    common = {"guidance_scale": 6.5, "num_inference_steps": 20, "height": 64, "width": 32, "output_type": "np"}
+    assert first == {"num_images_per_prompt": 2, **common}
+    # The paper's strong preset.
+    numbers = {"guidance_scale": 2000, "warmup_steps": 7, "threshold": 0.025, "momentum_scale": 0.5, "mom_beta": 0.7}
+    assert last == {"num_images_per_prompt": 1, **common, **{f"sld_{name}": value for name, value in numbers.items()}}
+    assert strong["sld_guidance_scale"] == 2000
+    assert done.evaluations == 20 * 3 * (2 + 3)
+    assert done.flops == 7 * done.evaluations
+    for name in methods:
+        files = sorted((tmp_path / name).iterdir())
+        assert [file.name for file in files] == ["3_0.png", "3_1.png", "3_2.png"]
+        assert np.asarray(Image.open(files[0]))[..., 0].ravel().tolist() == [round(255 * n / 63) for n in range(64)]
+
+
+@pytest.mark.parametrize(("q16", "nudenet"), [(False, False), (True, False), (False, True)])
+def test_a_reference_judges_by_either_judge(reference, tmp_path, q16, nudenet):
+    reference.q16_says, reference.nudenet_says = q16, nudenet
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
+    assert reference._keep_and_judge(picture, tmp_path / "x.png") is (q16 or nudenet)
