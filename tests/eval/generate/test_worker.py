@@ -3,8 +3,9 @@
 import os
 import threading
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
 import pytest
@@ -12,13 +13,13 @@ import torch
 from planned_units import SMALL, plan, units
 
 import sld
-from eval.base.errors import BUG, WorkersLost
+from eval.base.errors import BAD_INPUT, BUG, InputError, Stopped, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import arithmetic, drawing_run, models, pool, worker, worker_process
 from eval.generate.engine import Engine
 from eval.generate.progress import Progress
-from eval.generate.worker import DRAWN, FAILED, READY, STORED
+from eval.generate.worker import AT_WORK, DRAWN, FAILED, READY, STORED
 from eval.generate.worker_count import own_gpu
 from eval.judges import nudenet
 from sld.tuning import Tuning
@@ -135,31 +136,42 @@ def test_nudenet_judges_on_the_gpu_of_its_worker(monkeypatch, device, gpu):
     assert opened == [gpu]
 
 
-@pytest.mark.parametrize(("own", "first", "compiling"), [(None, False, "4"), (None, True, "16"), ("2", True, "2")])
-def test_the_first_worker_compiles_with_all_cores_and_others_with_their_part_unless_the_user_has_said_how_many(
-    monkeypatch, own, first, compiling
-):
+@pytest.fixture
+def prepared(monkeypatch):
+    """What a worker does before its work, noted in place of done to the tests' own process."""
+    noted = []
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    for module, name in (("printing", "log_plainly"), ("garbage", "collect_seldom"), ("signals", "ignore_signals")):
+        monkeypatch.setattr(f"eval.base.{module}.{name}", lambda *given, name=name: noted.append((name, *given)))
+    monkeypatch.setattr("eval.base.cores.usable_cores", lambda: 16)
+    monkeypatch.setattr(worker, "_work", lambda *given: noted.append(given))
+    return noted
+
+
+@pytest.mark.parametrize(("own", "first", "compiling"), [(None, False, "4"), (None, True, "16"), ("2", True, "2")])
+def test_the_first_worker_compiles_with_all_cores_and_others_with_their_part_unless_the_user_has_said_how_many(
+    monkeypatch, prepared, own, first, compiling
+):
     if own:
         monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", own)
-    for name in ("log_plainly", "collect_seldom", "ignore_signals"):
-        monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
-    monkeypatch.setattr("eval.base.cores.usable_cores", lambda: 16)
-    monkeypatch.setattr(worker, "_work", lambda *_: None)
-    worker.work(None, (), (1, 4), 4, True, first, None)
+    worker.work("settings", (), (1, 4), 4, True, first, "pipe")
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == compiling
+    assert os.environ["OMP_NUM_THREADS"] == "4"
+    assert prepared == [
+        ("ignore_signals",),  # before anything else, since they are held back until then
+        ("collect_seldom",),
+        ("log_plainly", "%(levelname)s: worker 1: %(message)s"),
+        ("settings", (), (1, 4), 4, True, first, "pipe"),
+    ]
 
 
-def test_a_worker_whose_code_calls_sys_exit_has_failed(monkeypatch, capsys):
+def test_a_worker_whose_code_calls_sys_exit_has_failed(monkeypatch, prepared, capsys):
     """With exit code 0 its end would look like that of its work."""
 
     def leave(*_):
         raise SystemExit(0)
 
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name in ("log_plainly", "collect_seldom", "ignore_signals"):
-        monkeypatch.setattr(f"eval.base.{MODULES[name]}.{name}", lambda *_: None)
     monkeypatch.setattr(worker, "_work", leave)
     ours, theirs = Pipe()
     with pytest.raises(SystemExit) as ended:
@@ -168,7 +180,134 @@ def test_a_worker_whose_code_calls_sys_exit_has_failed(monkeypatch, capsys):
     assert "leave" in capsys.readouterr().err
 
 
-MODULES = {"log_plainly": "printing", "collect_seldom": "garbage", "ignore_signals": "signals"}
+def test_a_worker_that_is_refused_tells_its_parent_alone_if_that_is_still_there(monkeypatch, prepared, capsys):
+    def refuse(*_):
+        raise InputError("another run")
+
+    monkeypatch.setattr(worker, "_work", refuse)
+    ours, theirs = Pipe()
+    worker.work(None, (), (1, 4), 4, True, False, theirs)
+    assert ours.recv() == (FAILED, (BAD_INPUT, "another run"))
+    ours.close()
+    worker.work(None, (), (1, 4), 4, True, False, theirs)
+    assert capsys.readouterr().err == ""
+
+
+class Opened:
+    """A run in place of one with a model and a disk: it notes how it is opened, and stores what it is given at once.
+
+    Of each unit it draws a picture in a batch of its own, after a call at a half of it.
+    """
+
+    model = None
+
+    def __init__(self, monkeypatch, compiled=False, judged=()):
+        self.engine = Engine(4, Tuning(compiled=compiled), background=False, units=2)
+        self.judged, self.options = judged, {}
+        self.planned, self.drawn, self.read = [], [], []
+        of_run = SimpleNamespace(usual_size=SMALL)
+        monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", self.open)
+        monkeypatch.setattr("eval.plan.make.make_plan", lambda *given: self.planned.append(given) or of_run)
+        monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
+        monkeypatch.setattr("eval.plan.batches.calls_per_picture", lambda *_: 51)
+        monkeypatch.setattr("eval.store.rundir.RunDir.read_scores", lambda _: self.read.append(1))
+
+    def open(self, run, plan, settings, *, on_judged, **options):
+        self.options = options
+        for scores in self.judged:
+            on_judged(scores)
+        return self
+
+    def rows(self):
+        return "rows"
+
+    def draw(self, batches, rows, at_call):
+        assert rows == "rows"
+        for number, row in enumerate(row for batch in batches for row in batch):
+            at_call(number + 0.5)
+            yield SimpleNamespace(images=[row])
+
+    def storing(self, on_stored):
+        return nullcontext(lambda batch: self.drawn.extend(batch.images) or on_stored([score(batch.images[0])]))
+
+
+def score(row, state="ok"):
+    return SimpleNamespace(row=row, image=0, state=state)
+
+
+def told_by(monkeypatch, out, *sent, place=(0, 2), first=True, ends=False, threads=None):
+    """What a worker tells its parent, who has sent it this; with `ends`, it looks for more during a batch."""
+    ours, theirs = Pipe()
+    if not ends:
+        monkeypatch.setattr(Connection, "poll", lambda *_: False)
+    for batch in sent:
+        ours.send(batch)
+    worker._work(SimpleNamespace(out=out), ("mine",), place, threads or torch.get_num_threads(), True, first, theirs)
+    theirs.close()
+    with suppress(EOFError):
+        while True:
+            yield ours.recv()
+
+
+def test_a_worker_tells_what_it_has_judged_drawn_and_stored(monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "INTERVAL", 0)
+    judged = [score(1), score(2, "judge_failed")], [score(3)]
+    opened = Opened(monkeypatch, judged=judged)
+    assert list(told_by(monkeypatch, tmp_path, [7, 8], [9], None, place=(1, 2), first=False)) == [
+        (STORED, ({(1, 0), (2, 0)}, Counter(ok=1, judge_failed=1))),
+        (STORED, ({(3, 0)}, Counter(ok=1))),
+        (READY, (4, {SMALL: 2}, 51)),
+        (AT_WORK, 3 + 0.5),
+        (STORED, ({(7, 0)}, Counter(ok=1))),
+        (AT_WORK, 3 + 1.5),
+        (STORED, ({(8, 0)}, Counter(ok=1))),
+        (DRAWN, None),
+        (AT_WORK, 5 + 0.5),
+        (STORED, ({(9, 0)}, Counter(ok=1))),
+        (DRAWN, None),
+    ]
+    assert opened.planned == [(SimpleNamespace(out=tmp_path), ("mine",))]
+    assert opened.options == {"threads": torch.get_num_threads(), "share": (1, 2), "announces": False}
+    assert opened.read == [1], "what it has written is to be there"
+
+
+def test_a_worker_tells_of_its_calls_five_times_a_second(monkeypatch, tmp_path):
+    clock = iter([100.0, 100.1, 100.3, 100.4])
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    Opened(monkeypatch)
+    told = told_by(monkeypatch, tmp_path, [5, 6, 7, 8], None)
+    assert [content for kind, content in told if kind == AT_WORK] == [0.5, 2.5]
+
+
+def test_a_worker_that_is_told_to_end_stores_what_it_has_drawn_and_draws_no_more(monkeypatch, tmp_path):
+    opened = Opened(monkeypatch)
+    told = told_by(monkeypatch, tmp_path, [7, 8, 9], None, ends=True)
+    assert [kind for kind, _ in told] == [READY, AT_WORK, STORED, DRAWN]
+    assert opened.drawn == [7]
+
+
+def test_a_worker_gives_up_a_batch_that_outlasts_what_a_signal_waits(monkeypatch, tmp_path):
+    monkeypatch.setattr("eval.base.signals.GRACE", -1)
+    opened = Opened(monkeypatch)
+    with pytest.raises(Stopped, match="the run's end arrived"):
+        list(told_by(monkeypatch, tmp_path, [7], None, ends=True))
+    assert opened.drawn == []
+
+
+def test_a_worker_whose_parent_has_ended_stores_what_it_has_drawn_and_ends(monkeypatch, tmp_path):
+    opened, (ours, theirs) = Opened(monkeypatch, judged=[[score(1)]]), Pipe()
+    ours.send([7, 8])
+    ours.close()
+    worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), True, True, theirs)
+    assert (opened.drawn, opened.read) == ([7], [1])
+
+
+def test_a_worker_draws_and_judges_with_its_own_threads(monkeypatch, tmp_path):
+    numbers = []
+    monkeypatch.setattr(torch, "set_num_threads", numbers.append)
+    opened = Opened(monkeypatch)
+    assert len(list(told_by(monkeypatch, tmp_path, None, threads=7))) == 1
+    assert (numbers, opened.options["threads"]) == ([7], 7)
 
 
 @pytest.mark.parametrize(("compiled", "draws", "calls"), [(True, True, 1), (True, False, 0), (False, True, 0)])
@@ -182,17 +321,11 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
         assert not ours.poll(), "the others would start"
         called.append(1)
 
-    engine = Engine(4, Tuning(compiled=compiled), background=False, units=2)
-    opened = SimpleNamespace(engine=engine, model=None, rows=lambda: None, storing=lambda _: nullcontext())
-    of_run = SimpleNamespace(usual_size=SMALL)
-    monkeypatch.setattr("eval.generate.drawing_run.DrawingRun.open", lambda *_, **__: opened)
+    Opened(monkeypatch, compiled)
     monkeypatch.setattr("eval.generate.trials.compile_now", compile_now)
-    monkeypatch.setattr("eval.plan.make.make_plan", lambda *_: of_run)
-    monkeypatch.setattr("eval.plan.memory.plan_sizes", lambda _: [SMALL])
-    monkeypatch.setattr("eval.plan.batches.calls_per_picture", lambda *_: 51)
     ours.send(None)
     worker._work(SimpleNamespace(out=tmp_path), (), (0, 2), torch.get_num_threads(), draws, True, theirs)
-    assert (ours.recv(), len(called)) == ((READY, (4, {SMALL: 2}, 51)), calls)
+    assert (ours.recv()[0], len(called)) == (READY, calls)
 
 
 @pytest.mark.parametrize(
