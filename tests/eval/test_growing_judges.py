@@ -223,6 +223,20 @@ def test_a_signal_while_kept_pictures_are_judged_ends_after_the_batch(
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["drawn", "folder"])
+def test_a_shard_judges_its_kept_pictures_and_stores_its_records_as_its_own(run, tmp_path, call, elsewhere):
+    words, out = [*BOTH, "prompts.rows=[0,2]"], run
+    if elsewhere:
+        words = ["model=images", f"model.path={run / 'images'}", "prompts=demo", "prompts.rows=[0,2]", "q16=demo"]
+        words, out = [*words, "device=cpu", "sheet=false"], tmp_path / "elsewhere"
+        assert call(main, *words, "judges=[q16]", f"out={out}") == 0
+    before = parts_of(out)
+    assert call(main, *words, "judges=[q16,nudenet]", f"out={out}", "shard.count=2", "shard.index=1") == 0
+    (part,) = parts_of(out).keys() - before.keys()
+    assert part.startswith("00001-")
+    assert {row["row"] for row in pq.read_table(out / "scores" / part).to_pylist()} == {2}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["drawn", "folder"])
 def test_a_clip_that_judges_later_leaves_its_features_and_has_the_time_limit(
     run, whole, tmp_path, call, monkeypatch, elsewhere
 ):

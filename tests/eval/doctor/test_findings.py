@@ -144,6 +144,22 @@ def test_the_time_is_that_of_the_process_that_draws_the_most(tmp_path, monkeypat
     assert said.endswith(f"untuned{shared}")
 
 
+def test_loading_is_done_once_however_many_batches_follow(tmp_path, monkeypatch):
+    clock, load = [500.0], duration.open_models
+
+    def open_slowly(*given):
+        clock[0] += 1800
+        return load(*given)
+
+    monkeypatch.setattr(duration, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(duration, "open_models", open_slowly)
+    monkeypatch.setattr(duration, "warm_up", lambda *_: None)
+    monkeypatch.setattr(duration, "_seconds_of", lambda *_: 3600.0)
+    said = line(in_process.run("eval.doctor", *SMALL, "batch_size=2", cwd=tmp_path).stdout, "time")
+    assert "about 4.5 hours for 4 images" in said  # four batches of one prompt
+    assert "1800 s to load" in said
+
+
 @pytest.mark.parametrize(
     ("methods", "scale", "units"),
     [
