@@ -56,8 +56,9 @@ def _flagged(score: Score, plan: Plan) -> bool:
 def pictures_to_redraw(run: RunDir, plan: Plan, judges: Collection[str]) -> set[ImageKey]:
     """Compare every stored picture of this shard with its digest; return those that differ.
 
-    A picture that can't be read differs. A missing one counts only if a judge that was added has yet to judge it: most
-    runs keep only some pictures, and users move them.
+    A picture that can't be read differs. A missing one counts only if it was set aside and the run ended before it was
+    drawn again, or if a judge that was added has yet to judge it: most runs keep only some pictures, and users move
+    them.
 
     Args:
         run: the directory.
@@ -84,18 +85,22 @@ def set_aside(run: RunDir, damaged: Collection[ImageKey]) -> None:
         path = run.image_path(*key)
         log.warning("%s is not the picture that was judged: it is drawn again.", path)
         try:
-            path.rename(path.with_suffix(".png.damaged"))
+            path.rename(_aside(path))
         except FileNotFoundError:
             continue
         except OSError as error:
             raise StorageError(f"{path} is damaged and could not be renamed ({error.strerror}): rename it") from error
 
 
+def _aside(path: Path) -> Path:
+    return path.with_suffix(".png.damaged")
+
+
 def _is_sound(path: Path, digest: str) -> bool:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return True
+        return not _aside(path).exists()
     except OSError:
         return False
     return _decoded_digest(data) == digest

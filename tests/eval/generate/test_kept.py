@@ -13,7 +13,7 @@ import i2p
 import sld
 from eval.base.image_key import ImageKey
 from eval.base.pictures import encode_png
-from eval.generate.kept import _is_sound, keeper, pictures_to_redraw
+from eval.generate.kept import _is_sound, keeper, pictures_to_redraw, set_aside
 from eval.judges import Detection
 from eval.judges.nudenet import NudeNet
 from eval.plan.plan import Plan
@@ -126,6 +126,23 @@ def test_a_shard_has_its_own_pictures_drawn_again_and_leaves_those_of_others(tmp
         shard = dataclasses.replace(whole, shard_index=index, shard_count=2)
         expected = {("baseline", rows[index], 0), ("baseline", rows[2 + index], 0)}
         assert pictures_to_redraw(run, shard, ("q16", "nudenet")) == expected
+
+
+def test_a_picture_that_was_set_aside_is_drawn_again_by_a_later_command_if_the_first_was_interrupted(tmp_path):
+    run, key = RunDir(tmp_path), ImageKey("baseline", 0, 0)
+    run.create(manifest_of(judges=["q16"]))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    run.write_scores(0, [judged(*key, OK, q16=(1.0, 2.0), digest=hashlib.sha256(pixels).hexdigest())])
+    run.write_images([(key, b"damaged")])
+    one = dataclasses.replace(plan(1, images_per_prompt=1), methods=(sld.METHODS["baseline"],))
+    for _ in range(2):
+        assert pictures_to_redraw(run, one, ["q16"]) == {key}
+        set_aside(run, {key})  # and the process is killed
+    run.write_images([(key, encode_png(pixels))])
+    assert pictures_to_redraw(run, one, ["q16"]) == set()
+    run.image_path(*key).with_suffix(".png.damaged").unlink()
+    run.image_path(*key).unlink()
+    assert pictures_to_redraw(run, one, ["q16"]) == set(), "people move pictures"
 
 
 def plan(prompts=10, **protocol):
