@@ -6,6 +6,7 @@ import importlib.util
 import re
 import threading
 from collections.abc import Sequence
+from operator import attrgetter
 
 import i2p
 from eval.base import plugins
@@ -16,6 +17,7 @@ from eval.config.names import check_names, check_title
 from eval.config.quality import check_quality_settings, is_asked_for
 from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
+from eval.config.texts import OPTIONAL, PATHS, text_keys
 from eval.folder.layouts import NO_PROMPTS
 from eval.judges import JUDGES, judge_class
 from i2p.groups import BY
@@ -59,9 +61,6 @@ def check_settings(s: Settings) -> None:
     if len(set(s.judges)) < len(s.judges):
         raise InputError(f"judges must name each judge once, found {', '.join(s.judges)}: remove the repeated name")
     source.check(s)
-    for key, value in {"config": s.model.config, **s.model.parts}.items():
-        if value == "":
-            raise InputError(f"model.{key} must be a path, found an empty text: give one, or leave it out")
     if not s.out.strip():
         raise InputError("out must be the run directory, found an empty text: give out=runs/NAME")
     at_least("images_sample", s.images_sample, 1)
@@ -74,6 +73,9 @@ def check_settings(s: Settings) -> None:
         )
     _check_engine(s)
     check_report(s.report)
+    for key in (key for key, kind in text_keys(type(s)).items() if kind == OPTIONAL and attrgetter(key)(s) == ""):
+        what = "a path" if key in PATHS else "a text"
+        raise InputError(f"{key} must be {what}, found an empty text: give one, or leave it out")
     at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
         at_least(f"protocol.{key}", value, 1)

@@ -7,6 +7,7 @@ settings name, so any file that could change them is refused, chosen or not.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import shlex
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from eval.base.command import expanded
 from eval.base.errors import InputError
-from eval.config.yaml_nodes import count_values, odd_numbers
+from eval.config.yaml_nodes import count_values, is_odd_number, is_text, scalars
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FLAG, SHORT = "--config-dir", "-cd"
@@ -185,7 +186,7 @@ def _read(path: Path) -> tuple[str, dict]:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         too_many = count_values(node, {}) > MAX_VALUES
-        odd = None if too_many else next(odd_numbers(node), None)
+        values = [] if too_many else [*scalars(node)]
         content = None if too_many or node is None else loader.construct_document(node)
         if isinstance(content, dict):
             OmegaConf.load(path)  # refuses a repeated key, or `${` without an end
@@ -196,10 +197,15 @@ def _read(path: Path) -> tuple[str, dict]:
         raise InputError(
             f"{path} must hold at most {MAX_VALUES:,} values, found more with those of its aliases: shorten it"
         )
-    if odd:
+    for odd in filter(is_odd_number, values):
         raise InputError(
             f"{path} must have numbers in decimal digits, found {odd.value} (line {odd.start_mark.line + 1}), which "
             f"YAML reads as {loader.construct_object(odd)}: write that number, or put a text in quotes"
+        )
+    for odd in itertools.filterfalse(is_text, values):
+        raise InputError(
+            f"{path} must have values that a text or a number can be, found {odd.value!a} (line "
+            f"{odd.start_mark.line + 1}): write it as it is, without !!binary or \\ud800"
         )
     if text.startswith("\N{BYTE ORDER MARK}"):
         raise InputError(

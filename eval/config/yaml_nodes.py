@@ -1,4 +1,4 @@
-"""What a file of YAML holds, before its values are made: how many there are, and numbers that are slips."""
+"""What a file of YAML holds, before its values are made: how many there are, and which are slips."""
 
 from __future__ import annotations
 
@@ -28,20 +28,29 @@ def count_values(node: yaml.Node | None, counts: dict[int, int]) -> int:
     return counts[id(node)]
 
 
-def odd_numbers(node: yaml.Node | None, seen: set[int] | None = None) -> Iterator[yaml.ScalarNode]:
-    """Yield the numbers in a node of YAML that are read otherwise elsewhere: 1_0, 010 and 1:30 are 10, 8 and 90.
+def scalars(node: yaml.Node | None, seen: set[int] | None = None) -> Iterator[yaml.ScalarNode]:
+    """Yield the texts and numbers in a node of YAML, keys too.
 
     Args:
         node: of the document, None in an empty one.
         seen: by identity, nodes that were looked through before.
     """
     seen = set() if seen is None else seen
-    inside = getattr(node, "value", "")
+    inside = getattr(node, "value", None)
     if isinstance(inside, str):
-        if getattr(node, "tag", "").endswith((":int", ":float")) and not _DECIMAL.fullmatch(inside):
-            yield node
-    elif id(node) not in seen:
+        yield node
+    elif inside and id(node) not in seen:
         seen.add(id(node))
         for each in inside:
             for part in each if isinstance(each, tuple) else (each,):
-                yield from odd_numbers(part, seen)
+                yield from scalars(part, seen)
+
+
+def is_odd_number(node: yaml.ScalarNode) -> bool:
+    """Return whether YAML takes a scalar for a number that is read otherwise elsewhere: 1_0, 010 and 1:30."""
+    return node.tag.endswith((":int", ":float")) and not _DECIMAL.fullmatch(node.value)
+
+
+def is_text(node: yaml.ScalarNode) -> bool:
+    """Return whether a file of a run can hold a scalar: not bytes, nor half of a surrogate pair as JSON spells it."""
+    return not node.tag.endswith(":binary") and node.value.encode(errors="ignore").decode() == node.value

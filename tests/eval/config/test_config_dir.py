@@ -130,6 +130,8 @@ REFUSED = {
     "an octal number": ("experiment/x.yaml", "a: [010]", "found 010 (line 1), which YAML reads as 8"),
     "a number in sixties": ("experiment/x.yaml", "slurm: {time: 1:30}", "found 1:30 (line 1), which YAML reads as 90"),
     "a fraction with an underscore": ("experiment/x.yaml", "a: &b 1_0.5", "found 1_0.5 (line 1), which YAML reads as"),
+    "bytes": ("experiment/x.yaml", "model: {size: !!binary aGk=}", "found 'aGk=' (line 1): write it as it is"),
+    "half of a pair": ("experiment/x.yaml", 'out: "a\\ud800"', r"found 'a\ud800' (line 1): write it as it is"),
     "a method that is no list": ("experiment/x.yaml", "methods: {name: a, negative_prompt: b}", "put it in brackets"),
     "metrics without their key": ("experiment/x.yaml", "quality: [kid]", "write quality: {metrics: […]}"),
 }

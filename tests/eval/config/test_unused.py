@@ -4,6 +4,7 @@ import in_process
 import pytest
 
 from eval.doctor.__main__ import main as doctor
+from eval.run import main as run
 
 SMALL = ["prompts.rows=0-1", "protocol.steps=1", "methods=[baseline]", "sheet=false"]
 UNUSED = [
@@ -49,3 +50,18 @@ def test_a_submission_names_it_too(call, caplog, tmp_path):
 
     assert call(submit, *SMALL, "images_sample=5", "dry_run=true", f"out={tmp_path}/run") == 0
     assert "images_sample=5 is not used: only images=sample reads it." in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [
+        *((f"{key}=", "a path") for key in ("prompts.path", "q16.weights", "q16.prompts")),
+        *((f"{key}=", "a text") for key in ("prompts.revision", "model.published_as", "protocol.scheduler")),
+        ("q16.prompts_sha256=''", "a text"),  # of which nothing would be checked
+    ],
+)
+def test_an_empty_text_such_as_a_variable_without_a_value_is_refused(word, what, call, capsys):
+    assert call(run, word) == 2
+    key = word.partition("=")[0]
+    told = f"{key} must be {what}, found an empty text: give one, or leave it out"
+    assert told in capsys.readouterr().err
