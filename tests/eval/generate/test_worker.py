@@ -13,7 +13,7 @@ import torch
 from planned_units import SMALL, plan, units
 
 import sld
-from eval.base.errors import BAD_INPUT, BUG, InputError, Stopped, WorkersLost
+from eval.base.errors import BAD_INPUT, BUG, INCOMPLETE, InputError, Stopped, WorkersLost
 from eval.base.signals import Stop
 from eval.config.settings import EngineSettings
 from eval.generate import arithmetic, drawing_run, models, pool, worker, worker_process
@@ -438,13 +438,59 @@ def test_on_gpus_the_others_start_when_the_first_is_ready(monkeypatch):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(monkeypatch, device):
+def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(monkeypatch, caplog, device):
     workers = Workers(late=True)
     share_out(monkeypatch, workers, device=device, judging=True)
     assert not workers.killed.is_set()
     idle = Workers(late=True)
     share_out(monkeypatch, idle, device=device)
     assert idle.killed.is_set(), "a worker that only loads would be waited for"
+    assert caplog.text == "", "it was not lost"
+
+
+def test_a_signal_before_the_first_worker_is_ready_ends_that_and_starts_no_other(monkeypatch, caplog):
+    workers = Workers(die_early=1)
+    monkeypatch.setattr(pool, "start_worker", workers.start)
+    processes = pool._Pool(Progress(300, 300), str, on_ready=lambda: None)
+    processes.start(SimpleNamespace(device="cuda", engine=EngineSettings()), (), 4, 300, 0)
+    with Stop() as stop:
+        stop.request("SIGTERM")
+        processes.share_out(units(300), plan(), stop)
+    processes.end()
+    assert workers.killed.is_set()
+    assert workers.events == ["start 0"]
+    ready = Workers()
+    monkeypatch.setattr(pool, "start_worker", ready.start)
+    processes.start(SimpleNamespace(device="cuda", engine=EngineSettings()), (), 4, 300, 0)
+    processes.end()  # whatever it still has to tell
+    assert ready.events == ["start 0", "ready 0"]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("code", "error"), [(BAD_INPUT, InputError), (INCOMPLETE, WorkersLost)])
+def test_what_a_worker_is_refused_or_fails_for_ends_the_run_in_its_words(code, error):
+    """A full disk, a broken judge, another run: the others would meet the same."""
+    ours, theirs = Pipe()
+    process = SimpleNamespace(join=lambda: None, exitcode=0)
+    one = worker_process.WorkerProcess("worker 0", process, ours, batch_size=64)
+    processes = pool._Pool(Progress(4, 4), str, on_ready=lambda: None)
+    theirs.send((FAILED, (code, "the disk is full")))
+    assert processes._receive(one)
+    with pytest.raises(error, match="^the disk is full$"):
+        processes._retire(one)
+
+
+def test_the_bar_goes_back_by_what_a_worker_that_dies_had_drawn():
+    """Of its batch, of which it has told before it was stored."""
+    shown, (ours, theirs) = [], Pipe()
+    progress = SimpleNamespace(drawn=lambda *given: shown.append(given))
+    process = SimpleNamespace(join=lambda: None, exitcode=-9)
+    one = worker_process.WorkerProcess("worker 0", process, ours, batch_size=64, units=units(4))
+    processes = pool._Pool(progress, str, on_ready=lambda: None)
+    theirs.send((AT_WORK, 3.5))
+    assert processes._receive(one)
+    assert processes._retire(one) == units(4)
+    assert shown == [(3.5, "worker 0"), (0, "worker 0")]
 
 
 def test_if_the_first_dies_before_it_is_ready_the_next_measures_and_compiles_alone_in_its_place(monkeypatch, caplog):
