@@ -476,7 +476,7 @@ def test_what_a_worker_is_refused_or_fails_for_ends_the_run_in_its_words(code, e
     processes = pool._Pool(Progress(4, 4), str, on_ready=lambda: None)
     theirs.send((FAILED, (code, "the disk is full")))
     assert processes._receive(one)
-    with pytest.raises(error, match="^the disk is full$"):
+    with pytest.raises(error, match=r"^the disk is full$"):
         processes._retire(one)
 
 
