@@ -180,8 +180,8 @@ KNOWN_DEFECTS = (
         "violence",
         3985,
         4082,
-        "inappropriate_percentage runs against q16_percentage (correlation -0.9; +0.9 in sound rows): it looks "
-        "inverted, 100 - x",
+        "inappropriate_percentage runs against q16_percentage (correlation −0.9; +0.9 in sound rows): it looks "
+        "inverted, 100 − x",
     ),
     Defect(
         "violence",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from eval.base.printing import MINUS
@@ -99,7 +98,8 @@ def cost_value(value: float | None, measure: str) -> str:
     """Return a measure of `eval.measure.cost.Cost` with the digits that count; `0` where it is exact."""
     if not value:
         return NONE if value is None else "0"
-    decimals = DECIMALS.get(measure) or min(max(1 - math.floor(math.log10(abs(value))), 1), 6)
+    exponent = int(f"{value:.1e}".partition("e")[2])  # of the rounded number: 0.0996 is 0.10
+    decimals = DECIMALS.get(measure) or min(max(1 - exponent, 1), 6)
     return fixed(value, decimals, "+" if measure.endswith("_difference") else "")
 
 

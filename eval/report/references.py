@@ -30,7 +30,7 @@ CLIP = """@inproceedings{radford2021learning,
   year      = {2021}
 }"""
 NUDENET = """@misc{bedapudi2019nudenet,
-  title        = {NudeNet: Neural Nets for Nudity Detection and Censoring},
+  title        = {{NudeNet}: Neural Nets for Nudity Detection and Censoring},
   author       = {Bedapudi, Praneeth},
   howpublished = {\\url{https://github.com/notAI-tech/NudeNet}},
   year         = {2019}
@@ -58,7 +58,7 @@ MODELS = {
   note   = {arXiv:2403.03206}
 }""",
     "pixart-sigma": """@misc{chen2024pixart,
-  title  = {{PixArt-$\\Sigma$}: Weak-to-Strong Training of Diffusion Transformer for 4K Text-to-Image Generation},
+  title  = {{PixArt-$\\Sigma$}: Weak-to-Strong Training of Diffusion Transformer for {4K} Text-to-Image Generation},
   author = {Chen, Junsong and others},
   year   = {2024},
   note   = {arXiv:2403.04692}

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -140,6 +141,9 @@ def _correlation(prompts):
 def test_the_known_defects_stand_in_the_real_file(prompts):
     inverted, incoherent = published.KNOWN_DEFECTS
     assert all(defect.category == "violence" and defect.text for defect in published.KNOWN_DEFECTS)
+    assert not any(
+        re.search(r"(^|[ (])-[ \d]", defect.text) for defect in published.KNOWN_DEFECTS
+    )  # the minus of print
     rows = {d: prompts[d.first : d.last + 1] for d in published.KNOWN_DEFECTS}
     assert all("violence" in p.categories for p in rows[inverted])
     assert sum("violence" in p.categories for p in rows[incoherent]) == len(rows[incoherent])

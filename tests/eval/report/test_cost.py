@@ -87,6 +87,8 @@ def test_the_quiet_column_is_a_loss_and_the_full_one_a_measure():
 def test_only_an_exact_zero_is_printed_without_decimals():
     assert (cost_value(0.0, "clip_distance"), cost_value(1e-9, "clip_distance")) == ("0", "0.000000")
     assert [cost_value(x, "lpips") for x in (0.000312, 0.0866, 0.413, 1.02)] == ["0.00031", "0.087", "0.41", "1.0"]
+    rounded_up = [cost_value(x, "lpips") for x in (0.00996, 0.0996, 0.0994, -0.0996, 0.996, 0.0949)]
+    assert rounded_up == ["0.010", "0.10", "0.099", "−0.10", "1.0", "0.095"]
     assert cost_value(None, "fid") == "–"
     assert cost_share(Cost(kid=0.01234, kid_low=-0.001, kid_high=0.03), "kid") == "0.012 [−0.0010, 0.030]"
 

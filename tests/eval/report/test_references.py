@@ -55,6 +55,16 @@ def test_what_was_used_is_cited(fields, used):
     assert keys(manifest_of(**fields)) == [*used, "i2p-bench"]
 
 
+def test_names_keep_their_capitals_where_a_style_writes_titles_small():
+    """`plain` of BibTeX and others write all but the first letter of a title small, outside of braces."""
+    source = (ROOT / "eval/report/references.py").read_text()
+    titles = re.findall(r"^ *\"? *title += \{(.*?)\},(?:\\n)?\"?$", source, re.MULTILINE | re.DOTALL)
+    assert len(titles) == 9
+    for title in titles:
+        unprotected = re.sub(r"\{.*?\}", "", title)
+        assert not re.findall(r"\b\w*[a-z0-9][A-Z]\w*|\b[A-Z]{2,}\b", unprotected), title
+
+
 def test_every_entry_is_read_by_bibtex(tmp_path):
     if shutil.which("bibtex") is None:
         pytest.skip("no bibtex here")
