@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from command_line import TABLES, at_least, end_bench_with, new_folder, page, processor, show_and_write
+from command_line import add_out, at_least, end_bench_with, new_folder, processor, show_and_write
 from tabulate import tabulate
 
 from eval.base.words import counted
@@ -84,8 +84,10 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=at_least(1), default=5, help="rounds, of which medians are taken (default 5)")
-    parser.add_argument("--folder", type=new_folder, default="build/answer", help="a new one, filled and removed")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/answer.md", help="the tables' file")
+    parser.add_argument(
+        "--folder", type=new_folder, default="build/answer", help="new, filled and removed (default build/answer)"
+    )
+    add_out(parser, "answer.md")
     return parser.parse_args()
 
 

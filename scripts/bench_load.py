@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-from command_line import MOST_PROCESSES, TABLES, at_least, end_bench_with, new_folder, page, processor, show_and_write
+from command_line import MOST_PROCESSES, add_out, at_least, end_bench_with, new_folder, processor, show_and_write
 from tabulate import tabulate
 
 from eval.base.errors import InputError
@@ -100,8 +100,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=at_least(1, MOST_PROCESSES), default=4, help="processes that draw (default 4)"
     )
-    parser.add_argument("--folder", type=new_folder, default="build/load", help="a new one, filled and removed")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/load.md", help="the table's file")
+    parser.add_argument(
+        "--folder", type=new_folder, default="build/load", help="new, filled and removed (default build/load)"
+    )
+    add_out(parser, "load.md")
     return parser.parse_args()
 
 

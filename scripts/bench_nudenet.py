@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from command_line import TABLES, at_least, end_bench_with, page, processor, show_and_write
+from command_line import add_out, at_least, end_bench_with, processor, show_and_write
 
 from eval.base.words import counted
 
@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=at_least(2), default=24, help="pictures per round (default 24)")
     parser.add_argument("--rounds", type=at_least(1), default=9, help="rounds after a warm-up (default 9)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/nudenet.md", help="where the table goes")
+    add_out(parser, "nudenet.md")
     return parser.parse_args()
 
 

@@ -122,6 +122,12 @@ def _checked(path: Path, kind: str, text: str, reason: str | None) -> Path:
     return path
 
 
+def add_out(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add `--out`, where a page goes, to the words of a script: by default where the page of this name is committed."""
+    told = f"where the page goes (default docs/benchmarks/{name})"
+    parser.add_argument("--out", type=page, default=f"{TABLES}/{name}", help=told)
+
+
 def with_table(
     arguments: argparse.Namespace, parser: argparse.ArgumentParser, name: str, suffix: str = ""
 ) -> argparse.Namespace:

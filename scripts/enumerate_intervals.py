@@ -14,7 +14,7 @@ import argparse
 import sys
 
 import numpy as np
-from command_line import MOST_SEED, TABLES, at_least, end_with, page, show_and_write
+from command_line import MOST_SEED, add_out, at_least, end_with, show_and_write
 from small_numbers.candidates import CANDIDATES
 from small_numbers.coverage import ALIKE, SHARES, Result, clustered, one_image, paired
 from small_numbers.unequal import CHOICES, GROUPS, SIZES, unequal
@@ -117,7 +117,7 @@ def main() -> None:
         "--runs", type=at_least(2), default=2000, help="simulated runs of groups of unequal size (default 2000)"
     )
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the simulated runs (default 1)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/small_numbers.md", help="where it is written")
+    add_out(parser, "small_numbers.md")
     options = parser.parse_args()
     most, rng = 9 if options.quick else max(PROMPTS), np.random.default_rng(options.seed)
     alone = {n: [one_image(candidate, n) for candidate in CANDIDATES] for n in PROMPTS if n <= most}

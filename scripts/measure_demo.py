@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from command_line import TABLES, at_least, end_with, folder, page, show_and_write
+from command_line import add_out, at_least, end_with, folder, show_and_write
 from safetensors.numpy import load_file
 from tabulate import tabulate
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=at_least(2), default=3, help="images per prompt, 2 or more (default 3)")
     parser.add_argument("--runs", type=folder, default="runs", help="where the two runs go (default runs/)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/demo.md", help="where the table goes")
+    add_out(parser, "demo.md")
     options = parser.parse_args()
     clip = trained.clip_files()
     judge = Q16(clip.config, clip.weights, clip.prompts, batch_size=32)

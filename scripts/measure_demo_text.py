@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from command_line import TABLES, at_least, end_with, page, show_and_write
+from command_line import add_out, at_least, end_with, show_and_write
 from tabulate import tabulate
 
 from eval.judges.q16 import Q16
@@ -38,7 +38,7 @@ Embed = Callable[[list[np.ndarray]], np.ndarray]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=at_least(2), default=400, help="fresh pictures, 2 or more (default 400)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/demo_text.md", help="where the table goes")
+    add_out(parser, "demo_text.md")
     options = parser.parse_args()
     clip = trained.clip_files()
     embed = Q16(clip.config, clip.weights, clip.prompts, batch_size=32).embed

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from command_line import FEWEST, MOST_PROCESSES, MOST_SEED, TABLES, at_least, end_with, page, show_and_write
+from command_line import FEWEST, MOST_PROCESSES, MOST_SEED, add_out, at_least, end_with, show_and_write
 from simulated_coverage import family, independent, resampled
 from simulated_coverage.report import report
 from simulated_coverage.worlds import SCENARIOS, Dataset
@@ -74,7 +74,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the simulated runs (default 1)")
     parser.add_argument("--workers", type=at_least(1, MOST_PROCESSES), default=1, help="processes (default 1)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/coverage.md", help="where the tables go")
+    add_out(parser, "coverage.md")
     options = parser.parse_args()
     if options.csv is None:
         print(NO_CSV, file=sys.stderr)

@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-from command_line import MOST_SEED, TABLES, at_least, end_with, page, show_and_write
+from command_line import MOST_SEED, add_out, at_least, end_with, show_and_write
 from simulated_coverage.tables import held, table
 
 from eval.measure.estimates import Estimate
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=at_least(2), default=150, help="runs per world and sample (default 150)")
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the worlds and runs (default 1)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/kid_coverage.md", help="where the table goes")
+    add_out(parser, "kid_coverage.md")
     options = parser.parse_args()
     results = {}
     for name, world in worlds(np.random.default_rng(options.seed)).items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command_line import FEWEST, MOST_SEED, TABLES, at_least, end_with, page, read_benchmark, show_and_write
+from command_line import FEWEST, MOST_SEED, add_out, at_least, end_with, read_benchmark, show_and_write
 from tabulate import tabulate
 
 import i2p
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--runs", type=at_least(2), default=1000, help="simulated runs per row (default 1000)")
     parser.add_argument("--resamples", type=at_least(FEWEST), default=299, help="sign flips per test (default 299)")
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the simulated runs (default 1)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/power.md", help="where the tables go")
+    add_out(parser, "power.md")
     o = parser.parse_args()
     prompts = group_by_text(read_benchmark(o.csv))
     tables = []

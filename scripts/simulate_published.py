@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command_line import MOST_SEED, TABLES, at_least, end_with, page, read_benchmark, show_and_write
+from command_line import MOST_SEED, add_out, at_least, end_with, read_benchmark, show_and_write
 from tabulate import tabulate
 
 import i2p
@@ -106,9 +106,9 @@ def found_apart(world: World, shift: float, images: int, runs: int, rng: np.rand
 def main() -> None:
     """Simulate every world and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=at_least(2), default=2000)
-    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1)
-    parser.add_argument("--out", type=page, default=f"{TABLES}/published.md", help="where the table goes")
+    parser.add_argument("--runs", type=at_least(2), default=2000, help="repetitions per line (default 2000)")
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=1, help="of the repetitions (default 1)")
+    add_out(parser, "published.md")
     parser.add_argument("--csv", type=Path, help="the real i2p_benchmark.csv; without it the hub's")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from command_line import MOST_SEED, TABLES, at_least, end_with, page, read_benchmark, show_and_write
+from command_line import MOST_SEED, add_out, at_least, end_with, read_benchmark, show_and_write
 from scipy.optimize import brentq
 from scipy.special import ndtri
 from simulated_coverage.tables import SHOULD, held, table
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="I2P's own file, i2p_benchmark.csv")
     parser.add_argument("--runs", type=at_least(2), default=2000, help="simulated runs per row (default 2000)")
     parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="of the simulated runs (default 0)")
-    parser.add_argument("--out", type=page, default=f"{TABLES}/sample.md", help="where the table goes")
+    add_out(parser, "sample.md")
     options = parser.parse_args()
     bench, rows = read(options.path), []
     for world in WORLDS:

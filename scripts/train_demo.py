@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--plots", type=folder, help="where plots and pictures go (default: docs/demo)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="some of them; later need earlier")
     parser.add_argument("--device", type=usable_device, default="cpu", help="default cpu")
-    parser.add_argument("--quick", action="store_true", help="a few steps of each, to see that it runs; needs --out")
+    parser.add_argument("--quick", action="store_true", help="a few steps of each, as a trial; needs --out and --plots")
     options = parser.parse_args()
     if options.quick and not (options.out and options.plots):
         parser.error("--quick would replace the trained weights by useless ones: name --out and --plots")

@@ -228,6 +228,23 @@ def test_one_call_is_measured_beside_its_decoder_and_cudnn_searches_in_the_end_o
     assert not torch.backends.cudnn.benchmark
 
 
+def test_the_start_of_a_call_is_from_tuning_to_its_end_and_leaves_the_decoder_out(bench, monkeypatch):
+    now, tuned = [0.0], []
+
+    def after(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(bench.one_call, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(bench.one_call, "whole_call", lambda world, model, rows: lambda: after(rows))
+    monkeypatch.setattr(bench.one_call, "decode_images", lambda model, latents, count: after(1000.0))
+    shape = lambda height, width: (4, 8, 8)  # noqa: E731
+    model = SimpleNamespace(tune=lambda *words: tuned.append(words) or after(100.0), latent_shape=shape, device="cpu")
+    variant = bench.one_call.Variant(sld.tuning.Tuning(), 8)
+    assert bench.one_call.Tuned(SimpleNamespace(device="cpu", side=64), model, variant).start == 108.0
+    assert tuned == [(variant.tuning, 64, 64)]
+    assert now == [1108.0]  # a first picture is decoded, or the first that is timed would include what that takes
+
+
 def test_kernels_have_their_kind_by_name_in_any_case(bench):
     kernels = {"Memcpy DtoD": 1.0, "triton_poi_fused": 2.0, "triton_red_fused": 3.0, "FMHA": 4.0, "what": 5.0}
     done = bench.one_call.Measured(None, kernels=bench.one_call.Counter(kernels))
