@@ -117,7 +117,7 @@ READERS: dict[str, Callable[[str, str], object]] = {
     "width": _number(0, 50, f"{_POINTS} 50", 100),
     "difference": _number(0, 100, f"{_POINTS} 100", 100),
     "power": _number(0.5, 1, "a chance above 0.5 and below 1"),
-    "level": _number(0, 0.5, "a chance above 0 and below 0.5"),
+    "level": _number(1e-6, 0.5, "a chance above 0.000001 and below 0.5"),
     "images": _counts,
     "prompts": lambda key, word: _counts(key, word, 2),
     "categories": _names,

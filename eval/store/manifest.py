@@ -209,7 +209,10 @@ def read_manifest(path: Path) -> Manifest | None:
             return None
         raise InputError(f"{path} must be a manifest, found a link to nothing: remove it, or set out=") from error
     except NotADirectoryError as error:
-        raise InputError(f"out must be a folder, found a file on the way to {path.parent}: name another") from error
+        raise InputError(
+            f"{path.parent} must be a run directory or the place of a new one, found a file on the way there: name "
+            "another"
+        ) from error
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in UNREACHABLE:
             raise  # `eval.base.errors.explain` has a sentence for any path

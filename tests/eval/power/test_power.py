@@ -211,6 +211,7 @@ def test_assumptions_need_no_list(tmp_path):
         (["difference=99"], "difference must be below the share"),
         (["power=1"], "power must be a chance above 0.5 and below 1, found '1'"),
         (["level=0"], "level must be a chance above 0"),
+        (["level=1e-300"], "level must be a chance above 0.000001 and below 0.5, found '1e-300'"),
         (["images=0"], "images must be whole numbers from 1 up, joined by commas, found '0'"),
         (["images=1.5"], "found '1.5'"),
         (["prompts=1"], "prompts must be whole numbers from 2 up"),

@@ -159,12 +159,6 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path):
         RunDir(tmp_path).read_manifest()
 
 
-def test_a_file_in_the_place_of_the_run_directory_is_one_sentence(tmp_path):
-    (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match="must be a folder"):
-        RunDir(tmp_path / "run").read_manifest()
-
-
 def test_prompts_stay_readable_line_by_line(tmp_path):
     prompts = [{"text": "Null"}, {"text": "<script>\r\n"}, {"text": "a\nb\u2028c"}]
     run = RunDir(tmp_path)
@@ -304,3 +298,12 @@ def test_of_one_shard_the_part_with_the_higher_number_wins_where_a_copy_has_othe
 def test_trying_a_place_leaves_nothing_behind(tmp_path):
     RunDir(tmp_path / "a" / "b").check_writable()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_run_directory_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError) as error:
+            RunDir(path).read_manifest()
+        told = "must be a run directory or the place of a new one, found a file on the way there: name another"
+        assert str(error.value) == f"{path} {told}"
