@@ -132,9 +132,10 @@ def show(run: RunDir, status: Status) -> str:
     lines = [f"{run.root}: {status.done:,} of {counted(status.images, 'image')} ({share:.1%})"]
     if status.idle is not None:
         rate = status.rate and (f"{status.rate:,.0f}" if status.rate >= 10 else f"{status.rate:.2g}")
-        pace = f"{rate} {'image' if rate == '1' else 'images'} per hour" if rate else "too few images for a rate"
+        per_hour = f"Recently {rate} {'image' if rate == '1' else 'images'} per hour"
+        pace = per_hour if rate else "Too few recent images for a rate"
         left = f", {duration(status.missing / status.rate * 3600)} left" if status.rate and status.missing else ""
-        lines.append(f"Recently {pace}{left}; the last batch was stored {duration(status.idle)} ago.")
+        lines.append(f"{pace}{left}; the last batch was stored {duration(status.idle)} ago.")
     failures = list(dict.fromkeys(state for counter in status.states.values() for state in counter if state != OK))
     rows = [[name, *(counter.get(state, 0) for state in [OK, *failures])] for name, counter in status.states.items()]
     lines += [f"Grown on {when}: {words}." for when, words in status.growths]

@@ -98,7 +98,7 @@ def test_a_few_seconds_of_work_have_no_rate(begun):
         os.utime(path, (1e9 + 4 * seconds,) * 2)
     status = read_status(begun)
     assert (status.done, status.rate) == (5, None)
-    assert "Recently too few images for a rate; " in show(begun, status)
+    assert "\nToo few recent images for a rate; " in show(begun, status)
 
 
 def test_a_folder_that_holds_no_run_is_said_to_be_none(tmp_path):
