@@ -388,10 +388,12 @@ def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_
     assert kept(run, "nvidia-h100-80gb-hbm3")["compile_decoder"] is True
     assert card.chunks == [(4, 4, 8, 8)] * 2
     assert choose(few, Model("cuda"), long, run) == chosen
-    card.seconds["compiled"] = 1.25
-    slower = choose(few, Model("cuda"), long, RunDir(run.root / "slower"))
-    assert slower.tuning == Tuning(True, "cudnn")
-    assert "1.25 times as long" in caplog.text
+    assert caplog.text == ""
+    for times in ("1.00", "1.25"):
+        card.seconds["compiled"] = float(times)
+        slower = choose(few, Model("cuda"), long, RunDir(run.root / times))
+        assert slower.tuning == Tuning(True, "cudnn")
+        assert f"{times} times as long" in caplog.text
 
 
 @pytest.mark.parametrize(("decoder", "chunks"), [(True, [(4, 4, 8, 8)]), (False, [])])
