@@ -2,6 +2,8 @@
 
 import ast
 import builtins
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,19 @@ def test_a_current_folder_that_is_gone_is_bad_input_and_no_bug(tmp_path, monkeyp
         assert "the current folder must exist" in errors.explain(caught.value)[1]
     monkeypatch.chdir(tmp_path)
     assert errors.explain(caught.value)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EACCES, "(Permission denied): give the user permission, or give another path"),
+        (errno.ENAMETOOLONG, "(File name too long): give another path"),
+        (errno.EIO, "(Input/output error): give another path"),
+    ],
+)
+def test_a_path_out_of_reach_is_named_with_what_helps(number, told):
+    error = OSError(number, os.strerror(number), "runs/a")
+    sentence = f"runs/a must be a path that this user can reach, found that it can't be {told}"
+    assert errors.explain(error) == (errors.BAD_INPUT, sentence)
+    code, words = errors.explain(OSError(number, os.strerror(number)))  # of no path, such as a pipe's
+    assert (code, "must be a path" in words) == (errors.BUG, False)
