@@ -17,7 +17,7 @@ from eval.config.names import check_names, check_title
 from eval.config.quality import check_quality_settings, is_asked_for
 from eval.config.settings import AUTO, ReportSettings, Settings
 from eval.config.sources import SOURCES, Source, Unused
-from eval.config.texts import OPTIONAL, PATHS, text_keys
+from eval.config.texts import OPTIONAL, PATHS, TEXT, text_keys
 from eval.folder.layouts import NO_PROMPTS
 from eval.judges import JUDGES, judge_class
 from i2p.groups import BY
@@ -73,7 +73,9 @@ def check_settings(s: Settings) -> None:
         )
     _check_engine(s)
     check_report(s.report)
-    for key in (key for key, kind in text_keys(type(s)).items() if kind == OPTIONAL and attrgetter(key)(s) == ""):
+    for key in (
+        key for key, kind in text_keys(type(s)).items() if kind in (TEXT, OPTIONAL) and attrgetter(key)(s) == ""
+    ):
         what = "a path" if key in PATHS else "a text"
         raise InputError(f"{key} must be {what}, found an empty text: give one, or leave it out")
     at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)

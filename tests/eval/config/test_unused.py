@@ -56,7 +56,10 @@ def test_a_submission_names_it_too(call, caplog, tmp_path):
     ("word", "what"),
     [
         *((f"{key}=", "a path") for key in ("prompts.path", "q16.weights", "q16.prompts")),
-        *((f"{key}=", "a text") for key in ("prompts.revision", "model.published_as", "protocol.scheduler")),
+        *(
+            (f"{key}=", "a text")
+            for key in ("prompts.revision", "prompts.source", "protocol.name", "protocol.scheduler")
+        ),
         ("q16.prompts_sha256=''", "a text"),  # of which nothing would be checked
     ],
 )
