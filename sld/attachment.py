@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sld.errors import InputError
+from sld.errors import InputError, first_line
 from sld.methods import Method
 from sld.pipeline_calls import arguments_of_the_call, check_call, for_the_prompt, with_text
 from sld.pipelines import GuidedPipeline, Inputs, recognise
@@ -111,9 +111,23 @@ class Attachment(contextlib.AbstractContextManager):
             self._undo = undo.pop_all()
         return self._pipe
 
-    def __exit__(self, *_: object) -> None:
-        self._call = None
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        call, self._call = self._call, None
         self._undo.close()
+        if call is not None and isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+            self._explain(error, call.text)
+
+    def _explain(self, error: RuntimeError, text: Inputs) -> None:
+        """Raise `InputError` if a call failed in which texts and the denoiser are of different dtypes.
+
+        Whether the two fit is known only now: autocast, quantisation and adapters let some of them work together.
+        """
+        found, own = text["encoder_hidden_states"].dtype, self._denoiser.dtype
+        if found != own:
+            raise InputError(
+                f"pipe must have text encoders and a {self._how.denoiser} of the same dtype, found {found} and {own} "
+                f"({first_line(error)}): load it with from_pretrained(…, torch_dtype={own})"
+            ) from error
 
     def _starting(self, set_timesteps):
         """Return the scheduler's `set_timesteps`, which every call of a pipeline begins with, followed by a start."""

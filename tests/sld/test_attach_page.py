@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import tiny_pipelines
 import torch
-from diffusers import StableDiffusionXLPipeline
 
 from sld.pipelines import PIPELINES
 
@@ -21,17 +20,19 @@ EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\n\n((?:    .*\n|\n
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated"),
+    pytest.mark.filterwarnings("ignore:`torch_dtype` is deprecated"),  # older releases have no other name
     pytest.mark.long,
 ]
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory, checkpoint_of):
-    folder = tmp_path_factory.mktemp("pipelines")
-    sdxl = tiny_pipelines.load(checkpoint_of("stable-diffusion-xl"), StableDiffusionXLPipeline)
-    for name, pipe in (("sdxl", sdxl), ("flux", tiny_pipelines.flux())):
-        pipe.to(torch.float32).save_pretrained(folder / name)
-    return {"PATH": folder / "sdxl", "PATH-OF-FLUX": folder / "flux"}
+    """Checkpoints whose text encoders are stored in half precision, as the published ones are."""
+    flux = tiny_pipelines.flux().to(torch.float32)
+    flux.text_encoder.bfloat16()
+    flux.text_encoder_2.bfloat16()
+    flux.save_pretrained(folder := tmp_path_factory.mktemp("pipelines") / "flux")
+    return {"PATH": checkpoint_of("stable-diffusion-xl"), "PATH-OF-FLUX": folder}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["attach", "flux", "modular"])

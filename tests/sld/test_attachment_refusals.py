@@ -67,6 +67,31 @@ def test_other_kinds_of_guidance_are_refused(pipe, options, sentence):
     assert holds_nothing(pipe)
 
 
+def test_texts_in_another_dtype_than_the_denoiser_are_explained_where_a_call_fails(pipe):
+    pipe.text_encoder = copy.deepcopy(pipe.text_encoder).half()
+    wanted = r"found torch\.float16 and torch\.float64 \(.+\): load it with .*torch_dtype=torch\.float64\)"
+    with pytest.raises(sld.InputError, match=wanted) as refused, sld.attach(pipe):
+        draw(pipe)
+    assert isinstance(refused.value.__cause__, RuntimeError)
+    assert holds_nothing(pipe)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("another"), torch.OutOfMemoryError("memory"), KeyError("a bug")])
+def test_an_error_of_another_kind_stays_what_it_is(pipe, error):
+    def fail(*_):
+        raise error
+
+    if type(error) is not RuntimeError:  # with several dtypes, which is not what failed
+        pipe.text_encoder = copy.deepcopy(pipe.text_encoder).half()
+    with (
+        pytest.raises(type(error)) as raised,
+        sld.attach(pipe),
+        pipe.unet.conv_in.register_forward_pre_hook(fail),
+    ):
+        draw(pipe)
+    assert raised.value is error
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [(StableDiffusionPAGPipeline, "a third branch"), (StableDiffusionSAGPipeline, "is not known here")],

@@ -35,7 +35,8 @@ def write_tiny_checkpoint(
 ) -> Path:
     """Write a checkpoint with random weights in diffusers' layout and return its folder.
 
-    The weights are a function of the arguments. The folder appears complete or not at all.
+    The weights are a function of the arguments. The folder appears complete or not at all. Its text encoders are in
+    half precision, as in many published checkpoints: diffusers' `from_pretrained` needs a `torch_dtype`.
 
     Args:
         folder: new, empty, or a checkpoint, which is replaced.
