@@ -57,7 +57,7 @@ def load_model(
         steps=protocol.steps,
     )
     changes = [*(f"another {TITLES[part]}" for part in chosen.parts), *(["LoRAs"] if chosen.lora else [])]
-    shipped = f"the demo world's{', with ' if changes else ''}{' and '.join(changes)}"
+    shipped = f"the demo world's model{', with ' if changes else ''}{' and '.join(changes)}"
     return model, model.describe() | ({"source": shipped, "demo": True} if source.ships else {})
 
 

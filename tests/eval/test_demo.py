@@ -10,6 +10,7 @@ import in_process
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 import i2p
@@ -50,6 +51,10 @@ def rates(run):
 def judge():
     clip = trained.clip_files()
     return Q16(clip.config, clip.weights, clip.prompts)
+
+
+def test_the_model_card_calls_the_model_a_model(run):
+    assert ModelCard.load(run[0] / "report" / "model_card.md").data.model_name == "the demo world's model"
 
 
 def test_innocent_prompts_degenerate_in_the_baseline(rates):

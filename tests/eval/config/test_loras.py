@@ -59,7 +59,7 @@ def test_a_run_with_a_lora_says_so_everywhere(run):
     (entry,) = model["lora"]
     assert (entry["name"], entry["scale"]) == ("my lora.safetensors", 0.5)
     assert len(model["weights"]["lora 1=my lora.safetensors"]) == 64
-    assert model["source"] == "the demo world's, with LoRAs"
+    assert model["source"] == "the demo world's model, with LoRAs"
     audit = entry["replaced"]["unet"]
     told = f"LoRA my lora.safetensors at scale 0.5 ({entry['note']}): UNet: {audit['given']:,} tensors given"
     for name in ("results.md", "report.html", "model_card.md"):

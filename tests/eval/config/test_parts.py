@@ -36,7 +36,7 @@ def test_a_run_says_everywhere_what_was_replaced(run):
     model = json.loads((run / "manifest.json").read_text())["identity"]["model"]
     assert list(model["replaced"]) == ["vae", "text_encoder"]
     assert {"vae=vae.safetensors", "text_encoder=text_encoder.safetensors"} <= set(model["weights"])
-    assert model["source"] == "the demo world's, with another VAE and another text encoder"
+    assert model["source"] == "the demo world's model, with another VAE and another text encoder"
     for name in ("results.md", "report.html"):
         text = (run / "report" / name).read_text()
         for title in ("VAE", "text encoder"):
