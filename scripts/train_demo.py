@@ -6,9 +6,11 @@ About 70 minutes on two CPU cores, minutes with `--device cuda`. The same seed a
 from __future__ import annotations
 
 import argparse
+import fcntl
 import itertools
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,13 +43,27 @@ def main() -> None:
         parser.error(
             f"--out must be new or hold weights of this script, since it is replaced, found other files in {out}"
         )
-    work = out.with_name(f"{out.name}.partial")  # left by a stopped training, and resumed by the next one
-    if "autoencoder" in options.stages:
+    partial = out.with_name(f"{out.name}.partial")
+    work = partial / "weights"  # left by a stopped training, and resumed by the next one
+    if "autoencoder" not in options.stages and not work.exists() and not out.exists():
+        parser.error(f"--stages {' '.join(options.stages)} needs earlier stages, found none in {out}")
+    partial.mkdir(parents=True, exist_ok=True)
+    with (partial / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            parser.error(f"--out must be of one training at a time, found another in {partial}: wait, or name another")
+        _train(options.stages, work, out, plots, options.device, options.quick)
+        _replace(out, work)
+        shutil.rmtree(partial)
+
+
+def _train(stages: Sequence[str], work: Path, out: Path, plots: Path, device: str, quick: bool) -> None:
+    """Train these stages in a folder; the others are those that it has, or without any those of `out`."""
+    if "autoencoder" in stages:
         shutil.rmtree(work, ignore_errors=True)  # the other parts belong to an older autoencoder
     elif not work.exists():
-        if not out.exists():
-            parser.error(f"--stages {' '.join(options.stages)} needs earlier stages, found none in {out}")
-        copied = out.with_name(f"{out.name}.copied")  # so that a copy that was stopped is not trained further
+        copied = work.with_name("copied")  # so that a copy that was stopped is not trained further
         shutil.rmtree(copied, ignore_errors=True)
         shutil.copytree(out, copied)
         copied.rename(work)
@@ -58,24 +74,23 @@ def main() -> None:
     from demo_training.denoiser import train_denoiser
     from demo_training.text import train_text
 
-    count, few = QUICK if options.quick else (PICTURES, None)
+    count, few = QUICK if quick else (PICTURES, None)
     captions, scenes = map(list, zip(*itertools.islice(training_pairs(seed=0), count), strict=True))
-    model, steps = work / "model", dict.fromkeys(STAGES, few) if options.quick else STEPS
-    how = {"plots": plots, "device": options.device}
-    if {"autoencoder", "clip"} & set(options.stages):
+    model, steps = work / "model", dict.fromkeys(STAGES, few) if quick else STEPS
+    how = {"plots": plots, "device": device}
+    if {"autoencoder", "clip"} & set(stages):
         balanced = _half_with_symbols(scenes)
         balanced_pictures = rendered(balanced)
-    if "autoencoder" in options.stages:
+    if "autoencoder" in stages:
         train_autoencoder(model / "vae", pictures=balanced_pictures, steps=steps["autoencoder"], **how)
-    if "denoiser" in options.stages:
+    if "denoiser" in stages:
         train_denoiser(model, captions=captions, pictures=rendered(scenes), steps=steps["denoiser"], **how)
-    if "clip" in options.stages:
+    if "clip" in stages:
         vae, clip = model / "vae", work / "clip"
         train_clip(clip, vae=vae, scenes=balanced, pictures=balanced_pictures, steps=steps["clip"], **how)
-    if "text" in options.stages:
+    if "text" in stages:
         described = {"captions": captions[:DESCRIBED], "pictures": rendered(scenes[:DESCRIBED])}
         train_text(work / "clip", tokenizer=model / "tokenizer", **described, steps=steps["text"], **how)
-    _replace(out, work)
 
 
 def _replace(out: Path, work: Path) -> None:

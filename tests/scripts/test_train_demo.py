@@ -34,6 +34,28 @@ def test_a_few_steps_of_every_stage_give_a_checkpoint_and_a_judge(tmp_path, monk
         assert cv2.imread(str(plots / f"{name}.png")).shape == (320, 640, 3)
 
 
+def test_one_training_at_a_time_writes_weights(tmp_path, monkeypatch, capsys):
+    script = importlib.import_module("train_demo")
+    words = ["--quick", "--out", str(tmp_path / "weights"), "--plots", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["train_demo.py", *words])
+    begun = []
+
+    def train_meanwhile(stages, *_):
+        begun.append(stages)
+        assert len(begun) == 1
+        with pytest.raises(SystemExit) as refused:
+            script.main()
+        assert refused.value.code == 2
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "_train", train_meanwhile)
+    for _ in range(2):  # what has been stopped is no hindrance
+        begun.clear()
+        with pytest.raises(KeyboardInterrupt):
+            script.main()
+        assert "--out must be of one training at a time, found another in" in capsys.readouterr().err
+
+
 def test_a_copy_of_the_weights_that_was_stopped_is_not_trained_further(tmp_path, monkeypatch):
     script = importlib.import_module("train_demo")
     out = tmp_path / "weights"
@@ -51,4 +73,4 @@ def test_a_copy_of_the_weights_that_was_stopped_is_not_trained_further(tmp_path,
     for _ in range(2):  # what the first left is no hindrance
         with pytest.raises(KeyboardInterrupt):
             script.main()
-    assert not (tmp_path / "weights.partial").exists()
+    assert not (tmp_path / "weights.partial" / "weights").exists()
