@@ -18,6 +18,7 @@ import sld
 from eval.base.cli import exit_code_of
 from eval.config.checks import check_settings
 from eval.config.compose import compose_and_call, is_multirun
+from eval.config.overrides import key_of
 from eval.config.settings import Settings, read_settings
 from eval.config.unused import log_unused
 from eval.submit.requeue import requeued_if_stopped
@@ -27,13 +28,18 @@ if TYPE_CHECKING:
     from eval.store.rundir import RunDir
 
 
-def main(methods: Sequence[sld.Method] = ()) -> None:
+def main(methods: Sequence[sld.Method] = (), *, out: str | None = None) -> None:
     """Run from the command line; exit with 0 if complete, 2 for bad input, 3 if incomplete, 1 for a bug.
 
     Args:
         methods: the caller's own (see scripts/example_method.py). Settings can name them like those of sld; those that
             they don't name run last.
+        out: the run directory where the command line names none, so that a script does not add its methods to the runs
+            of this command; None for the settings'.
     """
+    words = sys.argv[1:]
+    if out is not None and not any(key_of(word).strip() == "out" for word in words):
+        sys.argv[1:] = [f"out={out}", *words]
     with Stop():
         code = exit_code_of(lambda: _start(methods))
     end_listening()

@@ -1,6 +1,6 @@
-"""A safety method of your own beside SLD, on the demo: `python scripts/example_method.py out=runs/example`.
+"""A safety method of your own beside SLD, on the demo: `python scripts/example_method.py`, which writes runs/example.
 
-Takes any argument of `python -m eval.run`, such as `model=sd14`. See docs/demo.md.
+Takes any argument of `python -m eval.run`, such as `model=sd14 out=runs/example_sd14`. See docs/demo.md.
 """
 
 from dataclasses import dataclass
@@ -24,4 +24,4 @@ class Projection(sld.SafetyGuidance):
 
 
 if __name__ == "__main__":
-    main(methods=[sld.Method("projection", preset=Projection())])
+    main(methods=[sld.Method("projection", preset=Projection())], out="runs/example")

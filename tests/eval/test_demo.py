@@ -196,6 +196,19 @@ def test_the_example_of_a_new_method_runs_beside_sld_and_can_be_completed(tmp_pa
     assert "found less (methods without projection)" in other.stderr
 
 
+def test_the_example_adds_its_method_to_no_run_that_it_was_not_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["prompts.rows=[0]", "protocol.steps=2", "methods=[baseline]", "judges=[q16]"]
+    for program in ("eval.run", EXAMPLE):
+        done = in_process.run(program, *words)
+        assert done.returncode == 0, done.stderr
+    made = {
+        path.parent.name: [m["name"] for m in json.loads(path.read_text())["identity"]["methods"]]
+        for path in (tmp_path / "runs").glob("*/manifest.json")
+    }
+    assert made == {"demo": ["baseline"], "example": ["baseline", "projection"]}
+
+
 def test_a_changed_method_in_the_same_folder_is_refused_with_what_changed(tmp_path):
     script = EXAMPLE.read_text()
     file = tmp_path / "mine.py"
