@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from i2p.columns import find_columns
 from i2p.network import is_reachable
-from i2p.paths import exists
 from i2p.prompt import InputError
 from i2p.records import Record, Table
 from i2p.tables import is_table
@@ -20,7 +20,7 @@ _SOURCE = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[^@:]
 def is_hub_id(source: str) -> bool:
     """Return whether a source is a data set on the hub or a file in one, and neither a name nor a file here."""
     match = _SOURCE.fullmatch(source)
-    return bool(match) and not (is_table(source) and not match["inner"]) and not exists(source)
+    return bool(match) and not (is_table(source) and not match["inner"]) and not os.path.exists(source)
 
 
 def parsed(source: str) -> tuple[str, str | None, str | None]:

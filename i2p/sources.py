@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from i2p.hub import HUB_ID, hub_file, hub_table, is_hub_id, parsed
-from i2p.paths import expanded
 from i2p.prompt import InputError, Prompt, digest
 from i2p.schema import PromptList, to_prompts
 from i2p.tables import read_table
@@ -83,7 +82,6 @@ def read_prompts(
 
 
 def _from_file(path: str | Path) -> PromptList:
-    path = expanded(path)
     return to_prompts(read_table(path), str(path))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from i2p.columns import is_known
 from i2p.encoding import read_text
 from i2p.json_tables import read_json, read_lines
-from i2p.paths import expanded
 from i2p.prompt import InputError
 from i2p.records import Record, Table, lines_of
 from i2p.words import counted
@@ -29,7 +28,29 @@ def read_table(path: str | Path) -> Table:
     Raises:
         InputError: the file cannot be read; names the line.
     """
-    path = expanded(path)
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError as error:
+        user, *_ = Path(path).parts
+        raise InputError(
+            f"{path} must begin with the home folder of a user of this machine, found no user {user}: write ./{path} "
+            "for a folder of that name"
+        ) from error
+    try:
+        return _read(path)
+    except PermissionError as error:
+        raise InputError(
+            f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
+            "permission"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} must be a file that can be read, found that it can't be ({error.strerror or error}): restore it, "
+            "or give another path"
+        ) from error
+
+
+def _read(path: Path) -> Table:
     if path.is_dir():
         raise InputError(
             f"{path} must be a file of prompts, found a folder: give path=FILE, one inside it", "path=FILE"
@@ -43,15 +64,7 @@ def read_table(path: str | Path) -> Table:
         raise InputError(
             f"{path} must end in {', '.join(SUFFIXES)} (or in .gz after a text format), found {suffix}: {remedy}"
         )
-    try:
-        return read(path)
-    except PermissionError as error:
-        raise InputError(
-            f"{path} must be a file that this user can read, found that it can't be ({error.strerror}): give the user "
-            "permission"
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} must be a file that can be read, found {error}: restore or replace it") from error
+    return read(path)
 
 
 def is_table(path: str | Path) -> bool:

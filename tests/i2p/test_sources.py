@@ -269,7 +269,7 @@ def test_a_file_goes_before_a_named_source(tmp_path):
 
 def test_a_path_that_can_t_be_is_refused(refused, tmp_path, monkeypatch):
     refused("~nobody-here/p.csv", "found no user ~nobody-here")
-    refused(f"{'a' * 300}.csv", "(File name too long): give another path")
+    refused(f"{'a' * 300}.csv", "(File name too long): restore it, or give another path")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
     with pytest.raises(i2p.InputError, match="File name too long"):
