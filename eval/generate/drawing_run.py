@@ -20,7 +20,7 @@ from eval.generate.engine import Engine, choose_engine, keep_smaller_batch, kind
 from eval.generate.inline_features import InlineFeatures
 from eval.generate.judge import judge
 from eval.generate.judge_later import judge_kept
-from eval.generate.kept import keeper
+from eval.generate.kept import keeper, was_set_aside
 from eval.generate.models import open_models
 from eval.judges import Judge
 from eval.plan.batches import Rows
@@ -134,7 +134,7 @@ class DrawingRun:
             with _own_stream(batch, streams), even_threads(self.model.device):
                 scores = judge(batch, self.judges, engine=self._provenance(batch), timeout=self.timeout)
                 rows = self.features.rows(scores)
-            images = [image for image, score in zip(batch.images, scores, strict=True) if self.keeps(score)]
+            images = [image for image, score in zip(batch.images, scores, strict=True) if self._is_kept(score)]
             encoded = threads.map(lambda image: encode_png(image.pixels), images)
             self.run.write_images((image.key, png) for image, png in zip(images, encoded, strict=True))
             self.features.store(rows)
@@ -144,6 +144,9 @@ class DrawingRun:
         background = Background(store, threaded=self.engine.background)
         with _process_wide(self.engine), ThreadPoolExecutor() as threads, background:
             yield background.put
+
+    def _is_kept(self, score: Score) -> bool:
+        return self.keeps(score) or was_set_aside(self.run.image_path(*score.key))
 
     def _provenance(self, batch: Batch) -> str:
         """Return how and on which device a batch was drawn; on a CPU the last bits also depend on the thread count."""

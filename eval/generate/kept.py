@@ -92,6 +92,11 @@ def set_aside(run: RunDir, damaged: Collection[ImageKey]) -> None:
             raise StorageError(f"{path} is damaged and could not be renamed ({error.strerror}): rename it") from error
 
 
+def was_set_aside(path: Path) -> bool:
+    """Return whether the picture with this path was damaged; what is drawn in its place is kept in any case."""
+    return _aside(path).exists()
+
+
 def _aside(path: Path) -> Path:
     return path.with_suffix(".png.damaged")
 
@@ -100,7 +105,7 @@ def _is_sound(path: Path, digest: str) -> bool:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return not _aside(path).exists()
+        return not was_set_aside(path)
     except OSError:
         return False
     return _decoded_digest(data) == digest

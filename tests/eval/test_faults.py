@@ -120,8 +120,8 @@ RunDir.write_scores = write_or_die
     assert same(out, whole)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_damaged_pictures_are_found_when_asked_and_drawn_again(whole, copy, workers):
+@pytest.mark.parametrize(("workers", "keeps"), [(1, "none"), (2, "all")])
+def test_damaged_pictures_are_found_when_asked_and_drawn_again_once(whole, copy, workers, keeps):
     damaged = sorted((copy / "images" / "sld_max").iterdir())[:4]
     cut, flipped, other, gone = damaged
     cut.write_bytes(cut.read_bytes()[:-20])
@@ -134,7 +134,7 @@ def test_damaged_pictures_are_found_when_asked_and_drawn_again(whole, copy, work
     done = run(copy)
     assert done.returncode == 0
     assert [path.read_bytes() for path in damaged[:3]] == spoiled  # unless asked for, nothing looks
-    words = ["verify=true", f"workers={workers}"]
+    words = ["verify=true", f"workers={workers}", f"images={keeps}"]
     forked = functools.partial(processes.run, capture_output=True, text=True)  # as its workers are then
     done = run(copy, *words) if workers == 1 else forked(command(copy, *words))
     assert done.returncode == 0, done.stderr
@@ -143,6 +143,7 @@ def test_damaged_pictures_are_found_when_asked_and_drawn_again(whole, copy, work
     assert not gone.exists()  # people move pictures
     shutil.copy(whole / gone.relative_to(copy), gone)
     assert same(copy, whole)
+    assert "drawn again" not in run(copy, *words[:1], words[2]).stderr
 
 
 def test_damaged_score_parts_are_set_aside_and_their_images_made_again(whole, copy):
