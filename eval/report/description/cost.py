@@ -99,7 +99,7 @@ def _meanings(report: Report) -> dict[str, str]:
     pair, settings = _partner(report), report.quality.settings
     return {
         "clip_score": SCORE,
-        "clip_score_difference": f"a picture's CLIP score minus that of {pair}",
+        "clip_score_difference": f"the difference of CLIP scores, a picture's minus that of {pair}",
         "clip_distance": f"CLIP distance, 1 − the cosine of a picture and {pair}, 0 where they are the same",
         "lpips": f"LPIPS from {pair}, by {NETWORKS[settings.lpips]}, 0 where they are the same",
         "kid": f"KID of a method's pictures and {_reference(report, INCEPTION)}",

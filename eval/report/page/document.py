@@ -23,6 +23,7 @@ from eval.base.escape import terminal
 from eval.report.drawing import PALETTE
 from eval.report.page import svg
 from eval.report.page.blocks import Card, PageSection
+from eval.report.page.paper import LONGEST
 
 WEB = Path(__file__).resolve().parent / "web"
 CARDS = 12  # further ones are shown on demand
@@ -82,6 +83,7 @@ def render(document: Document) -> str:
             css=Markup(css),
             script=Markup(script),
             colours=len(PALETTE),
+            longest=LONGEST,
             shown=CARDS,
         )
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from eval.base.escape import terminal
 from eval.base.table import Table
 
 SHEET = 182  # mm: A4 less the margins of `page.css`, narrower than the same of US Letter
 LETTER, PADDING = 1.62, 2.5  # mm: a digit of a table in print, and both margins of a cell
-LONGEST = 14  # letters of a heading, whose words can be broken
+BOLD = 1.9  # mm: a letter of a heading, or of the column that names a row
+LONGEST = 14  # letters of a word of a heading that is not broken
 SENTENCE = 24  # letters on a line of a column of sentences
 
 
@@ -41,12 +43,13 @@ def _only(table: Table, columns: list[int]) -> Table:
 def _width(table: Table, column: int) -> float:
     """The least width of a column in mm: of its longest interval or word, since lines are broken between them."""
     name = table.headers[column]
-    cells = {row[column] for row in table.rows}
+    cells = {terminal(row[column]) for row in table.rows}  # as the page shows them
     longest = max((len(piece) for cell in cells for piece in _pieces(cell)), default=0)
     if name in table.words:
         longest = max(longest, min(max(map(len, cells), default=0), SENTENCE))
     heading = max((len(word) for word in name.split()), default=0)
-    return LETTER * max(longest, min(heading, LONGEST)) + PADDING
+    letter = BOLD if column == 0 else LETTER
+    return max(letter * longest, BOLD * min(heading, LONGEST)) + PADDING
 
 
 def _pieces(cell: str) -> list[str]:

@@ -247,7 +247,8 @@ def test_where_the_score_alone_is_asked_for_the_cost_is_how_much_of_it_is_lost(h
     assert f"Cost: CLIP score, 100 × the cosine of picture and prompt, below that of {pair}." in text
     document = json.loads((run.report / "results.json").read_text())["quality"]
     assert document["cost"] == "clip_score_difference"
-    assert document["meanings"]["clip_score_difference"] == f"a picture's CLIP score minus that of {pair}"
+    meaning = f"the difference of CLIP scores, a picture's minus that of {pair}"
+    assert document["meanings"]["clip_score_difference"] == meaning
 
 
 def test_by_default_every_report_shows_what_safety_costs(report):

@@ -84,6 +84,21 @@ def test_the_policy_stops_a_script_and_a_request_that_got_in(browser, page, tmp_
     assert len(browser.called("Log.entryAdded")) >= 3
 
 
+BROKEN_WORDS = r"""[...document.querySelectorAll("thead th, .verdict")]
+    .filter(element => element.checkVisibility()).flatMap(element => {
+        const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), found = [];
+        while (walker.nextNode()) {
+            const text = walker.currentNode;
+            for (const match of text.data.matchAll(/\S{1,14}(?!\S)/g)) {
+                const range = document.createRange();
+                range.setStart(text, match.index);
+                range.setEnd(text, match.index + match[0].length);
+                const whole = match.index === 0 || /\s/.test(text.data[match.index - 1]);
+                if (whole && new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1)
+                    found.push(match[0]);
+            }
+        }
+        return found; })"""
 INTERVALS = r"""[...document.querySelectorAll("td, th, p, caption, li, figcaption, .soft")]
     .filter(element => element.checkVisibility()).flatMap(element => {
         const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), found = [];
@@ -171,6 +186,7 @@ def test_it_prints_whole_within_the_paper_and_breaks_no_interval(browser, reques
         lines = browser.ask(INTERVALS)
         assert len(lines) > 50
         assert [interval for interval, number in lines if number != 1] == []
+        assert browser.ask(BROKEN_WORDS) == []
         kept(browser, f"{which}-print.png")
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
