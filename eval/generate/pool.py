@@ -31,7 +31,9 @@ from sld.devices import device_type
 
 log = logging.getLogger(__name__)
 
-TRIES = 2  # a unit is given up after so many workers died with it: it may be the cause
+# A unit is given up after so many workers died with it, and a share of the kept pictures after as many that judged it:
+# it may be the cause.
+TRIES = 2
 
 
 def make_missing(run: RunDir, plan: Plan, settings: Settings, methods: Sequence[sld.Method] = ()) -> None:
@@ -68,7 +70,8 @@ class _Pool:
     def __init__(self, progress: Progress, in_images: Callable[[list[Unit]], str], on_ready: Callable[[], None]):
         self._progress, self._in_images = progress, in_images
         self._on_ready, self._opened = on_ready, False
-        self._deaths: Counter[tuple[int, int]] = Counter()
+        self._deaths: Counter[tuple[int, int]] = Counter()  # by unit
+        self._starts: list[tuple[str, Callable[..., WorkerProcess]]] = []  # of the workers so far, by name
         self._lost: list[Unit] = []
         self._cause = ""
         self._bugs_only = True
@@ -98,13 +101,22 @@ class _Pool:
 
     def _start_others(self, most: int) -> None:
         for _ in range(min(most, len(self._unstarted))):
-            self._workers.append(self._unstarted.popleft()(first=not self._workers))
+            start = self._unstarted.popleft()
+            self._workers.append(start(first=not self._workers))
+            self._starts.append((self._workers[-1].name, start))
+
+    def _start_again(self, name: str) -> None:
+        """Have a worker that died start once more, unless it has been started `TRIES` times."""
+        starts = [start for started, start in self._starts if started == name]
+        if len(starts) < TRIES:
+            self._unstarted.append(starts[0])
 
     def share_out(self, units: Sequence[Unit], plan: Plan, stop: Stop, *, judging: bool = False) -> None:
         """Send units to waiting workers until all are stored, or until `stop` has a reason.
 
         One is waited for even if nothing is left to do: it tells whether the folder holds the run of these settings.
-        With `judging`, each worker judges its share of the kept pictures before it is ready, and is waited for.
+        With `judging`, each worker judges its share of the kept pictures before it is ready, and is waited for. If
+        it dies before, it is started once more, since no other judges its share.
         """
         pending = Pending(units, self._count, plan)
         while self._workers and not stop.reason:
@@ -119,8 +131,11 @@ class _Pool:
                 worker = next(w for w in self._workers if w.pipe is pipe)
                 if not self._receive(worker):
                     self._workers.remove(worker)
-                    pending.put_back(self._retire(worker), len(self._workers) + len(self._unstarted))
-                    self._start_others(1)  # others are left only if it was alone and not ready yet
+                    units_left = self._retire(worker)
+                    if judging and not worker.batch_size:
+                        self._start_again(worker.name)
+                    pending.put_back(units_left, len(self._workers) + len(self._unstarted))
+                    self._start_others(1)  # others are left only if it was not ready yet
         self._lost += pending.units()
 
     def end(self) -> None:

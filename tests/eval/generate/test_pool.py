@@ -112,6 +112,20 @@ def test_workers_share_the_pictures_that_a_judge_which_is_added_has_to_judge(tmp
     assert sorted(later) == [2, 2]  # each has judged a half, whoever began first
 
 
+def test_the_share_of_a_worker_that_is_killed_while_it_judges_is_judged_by_another_in_its_place(tmp_path):
+    words, out = ["images=all", "methods=[sld_max]", "prompts.rows=0-3"], tmp_path / "run"
+    assert in_process.run("eval.run", f"out={out}", *SMALL, *words).returncode == 0
+    with start(out, *words, "judges=[q16,nudenet]", "workers=2") as process:
+        while len(workers := workers_of(process)) < 2 and process.poll() is None:
+            time.sleep(0.01)
+        os.kill(workers[0], signal.SIGKILL)
+        _, errors = process.communicate()
+    assert "died (SIGKILL) before it was ready." in errors
+    assert process.returncode == 0, errors
+    assert RunDir(out).read_stored().unjudged == {}
+    assert len(RunDir(out).read_scores()) == 4
+
+
 def test_a_worker_that_is_killed_is_named_with_its_cause_and_the_other_does_its_units(alone, tmp_path):
     out = tmp_path / "run"
     with start(out, "workers=2") as process:

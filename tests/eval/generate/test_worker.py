@@ -333,7 +333,12 @@ def test_a_worker_compiles_before_it_is_ready_where_something_is_left_to_draw(
 )
 def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, left, places):
     started = []
-    monkeypatch.setattr(pool, "start_worker", lambda settings, methods, *place, first: started.append(place))
+
+    def start(settings, methods, *place, first):
+        started.append(place)
+        return SimpleNamespace(name="worker")
+
+    monkeypatch.setattr(pool, "start_worker", start)
     monkeypatch.setattr(pool, "usable_cores", lambda: 16)
     settings = SimpleNamespace(device="cpu", engine=EngineSettings())
     for drawn in (left, 0):
@@ -345,14 +350,14 @@ def test_each_worker_has_as_many_threads_whatever_is_left_to_do(monkeypatch, lef
 class Workers:
     """Threads in place of processes, which draw what they are given.
 
-    The first ones die before they are ready, or each dies that is given a certain row: killed, or by a bug that it
-    reports.
+    The first ones die before they are ready, so many times each, or each dies that is given a certain row: killed, or
+    by a bug that it reports.
     With `late`, the last is ready half a second after the others have drawn everything, unless it is killed before.
     """
 
-    def __init__(self, *, die_early=0, deadly_row=None, exit_code=-9, bug=None, late=False):
+    def __init__(self, *, die_early=0, deaths=99, deadly_row=None, exit_code=-9, bug=None, late=False):
         self.die_early, self.deadly_row, self.bug, self.late = die_early, deadly_row, bug, late
-        self.exit_code = exit_code
+        self.deaths, self.exit_code = deaths, exit_code
         self.all_drawn, self.killed = threading.Event(), threading.Event()
         self.events, self.first, self.drawn, self.ready = [], [], Counter(), threading.Event()
 
@@ -368,7 +373,7 @@ class Workers:
         return worker_process.WorkerProcess(f"worker {number}", process, ours)
 
     def work(self, number, pipe, process):
-        if number < self.die_early:
+        if number < self.die_early and self.events.count(f"start {number}") <= self.deaths:
             process.exitcode = self.exit_code
         else:
             if self.late and number == 3:
@@ -446,6 +451,17 @@ def test_a_worker_that_still_judges_pictures_is_waited_for_when_all_are_drawn(mo
     share_out(monkeypatch, idle, device=device)
     assert idle.killed.is_set(), "a worker that only loads would be waited for"
     assert caplog.text == "", "it was not lost"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(("deaths", "judging", "starts"), [(1, True, 2), (99, True, 2), (99, False, 1)])
+def test_a_worker_that_dies_while_it_judges_is_started_once_more(monkeypatch, device, deaths, judging, starts):
+    """Its share of the kept pictures is no other's; what it would draw goes to the others."""
+    workers = Workers(die_early=1, deaths=deaths)
+    share_out(monkeypatch, workers, device=device, judging=judging)
+    assert workers.events.count("start 0") == starts
+    assert ("ready 0" in workers.events) == (deaths < starts)
+    assert [workers.events.count(f"start {number}") for number in (1, 2, 3)] == [1, 1, 1]
 
 
 def test_a_signal_before_the_first_worker_is_ready_ends_that_and_starts_no_other(monkeypatch, caplog):
