@@ -10,9 +10,11 @@ import torch
 
 import i2p
 import sld
+from eval.base.errors import InputError
 from eval.config.settings import EngineSettings, Settings
 from eval.generate import engine, trials
 from eval.generate.engine import COMPILED_FROM, Engine, choose_engine, keep_smaller_batch
+from eval.plan import memory
 from eval.plan.batches import Rows
 from eval.plan.plan import Plan
 from eval.store.rundir import RunDir
@@ -52,15 +54,16 @@ def choose(asked, model, plan, run):
     return choose_engine(run, plan, model, asked.engine, asked.batch_size, asked.workers)
 
 
-def plan(prompts=3, methods=("baseline", "sld_medium"), steps=50):
+def plan(prompts=3, methods=("baseline", "sld_medium"), steps=50, guidance_scale=7.0):
     protocol = dataclasses.replace(i2p.get_protocol("dataset"), images_per_prompt=1, steps=steps)
-    rows = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
+    rows = [i2p.Prompt(row, "a", ("hate",), 1, guidance_scale, 64, 64 + 32 * (row == 1)) for row in range(prompts)]
     return Plan(tuple(rows), tuple(sld.METHODS[name] for name in methods), protocol, ())
 
 
 @pytest.fixture(autouse=True)
-def no_clock(monkeypatch):
-    """No model is here to be timed: batches have half the rows."""
+def no_clock_and_memory_enough(monkeypatch):
+    """No model is here to be timed, or estimated: batches have half the rows, and all of them fit."""
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**40)
     monkeypatch.setattr(engine, "measured_units", lambda model, plan, batch_size, compiled: max(1, batch_size // 2))
 
 
@@ -102,17 +105,26 @@ def test_what_a_former_process_chose_is_taken_over_whatever_the_defaults_are_by_
     assert kept(run) == CHOICES
 
 
+def test_the_size_that_is_compiled_for_is_the_height_and_the_width_of_most_prompts(run):
+    wide, model = plan(99), Model()
+    prompts = tuple(dataclasses.replace(prompt, width=96) for prompt in wide.prompts)
+    choose(settings(), model, dataclasses.replace(wide, prompts=prompts), run)
+    assert model.tuned == (Tuning(), 64, 96)
+
+
 def test_of_two_processes_that_start_at_once_the_firsts_choices_are_in_force(run, monkeypatch):
     read = RunDir.read_engine
 
     def read_too_early(self, kind):
         found = read(self, kind)
-        run.create_engine(kind, CHOICES)  # another process, between our look and our own choice
+        self.create_engine(kind, CHOICES)  # another process, between our look and our own choice
         return found
 
     monkeypatch.setattr(RunDir, "read_engine", read_too_early)
     assert choose(settings(), Model(), plan(), run) == half(5, Tuning(True, "math"), False)
     assert kept(run) == CHOICES
+    other = RunDir(run.root / "other")
+    assert choose(settings(2), Model(), plan(), other).batch_size == 2, "the user's own are, whoever was first"
 
 
 @pytest.mark.parametrize(
@@ -133,11 +145,14 @@ def test_a_damaged_file_of_choices_does_no_harm_and_is_replaced(run, text):
     assert choose(settings(), Model(), plan(99), run) == half(32, Tuning(), False)
 
 
-@pytest.mark.parametrize(("side", "rows"), [(64, 32), (256, 32), (320, 20), (512, 8), (1024, 8)])
-def test_a_call_on_a_cpu_has_more_rows_of_small_pictures(run, monkeypatch, side, rows):
+@pytest.mark.parametrize(
+    ("height", "width", "rows"),
+    [(64, 64, 32), (256, 256, 32), (320, 320, 20), (256, 512, 16), (512, 512, 8), (1024, 1024, 8)],
+)
+def test_a_call_on_a_cpu_has_more_rows_of_small_pictures(run, monkeypatch, height, width, rows):
     monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, requested, processes: requested)
     whole = plan(99)
-    prompts = tuple(dataclasses.replace(prompt, height=side, width=side) for prompt in whole.prompts)
+    prompts = tuple(dataclasses.replace(prompt, height=height, width=width) for prompt in whole.prompts)
     assert choose(settings(), Model(), dataclasses.replace(whole, prompts=prompts), run).batch_size == rows
 
 
@@ -151,17 +166,27 @@ def test_a_batch_that_fitted_is_kept_for_later_processes_unless_the_user_names_o
     assert choose(settings(), Model(), plan(), run).batch_size == 2
 
 
+def test_units_are_no_more_than_before_and_than_fill_the_smaller_batch(run):
+    chosen = CHOICES | {"batch_size": 8, "asked_batch_size": "auto"}
+    unguided = plan(guidance_scale=1.0)
+    for of_run, units, fewer in ((plan(), 1, 1), (plan(), 4, 3), (unguided, 2, 2), (unguided, 8, 6)):
+        run.replace_engine("cpu", chosen | {"units_per_batch": units})
+        keep_smaller_batch(run, of_run, torch.device("cpu"), "auto", Rows(6, (64, 64)))
+        assert kept(run) == chosen | {"batch_size": 6, "units_per_batch": fewer}
+
+
 def test_a_batch_that_fitted_at_another_size_is_kept_for_that_size(run):
     choose(settings(), Model(), plan(), run)
     before = kept(run)
     keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", Rows(10, (64, 64), {(64, 96): 4}))
-    another_process = Rows(12, (64, 64), {(64, 96): 5, (96, 64): 2})
-    keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", another_process)
+    for others in ({(64, 96): 5, (96, 64): 3}, {(96, 64): 2}):  # of other processes
+        keep_smaller_batch(run, plan(), torch.device("cpu"), "auto", Rows(12, (64, 64), others))
     assert kept(run) == before | {"smaller_batch_sizes": {"64x96": 4, "96x64": 2}}
     chosen = choose(settings(), Model(), plan(), run)
     assert (chosen.batch_size, chosen.smaller) == (10, {(64, 96): 4, (96, 64): 2})
-    run.replace_engine("cpu", before | {"smaller_batch_sizes": {"64x96": 0, "wide": 2, "64x64": True}})
-    assert choose(settings(), Model(), plan(), run).smaller == {}
+    for damaged in ({"64x96": 0, "wide": 2, "64x64": True, "64x96x2": 3}, [64, 96], None):
+        run.replace_engine("cpu", before | {"smaller_batch_sizes": damaged})
+        assert choose(settings(), Model(), plan(), run).smaller == {}
 
 
 @pytest.mark.parametrize("units", [None, 0, "2", 3, True])
@@ -170,13 +195,30 @@ def test_a_record_without_units_per_batch_or_with_others_than_there_can_be_is_me
     assert choose(settings(), Model(), plan(), run).units == 2
 
 
+def test_the_units_and_the_sizes_on_record_are_those_of_their_batch_size_alone(run):
+    run.create_engine("cpu", CHOICES | {"units_per_batch": 1, "smaller_batch_sizes": {"64x96": 2}})
+    kept_size = choose(settings(5), Model(), plan(), run)
+    assert (kept_size.batch_size, kept_size.units, kept_size.smaller) == (5, 1, {(64, 96): 2})
+    other_size = choose(settings(4), Model(), plan(), run)
+    assert (other_size.batch_size, other_size.units, other_size.smaller) == (4, 2, {})
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_units_are_measured_with_the_code_that_will_run(run, monkeypatch, compiled):
+    measured = []
+    monkeypatch.setattr(engine, "measured_units", lambda *given: measured.append(given[2:]) or 3)
+    assert choose(settings(4, compile=compiled), Model(), plan(), run).units == 3
+    assert measured == [(4, compiled)]
+
+
 def test_the_units_on_record_are_not_measured_again(run, monkeypatch):
-    run.create_engine("cpu", CHOICES | {"units_per_batch": 1})
     monkeypatch.setattr(engine, "measured_units", None)
-    assert choose(settings(), Model(), plan(), run).units == 1
+    for of_run, units in ((plan(), 1), (plan(), 2), (plan(guidance_scale=1.0), 5)):
+        run.replace_engine("cpu", CHOICES | {"units_per_batch": units})
+        assert choose(settings(), Model(), of_run, run).units == units
 
 
-def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch):
+def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_again(run, monkeypatch, caplog):
     """The memory that is free when a run goes on, or that other workers have left, decides no bit of its pictures."""
     asked, shares = [], []
 
@@ -187,8 +229,15 @@ def test_a_batch_size_that_was_lowered_stays_the_same_when_the_same_is_asked_aga
 
     monkeypatch.setattr(engine, "fitting_batch", half_fits)
     few = dataclasses.replace(settings(16), workers=2)
+    caplog.set_level("INFO")
     assert choose(few, Model(), plan(99), run).batch_size == 8
+    assert caplog.messages == []
     assert choose(few, Model(), plan(99), run).batch_size == 8
+    assert caplog.messages == ["batch_size=16 came to 8 when this run started: keeping that."]
+    for lowered in ("auto", 8):
+        assert choose(dataclasses.replace(few, batch_size=lowered), Model(), plan(99), run).batch_size == 8
+    assert len(caplog.messages) == 1
+    asked, shares = asked[:2], shares[:2]
     assert (asked, shares) == ([16, 8], [2, 1])
     keep_smaller_batch(run, plan(), torch.device("cpu"), few.batch_size, Rows(2, (64, 64)))
     assert choose(few, Model(), plan(99), run).batch_size == 2
@@ -208,8 +257,10 @@ def test_a_scheduler_that_makes_more_calls_than_steps_fills_what_follows_a_warm_
     heun, few = Model(more=9), plan(3, steps=10)
     assert choose(settings(), Model(), few, RunDir(run.root / "euler")).batch_size == 2 * 2
     assert choose(settings(), heun, few, run).batch_size == 2 * (2 + 3)
-    assert choose(settings(64), heun, few, RunDir(run.root / "asked")).batch_size == 2 * (2 + 3)
+    assert choose(settings(12), heun, few, RunDir(run.root / "asked")).batch_size == 2 * (2 + 3)
     assert (kept(run)["rows_of_run"], kept(run)["calls_per_picture"]) == (2 * (2 + 3), 19)
+    grown = choose(settings(12), heun, plan(9, steps=10), RunDir(run.root / "asked"))
+    assert grown.batch_size == 12, "all that was asked for, which it could not fill before"
     assert choose(settings(), heun, few, run).batch_size == 2 * (2 + 3)
     keep_smaller_batch(run, few, torch.device("cpu"), "auto", Rows(99, (64, 64)))
     assert kept(run)["calls_per_picture"] == 19
@@ -245,11 +296,20 @@ def test_a_user_who_names_the_batch_size_that_auto_came_to_gets_that_though_the_
     assert kept(run)["batch_size"] == 8
 
 
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+@pytest.mark.parametrize("attention", ["cudnn", "efficient"])
+def test_attention_that_only_gpus_of_cuda_have_is_refused_elsewhere(run, device, attention):
+    with pytest.raises(InputError, match=f"engine.attention={attention} must have a GPU, found {device}"):
+        choose(settings(attention=attention), Model(device), plan(), run)
+    engine.check_attention(attention, torch.device("cuda"))
+
+
 @pytest.fixture
 def card(monkeypatch):
     """An H100 that fits 64 rows and likes cuDNN's attention, with a compiler beside it; it notes what was measured."""
     monkeypatch.setattr(engine, "fitting_batch", lambda model, plan, asked, processes: asked)  # a card that is not here
-    noted = SimpleNamespace(chunks=[], rows=[], prompts=[], methods=[], decoded=[], full_from=65, fault=None)
+    lists = {name: [] for name in ("chunks", "rows", "prompts", "methods", "decoded", "tunings")}
+    noted = SimpleNamespace(**lists, convolutions=set(), full_from=65, fault=None)
     noted.seconds = {"channels_last": 0.9, "compiled": 0.5}  # as shares of the time without
 
     def sample(model, prompts, methods, *, batch_size, decode, seeds, **options):
@@ -259,6 +319,9 @@ def card(monkeypatch):
         assert len(prompts) == len(seeds)
         sld.resolve_methods(methods)  # as the real one does
         noted.tuning = model.tuned[0] if model.tuned else Tuning()
+        noted.tunings.append(noted.tuning)
+        assert not noted.tuning.compiled or model.tuned[1:] == (64, 64), "code is for pictures of this size"
+        noted.convolutions.add((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
         noted.rows.append(batch_size)
         noted.prompts.append(len(prompts))
         noted.methods.append([(method.name, method.safety and method.safety.warmup_steps) for method in methods])
@@ -274,7 +337,7 @@ def card(monkeypatch):
 
     def fastest_attention(run, device, names):
         run()
-        assert "math" not in names
+        assert names == ("flash", "cudnn", "efficient")  # "math" would take the memory
         return "cudnn"
 
     def median_seconds(run, device):
@@ -302,6 +365,8 @@ def test_a_card_is_measured_with_all_that_a_late_call_holds_and_attention_and_la
     assert card.prompts == [2, 16, 16, 16]  # of the last ones a call per step holds all
     assert card.methods == [[("baseline", None), ("sld_medium_without_warm_up", 0)], *[[("baseline", None)]] * 3]
     assert card.decoded == [False] * 4
+    assert card.convolutions == {(True, False)}, "with cuDNN, without TensorFloat-32, as while drawing"
+    assert card.tunings == [Tuning(), Tuning(), Tuning(False, "cudnn"), Tuning(True, "cudnn")]
     assert card.chunks == [(8, 4, 8, 8)]
     assert card.row_bytes == 4 * 2 * 64 * 64 * 3  # four batches wait at most, two methods each
     chosen = {"batch_size": 64, "channels_last": True, "attention": "cudnn", "compile": False}
@@ -336,11 +401,28 @@ def test_a_card_that_is_measured_says_so_once_a_run(run, card, capsys):
     assert told(settings(), Model(), plan(COMPILED_FROM), "cpu") == ""
 
 
+def test_memory_is_measured_with_the_layout_and_the_attention_that_the_user_says(run, card):
+    """The math kernel takes more of it than the others, which take as much as torch's own choice."""
+    asked = settings(channels_last=True, attention="math")
+    assert choose(asked, Model("cuda"), plan(99), run).tuning == Tuning(True, "math")
+    assert card.tunings == [Tuning(True, "math")]
+    flash = settings(channels_last=True, attention="flash")
+    choose(flash, Model("cuda"), plan(99), RunDir(run.root / "flash"))
+    assert card.tunings[1:] == [Tuning(True)]
+
+
 def test_another_kind_of_card_has_choices_of_its_own(run, card, monkeypatch):
     choose(settings(), Model("cuda"), plan(99), run)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Quadro RTX 6000/8000 (24 GB)")
     choose(settings(8), Model("cuda"), plan(), run)
-    assert (kept(run, "nvidia-h100-80gb-hbm3")["batch_size"], kept(run, "tesla-t4")["batch_size"]) == (64, 8)
+    assert kept(run, "nvidia-h100-80gb-hbm3")["batch_size"] == 64
+    assert kept(run, "quadro-rtx-6000-8000-24-gb")["batch_size"] == 8
+
+
+def test_a_card_on_which_no_kind_of_attention_works_runs_with_torchs_own_choice(run, card, monkeypatch):
+    monkeypatch.setattr(trials, "fastest_attention", lambda run, device, names: None)
+    assert choose(settings(), Model("cuda"), plan(99), run).tuning.attention is None
+    assert kept(run, "nvidia-h100-80gb-hbm3")["attention"] == "default"
 
 
 def test_a_layout_that_is_no_faster_is_not_chosen(run, card):
@@ -365,12 +447,15 @@ def test_only_a_long_run_is_compiled(run, card, prompts, compiles):
     assert COMPILED_FROM == 2000
     assert choose(settings(), Model("cuda"), plan(prompts), run).tuning.compiled is compiles
     assert choose(settings(), Model(), plan(prompts), run).tuning.compiled is False
+    shard = dataclasses.replace(plan(prompts), shard_count=2)
+    assert choose(settings(), Model("cuda"), shard, RunDir(run.root / "shard")).tuning.compiled is compiles
 
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
         (sld.InputError("it fails."), "it fails. Continuing without it."),
+        (InputError("it fails."), "it fails. Continuing without it."),
         (RuntimeError("Triton Error [CUDA]: no kernel\nimage"), "fails here (Triton Error [CUDA]: no kernel)"),
         (KeyError("uid"), "fails here ('uid'): continuing without it"),
     ],
@@ -396,6 +481,28 @@ def test_code_is_compiled_with_its_decoder_for_the_runs_own_shapes_unless_it_is_
         assert f"{times} times as long" in caplog.text
 
 
+def test_a_batch_that_is_too_large_to_be_tried_is_compiled_for_since_drawing_will_halve_it(run, card, caplog):
+    card.full_from = 4
+    assert choose(settings(4), Model("cuda"), plan(COMPILED_FROM), run).tuning.compiled is True
+    assert "without it" not in caplog.text
+
+
+def test_a_fault_of_uncompiled_code_is_none_of_the_compilers(card, monkeypatch):
+    def fail(run, device):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(trials, "median_seconds", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        trials.try_compiling(Model("cuda"), plan(99), Tuning(), Tuning(compiled=True), 4)
+
+
+def test_a_chunk_of_the_decoder_is_tried_in_the_size_of_the_pictures(card):
+    wide = plan(9)
+    prompts = tuple(dataclasses.replace(prompt, width=96) for prompt in wide.prompts)
+    trials._decode(Model("cuda"), dataclasses.replace(wide, prompts=prompts), 4)
+    assert card.chunks == [(4, 4, 8, 12)]
+
+
 @pytest.mark.parametrize(("decoder", "chunks"), [(True, [(4, 4, 8, 8)]), (False, [])])
 def test_the_first_worker_compiles_the_decoder_too_and_for_as_many_rows_as_fit(card, decoder, chunks):
     tuning = Tuning(compiled=True, compiled_decoder=decoder)
@@ -406,9 +513,14 @@ def test_the_first_worker_compiles_the_decoder_too_and_for_as_many_rows_as_fit(c
     card.chunks.clear()
     trials.compile_now(Model("cuda"), plan(99), tuning, 4)
     assert (card.rows, card.chunks) == ([4, 2], [(2, *chunk[1:]) for chunk in chunks])
+    for full_from, asked, tried in ((2, 4, [4, 2, 1]), (65, 64, [64])):
+        card.full_from = full_from
+        card.rows.clear()
+        trials.compile_now(Model("cuda"), plan(99), tuning, asked)
+        assert card.rows == tried
     card.full_from, card.fault = 9, RuntimeError("no kernel image")
     model = Model("cuda")
-    model.tune(tuning)
+    model.tune(tuning, 64, 64)
     with pytest.raises(RuntimeError, match="no kernel image"):
         trials.compile_now(model, plan(99), tuning, 4)
 

@@ -12,7 +12,7 @@ from eval.generate import pace
 from eval.plan.plan import Plan
 from i2p.demo import trained
 
-PROMPTS = (i2p.Prompt(0, "a", ("hate",), 1, 7.0, 64, 64),)
+PROMPTS = (i2p.Prompt(0, "a", ("hate",), 1, 7.0, 96, 64),)
 METHODS = ("baseline", "sld_max")
 STEPS = 2
 
@@ -60,6 +60,11 @@ def test_a_call_is_timed_with_all_its_rows_whatever_the_scheduler_makes_of_a_ste
     assert set(calls) == {rows}
 
 
+def test_pictures_of_the_usual_size_are_drawn_to_measure(model, plan):
+    latents = pace.two_calls(model, plan, [sld.METHODS["baseline"]], 2).latents["baseline"]
+    assert latents.shape == (2, *model.latent_shape(96, 64))
+
+
 def test_compiled_code_is_called_once_before_it_is_timed(model, plan, calls, clock):
     clock(0.25)
     assert pace._seconds_per_call(model, plan, 2, compiled=True) == pytest.approx(0.25)
@@ -88,7 +93,7 @@ def test_as_many_units_are_drawn_as_end_in_time_and_pad_least_by_the_calls_of_th
     rows, costs = 6, {}
     for units in (1, 2, 3):
         calls.clear()
-        options = {"steps": STEPS, "seeds": range(units), "height": 64, "width": 64, "batch_size": rows}
+        options = {"steps": STEPS, "seeds": range(units), "height": 96, "width": 64, "batch_size": rows}
         sld.sample(model, ["a"] * units, METHODS, **options, decode=False)
         costs[units] = len(calls)
     clock(seconds := 0.75 * GRACE / most_calls)  # a batch is to end within three quarters of a signal's patience
