@@ -73,7 +73,7 @@ def _of_a_job(key: str, value: str, kinds: Mapping[str, str]) -> str:
 
     if not isinstance(_read(value), Sweep):
         return _value(key, value, kinds)
-    if key not in kinds:
+    if kinds.get(key) in (None, ROWS):
         _check_digits(key, value, _UNDERSCORED.findall(value))
     return value
 

@@ -228,7 +228,9 @@ def test_a_number_with_an_underscore_which_hydra_reads_without_is_refused(word, 
         as_typed(word, KINDS, sweep=sweep)
 
 
-@pytest.mark.parametrize("word", ["protocol.steps=20,1_0", "protocol.steps=range(1_0,20)"])
+@pytest.mark.parametrize(
+    "word", ["protocol.steps=20,1_0", "protocol.steps=range(1_0,20)", "prompts.rows=choice(0,1_0)"]
+)
 def test_a_number_with_an_underscore_is_refused_among_those_of_a_sweep(word):
     with pytest.raises(InputError, match="must have numbers without underscores, found 1_0 in "):
         as_typed(word, KINDS, sweep=True)
