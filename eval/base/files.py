@@ -111,15 +111,24 @@ def cannot_write(folder: Path, size: int = 0) -> tuple[Path, str] | None:
 def cannot_write_file(path: Path, size: int = 0) -> str | None:
     """Return why a file, existing or planned, can't be written, with so many bytes in its folder; None if it can.
 
-    A device or a pipe can't be: a file that takes its place would remove it.
+    A device or a pipe can't be, nor what this process prints into: a file that takes its place would remove it.
     """
     try:
         if path.exists() and not path.is_file():
             return "it is no file"
+        if path.exists() and any(_is_open_as(stream, path) for stream in (0, 1, 2)):
+            return "what is printed goes there"
         hindered = cannot_write(path.parent, size)
     except OSError as error:  # a name that is too long, or a folder that this user may not look into
         return error.strerror
     return hindered and f"{hindered[0]}: {hindered[1]}"
+
+
+def _is_open_as(stream: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream), path.stat())
+    except OSError:  # it is closed
+        return False
 
 
 def sync_folder(folder: Path) -> None:

@@ -74,7 +74,7 @@ def _power(words: Mapping[str, str]) -> int:
     answers = list(planner.answers())
     try:
         if options.out is not None:
-            write_atomic(Path(options.out), as_csv(answers).encode())
+            write_atomic(Path(options.out).resolve(), as_csv(answers).encode())
     finally:
         say(as_text(planner, answers))
     if options.out is not None:

@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 import pytest
 
 from eval.base.errors import StorageError
-from eval.base.files import cannot_write, strict_json, write_atomic, write_new
+from eval.base.files import cannot_write, cannot_write_file, strict_json, write_atomic, write_new
 
 
 def test_an_atomic_write_replaces_and_leaves_nothing_beside(tmp_path):
@@ -135,3 +135,20 @@ def test_a_disk_that_takes_an_empty_file_only_can_t_be_written(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_file_into_which_a_process_prints_is_not_replaced(tmp_path):
+    """As in `power out=/dev/stdout > plan.csv`, which would make a file of the link in /dev."""
+    (path := tmp_path / "printed").touch()
+    link, kept = tmp_path / "link", os.dup(0)
+    link.symlink_to("/proc/self/fd/0")
+    assert cannot_write_file(path) is None
+    with path.open() as file:
+        try:
+            os.dup2(file.fileno(), 0)
+            assert {cannot_write_file(name) for name in (path, link)} == {"what is printed goes there"}
+            os.close(0)
+            assert cannot_write_file(path) is None
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
