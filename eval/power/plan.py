@@ -145,7 +145,7 @@ class Planner:
             return power(step / steps, variance, prompts, images, self.options.level) >= self.options.power
 
         most = steps if part.contrast.correlations is None else int(part.contrast.share * steps - 1e-9)
-        found = fewest(enough, max(most, 2))
+        found = fewest(enough, most) if most > 1 else None
         return None if found is None else found / steps
 
 

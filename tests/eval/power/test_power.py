@@ -258,6 +258,19 @@ def test_help_lists_every_key(call, capsys):
     assert all(f"{key}=" in printed for key in READERS)
 
 
+def test_a_share_below_the_smallest_difference_of_the_table_has_none(call, tmp_path):
+    for share in ("0.0002", "0.0001", "1e-300"):
+        assert call(main, f"share={share}", "prompts=100", "images=1", f"out={tmp_path / 'plan.csv'}") == 0
+        assert [row["smallest_difference"] for row in rows_of(tmp_path / "plan.csv")] == [""]
+
+
+def test_a_plan_goes_to_the_file_behind_a_link(call, tmp_path):
+    (link := tmp_path / "link.csv").symlink_to(tmp_path / "plan.csv")
+    assert call(main, "share=0.35", "prompts=100", "images=1", f"out={link}") == 0
+    assert link.is_symlink()
+    assert rows_of(tmp_path / "plan.csv")
+
+
 @pytest.mark.parametrize("place", ["pipe", "folder", f"{'a' * 300}.csv", "file/plan.csv", "~nobody-here/plan.csv"])
 def test_a_plan_is_written_to_no_place_but_a_file_s_which_is_known_before_it_is_made(place, tmp_path, call, capsys):
     os.mkfifo(tmp_path / "pipe")
