@@ -88,14 +88,11 @@ def with_run(
     Raises:
         InputError: an argument after the run directory is not KEY=VALUE with one of these keys.
     """
-    if says_version():
+    usage = _usage(command, "RUN", keys, "   (a run directory, such as runs/demo)")
+    if _is_answered(usage, explanation):
         return COMPLETE
     folder = next(iter(sys.argv[1:]), "")
     words = [_own_key(word, of_run or {}) for word in sys.argv[2:]]
-    usage = _usage(command, "RUN", keys, "   (a run directory, such as runs/demo)")
-    if {"-h", "--help"} & {folder, *(words if len(words) == 1 else ())}:
-        say(f"{usage}\n\n{explanation}".rstrip())
-        return COMPLETE
     if folder.startswith("-") or (folder.partition("=")[0] in keys and not Path(folder).exists()):
         raise InputError(
             f"a command must have RUN first, found {folder!r} there: give it behind, as in "
@@ -108,6 +105,16 @@ def with_run(
         raise InputError(f"a command must have RUN and no more, found {' '.join(words)!r}: leave it out")
     values = key_values(command, words, keys, "arguments after the run directory")
     return call(Path(expanded("the run directory", folder)), **values)
+
+
+def _is_answered(usage: str, explanation: str) -> bool:
+    """Print the version or the help if the command line asks for it; return whether it does."""
+    if says_version():
+        return True
+    if not {"-h", "--help"} & {*sys.argv[1:]}:
+        return False
+    say(f"{usage}\n\n{explanation}".rstrip())
+    return True
 
 
 def _usage(command: str, runs: str, keys: Sequence[str], remark: str = "") -> str:
@@ -132,16 +139,12 @@ def with_runs(command: str, call: Callable[..., int], keys: Sequence[str], expla
     Raises:
         InputError: another argument is not KEY=VALUE with one of these keys.
     """
-    if says_version():
-        return COMPLETE
-    words = sys.argv[1:]
     usage = _usage(command, "RUN [RUN …]", keys)
-    if {"-h", "--help"} & set(words):
-        say(f"{usage}\n\n{explanation}".rstrip())
+    if _is_answered(usage, explanation):
         return COMPLETE
-    folders, options = [], []
+    words, folders, options = sys.argv[1:], [], []
     for word, before in zip(words, ["", *words], strict=False):
-        is_value = before.startswith("-") and "=" not in before  # of `--out x`, which is refused with its value
+        is_value = before.startswith("-")  # as in `--out x`, which is refused with its value
         (folders if _is_folder(word, keys) and not is_value else options).append(word)
     values = key_values(command, options, keys, "arguments beside run directories")
     if not folders:
@@ -167,13 +170,9 @@ def with_keys(command: str, call: Callable[[Mapping[str, str]], int], keys: Sequ
     Raises:
         InputError: an argument is not KEY=VALUE with one of these keys.
     """
-    if says_version():
+    if _is_answered(_usage(command, "[KEY=VALUE …]", ()), explanation):
         return COMPLETE
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        say(f"{_usage(command, '[KEY=VALUE …]', ())}\n\n{explanation}")
-        return COMPLETE
-    return call(key_values(command, words, keys, "arguments"))
+    return call(key_values(command, sys.argv[1:], keys, "arguments"))
 
 
 def key_values(command: str, words: Sequence[str], keys: Sequence[str], what: str) -> dict[str, str]:
@@ -213,10 +212,9 @@ def _as_key(word: str, behind: str, keys: Sequence[str]) -> list[str]:
 
     Args:
         word: as typed.
-        behind: the next word, which is the value of a flag without one.
+        behind: the next word, which is the value of a word without one.
         keys: that the command takes.
     """
     name, _, value = word.partition("=")
-    flag = name.startswith("-")
     key = nearest(name.lstrip("-"), keys) or nearest(name.rpartition(".")[2], keys)
-    return [f"{key}={value or (behind if flag else '') or '…'}"] if key else []
+    return [f"{key}={value or behind or '…'}"] if key else []
