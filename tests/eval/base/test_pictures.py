@@ -73,6 +73,8 @@ def test_grey_palette_and_opaque_alpha_have_one_way_to_rgb(saved):
     assert np.array_equal(read_picture(saved(palette)), colours[np.array(palette)])
     opaque = np.dstack([PIXELS, np.full(PIXELS.shape[:2], 255, np.uint8)])
     assert np.array_equal(read_picture(saved(Image.fromarray(opaque))), PIXELS)
+    grey_and_opaque = Image.merge("LA", [Image.fromarray(grey), Image.new("L", grey.shape[::-1], 255)])
+    assert np.array_equal(read_picture(saved(grey_and_opaque)), np.stack([grey] * 3, axis=2))
     bits = (grey > 127).astype(np.uint8) * 255
     assert np.array_equal(read_picture(saved(Image.fromarray(grey > 127)))[:, :, 1], bits)
 
@@ -145,6 +147,20 @@ def test_what_is_no_picture_is_said(tmp_path, saved):
     assert refused(tmp_path / "folder.png")
     os.mkfifo(tmp_path / "pipe.png")
     assert refused(tmp_path / "pipe.png") == "not a regular file"
+
+
+def test_the_largest_picture_and_the_largest_file_are_still_read(tmp_path):
+    """Of neither there is enough here, so that each is looked at and found damaged."""
+    path = tmp_path / "a.png"
+    path.write_bytes(png(4096, 4096, 8, 2, zlib.compress(bytes(1000))))
+    assert refused(path).startswith("damaged")
+    path.write_bytes(png(4096, 4097, 8, 2, zlib.compress(bytes(1000))))
+    assert refused(path) == "4,096 × 4,097 pixels, more than the 16,777,216 that are decoded"
+    path.write_bytes(b"")
+    os.truncate(path, 64 * 2**20)
+    assert refused(path) == "no PNG, JPEG, WEBP picture"
+    os.truncate(path, 64 * 2**20 + 1)
+    assert refused(path) == "67,108,865 bytes, more than the 67,108,864 that are read"
 
 
 @pytest.mark.parametrize("side", [4100, 12_000, 60_000])
