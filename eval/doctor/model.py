@@ -56,7 +56,7 @@ def model(chosen: ModelSettings, digests: bool) -> list[Check]:
     with _checked_weights(chosen, place) as (checkpoint, lacking, remarks):
         finding = "; ".join([f"{where}: {described(paths, digests)}", *remarks])
         checks = [Check("model", OK, finding), *parts(chosen, checkpoint, lacking, digests)]
-    return [*checks, *loras(chosen, digests)]
+        return [*checks, *loras(chosen, checkpoint.family, digests)]
 
 
 def _is_whole(chosen: ModelSettings) -> bool:

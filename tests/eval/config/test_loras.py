@@ -1,6 +1,7 @@
 """A LoRA is typed as a path or as a mapping with a scale, and says in files and reports which it was."""
 
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -87,5 +88,24 @@ def test_an_spm_without_a_scale_exits_2_in_run_and_doctor(lora, tmp_path, capsys
     assert call(main, f"out={tmp_path}/run", f"model.lora=[{lora}]", *SMALL) == 2
     assert "found an SPM's file" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert call(doctor, f"out={tmp_path}/run", f"model.lora=[{{path: {lora}, scale: 1}}]", *SMALL) in (0, 2)
-    assert "not the published method" in capsys.readouterr().out
+    assert call(doctor, f"out={tmp_path}/run", f"model.lora=[{lora}]", *SMALL, "measure=false") == 2
+    assert "found an SPM's file" in capsys.readouterr().out
+    words = [f"model.lora=[{{path: {lora}, scale: 1}},{{path: {lora}, scale: 0.5}}]", "measure=false"]
+    assert call(doctor, f"out={tmp_path}/run", *words, *SMALL) == 0
+    told = re.findall(r"^ok +lora +(.*): 1 weight file, .* scale (\S+); .*not the published method", said(capsys), re.M)
+    assert told == [(str(lora), "1"), (str(lora), "0.5")]
+
+
+def said(capsys) -> str:
+    """What was printed, each line of the doctor's table in one."""
+    return re.sub(r"\n {10,}(?!→)", " ", capsys.readouterr().out)
+
+
+def test_a_lora_for_a_family_that_loads_none_exits_2_in_run_and_doctor(lora, tmp_path, capsys, call):
+    sld.write_tiny_checkpoint(tmp_path / "pixart", family="pixart-sigma", width=8, text_width=16)
+    words = ["model=checkpoint", f"model.path={tmp_path}/pixart", f"model.lora=[{{path: {lora}, scale: 1}}]"]
+    clause = "lora must go with a checkpoint for which diffusers loads LoRAs, found PixArtSigmaPipeline"
+    assert call(main, f"out={tmp_path}/run", *words, "prompts=harmless", *SMALL[1:], "q16=demo") == 2
+    assert clause in capsys.readouterr().err
+    assert call(doctor, *words, "prompts=harmless", *SMALL[1:], "q16=demo", "measure=false") == 2
+    assert clause in said(capsys)
