@@ -84,6 +84,10 @@ def test_a_current_folder_that_is_gone_is_bad_input_and_no_bug(tmp_path, monkeyp
     ("number", "told"),
     [
         (errno.EACCES, "(Permission denied): give the user permission, or give another path"),
+        (errno.EPERM, "(Operation not permitted): give the user permission, or give another path"),
+        (errno.ENOTDIR, "(Not a directory): give another path"),
+        (errno.ELOOP, "(Too many levels of symbolic links): give another path"),
+        (errno.ESTALE, "(Stale file handle): give another path"),
         (errno.ENAMETOOLONG, "(File name too long): give another path"),
         (errno.EIO, "(Input/output error): give another path"),
     ],

@@ -142,7 +142,7 @@ def test_what_is_no_picture_is_said(tmp_path, saved):
     (tmp_path / "a.png").write_text("404: not found")
     assert refused(tmp_path / "a.png") == "no PNG, JPEG, WEBP picture"
     assert "no PNG" in refused(saved(Image.fromarray(PIXELS), "b.png", format="GIF"))
-    assert "No such file" in refused(tmp_path / "none.png")
+    assert refused(tmp_path / "none.png") == "No such file or directory"
     (tmp_path / "folder.png").mkdir()
     assert refused(tmp_path / "folder.png")
     os.mkfifo(tmp_path / "pipe.png")
@@ -167,7 +167,7 @@ def test_the_largest_picture_and_the_largest_file_are_still_read(tmp_path):
 def test_a_huge_header_is_refused_without_decoding_it(tmp_path, side):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, 8, 2, zlib.compress(bytes(1000))))
-    assert "pixels" in refused(path)
+    assert "more than the 16,777,216" in refused(path)
 
 
 def test_a_bomb_of_real_pixels_takes_no_memory(tmp_path):
@@ -263,6 +263,29 @@ def test_an_orientation_beside_long_texts_is_applied_exactly(saved, where, orien
         8: PIXELS[:, ::-1].swapaxes(0, 1),
     }
     assert np.array_equal(read_picture(path), turned[orientation])
+
+
+def test_an_orientation_behind_the_pixels_is_applied_too(saved):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = (path := saved(Image.fromarray(PIXELS))).read_bytes()
+    path.write_bytes(data[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + data[-12:])
+    assert np.array_equal(read_picture(path), PIXELS[::-1, ::-1])
+
+
+def test_what_a_decoder_raises_without_a_word_is_named_and_a_lack_of_memory_is_no_damage(saved, monkeypatch):
+    def load_with(error):
+        def load(picture):
+            raise error
+
+        monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+
+    path = saved(Image.fromarray(PIXELS))
+    load_with(IndexError())
+    assert refused(path) == "damaged (IndexError)"
+    load_with(MemoryError())
+    with pytest.raises(MemoryError):
+        read_picture(path)
 
 
 def test_an_exif_that_cannot_be_read_turns_nothing(saved):

@@ -25,7 +25,14 @@ def test_a_duration_is_in_the_largest_unit_of_which_there_are_two(seconds, words
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(999, "999 bytes"), (3_100, "3.1 kB"), (12_150_000, "12.2 MB"), (1.5e9, "1.5 GB"), (2e12, "2.0 TB")],
+    [
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (3_100, "3.1 kB"),
+        (12_150_000, "12.2 MB"),
+        (1.5e9, "1.5 GB"),
+        (2e12, "2.0 TB"),
+    ],
 )
 def test_a_size_is_in_the_largest_decimal_unit(count, words):
     assert size(count) == words
