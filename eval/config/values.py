@@ -48,8 +48,6 @@ def typed_again(word: str) -> str:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    if "=" not in word:
-        return word
     parsed = OverridesParser.create().parse_override(word)
     parsed._value = _all_quoted(parsed._value)
     return f"{word.partition('=')[0]}={parsed.get_value_element_as_str()}"
@@ -84,9 +82,10 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
     kind, inner = kinds.get(key), value.strip()
     if kinds.get(key.rpartition(".")[0]) == NAMES:  # a name by itself
         kind = TEXT
-    if kind in LISTS and (value in ("", "null") or inner.startswith("[")):
-        closed = inner.endswith("]")
-        return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]" if closed else value
+    if kind in LISTS and inner.startswith("[") and inner.endswith("]"):
+        return f"[{','.join(_element(part.strip(), kind) for part in _split(inner[1:-1]))}]"
+    if kind in LISTS and (value == "null" or inner.startswith("[")):
+        return value
     if kind == NAMES:
         return _names(inner) if inner.startswith("{") and inner.endswith("}") else value
     if kind in ENTRIES and inner.startswith("{"):
@@ -100,7 +99,7 @@ def _value(key: str, value: str, kinds: Mapping[str, str]) -> str:
         return _mapping(inner, _inside(key, kinds))
     if kind in (None, ROWS):
         parts = _split(inner[1:-1]) if isinstance(_read(value), list) else [inner]
-        _check_digits(key, value, [part for part in map(str.strip, parts) if _is_number(_read(part))])
+        _check_digits(key, value, [part for part in map(str.strip, parts) if isinstance(_read(part), int | float)])
     if kind == ROWS and ("," not in value or inner.startswith("[")):
         return value
     if kind == CHOICE:
@@ -118,10 +117,6 @@ def _check_digits(key: str, value: str, numbers: Sequence[str]) -> None:
         )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _element(value: str, kind: str) -> str:
     """Return an element of a list, in which escapes are left to Hydra; methods and LoRAs may be mappings."""
     if kind in ENTRIES and value.startswith("{") and value.endswith("}"):
@@ -133,9 +128,8 @@ def _mapping(value: str, kinds: Mapping[str, str]) -> str:
     entries = []
     for part in _split(value[1:-1]):
         key, colon, text = (word.strip() for word in part.partition(":"))
-        nested = kinds.get(key) != NAMES and isinstance(
-            _read(text), dict
-        )  # such as slurm's report, or the numbers of a preset
+        # Such as slurm's report, or the numbers of a preset.
+        nested = kinds.get(key) != NAMES and isinstance(_read(text), dict)
         inner = _mapping(text, _inside(key, kinds)) if nested else _value(key, text, kinds)
         entries.append(f"{key}: {inner}" if colon else part)
     return f"{{{','.join(entries)}}}"
@@ -155,7 +149,7 @@ def _text(value: str, *, exact: bool = False) -> str:
     """Return a text in Hydra's syntax; outside of lists (`exact`), a typed escape such as `\\,` is plain text."""
     from hydra.core.override_parser.types import QuotedString
 
-    if not value or value == "???" or (PLAIN.fullmatch(value) and "${" not in value):
+    if value == "???" or PLAIN.fullmatch(value):
         return value
     read = _read(value)
     if isinstance(read, QuotedString):

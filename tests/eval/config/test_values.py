@@ -1,5 +1,6 @@
 """Values arrive as they were typed, whatever Hydra would have made of them: read back through its real composition."""
 
+import re
 import sys
 from operator import attrgetter
 
@@ -21,6 +22,7 @@ ODD = [
     *("a b", " a ", "it's", 'a "quoted" b', "a\\b", "a\\\\b", "end\\", "\\'", "a,b", "my file, v2 (final).csv", "[x]"),
     *("{a: b}", "a=b", "a#b", "50%", "$x", "$HOME/x", "${x}", "${foo.bar}/x", "a\\${x}", "ü/日本", "str(1)", "x(y)"),
     *("line\nbreak", "?*", "<a>", "a;b|c&d", "!", "@", "^", "choice(a,b)", "`x`", "'half", '"half', "a ' b ' c"),
+    *("${outx}", "{x", "x}", "[x"),
 ]
 # Five of each kind, so that one composition reads five texts.
 KEYS = [
@@ -78,6 +80,33 @@ def test_what_is_in_quotes_that_reach_hydra_stays_as_it_is(text):
 def test_null_is_none_where_there_may_be_none_and_a_text_where_there_must_be_one():
     assert read("prompts.path", as_typed("prompts.path=null", KINDS, sweep=False)) is None
     assert read("out", as_typed("out=null", KINDS, sweep=False)) == "null"
+
+
+@pytest.mark.parametrize(
+    ("word", "put"),
+    [
+        ("out=${slurm.time}/x", "out=${slurm.time}/x"),
+        ("out=${hydra:runtime.cwd}/x", "out=${hydra:runtime.cwd}/x"),
+        ("+out =1.10", "+out ='1.10'"),  # as Hydra reads a key with blanks
+        ("--steps=1_0", "--steps=1_0"),  # no override, which is said where those are refused
+        ("report.names.baseline=1.10", "report.names.baseline='1.10'"),
+        ("report.names={a: 1.10}", "report.names={a: '1.10'}"),
+        ("report.names={a: b,c", "report.names={a: b,c"),
+        ("report={names: {a: 1.10}}", "report={names: {a: '1.10'}}"),
+        ("slurm={account}", "slurm={account}"),
+        ("methods=[{name: a,b]", "methods=['{name: a,b']"),
+        ("out=???", "out=???"),
+        ("protocol.steps=a}", "protocol.steps=a}"),
+        ("prompts.categories={a}", "prompts.categories='{a}'"),
+        ("prompts.categories=", "prompts.categories="),
+        ("experiment=", "experiment="),
+        ("experiment=null", "experiment=null"),
+        ("experiment='2024_10'", "experiment='2024_10'"),
+        ("experiment=2024_10,paper", "experiment=2024_10,paper"),  # which Hydra refuses as several
+    ],
+)
+def test_only_what_hydra_would_read_as_another_value_is_put_in_quotes(word, put):
+    assert as_typed(word, KINDS, sweep=False) == put
 
 
 def test_what_names_a_key_or_a_resolver_is_looked_up_and_the_rest_of_the_value_is_as_typed(monkeypatch):
@@ -215,7 +244,7 @@ def test_numbers_and_flags_are_hydras():
         "protocol.steps=1_0",
         "protocol.guidance_scale=7_0.5",
         "+protocol.steps= 1_0",
-        "model.size=[64,6_4]",
+        "model.size=[64, 6_4]",
         "prompts.rows=1_0",
         "prompts.rows=[0,1_0]",
         "shard={count: 1_0, index: 0}",
@@ -224,8 +253,11 @@ def test_numbers_and_flags_are_hydras():
 )
 @pytest.mark.parametrize("sweep", [False, True])
 def test_a_number_with_an_underscore_which_hydra_reads_without_is_refused(word, sweep):
-    with pytest.raises(InputError, match=r"must have numbers without underscores, found \S*\d_\d\S* in "):
+    said = r"^\S+ must have numbers without underscores, found (\S*\d_\d\S*) in .*: write (\S+), or what was meant$"
+    with pytest.raises(InputError, match=said) as error:
         as_typed(word, KINDS, sweep=sweep)
+    number, plain = re.match(said, str(error.value)).groups()
+    assert plain == number.replace("_", "")
 
 
 @pytest.mark.parametrize(
