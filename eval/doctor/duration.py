@@ -92,7 +92,8 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     loading = time.perf_counter() - began
     rows = settings.batch_size if settings.batch_size != AUTO else ROWS
     calls = calls_per_picture(model, plan)
-    rows = fitting_batch(model, plan, filled_batch(plan, rows, calls))
+    workers = count_workers(settings.workers, settings.device)
+    rows = fitting_batch(model, plan, filled_batch(plan, rows, calls), workers)  # which share a CPU's memory
     remaining = plan.missing(done())
     usual = max((list(group) for _, group in groupby(remaining, kind_of)), key=len)
     # As many units as fill a call when each has the most rows in it.
@@ -111,7 +112,6 @@ def _measure_drawn(settings: Settings, plan: Plan, done: Done, run: RunDir) -> l
     except TooSlow as slow:
         seconds = slow.seconds / slow.share
         measurement = f"{images} had {slow.share:.0%} of their steps after {slow.seconds:.3g} s"
-    workers = count_workers(settings.workers, settings.device)
     each = -(-len(remaining) // workers)  # of the process that draws the most, which the run waits for
     height, width = units[0].prompt.height, units[0].prompt.width
     time_check = Check(

@@ -1,6 +1,8 @@
 """What the doctor says of packages, downloads, disk and time where they are not as they should be."""
 
+import hashlib
 import math
+import os
 import threading
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 from PIL import Image
 
-from eval.base.errors import StorageError
+from eval.base.errors import InputError, StorageError, TooSlow
 from eval.doctor import check, duration, files, judges, model
 from eval.doctor.check import MISSING, OK, SKIPPED, WARNING
 from eval.doctor.run_directory import disk
@@ -35,6 +37,37 @@ def test_a_package_of_another_version_is_a_warning_and_one_that_is_not_there_is_
     assert other.finding.endswith("; >=999 is needed")
     assert (none.state, none.finding) == (MISSING, "none installed; >=2 is needed")
     assert none.remedy == "python -m pip install 'no-such-package>=2'"
+
+
+def test_without_a_toml_reader_the_packages_are_those_of_the_installed_project(monkeypatch):
+    """As with Python 3.10; extras are none that a run needs."""
+    declared = [*check._requirements()]
+    assert any(line.startswith("torch") for line in declared)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(check.metadata, "requires", lambda name: ["a>=1", 'b; extra == "lora"'])
+    assert [*check._requirements()] == ["a>=1"]
+    monkeypatch.setattr(check.metadata, "requires", lambda name: None)
+    assert [*check._requirements()] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "finding", "remedy"),
+    [
+        (InputError("steps must be 1 or more, found 0"), "steps must be 1 or more, found 0", "steps=1"),
+        (ZeroDivisionError("by\n zero"), "ZeroDivisionError: by zero", "steps=1"),
+        (AssertionError(), "AssertionError: AssertionError", "steps=1"),
+        (ModuleNotFoundError("No module named 'x'"), "No module named 'x'", "pip install x"),
+        (ImportError(), "ImportError", "pip install x"),
+        (ImportError("x" * 500), "x" * 400, "pip install x"),
+        (SystemExit(0), "RuntimeError: sys.exit(0) was called before the command had ended", "steps=1"),
+    ],
+    ids=repr,
+)
+def test_whatever_a_check_raises_is_a_line_with_its_reason(error, finding, remedy):
+    def inspect():
+        raise error
+
+    assert check.examine("a", inspect, "steps=1", "pip install x") == [check.Check("a", MISSING, finding, remedy)]
 
 
 def test_a_python_that_is_too_old_is_missing(monkeypatch):
@@ -126,20 +159,36 @@ def test_pictures_of_the_measurement_without_a_verdict_are_counted():
     assert duration._not_judged(scores[:1]) == []
 
 
-@pytest.mark.parametrize(("workers", "hours", "shared"), [(1, 20, ""), (3, 10, ", shared by 3 processes")])
-def test_the_time_is_that_of_the_process_that_draws_the_most(tmp_path, monkeypatch, workers, hours, shared):
-    """Of four prompts one of three processes draws two."""
-    drawn = []
+@pytest.mark.parametrize(
+    ("workers", "batch_size", "rows", "units", "hours", "shared"),
+    [
+        (1, 2, 2, 1, 20, ""),
+        (3, 2, 2, 1, 10, ", shared by 3 processes"),
+        (1, 64, 8, 2, 20, ""),  # the run can fill 8, and 4 fit
+    ],
+)
+def test_the_time_is_that_of_the_process_that_draws_the_most(
+    tmp_path, monkeypatch, workers, batch_size, rows, units, hours, shared
+):
+    """Of four prompts one of three processes draws two. All share the memory."""
+    drawn, asked = [], []
 
     def seconds_of(opened, units, scores):
         drawn.append(len(units))
         return 5 * 3600.0 * len(units)
 
+    def fitting_batch(model, plan, rows, processes):
+        asked.append((rows, processes))
+        return min(rows, 4)
+
+    # Whatever is free here now, of which each process needs some.
+    monkeypatch.setattr("eval.generate.worker_count.free_memory", lambda: None)
+    monkeypatch.setattr(duration, "fitting_batch", fitting_batch)
     monkeypatch.setattr(duration, "_seconds_of", seconds_of)
     monkeypatch.setattr(duration, "warm_up", lambda *_: None)
-    found = in_process.run("eval.doctor", *SMALL, f"workers={workers}", "batch_size=2", cwd=tmp_path).stdout
-    said = line(found, "time")
-    assert drawn == [1]
+    words = [*SMALL, f"workers={workers}", f"batch_size={batch_size}"]
+    said = line(in_process.run("eval.doctor", *words, cwd=tmp_path).stdout, "time")
+    assert (asked, drawn) == ([(rows, workers)], [units])
     assert f"about {hours}.0 hours for 4 images" in said
     assert said.endswith(f"untuned{shared}")
 
@@ -183,6 +232,43 @@ def test_the_batch_that_is_timed_has_as_many_prompts_as_a_call_of_the_run_takes(
     assert f"about {16 / units:.1f} hours for " in line(found, "time")
 
 
+def test_a_batch_that_is_broken_off_counts_as_a_whole_one_and_is_of_the_size_that_most_prompts_have(
+    tmp_path, monkeypatch
+):
+    def too_slow(opened, units, scores):
+        raise TooSlow(900.0, 0.25)
+
+    monkeypatch.setattr(duration, "_seconds_of", too_slow)
+    monkeypatch.setattr(duration, "warm_up", lambda *_: None)
+    (tmp_path / "p.csv").write_text("prompt,height,width\na,64,64\nb,64,32\nc,32,64\nd,64,32\n")
+    words = [*SMALL[1:], "prompts=i2p", "prompts.path=p.csv", "protocol.images_per_prompt=1", "model.size=null"]
+    said = line(in_process.run("eval.doctor", *words, "batch_size=2", cwd=tmp_path).stdout, "time")
+    assert "about 4.0 hours for 4 images: 1 had 25% of their steps after 900 s, " in said
+    assert "measured at 64×32 on cpu with 2 rows per call" in said
+
+
+def test_the_time_of_a_run_that_resumes_is_that_of_what_is_left(tmp_path, monkeypatch):
+    assert in_process.run("eval.run", *SMALL, "out=run", "shard.count=4", cwd=tmp_path).returncode == 0
+    monkeypatch.setattr(duration, "_seconds_of", lambda *_: 3600.0)
+    monkeypatch.setattr(duration, "warm_up", lambda *_: None)
+    said = line(in_process.run("eval.doctor", *SMALL, "out=run", "batch_size=2", cwd=tmp_path).stdout, "time")
+    assert "about 3.0 hours for 3 images" in said
+
+
+def test_digests_of_many_weights_are_read_where_they_are_asked_for(tmp_path, monkeypatch):
+    path = tmp_path / "w.bin"
+    path.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert files.described([path], False) == f"1 weight file, 7 bytes; sha256 {digest[:12]}…"
+    assert files.described([path], True) == f"1 weight file, 7 bytes; {tmp_path.name}/w.bin sha256 {digest}"
+    monkeypatch.setattr(files, "AT_ONCE", 14)
+    assert files.described([path, path], False) == "2 weight files, 14 bytes"
+    assert files.are_read([path, path], True)
+    path.write_bytes(b"another")
+    os.utime(path, ns=(0, 0))
+    assert files.digest_of(path) == hashlib.sha256(b"another").hexdigest()
+
+
 def stored(folder, sizes):
     rng = np.random.default_rng(0)
     for number, size in enumerate(sizes):
@@ -195,14 +281,16 @@ def stored(folder, sizes):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "state", "words"),
+    ("sizes", "judged", "words"),
     [
-        ([None, (1, 700), (8, 8), (16, 8), (8, 8)], OK, "measured on 2 of 8×8"),
-        ([None, (1, 700)], SKIPPED, "of 2 pictures left none of the first can be judged"),
+        # 5 × 1 h, and 1,000 s to load
+        ([None, (1, 700), (8, 8), (16, 8), (8, 8)], 2, "about 5.3 hours for 5 pictures: 3.6e+06 ms to read and judge"),
+        ([(8, 8)] * 10, 8, "about 2.8 hours for 10 pictures: 9e+05 ms to read and judge"),
+        ([None, (1, 700)], 0, "not measured: of 2 pictures left none of the first can be judged"),
     ],
 )
 def test_a_folder_is_measured_by_those_of_its_first_pictures_that_can_be_judged(
-    tmp_path, monkeypatch, sizes, state, words
+    tmp_path, monkeypatch, sizes, judged, words
 ):
     shown = []
     judge = SimpleNamespace(judge=lambda pictures: shown.append(pictures.shape))
@@ -215,8 +303,7 @@ def test_a_folder_is_measured_by_those_of_its_first_pictures_that_can_be_judged(
     clock = iter([0.0, 1000.0, 1000.0, 1000.0 + 2 * 3600.0])
     monkeypatch.setattr(duration, "time", SimpleNamespace(perf_counter=lambda: next(clock, math.inf)))
     (found,) = duration._measure_folder(settings, plan, set, None)
-    assert found.state == state
-    assert words in found.finding
-    if state == OK:
-        assert shown == [(2, 8, 8, 3)]
-        assert found.finding.startswith("about 5.3 hours for 5 pictures: ")  # 5 × 1 h, and 1,000 s to load
+    assert found.finding.startswith(words)
+    assert found.state == (OK if judged else SKIPPED)
+    assert shown == ([(judged, 8, 8, 3)] if judged else [])
+    assert found.finding.endswith(f"measured on {judged} of 8×8") == bool(judged)
