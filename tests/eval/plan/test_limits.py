@@ -1,8 +1,11 @@
 """What is too much is refused, or lowered in words, at once: memory is never the one that says so."""
 
 import json
+import os
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
 
 import processes
 import pytest
@@ -41,11 +44,12 @@ def test_a_run_may_have_five_million_images_and_pictures_whose_numbers_fit(plan,
     _check_count(1000, 5, 1000)
     with pytest.raises(InputError, match=r"found 5,005,000 \(1,000 prompts, 5 methods, 1,001 each\)"):
         _check_count(1000, 5, 1001)
-    prompts = plan("prompts.rows=0-1", "methods=[baseline]").prompts
-    decoded = 64 * 64 * 3 * 4  # bytes of three float32 numbers per pixel
+    one, other = plan("prompts.rows=0-1", "methods=[baseline]").prompts
+    prompts = replace(one, height=96, width=64), replace(other, height=64, width=128)  # the latter has more pixels
+    decoded = 64 * 128 * 3 * 4  # bytes of three float32 numbers per pixel
     for free, refused in ((None, False), (decoded, False), (decoded - 1, True)):
         monkeypatch.setattr(memory, "free_memory", lambda free=free: free)
-        with pytest.raises(InputError, match="one picture of 64×64 pixels must fit") if refused else nullcontext():
+        with pytest.raises(InputError, match="one picture of 64×128 pixels must fit") if refused else nullcontext():
             check_pictures(prompts)
 
 
@@ -113,12 +117,20 @@ def settings_of():
     return settings_of
 
 
+def test_with_reuse_a_call_has_the_most_rows_where_all_branches_are_evaluated(plan):
+    """Two steps: at the first prompt, negative prompt and concept, at the second the prompt on two trajectories."""
+    few = plan("prompts.rows=0-2", "methods=[baseline,sld_max]", "protocol.reuse=2", "protocol.steps=2")
+    assert filled_batch(few, 10**8, 2) == 3 * 3
+
+
 def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, caplog):
     few = plan("prompts.rows=0-2", "methods=[baseline,sld_max]", "protocol.images_per_prompt=2")
     # Two evaluations a picture for the baseline, three for SLD, of 3 prompts × 2 images.
     assert filled_batch(few, 10**8, few.protocol.steps) == 3 * 2 * (2 + 3)
     assert "continuing with batch_size=30" in caplog.text
-    assert filled_batch(few, 7, 50) == 7
+    caplog.clear()
+    assert (filled_batch(few, 7, 50), filled_batch(few, 30, 50)) == (7, 30)
+    assert caplog.text == ""
     assert filled_batch(plan("prompts.rows=0-2", "methods=[baseline]"), 10**8, 50) == 3 * 2
     # Where the steps end before the warm-up does, all share one trajectory, of which two evaluations are made.
     early = plan("prompts.rows=0-2", "methods=[baseline,sld_weak,sld_medium]", "protocol.steps=4")
@@ -132,16 +144,74 @@ def test_a_batch_is_no_larger_than_what_all_methods_can_ask_of_all_units(plan, c
 def test_what_does_not_fit_is_halved_before_it_is_tried(plan, model, monkeypatch, caplog):
     """Nothing is computed: the denoiser is not called."""
     large = plan("prompts.rows=0", "methods=[baseline]", "model.size=256")
+    gib = 2**30
     row = denoiser_bytes(model, 4, 256, 256) / 4
     monkeypatch.setattr(memory, "free_memory", lambda: int(64 * row))
     monkeypatch.setattr(model.stages, "predict", None)
     monkeypatch.setattr(memory, "_Rows", lambda *_: type("Rows", (), {"bytes": lambda self, rows: int(rows * row)})())
     assert fitting_batch(model, large, 1024) == 32  # half of what is free
-    assert "batch_size=1024 would take about" in caplog.text
+    assert (
+        f"batch_size=1024 would take about {1024 * row / gib:.1f} GiB of the {64 * row / gib:.1f} GiB that are free: "
+        "continuing with batch_size=32."
+    ) in caplog.text
     assert fitting_batch(model, large, 1024, processes=4) == 8
+    assert fitting_batch(model, large, 48) == 24
+    monkeypatch.setattr(memory, "free_memory", lambda: int(60 * row))
+    assert fitting_batch(model, large, 1024) == 16
+    monkeypatch.setattr(memory, "free_memory", lambda: int(1.5 * row))
+    assert fitting_batch(model, large, 1024) == 1  # fits, though not in a half of what is free
     monkeypatch.setattr(memory, "free_memory", lambda: int(row / 2))
     with pytest.raises(memory.InputError, match="one picture of 256×256 pixels must fit"):
         fitting_batch(model, large, 1)
+
+
+def test_a_call_that_surely_fits_is_not_estimated_and_any_other_is_at_the_largest_size(plan, monkeypatch):
+    """It fits with 2 KiB a pixel in an eighth of what is free, if no side is longer than 512 pixels."""
+    estimated = []
+
+    class Rows:
+        def __init__(self, model, methods, height, width):
+            estimated.append((methods, height, width))
+
+        def bytes(self, rows):
+            return 1
+
+    def estimates(height, width, free, rows=3, device="cpu"):
+        estimated.clear()
+        monkeypatch.setattr(memory, "free_memory", lambda: free)
+        usual = [replace(prompt, height=64, width=64) for prompt in plan_of.prompts]
+        prompts = (*usual, replace(usual[0], row=99, height=height, width=width))
+        given = SimpleNamespace(device=torch.device(device))
+        assert fitting_batch(given, replace(plan_of, prompts=prompts), rows) == rows
+        return list(estimated)
+
+    plan_of = plan("prompts.rows=0-2", "methods=[baseline,sld_max]")
+    monkeypatch.setattr(memory, "_Rows", Rows)
+    least = 3 * 512 * 256 * 2048 * 8
+    assert estimates(512, 256, least + 1) == []
+    assert estimates(512, 256, least) == [(2, 512, 256)]
+    assert estimates(520, 64, 2**60) == [(2, 520, 64)]
+    assert estimates(64, 520, 2**60) == [(2, 64, 520)]
+    assert estimates(520, 64, None) == [], "this system does not tell"
+    assert estimates(520, 64, 1, device="mps") == [], "what is free there is not known"
+
+
+def test_where_a_call_can_not_be_estimated_a_gpu_tries_it(plan, monkeypatch, caplog):
+    def fail(*_):
+        raise NotImplementedError("no shapes")
+
+    monkeypatch.setattr(memory, "_Rows", fail)
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**30)
+    numbers = {"memory_reserved": 30, "memory_allocated": 10, "mem_get_info": (100, 1000)}
+    for name, number in numbers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, number=number: number)
+    large = plan("prompts.rows=0", "methods=[baseline]", "model.size=1024")
+    assert fitting_batch(SimpleNamespace(device=torch.device("cuda")), large, 64) == 64
+    assert "How much memory a call takes can't be estimated here (no shapes): trying it instead." in caplog.text
+    with pytest.raises(NotImplementedError):
+        fitting_batch(SimpleNamespace(device=torch.device("cpu")), large, 64)
+    # On a GPU all that is free may be used, and what this process has reserved without using it.
+    assert memory._free(torch.device("cuda"), 2) == (100 + 30 - 10, 1.0)
 
 
 @pytest.mark.parametrize("rows", [5, 128])  # of which the decoder takes more, and the denoiser
@@ -271,5 +341,18 @@ def test_free_memory_is_the_least_of_each_control_group_of_the_process_with_its_
     (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 2 kB\n")
     monkeypatch.setattr(memory, "_own_limit", lambda: None)
     assert free_memory() == 260
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 0 kB\n")
+    assert free_memory() == 0
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 2 kB\n")
     (tmp_path / f"{folder}/job/{used}").write_text("1200")  # more than its limit, as after this was lowered
     assert free_memory() == 0
+
+
+def test_a_system_without_proc_is_asked_for_its_free_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "Path", lambda name: tmp_path / name.lstrip("/"))
+    pages = {"SC_PAGE_SIZE": 4096, "SC_AVPHYS_PAGES": 5, "SC_PHYS_PAGES": 9}
+    monkeypatch.setattr(os, "sysconf", pages.get)
+    monkeypatch.setattr(memory, "_own_limit", lambda: None)
+    assert free_memory() == 5 * 4096
+    monkeypatch.delattr(os, "sysconf")
+    assert free_memory() is None
