@@ -174,6 +174,9 @@ def check_attention(attention: str, device: torch.device) -> None:
 def keep_smaller_batch(run: RunDir, plan: Plan, device: torch.device, requested: int | str, rows: Rows) -> None:
     """Store batch sizes that fitted, with which later processes of the run start unless the user changes the request.
 
+    If two processes store at the same moment, what one of them has stored can be lost: a later process then halves a
+    batch once more, as they did.
+
     Args:
         run: the directory.
         plan: of the run.

@@ -81,6 +81,42 @@ def test_out_of_memory_halves_the_batch_for_good_and_loses_no_image(monkeypatch,
     assert {batch.batch_size for batch in batches} == {2}
 
 
+def test_a_batch_of_more_units_than_fill_a_call_is_drawn_in_parts_under_all_methods():
+    """Two guided prompts fill a call of four rows, four unguided ones do."""
+    methods = tuple(sld.METHODS[name] for name in ("baseline", "sld_max"))
+    for scale, parts in ((7.0, [2, 2, 1]), (1.0, [4, 1])):
+        prompts = (dataclasses.replace(PLAN.prompts[0], guidance_scale=scale),)
+        plan = Plan(prompts, methods, PROTOCOL, ())
+        batches = list(draw(sld.load_model(trained.model_folder()), [plan.units()], plan, Rows(4, (64, 64))))
+        assert [len(batch.images) for batch in batches] == [2 * part for part in parts]
+        drawn = [image.key for batch in batches for image in batch.images]
+        assert sorted(drawn) == sorted(plan.images)
+
+
+@pytest.mark.parametrize("broken", ["latents", "pixels"])
+def test_a_picture_is_not_finite_if_its_latents_or_its_pixels_are_not(monkeypatch, broken):
+    """Latents in which the decoder sees nothing odd, or pixels that overflow in it alone."""
+    model, sample = sld.load_model(trained.model_folder()), sld.sample
+    decode = model.decode
+
+    def spoil(tensor):
+        tensor[1, 0, 0, 0] = float("nan")
+        return tensor
+
+    def sampled(*arguments, **options):
+        result = sample(*arguments, **options)
+        result.finite["baseline"][1] = False
+        return result
+
+    if broken == "latents":
+        monkeypatch.setattr(sld, "sample", sampled)
+    else:
+        monkeypatch.setattr(model, "decode", lambda latents: spoil(decode(latents)))
+    [batch] = draw(model, [PLAN.units()[:3]], PLAN, Rows(8, (64, 64)))
+    assert [image.finite for image in batch.images] == [True, False, True]
+    assert (batch.on_device, batch.batch_size) == (None, 8)
+
+
 def test_out_of_memory_at_one_size_leaves_the_batches_of_the_others_as_they_are(monkeypatch, caplog):
     prompts = [i2p.Prompt(row, "a", ("hate",), 1, 7.0, 64, 96 if row % 2 else 64) for row in range(4)]
     plan = Plan(tuple(prompts), (sld.METHODS["baseline"],), dataclasses.replace(PROTOCOL, images_per_prompt=1), ())

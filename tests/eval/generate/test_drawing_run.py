@@ -2,13 +2,18 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from eval.generate import drawing_run
+from eval.generate.draw import Batch, Image
 from eval.generate.drawing_run import COMPILING, DrawingRun
 from eval.generate.engine import Engine
+from eval.plan.batches import Rows
 from eval.run import main
+from eval.store.rundir import RunDir
+from eval.store.scores import OK, Score
 from sld.tuning import Tuning, attention_in_effect
 
 DRAWN = ["prompts=demo", "protocol.steps=1", "methods=[baseline]", "batch_size=2", "sheet=false", "device=cpu"]
@@ -64,3 +69,75 @@ def test_while_batches_are_drawn_and_stored_attention_and_convolutions_are_as_th
         assert (attention_in_effect(), torch.backends.cudnn.allow_tf32) == ("math", False)
     assert (attention_in_effect(), torch.backends.cudnn.allow_tf32) == before
     assert before[0] != "math"
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_a_batch_is_judged_then_its_kept_pictures_and_features_are_written_and_its_scores_last(
+    tmp_path, monkeypatch, background
+):
+    """Whenever it ends, all that scores name is there; and the scores are of this shard."""
+    done = []
+
+    def judge(batch, judges, **options):
+        done.append(("judge", judges, options))
+        return [Score(*image.key, OK) for image in batch.images]
+
+    monkeypatch.setattr(drawing_run, "judge", judge)
+    monkeypatch.setattr(drawing_run, "encode_png", lambda pixels: f"png {pixels[0, 0, 0]}")
+    run = SimpleNamespace(
+        image_path=RunDir(tmp_path).image_path,
+        write_images=lambda images: done.append(("images", [(key.image, png) for key, png in images])),
+        write_scores=lambda shard, scores: done.append(("scores", shard, len(scores))),
+    )
+    features = SimpleNamespace(
+        rows=lambda scores: ["row"] * len(scores), store=lambda rows: done.append(("features", rows))
+    )
+    model = SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
+    plan = SimpleNamespace(usual_size=(8, 8), shard_index=3)
+    engine = Engine(4, Tuning(), background)
+    opened = DrawingRun(run, plan, model, {"q16": None}, engine, features, lambda score: score.image != 1, 7.5)
+    pictures = tuple(Image("baseline", 0, n, np.full((8, 8, 3), n, np.uint8), True) for n in range(3))
+    with opened.storing(lambda scores: done.append(("stored", len(scores)))) as store:
+        store(Batch(pictures, None, 4))
+    [judged, *written] = done
+    assert judged[:2] == ("judge", {"q16": None})
+    assert judged[2]["timeout"] == 7.5
+    assert judged[2]["engine"].endswith("float32, plain")
+    assert written == [
+        ("images", [(0, "png 0"), (2, "png 2")]),
+        ("features", ["row"] * 3),
+        ("scores", 3, 3),
+        ("stored", 3),
+    ]
+
+
+def test_a_run_draws_with_the_rows_of_its_engine_and_tells_which_fit(monkeypatch):
+    halved, calls = [], []
+
+    def draw(model, batches, plan, rows, on_halved, at_call):
+        rows.halve((64, 64))
+        on_halved()
+        at_call(0.5)
+        return [model, batches, plan]
+
+    monkeypatch.setattr(drawing_run, "draw", draw)
+    engine, plan = Engine(8, Tuning(), False, smaller={(64, 96): 2}), SimpleNamespace(usual_size=(64, 64))
+    opened = DrawingRun("run", plan, "model", {}, engine, None, None, None, halved.append)
+    rows = opened.rows()
+    assert (rows.at((64, 64)), rows.at((64, 96)), rows.at((8, 8))) == (8, 2, 8)
+    assert opened.draw("batches", rows, calls.append) == ["model", "batches", plan]
+    assert halved == [rows]
+    assert (rows.usual, calls) == (4, [0.5])
+    assert isinstance(rows, Rows)
+
+
+@pytest.mark.parametrize("threads", [3, 4])
+def test_on_a_cpu_the_threads_that_decide_the_last_bits_are_on_record(monkeypatch, threads):
+    """Drawing and judging use the largest power of two of torch's threads."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    batch = SimpleNamespace(images=[SimpleNamespace(pixels=torch.zeros(64, 64, 3))])
+    for device, where in (("cpu", f"cpu with {2 if threads == 3 else 4} threads"), ("mps", "mps")):
+        model = SimpleNamespace(device=torch.device(device), dtype=torch.float16)
+        plan = SimpleNamespace(usual_size=(64, 64))
+        opened = DrawingRun(None, plan, model, {}, Engine(4, Tuning(), False), None, None, None)
+        assert opened._provenance(batch) == f"{where}, float16, plain"

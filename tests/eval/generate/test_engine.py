@@ -286,6 +286,8 @@ def test_a_run_of_an_earlier_version_goes_on_with_the_batch_size_it_was_begun_wi
     run.create_engine("cpu", CHOICES | {"batch_size": 16})
     assert choose(settings(16), Model(), plan(), run).batch_size == 16
     assert choose(settings(12), Model(), plan(), run).batch_size == 2 * (2 + 3)  # all that its plan can fill
+    keep_smaller_batch(run, plan(), torch.device("cpu"), 16, Rows(8, (64, 64)))
+    assert choose(settings(16), Model(), plan(), run).batch_size == 8, "what it took was what was asked for"
 
 
 def test_a_user_who_names_the_batch_size_that_auto_came_to_gets_that_though_the_run_can_not_fill_it(run):
