@@ -17,6 +17,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "i2p_bench.py"
 NAME = "i2p-bench"
 SAFE_PATH = "PYTHONSAFEPATH"
 REQUEUE = "I2P_BENCH_REQUEUE"  # set by the scripts of eval.submit: a shard that a signal ended requeues itself
+SUBMITTED = "slurm"  # the folder of a run directory with the scripts and logs of the jobs of `eval.submit`
 
 
 def command_line(name: str, arguments: Sequence[str] = ()) -> list[str]:

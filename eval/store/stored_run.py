@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import i2p
-from eval.base.command import typed
+from eval.base.command import SUBMITTED, typed
 from eval.base.errors import InputError
 from eval.base.image_key import ImageKey
 from eval.base.nearest import similar_path
@@ -142,6 +142,8 @@ def _other_run(folder: Path) -> str:
     """Return what to do where a folder is no run directory: the runs in it, or one of a similar name beside it."""
     if inside := _runs_in(folder):
         return f"choose a run in it, {first_of(map(str, inside), 6)}"
+    if (logs := folder / SUBMITTED).is_dir():
+        return f"the first of its jobs that begins writes it; if none is queued any more, the logs in {logs} say why"
     meant = similar_path(folder) if not folder.exists() else None
     return (
         f"did you mean {meant}?" if meant and RunDir(meant).manifest_path.is_file() else f"`{typed('run')}` makes one"

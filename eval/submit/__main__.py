@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from eval.base.cli import exit_code_of
-from eval.base.command import command_line, typed
+from eval.base.command import SUBMITTED, command_line, typed
 from eval.base.errors import COMPLETE, InputError
 from eval.base.layout import paragraphs
 from eval.base.printing import say
@@ -56,7 +56,7 @@ def _submit(config: DictConfig) -> int:
         say(paragraphs(f"Nothing to submit: every image of {run} is made and judged. To report again: {command}"))
         return COMPLETE
     size = _array_size() if config.dry_run else slurm.largest_array_size()
-    jobs = plan_jobs(run / "slurm", settings.shard.count, size, chosen.at_once, shard, report)
+    jobs = plan_jobs(run / SUBMITTED, settings.shard.count, size, chosen.at_once, shard, report)
     if config.dry_run:
         _write(chosen, settings, run, shard, report)
         scripts = ", ".join(dict.fromkeys(str(job.script) for job in jobs))
@@ -64,11 +64,11 @@ def _submit(config: DictConfig) -> int:
         say("\n".join(typed_commands(jobs)))
         return COMPLETE
     check_default_time(chosen)
-    with locked(run / "slurm"):
-        check_not_queued(run / "slurm")
+    with locked(run / SUBMITTED):
+        check_not_queued(run / SUBMITTED)
         _write(chosen, settings, run, shard, report)
         check_accepted(jobs)
-        queue_jobs(jobs, run / "slurm")
+        queue_jobs(jobs, run / SUBMITTED)
     if report is None:
         command = typed("report", [str(run)])
         say(paragraphs(f"No job writes the report. To write it when the shards have ended: `{command}`"))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.base.command import REQUEUE
+from eval.base.command import REQUEUE, SUBMITTED
 from eval.base.errors import InputError
 from eval.base.files import write_atomic
 from eval.config.slurm import ReportJob, SlurmSettings
@@ -118,7 +118,7 @@ def report_script(options: Sequence[str], setup: str | None, command: Sequence[s
 def write_scripts(run: Path, shard: str, report: str | None) -> None:
     """Write the scripts into the run directory, or remove that of the report if it is None."""
     for name, text in ((SHARD, shard), (REPORT, report)):
-        path = run / "slurm" / name
+        path = run / SUBMITTED / name
         if text is None:
             path.unlink(missing_ok=True)
             continue

@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two folders that have the file by which a run is known, though none of these commands comes to read it."""
+    """Two folders with the file by which a run is known, which none of these commands comes to read; one of a queue."""
     for name in ("demo", "mine"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "manifest.json").write_text("{}")
+    (tmp_path / "queued" / "slurm").mkdir(parents=True)
     return tmp_path
 
 
@@ -37,6 +38,7 @@ def runs(tmp_path):
         ("report rusn/mine", "did you mean runs/mine?"),
         ("report runs", "found no manifest.json in it: choose a run in it, runs/demo, runs/mine"),
         ("status elsewhere", "found nothing there: `"),
+        ("status queued", "no manifest.json in it: the first of its jobs that begins writes it; if none is queued any"),
         ("status runs/demo --watch", "a command must have RUN and no more, found '--watch': leave it out"),
         ("compare runs/demo runs/mine --out x", "did you mean out=x?"),
         ("compare --paired=false runs/demo runs/mine", "found '--paired=false': did you mean paired=false?"),
