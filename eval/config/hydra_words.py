@@ -12,7 +12,7 @@ from eval.config.config_dir import CONF, FLAG, choices, config_dir
 from eval.config.known_keys import OTHER_WORDS, known_keys, meant, place
 from eval.config.methods import KEYS, NUMBERS
 from eval.config.mistyped import unresolved
-from eval.config.overrides import OVERRIDE, explain_path, groups, key_of
+from eval.config.overrides import OVERRIDE, explain_path, groups, key_of, without_key
 from sld.errors import other_way
 
 _NO_KEY = re.compile(r"Could not override '([^']*)'")
@@ -52,6 +52,8 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     from hydra.errors import MissingConfigException
     from omegaconf.errors import InterpolationResolutionError
 
+    if keyless := next((word for word in arguments if word.startswith("=")), None):  # to Hydra a group without a name
+        return explain_word(keyless, name, arguments)
     if isinstance(error, InterpolationResolutionError):
         return unresolved(error)
     if isinstance(error, RecursionError):
@@ -92,7 +94,7 @@ def explain_word(word: str, name: str, arguments: Sequence[str]) -> str:
     if "=" in word.strip("="):
         return f"{what} as Hydra reads it, found {word!r}: check its brackets and quotes"
     if not word.strip("="):
-        return f"{what} without blanks, found a lone {word!r}: give it as one word, in quotes if the value has blanks"
+        return without_key(word)
     if word.lower() in ("help", "version"):
         return f"{what}, found {word!r}: give --{word.lower()}"
     if of_path := explain_path(word):

@@ -124,6 +124,8 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
                 f"or give {gone or 'KEY'}=…"
             )
         key = key.lstrip("+").strip()
+        if not key and word.startswith("+"):  # at which Hydra itself fails
+            raise InputError(without_key(word))
         if re.split(r"[./@=]", key)[0].strip() == "hydra" or "@" in key:
             raise InputError(
                 f"an override must not set Hydra's own settings or packages, which may name code to call, found "
@@ -135,6 +137,11 @@ def check_arguments(arguments: Sequence[str], name: str) -> None:
             raise InputError(f"{whole} must be given as a whole list, found {key!r}: give {whole}=[…]")
         if key in names or "/" in key:
             _check_choice(key, value.strip(), arguments)
+
+
+def without_key(word: str) -> str:
+    """Return a sentence for a word of the command line that has no key, such as a lone `=`."""
+    return f"{OVERRIDE} without blanks, found a lone {word!r}: give it as one word, in quotes if the value has blanks"
 
 
 def explain_path(word: str) -> str | None:

@@ -79,7 +79,34 @@ def test_the_choices_of_a_group_are_named_and_accepted(refused, is_accepted):
     sentence = refused(run, "protocol=edd")
     names = re.search(r"protocol must be one of (.*), found 'edd': did you mean esd\?", sentence)[1].split(", ")
     assert {"esd", "heim", "official"} <= set(names)
+    assert "base" not in names  # what the choices have in common
     assert all(is_accepted(run, f"protocol={name}") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "told"),
+    [
+        (run, ["+out=x"], "found out, which exists already: give out=…, without it"),
+        (submit, ["slurm=[a]"], "slurm must be given by its own keys, slurm.NAME=…, found [a]"),
+        (run, ["out=x", "="], "found a lone '=': give it as one word"),
+        (run, ["+=x"], "found a lone '+=x': give it as one word"),
+        (run, ["++"], "found a lone '++': give it as one word"),
+        (run, ["out=x", "=y"], "put what belongs together in quotes, as in 'out=x =y'"),
+        (run, ["out=x", "=20"], "put what belongs together in quotes, as in 'out=x =20'"),
+        (run, ["frobnicate", "out=x"], "found 'frobnicate': see `"),
+        (run, ["model.path=x"], "model.path goes with model=checkpoint (or images, "),
+        (run, ["requires_safety_checker=false"], "no safety checker changes the pictures of a run: leave it out"),
+    ],
+)
+def test_what_is_no_override_is_told_what_it_is_taken_for(command, words, told, refused):
+    assert told in refused(command, *words)
+
+
+def test_a_choice_that_is_not_in_the_users_folder_either_is_not_told_to_give_one(refused, tmp_path):
+    (tmp_path / "protocol").mkdir()
+    (tmp_path / "protocol" / "mine.yaml").write_text("defaults: [base, _self_]\nname: dataset\n")
+    assert refused(run, f"--config-dir={tmp_path}", "protocol=zzz").endswith("choose one of these")
+    assert refused(run, "protocol=zzz").endswith("with --config-dir FOLDER")
 
 
 def test_a_wrong_key_within_braces_is_the_one_that_is_named(refused):
@@ -133,6 +160,10 @@ MISTAKES = [
     (run, "steps = 20", "give protocol.steps=…", "protocol.steps=20"),
     (run, "methods.name=x", "give methods=[…]", "methods=[x]"),
     (run, "help", "give --help", "--help"),
+    (run, "Version", "give --version", "--version"),
+    (run, "out=x steps", "give protocol.steps=…", "protocol.steps=20"),
+    (run, "out=x seed", "give protocol.seed_offset=…", "protocol.seed_offset=3"),
+    (run, "ouut", "give out=…", "out=x"),
 ]
 
 
@@ -141,7 +172,7 @@ def test_a_mistake_is_met_half_way(command, typed, advice, words, refused, call,
     sentence = refused(command, *typed.split())
     assert sentence.endswith(f": {advice}"), sentence
     assert "search path" not in sentence
-    assert call(command, words, *(["--cfg", "job"] if words != "--help" else [])) == 0
+    assert call(command, words, *(["--cfg", "job"] if words not in ("--help", "--version") else [])) == 0
 
 
 def test_a_path_alone_is_told_where_it_may_go(refused, tmp_path, call, capsys, monkeypatch):
