@@ -45,6 +45,7 @@ IN_PYTHON = (
     "leave …= out for the default",
     "must be a mapping from methods to names for print",  # tests/eval/config/test_names.py
     "either unet or parts must name the UNet",
+    "pipe must have text encoders and a",  # docs/attach.md's examples load so: tests/sld/test_attach_page.py
 )
 COMMANDS = {"REPORT": report, "COMPARE": compare, "STATUS": status, "SUBMIT": submit, "POWER": power}
 # What test_advice_hub tries: it needs a hub.
