@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from i2p.columns import MEANINGS, UNUSED, plain
+from i2p.columns import MEANINGS, plain
 from i2p.encoding import read_text
 from i2p.prompt import InputError
 from i2p.records import Record, Table, lines_of
@@ -116,12 +116,12 @@ def _one_a_picture(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tu
     for row in sorted(rows, key=lambda row: row["id"]) if all(isinstance(row["id"], int) for row in rows) else rows:
         first.setdefault(str(row["image_id"]), row)
     kept = [row for row in rows if first[str(row["image_id"])] is row]
-    numbered = [{f"{UNUSED}_{name}" if name == "id" else name: value for name, value in row.items()} for row in kept]
+    unnumbered = [{name: value for name, value in row.items() if name != "id"} for row in kept]
     if len(kept) == len(rows):
-        return numbered, ()
+        return unnumbered, ()
     counts = f"{counted(len(rows), 'caption')} are of {counted(len(kept), 'picture')}"
     sentence = f"COCO's {counts}: the first of each, by `id`, is the prompt."
-    return numbered, (sentence,)
+    return unnumbered, (sentence,)
 
 
 def _described(value: Any) -> str:

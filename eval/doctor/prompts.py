@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import i2p
@@ -43,11 +44,17 @@ def prompts(s: PromptSettings, model: ModelSettings) -> list[Check]:
     rows, is_i2p = len(prompt_list.prompts), prompt_list.benchmark
     finding = f"{source}: {counted(rows, 'row')}, digest {i2p.digest(prompt_list.prompts)[:12]}…"
     finding += ", I2P as it was published" if is_i2p else ""
-    finding += "".join(f"; {sentence}" for sentence in prompt_list.sentences())
+    sentences = prompt_list.sentences()
     if not is_i2p and s.source == HUB_ID and rows == ROWS:
         finding += ", which are not those of I2P as it was published"
-        return [Check("prompts", WARNING, finding, "leave prompts.path out for the hub's")]
-    return [Check("prompts", OK, finding)]
+        return [Check("prompts", WARNING, _with(finding, sentences), "leave prompts.path out for the hub's")]
+    return [Check("prompts", OK, _with(finding, sentences))]
+
+
+def _with(finding: str, sentences: Iterable[str]) -> str:
+    """Return a clause and the sentences behind it."""
+    behind = " ".join(sentences)
+    return f"{finding}. {behind}" if behind else finding
 
 
 def selection(plan: Plan) -> Check:
@@ -63,7 +70,7 @@ def selection(plan: Plan) -> Check:
     finding = "; ".join([f"{product} = {images}{shard}", f"groups: {groups}", *plan.deviations])
     plan.describe_source()  # refuses prompts without results
     if not isinstance(plan, FolderPlan):
-        return Check("selection", OK, "; ".join([finding, *remarks(plan.methods, plan.prompts)]))
+        return Check("selection", OK, _with(finding, remarks(plan.methods, plan.prompts)))
     present = len(plan.folder.pictures)
     finding += f"; found {counted(present, 'picture')}, in the layout {plan.folder.layout}"
     if present < len(plan.images):

@@ -56,7 +56,7 @@ def test_of_cocos_captions_one_a_picture_is_the_prompt_and_the_picture_is_the_ro
     several = len(pictures) == 5
     expected = {9: 35, 5: 37, 7: 36} if several else {9: 39, 5: 38, 7: 37}  # the lowest id of each picture
     assert {prompt.row: prompt.text for prompt in message.prompts} == {p: f"text {n}" for p, n in expected.items()}
-    assert message.unused == ("unused_id",)
+    assert message.unused == ()
     sentence = "COCO's 5 captions are of 3 pictures: the first of each, by `id`, is the prompt."
     assert message.remarks == ((sentence,) if several else ())
 

@@ -345,7 +345,7 @@ def test_what_is_in_the_hub_s_cache_is_found_there_and_a_part_of_it_is_not_enoug
     assert table["model"][0] == "ok"
     assert "in the hub's cache: 3 weight files" in table["model"][1]
     assert re.search(
-        r": 4,703 rows, digest [0-9a-f]{12}…, I2P as it was published; Columns that are not used: ", table["prompts"][1]
+        r": 4,703 rows, digest [0-9a-f]{12}…, I2P as it was published. Columns that are not used: ", table["prompts"][1]
     )
     assert "4,703 prompts × 10 images × 5 methods = 235,150 images" in table["selection"][1]
     words = model / "snapshots" / revision / "tokenizer" / "vocab.json"
