@@ -134,7 +134,7 @@ def _parts(units: int, most: int, calls: Callable[[int], int]) -> list[int]:
     full = max(0, -(-units // most) - 2)
     rest = units - full * most
     # The larger first, so that what is left for the end is small.
-    splits = [(first, rest - first) for first in range(-(-rest // 2), min(rest, most) + 1) if rest - first <= most]
+    splits = [(first, rest - first) for first in range(-(-rest // 2), min(rest, most) + 1)]
     best = min(splits, key=lambda split: (sum(calls(part) for part in split if part), -split[0]))
     return [most] * full + [part for part in best if part]
 

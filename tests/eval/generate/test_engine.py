@@ -502,7 +502,8 @@ def test_a_chunk_of_the_decoder_is_tried_in_the_size_of_the_pictures(card):
     wide = plan(9)
     prompts = tuple(dataclasses.replace(prompt, width=96) for prompt in wide.prompts)
     trials._decode(Model("cuda"), dataclasses.replace(wide, prompts=prompts), 4)
-    assert card.chunks == [(4, 4, 8, 12)]
+    trials._decode(Model("cuda"), dataclasses.replace(wide, prompts=prompts), 64)
+    assert card.chunks == [(4, 4, 8, 12), (8, 4, 8, 12)], "eight pictures at most"
 
 
 @pytest.mark.parametrize(("decoder", "chunks"), [(True, [(4, 4, 8, 8)]), (False, [])])

@@ -8,7 +8,7 @@ from planned_units import LARGE, PRESETS, SMALL, plan, units, work
 
 import sld
 from eval.base.signals import GRACE
-from eval.plan.batches import Pending, Rows, cut, units_at
+from eval.plan.batches import Pending, Rows, Work, cut, most_units, units_at
 from eval.plan.plan import Kind, size_of
 from i2p.demo import trained
 
@@ -76,6 +76,23 @@ def test_eight_workers_draw_the_papers_run_in_an_eighth_of_the_calls_of_one():
     assert calls(1) >= 0.99 * 8 * calls(8)
 
 
+def test_nothing_is_cut_into_no_batches():
+    assert cut([], 3, lambda kind: 32, lambda number, kind: number) == []
+
+
+def test_a_unit_is_drawn_in_calls_of_one_row_too():
+    assert [most_units(rows) for rows in (1, 2, 3, 8)] == [1, 1, 1, 4]
+
+
+def test_calls_are_counted_with_reuse_and_of_the_methods_of_a_kind():
+    whole = plan(["baseline", "sld_max"], steps=4)
+    reused = dataclasses.replace(whole, protocol=dataclasses.replace(whole.protocol, reuse=2))
+    of_baseline = Work(reused, 4).counter(1)(1, Kind(SMALL, ("baseline",)))
+    assert of_baseline == 2 + 1 + 2 + 1  # both branches at every second call
+    assert Work(whole, 4).counter(1)(1, Kind(SMALL, ("baseline",))) == 4 * 2
+    assert Work(whole, 4).counter(1)(1, Kind(SMALL, ())) == 3 + 3 * (2 + 3)
+
+
 def test_half_the_rows_leave_little_to_padding_and_a_few_units_more():
     padding = {number: 1 - 604 * number / (64 * work().calls(number, 64)) for number in (1, 8, 32)}
     assert padding == pytest.approx({1: 0.811, 8: 0.179, 32: 0.013}, abs=0.001)
@@ -133,6 +150,27 @@ def test_a_worker_gets_no_more_than_it_draws_at_a_time_and_nothing_is_lost():
     assert not Pending([], 2, plan())
 
 
+def test_a_worker_that_is_slower_than_the_first_gets_a_part_of_a_batch_and_the_next_one_the_rest():
+    all_units = units(16)
+    pending = Pending(all_units, 2, plan())
+    first, slow, rest = (pending.next(64, {SMALL: most}, 50) for most in (8, 3, 8))
+    assert (first, slow, rest) == (all_units[:8], all_units[8:11], all_units[11:])
+    assert not pending
+
+
+def test_units_that_come_back_are_in_batches_with_others_of_their_kind():
+    """A batch of the usual size comes back after one of another size, which stands before the rest."""
+    pending = Pending([*units(16), *units(1, LARGE)], 2, plan())
+    large, small = (pending.next(64, {SMALL: 8, LARGE: 1}, 50) for _ in range(2))
+    assert (size_of(large[0]), size_of(small[0]), len(small)) == (LARGE, SMALL, 8)
+    pending.put_back(large, 2)
+    pending.put_back(small, 1)
+    sizes = []
+    while pending:
+        sizes.append(len(pending.next(64, {SMALL: 16, LARGE: 1}, 50)))
+    assert sizes == [1, 16]
+
+
 def test_what_a_worker_leaves_is_divided_among_those_that_remain():
     pending, left = Pending(units(256), 8, plan()), []
     while pending:
@@ -179,8 +217,10 @@ def test_units_that_lack_only_some_methods_come_in_batches_of_their_own_that_las
 
 
 def test_rows_of_another_size_are_never_more_than_those_of_the_usual_one():
-    rows = Rows(16, SMALL, {LARGE: 12})
+    given = {LARGE: 12}
+    rows = Rows(16, SMALL, given)
     rows.halve(LARGE)
+    assert given == {LARGE: 12}, "the engine's own"
     assert (rows.at(SMALL), rows.at(LARGE), rows.at((8, 8))) == (16, 6, 16)
     for _ in range(9):
         rows.halve(SMALL)
