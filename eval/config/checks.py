@@ -73,11 +73,10 @@ def check_settings(s: Settings) -> None:
         )
     _check_engine(s)
     check_report(s.report)
-    for key in (
-        key for key, kind in text_keys(type(s)).items() if kind in (TEXT, OPTIONAL) and attrgetter(key)(s) == ""
-    ):
-        what = "a path" if key in PATHS else "a text"
-        raise InputError(f"{key} must be {what}, found an empty text: give one, or leave it out")
+    for key, kind in text_keys(type(s)).items():
+        if kind in (TEXT, OPTIONAL) and attrgetter(key)(s) == "":
+            what = "a path" if key in PATHS else "a text"
+            raise InputError(f"{key} must be {what}, found an empty text: give one, or leave it out")
     at_least("protocol.images_per_prompt", s.protocol.images_per_prompt, 1)
     for key, value in (("steps", s.protocol.steps), ("reuse", s.protocol.reuse)):
         at_least(f"protocol.{key}", value, 1)

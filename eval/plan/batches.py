@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from heapq import heapreplace
 from itertools import accumulate, chain, groupby, pairwise
 from typing import TYPE_CHECKING
@@ -149,7 +149,8 @@ class Pending:
     """
 
     def __init__(self, units: Sequence[Unit], workers: int, plan: Plan):
-        self._units, self._workers, self._plan = units, workers, plan
+        self._units, self._workers = units, workers
+        self._work = cache(partial(Work, plan))  # by the calls of a picture, of which each counts its evaluations once
         self._batches: deque[Sequence[Unit]] | None = None
 
     def __bool__(self) -> bool:
@@ -163,7 +164,7 @@ class Pending:
             largest: units of its batches by picture size.
             calls: of the denoiser, that a picture takes.
         """
-        work = Work(self._plan, calls)
+        work = self._work(calls)
 
         def most_of(kind: Kind) -> int:
             return work.units_of(kind, largest[kind.size], rows)
