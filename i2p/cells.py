@@ -1,4 +1,4 @@
-"""Cells of a table as numbers: texts from a CSV, values from JSON and parquet."""
+"""Cells of a table as numbers: texts from a CSV, or as they are typed, values from JSON and parquet."""
 
 import math
 import re

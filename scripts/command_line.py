@@ -39,7 +39,7 @@ def at_least(least: int, most: int = MOST) -> Callable[[str], int]:
 
 def seconds(text: str) -> float:
     """Return the seconds of a limit, as a type for argparse."""
-    from eval.base.values import number
+    from i2p.cells import number
 
     duration = number(text)
     if duration is None or not 0 < duration <= LONGEST:

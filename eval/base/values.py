@@ -1,22 +1,12 @@
-"""Numbers as they are typed, and checks of single settings."""
+"""Whole numbers as they are typed, and checks of single settings."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping
 
 from eval.base.errors import InputError
 from eval.base.nearest import advice
-
-
-def number(word: str) -> float | None:
-    """Return the finite number in a word; None if it holds none, as `1_0`, which Python reads as 10."""
-    try:
-        value = math.nan if "_" in word else float(word)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def whole_number(word: str) -> int | None:

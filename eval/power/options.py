@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from eval.base.errors import InputError
-from eval.base.values import number, whole_number
+from eval.base.values import whole_number
+from i2p.cells import number
 
 T = TypeVar("T")
 # Keys that say where the numbers come from; those of one line belong together.

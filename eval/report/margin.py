@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from eval.base.errors import InputError
 from eval.base.table import Table
-from eval.base.values import number
 from eval.base.words import counted
 from eval.measure.differences import Difference
 from eval.report.cost_table import cost_column
 from eval.report.format import long_table, points
 from eval.report.tables import in_order
 from i2p.categories import ALL
+from i2p.cells import number
 
 
 def read_margin(text: str) -> float:
